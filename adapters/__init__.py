@@ -1,0 +1,1 @@
+"""Channel adapters: one folder a channel, one module a vendor."""

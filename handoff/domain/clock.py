@@ -1,0 +1,106 @@
+"""Time as the product keeps it: whole microseconds since 1970-01-01T00:00:00Z, written as RFC 3339 UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
+Micros = int
+"""Microseconds since the epoch, UTC. May be negative: history is older than 1970 in some archives."""
+
+SECOND: Micros = 1_000_000
+MINUTE: Micros = 60 * SECOND
+HOUR: Micros = 60 * MINUTE
+DAY: Micros = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# RFC 3339 §5.6, widened to what senders write: 0-9 fraction digits, a space for the T, `+0000`.
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(?:([Zz])|([+-])(\d\d):?(\d\d))",
+    re.ASCII,
+)
+
+
+def from_datetime(moment: datetime) -> Micros:
+    """Microseconds of an aware `datetime`. ValueError for a naive one."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_datetime(at: Micros) -> datetime:
+    """The aware UTC `datetime` of `at`."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def format_time(at: Micros) -> str:
+    """RFC 3339 in UTC with exactly six fraction digits, e.g. `2026-11-21T10:00:00.000000Z`."""
+    return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> Micros:
+    """Microseconds of an RFC 3339 time with a zone; fractions beyond microseconds are cut.
+
+    ValueError when it is not one. A leap second (`:60`) counts as the last microsecond before it.
+    """
+    match = _RFC3339.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time with a zone: {text[:40]!r}")
+    year, month, day, hour, minute, second, fraction, _zulu, sign, off_h, off_m = match.groups()
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    seconds = int(second)
+    if seconds == 60:
+        seconds, micros = 59, 999_999
+    zone: timezone = UTC
+    if sign:
+        offset = timedelta(hours=int(off_h), minutes=int(off_m))
+        zone = timezone(offset if sign == "+" else -offset)
+    moment = datetime(
+        int(year), int(month), int(day), int(hour), int(minute), seconds, micros, tzinfo=zone
+    )
+    return from_datetime(moment)
+
+
+def parse_mail_date(text: str) -> Micros:
+    """Microseconds of an RFC 5322 §3.3 date (`Sun, 25 Mar 2018 09:53:19 +0000`). ValueError otherwise."""
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:  # "-0000": UTC of an unknown zone
+            moment = moment.replace(tzinfo=UTC)
+        return from_datetime(moment)
+    except (TypeError, IndexError, OverflowError) as error:
+        raise ValueError(f"not a mail date: {text[:60]!r}") from error
+
+
+def from_epoch(number: float | str) -> Micros:
+    """Microseconds of an epoch number in seconds, milliseconds or microseconds, told apart by size.
+
+    Seconds up to the year 5138, so that no real time is ambiguous. ValueError when it is no number.
+    """
+    value = float(number)
+    if value != value or abs(value) > 1e17:
+        raise ValueError(f"not an epoch time: {number!r}")
+    if abs(value) < 1e11:
+        return round(value * SECOND)
+    if abs(value) < 1e14:
+        return round(value * 1000)
+    return round(value)
+
+
+def parse_any_time(value: object) -> Micros:
+    """Microseconds of whatever a sender calls a time: RFC 3339, an RFC 5322 date or an epoch number."""
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"not a time: {value!r}")
+    if isinstance(value, int | float):
+        return from_epoch(value)
+    if not isinstance(value, str):
+        raise ValueError(f"not a time: {type(value).__name__}")
+    text = value.strip()
+    for reader in (parse_time, from_epoch, parse_mail_date):
+        try:
+            return reader(text)
+        except (ValueError, OverflowError):
+            continue
+    raise ValueError(f"not a time: {text[:40]!r}")

@@ -1,0 +1,146 @@
+"""Identities: one handle of a person, normalised so that two spellings of a handle are one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import StrEnum
+from functools import lru_cache
+
+import idna
+import phonenumbers
+from msgspec import Struct
+
+from .errors import InvalidIdentity
+
+MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
+_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
+GLOBAL_TYPES = frozenset({"email", "phone"})
+"""Types that mean the same person in every space of a tenant; a space given with them is dropped."""
+REFERENCE = "reference"
+"""Order, case or policy number: finds customers and never joins them."""
+STRONG_TYPES = frozenset({"user"})
+
+
+class Assurance(StrEnum):
+    """How sure a statement is, strongest first."""
+
+    VERIFIED = "verified"
+    CLAIMED = "claimed"
+    INFERRED = "inferred"
+
+
+ASSURANCE_RANK = {Assurance.VERIFIED: 2, Assurance.CLAIMED: 1, Assurance.INFERRED: 0}
+
+
+def weaker(one: Assurance, other: Assurance) -> Assurance:
+    """The lower of two assurances: a statement is as sure as its weakest part."""
+    return one if ASSURANCE_RANK[one] <= ASSURANCE_RANK[other] else other
+
+
+class Identity(Struct, frozen=True, order=True):
+    """One handle of a person. Make it with `identity()`, which normalises."""
+
+    type: str
+    space: str
+    value: str
+
+    def __str__(self) -> str:
+        head = f"{self.type}@{self.space}" if self.space else self.type
+        return f"{head}:{self.value}"
+
+
+class Handle(Struct, frozen=True):
+    """An identity as a touchpoint states it: with how sure the statement is."""
+
+    identity: Identity
+    assurance: Assurance
+
+
+def identity(type: str, value: str, *, space: str = "", region: str | None = None) -> Identity:
+    """A normalised identity.
+
+    `region` (ISO 3166-1 alpha-2) reads national phone numbers. Emails are lower-cased with an IDNA
+    (UTS 46) domain, phones become E.164, everything else is trimmed and NFC. InvalidIdentity when
+    the type, space or value cannot be one.
+    """
+    if not _TYPE.fullmatch(type):
+        raise InvalidIdentity(f"an identity type matches [a-z][a-z0-9_.]*, not {type[:40]!r}")
+    if space and not _SPACE.fullmatch(space):
+        raise InvalidIdentity(f"an identity space has no white space, colon or brace: {space[:40]!r}")
+    if type == "email":
+        return Identity(type, "", normal_email(value))
+    if type == "phone":
+        return Identity(type, "", normal_phone(value, region))
+    return Identity(type, space, _normal_text(value))
+
+
+def parse_identity(text: str, *, region: str | None = None) -> Identity:
+    """The identity written `type:value` or `type@space:value`, split at the first colon."""
+    head, colon, value = text.strip().partition(":")
+    if not colon:
+        raise InvalidIdentity("an identity is written type:value or type@space:value")
+    type_, at, space = head.partition("@")
+    if at and not space:
+        raise InvalidIdentity("the space after @ is empty")
+    return identity(type_, value, space=space, region=region)
+
+
+def _normal_text(value: str) -> str:
+    text = unicodedata.normalize("NFC", value).strip()
+    if not text:
+        raise InvalidIdentity("an identity needs a value")
+    if len(text) > MAX_VALUE:
+        raise InvalidIdentity(f"an identity value has at most {MAX_VALUE} characters")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise InvalidIdentity("an identity value has no control characters")
+    return text
+
+
+@lru_cache(maxsize=4096)
+def normal_email(value: str) -> str:
+    """The address in lower case with its domain in IDNA ASCII form (RFC 5890, UTS 46)."""
+    text = _normal_text(value)
+    if text.lower().startswith("mailto:"):
+        text = text[7:]
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain or any(c.isspace() or c in "<>,;" for c in text):
+        raise InvalidIdentity("an email address is written local@domain")
+    try:
+        ascii_domain = idna.encode(domain.rstrip("."), uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        lowered = domain.rstrip(".").lower()
+        # Underscores and address literals are not IDNA and still deliver mail.
+        if not re.fullmatch(r"[a-z0-9_.\-]+|\[[0-9a-f.:ipv]+\]", lowered):
+            raise InvalidIdentity("the email's domain is not a domain name") from error
+        ascii_domain = lowered
+    if not ascii_domain:
+        raise InvalidIdentity("the email's domain is empty")
+    return f"{local.lower()}@{ascii_domain.lower()}"
+
+
+@lru_cache(maxsize=4096)
+def normal_phone(value: str, region: str | None = None) -> str:
+    """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
+    text = _normal_text(value)
+    if text.lower().startswith("tel:"):
+        text = text[4:]
+    if region is None and text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidIdentity(
+            "a phone number is international (+358…), or its source names a default_region"
+        ) from error
+    if number.extension:
+        number.extension = None
+    if not phonenumbers.is_possible_number(number):
+        raise InvalidIdentity("the phone number has too few or too many digits")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def default_assurance(type: str) -> Assurance:
+    """What the native API assumes when a sender states none: typed-in contact details are claims."""
+    return Assurance.CLAIMED if type in GLOBAL_TYPES else Assurance.VERIFIED

@@ -1,0 +1,225 @@
+"""Touchpoints: one fact that happened on a channel, immutable, in the past tense."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .clock import Micros, parse_time
+from .errors import Unprocessable
+from .identity import Assurance, Handle, Identity
+
+CHANNELS = ("web", "chat", "phone", "email")
+"""The built-in channels; others are declared in the configuration."""
+
+TYPES: tuple[str, ...] = (
+    "page.viewed",
+    "article.viewed",
+    "search.performed",
+    "form.submitted",
+    "form.failed",
+    "event.tracked",
+    "identified",
+    "message.received",
+    "message.sent",
+    "message.edited",
+    "message.deleted",
+    "message.delivered",
+    "message.read",
+    "message.failed",
+    "email.received",
+    "email.sent",
+    "email.bounced",
+    "email.auto_replied",
+    "callback.requested",
+    "callback.scheduled",
+    "callback.rescheduled",
+    "callback.due",
+    "callback.attempted",
+    "callback.completed",
+    "callback.missed",
+    "callback.cancelled",
+    "callback.overdue",
+    "callback.given_up",
+    "call.started",
+    "call.ended",
+    "conversation.opened",
+    "conversation.resolved",
+    "conversation.reopened",
+    "handoff.requested",
+    "handoff.offered",
+    "handoff.accepted",
+    "handoff.viewed",
+    "handoff.declined",
+    "handoff.expired",
+    "handoff.released",
+    "handoff.transferred",
+    "handoff.completed",
+    "handoff.withdrawn",
+    "handoff.failed",
+    "context.changed",
+    "identity.linked",
+    "identity.unlinked",
+    "note.added",
+    "survey.answered",
+    "promise.made",
+    "promise.kept",
+    "promise.broken",
+    "complaint.opened",
+    "complaint.resolved",
+)
+"""Every touchpoint type. The place in this tuple is stored: only ever append."""
+
+TYPE_SET = frozenset(TYPES)
+
+
+class Direction(StrEnum):
+    """Seen from the business."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    INTERNAL = "internal"
+
+
+class Visibility(StrEnum):
+    """Whether the customer may see it."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+
+
+_OUTBOUND = frozenset(
+    {
+        "message.sent",
+        "message.delivered",
+        "message.read",
+        "message.failed",
+        "email.sent",
+        "email.bounced",
+        "callback.scheduled",
+        "callback.attempted",
+        "callback.missed",
+        "callback.completed",
+        "promise.made",
+        "promise.kept",
+        "promise.broken",
+    }
+)
+_INTERNAL_PREFIXES = ("handoff.", "identity.", "context.", "note.")
+_INTERNAL = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
+
+
+def default_direction(type: str) -> Direction:
+    """The direction a type has when its sender states none."""
+    if type in _OUTBOUND:
+        return Direction.OUTBOUND
+    if type in _INTERNAL or type.startswith(_INTERNAL_PREFIXES):
+        return Direction.INTERNAL
+    return Direction.INBOUND
+
+
+def default_visibility(type: str) -> Visibility:
+    """Notes and our own bookkeeping are internal unless their sender says otherwise."""
+    return Visibility.INTERNAL if type.startswith(_INTERNAL_PREFIXES) else Visibility.PUBLIC
+
+
+# Limits, published in the API document. An event above them is refused, never cut.
+MAX_EVENT_ID = 512  # characters; RFC 5322 Message-IDs reach 250 in real mail
+MAX_TEXT = 200_000  # characters of text: a long mail; the whole touchpoint has its own limit
+MAX_SUBJECT = 2_000
+MAX_IDENTITIES = 20
+MAX_PARTICIPANTS = 200
+MAX_ATTACHMENTS = 100
+MAX_TOUCHPOINT_BYTES = 256 * 1024  # encoded, uncompressed
+MAX_SEQ = 2**63 - 1
+EARLIEST: Micros = parse_time("1900-01-01T00:00:00Z")
+LATEST: Micros = parse_time("2200-01-01T00:00:00Z")
+_CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class Participant(Struct, frozen=True):
+    """Another person in a touchpoint (Cc, a conference, the agent); never evidence of anything."""
+
+    identity: Identity
+    role: str
+
+
+class Touchpoint(Struct, frozen=True, kw_only=True):
+    """One fact that happened on a channel.
+
+    `identities` are handles of one person; the first is the home, under whose timeline the
+    touchpoint is filed. (`id_space`, `event_id`) name the event for ever, whatever its route.
+    `envelope` lists the keys of `data` that change between retries and stay out of the digest.
+    `upsert` says that an equal id with other content is an amendment, not a reuse of the id.
+    """
+
+    id_space: str
+    event_id: str
+    source: str
+    channel: str
+    type: str
+    occurred_at: Micros
+    identities: tuple[Handle, ...]
+    direction: Direction
+    visibility: Visibility = Visibility.PUBLIC
+    participants: tuple[Participant, ...] = ()
+    medium: str | None = None
+    subject: str | None = None
+    text: str | None = None
+    language: str | None = None
+    attachments: tuple[dict[str, Any], ...] = ()
+    seq: int | None = None
+    thread: str | None = None
+    thread_space: str | None = None
+    """The id space of `thread` where it is not `id_space`."""
+    amends: str | None = None
+    actor: dict[str, Any] | None = None
+    traits: dict[str, Any] = msgspec.field(default_factory=dict)
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    envelope: tuple[str, ...] = ()
+    upsert: bool = False
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            pointer, detail = problem
+            raise Unprocessable(detail, pointers=[{"pointer": pointer, "detail": detail}])
+
+    @property
+    def home(self) -> Handle:
+        return self.identities[0]
+
+    @property
+    def assurance(self) -> Assurance:
+        """How sure it is that this was the person it is filed under."""
+        return self.identities[0].assurance
+
+
+def _problem(it: Touchpoint) -> tuple[str, str] | None:
+    if not it.event_id or len(it.event_id) > MAX_EVENT_ID:
+        return "/id", f"an event id has 1 to {MAX_EVENT_ID} characters"
+    if it.type not in TYPE_SET:
+        return "/type", f"unknown touchpoint type {it.type[:60]!r}"
+    if not _CHANNEL.fullmatch(it.channel):
+        return "/channel", "a channel name matches [a-z][a-z0-9_-]*"
+    if not EARLIEST <= it.occurred_at <= LATEST:
+        return "/occurred_at", "a time lies between the years 1900 and 2200"
+    if not 1 <= len(it.identities) <= MAX_IDENTITIES:
+        return "/identities", f"a touchpoint has 1 to {MAX_IDENTITIES} identities"
+    if len(it.participants) > MAX_PARTICIPANTS:
+        return "/participants", f"a touchpoint has at most {MAX_PARTICIPANTS} participants"
+    if len(it.attachments) > MAX_ATTACHMENTS:
+        return "/attachments", f"a touchpoint has at most {MAX_ATTACHMENTS} attachments"
+    if it.text is not None and len(it.text) > MAX_TEXT:
+        return "/text", f"a text has at most {MAX_TEXT} characters"
+    if it.subject is not None and len(it.subject) > MAX_SUBJECT:
+        return "/subject", f"a subject has at most {MAX_SUBJECT} characters"
+    if it.seq is not None and not 0 <= it.seq <= MAX_SEQ:
+        return "/seq", "a sequence is a whole number from 0 to 2^63-1"
+    if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
+        return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
+    return None

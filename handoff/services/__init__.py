@@ -1,0 +1,1 @@
+"""What the product does: use-cases as plain async functions over the store."""

@@ -1,0 +1,31 @@
+"""Comparing secrets and signatures in constant time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable
+
+from handoff.domain.errors import SignatureRefused
+
+
+def any_equal(given: bytes, expected: Iterable[bytes]) -> bool:
+    """Whether `given` is one of `expected`; every candidate is compared, in constant time."""
+    found = False
+    for candidate in expected:
+        found |= hmac.compare_digest(given, candidate)
+    return found
+
+
+def basic_credentials(header: str | None) -> tuple[str, str]:
+    """User and password of an `Authorization: Basic` header (RFC 7617). SignatureRefused otherwise."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        raise SignatureRefused("basic credentials are missing")
+    try:
+        text = base64.b64decode(token.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise SignatureRefused("basic credentials are not base64") from error
+    user, _, password = text.partition(":")
+    return user, password
