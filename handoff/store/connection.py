@@ -1,0 +1,339 @@
+"""One way to speak to the store, whatever it is: bounded, repeated where safe, failing in our own words.
+
+Every write of the product is idempotent, so a command whose answer was lost is sent again until the
+overall deadline; redis-py itself repeats nothing. A command that the caller stopped waiting for is
+still finished in the background: cutting it off would cost the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+from redis.asyncio.cluster import ClusterNode
+from redis.exceptions import MovedError
+
+from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.store.address import make_client, parse_address
+from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
+from handoff.store.settings import StoreSettings
+
+__all__ = ["Argument", "Command", "Connection", "FunctionMissing", "StoreError"]
+
+Argument = bytes | str | int | float
+Command = Sequence[Argument]
+Result = TypeVar("Result")
+
+CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and one fsync for all of them
+FIRST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 0.25
+_FUNCTION_CALLS = ("FCALL", "FCALL_RO", b"FCALL", b"FCALL_RO")
+REPLICATION_WAIT_S = 0.8  # replicas answer in milliseconds; a partitioned one is not worth waiting longer
+
+
+class Connection:
+    """A pool of connections to one store.
+
+    `url` (of the embedded server) stands before `settings.url`. Answers are the server's own, in
+    RESP2: bytes, int, list, None. Whatever goes wrong is StoreUnavailable with a stable `reason`
+    (retryable, outcome unknown), FunctionMissing, or StoreError where the command itself was wrong.
+
+    `round_trips` counts calls and pipelines, `repeats` the attempts after the first one of each.
+    """
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        url: str | None = None,
+        connections: int = CONNECTIONS,
+        blocking_s: float | None = None,
+    ) -> None:
+        where = url or settings.url
+        if where is None:
+            raise ConfigurationError("store.url is not set and no embedded store runs")
+        address = parse_address(where)
+        self.cluster = address.kind == "cluster"
+        self.round_trips = 0
+        self.repeats = 0
+        self._settings = settings
+        self._url = where
+        self._shielded = blocking_s is None
+        self._timeout_s = settings.timeout_s + (blocking_s or 0.0)
+        # Half the deadline: a peer that went silent is left early enough to try its successor.
+        socket_timeout_s = settings.timeout_s / 2 if blocking_s is None else None
+        self._client = make_client(address, connections=connections, socket_timeout_s=socket_timeout_s)
+        self._places = asyncio.Semaphore(connections)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End what still runs (it fails as StoreUnavailable, reason `closed`) and close the connections."""
+        self._closed = True
+        running = tuple(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._client.aclose()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls not finished yet, including those whose caller has gone."""
+        return len(self._running)
+
+    async def call(self, *command: Argument, key: bytes | None = None) -> Any:
+        """The answer to one command.
+
+        On a cluster `key` names the slot. It may be left out where the command has its key in a fixed
+        place or is FCALL; for others (XREAD) redis-py would ask the server where the key is each time.
+        """
+        return await self._run(lambda: self._attempt(command, key))
+
+    async def fcall(
+        self, function: str, keys: Sequence[bytes], arguments: Sequence[Argument], *, read_only: bool = False
+    ) -> Any:
+        """The answer of a server function. The keys share one slot. FunctionMissing when it is not loaded."""
+        command = ("FCALL_RO" if read_only else "FCALL", function, len(keys), *keys, *arguments)
+        return await self.call(*command, key=keys[0] if keys else None)
+
+    async def fcall_durable(self, function: str, keys: Sequence[bytes], arguments: Sequence[Argument]) -> Any:
+        """The answer of a writing function once it is as durable as `store.durability` says.
+
+        With `replicated`: StoreUnavailable, code `not_replicated`, when fewer than `store.replicas`
+        have the write; it is stored on the primary and may be lost with it. In the other modes the
+        server's own answer is the promise.
+        """
+        if self._settings.durability != "replicated":
+            return await self.fcall(function, keys, arguments)
+        command = ("FCALL", function, len(keys), *keys, *arguments)
+        return await self._run(lambda: self._attempt_replicated(command, keys[0]))
+
+    async def pipeline(
+        self, commands: Sequence[Command], *, keys: Sequence[bytes | None] | None = None
+    ) -> list[Any]:
+        """The answers to many commands in one round trip (on a cluster: one per server, side by side).
+
+        `keys` names each command's slot as in `call`. Commands that fail stand in their place as
+        StoreError, FunctionMissing or StoreUnavailable; when none was answered that is raised.
+        Commands must not depend on each other: what was lost is sent again by itself.
+        """
+        if not commands:
+            return []
+        work = _Pipeline(commands, keys or [None] * len(commands))
+        try:
+            await self._run(lambda: work.advance(self._exchange))
+        except StoreUnavailable:
+            if len(work.open) == len(commands):
+                raise
+        return work.answers
+
+    async def on_primaries(self, *command: Argument, tolerate: str | None = None) -> list[Any]:
+        """The answers of every primary (one, unless a cluster) to one command.
+
+        An error whose text holds `tolerate` stands in its place; any other is raised.
+        """
+        return await self._run(lambda: self._each_primary(command, tolerate))
+
+    async def load_function(self, source: bytes) -> None:
+        """Load a function library on every primary that does not hold it. Never replaces one."""
+        await self.on_primaries("FUNCTION", "LOAD", source, tolerate="already exists")
+
+    @asynccontextmanager
+    async def blocking(self, longest_s: float) -> AsyncIterator[Connection]:
+        """A connection for commands that wait on the server (XREAD BLOCK) for at most `longest_s`.
+
+        It has its own sockets, at least one per partition, and no read timeout; a call ends
+        `store.timeout_s` after `longest_s` at the latest, and at once when its caller is cancelled.
+        """
+        places = self._settings.partitions + 8
+        reader = Connection(self._settings, url=self._url, connections=places, blocking_s=longest_s)
+        async with reader:
+            yield reader
+
+    async def _run(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        if self._closed:
+            raise unavailable("closed")
+        self.round_trips += 1
+        task = asyncio.ensure_future(self._until_deadline(attempt))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await (asyncio.shield(task) if self._shielded else task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # the caller may be gone; looked at, it is not reported as never retrieved
+
+    async def _until_deadline(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        last: BaseException | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for pause_s in _pauses():
+                    try:
+                        async with self._places:
+                            return await attempt()
+                    except (
+                        Exception
+                    ) as error:  # redis-py leaks any class while slots move: all mean "unknown"
+                        last = error
+                        await self._after_failure(error)
+                    self.repeats += 1
+                    await asyncio.sleep(pause_s)
+        except TimeoutError as error:
+            known = translate(last) if last else unavailable("timeout")
+            raise known from (last if last and last is not known else error)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise unavailable("closed") from None
+            raise
+        raise AssertionError("the pauses never end")
+
+    async def _after_failure(self, error: Exception) -> None:
+        """Return when another attempt may help, raise the error in our words otherwise."""
+        known = translate(error)
+        reason = reason_of(known)
+        if reason not in TRANSIENT:
+            if known is error:
+                raise known
+            raise known from error
+        if reason == "readonly" and self._client.redis is not None:
+            # A demoted primary: its idle connections would all answer the same.
+            await self._client.redis.connection_pool.disconnect(inuse_connections=False)
+        elif isinstance(error, MovedError) and self._client.cluster is not None:
+            await self._client.cluster.nodes_manager.move_slot(error)
+
+    async def _attempt(self, command: Command, key: bytes | None) -> Any:
+        if self._client.redis is not None:
+            return await self._single().execute_command(*command)
+        return await self._cluster().execute_command(*_named(command), **await self._target(command, key))
+
+    async def _target(self, command: Command, key: bytes | None) -> dict[str, ClusterNode]:
+        """redis-py's argument that sends a command to the primary of its key; none lets it find out."""
+        key = key or _key_of(command)
+        if key is None:
+            return {}
+        cluster = self._cluster()
+        await cluster.initialize()
+        node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))
+        return {"target_nodes": node}
+
+    async def _exchange(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
+        if self._client.redis is not None:
+            pipe = self._client.redis.pipeline(transaction=False)
+            for command, _key in commands:
+                pipe.execute_command(*command)
+            return list(await pipe.execute(raise_on_error=False))
+        cluster = self._cluster().pipeline()
+        for command, key in commands:
+            cluster.execute_command(*_named(command), **await self._target(command, key))
+        return list(await cluster.execute(raise_on_error=False))
+
+    async def _attempt_replicated(self, command: Command, key: bytes) -> Any:
+        wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 2) * 1000)
+        wait = ("WAIT", self._settings.replicas, wait_ms)
+        if self._client.redis is not None:
+            answer, replicas = await self._exchange([(command, None), (wait, None)])
+        else:
+            # Both on one connection of one node: WAIT speaks of its own connection's writes only, so a
+            # redirected FCALL must not be followed here (MOVED is learnt and both are sent again).
+            pipe, target = self._cluster().pipeline(), await self._target(command, key)
+            pipe.execute_command(*command, **target)
+            pipe.execute_command(*wait, **target)
+            answer, replicas = await pipe.execute(raise_on_error=False, allow_redirections=False)
+        for reply in (answer, replicas):
+            if isinstance(reply, Exception):
+                raise reply
+        if replicas < self._settings.replicas:
+            detail = f"{replicas} of {self._settings.replicas} replicas have the write: send the same again."
+            raise StoreUnavailable(detail, code="not_replicated", reason="not_replicated")
+        return answer
+
+    async def _each_primary(self, command: Command, tolerate: str | None) -> list[Any]:
+        if self._client.redis is not None:
+            calls = [self._single().execute_command(*command)]
+        else:
+            cluster = self._cluster()
+            await cluster.initialize()
+            calls = [
+                cluster.execute_command(*_named(command), target_nodes=node)
+                for node in cluster.get_primaries()
+            ]
+        replies = await asyncio.gather(*calls, return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException) and not (tolerate and tolerate in str(reply)):
+                raise reply
+        return list(replies)
+
+    def _single(self) -> Any:
+        """redis-py's client; its types do not cover `execute_command`."""
+        assert self._client.redis is not None
+        return self._client.redis
+
+    def _cluster(self) -> Any:
+        """The same for a cluster."""
+        assert self._client.cluster is not None
+        return self._client.cluster
+
+
+class _Pipeline:
+    """The answers so far and which commands are still open, across the attempts of one pipeline."""
+
+    def __init__(self, commands: Sequence[Command], keys: Sequence[bytes | None]) -> None:
+        self._pairs = list(zip(commands, keys, strict=True))
+        self.answers: list[Any] = [None] * len(self._pairs)
+        self.open = list(range(len(self._pairs)))
+
+    async def advance(
+        self, exchange: Callable[[Sequence[tuple[Command, bytes | None]]], Awaitable[list[Any]]]
+    ) -> None:
+        """Send what is open once. Raises the first failure that another attempt may heal."""
+        places, still_open = self.open, []
+        replies = await exchange([self._pairs[place] for place in places])
+        for place, reply in zip(places, replies, strict=True):
+            self.answers[place] = _in_our_words(reply)
+            if reason_of(self.answers[place]) in TRANSIENT:
+                still_open.append(place)
+        self.open = still_open
+        if still_open:
+            raise self.answers[still_open[0]]
+
+
+def _named(command: Command) -> Command:
+    """The same with its name as text, which redis-py's cluster client compares with."""
+    name = command[0]
+    return (name.decode("ascii"), *command[1:]) if isinstance(name, bytes) else command
+
+
+def _key_of(command: Command) -> bytes | None:
+    """The first key of a function call; other commands have theirs where redis-py's table says."""
+    if command[0] in _FUNCTION_CALLS and len(command) > 3 and command[2] not in (0, "0", b"0"):
+        key = command[3]
+        return key if isinstance(key, bytes) else str(key).encode()
+    return None
+
+
+def _in_our_words(reply: Any) -> Any:
+    if not isinstance(reply, Exception):
+        return reply
+    known = translate(reply)
+    if known is not reply:
+        known.__cause__ = reply
+    return known
+
+
+def _pauses() -> Iterator[float]:
+    """How long to wait before each next attempt: not at all first (a stale connection), then longer."""
+    yield 0.0
+    longest = FIRST_PAUSE_S
+    while True:
+        yield longest * random.uniform(0.5, 1.0)
+        longest = min(longest * 2, LONGEST_PAUSE_S)

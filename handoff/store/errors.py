@@ -1,0 +1,121 @@
+"""What the store's server or its client raises, translated once into what a caller can act on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis import exceptions as foreign
+from redis.asyncio.sentinel import MasterNotFoundError
+
+from handoff.domain.errors import StoreUnavailable
+
+
+class StoreError(Exception):
+    """The server answered a command of ours with an error: a fault of this program, not of its surroundings.
+
+    `code` is the first word of the server's answer (`WRONGTYPE`, `ERR`, …).
+    """
+
+    def __init__(self, message: str, code: str = "ERR") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class FunctionMissing(StoreError):
+    """The server does not hold the function: load its library and call again."""
+
+
+UNAVAILABLE = {
+    "OOM": "out_of_memory",
+    "MISCONF": "disk",
+    "READONLY": "readonly",
+    "LOADING": "loading",
+    "BUSY": "busy",
+    "UNKILLABLE": "busy",
+    "CLUSTERDOWN": "cluster_down",
+    "MASTERDOWN": "cluster_down",
+    "TRYAGAIN": "moving",
+    "ASK": "moving",
+    "MOVED": "moving",
+    "NOREPLICAS": "no_replicas",
+    "NOAUTH": "credentials",
+    "WRONGPASS": "credentials",
+    "NOPERM": "credentials",
+}
+"""First word of the server's answer → our stable `reason`."""
+
+TRANSIENT = frozenset({"connection", "timeout", "readonly", "loading", "cluster_down", "moving"})
+"""Reasons that pass by themselves within a call's deadline; the others stay until somebody acts."""
+
+# redis-py cuts the first word off the errors it has a class for, so the class says it instead.
+_CLASS_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (foreign.BusyLoadingError, "LOADING"),
+    (foreign.AuthenticationError, "NOAUTH"),
+    (foreign.AuthorizationError, "NOPERM"),
+    (foreign.OutOfMemoryError, "OOM"),
+    (foreign.ReadOnlyError, "READONLY"),
+    (foreign.NoPermissionError, "NOPERM"),
+    (foreign.NoScriptError, "NOSCRIPT"),
+    (foreign.ClusterDownError, "CLUSTERDOWN"),
+    (foreign.TryAgainError, "TRYAGAIN"),
+    (foreign.ClusterCrossSlotError, "CROSSSLOT"),
+    (foreign.AskError, "MOVED"),
+)
+_DETAILS = {
+    "out_of_memory": "The store is full: it refuses writes until it has memory again.",
+    "disk": "The store cannot write to its disk.",
+    "credentials": "The store refuses the configured credentials.",
+    "loading": "The store is loading its data.",
+    "no_replicas": "The store has too few replicas to take writes.",
+}
+
+
+def translate(error: BaseException) -> StoreUnavailable | StoreError:
+    """The error of ours that says the same as `error`, whoever raised it.
+
+    Anything that is not the server's own answer about a command means "outcome unknown" and becomes
+    StoreUnavailable: while a cluster moves slots, redis-py leaks AttributeErrors and the like.
+    """
+    if isinstance(error, StoreUnavailable | StoreError):
+        return error
+    if isinstance(error, foreign.DataError):
+        return StoreError(str(error), "ARGUMENT")
+    code = _server_code(error)
+    if code is None:
+        return unavailable(_client_reason(error))
+    if code in UNAVAILABLE:
+        return unavailable(UNAVAILABLE[code])
+    if code == "NOSCRIPT" or "function not found" in str(error).lower():
+        return FunctionMissing(str(error), code)
+    return StoreError(str(error), code)
+
+
+def unavailable(reason: str) -> StoreUnavailable:
+    """StoreUnavailable with a stable `reason` field; no host, path or secret of the store in its text."""
+    return StoreUnavailable(_DETAILS.get(reason, ""), reason=reason)
+
+
+def reason_of(error: BaseException) -> str | None:
+    """The stable reason of a StoreUnavailable, None for any other error."""
+    if not isinstance(error, StoreUnavailable):
+        return None
+    return str(error.fields.get("reason", "unknown"))
+
+
+def _server_code(error: BaseException) -> str | None:
+    """The first word of the server's error answer, None when `error` is not one."""
+    for kind, code in _CLASS_CODES:
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, foreign.ResponseError):
+        return None
+    word = str(error).partition(" ")[0]
+    return word if word.isupper() and word.isalpha() else "ERR"
+
+
+def _client_reason(error: BaseException) -> str:
+    if isinstance(error, foreign.TimeoutError | asyncio.TimeoutError):
+        return "timeout"
+    if isinstance(error, MasterNotFoundError | foreign.RedisClusterException | foreign.ClusterError):
+        return "cluster_down"
+    return "connection"
