@@ -240,16 +240,20 @@ class Connection:
     async def _attempt_replicated(self, command: Command, key: bytes) -> Any:
         wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 2) * 1000)
         wait = ("WAIT", self._settings.replicas, wait_ms)
+        # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
+        # call that replicated at once, though the first attempt's write is not: so there is always one.
+        barrier = ("SET", _barrier_key(key), b"", "PX", 1000)
         if self._client.redis is not None:
-            answer, replicas = await self._exchange([(command, None), (wait, None)])
+            answers = await self._exchange([(command, None), (barrier, None), (wait, None)])
         else:
-            # Both on one connection of one node: WAIT speaks of its own connection's writes only, so a
-            # redirected FCALL must not be followed here (MOVED is learnt and both are sent again).
+            # One connection of one node: a redirected FCALL must not be followed here (MOVED is learnt
+            # and all three are sent again).
             pipe, target = self._cluster().pipeline(), await self._target(command, key)
-            pipe.execute_command(*command, **target)
-            pipe.execute_command(*wait, **target)
-            answer, replicas = await pipe.execute(raise_on_error=False, allow_redirections=False)
-        for reply in (answer, replicas):
+            for step in (command, barrier, wait):
+                pipe.execute_command(*step, **target)
+            answers = await pipe.execute(raise_on_error=False, allow_redirections=False)
+        answer, _, replicas = answers
+        for reply in answers:
             if isinstance(reply, Exception):
                 raise reply
         if replicas < self._settings.replicas:
@@ -319,6 +323,12 @@ def _key_of(command: Command) -> bytes | None:
         key = command[3]
         return key if isinstance(key, bytes) else str(key).encode()
     return None
+
+
+def _barrier_key(key: bytes) -> bytes:
+    """A key for nothing but a write in the slot of `key`: `{tag}~`."""
+    tag, brace, _rest = key.partition(b"}")
+    return tag + b"}~" if brace and tag.startswith(b"{") else b"{" + key + b"}~"
 
 
 def _in_our_words(reply: Any) -> Any:

@@ -1,0 +1,85 @@
+"""A private directory, and the lock that says who uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from handoff.domain.errors import ConfigurationError
+
+
+def private_directory(path: Path) -> None:
+    """Create a directory that only we may read (0700). One that exists keeps its mode if it is ours alone.
+
+    ConfigurationError when it cannot be made, or when others could write into it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigurationError(f"store.data_dir: {path} cannot be used: {error.strerror}") from error
+    if mode & 0o022:
+        raise ConfigurationError(
+            f"store.data_dir: others may write to {path}: chmod 700 it or choose another"
+        )
+
+
+class DirectoryLock:
+    """An flock on a file that holds our process id. Ends with the process that holds it, however it ends."""
+
+    def __init__(self, path: Path, holder: str = "another handoff server") -> None:
+        self._path = path
+        self._holder = holder
+        self._descriptor: int | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, for a child process to inherit."""
+        assert self._descriptor is not None, "not acquired"
+        return self._descriptor
+
+    def acquire(self) -> None:
+        """ConfigurationError naming the holder when the lock is held."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise ConfigurationError(f"store.data_dir: {self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise ConfigurationError(
+                f"{self._holder} (pid {holder}) uses this data directory: {self._path.parent}; "
+                "stop it, or give this one its own store.data_dir"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        self._descriptor = descriptor
+
+    def hand_over(self) -> None:
+        """Close our copy without unlocking: whoever inherited the file holds the lock from now on."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def release(self) -> None:
+        """Give the lock up. The file stays: removing it would race with the next holder."""
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self.hand_over()
+
+    def held(self) -> bool:
+        """Whether somebody holds the lock now."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
