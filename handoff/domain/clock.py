@@ -57,9 +57,7 @@ def parse_time(text: str) -> Micros:
     if sign:
         offset = timedelta(hours=int(off_h), minutes=int(off_m))
         zone = timezone(offset if sign == "+" else -offset)
-    moment = datetime(
-        int(year), int(month), int(day), int(hour), int(minute), seconds, micros, tzinfo=zone
-    )
+    moment = datetime(int(year), int(month), int(day), int(hour), int(minute), seconds, micros, tzinfo=zone)
     return from_datetime(moment)
 
 

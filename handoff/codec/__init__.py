@@ -1,0 +1,1 @@
+"""How values become bytes in the store: versioned, positional msgpack, optionally compressed."""

@@ -1,0 +1,90 @@
+"""Keyed hashes: what keys, ids and partitions are made from, so that no personal data names anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from hashlib import blake2b
+
+from handoff.domain.errors import NotFound
+from handoff.domain.identity import Identity
+
+SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
+
+
+class KeyedHash:
+    """The store's hashes for one tenant, keyed by the store's pepper.
+
+    Public ids are the hashes XOR a mask of the tenant: an id of one tenant, read by another, names
+    nothing there, so no look-up can forget to check the tenant.
+    """
+
+    def __init__(self, pepper: bytes, tenant: str) -> None:
+        self.tenant = tenant
+        self._identity = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"identity")
+        self._thread = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"conversation")
+        self._event = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"event")
+        self._evidence = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"evidence")
+        self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
+        mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
+        self._mask = int.from_bytes(mask, "big")
+
+    def identity(self, it: Identity) -> bytes:
+        """16 bytes that stand for the identity in key names."""
+        return self._hash(self._identity, it.type, it.space, it.value)
+
+    def event(self, id_space: str, event_id: str) -> bytes:
+        """16 bytes: the touchpoint id of an event, the same on whatever route it came."""
+        return self._hash(self._event, id_space, event_id)
+
+    def thread(self, id_space: str, thread: str) -> bytes:
+        """16 bytes: the conversation of a thread, for ever."""
+        return self._hash(self._thread, "thread", id_space, thread)
+
+    def episode(self, home: bytes, channel: str, after: bytes = b"") -> bytes:
+        """16 bytes: the conversation of a (home, channel) without a thread, begun after `after` resolved."""
+        return self._hash(self._thread, "episode", home.hex(), channel, after.hex())
+
+    def evidence(self, one: bytes, other: bytes, *words: str) -> bytes:
+        """16 bytes: a piece of evidence, so that repeating a statement adds nothing."""
+        return self._hash(self._evidence, one.hex(), other.hex(), *words)
+
+    def request(self, *words: str) -> bytes:
+        """16 bytes that stand for an idempotency key."""
+        return self._hash(self._request, *words)
+
+    def _hash(self, base: blake2b, *words: str) -> bytes:
+        state = base.copy()
+        for word in words:
+            raw = word.encode("utf-8", "surrogatepass")
+            state.update(len(raw).to_bytes(4, "big") + raw)
+        return state.digest()
+
+    def public(self, prefix: str, *hashes: bytes) -> str:
+        """The public id of one or two hashes: `prefix` and URL-safe base64."""
+        masked = b"".join((int.from_bytes(h, "big") ^ self._mask).to_bytes(SIZE, "big") for h in hashes)
+        return prefix + base64.urlsafe_b64encode(masked).rstrip(b"=").decode("ascii")
+
+    def private(self, prefix: str, public_id: str, count: int = 1) -> tuple[bytes, ...]:
+        """The hashes behind a public id. NotFound when it is not one of ours."""
+        if not public_id.startswith(prefix):
+            raise NotFound("there is no such id")
+        text = public_id[len(prefix) :]
+        try:
+            masked = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise NotFound("there is no such id") from error
+        if len(masked) != SIZE * count:
+            raise NotFound("there is no such id")
+        return tuple(
+            (int.from_bytes(masked[i : i + SIZE], "big") ^ self._mask).to_bytes(SIZE, "big")
+            for i in range(0, len(masked), SIZE)
+        )
+
+
+CUSTOMER = "cu_"
+TOUCHPOINT = "tp_"
+CONVERSATION = "cv_"
+HANDOFF = "ho_"
+EVIDENCE = "li_"
+CALLBACK = "cb_"

@@ -1,0 +1,178 @@
+"""Recording touchpoints: from a validated touchpoint to its durable place in a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from handoff.codec.body import digest, encode_body
+from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
+from handoff.codec.member import channel_code, pack_occurred, type_code
+from handoff.domain.errors import HandoffError, NotFound, Unprocessable
+from handoff.domain.evidence import Evidence, EvidenceClass, Statement
+from handoff.domain.identity import Handle, weaker
+from handoff.domain.touchpoint import Touchpoint
+from handoff.store.keys import Keys
+from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
+from handoff.store.records import pack_evidence, pack_identity
+from handoff.store.store import Store
+
+_DELETES = frozenset({"message.deleted"})
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What became of one touchpoint: `accepted`, `duplicate` or `rejected` with a code and detail."""
+
+    status: str
+    id: str
+    code: str | None = None
+    detail: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status != "rejected"
+
+
+async def record(
+    store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, bulk: bool = False
+) -> list[Result]:
+    """Store the touchpoints; when this returns, what is not rejected is durable.
+
+    `bulk` uses the connection of imports, so that live traffic does not wait behind them. Raises
+    StoreUnavailable or Overloaded when the outcome of any is unknown: the same may be sent again.
+    One round trip where calls are not shared with other requests, two on a Cluster.
+    """
+    hashes = store.hashes(tenant)
+    results: list[Result | None] = [None] * len(touchpoints)
+    items: list[tuple[int, Item]] = []
+    for place, touchpoint in enumerate(touchpoints):
+        try:
+            items.append((place, prepare(touchpoint, hashes, store.keys)))
+        except Unprocessable as error:
+            results[place] = _rejected("", error)
+    recorder = store.importer if bulk else store.recorder
+    answers = await recorder.record([item for _, item in items])
+    for (place, item), answer in zip(items, answers, strict=True):
+        if isinstance(answer, HandoffError):
+            raise answer
+        results[place] = await _result(recorder, hashes, store.keys, touchpoints[place], item, answer.status)
+    return [result for result in results if result is not None]
+
+
+async def _result(
+    recorder: Recorder, hashes: KeyedHash, keys: Keys, touchpoint: Touchpoint, item: Item, status: int
+) -> Result:
+    public = hashes.public(TOUCHPOINT, item.home, item.id)
+    if status == REUSED and touchpoint.upsert:
+        return await _amend(recorder, hashes, keys, touchpoint, item)
+    if status == REUSED:
+        return Result(
+            status="rejected", id=public, code="id_reused", detail="this id was used for other content"
+        )
+    return Result(status="duplicate" if status == DUPLICATE else "accepted", id=public)
+
+
+async def _amend(
+    recorder: Recorder, hashes: KeyedHash, keys: Keys, touchpoint: Touchpoint, first: Item
+) -> Result:
+    """Content that differs under a known id, from a sender that updates: an amendment of its own."""
+    version = f"{touchpoint.event_id}#{first.digest.hex()}"
+    amendment = msgspec.structs.replace(touchpoint, event_id=version, amends=touchpoint.event_id, upsert=False)
+    item = prepare(amendment, hashes, keys)
+    (answer,) = await recorder.record([item])
+    if isinstance(answer, HandoffError):
+        raise answer
+    return await _result(recorder, hashes, keys, amendment, item, answer.status)
+
+
+def _rejected(id_: str, error: HandoffError) -> Result:
+    return Result(status="rejected", id=id_, code=error.problem_code, detail=error.detail)
+
+
+def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
+    """The conversation of the touchpoint's thread; None where it has none and belongs to an episode."""
+    if touchpoint.thread is None:
+        return None
+    return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
+
+
+def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
+    """What the store writes for a touchpoint: a pure function, so that a retry prepares the same."""
+    home = hashes.identity(touchpoint.home.identity)
+    id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
+    conversation = conversation_of(touchpoint, hashes)
+    amends = b""
+    moved = False
+    if touchpoint.amends is not None:
+        original_home, amends = _original(touchpoint, hashes, home)
+        moved, home = original_home != home, original_home
+    codec, body = encode_body(touchpoint, conversation=conversation, amends=amends or None)
+    evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
+    if conversation is not None:
+        pointers.append(
+            Pointer(conversation, keys.conversation(conversation), ((b"h" + home, b""),)),
+        )
+    return Item(
+        home=home,
+        occurred=pack_occurred(touchpoint.occurred_at),
+        order=touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
+        id=id_,
+        header=bytes((0, type_code(touchpoint.type), channel_code(touchpoint.channel), codec)),
+        body=body,
+        digest=digest(touchpoint),
+        counter=bytes((type_code(touchpoint.type), channel_code(touchpoint.channel))),
+        plain=pack_identity(touchpoint.home.identity),
+        amends=amends,
+        deletes=touchpoint.type in _DELETES,
+        evidence=tuple(evidence),
+        pointers=tuple(pointers),
+    )
+
+
+def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:
+    """Home and id of what is amended: our own id, or the sender's event id at the same home."""
+    amends = touchpoint.amends or ""
+    try:
+        original_home, id_ = hashes.private(TOUCHPOINT, amends, 2)
+    except NotFound:
+        return home, hashes.event(touchpoint.id_space, amends)
+    return original_home, id_
+
+
+def _evidence(
+    touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, home: bytes, id_: bytes
+) -> tuple[list[tuple[bytes, bytes]], list[Pointer]]:
+    """A piece of evidence per further identity, home to it, and the pointer that leads back to it."""
+    pieces: list[tuple[bytes, bytes]] = []
+    pointers: list[Pointer] = []
+    for handle in touchpoint.identities[1:]:
+        other = hashes.identity(handle.identity)
+        if other == home:
+            continue
+        piece = automatic_evidence(touchpoint, handle, hashes, home, other, id_)
+        pieces.append((piece.id, pack_evidence(piece)))
+        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), (b"p" + piece.id, home))
+        pointers.append(Pointer(other, keys.record(other), fields))
+    return pieces, pointers
+
+
+def automatic_evidence(
+    touchpoint: Touchpoint, handle: Handle, hashes: KeyedHash, home: bytes, other: bytes, id_: bytes
+) -> Evidence:
+    """What a touchpoint says of its home and a further handle. Saying it again makes no second piece."""
+    assurance = weaker(touchpoint.home.assurance, handle.assurance)
+    return Evidence(
+        id=hashes.evidence(home, other, Statement.SAME, assurance, touchpoint.source),
+        one=home,
+        other=other,
+        statement=Statement.SAME,
+        assurance=assurance,
+        evidence_class=EvidenceClass.AUTOMATIC,
+        source=touchpoint.source,
+        touchpoint=id_,
+        who=f"source:{touchpoint.source}",
+        recorded_at=0,  # the store's clock, when it is written
+        why=touchpoint.type,
+    )

@@ -1,0 +1,149 @@
+"""A tenant's control partition: versioned records, lists and timers that change together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgpack
+import msgspec
+from msgspec import Struct
+
+from handoff.domain.errors import HandoffError
+
+from .connection import Connection
+from .functions import Functions
+from .keys import ControlKeys
+
+T = TypeVar("T")
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Changed(HandoffError):
+    """Somebody else changed a record first: read again and decide again."""
+
+    code = "changed"
+    retryable = True
+
+
+class Versioned(Struct, frozen=True):
+    """A record's bytes and its version; version 0 stands for one that does not exist."""
+
+    version: int
+    blob: bytes
+
+
+ABSENT = Versioned(0, b"")
+
+
+def pack_record(version: int, value: Any) -> bytes:
+    return version.to_bytes(8, "big") + _ENCODER.encode(value)
+
+
+def read_versioned(raw: bytes | None) -> Versioned:
+    return Versioned(int.from_bytes(raw[:8], "big"), raw[8:]) if raw else ABSENT
+
+
+def decode_record(raw: bytes, type_: type[T]) -> T:
+    """The value of a stored record (with its version in front)."""
+    return msgspec.msgpack.decode(raw[8:], type=type_)
+
+
+class Change:
+    """What one commit checks and writes, gathered step by step."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, int] = {}
+        self._parts: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+
+    def _key(self, key: bytes) -> int:
+        return self.keys.setdefault(key, len(self.keys) + 1)
+
+    def expect(self, key: bytes, version: int) -> Change:
+        """Refuse the commit unless the record has this version (0: does not exist)."""
+        self._parts[0].append((self._key(key), version))
+        return self
+
+    def put(self, key: bytes, version: int, value: Any) -> Change:
+        self._parts[1].append((self._key(key), pack_record(version, value)))
+        return self
+
+    def drop(self, key: bytes) -> Change:
+        self._parts[2].append((self._key(key),))
+        return self
+
+    def add(self, key: bytes, score: int, member: bytes) -> Change:
+        self._parts[3].append((self._key(key), str(score), member))
+        return self
+
+    def remove(self, key: bytes, member: bytes) -> Change:
+        self._parts[4].append((self._key(key), member))
+        return self
+
+    def keep(self, key: bytes, value: bytes, seconds: int = 0) -> Change:
+        """Write the value where there is none; it goes after `seconds`, 0: never."""
+        self._parts[5].append((self._key(key), value, seconds))
+        return self
+
+    def post(self, key: bytes, payload: bytes) -> Change:
+        """Append to an outbox."""
+        self._parts[6].append((self._key(key), payload))
+        return self
+
+    def program(self) -> bytes:
+        packed: bytes = msgpack.packb(self._parts)
+        return packed
+
+
+class Control:
+    """Reads and commits of one tenant's control partition."""
+
+    def __init__(self, connection: Connection, functions: Functions, tenant: str) -> None:
+        self.connection = connection
+        self._functions = functions
+        self.keys = ControlKeys(tenant)
+        self.tenant = tenant
+
+    async def commit(self, change: Change) -> None:
+        """Apply the change. Changed when a version is not the expected one; then nothing happened."""
+        answer = await self._functions.call("commit", list(change.keys), [change.program()])
+        if answer[0] != 1:
+            raise Changed("a record was changed by somebody else")
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The raw records at the keys; one round trip."""
+        if not keys:
+            return []
+        replies = await self.connection.pipeline([(b"GET", key) for key in keys])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return list(replies)
+
+    async def ids(
+        self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
+    ) -> list[tuple[bytes, int]]:
+        """Members of a list with their scores; `below` is an exclusive score bound."""
+        bound = b"(%d" % below if below is not None else (b"+inf" if newest_first else b"-inf")
+        command: tuple[bytes | int, ...] = (
+            (b"ZRANGE", key, bound, b"-inf", b"BYSCORE", b"REV", b"LIMIT", 0, limit, b"WITHSCORES")
+            if newest_first
+            else (b"ZRANGE", key, bound, b"+inf", b"BYSCORE", b"LIMIT", 0, limit, b"WITHSCORES")
+        )
+        (reply,) = await self.connection.pipeline([command])
+        if isinstance(reply, Exception):
+            raise reply
+        return read_scored(reply)
+
+    async def clock(self) -> int:
+        """The store's clock in µs."""
+        (reply,) = await self.connection.pipeline([(b"TIME",)])
+        return int(reply[0]) * 1_000_000 + int(reply[1])
+
+
+def read_scored(reply: Any) -> list[tuple[bytes, int]]:
+    """A WITHSCORES reply in either protocol's shape: pairs, or members and scores in turn."""
+    if reply and isinstance(reply[0], list | tuple):
+        return [(member, int(float(score))) for member, score in reply]
+    items = list(reply)
+    return [(member, int(float(score))) for member, score in zip(items[::2], items[1::2], strict=True)]

@@ -1,0 +1,49 @@
+"""The store's Lua functions: a file per operation, named by the hash of its source.
+
+Libraries are loaded where they are missing and never replaced, so that workers of two releases
+share a server. `prune` removes those of other releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from .connection import Connection
+from .errors import FunctionMissing
+
+NAMES = ("record", "commit", "lease", "advance", "release")
+_TAIL = """
+redis.register_function{{function_name = '{name}', callback = run}}
+"""
+
+
+def library(operation: str) -> tuple[str, bytes]:
+    """The name, `<operation>_<8 hex of SHA-256>`, and the loadable source of an operation."""
+    source = resources.files("handoff.store").joinpath("functions", f"{operation}.lua").read_bytes()
+    name = f"{operation}_{sha256(source).hexdigest()[:8]}"
+    return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
+
+
+class Functions:
+    """The functions of this release on one server or cluster."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._libraries = {operation: library(operation) for operation in NAMES}
+        self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
+
+    async def load(self) -> None:
+        """Load what is missing, on every primary."""
+        for _name, source in self._libraries.values():
+            await self._connection.load_function(source)
+
+    async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
+        """Call a function; where the server has lost its libraries they are loaded again."""
+        try:
+            return await self._connection.fcall_durable(self._names[operation], keys, args)
+        except FunctionMissing:
+            await self.load()
+            return await self._connection.fcall_durable(self._names[operation], keys, args)

@@ -1,0 +1,97 @@
+"""Every key of the store. Keys of a partition, and all control keys of a tenant, share a slot each.
+
+A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names something:
+
+    {n}t  timeline          sorted set, scores 0: members as in `handoff.codec.member`
+    {n}i  index             hash: touchpoint id → place less the id (16) ‖ digest (9);
+                            a ‖ id → its newest amendment: place (32) ‖ e or d
+    {n}n  identity record   hash: see `handoff.store.records`
+    {n}a  last arrivals     list, only for timelines too long to be read whole
+    {n}c  conversation      hash: the homes its touchpoints are filed under
+    {n}o  outbox            stream of references
+    {n}k  cursors, {n}l leases, of the outbox's consumers
+    {c.tenant}…  the tenant's control partition: hand-offs, call-backs, timers, deliveries
+"""
+
+from __future__ import annotations
+
+META = b"handoff:meta"
+
+
+class Keys:
+    """Keys of a store with `partitions` partitions."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self._tags = [b"{%d}" % number for number in range(partitions)]
+
+    def partition(self, hash_: bytes) -> int:
+        """The partition of whatever the hash names."""
+        return int.from_bytes(hash_[:4], "big") % self.partitions
+
+    def _key(self, letter: bytes, hash_: bytes) -> bytes:
+        return self._tags[self.partition(hash_)] + letter + hash_
+
+    def timeline(self, identity: bytes) -> bytes:
+        return self._key(b"t", identity)
+
+    def index(self, identity: bytes) -> bytes:
+        return self._key(b"i", identity)
+
+    def record(self, identity: bytes) -> bytes:
+        return self._key(b"n", identity)
+
+    def arrivals(self, identity: bytes) -> bytes:
+        return self._key(b"a", identity)
+
+    def conversation(self, conversation: bytes) -> bytes:
+        return self._key(b"c", conversation)
+
+    def outbox(self, partition: int) -> bytes:
+        return self._tags[partition] + b"o"
+
+    def cursor(self, partition: int, consumer: str) -> bytes:
+        return self._tags[partition] + b"k" + consumer.encode()
+
+    def lease(self, partition: int, consumer: str) -> bytes:
+        return self._tags[partition] + b"l" + consumer.encode()
+
+
+class ControlKeys:
+    """Keys of one tenant's control partition."""
+
+    def __init__(self, tenant: str) -> None:
+        self._tag = b"{c." + tenant.encode() + b"}"
+
+    def _key(self, name: bytes, rest: bytes = b"") -> bytes:
+        return self._tag + name + rest
+
+    def record(self, kind: str, id_: bytes) -> bytes:
+        """One versioned record: `h` hand-off, `r` chain, `b` call-back, `w` subscription, …"""
+        return self._key(kind.encode(), id_)
+
+    def set(self, name: str, member: bytes = b"") -> bytes:
+        """A sorted set that lists ids, e.g. the hand-offs of a queue."""
+        return self._key(b"z:" + name.encode(), member)
+
+    def timers(self) -> bytes:
+        return self._key(b"timers")
+
+    def outbox(self) -> bytes:
+        return self._key(b"o")
+
+    def snapshot(self, sha256: bytes) -> bytes:
+        return self._key(b"s", sha256)
+
+    def idempotency(self, key: bytes) -> bytes:
+        return self._key(b"y", key)
+
+    def quarantine(self) -> bytes:
+        return self._key(b"q")
+
+    def sources(self) -> bytes:
+        """When each source was last heard, and what stands quarantined of it."""
+        return self._key(b"sources")
+
+    def named(self, name: str) -> bytes:
+        return self._key(b"x:", name.encode())

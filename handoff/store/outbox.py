@@ -1,0 +1,94 @@
+"""The outbox: a stream per partition and one per tenant's control partition, read by leased cursors.
+
+An entry is written in the same call as what it tells of. A consumer holds a lease per outbox and
+moves its cursor only with the lease's fencing token, so that two workers never both believe to
+have finished an entry; what a worker had begun when it died is begun again by the next one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from .connection import Connection
+from .functions import Functions
+
+LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
+KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
+
+
+class Outbox(Struct, frozen=True, kw_only=True):
+    """The keys of one outbox and of one consumer's cursor on it. `tenant` for a control partition's."""
+
+    stream: bytes
+    cursor: bytes
+    lease: bytes
+    tenant: str | None = None
+    partition: int | None = None
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One entry: `t` a touchpoint's reference (home ‖ place ‖ id), `c` a control event."""
+
+    id: bytes
+    kind: bytes
+    payload: bytes
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """What the holder of a lease needs: its fencing token and where the cursor stands."""
+
+    token: int
+    cursor: bytes
+
+
+async def take_lease(functions: Functions, outbox: Outbox, owner: str) -> Lease | None:
+    """The lease, new or renewed; None while another worker holds it."""
+    token, cursor = await functions.call("lease", [outbox.lease, outbox.cursor], [owner, LEASE_MS])
+    return Lease(token=token, cursor=cursor) if token else None
+
+
+async def release_lease(functions: Functions, outbox: Outbox, owner: str) -> None:
+    await functions.call("release", [outbox.lease], [owner])
+
+
+async def advance(functions: Functions, outbox: Outbox, lease: Lease, cursor: bytes) -> bool:
+    """Move the cursor and trim what is old; False when another worker has taken over."""
+    milliseconds = int(cursor.split(b"-")[0])
+    oldest = b"%d-0" % max(milliseconds - KEEP_MS, 0)
+    answer = await functions.call(
+        "advance", [outbox.lease, outbox.cursor, outbox.stream], [str(lease.token), cursor, oldest]
+    )
+    return bool(answer)
+
+
+async def read_entries(
+    connection: Connection, places: list[tuple[bytes, bytes]], *, count: int, block_ms: int | None
+) -> dict[bytes, list[Entry]]:
+    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first."""
+    if not places:
+        return {}
+    streams = [stream for stream, _cursor in places]
+    cursors = [cursor for _stream, cursor in places]
+    if not connection.cluster:
+        command: list[Any] = [b"XREAD", b"COUNT", count]
+        if block_ms is not None:
+            command += [b"BLOCK", block_ms]
+        replies = [await connection.call(*command, b"STREAMS", *streams, *cursors)]
+    else:
+        replies = await connection.pipeline(
+            [(b"XREAD", b"COUNT", count, b"STREAMS", s, c) for s, c in places], keys=streams
+        )
+    found: dict[bytes, list[Entry]] = {}
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+        for stream, entries in reply or ():
+            found[stream] = [_entry(id_, fields) for id_, fields in entries]
+    return found
+
+
+def _entry(id_: bytes, fields: list[bytes] | None) -> Entry:
+    kind, payload = (fields or [b"", b""])[:2]
+    return Entry(id=id_, kind=kind, payload=payload)

@@ -1,0 +1,225 @@
+"""Group commit: writes of concurrent requests share one call and one fsync.
+
+While a call is in flight, what comes in is gathered; the next call takes it all, at most
+MAX_BATCH items. No timer, so that nothing waits when the store is idle. An acknowledgement is the
+answer of the store, after its durability.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
+
+from .functions import Functions
+from .keys import Keys
+
+MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
+MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Pointer(Struct, frozen=True):
+    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
+
+    hash: bytes
+    key: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One touchpoint ready to be stored: everything `record.lua` takes."""
+
+    home: bytes
+    occurred: bytes
+    order: bytes
+    id: bytes
+    header: bytes
+    body: bytes
+    digest: bytes
+    counter: bytes
+    plain: bytes
+    amends: bytes = b""
+    deletes: bool = False
+    evidence: tuple[tuple[bytes, bytes], ...] = ()
+    pointers: tuple[Pointer, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + 200
+
+
+class Recorded(Struct, frozen=True):
+    """What became of an item. `place` is occurred_at and order key; `arrival` 0 unless stored now."""
+
+    status: int
+    place: bytes
+    arrival: Micros
+
+
+STORED, DUPLICATE, REUSED = 0, 1, 2
+
+
+class Recorder:
+    """The writer of touchpoints; one call in flight (on a Cluster, one per slot)."""
+
+    def __init__(self, functions: Functions, keys: Keys, *, cluster: bool) -> None:
+        self._functions = functions
+        self._keys = keys
+        self._cluster = cluster
+        self._waiting: deque[tuple[Item, asyncio.Future[Recorded]]] = deque()
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def __aenter__(self) -> Recorder:
+        self._pump = asyncio.create_task(self._run(), name="recorder")
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._pump:
+            await self._pump
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def record(self, items: Sequence[Item]) -> list[Recorded | HandoffError]:
+        """Store items, in order. One entry per item: what became of it, or why it failed.
+
+        Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
+        """
+        size = sum(item.size for item in items)
+        if self._waiting and (
+            len(self._waiting) + len(items) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
+        ):
+            raise Overloaded("too many touchpoints are waiting to be stored")
+        if self._closing:
+            raise StoreUnavailable("the server is stopping")
+        loop = asyncio.get_running_loop()
+        futures = []
+        for item in items:
+            future: asyncio.Future[Recorded] = loop.create_future()
+            futures.append(future)
+            self._waiting.append((item, future))
+        self._waiting_bytes += size
+        self._wake.set()
+        answers: list[Recorded | HandoffError] = []
+        for future in futures:
+            try:
+                answers.append(await future)
+            except HandoffError as error:
+                answers.append(error)
+        return answers
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._waiting):
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            self._waiting_bytes -= sum(item.size for item, _ in batch)
+            try:
+                await self._commit(batch)
+            except Exception as error:  # the outermost loop: whatever happens, later batches go on
+                log.exception("recorder_failed")
+                _fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
+
+    async def _commit(self, batch: list[tuple[Item, asyncio.Future[Recorded]]]) -> None:
+        if not self._cluster:
+            await self._store(batch, [p for item, _ in batch for p in item.pointers])
+            return
+        pointers = {p.key: p for item, _ in batch for p in item.pointers}
+        try:
+            await self._point(list(pointers.values()))
+        except HandoffError as error:
+            _fail(batch, error)
+            return
+        by_slot: dict[int, list[tuple[Item, asyncio.Future[Recorded]]]] = {}
+        for entry in batch:
+            by_slot.setdefault(self._keys.partition(entry[0].home), []).append(entry)
+        await asyncio.gather(*(self._store(part, []) for part in by_slot.values()))
+
+    async def _point(self, pointers: list[Pointer]) -> None:
+        by_slot: dict[int, list[Pointer]] = {}
+        for pointer in pointers:
+            by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
+        calls = (self._functions.call("record", *_program(part, [])) for part in by_slot.values())
+        await asyncio.gather(*calls)
+
+    async def _store(
+        self, batch: list[tuple[Item, asyncio.Future[Recorded]]], pointers: list[Pointer]
+    ) -> None:
+        keys, args = _program(pointers, [self._with_keys(item) for item, _ in batch])
+        try:
+            answers = await self._functions.call("record", keys, args)
+        except StoreUnavailable as error:
+            _fail(batch, error)
+            return
+        except Exception as error:
+            await self._isolate(batch, pointers, error)
+            return
+        for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(Recorded(status, place, arrival))
+
+    async def _isolate(
+        self,
+        batch: list[tuple[Item, asyncio.Future[Recorded]]],
+        pointers: list[Pointer],
+        error: Exception,
+    ) -> None:
+        """One poisoned item must fail alone: the rest is stored one by one."""
+        if len(batch) == 1:
+            log.error("touchpoint_refused_by_store", error=str(error))
+            _fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
+            return
+        for item, future in batch:
+            await self._store([(item, future)], list(item.pointers))
+
+    def _with_keys(self, item: Item) -> tuple[tuple[bytes, ...], Item]:
+        keys, home = self._keys, item.home
+        return (
+            keys.timeline(home),
+            keys.index(home),
+            keys.record(home),
+            keys.arrivals(home),
+            keys.outbox(keys.partition(home)),
+        ), item
+
+
+def _program(
+    pointers: Sequence[Pointer], items: Sequence[tuple[tuple[bytes, ...], Item]]
+) -> tuple[list[bytes], list[Any]]:
+    keys = [pointer.key for pointer in pointers]
+    args: list[Any] = [len(pointers), len(items)]
+    for pointer in pointers:
+        args.append(len(pointer.fields))
+        for field, value in pointer.fields:
+            args += (field, value)
+    for item_keys, item in items:
+        keys += item_keys
+        args += (item.occurred, item.order, item.id, item.header, item.body, item.digest, item.counter)
+        args += (item.amends, b"d" if item.deletes else b"e", item.plain, len(item.evidence))
+        for id_, blob in item.evidence:
+            args += (id_, blob)
+    return keys, args
+
+
+def _fail(batch: list[tuple[Item, asyncio.Future[Recorded]]], error: HandoffError) -> None:
+    for _item, future in batch:
+        if not future.done():
+            future.set_exception(error)

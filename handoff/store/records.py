@@ -1,0 +1,136 @@
+"""The record of an identity: one hash that holds all that is known of it but its timeline.
+
+v  its plain value, msgpack [type, space, value]      f  first recorded      l  last arrival (8 bytes)
+c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: msgpack [who, when, why]
+e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
+p ‖ id  the home (16) of evidence stored elsewhere
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+from handoff.domain.evidence import Evidence, EvidenceClass, Node, Statement
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.touchpoint import TYPES
+
+_ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
+_STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
+
+
+def pack_identity(it: Identity) -> bytes:
+    packed: bytes = msgpack.packb([it.type, it.space, it.value])
+    return packed
+
+
+def pack_evidence(it: Evidence) -> bytes:
+    """What is stored under `e ‖ id`; the time of recording is put before it by the store."""
+    packed: bytes = msgpack.packb(
+        [
+            it.other,
+            _STATEMENTS.index(it.statement),
+            _ASSURANCES.index(it.assurance),
+            int(it.evidence_class),
+            it.source,
+            it.touchpoint,
+            it.who,
+            it.why,
+        ]
+    )
+    return packed
+
+
+def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence:
+    other, statement, assurance, class_, source, touchpoint, who, why = msgpack.unpackb(raw[8:])
+    return Evidence(
+        id=id_,
+        one=home,
+        other=other,
+        statement=_STATEMENTS[statement],
+        assurance=_ASSURANCES[assurance],
+        evidence_class=EvidenceClass(class_),
+        source=source,
+        touchpoint=touchpoint,
+        who=who,
+        recorded_at=int.from_bytes(raw[:8], "big"),
+        why=why,
+        withdrawn=withdrawn,
+    )
+
+
+class Withdrawal(Struct, frozen=True, kw_only=True):
+    """Who took a piece of evidence back, when and why."""
+
+    evidence: bytes
+    who: str
+    at: Micros
+    why: str
+
+
+class IdentityRecord(Struct, frozen=True, kw_only=True):
+    """One identity as stored. `counts` maps (type, channel code) to touchpoints ever recorded."""
+
+    key: bytes
+    identity: Identity
+    recorded_at: Micros
+    last_arrival: Micros
+    shared_mark: bool
+    counts: Mapping[tuple[str, int], int]
+    evidence: tuple[Evidence, ...]
+    pointers: tuple[tuple[bytes, bytes], ...]
+    withdrawals: tuple[Withdrawal, ...]
+
+    @property
+    def node(self) -> Node:
+        return Node(identity=self.identity, recorded_at=self.recorded_at, shared_mark=self.shared_mark)
+
+
+def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
+    """The record of the identity with this key, or None where nothing is known of it."""
+    plain = fields.get(b"v")
+    if plain is None:
+        return None
+    withdrawals = tuple(
+        Withdrawal(evidence=name[1:], who=who, at=at, why=why)
+        for name, raw in fields.items()
+        if name[:1] == b"w"
+        for who, at, why in (msgpack.unpackb(raw),)
+    )
+    taken_back = {it.evidence for it in withdrawals}
+    return IdentityRecord(
+        key=key,
+        identity=Identity(*msgpack.unpackb(plain)),
+        recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
+        last_arrival=int.from_bytes(fields.get(b"l", b""), "big"),
+        shared_mark=b"s" in fields,
+        counts=_read_counts(fields.get(b"c", b"")),
+        evidence=tuple(
+            _read_evidence(name[1:], key, raw, name[1:] in taken_back)
+            for name, raw in fields.items()
+            if name[:1] == b"e" and len(name) > 1
+        ),
+        pointers=tuple(
+            (name[1:], home) for name, home in fields.items() if name[:1] == b"p" and len(name) > 1
+        ),
+        withdrawals=withdrawals,
+    )
+
+
+def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
+    return {
+        (TYPES[raw[at]], raw[at + 1]): int.from_bytes(raw[at + 2 : at + 6], "big")
+        for at in range(0, len(raw), 6)
+    }
+
+
+def as_mapping(reply: Any) -> dict[bytes, bytes]:
+    """An HGETALL reply, whichever of its two shapes the protocol gave it."""
+    if isinstance(reply, dict):
+        return reply
+    items = list(reply or ())
+    return dict(zip(items[::2], items[1::2], strict=True))

@@ -1,0 +1,81 @@
+"""The store as the services see it: one object that holds the connection and everything made from it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.errors import ConfigurationError
+
+from .connection import Connection
+from .control import Control
+from .functions import Functions
+from .keys import META, Keys
+from .recorder import Recorder
+from .records import as_mapping
+from .settings import StoreSettings
+
+LAYOUT = 1
+"""Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
+
+
+class Store:
+    """One opened store. Make it with `open_store`."""
+
+    def __init__(
+        self, settings: StoreSettings, connection: Connection, functions: Functions, pepper: bytes
+    ) -> None:
+        self.settings = settings
+        self.connection = connection
+        self.functions = functions
+        self.keys = Keys(settings.partitions)
+        self.recorder = Recorder(functions, self.keys, cluster=connection.cluster)
+        self.importer = Recorder(functions, self.keys, cluster=connection.cluster)
+        self._pepper = pepper
+        self._hashes: dict[str, KeyedHash] = {}
+        self._controls: dict[str, Control] = {}
+
+    def hashes(self, tenant: str) -> KeyedHash:
+        """The keyed hashes of a tenant."""
+        known = self._hashes.get(tenant)
+        if known is None:
+            known = self._hashes[tenant] = KeyedHash(self._pepper, tenant)
+        return known
+
+    def control(self, tenant: str) -> Control:
+        """The control partition of a tenant."""
+        known = self._controls.get(tenant)
+        if known is None:
+            known = self._controls[tenant] = Control(self.connection, self.functions, tenant)
+        return known
+
+
+@asynccontextmanager
+async def open_store(settings: StoreSettings, connection: Connection) -> AsyncIterator[Store]:
+    """The store behind a connection whose durability was proved; its layout is made or checked."""
+    functions = Functions(connection)
+    await functions.load()
+    pepper = await _meta(connection, settings)
+    store = Store(settings, connection, functions, pepper)
+    async with store.recorder, store.importer:
+        yield store
+
+
+async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
+    """The store's pepper. ConfigurationError where layout or partitions differ from what lies there."""
+    fresh = {b"layout": b"%d" % LAYOUT, b"partitions": b"%d" % settings.partitions}
+    for field, value in (*fresh.items(), (b"pepper", secrets.token_bytes(32))):
+        await connection.call(b"HSETNX", META, field, value, key=META)
+    found = as_mapping(await connection.call(b"HGETALL", META, key=META))
+    if int(found[b"layout"]) != LAYOUT:
+        raise ConfigurationError(
+            f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
+        )
+    if int(found[b"partitions"]) != settings.partitions:
+        raise ConfigurationError(
+            f"the store was made with partitions = {int(found[b'partitions'])}; "
+            f"the number is fixed for ever, set store.partitions to it"
+        )
+    return found[b"pepper"]

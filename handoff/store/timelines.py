@@ -1,0 +1,129 @@
+"""Reading timelines: a customer's is the merge of its identities', page by page.
+
+The first 32 bytes of a member decide the order within one timeline and between several, so that a
+cursor is a place and the same page is the same from whichever identity it is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from handoff.codec.member import PLACE, Stored, read_member
+from handoff.domain.errors import Unprocessable
+
+from .connection import Connection
+from .keys import Keys
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Members in the order asked for; `more` says whether there is another one after the last."""
+
+    members: tuple[Stored, ...]
+    total: int
+    more: bool
+
+    @property
+    def end(self) -> bytes | None:
+        """The place to go on from, or None when nothing is left."""
+        return self.members[-1].place if self.more and self.members else None
+
+
+def encode_cursor(place: bytes) -> str:
+    return base64.urlsafe_b64encode(place).rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(text: str) -> bytes:
+    """The place in a cursor. Unprocessable (`invalid_cursor`) when it is not one of ours."""
+    try:
+        place = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unprocessable("the cursor is not one of ours", code="invalid_cursor") from error
+    if len(place) != PLACE:
+        raise Unprocessable("the cursor is not one of ours", code="invalid_cursor")
+    return place
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """Which part of a timeline: strictly between two places, from the newer or the older end."""
+
+    limit: int
+    after: bytes = b""
+    before: bytes = b""
+    ascending: bool = False
+
+
+def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
+    # A place is a proper prefix of its member, so `(place ‖ 0xff…` excludes the member itself.
+    low = b"(" + window.after + b"\xff" * 16 if window.after else b"-"
+    high = b"(" + window.before if window.before else b"+"
+    if window.ascending:
+        return (b"ZRANGE", key, low, high, b"BYLEX", b"LIMIT", 0, window.limit + 1)
+    return (b"ZRANGE", key, high, low, b"BYLEX", b"REV", b"LIMIT", 0, window.limit + 1)
+
+
+async def read_page(connection: Connection, keys: Keys, identities: Sequence[bytes], window: Window) -> Page:
+    """One page of the merged timelines of `identities`; one round trip."""
+    commands: list[tuple[bytes | int, ...]] = []
+    for identity in identities:
+        key = keys.timeline(identity)
+        commands += (_range(key, window), (b"ZCARD", key))
+    replies = await connection.pipeline(commands)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    parts = [
+        [read_member(raw, identity) for raw in members]
+        for identity, members in zip(identities, replies[::2], strict=True)
+    ]
+    merged = list(_merge(parts, window))
+    return Page(
+        members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
+    )
+
+
+def _merge(parts: Sequence[Sequence[Stored]], window: Window) -> Iterable[Stored]:
+    """At most `limit + 1` members; a touchpoint that is in two timelines (as its home's and as a
+    participant's reference) comes once, as its home's."""
+    taken = 0
+    last: Stored | None = None
+    for member in heapq.merge(*parts, key=_place, reverse=not window.ascending):
+        if last is not None and member.place == last.place:
+            if last.reference is not None:
+                last = member
+            continue
+        if last is not None:
+            yield last
+            taken += 1
+            if taken > window.limit:
+                return
+        last = member
+    if last is not None:
+        yield last
+
+
+def _place(member: Stored) -> bytes:
+    return member.place
+
+
+async def read_places(
+    connection: Connection, keys: Keys, wanted: Sequence[tuple[bytes, bytes]]
+) -> list[Stored | None]:
+    """The members at (identity, touchpoint id), by the index; two round trips."""
+    places = await connection.pipeline([(b"HGET", keys.index(home), id_) for home, id_ in wanted])
+    commands: list[tuple[bytes | int, ...]] = []
+    for (home, id_), place in zip(wanted, places, strict=True):
+        prefix = (place[:16] if place else b"") + id_
+        key = keys.timeline(home)
+        commands.append(
+            (b"ZRANGE", key, b"[" + prefix, b"[" + prefix + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
+        )
+    replies = await connection.pipeline(commands) if commands else []
+    return [
+        read_member(members[0], home) if place and members else None
+        for (home, _id), place, members in zip(wanted, places, replies, strict=True)
+    ]
