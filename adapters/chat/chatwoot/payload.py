@@ -1,0 +1,135 @@
+"""A Chatwoot webhook body, narrowed: the parts every kind of event has, wherever its version put them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from adapters.fields import decode_json, first_text, mapping, moment, plausible, sequence, text
+from handoff.domain.clock import Micros
+from handoff.domain.errors import InvalidPayload, Unprocessable
+
+MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
+"""Names by number: a string at the top level, a number inside `conversation.messages`."""
+
+CHANNELS: Mapping[str, str] = {"email": "email", "voice": "phone"}
+"""Inbox type -> our channel, where it is not chat."""
+
+_JS_DATE = re.compile(r"\w{3} (\w{3}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
+
+
+class Payload:
+    """One webhook body. `at` needs the time it was received; nothing here reads a clock."""
+
+    def __init__(self, body: bytes, received_at: Micros) -> None:
+        """InvalidPayload when the bytes are no Chatwoot event."""
+        value = decode_json(body)
+        event = text(value.get("event")) if isinstance(value, dict) else None
+        if event is None:
+            raise InvalidPayload("a Chatwoot webhook is a JSON object with an `event`")
+        self.body: Mapping[str, Any] = value
+        self.event = event.removeprefix("automation_event.")  # automation rules send it so
+        self.received_at = received_at
+
+    @cached_property
+    def conversation(self) -> Mapping[str, Any]:
+        """The conversation: nested in message events, the body itself in conversation events."""
+        if self.event.startswith("conversation_"):
+            return self.body
+        return mapping(self.body.get("conversation")) or mapping(self.body.get("current_conversation"))
+
+    @cached_property
+    def nested_message(self) -> Mapping[str, Any]:
+        """The conversation's copy of this message, which alone tells its delivery status."""
+        for message in sequence(self.conversation.get("messages")):
+            if mapping(message).get("id") == self.body.get("id"):
+                return mapping(message)
+        return {}
+
+    @cached_property
+    def contact(self) -> Mapping[str, Any]:
+        """The customer, as far as the event tells: never the agent who sent a message."""
+        if self.event.startswith("contact_"):
+            return self.body
+        meta_sender = mapping(mapping(self.conversation.get("meta")).get("sender"))
+        stated = meta_sender or mapping(self.body.get("contact"))
+        if not stated and self.message_type == "incoming":
+            stated = mapping(self.body.get("sender"))
+        return stated
+
+    @cached_property
+    def contact_inbox(self) -> Mapping[str, Any]:
+        return mapping(self.conversation.get("contact_inbox"))
+
+    @cached_property
+    def contact_id(self) -> str | None:
+        return first_text(self.contact, "id") or first_text(self.contact_inbox, "contact_id")
+
+    @cached_property
+    def hmac_verified(self) -> bool:
+        """Whether the site proved the contact's identifier to Chatwoot (identity validation)."""
+        meta = mapping(self.conversation.get("meta"))
+        return self.contact_inbox.get("hmac_verified") is True or meta.get("hmac_verified") is True
+
+    @cached_property
+    def message_type(self) -> str | None:
+        stated = self.body.get("message_type")
+        if isinstance(stated, int) and not isinstance(stated, bool) and 0 <= stated < len(MESSAGE_TYPES):
+            return MESSAGE_TYPES[stated]
+        return stated if stated in MESSAGE_TYPES else None
+
+    @cached_property
+    def medium(self) -> str | None:
+        """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
+        channel = text(self.conversation.get("channel"))
+        short = (channel or "").rpartition("::")[2].lower()
+        return short[:64] or None
+
+    @cached_property
+    def channel(self) -> str:
+        return CHANNELS.get(self.medium or "", "chat")
+
+    def account(self, fallback: str | None) -> str:
+        """The account's id. Unprocessable `no_account` where neither event nor source tells it."""
+        found = first_text(mapping(self.body.get("account")), "id") or first_text(
+            mapping(self.contact.get("account")), "id"
+        )
+        if found is None:
+            messages = sequence(self.conversation.get("messages"))
+            found = next((i for m in messages if (i := first_text(mapping(m), "account_id"))), fallback)
+        if found is None:
+            raise Unprocessable("the event names no account: set `account` in its source", code="no_account")
+        return found
+
+    def at(self, *candidates: object) -> Micros:
+        """The first of `candidates` that is a time, else when the event was received."""
+        found = next((at for one in candidates if (at := moment(one) or _js_date(one))), None)
+        return plausible(found, self.received_at)
+
+    def changed(self) -> dict[str, tuple[Any, Any]] | None:
+        """Attribute -> (previous, current) of `changed_attributes`; None where the event has none.
+
+        An array of one-key objects; servers of 2021 leave it out, those of 2023 may send null.
+        """
+        stated = self.body.get("changed_attributes")
+        if isinstance(stated, dict):
+            stated = [stated]
+        if not isinstance(stated, list):
+            return None
+        found: dict[str, tuple[Any, Any]] = {}
+        for entry in stated:
+            for name, change in mapping(entry).items():
+                values = mapping(change)
+                found[name] = (values.get("previous_value"), values.get("current_value"))
+        return found
+
+
+def _js_date(value: object) -> Micros | None:
+    """`Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`, as a widget writes it."""
+    match = _JS_DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    month, day, year, clock, zone = match.groups()
+    return moment(f"{day} {month} {year} {clock} {zone}")

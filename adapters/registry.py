@@ -1,0 +1,50 @@
+"""Which adapters there are: the built-in ones by name, and those other packages declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from adapters.chat.chatwoot import ChatwootAdapter
+from adapters.phone.twilio import TwilioAdapter
+from adapters.web.segment import SegmentAdapter
+from handoff.domain.errors import ConfigurationError
+from handoff.services.adapter import Adapter
+
+ENTRY_POINTS = "handoff.adapters"
+"""The entry-point group in which other packages name their adapter classes."""
+
+BUILT_IN: Mapping[str, type[Adapter]] = {
+    # Web self-service
+    SegmentAdapter.name: SegmentAdapter,
+    # Chat
+    ChatwootAdapter.name: ChatwootAdapter,
+    # Phone and call-back
+    TwilioAdapter.name: TwilioAdapter,
+    # Email: adapters.email.smtp.SmtpAdapter goes here.
+}
+
+
+def available() -> dict[str, type[Adapter]]:
+    """Every adapter by name, the built-in ones and those installed beside them.
+
+    ConfigurationError when a package's adapter cannot be loaded or claims a name that is taken.
+    """
+    found = dict(BUILT_IN)
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            loaded: Any = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(f"the adapter {entry.value} cannot be loaded: {error}") from error
+        if found.setdefault(loaded.name, loaded) is not loaded:
+            raise ConfigurationError(f"two adapters are named {loaded.name}")
+    return found
+
+
+def adapter_class(name: str) -> type[Adapter]:
+    """The adapter called `name`. ConfigurationError, naming those there are, when there is none."""
+    found = available()
+    if name not in found:
+        raise ConfigurationError(f"there is no adapter {name!r}; there are {', '.join(sorted(found))}")
+    return found[name]

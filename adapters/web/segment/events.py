@@ -1,0 +1,200 @@
+"""What a tracked call means: touchpoint type, subject, text and data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from adapters import fields
+from adapters.fields import first_text, mapping, text
+from adapters.web.segment.options import SegmentOptions
+from handoff.domain.errors import ConfigurationError, Unprocessable
+from handoff.domain.touchpoint import TYPE_SET
+
+TRACK_TYPES: Mapping[str, str] = {
+    "Article Viewed": "article.viewed",
+    "Help Article Viewed": "article.viewed",
+    "Products Searched": "search.performed",
+    "Search Performed": "search.performed",
+    "Searched": "search.performed",
+    "Search": "search.performed",
+    "Form Submitted": "form.submitted",
+    "Form Failed": "form.failed",
+    "Form Error": "form.failed",
+    "Form Submission Failed": "form.failed",
+    "Callback Requested": "callback.requested",
+    "Complaint Opened": "complaint.opened",
+    "Complaint Submitted": "complaint.opened",
+    "Survey Answered": "survey.answered",
+    "Survey Completed": "survey.answered",
+    "NPS Submitted": "survey.answered",
+}
+"""Track event -> touchpoint type; case, spaces, underscores and hyphens do not matter."""
+
+_QUERY = ("query", "q", "search_term", "searchTerm", "search_query", "term")
+_FORM = ("form", "form_name", "formName", "form_id", "formId", "form_title")
+_ERROR = ("error", "error_message", "errorMessage", "message", "reason")
+_WORDS = ("text", "description", "message", "comment", "feedback", "reason", "complaint", "answer")
+_ARTICLE = ("title", "article_title", "articleTitle", "article_name", "article", "name")
+
+TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "search.performed": _QUERY,
+    "form.failed": _ERROR,
+    "callback.requested": _WORDS,
+    "complaint.opened": _WORDS,
+    "survey.answered": _WORDS,
+}
+"""Where the customer's own words are in the properties, by touchpoint type."""
+
+DATA_KEYS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "search.performed": (("query", _QUERY),),
+    "form.failed": (("form", _FORM), ("error", _ERROR)),
+    "form.submitted": (("form", _FORM),),
+    "article.viewed": (("title", _ARTICLE),),
+}
+"""Names in our data -> where senders put them, by touchpoint type."""
+
+_PAGE_KEYS = ("url", "title", "path", "referrer")
+_APART = re.compile(r"[\s_\-]+")
+_LOCALE = re.compile(r"^/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/)", re.ASCII)
+_MEDIUM_OF_CHANNEL = {"web": "browser", "browser": "browser", "mobile": "app", "server": "server"}
+_MEDIUM_OF_LIBRARY = (
+    (re.compile(r"javascript|analytics\.js|analytics-next", re.IGNORECASE), "browser"),
+    (re.compile(r"android|ios|swift|kotlin|flutter|react-native", re.IGNORECASE), "app"),
+    (re.compile(r"python|node|java|go|ruby|php|\.net|csharp|rust", re.IGNORECASE), "server"),
+)
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """What an event says apart from who, when and where it came from."""
+
+    type: str
+    data: dict[str, Any]
+    subject: str | None = None
+    text: str | None = None
+
+
+def squashed(name: str) -> str:
+    """An event's or category's name as it is compared."""
+    return _APART.sub("", name).casefold()
+
+
+def track_types(extra: Mapping[str, str]) -> dict[str, str]:
+    """The table of track events with the source's own on top. ConfigurationError for an unknown type."""
+    unknown = sorted(set(extra.values()) - TYPE_SET)
+    if unknown:
+        raise ConfigurationError(f"`events` names unknown touchpoint types: {', '.join(unknown)}")
+    return {squashed(name): type_ for name, type_ in {**TRACK_TYPES, **extra}.items()}
+
+
+def page_fact(item: Mapping[str, Any], options: SegmentOptions) -> Fact:
+    """A page, or a help article where its category or its path says so."""
+    data = _with_page(item, _properties(item, text(item.get("name"))))
+    category = text(item.get("category")) or text(data.get("category"))
+    if category:
+        data.setdefault("category", category)
+    article = _is_article(category, data, options)
+    title = first_text(data, "title", "name", "path", "url")
+    return Fact(type="article.viewed" if article else "page.viewed", data=data, subject=title)
+
+
+def screen_fact(item: Mapping[str, Any]) -> Fact:
+    data = _properties(item, text(item.get("name")))
+    category = text(item.get("category"))
+    if category:
+        data.setdefault("category", category)
+    return Fact(type="page.viewed", data=data, subject=first_text(data, "name", "title"))
+
+
+def track_fact(item: Mapping[str, Any], types: Mapping[str, str]) -> Fact:
+    """A track event by its name. Unprocessable without one."""
+    name = text(item.get("event"))
+    if name is None:
+        raise Unprocessable("a track call names its event", code="missing_event")
+    type_ = types.get(squashed(name), "event.tracked")
+    properties = mapping(item.get("properties"))
+    data = _properties(item, name)
+    for ours, theirs in DATA_KEYS.get(type_, ()):
+        found = first_text(properties, *theirs)
+        if found is not None and text(data.get(ours)) is None:
+            data[ours] = found
+    data = _with_page(item, data)
+    words = first_text(properties, *TEXT_KEYS.get(type_, ()))
+    subject = first_text(data, "title") if type_ == "article.viewed" else name
+    return Fact(type=type_, data=data, subject=subject or name, text=words)
+
+
+def identify_fact(call: str, item: Mapping[str, Any]) -> Fact:
+    """`identify`, and `alias`, which states two ids of one person."""
+    data: dict[str, Any] = {"call": call}
+    previous = text(item.get("previousId"))
+    if call == "alias" and previous:
+        data["previous_id"] = previous
+    return Fact(type="identified", data=data)
+
+
+def group_fact(item: Mapping[str, Any]) -> Fact:
+    data: dict[str, Any] = {"name": "group", "group_id": text(item.get("groupId"))}
+    data["group"] = fields.data(mapping(item.get("traits")))
+    return Fact(type="event.tracked", data=data, subject=first_text(data["group"], "name") or "group")
+
+
+def medium(item: Mapping[str, Any], call: str) -> str | None:
+    """`browser`, `app` or `server`, where the event tells."""
+    if call == "screen":
+        return "app"
+    stated = _MEDIUM_OF_CHANNEL.get((text(item.get("channel")) or "").lower())
+    if stated:
+        return stated
+    library = text(mapping(mapping(item.get("context")).get("library")).get("name")) or ""
+    for pattern, name in _MEDIUM_OF_LIBRARY:
+        if pattern.search(library):
+            return name
+    return None
+
+
+def _properties(item: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    """The properties at the top level, the call's own name under `name`.
+
+    A property called `name` that says something else is kept as `property_name`.
+    """
+    data = fields.data(mapping(item.get("properties")))
+    if name is None:
+        return data
+    other = data.get("name")
+    data["name"] = name
+    if other is not None and other != name:
+        data.setdefault("property_name", other)
+    return data
+
+
+def _with_page(item: Mapping[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    page = mapping(mapping(item.get("context")).get("page"))
+    for key in _PAGE_KEYS:
+        stated = text(page.get(key))
+        if stated is not None and text(data.get(key)) is None:
+            data[key] = stated
+    return data
+
+
+def _is_article(category: str | None, data: Mapping[str, Any], options: SegmentOptions) -> bool:
+    if category and squashed(category) in {squashed(name) for name in options.article_categories}:
+        return True
+    path = text(data.get("path")) or _path_of(text(data.get("url")))
+    if path is None:
+        return False
+    paths = (path, _LOCALE.sub("", path))  # /en-us/help/… is help too
+    return any(one.startswith(prefix) and one != prefix for one in paths for prefix in options.article_paths)
+
+
+def _path_of(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        return urlsplit(url).path or None
+    except ValueError:  # an address literal that is none
+        return None
