@@ -1,0 +1,106 @@
+"""Address lists of header fields (RFC 5322 §3.4, and the older and broken forms), read in one pass."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from adapters.email.characters import decode_words
+
+_ENCODED_WORD = re.compile(r"=\?[\w.:+*-]{1,80}\?[bBqQ]\?[^?<>]{0,1000}\?=", re.ASCII)
+_BARE = re.compile(r"[^\s<>()\",;:]{1,320}@[^\s<>()\",;:]{1,255}")
+
+
+class Mailbox(Struct, frozen=True):
+    """A display name as written (decoded, not cleaned) and an address as written (not normalised)."""
+
+    name: str
+    address: str
+
+
+def mailboxes(value: str) -> list[Mailbox]:
+    """The mailboxes in `value`, groups flattened; entries without an address are left out."""
+    return [found for found in map(_mailbox, _entries(value)) if found]
+
+
+class _Entry:
+    """One list entry under construction."""
+
+    __slots__ = ("angle", "comment", "phrase")
+
+    def __init__(self) -> None:
+        self.phrase: list[str] = []
+        self.comment: list[str] = []
+        self.angle: str | None = None
+
+
+def _entries(value: str) -> list[_Entry]:
+    entries = [_Entry()]
+    at, size = 0, len(value)
+    while at < size:
+        char, entry = value[at], entries[-1]
+        if char == '"':
+            text, at = _quoted(value, at + 1)
+            entry.phrase.append(text)
+        elif char == "(":
+            text, at = _comment(value, at + 1)
+            entry.comment.append(text)
+        elif char == "<":
+            end = value.find(">", at)
+            end = size if end < 0 else end
+            entry.angle = entry.angle or value[at + 1 : end].strip()
+            at = end + 1
+        elif char in ",;":
+            entries.append(_Entry())
+            at += 1
+        elif char == ":" and entry.angle is None and "@" not in "".join(entry.phrase[-80:]):
+            entry.phrase.clear()  # the name of a group
+            at += 1
+        elif char == "=" and (word := _ENCODED_WORD.match(value, at)):
+            entry.phrase.append(word[0])
+            at = word.end()
+        else:
+            entry.phrase.append(char)
+            at += 1
+    return entries
+
+
+def _quoted(value: str, at: int) -> tuple[str, int]:
+    """The quoted string that starts at `at`, and where it ends; an open one ends with the value."""
+    out: list[str] = []
+    while at < len(value) and value[at] != '"':
+        at += value[at] == "\\"
+        out.append(value[at : at + 1])
+        at += 1
+    return "".join(out), at + 1
+
+
+def _comment(value: str, at: int) -> tuple[str, int]:
+    """The comment that starts at `at`, nested ones included."""
+    out: list[str] = []
+    depth = 1
+    while at < len(value):
+        char = value[at]
+        at += 1
+        if char == "\\":
+            char = value[at : at + 1]
+            at += 1
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+            if not depth:
+                break
+        out.append(char)
+    return "".join(out), at
+
+
+def _mailbox(entry: _Entry) -> Mailbox | None:
+    phrase = "".join(entry.phrase).strip()
+    if entry.angle:
+        address = entry.angle.rpartition(":")[2].strip()  # without an obsolete source route
+        if "@" in address:
+            return Mailbox(decode_words(phrase or "".join(entry.comment)), address.strip("<> "))
+    bare = _BARE.search(phrase) if "@" in phrase else None
+    if bare is None:
+        return None
+    return Mailbox(decode_words("".join(entry.comment)), bare[0])

@@ -1,0 +1,204 @@
+"""The structure of a mail: header fields and a tree of parts, read in bounded time (RFC 5322, 2045, 2046).
+
+The standard library's parser tries every open boundary on every line: 1 MiB of short lines in a few
+hundred nested multiparts keeps it busy for many seconds, and its depth is the interpreter's stack.
+This reader looks at each byte once per level, and the levels, parts and fields are counted.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from adapters.email.characters import decode, from_base64
+from adapters.email.parameters import Parameterised, parameterised
+from handoff.domain.errors import InvalidPayload
+
+MAX_HEADER_BYTES = 256 * 1024  # a block; the largest real ones (ARC chains, long To lists) reach 100 kB
+MAX_FIELDS = 1000
+MAX_PARTS = 500
+MAX_DEPTH = 20  # real mail nests 5 or 6 levels
+MAX_VALUE = 10_000  # characters of one field that are looked at
+MAX_ADDRESSES = 64_000  # the same for fields that hold address lists
+_LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "references"})
+
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+_AFTER_DELIMITER = re.compile(rb"(--)?[ \t]*\r?(?:\n|\Z)")
+
+
+class Headers(Struct, frozen=True):
+    """Header fields in order: (lower-case name, unfolded value). `cut` names the shortened ones."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+    cut: frozenset[str] = frozenset()
+
+    def first(self, name: str) -> str:
+        """The value of the topmost field called `name`, or an empty string."""
+        return next((value for field, value in self.fields if field == name), "")
+
+    def all(self, name: str) -> list[str]:
+        return [value for field, value in self.fields if field == name]
+
+    def has(self, name: str) -> bool:
+        return any(field == name for field, _ in self.fields)
+
+
+class Part(Struct, frozen=True):
+    """One entity of a mail. `children` only for a multipart that has its delimiters; `content` is encoded."""
+
+    headers: Headers
+    type: Parameterised
+    disposition: Parameterised
+    content: bytes
+    children: tuple[Part, ...] = ()
+
+    @property
+    def content_type(self) -> str:
+        return self.type.value
+
+    def decoded(self) -> bytes:
+        """The content without its transfer encoding (RFC 2045 §6); an unknown encoding is left as it is."""
+        encoding = self.headers.first("content-transfer-encoding").strip().lower()
+        if encoding == "base64":
+            return from_base64(self.content)
+        if encoding == "quoted-printable":
+            return binascii.a2b_qp(self.content)
+        return self.content
+
+    def text(self) -> str:
+        return decode(self.decoded(), self.type.parameters.get("charset", ""))
+
+    def walk(self) -> Iterator[Part]:
+        """This part and all below it, in the order of the mail."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def read_mail(raw: bytes) -> Part:
+    """The parts of the mail `raw`.
+
+    InvalidPayload with `not_mail` (no header field at all), `headers_too_large`, `too_many_fields`,
+    `too_many_parts` or `too_deep`.
+    """
+    if b"\n" not in raw[:MAX_HEADER_BYTES] and b"\r" in raw[:MAX_HEADER_BYTES]:
+        raw = raw.replace(b"\r", b"\n")  # line ends of the classic Mac OS
+    part = _Reader(raw).part(0, len(raw), depth=0, default="text/plain")
+    if not part.headers.fields:
+        raise InvalidPayload("there is no header field", code="not_mail")
+    return part
+
+
+def read_headers(data: bytes) -> Headers:
+    """The header fields at the start of `data`, as in a `text/rfc822-headers` part."""
+    return _fields(data, 0, len(data))[0]
+
+
+class _Reader:
+    """Reads one mail; counts its parts."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._parts = 0
+
+    def part(self, start: int, end: int, *, depth: int, default: str) -> Part:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise InvalidPayload(f"more than {MAX_PARTS} parts", code="too_many_parts")
+        if depth > MAX_DEPTH:
+            raise InvalidPayload(f"parts nested deeper than {MAX_DEPTH}", code="too_deep")
+        headers, body = _fields(self._raw, start, end)
+        type_ = parameterised(headers.first("content-type"))
+        if "/" not in type_.value:
+            type_ = Parameterised(default, type_.parameters)
+        children: tuple[Part, ...] = ()
+        if type_.value.startswith("multipart/"):
+            children = self._children(body, end, type_, depth)
+        return Part(
+            headers=headers,
+            type=type_,
+            disposition=parameterised(headers.first("content-disposition")),
+            content=b"" if children else self._raw[body:end],
+            children=children,
+        )
+
+    def _children(self, start: int, end: int, type_: Parameterised, depth: int) -> tuple[Part, ...]:
+        boundary = type_.parameters.get("boundary", "").rstrip()
+        default = "message/rfc822" if type_.value == "multipart/digest" else "text/plain"
+        if not boundary:
+            return ()
+        delimiter = b"--" + boundary.encode("utf-8", "replace")
+        return tuple(
+            self.part(first, last, depth=depth + 1, default=default)
+            for first, last in self._spans(delimiter, start, end)
+        )
+
+    def _spans(self, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The (start, end) between delimiter lines; a missing last delimiter ends with the enclosing part."""
+        raw, line = self._raw, b"\n" + delimiter
+        at = start if raw.startswith(delimiter, start, end) else raw.find(line, start, end) + 1
+        opened: int | None = None
+        while at > 0 or (at == 0 and opened is None and raw.startswith(delimiter)):
+            tail = _AFTER_DELIMITER.match(raw, at + len(delimiter), end)
+            if tail:
+                if opened is not None:
+                    yield opened, max(opened, _before_newline(raw, at))
+                opened = tail.end()
+                if tail[1]:
+                    return
+            at = raw.find(line, max(at, (tail.end() if tail else at + len(delimiter)) - 1), end) + 1
+        if opened is not None:
+            yield opened, end
+
+
+def _before_newline(raw: bytes, at: int) -> int:
+    """Where the line before position `at` ends: the line break belongs to the delimiter (RFC 2046 §5.1.1)."""
+    at -= 1
+    return at - 1 if at > 0 and raw[at - 1] == 13 else at
+
+
+def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
+    """The header fields from `start`, and where the body starts.
+
+    A blank line ends the header; so does a line that is no field: mail readers show it as text.
+    """
+    if raw.startswith((b"From ", b">From "), start, end):  # mbox separator
+        start = (raw.find(b"\n", start, end) + 1) or end
+    lines: list[list[bytes]] = []
+    at = start
+    while at < end:
+        if at - start > MAX_HEADER_BYTES:
+            raise InvalidPayload(f"more than {MAX_HEADER_BYTES} bytes of header", code="headers_too_large")
+        after = (raw.find(b"\n", at, end) + 1) or end
+        line = raw[at:after].rstrip(b"\r\n")
+        if not line:
+            at = after
+            break
+        if line[0] in b" \t" and lines:
+            lines[-1].append(line)
+        elif _FIELD.match(line):
+            lines.append([line])
+        else:
+            break
+        if len(lines) > MAX_FIELDS:
+            raise InvalidPayload(f"more than {MAX_FIELDS} header fields", code="too_many_fields")
+        at = after
+    return _headers(lines), at
+
+
+def _headers(lines: list[list[bytes]]) -> Headers:
+    """The fields of lines with their continuation lines; long values are cut, and named as such."""
+    found: list[tuple[str, str]] = []
+    cut: set[str] = set()
+    for pieces in lines:
+        name, _, value = b"".join(pieces).partition(b":")
+        field = name.strip().decode("ascii").lower()
+        limit = MAX_ADDRESSES if field in _LONG_FIELDS else MAX_VALUE
+        value = value.strip()
+        if len(value) > limit:
+            cut.add(field)
+        found.append((field, decode(value[:limit], "utf-8")))
+    return Headers(tuple(found), frozenset(cut))
