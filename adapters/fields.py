@@ -33,6 +33,8 @@ MAX_LANGUAGE = 35  # characters; RFC 5646 §4.4.1
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # what msgpack can carry
 _MAX_DIGITS = 40  # no real number has more; int() refuses 4 300
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: what a browser makes of a date in a string.
+_JS_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:[-_.@][A-Za-z0-9]{1,8})*", re.ASCII)
 _SIZE_POINTERS = frozenset({"/text", "/attachments", "/identities", "/participants"})
@@ -154,6 +156,9 @@ def moment(value: object) -> Micros | None:
         value = value.strip()
         if _DATE.fullmatch(value):
             value += "T00:00:00Z"
+        elif match := _JS_DATE.fullmatch(value):
+            month, day, year, clock, zone = match.groups()
+            value = f"{day} {month} {year} {clock} {zone}"
     for spelling in (value, f"{value}Z" if isinstance(value, str) else None):
         try:
             return parse_any_time(spelling)

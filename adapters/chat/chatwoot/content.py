@@ -8,7 +8,7 @@ import re
 from inscriptis import get_text  # type: ignore[import-untyped]
 from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
-_TAG = re.compile(r"<(?:!doctype|!--|/?[a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<!--.*?-->|<(?:!doctype|/?[a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE | re.DOTALL)
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -16,8 +15,6 @@ MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
 
 CHANNELS: Mapping[str, str] = {"email": "email", "voice": "phone"}
 """Inbox type -> our channel, where it is not chat."""
-
-_JS_DATE = re.compile(r"\w{3} (\w{3}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
 
 
 class Payload:
@@ -105,7 +102,7 @@ class Payload:
 
     def at(self, *candidates: object) -> Micros:
         """The first of `candidates` that is a time, else when the event was received."""
-        found = next((at for one in candidates if (at := moment(one) or _js_date(one))), None)
+        found = next((at for one in candidates if (at := moment(one))), None)
         return plausible(found, self.received_at)
 
     def changed(self) -> dict[str, tuple[Any, Any]] | None:
@@ -124,12 +121,3 @@ class Payload:
                 values = mapping(change)
                 found[name] = (values.get("previous_value"), values.get("current_value"))
         return found
-
-
-def _js_date(value: object) -> Micros | None:
-    """`Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`, as a widget writes it."""
-    match = _JS_DATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        return None
-    month, day, year, clock, zone = match.groups()
-    return moment(f"{day} {month} {year} {clock} {zone}")

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from urllib.parse import parse_qsl
 
 from handoff.domain.errors import InvalidPayload, SignatureRefused
@@ -74,7 +75,8 @@ def _settings(header: str) -> dict[str, str]:
 
 
 def _parameters(request: InboundRequest) -> list[str]:
-    """The spellings of the signed parameters: values of one name sorted and once each, or as they came.
+    """The spellings of the signed parameters: values of one name sorted and once each, or as they
+    came, the name before each or once before all.
 
     A body that is not a form is signed by the `bodySHA256` of the URL, and by nothing without it.
     """
@@ -91,8 +93,12 @@ def _parameters(request: InboundRequest) -> list[str]:
     except InvalidPayload as error:
         raise SignatureRefused("the body is not a form and its hash is not in the URL") from error
     unique = "".join(name + value for name, value in sorted(set(pairs)))
-    in_order = "".join(name + value for name, value in sorted(pairs, key=lambda pair: pair[0]))
-    return [unique, in_order]
+    in_order = sorted(pairs, key=lambda pair: pair[0])
+    repeated = "".join(name + value for name, value in in_order)
+    grouped = "".join(
+        name + "".join(value for _, value in group) for name, group in groupby(in_order, lambda pair: pair[0])
+    )
+    return list(dict.fromkeys([unique, repeated, grouped]))
 
 
 def is_form(request: InboundRequest) -> bool:

@@ -15,7 +15,14 @@ from adapters.web.segment import events, people
 from adapters.web.segment.clock import occurred_at
 from adapters.web.segment.options import SegmentOptions
 from adapters.web.segment.routes import BATCH, MERGE, Delivery, delivery, pixel_event, route
-from handoff.domain.errors import ConfigurationError, HandoffError, NotFound, SignatureRefused, Unprocessable
+from handoff.domain.errors import (
+    ConfigurationError,
+    HandoffError,
+    InvalidPayload,
+    NotFound,
+    SignatureRefused,
+    Unprocessable,
+)
 from handoff.domain.identity import Handle
 from handoff.domain.touchpoint import MAX_EVENT_ID, Touchpoint, default_direction
 from handoff.services.adapter import InboundRequest, Malformed, Outcome, Parsed, Reply, SourceOptions
@@ -227,11 +234,14 @@ def _alone(item: object, found: Delivery) -> bytes:
     """Bytes that, sent alone to the same path, are this event again; without its write key."""
     if isinstance(item, dict):
         item = {key: value for key, value in item.items() if key != "writeKey"}
-    if found.route.call != BATCH:
-        return msgspec.json.encode(item)
-    envelope: dict[str, Any] = {"batch": [item]}
-    if found.sent_at is not None:
-        envelope["sentAt"] = found.sent_at
-    if found.context:
-        envelope["context"] = found.context
-    return msgspec.json.encode(envelope)
+    whole: Any = item
+    if found.route.call == BATCH:
+        whole = {"batch": [item]}
+        if found.sent_at is not None:
+            whole["sentAt"] = found.sent_at
+        if found.context:
+            whole["context"] = found.context
+    try:
+        return msgspec.json.encode(whole)
+    except RecursionError as error:  # just within what the decoder takes
+        raise InvalidPayload("the JSON is nested too deep") from error

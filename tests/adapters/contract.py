@@ -1,0 +1,271 @@
+"""What every adapter must do, as a suite that its test module inherits.
+
+A subclass says how to build the adapter, how its vendor signs, and where its fixtures lie. A fixture
+is a hand-written JSON file:
+
+    {"request": {"method"?, "path"?, "query"?, "headers"?, "json" | "form"?}, "options"?: {…},
+     "touchpoints"?: [{"type", …}], "ignored"?: {…}, "malformed"?: ["code", …]}
+
+Each listed touchpoint is compared on the keys that it states; `identities` are written
+`type@space:value assurance`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handoff.domain.clock import format_time, parse_time
+from handoff.domain.errors import (
+    ConfigurationError,
+    InvalidPayload,
+    NotFound,
+    PayloadTooLarge,
+    SignatureRefused,
+)
+from handoff.domain.touchpoint import EARLIEST, LATEST, MAX_TOUCHPOINT_BYTES, Touchpoint
+from handoff.services.adapter import Adapter, InboundRequest, Outcome, Parsed
+
+RECEIVED_AT = parse_time("2026-11-21T21:10:00Z")
+PUBLIC_URL = "https://handoff.example.com"
+REFUSALS = (InvalidPayload, NotFound, PayloadTooLarge)
+SLOW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+)  # two cores are shared; the input matters here, not the time
+
+
+def request(
+    path: str = "",
+    *,
+    method: str = "POST",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    query: Sequence[tuple[str, str]] = (),
+    received_at: int = RECEIVED_AT,
+    source: str = "src",
+) -> InboundRequest:
+    """An inbound request as the flow hands it to an adapter."""
+    search = f"?{urlencode(query)}" if query else ""
+    return InboundRequest(
+        method=method,
+        path=path,
+        url=f"{PUBLIC_URL}/in/{source}{path}{search}",
+        query=tuple(query),
+        headers={name.lower(): value for name, value in (headers or {}).items()},
+        raw=body,
+        body=body,
+        received_at=received_at,
+    )
+
+
+def shared(*parts: str) -> Path:
+    """A file of the collected real payloads; the test is skipped where they are not at hand."""
+    root = os.environ.get("HANDOFF_SHARED")
+    base = Path(root) if root else Path(__file__).resolve().parents[3] / "shared"
+    place = base.joinpath("payloads", *parts)
+    if not place.exists():
+        pytest.skip("the collected payloads are not at hand (HANDOFF_SHARED)")
+    return place
+
+
+def shown(touchpoint: Touchpoint) -> dict[str, Any]:
+    """A touchpoint as fixtures write it."""
+    plain: dict[str, Any] = msgspec.to_builtins(touchpoint)
+    plain["identities"] = [f"{one.identity} {one.assurance}" for one in touchpoint.identities]
+    plain["occurred_at"] = format_time(touchpoint.occurred_at)
+    plain["attachments"] = list(plain["attachments"])
+    return plain
+
+
+def fixture_request(fixture: Mapping[str, Any]) -> InboundRequest:
+    said = fixture["request"]
+    body = b""
+    headers = dict(said.get("headers", {}))
+    if "json" in said:
+        body = msgspec.json.encode(said["json"])
+        headers.setdefault("content-type", "application/json")
+    if "form" in said:
+        body = urlencode(said["form"]).encode()
+        headers.setdefault("content-type", "application/x-www-form-urlencoded")
+    return request(
+        said.get("path", ""),
+        method=said.get("method", "POST"),
+        body=body,
+        headers=headers,
+        query=[(name, value) for name, value in said.get("query", {}).items()],
+    )
+
+
+def fixtures(folder: Path) -> list[Any]:
+    return [pytest.param(path, id=path.stem) for path in sorted(folder.glob("*.json"))]
+
+
+class AdapterContract:
+    """Inherit as `class TestContract(AdapterContract)`."""
+
+    folder: ClassVar[Path]
+    declared: ClassVar[frozenset[str]]
+    """Every touchpoint type that the adapter makes."""
+
+    def build(self, *, secrets: tuple[str, ...] = ("s3cret",), **options: Any) -> Adapter:
+        """The adapter of a source that has `secrets`."""
+        raise NotImplementedError
+
+    def good(self) -> InboundRequest:
+        """A request that is well formed and not signed yet."""
+        raise NotImplementedError
+
+    def sign(self, one: InboundRequest, secret: str) -> InboundRequest:
+        """`one` as the vendor signs it."""
+        raise NotImplementedError
+
+    def corrupted(self, one: InboundRequest) -> InboundRequest:
+        """`one`, signed, changed so that its signature no longer holds."""
+        return self.sign(one, "not the secret")
+
+    paths: ClassVar[tuple[str, ...]] = ("",)
+
+    def load(self, path: Path) -> tuple[dict[str, Any], Adapter]:
+        fixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return fixture, self.build(**fixture.get("options", {}))
+
+    def test_accepts_what_the_vendor_signed(self) -> None:
+        self.build().verify(self.sign(self.good(), "s3cret"))
+
+    def test_refuses_another_key(self) -> None:
+        with pytest.raises(SignatureRefused):
+            self.build().verify(self.sign(self.good(), "another"))
+
+    def test_refuses_a_broken_signature(self) -> None:
+        with pytest.raises(SignatureRefused):
+            self.build().verify(self.corrupted(self.good()))
+
+    def test_refuses_what_is_not_signed(self) -> None:
+        with pytest.raises(SignatureRefused):
+            self.build().verify(self.good())
+
+    def test_accepts_both_secrets_while_one_is_rotated(self) -> None:
+        adapter = self.build(secrets=("new", "old"))
+        adapter.verify(self.sign(self.good(), "old"))
+        adapter.verify(self.sign(self.good(), "new"))
+        with pytest.raises(SignatureRefused):
+            adapter.verify(self.sign(self.good(), "older"))
+
+    def test_a_source_without_a_secret_is_a_configuration_error(self) -> None:
+        with pytest.raises(ConfigurationError):
+            self.build(secrets=())
+        self.build(secrets=(), allow_unsigned=True).verify(self.good())
+
+    def test_its_name_begins_with_its_channel(self) -> None:
+        adapter = self.build()
+        assert adapter.name.startswith(f"{adapter.channel}.")
+
+    def test_each_fixture_says_what_it_should(self, fixture_path: Path) -> None:
+        fixture, adapter = self.load(fixture_path)
+        made = adapter.parse(fixture_request(fixture))
+        expected = fixture.get("touchpoints", [])
+        found = [shown(one) for one in made.touchpoints]
+        compared = [
+            {key: one.get(key) for key in wanted} for one, wanted in zip(found, expected, strict=False)
+        ]
+        assert compared == expected
+        assert len(found) == len(expected)
+        assert dict(made.ignored) == fixture.get("ignored", {})
+        assert [one.code for one in made.malformed] == fixture.get("malformed", [])
+
+    def test_parsing_is_pure(self, fixture_path: Path) -> None:
+        fixture, adapter = self.load(fixture_path)
+        one = fixture_request(fixture)
+        assert adapter.parse(one) == self.load(fixture_path)[1].parse(one) == adapter.parse(one)
+
+    def test_a_retry_is_the_same_event(self, fixture_path: Path) -> None:
+        fixture, adapter = self.load(fixture_path)
+        one = fixture_request(fixture)
+        later = msgspec.structs.replace(one, received_at=one.received_at + 3_600_000_000)
+        first, second = adapter.parse(one), adapter.parse(later)
+        assert [t.event_id for t in first.touchpoints] == [t.event_id for t in second.touchpoints]
+        assert [t.home for t in first.touchpoints] == [t.home for t in second.touchpoints]
+        assert [t.data for t in first.touchpoints] == [t.data for t in second.touchpoints]
+
+    def test_a_quarantined_item_reads_the_same_when_sent_again(self, fixture_path: Path) -> None:
+        fixture, adapter = self.load(fixture_path)
+        one = fixture_request(fixture)
+        for bad in adapter.parse(one).malformed:
+            again = msgspec.structs.replace(one, raw=bad.item, body=bad.item, query=())
+            assert [other.code for other in adapter.parse(again).malformed] == [bad.code]
+
+    def test_an_answer_is_a_success(self, fixture_path: Path) -> None:
+        fixture, adapter = self.load(fixture_path)
+        assert 200 <= adapter.answer(fixture_request(fixture), Outcome(accepted=1)).status < 300
+
+    def test_every_declared_type_has_a_fixture_and_no_other(self) -> None:
+        made: set[str] = set()
+        for parameter in fixtures(self.folder):
+            fixture, adapter = self.load(parameter.values[0])
+            made |= {one.type for one in adapter.parse(fixture_request(fixture)).touchpoints}
+        assert made == self.declared
+
+    @SLOW
+    @given(body=st.binary(max_size=300), data=st.data())
+    def test_hostile_bytes_are_refused(self, body: bytes, data: st.DataObject) -> None:
+        survive(self.build(), request(data.draw(st.sampled_from(self.paths)), body=body))
+
+
+def survive(adapter: Adapter, one: InboundRequest) -> Parsed | None:
+    """What the adapter makes of `one`; any error but a refusal fails the test."""
+    try:
+        made = adapter.parse(one)
+    except REFUSALS:
+        made = None
+    with suppress(SignatureRefused):
+        adapter.verify(one)
+    adapter.answer(one, Outcome())
+    for touchpoint in made.touchpoints if made else ():
+        assert len(msgspec.msgpack.encode(touchpoint)) <= MAX_TOUCHPOINT_BYTES
+        assert EARLIEST <= touchpoint.occurred_at <= LATEST
+        assert touchpoint.occurred_at <= one.received_at
+    for bad in made.malformed if made else ():
+        bad.detail.encode("utf-8")
+    return made
+
+
+# JSON as senders get it wrong: any type anywhere, half an emoji, numbers that fit nowhere.
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=2**60, max_value=2**80),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(alphabet=st.characters(), max_size=12),
+    st.sampled_from(["", " ", "\ud83d", "\x00", "+358401234567", "a@b.fi", "2026-11-21T21:00:00Z", "0"]),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def mutated(template: Any) -> st.SearchStrategy[Any]:
+    """`template` with any of its values replaced by anything, or left out."""
+    if isinstance(template, dict):
+        return st.one_of(
+            *[st.fixed_dictionaries({}, optional={key: mutated(value) for key, value in template.items()})]
+            * 4,
+            anything,
+        )
+    if isinstance(template, list) and template:
+        return st.one_of(st.lists(mutated(template[0]), max_size=2), anything)
+    return st.one_of(st.just(template), anything)
