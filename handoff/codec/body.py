@@ -20,7 +20,7 @@ from handoff.domain.touchpoint import (
     Visibility,
 )
 
-from .compression import PLAIN, compress, decompress
+from .compression import compress, decompress
 
 _DIRECTIONS = (Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL)
 _VISIBILITIES = (Visibility.PUBLIC, Visibility.INTERNAL)
@@ -55,6 +55,17 @@ class Body(Struct, frozen=True, kw_only=True):
 
 def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:
     """The codec id and the bytes of a touchpoint's body. Unprocessable (`too_large`) above the limit."""
+    raw = pack_body(it, conversation=conversation, amends=amends)
+    if len(raw) > MAX_TOUCHPOINT_BYTES:
+        raise Unprocessable(
+            f"a touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes, this one {len(raw)}",
+            code="touchpoint_too_large",
+        )
+    return compress(raw)
+
+
+def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
+    """The body before compression. Unprocessable when msgpack cannot carry the content."""
     bits = _DIRECTION_CODE[it.direction] | _VISIBILITY_CODE[it.visibility] | _ASSURANCE_CODE[it.assurance]
     row = [
         it.source,
@@ -80,12 +91,7 @@ def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | N
         raw: bytes = msgpack.packb(row, use_bin_type=True)
     except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
         raise Unprocessable(f"the content cannot be stored: {error}") from error
-    if len(raw) > MAX_TOUCHPOINT_BYTES:
-        raise Unprocessable(
-            f"a touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes, this one {len(raw)}",
-            code="touchpoint_too_large",
-        )
-    return compress(raw)
+    return raw
 
 
 def decode_body(codec: int, raw: bytes) -> Body:
@@ -143,15 +149,3 @@ def digest(it: Touchpoint) -> bytes:
     )
     canonical = _CANONICAL.encode((it.type, it.subject, it.text, it.attachments, data))
     return DIGEST_VERSION + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()
-
-
-__all__ = [
-    "DIGEST_SIZE",
-    "DIGEST_VERSION",
-    "PLAIN",
-    "Body",
-    "blank_body",
-    "decode_body",
-    "digest",
-    "encode_body",
-]

@@ -11,7 +11,8 @@ PLAIN = 0
 DICTIONARY_1 = 1
 CURRENT = DICTIONARY_1
 MAX_BODY = 4 * 1024 * 1024  # bytes: more than any body that was ever accepted can inflate to
-_LEVEL = 3  # 2.6 µs for 400 bytes; higher levels gain under 2 % on touchpoints
+LEVEL = 3  # 2.5 µs for 300 bytes; level 6 gains 2 % for four times as much
+_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS  # the member's header names the codec: saves 4 bytes in 130
 
 
 @cache
@@ -20,20 +21,26 @@ def _dictionary(number: int) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(raw)
 
 
-@cache
-def _compressor(number: int) -> zstandard.ZstdCompressor:
-    return zstandard.ZstdCompressor(
-        level=_LEVEL,
-        dict_data=_dictionary(number),
+def compressor(dictionary: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdCompressor:
+    """A compressor of the stored format: no magic number, no checksum, no dictionary id."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        LEVEL,
+        format=_FORMAT,
         write_checksum=False,
         write_content_size=True,
         write_dict_id=False,
     )
+    return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
+
+
+@cache
+def _compressor(number: int) -> zstandard.ZstdCompressor:
+    return compressor(_dictionary(number))
 
 
 @cache
 def _decompressor(number: int) -> zstandard.ZstdDecompressor:
-    return zstandard.ZstdDecompressor(dict_data=_dictionary(number))
+    return zstandard.ZstdDecompressor(dict_data=_dictionary(number), format=_FORMAT)
 
 
 def compress(raw: bytes) -> tuple[int, bytes]:

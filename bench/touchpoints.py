@@ -1,0 +1,161 @@
+"""Touchpoints as our adapters make them: seeded, of every channel, in several languages.
+
+Ids, hashes, hosts and names are random, so that nothing but form and wording repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import msgspec
+
+from bench import kinds
+from bench.kinds import Fact
+from bench.people import Customer, Shop, Speaker, some_customer, some_shop, speaker
+from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_time
+from handoff.domain.identity import Assurance, Handle, identity
+from handoff.domain.touchpoint import Touchpoint, default_direction, default_visibility
+
+START: Micros = parse_time("2026-01-01T00:00:00Z")
+VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
+
+MIX: tuple[tuple[Callable[[Speaker, Shop], Fact], int], ...] = (
+    (kinds.page, 26),
+    (kinds.article, 9),
+    (kinds.search, 4),
+    (kinds.form, 4),
+    (kinds.tracked, 7),
+    (kinds.identified, 2),
+    (kinds.asked_for_call, 1),
+    (kinds.survey, 1),
+    (kinds.message_in, 13),
+    (kinds.message_out, 12),
+    (kinds.message_status, 3),
+    (kinds.note, 2),
+    (kinds.conversation, 3),
+    (kinds.whatsapp, 2),
+    (kinds.mail_in, 4),
+    (kinds.mail_out, 3),
+    (kinds.mail_bounce, 1),
+    (kinds.call, 4),
+    (kinds.callback, 3),
+    (kinds.handoff, 5),
+    (kinds.bookkeeping, 2),
+    (kinds.promise, 1),
+)
+"""Kind -> how often, out of about a hundred: mostly self-service, then chat, then the rest."""
+
+
+def corpus(seed: int, count: int) -> Iterator[Touchpoint]:
+    """`count` unrelated touchpoints, each of another shop: what a dictionary is trained on."""
+    random = Random(seed)
+    for _ in range(count):
+        customer = some_customer(random)
+        yield touchpoint(random, some_shop(random, customer.words.language), customer, _moment(random))
+
+
+def journeys(seed: int, customers: int, each: int) -> Iterator[list[Touchpoint]]:
+    """For every customer of one shop `each` touchpoints in the order of time, all under one home."""
+    random = Random(seed)
+    shop = some_shop(random)
+    for _ in range(customers):
+        customer = some_customer(random)
+        at = _moment(random)
+        found = []
+        for _ in range(each):
+            made = touchpoint(random, shop, customer, at)
+            found.append(msgspec.structs.replace(made, identities=_login(customer, made)))
+            at += random.choice((MINUTE // 2, 2 * MINUTE, HOUR, 5 * HOUR, DAY))
+        yield found
+
+
+def touchpoint(random: Random, shop: Shop, customer: Customer, at: Micros) -> Touchpoint:
+    """One touchpoint of a random kind, filed under the handle that its channel knows."""
+    make = random.choices([it for it, _ in MIX], [weight for _, weight in MIX])[0]
+    fact = make(speaker(random, customer), shop)
+    type_ = fact.type
+    return Touchpoint(
+        id_space=fact.source,
+        event_id=fact.id,
+        source=fact.source,
+        channel=fact.channel,
+        type=type_,
+        occurred_at=at,
+        identities=_handles(random, fact, customer, shop),
+        direction=fact.direction or default_direction(type_),
+        visibility=fact.visibility or default_visibility(type_),
+        participants=fact.participants,
+        medium=fact.medium,
+        subject=fact.subject,
+        text=fact.text,
+        language=fact.language,
+        attachments=fact.attachments,
+        seq=fact.seq,
+        thread=fact.thread,
+        amends=fact.amends,
+        actor=fact.actor,
+        traits=fact.traits,
+        data=fact.data,
+    )
+
+
+def _handles(random: Random, fact: Fact, customer: Customer, shop: Shop) -> tuple[Handle, ...]:
+    email = Handle(identity("email", customer.email), CLAIMED)
+    phone = Handle(identity("phone", customer.phone), CLAIMED)
+    user = Handle(identity("user", customer.user), VERIFIED)
+    visitor = Handle(identity("anonymous", customer.visitor, space=shop.web), VERIFIED)
+    contact = Handle(identity("chatwoot.contact", customer.contact, space=shop.account), VERIFIED)
+    if fact.channel == "web":
+        return random.choice(((visitor,), (visitor, user), (user, visitor), (user, email, visitor)))
+    if fact.channel == "chat":
+        return random.choice(((contact,), (contact, email), (contact, user, email), (contact, email, phone)))
+    return (phone,) if fact.channel == "phone" else (email,)
+
+
+def _login(customer: Customer, it: Touchpoint) -> tuple[Handle, ...]:
+    """The customer's login first, so that a journey is one timeline; at most one handle beside it."""
+    home = Handle(identity("user", customer.user), VERIFIED)
+    others = [handle for handle in it.identities if handle.identity != home.identity]
+    return (home, *others[:1]) if it.type in ("identified", "conversation.opened") else (home,)
+
+
+def _moment(random: Random) -> Micros:
+    return START + random.randrange(300 * DAY)
+
+
+def native(it: Touchpoint, event_id: str | None = None) -> dict[str, Any]:
+    """The touchpoint as a client of `POST /v1/touchpoints` writes it."""
+    stated = {
+        "id": event_id or it.event_id,
+        "channel": it.channel,
+        "type": it.type,
+        "occurred_at": format_time(it.occurred_at),
+        "identities": [_identity(handle) for handle in it.identities],
+        "participants": [
+            {"type": p.identity.type, "value": p.identity.value, "role": p.role} for p in it.participants
+        ],
+        "medium": it.medium,
+        "subject": it.subject,
+        "text": it.text,
+        "language": it.language,
+        "attachments": list(it.attachments),
+        "seq": it.seq,
+        "thread": it.thread,
+        "actor": it.actor,
+        "data": it.data,
+    }
+    if it.direction != default_direction(it.type):
+        stated["direction"] = str(it.direction)
+    if it.visibility != default_visibility(it.type):
+        stated["visibility"] = str(it.visibility)
+    return {key: value for key, value in stated.items() if value not in (None, [], {})}
+
+
+def _identity(handle: Handle) -> str | dict[str, str]:
+    it = handle.identity
+    claimed_by_default = it.type in ("email", "phone")
+    if (handle.assurance is CLAIMED) == claimed_by_default:
+        return str(it)
+    return {"type": it.type, "value": it.value, "assurance": str(handle.assurance)}
