@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -140,9 +139,15 @@ class Client(Struct, frozen=True):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        closing: list[Callable[[], Any]] = [c.aclose for c in (self.redis, self.cluster, self.sentinel) if c]
-        for close in closing:
-            await close()
+        if self.redis is not None:
+            await self.redis.aclose()
+        if self.sentinel is not None:
+            await self.sentinel.aclose()
+        if self.cluster is not None:
+            await self.cluster.aclose()
+            # After a failure redis-py holds itself for closed already and leaves its sockets open.
+            await self.cluster.nodes_manager.aclose()
+            await self.cluster.nodes_manager.aclose("startup_nodes")
 
 
 def make_client(address: Address, *, connections: int, socket_timeout_s: float | None) -> Client:
@@ -186,7 +191,7 @@ def _sentinel_client(address: Address, arguments: dict[str, Any]) -> Client:
     patience = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves this one without types
         list(address.nodes),
-        sentinel_kwargs={**arguments, **own, **patience, "max_connections": 4},
+        sentinel_kwargs={**arguments, **own, **patience},
         db=address.db,
         **arguments,
     )

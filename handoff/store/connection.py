@@ -238,7 +238,7 @@ class Connection:
         return list(await cluster.execute(raise_on_error=False))
 
     async def _attempt_replicated(self, command: Command, key: bytes) -> Any:
-        wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 2) * 1000)
+        wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 4) * 1000)
         wait = ("WAIT", self._settings.replicas, wait_ms)
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
         # call that replicated at once, though the first attempt's write is not: so there is always one.

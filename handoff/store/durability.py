@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
-from handoff.store.errors import StoreError, reason_of
+from handoff.store.errors import StoreError
 from handoff.store.settings import StoreSettings
 
 OLDEST_REDIS = (7, 0)  # Functions
@@ -64,13 +64,10 @@ async def _read_facts(connection: Connection) -> list[Facts]:
 async def _ask(connection: Connection, *command: str) -> list[object] | None:
     """Every primary's answer, None where the command is not allowed or not known (managed servers)."""
     try:
-        return await connection.on_primaries(*command)
+        answers = await connection.on_primaries(*command, tolerate="permissions")
     except StoreError:
         return None
-    except StoreUnavailable as error:
-        if reason_of(error) == "credentials" and "permissions" in str(error.__cause__):
-            return None
-        raise
+    return None if any(isinstance(answer, Exception) for answer in answers) else answers
 
 
 def _facts(info: Mapping[str, str], config: Mapping[str, str]) -> Facts:

@@ -78,6 +78,7 @@ def translate(error: BaseException) -> StoreUnavailable | StoreError:
     """
     if isinstance(error, StoreUnavailable | StoreError):
         return error
+    error = _unwrapped(error)
     if isinstance(error, foreign.DataError):
         return StoreError(str(error), "ARGUMENT")
     code = _server_code(error)
@@ -100,6 +101,13 @@ def reason_of(error: BaseException) -> str | None:
     if not isinstance(error, StoreUnavailable):
         return None
     return str(error.fields.get("reason", "unknown"))
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """What went wrong inside a failed connect: redis-py wraps it in an error that only repeats its text."""
+    cause = error.__cause__
+    wrapper = isinstance(error, foreign.ConnectionError | foreign.RedisClusterException)
+    return _unwrapped(cause) if wrapper and isinstance(cause, foreign.RedisError) else error
 
 
 def _server_code(error: BaseException) -> str | None:

@@ -91,7 +91,7 @@ class LogTail:
 
     def says_repaired(self) -> bool:
         """Whether an incomplete last entry of the append-only file was cut off while loading."""
-        return "AOF loaded anyway because aof-load-truncated is enabled" in self.text()
+        return "loaded anyway because aof-load-truncated is enabled" in self.text()
 
     def explain(self, code: int) -> str:
         """Why it ended with `code` (negative: a signal), and what an operator can do about it."""
@@ -103,14 +103,15 @@ class LogTail:
         return f"the embedded Valkey ended ({how}). {advice}See {self._path}: {last}"
 
 
+_DAMAGED = (
+    "Its append-only file is damaged and was left as it is: copy the directory, then restore a backup, or "
+    "repair the newest .incr.aof of the copy with valkey-check-aof --fix, which drops everything after the "
+    "damage. "
+)
 _ADVICE = (
     ("No space left on device", "The disk is full: free some space, it is started again by itself. "),
-    (
-        "Bad file format reading the append only file",
-        "Its append-only file is damaged and was left as it is: copy the directory, then restore a backup, "
-        "or repair the newest .incr.aof of the copy with valkey-check-aof --fix, which drops everything "
-        "after the damage. ",
-    ),
+    ("Bad file format reading the append only file", _DAMAGED),
+    ("Unexpected end of file reading the append only file", _DAMAGED),
     ("Permission denied", "It may not read or write its files: check their owner. "),
     ("Can't open the append-only file", "It cannot open its append-only file. "),
     ("Out Of Memory", "The machine has too little memory for it. "),

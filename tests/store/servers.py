@@ -96,7 +96,7 @@ def server(
     target: Target = ("127.0.0.1", port) if tcp else str(path)
     process = spawn(binary, home, settings)
     try:
-        wait_until(lambda: ask(target, "PING") == "+PONG", process)
+        wait_until(lambda: ask(target, "PING").startswith(("+PONG", "-NOAUTH", "-MASTERDOWN")), process)
         url = f"redis://127.0.0.1:{port}" if tcp else f"unix://{path}"
         yield Server(url, process, home, port)
     finally:

@@ -1,0 +1,116 @@
+"""The start is refused unless the server keeps what the settings promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
+from handoff.store.durability import prove
+from handoff.store.settings import StoreSettings
+from tests.store.servers import (
+    REDIS7,
+    cluster_of_three,
+    cluster_servers,
+    redis7_binary,
+    sentinel_of_one,
+    server,
+    valkey_binary,
+)
+
+# As in config/redis.conf: what our user needs, and nothing dangerous.
+OURS = "user ours on >pw ~* &* +@all -@admin -@dangerous +config|get +info +function|load"
+NO_CONFIG = "user ours on >pw ~* &* +@all -config"
+NOTHING = "user ours on >pw ~* &* +@all -config -info"
+
+
+async def notes_of(url: str, **changes: Any) -> list[str]:
+    settings = StoreSettings(url=url, timeout_s=2, **changes)
+    async with Connection(settings) as store:
+        return await prove(store, settings)
+
+
+@pytest.mark.parametrize("binary", [valkey_binary, redis7_binary])
+async def test_a_durable_server_is_proved(binary: Any) -> None:
+    with server(binary()) as running:
+        for durability in ("always", "everysec"):
+            (note,) = await notes_of(running.url, durability=durability)
+            assert "appendfsync always" in note
+
+
+@pytest.mark.parametrize(
+    ("options", "durability", "says"),
+    [
+        ({"appendonly": "no"}, "always", "set appendonly yes"),
+        ({"appendonly": "no"}, "everysec", "set appendonly yes"),
+        ({"appendfsync": "everysec"}, "always", "needs appendfsync always"),
+        ({"appendfsync": "no"}, "everysec", "needs appendfsync everysec"),
+        ({"maxmemory_policy": "allkeys-lru"}, "always", "set maxmemory-policy noeviction"),
+        ({"maxmemory_policy": "volatile-ttl"}, "provider", "set maxmemory-policy noeviction"),
+        ({}, "replicated", "0 connected replicas"),
+        ({"replicaof": "127.0.0.1 1"}, "always", "is a replica"),
+        ({"cluster_enabled": "yes"}, "always", "redis+cluster"),
+    ],
+)
+async def test_a_server_that_differs_is_refused_with_what_to_change(
+    options: dict[str, str], durability: str, says: str
+) -> None:
+    with server(valkey_binary(), **options) as running:
+        with pytest.raises(ConfigurationError) as refused:
+            await notes_of(running.url, durability=durability)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "durability", "says"),
+    [
+        (OURS, "always", None),
+        (NO_CONFIG, "always", "does not show appendfsync"),
+        (NO_CONFIG, "provider", None),
+        (NOTHING, "everysec", "maxmemory-policy"),
+        (NOTHING, "provider", None),
+    ],
+)
+async def test_what_may_not_be_read_is_refused_unless_the_provider_vouches(
+    user: str, durability: str, says: str | None
+) -> None:
+    with server(valkey_binary(), user=user.removeprefix("user ")) as running:
+        url = running.url.replace("unix://", "unix://ours:pw@")
+        if says is None:
+            assert await notes_of(url, durability=durability)
+            return
+        with pytest.raises(ConfigurationError, match=says) as refused:
+            await notes_of(url, durability=durability)
+        assert "provider" in str(refused.value)
+
+
+async def test_the_recommended_user_can_do_all_that_the_store_does() -> None:
+    with server(valkey_binary(), user=OURS.removeprefix("user ")) as running:
+        async with Connection(StoreSettings(url=running.url.replace("://", "://ours:pw@"))) as store:
+            await store.load_function(
+                b"#!lua name=one\nredis.register_function('one', function() return 1 end)"
+            )
+            assert await store.fcall("one", [b"k"], []) == 1
+            assert await store.call("WAIT", 0, 10) == 0
+
+
+async def test_replicas_are_counted() -> None:
+    with sentinel_of_one() as url:
+        assert "1 connected replicas" in (await notes_of(url, durability="replicated"))[0]
+        with pytest.raises(ConfigurationError, match="needs 2"):
+            await notes_of(url, durability="replicated", replicas=2)
+
+
+async def test_every_primary_of_a_cluster_is_asked() -> None:
+    with cluster_of_three() as url:
+        assert await notes_of(url) == ["durability proved: appendonly yes, appendfsync always"]
+    with cluster_servers(appendonly="no") as nodes:
+        with pytest.raises(ConfigurationError, match="primary 1 of 3"):
+            await notes_of(f"redis+cluster://127.0.0.1:{nodes[0].port}")
+
+
+def test_the_distributions_redis_is_old_enough_to_matter() -> None:
+    if not REDIS7.exists():
+        pytest.skip("no /usr/bin/redis-server on this machine")
