@@ -144,8 +144,9 @@ def some_customer(random: Random) -> Customer:
     first, last = random.choice(words.first), random.choice(words.last)
     if random.random() < 0.6:  # more names than any list has
         last = some_name(random, 2).capitalize() + random.choice(("", "nen", "son", "mann", "sen"))
-    local = f"{first}{random.choice(('.', '', '_'))}{last}{random.choice(('', random.randrange(100)))}".lower()
-    local = re.sub(r"[^a-z0-9._]", "", local) or some_name(random)
+    number = random.choice(("", random.randrange(100)))
+    spelled = f"{first}{random.choice(('.', '', '_'))}{last}{number}".lower()
+    local = re.sub(r"[^a-z0-9._]", "", spelled) or some_name(random)
     domain = random.choice(_MAILBOXES) if random.random() < 0.7 else f"{some_name(random)}.example"
     return Customer(
         words=words,
@@ -185,11 +186,14 @@ class Speaker(Struct, frozen=True):
 def speaker(random: Random, customer: Customer) -> Speaker:
     words = customer.words
     amount, cents = random.randrange(5, 900), random.choice(("00", "90", "95", "50", "99"))
-    euros = f"{amount},{cents} €" if words.language != "en" else random.choice((f"£{amount}.{cents}", f"€{amount}"))
+    euros = f"{amount},{cents} €"
+    if words.language == "en":
+        euros = random.choice((f"£{amount}.{cents}", f"€{amount}"))
     day, month = random.randint(1, 28), random.randint(1, 12)
     number = random.randrange(10**5, 10**8)
+    prefixed = f"{some_name(random, 1).upper()}{number}"
     values = {
-        "order": random.choice((str(number), f"#{number}", f"A-{number % 10**6}", f"{some_name(random, 1).upper()}{number}")),
+        "order": random.choice((str(number), f"#{number}", f"A-{number % 10**6}", prefixed)),
         "product": random.choice(words.products),
         "amount": euros,
         "date": f"{day}/{month}" if words.language == "en" else f"{day}.{month}.",
@@ -201,5 +205,5 @@ def speaker(random: Random, customer: Customer) -> Speaker:
         "city": random.choice(words.cities),
         "code": some_name(random, 2).upper() + str(random.randint(5, 30)),
         "case": f"{random.choice(('', 'CS-', 'T-', '#'))}{random.randrange(10**4, 10**7)}",
-    }  # fmt: skip
+    }
     return Speaker(random, customer, values)

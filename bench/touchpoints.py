@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from bench import kinds
-from bench.kinds import Fact
+from bench.kinds import chat, mail, own, phone, web
+from bench.kinds.fact import Fact
 from bench.people import Customer, Shop, Speaker, some_customer, some_shop, speaker
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_time
 from handoff.domain.identity import Assurance, Handle, identity
@@ -22,28 +22,28 @@ START: Micros = parse_time("2026-01-01T00:00:00Z")
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 
 MIX: tuple[tuple[Callable[[Speaker, Shop], Fact], int], ...] = (
-    (kinds.page, 26),
-    (kinds.article, 9),
-    (kinds.search, 4),
-    (kinds.form, 4),
-    (kinds.tracked, 7),
-    (kinds.identified, 2),
-    (kinds.asked_for_call, 1),
-    (kinds.survey, 1),
-    (kinds.message_in, 13),
-    (kinds.message_out, 12),
-    (kinds.message_status, 3),
-    (kinds.note, 2),
-    (kinds.conversation, 3),
-    (kinds.whatsapp, 2),
-    (kinds.mail_in, 4),
-    (kinds.mail_out, 3),
-    (kinds.mail_bounce, 1),
-    (kinds.call, 4),
-    (kinds.callback, 3),
-    (kinds.handoff, 5),
-    (kinds.bookkeeping, 2),
-    (kinds.promise, 1),
+    (web.page, 26),
+    (web.article, 9),
+    (web.search, 4),
+    (web.form, 4),
+    (web.tracked, 7),
+    (web.identified, 2),
+    (web.asked_for_call, 1),
+    (chat.survey, 1),
+    (chat.message_in, 13),
+    (chat.message_out, 12),
+    (chat.message_status, 3),
+    (chat.note, 2),
+    (chat.conversation, 3),
+    (chat.whatsapp, 2),
+    (mail.received, 4),
+    (mail.sent, 3),
+    (mail.came_back, 1),
+    (phone.call, 4),
+    (phone.callback, 3),
+    (own.handoff, 5),
+    (own.bookkeeping, 2),
+    (own.promise, 1),
 )
 """Kind -> how often, out of about a hundred: mostly self-service, then chat, then the rest."""
 

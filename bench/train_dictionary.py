@@ -52,9 +52,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     microseconds: float
 
     def __str__(self) -> str:
+        ratio = self.after / self.before
         return (
-            f"  {self.name:<28} msgpack {self.before:6.1f} B   zstd alone {self.alone:6.1f} B   "
-            f"with dictionary {self.after:6.1f} B = {self.after / self.before:.2f}   {self.microseconds:.1f} µs"
+            f"  {self.name:<24} msgpack {self.before:6.1f} B   zstd alone {self.alone:6.1f} B   "
+            f"with dictionary {self.after:6.1f} B = {ratio:.2f}   {self.microseconds:.1f} µs"
         )
 
 

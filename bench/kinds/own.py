@@ -1,0 +1,67 @@
+"""Our own bookkeeping in a timeline: hand-offs, links and promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.kinds.fact import Fact
+from bench.people import Shop, Speaker, hexadecimal, public_id, some_uuid
+
+_HANDOFF_STATES = (
+    "requested", "offered", "accepted", "viewed", "declined", "expired", "released",
+    "transferred", "completed", "withdrawn",
+)  # fmt: skip
+
+
+def handoff(it: Speaker, shop: Shop) -> Fact:
+    """A transition of one of our hand-offs, as our own bookkeeping files it."""
+    random = it.random
+    id_ = f"ho_{public_id(random)}"
+    state = random.choice(_HANDOFF_STATES)
+    agent = f"agent:{random.choice(shop.agents)[1].split()[0].lower()}"
+    data: dict[str, Any] = {"handoff": id_, "state": state, "version": random.randint(1, 6)}
+    data["from"] = {"channel": random.choice(("web", "chat", "phone", "email")), "party": "bot"}
+    data["to"] = {"channel": random.choice(("chat", "phone", "email")), "queue": random.choice(shop.queues)}
+    data["reason"] = it.pick(it.customer.words.reasons)
+    data["by"] = random.choice((agent, "token:desk", "timer"))
+    if state in ("accepted", "completed", "viewed"):
+        data |= {"agent": agent, "owner": agent}
+    return Fact(
+        id=f"{id_}/{data['version']}",
+        source="handoff",
+        channel=data["from"]["channel"],
+        type=f"handoff.{state}",
+        data=data,
+        thread=hexadecimal(random, 20),
+    )
+
+
+def bookkeeping(it: Speaker, shop: Shop) -> Fact:
+    random = it.random
+    type_ = random.choice(("identity.linked", "identity.unlinked", "context.changed"))
+    data = {"evidence": f"li_{public_id(random)}", "identity": f"email:{it.customer.email}"}
+    data |= {"reason": random.choice(("confirmed by agent", "verified on the phone", "same person"))}
+    return Fact(
+        id=some_uuid(random),
+        source="handoff",
+        channel="web",
+        type=type_,
+        data=data,
+        actor={"type": "agent", "id": random.choice(shop.agents)[1]},
+    )
+
+
+def promise(it: Speaker, shop: Shop) -> Fact:
+    random = it.random
+    state = random.choice(("made", "made", "kept", "broken"))
+    due = f"2026-11-{random.randint(10, 28)}T16:00:00Z"
+    data = {"promise": f"pr_{hexadecimal(random, 12)}", "due_at": due}
+    return Fact(
+        id=f"{data['promise']}/{state}",
+        source=shop.chat,
+        channel="chat",
+        type=f"promise.{state}",
+        text=it.pick(it.customer.words.promises),
+        data=data,
+        thread=str(random.randrange(10**5)),
+    )
