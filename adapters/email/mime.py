@@ -97,6 +97,11 @@ def read_headers(data: bytes) -> Headers:
     return _fields(data, 0, len(data))[0]
 
 
+def body_bytes(raw: bytes) -> bytes:
+    """What follows the header of the mail `raw`, with `\\n` line ends and no blank ones at the end."""
+    return raw[_fields(raw, 0, len(raw))[1] :].replace(b"\r\n", b"\n").rstrip()
+
+
 class _Reader:
     """Reads one mail; counts its parts."""
 
