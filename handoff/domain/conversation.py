@@ -33,6 +33,10 @@ class Conversation(Struct, kw_only=True):
     waiting_since: Micros | None = None
     touchpoints: int = 0
 
+    @property
+    def open(self) -> bool:
+        return self.state is ConversationState.OPEN
+
 
 class Line(Struct, frozen=True):
     """What of a touchpoint matters to its conversation, in timeline order."""

@@ -176,6 +176,8 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     thread: str | None = None
     thread_space: str | None = None
     """The id space of `thread` where it is not `id_space`."""
+    conversation: bytes | None = None
+    """The conversation itself, for what we record about one: stands before `thread`."""
     amends: str | None = None
     actor: dict[str, Any] | None = None
     traits: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from handoff.codec.body import digest, encode_body
-from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
+from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
-from handoff.domain.identity import Handle, weaker
+from handoff.domain.identity import ASSURANCE_RANK, Handle, weaker
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
@@ -79,7 +79,9 @@ async def _amend(
 ) -> Result:
     """Content that differs under a known id, from a sender that updates: an amendment of its own."""
     version = f"{touchpoint.event_id}#{first.digest.hex()}"
-    amendment = msgspec.structs.replace(touchpoint, event_id=version, amends=touchpoint.event_id, upsert=False)
+    amendment = msgspec.structs.replace(
+        touchpoint, event_id=version, amends=touchpoint.event_id, upsert=False
+    )
     item = prepare(amendment, hashes, keys)
     (answer,) = await recorder.record([item])
     if isinstance(answer, HandoffError):
@@ -93,6 +95,8 @@ def _rejected(id_: str, error: HandoffError) -> Result:
 
 def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
     """The conversation of the touchpoint's thread; None where it has none and belongs to an episode."""
+    if touchpoint.conversation is not None:
+        return touchpoint.conversation
     if touchpoint.thread is None:
         return None
     return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
@@ -110,7 +114,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         moved, home = original_home != home, original_home
     codec, body = encode_body(touchpoint, conversation=conversation, amends=amends or None)
     evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
-    if conversation is not None:
+    if conversation is not None and len(conversation) == SIZE:
         pointers.append(
             Pointer(conversation, keys.conversation(conversation), ((b"h" + home, b""),)),
         )
@@ -126,9 +130,16 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         plain=pack_identity(touchpoint.home.identity),
         amends=amends,
         deletes=touchpoint.type in _DELETES,
+        resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
+        assurance=b"%d" % (2 - ASSURANCE_RANK[touchpoint.assurance]),
         evidence=tuple(evidence),
         pointers=tuple(pointers),
     )
+
+
+def _ends_episode(touchpoint: Touchpoint) -> bool:
+    """Whether it ends the conversation that its home has on its channel without a thread."""
+    return touchpoint.type == "conversation.resolved" and touchpoint.thread is None
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:

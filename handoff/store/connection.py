@@ -28,6 +28,7 @@ Command = Sequence[Argument]
 Result = TypeVar("Result")
 
 CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and one fsync for all of them
+GRACE_S = 0.05  # for a call's own clean-up at its deadline
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 0.25
 _FUNCTION_CALLS = ("FCALL", "FCALL_RO", b"FCALL", b"FCALL_RO")
@@ -166,7 +167,17 @@ class Connection:
         task = asyncio.ensure_future(self._until_deadline(attempt))
         self._running.add(task)
         task.add_done_callback(self._finished)
-        return await (asyncio.shield(task) if self._shielded else task)
+        try:
+            # Unlike awaiting the task this neither cancels it with its caller nor trusts it to end in time.
+            done, _ = await asyncio.wait((task,), timeout=self._timeout_s + GRACE_S)
+        except asyncio.CancelledError:
+            if not self._shielded:
+                task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            raise unavailable("timeout")
+        return task.result()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -175,9 +186,13 @@ class Connection:
 
     async def _until_deadline(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         last: BaseException | None = None
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout_at(deadline):
                 for pause_s in _pauses():
+                    if now() >= deadline:
+                        raise TimeoutError  # the timeout came and its cancellation was lost in redis-py
                     try:
                         async with self._places:
                             return await attempt()

@@ -50,6 +50,8 @@ class Item(Struct, frozen=True, kw_only=True):
     plain: bytes
     amends: bytes = b""
     deletes: bool = False
+    resolves: bytes = b""
+    assurance: bytes
     evidence: tuple[tuple[bytes, bytes], ...] = ()
     pointers: tuple[Pointer, ...] = ()
 
@@ -213,7 +215,8 @@ def _program(
     for item_keys, item in items:
         keys += item_keys
         args += (item.occurred, item.order, item.id, item.header, item.body, item.digest, item.counter)
-        args += (item.amends, b"d" if item.deletes else b"e", item.plain, len(item.evidence))
+        args += (item.amends, b"d" if item.deletes else b"e", item.resolves, item.assurance)
+        args += (item.plain, len(item.evidence))
         for id_, blob in item.evidence:
             args += (id_, blob)
     return keys, args

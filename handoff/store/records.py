@@ -81,9 +81,17 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     last_arrival: Micros
     shared_mark: bool
     counts: Mapping[tuple[str, int], int]
+    own_assurance: Assurance | None
+    episodes: tuple[tuple[bytes, str], ...]
+    """Where its threadless conversations ended: (place, channel), in order."""
     evidence: tuple[Evidence, ...]
     pointers: tuple[tuple[bytes, bytes], ...]
     withdrawals: tuple[Withdrawal, ...]
+
+    @property
+    def touchpoints(self) -> int:
+        """How many touchpoints were ever recorded under it."""
+        return sum(self.counts.values())
 
     @property
     def node(self) -> Node:
@@ -109,6 +117,14 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         last_arrival=int.from_bytes(fields.get(b"l", b""), "big"),
         shared_mark=b"s" in fields,
         counts=_read_counts(fields.get(b"c", b"")),
+        own_assurance=_ASSURANCES[int(fields[b"q"])] if b"q" in fields else None,
+        episodes=tuple(
+            sorted(
+                (raw[:16] + name[1:], raw[16:].decode())
+                for name, raw in fields.items()
+                if name[:1] == b"r" and len(name) > 1
+            )
+        ),
         evidence=tuple(
             _read_evidence(name[1:], key, raw, name[1:] in taken_back)
             for name, raw in fields.items()

@@ -127,3 +127,25 @@ async def read_places(
         read_member(members[0], home) if place and members else None
         for (home, _id), place, members in zip(wanted, places, replies, strict=True)
     ]
+
+
+async def read_amendments(
+    connection: Connection, keys: Keys, amended: Sequence[tuple[bytes, bytes]]
+) -> dict[tuple[bytes, bytes], Stored]:
+    """The newest edit or deletion of each (home, touchpoint id); two round trips, none for none."""
+    if not amended:
+        return {}
+    places = await connection.pipeline([(b"HGET", keys.index(home), b"a" + id_) for home, id_ in amended])
+    commands: list[tuple[bytes | int, ...]] = []
+    for (home, _id), place in zip(amended, places, strict=True):
+        prefix = place[:PLACE] if isinstance(place, bytes) else b""
+        key = keys.timeline(home)
+        commands.append(
+            (b"ZRANGE", key, b"[" + prefix, b"[" + prefix + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
+        )
+    replies = await connection.pipeline(commands)
+    return {
+        which: read_member(members[0], which[0])
+        for which, place, members in zip(amended, places, replies, strict=True)
+        if place and members
+    }

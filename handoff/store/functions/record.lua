@@ -7,6 +7,7 @@
 --             ARGV occurred (8), order key (8, or '' for arrival), touchpoint id (16),
 --                  header (4: flags, type, channel, codec), body, digest (9), counter (2),
 --                  the touchpoint it amends (16, or ''), 'e' edit or 'd' deletion,
+--                  the channel whose episode it resolves (or ''), assurance ('0' verified … '2'),
 --                  plain identity, number of evidence, then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
@@ -15,7 +16,7 @@
 
 local LATE, ARRIVAL_FOLLOWS, BLANKED, AMENDED = 1, 2, 4, 16
 local KEPT_ARRIVALS = 256
-local STRIDE = 11
+local STRIDE = 13
 
 local function has(flags, flag) return flags % (2 * flag) >= flag end
 
@@ -75,14 +76,15 @@ local function store(keys, args, k, a, now)
   local timeline, index, record, arrivals, outbox = keys[k], keys[k + 1], keys[k + 2], keys[k + 3], keys[k + 4]
   local occurred, order, id, header, body = args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4]
   local digest, counter, amends, kind = args[a + 5], args[a + 6], args[a + 7], args[a + 8]
-  local plain, pieces = args[a + 9], tonumber(args[a + 10])
+  local resolves, assurance = args[a + 9], args[a + 10]
+  local plain, pieces = args[a + 11], tonumber(args[a + 12])
   local found = redis.call('HMGET', index, id, 'a' .. id)
   local known, amended = found[1], found[2]
   if known then
     local same = string.byte(known, 17) ~= string.byte(digest, 1) or string.sub(known, 17) == digest
     return {same and 1 or 2, string.sub(known, 1, 16), 0}
   end
-  local before = redis.call('HMGET', record, 'l', 'c')
+  local before = redis.call('HMGET', record, 'l', 'c', 'q')
   local arrival = now
   if before[1] then
     local last = struct.unpack('>I8', before[1])
@@ -107,12 +109,14 @@ local function store(keys, args, k, a, now)
   redis.call('HSET', index, id, place .. digest)
   if amends ~= '' then amend(timeline, index, amends, place .. id, kind) end
   local counters = count(before[2] or '', counter)
+  if before[3] and before[3] < assurance then assurance = before[3] end
   if before[1] then
-    redis.call('HSET', record, 'l', packed, 'c', counters)
+    redis.call('HSET', record, 'l', packed, 'c', counters, 'q', assurance)
   else
     redis.call('HSETNX', record, 'f', packed)
-    redis.call('HSET', record, 'v', plain, 'l', packed, 'c', counters)
+    redis.call('HSET', record, 'v', plain, 'l', packed, 'c', counters, 'q', assurance)
   end
+  if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for piece = 1, pieces do
     redis.call('HSETNX', record, 'e' .. args[a + STRIDE - 2 + 2 * piece], packed .. args[a + STRIDE - 1 + 2 * piece])
   end

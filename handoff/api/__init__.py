@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, errors and access, over the services."""

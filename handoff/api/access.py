@@ -1,0 +1,105 @@
+"""Who may do what: bearer tokens with scopes, and the tenant that comes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.domain.errors import Forbidden, Unauthenticated, Unprocessable
+from handoff.domain.identity import Assurance
+
+SCOPES = frozenset(
+    {
+        "touchpoints:write",
+        "context:read",
+        "handoffs:read",
+        "handoffs:write",
+        "links:write",
+        "callbacks:write",
+        "webhooks:write",
+        "privacy:write",
+        "operate",
+        "admin",
+    }
+)
+TENANT_HEADER = "Handoff-Tenant"
+IMPLIED = {"handoffs:write": "handoffs:read"}
+"""A scope that holds another: who may change hand-offs may see them."""
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A bearer token as configured; only the hash of its secret is kept.
+
+    `min_assurance` is what its look-ups default to; `agent` binds it to one agent (sessions).
+    """
+
+    name: str
+    tenant: str
+    scopes: frozenset[str]
+    secret_hash: bytes
+    min_assurance: Assurance = Assurance.INFERRED
+    agent: str | None = None
+
+    @property
+    def admin(self) -> bool:
+        return "admin" in self.scopes
+
+
+def hash_secret(secret: str) -> bytes:
+    """SHA-256: token secrets are random, so that a slow hash would add nothing."""
+    return sha256(secret.encode()).digest()
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who is calling, and for which tenant."""
+
+    name: str
+    tenant: str
+    scopes: frozenset[str]
+    min_assurance: Assurance
+    agent: str | None = None
+
+    @property
+    def admin(self) -> bool:
+        return "admin" in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Forbidden (`scope`) unless the token has the scope, or admin."""
+        if scope in self.scopes or self.admin or any(IMPLIED.get(it) == scope for it in self.scopes):
+            return
+        raise Forbidden(f"this needs the scope {scope}", code="missing_scope", scope=scope)
+
+
+class Access:
+    """The tokens of this server, looked up by the hash of their secret."""
+
+    def __init__(self, tokens: Iterable[Token]) -> None:
+        self._by_hash = {token.secret_hash: token for token in tokens}
+
+    def authenticate(self, request: web.Request) -> Principal:
+        """The principal of a request. Unauthenticated alike for missing, malformed and unknown tokens."""
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        token = self._by_hash.get(hash_secret(secret.strip())) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise Unauthenticated("a valid bearer token is needed")
+        return Principal(
+            name=token.name,
+            tenant=_tenant(request, token),
+            scopes=token.scopes,
+            min_assurance=token.min_assurance,
+            agent=token.agent,
+        )
+
+
+def _tenant(request: web.Request, token: Token) -> str:
+    asked = request.headers.get(TENANT_HEADER)
+    if asked is None or asked == token.tenant:
+        return token.tenant
+    if not token.admin:
+        raise Forbidden("this token belongs to another tenant", code="other_tenant")
+    if not asked.isascii() or not asked.replace("-", "").replace("_", "").isalnum() or len(asked) > 64:
+        raise Unprocessable("a tenant's name has letters, digits, - and _", code="invalid_tenant")
+    return asked

@@ -1,0 +1,82 @@
+"""The aiohttp application: every route of the contract, and what stands around all of them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from . import callbacks, contexts, handoffs, inbound, operations, touchpoints
+from .idempotency import idempotency
+from .keys import REQUEST_ID, SITE, Site
+from .problems import problems
+
+log = structlog.get_logger("handoff.access")
+
+
+def routes() -> list[web.RouteDef]:
+    """Every route, in the order of the contract."""
+    return [
+        web.route("*", "/in/{source}", inbound.deliver),
+        web.route("*", "/in/{source}/{rest:.*}", inbound.deliver),
+        web.post("/v1/touchpoints", touchpoints.create),
+        web.get("/v1/touchpoints/{id}", touchpoints.read),
+        web.post("/v1/context", contexts.look_up),
+        web.get("/v1/context", contexts.look_up_by_query),
+        web.get("/v1/customers/{id}/context", contexts.of_customer),
+        web.get("/v1/customers/{id}/timeline", contexts.timeline),
+        web.get("/v1/conversations/{id}", contexts.conversation),
+        web.post("/v1/handoffs", handoffs.create),
+        web.get("/v1/handoffs", handoffs.list_),
+        web.get("/v1/handoffs/{id}", handoffs.read),
+        web.get("/v1/handoffs/{id}/context", handoffs.context),
+        web.get("/v1/handoffs/{id}/snapshots", handoffs.snapshots),
+        web.get("/v1/handoffs/{id}/snapshot", handoffs.snapshot),
+        web.post(
+            "/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw}", handoffs.move
+        ),
+        web.post("/v1/callbacks", callbacks.create),
+        web.get("/v1/callbacks", callbacks.list_),
+        web.get("/v1/callbacks/{id}", callbacks.read),
+        web.post("/v1/callbacks/{id}/reschedule", callbacks.reschedule),
+        web.post("/v1/callbacks/{id}/cancel", callbacks.cancel),
+        web.get("/v1/quarantine", operations.list_quarantine),
+        web.post("/v1/quarantine/{id}/replay", operations.replay),
+        web.delete("/v1/quarantine/{id}", operations.dismiss),
+        web.get("/healthz", operations.healthz),
+        web.get("/readyz", operations.readyz),
+        web.get("/metrics", operations.metrics),
+    ]
+
+
+@web.middleware
+async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A request id on every answer and log line, and the request's time in the metrics.
+
+    The log has the route, never the path: ids and identities are personal data.
+    """
+    request_id = secrets.token_hex(8)
+    request[REQUEST_ID] = request_id
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    started = time.perf_counter()
+    response = await handler(request)
+    seconds = time.perf_counter() - started
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unmatched"
+    request.app[SITE].measures.requests.labels(route, f"{response.status // 100}xx").observe(seconds)
+    if not response.prepared:
+        response.headers["Handoff-Request-Id"] = request_id
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    log.debug("request", method=request.method, route=route, status=response.status, ms=round(seconds * 1e3, 2))
+    return response
+
+
+def make_app(site: Site) -> web.Application:
+    """The application over a site; it owns nothing and closes nothing."""
+    app = web.Application(middlewares=[account, problems, idempotency])
+    app[SITE] = site
+    app.add_routes(routes())
+    return app

@@ -1,0 +1,166 @@
+"""`/v1/callbacks`: promised calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import Conflict, Unprocessable
+from handoff.domain.identity import Identity
+from handoff.services import callbacks as service
+from handoff.services.customers import Match, by_id, find, require_current
+from handoff.services.native import IdentityInput
+
+from .access import Principal
+from .exchange import (
+    answer,
+    bad_parameter,
+    encode_number,
+    number_cursor,
+    query_limit,
+    read_identity,
+    read_json,
+)
+from .keys import SITE, Site, authorized
+
+
+class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks`: whose call-back it is, where to call, why and by when."""
+
+    phone: str
+    reason: str = ""
+    identity: str | IdentityInput | None = None
+    customer_id: str | None = None
+    due: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.identity is not None and self.customer_id is not None:
+            raise ValueError("name identity or customer_id, not both")
+        if len(self.reason) > 2000:
+            raise ValueError("a reason has at most 2000 characters")
+
+
+class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks/{id}/reschedule`."""
+
+    due: str
+    reason: str | None = None
+
+
+class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks/{id}/cancel`."""
+
+    reason: str | None = None
+
+
+class CallbackAnswer(Struct, frozen=True, kw_only=True):
+    """A page of call-backs."""
+
+    callbacks: list[service.CallbackView]
+    returned: int
+    next: str | None
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks`: 201 with the call-back."""
+    principal = authorized(request, "callbacks:write")
+    site = request.app[SITE]
+    given = await read_json(request, CallbackInput)
+    asked = service.Asked(
+        identity=await _whose(site, principal, given),
+        phone=given.phone,
+        reason=given.reason,
+        by=principal.agent or principal.name,
+        due=_due(given.due) if given.due else None,
+        data=given.data,
+    )
+    made = await asyncio.shield(
+        service.request_callback(site.store, principal.tenant, asked, time.time_ns() // 1000)
+    )
+    view = service.callback_view(made, site.store.hashes(principal.tenant))
+    return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
+
+
+def _due(text: str) -> Micros:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise bad_parameter("due", "due is an RFC 3339 time with a zone") from error
+
+
+async def _whose(site: Site, principal: Principal, given: CallbackInput) -> Identity:
+    """The customer's own handle; without one, the number's."""
+    if given.customer_id is not None:
+        customer = await by_id(site.store, principal.tenant, given.customer_id)
+        require_current(customer, given.customer_id)
+        return customer.members[0].identity
+    asked = read_identity(given.identity if given.identity is not None else f"phone:{given.phone}")
+    found = await find(site.store, principal.tenant, [asked])
+    if found.match is Match.SEVERAL:
+        raise Conflict("several customers answer to this identity", code="ambiguous_identity")
+    return asked
+
+
+async def read(request: web.Request) -> web.Response:
+    """`GET /v1/callbacks/{id}`."""
+    principal = authorized(request, "context:read")
+    store = request.app[SITE].store
+    found = await service.read_callback(store, principal.tenant, request.match_info["id"])
+    return answer(service.callback_view(found, store.hashes(principal.tenant)))
+
+
+async def list_(request: web.Request) -> web.Response:
+    """`GET /v1/callbacks?state=`."""
+    principal = authorized(request, "context:read")
+    store = request.app[SITE].store
+    found, bound = await service.list_callbacks(
+        store,
+        principal.tenant,
+        state=request.query.get("state"),
+        limit=query_limit(request),
+        below=number_cursor(request),
+    )
+    hashes = store.hashes(principal.tenant)
+    views = [service.callback_view(it, hashes) for it in found]
+    return answer(CallbackAnswer(callbacks=views, returned=len(views), next=encode_number(bound)))
+
+
+async def reschedule(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks/{id}/reschedule`."""
+    principal = authorized(request, "callbacks:write")
+    given = await read_json(request, RescheduleInput)
+    due = _due(given.due)
+    if due <= time.time_ns() // 1000:
+        raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
+    return await _change(request, principal, "callback.rescheduled", due)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks/{id}/cancel`."""
+    principal = authorized(request, "callbacks:write")
+    await read_json(request, CancelInput, optional=True)
+    return await _change(request, principal, "callback.cancelled", None)
+
+
+async def _change(
+    request: web.Request, principal: Principal, type_: str, due: Micros | None
+) -> web.Response:
+    store = request.app[SITE].store
+    changed = await asyncio.shield(
+        service.change_callback(
+            store,
+            principal.tenant,
+            request.match_info["id"],
+            type_=type_,
+            by=principal.agent or principal.name,
+            now=time.time_ns() // 1000,
+            due=due,
+        )
+    )
+    return answer(service.callback_view(changed, store.hashes(principal.tenant)))

@@ -1,0 +1,183 @@
+"""Look-ups, contexts and timelines."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.codec.member import PLACE, pack_occurred
+from handoff.domain.clock import parse_time
+from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
+from handoff.domain.touchpoint import TYPE_SET
+from handoff.services.conversations import read_conversation
+from handoff.services.contexts import OPTIONAL_FIELDS, ContextView, Wanted, assemble
+from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
+from handoff.services.native import IdentityInput
+from handoff.services.timelines import Filter, read_timeline
+from handoff.store.timelines import Window, decode_cursor
+
+from .access import Principal
+from .exchange import (
+    MAX_LIMIT,
+    answer,
+    bad_parameter,
+    query_ascending,
+    query_identity,
+    query_limit,
+    query_list,
+    read_assurance,
+    read_identity,
+    read_json,
+)
+from .keys import SITE, Site, authorized
+
+MAX_IDENTITIES = 20
+
+
+class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/context`: handles of one person; several narrow an ambiguous one."""
+
+    identities: list[str | IdentityInput]
+    limit: int = 50
+    fields: list[str] | None = None
+    min_assurance: Assurance | None = None
+
+
+async def look_up(request: web.Request) -> web.Response:
+    """`POST /v1/context`."""
+    principal = authorized(request, "context:read")
+    given = await read_json(request, ContextInput)
+    if not 1 <= len(given.identities) <= MAX_IDENTITIES:
+        raise bad_parameter("identities", f"identities has 1 to {MAX_IDENTITIES} entries")
+    if not 1 <= given.limit <= MAX_LIMIT:
+        raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
+    wanted = _wanted(
+        given.limit,
+        frozenset(given.fields) if given.fields is not None else None,
+        given.min_assurance or principal.min_assurance,
+    )
+    identities = [read_identity(it) for it in given.identities]
+    return await _context(request, principal, identities, wanted)
+
+
+async def look_up_by_query(request: web.Request) -> web.Response:
+    """`GET /v1/context?identity=…`, repeated for several handles."""
+    principal = authorized(request, "context:read")
+    texts = request.query.getall("identity", [])
+    if not 1 <= len(texts) <= MAX_IDENTITIES:
+        raise bad_parameter("identity", f"identity is given 1 to {MAX_IDENTITIES} times")
+    identities = [query_identity(it) for it in texts]
+    return await _context(request, principal, identities, query_wanted(request, principal))
+
+
+def query_wanted(request: web.Request, principal: Principal) -> Wanted:
+    return _wanted(
+        query_limit(request),
+        query_list(request, "fields") if "fields" in request.query else None,
+        read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+    )
+
+
+def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance) -> Wanted:
+    always = frozenset(ContextView.__struct_fields__)
+    if fields is not None and fields - always:
+        unknown = ", ".join(sorted(fields - always))
+        raise bad_parameter("fields", f"unknown fields: {unknown}")
+    chosen = fields & OPTIONAL_FIELDS if fields is not None else None
+    return Wanted(limit=limit, fields=chosen, min_assurance=min_assurance)
+
+
+async def _context(
+    request: web.Request, principal: Principal, identities: list[Identity], wanted: Wanted
+) -> web.Response:
+    site = request.app[SITE]
+    known = [other for it in identities for other in _spellings(site, principal.tenant, it)]
+    found = await find(site.store, principal.tenant, known, wanted.min_assurance)
+    return await _assembled(request, principal, found, wanted)
+
+
+def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:
+    """A vendor's handle without a space is looked for in the spaces of the tenant's sources too."""
+    if it.space or it.type in GLOBAL_TYPES:
+        return [it]
+    spaces = [space for type_, space in site.identity_spaces.get(tenant, ()) if type_ == it.type and space]
+    return [it, *(msgspec.structs.replace(it, space=space) for space in dict.fromkeys(spaces))]
+
+
+async def _assembled(
+    request: web.Request, principal: Principal, found: LookUp, wanted: Wanted
+) -> web.Response:
+    site = request.app[SITE]
+    context = await assemble(
+        site.store, site.monitor, principal.tenant, found, wanted=wanted, now=time.time_ns() // 1000
+    )
+    return answer(context)
+
+
+async def of_customer(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/context`."""
+    principal = authorized(request, "context:read")
+    site = request.app[SITE]
+    id_ = request.match_info["id"]
+    customer = await by_id(site.store, principal.tenant, id_)
+    best = max(
+        (assurance_of(it, customer.evidence()) for it in customer.members),
+        key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
+    )
+    found = LookUp(match=Match.ONE, assurance=best, customer=customer, requested_id=id_)
+    return await _assembled(request, principal, found, query_wanted(request, principal))
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/timeline`: the context's timeline, page by page."""
+    principal = authorized(request, "context:read")
+    site = request.app[SITE]
+    customer = await by_id(site.store, principal.tenant, request.match_info["id"])
+    records = {it.key: it for it in customer.members}
+    page = await read_timeline(
+        site.store, site.store.hashes(principal.tenant), records, _window(request), _filter(request, principal)
+    )
+    return answer(page)
+
+
+def _filter(request: web.Request, principal: Principal) -> Filter:
+    types = query_list(request, "type")
+    if types - TYPE_SET:
+        raise bad_parameter("type", f"unknown types: {', '.join(sorted(types - TYPE_SET))}")
+    return Filter(
+        channels=query_list(request, "channel"),
+        types=types,
+        min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+    )
+
+
+def _window(request: web.Request) -> Window:
+    """`cursor` goes on in the order asked for; `before` and `after` are cursors or times."""
+    ascending = query_ascending(request)
+    after, before = _place(request, "after"), _place(request, "before")
+    cursor = request.query.get("cursor")
+    if cursor is not None:
+        place = decode_cursor(cursor)
+        after, before = (place, before) if ascending else (after, place)
+    return Window(limit=query_limit(request), after=after, before=before, ascending=ascending)
+
+
+def _place(request: web.Request, name: str) -> bytes:
+    text = request.query.get(name)
+    if not text:
+        return b""
+    try:
+        at = parse_time(text.replace(" ", "+"))
+    except ValueError:
+        return decode_cursor(text)
+    return pack_occurred(at).ljust(PLACE, b"\xff" if name == "after" else b"\x00")
+
+
+async def conversation(request: web.Request) -> web.Response:
+    """`GET /v1/conversations/{id}`: its threads, state, owner and hand-offs."""
+    principal = authorized(request, "context:read")
+    site = request.app[SITE]
+    return answer(await read_conversation(site.store, principal.tenant, request.match_info["id"]))

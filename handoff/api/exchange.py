@@ -1,0 +1,155 @@
+"""Reading requests and writing answers: bodies within limits, strict JSON, our own encoder."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from handoff.domain.errors import (
+    InvalidPayload,
+    PayloadTooLarge,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from handoff.domain.identity import Assurance, Identity, identity, parse_identity
+from handoff.services.native import IdentityInput, invalid
+
+T = TypeVar("T")
+MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+_ENCODER = msgspec.json.Encoder()
+
+
+BODY = web.RequestKey("body", bytes)
+"""The body of a request that something before its handler had to read."""
+
+
+async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
+    """The body as sent. PayloadTooLarge above `limit`, before it is read where the sender says so."""
+    if BODY in request:
+        return request[BODY]
+    if request.content_length is not None and request.content_length > limit:
+        raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+    return bytes(body)
+
+
+def refuse_encoding(request: web.Request) -> None:
+    """Our own API takes plain bodies only."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMedia("this resource takes no Content-Encoding")
+
+
+async def read_json(request: web.Request, type_: type[T], *, optional: bool = False) -> T:
+    """The body as `type_`, strictly. InvalidPayload for no JSON, Unprocessable with pointers otherwise."""
+    refuse_encoding(request)
+    body = await read_body(request)
+    return decode(body or b"{}" if optional else body, type_)
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidPayload(f"not JSON: {error}", code="invalid_json") from error
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer. Personal data is never stored by what lies between us and the caller."""
+    return web.Response(
+        status=status,
+        body=_ENCODER.encode(value),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def query_limit(request: web.Request) -> int:
+    raw = request.query.get("limit")
+    if raw is None:
+        return DEFAULT_LIMIT
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
+        raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
+    return int(raw)
+
+
+def bad_parameter(name: str, detail: str) -> Unprocessable:
+    return Unprocessable(detail, code="invalid_parameter", parameter=name)
+
+
+def query_ascending(request: web.Request) -> bool:
+    order = request.query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise bad_parameter("order", "order is asc or desc")
+    return order == "asc"
+
+
+def query_list(request: web.Request, name: str) -> frozenset[str]:
+    """Comma-separated and repeated values alike."""
+    values = (part.strip() for raw in request.query.getall(name, ()) for part in raw.split(","))
+    return frozenset(value for value in values if value)
+
+
+def read_assurance(text: str | None, default: Assurance) -> Assurance:
+    if text is None:
+        return default
+    try:
+        return Assurance(text)
+    except ValueError as error:
+        raise bad_parameter(
+            "min_assurance", "min_assurance is verified, claimed or inferred"
+        ) from error
+
+
+def read_identity(given: str | IdentityInput) -> Identity:
+    """An identity in either of its forms."""
+    if isinstance(given, str):
+        return parse_identity(given)
+    return identity(given.type, given.value, space=given.space)
+
+
+def query_identity(text: str) -> Identity:
+    """An identity from a query string, where a `+` may have become a space."""
+    head, colon, value = text.partition(":")
+    if head == "phone" and value.startswith(" "):
+        value = "+" + value[1:]
+    return parse_identity(head + colon + value)
+
+
+def number_cursor(request: web.Request) -> int | None:
+    """The cursor of a list that is ordered by a number."""
+    raw = request.query.get("cursor")
+    if raw is None:
+        return None
+    try:
+        return int(raw, 36)
+    except ValueError as error:
+        raise InvalidCursor from error
+
+
+class InvalidCursor(Unprocessable):
+    """The cursor is not one of ours."""
+
+    code = "invalid_cursor"
+
+
+def encode_number(number: int | None) -> str | None:
+    """The URL-safe cursor of a number."""
+    if number is None:
+        return None
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+    return text or "0"
+

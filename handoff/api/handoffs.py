@@ -1,0 +1,247 @@
+"""`/v1/handoffs`: request, read, list, move."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from handoff.domain.errors import Forbidden, NotFound
+from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Handoff, Party, State
+from handoff.services import handoffs as service
+from handoff.services.contexts import assemble
+from handoff.services.customers import LookUp, Match, by_key
+from handoff.services.handoff_records import handoff_view, read_handoff, read_pinned
+from handoff.services.native import IdentityInput
+
+from .access import Principal
+from .contexts import query_wanted
+from .exchange import (
+    answer,
+    bad_parameter,
+    encode_number,
+    number_cursor,
+    query_limit,
+    read_identity,
+    read_json,
+)
+from .keys import SITE, authorized
+
+MAX_DEADLINE_S = 400 * 24 * 3600
+MAX_NAME = 200  # characters of a queue, an agent or a party
+
+
+class PartyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One side of a hand-off."""
+
+    channel: str | None = None
+    party: str | None = None
+    queue: str | None = None
+    agent: str | None = None
+
+    def __post_init__(self) -> None:
+        for value in (self.channel, self.party, self.queue, self.agent):
+            if value is not None and not 0 < len(value) <= MAX_NAME:
+                raise ValueError(f"a name has 1 to {MAX_NAME} characters")
+
+    def party_(self) -> Party:
+        return Party(channel=self.channel, party=self.party, queue=self.queue, agent=self.agent)
+
+
+class HandoffInput(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}
+):
+    """The body of `POST /v1/handoffs`."""
+
+    to: PartyInput
+    reason: str
+    sender: PartyInput = field(default_factory=PartyInput)
+    identity: str | IdentityInput | None = None
+    customer_id: str | None = None
+    conversation_id: str | None = None
+    context: Any = None
+    deadline_s: float = DEFAULT_DEADLINE_S
+    fallback: list[PartyInput] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        named = [it for it in (self.identity, self.customer_id, self.conversation_id) if it is not None]
+        if len(named) != 1:
+            raise ValueError("name exactly one of identity, customer_id and conversation_id")
+        if not 0 < self.deadline_s <= MAX_DEADLINE_S:
+            raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
+        if not 0 < len(self.reason) <= 2000:
+            raise ValueError("a reason has 1 to 2000 characters")
+        if len(self.fallback) > 20:
+            raise ValueError("fallback has at most 20 steps")
+
+
+class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a transition; `version` is the one the caller saw."""
+
+    version: int
+    agent: str | None = None
+    reason: str | None = None
+
+
+class ListView(Struct, frozen=True, kw_only=True):
+    """A page of hand-offs, newest first unless asked otherwise."""
+
+    handoffs: list[Any]
+    total: int | None
+    returned: int
+    next: str | None
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /v1/handoffs`: 201, or 200 with the pending one when it was asked for already."""
+    principal = authorized(request, "handoffs:write")
+    site = request.app[SITE]
+    given = await read_json(request, HandoffInput)
+    asked = service.Request(
+        sender=given.sender.party_(),
+        to=given.to.party_(),
+        reason=given.reason,
+        by=principal.agent or principal.name,
+        identity=read_identity(given.identity) if given.identity is not None else None,
+        customer_id=given.customer_id,
+        conversation_id=given.conversation_id,
+        context=given.context,
+        deadline_s=given.deadline_s,
+        fallback=tuple(step.party_() for step in given.fallback),
+    )
+    moved = await asyncio.shield(_request(site, principal, asked))
+    view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
+    location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
+    return answer(view, status=201 if moved.created else 200, headers=location)
+
+
+async def _request(site: Any, principal: Principal, asked: service.Request) -> service.Moved:
+    moved = await service.request(site.store, site.monitor, principal.tenant, asked)
+    await site.announce(moved.changed)
+    return moved
+
+
+_ACTIONS = {
+    "offer": Action.OFFER,
+    "accept": Action.ACCEPT,
+    "decline": Action.DECLINE,
+    "release": Action.RELEASE,
+    "complete": Action.COMPLETE,
+    "withdraw": Action.WITHDRAW,
+}
+
+
+async def move(request: web.Request) -> web.Response:
+    """`POST /v1/handoffs/{id}/{action}`."""
+    principal = authorized(request, "handoffs:write")
+    site = request.app[SITE]
+    given = await read_json(request, MoveInput)
+    if principal.agent and given.agent not in (None, principal.agent):
+        raise Forbidden("this session belongs to another agent", code="other_agent")
+    agent = principal.agent or given.agent
+    action = _ACTIONS[request.match_info["action"]]
+    asked = service.Move(
+        action=action,
+        by=agent or principal.name,
+        version=given.version,
+        agent=agent,
+        reason=given.reason,
+    )
+    moved = await asyncio.shield(_move(site, principal, request.match_info["id"], asked))
+    return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
+
+
+async def _move(site: Any, principal: Principal, id_: str, asked: service.Move) -> service.Moved:
+    moved = await service.move(site.store, site.monitor, principal.tenant, id_, asked)
+    await site.announce(moved.changed)
+    return moved
+
+
+async def _read(request: web.Request) -> tuple[Principal, Handoff]:
+    principal = authorized(request, "handoffs:read")
+    store = request.app[SITE].store
+    tenant = principal.tenant
+    return principal, await read_handoff(
+        store.control(tenant), store.hashes(tenant), request.match_info["id"]
+    )
+
+
+async def read(request: web.Request) -> web.Response:
+    """`GET /v1/handoffs/{id}`."""
+    principal, handoff = await _read(request)
+    store = request.app[SITE].store
+    customer_id = await service.current_customer_id(store, principal.tenant, handoff.home)
+    return answer(handoff_view(handoff, store.hashes(principal.tenant), customer_id))
+
+
+async def context(request: web.Request) -> web.Response:
+    """`GET /v1/handoffs/{id}/context`: as it is now; `/snapshot` has it as it was."""
+    principal, handoff = await _read(request)
+    principal.require("context:read")
+    site = request.app[SITE]
+    customer = await by_key(site.store, principal.tenant, handoff.home)
+    found = LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+    view = await assemble(
+        site.store,
+        site.monitor,
+        principal.tenant,
+        found,
+        wanted=query_wanted(request, principal),
+        now=time.time_ns() // 1000,
+        handoff=handoff,
+    )
+    return answer(view)
+
+
+async def snapshots(request: web.Request) -> web.Response:
+    """`GET /v1/handoffs/{id}/snapshots`: what was pinned, oldest first."""
+    principal, handoff = await _read(request)
+    view = handoff_view(handoff, request.app[SITE].store.hashes(principal.tenant))
+    return answer({"snapshots": view.snapshots})
+
+
+async def snapshot(request: web.Request) -> web.Response:
+    """`GET /v1/handoffs/{id}/snapshot?at=`: exactly the bytes that were pinned; newest without `at`."""
+    principal, handoff = await _read(request)
+    principal.require("context:read")
+    at = request.query.get("at")
+    if at not in (None, "requested", "accepted"):
+        raise bad_parameter("at", "at is requested or accepted")
+    refs = [ref for ref in handoff.snapshots if at in (None, ref.at)]
+    if not refs:
+        raise NotFound(f"nothing was pinned at {at}")
+    ref = refs[-1]
+    content = await read_pinned(request.app[SITE].store.control(principal.tenant), ref.sha256)
+    headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
+    return web.Response(body=content, content_type="application/json", headers=headers)
+
+
+async def list_(request: web.Request) -> web.Response:
+    """`GET /v1/handoffs?state=&queue=&agent=`."""
+    principal = authorized(request, "handoffs:read")
+    store = request.app[SITE].store
+    state = request.query.get("state")
+    if state is not None and state not in State.__members__.values():
+        raise bad_parameter("state", f"state is one of {', '.join(State)}")
+    page = await service.list_handoffs(
+        store.control(principal.tenant),
+        service.Listing(
+            state=State(state) if state else None,
+            queue=request.query.get("queue"),
+            agent=request.query.get("agent"),
+            limit=query_limit(request),
+            newest_first=request.query.get("order", "desc") != "asc",
+            bound=number_cursor(request),
+        ),
+    )
+    hashes = store.hashes(principal.tenant)
+    ids = await service.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
+    views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
+    return answer(
+        ListView(
+            handoffs=views, total=page.total, returned=len(views), next=encode_number(page.bound)
+        )
+    )

@@ -1,0 +1,81 @@
+"""`Idempotency-Key` on creating requests: the first answer is given again, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
+from handoff.domain.errors import Conflict, HandoffError, Unprocessable
+
+from .exchange import BODY, read_body
+from .keys import SITE
+
+HEADER = "Idempotency-Key"
+KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
+RUNNING_S = 60  # a request that died in between blocks its key this long
+MAX_KEY = 255
+_CREATING = frozenset({"/v1/touchpoints", "/v1/handoffs", "/v1/callbacks", "/v1/webhooks", "/v1/sessions"})
+
+
+class Kept(Struct, frozen=True):
+    """The answer to a key's first request; status 0 while it is still running."""
+
+    request: bytes
+    status: int = 0
+    body: bytes = b""
+    content_type: str = "application/json"
+    location: str | None = None
+
+
+def _creates(request: web.Request) -> bool:
+    path = request.path
+    return request.method == "POST" and (path in _CREATING or path.endswith("/links"))
+
+
+@web.middleware
+async def idempotency(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keep and repeat the answer of a creating request that carries a key."""
+    key = request.headers.get(HEADER)
+    if key is None or not _creates(request) or "ndjson" in request.content_type:
+        return await handler(request)
+    if not 0 < len(key) <= MAX_KEY:
+        raise Unprocessable(f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key")
+    site = request.app[SITE]
+    principal = site.access.authenticate(request)
+    body = request[BODY] = await read_body(request)
+    digest = sha256(request.path_qs.encode() + b"\0" + body).digest()
+    control = site.store.control(principal.tenant)
+    place = control.keys.idempotency(site.store.hashes(principal.tenant).request(principal.name, key))
+    connection = control.connection
+    running = msgspec.msgpack.encode(Kept(digest))
+    if await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
+        return _repeat(msgspec.msgpack.decode(await connection.call(b"GET", place, key=place), type=Kept), digest)
+    try:
+        response = await handler(request)
+    except (HandoffError, asyncio.CancelledError):
+        await asyncio.shield(connection.call(b"DEL", place, key=place))
+        raise
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        kept = Kept(
+            digest, response.status, response.body, response.content_type, response.headers.get("Location")
+        )
+        await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
+    return response
+
+
+def _repeat(kept: Kept, digest: bytes) -> web.Response:
+    if kept.request != digest:
+        raise Unprocessable(
+            "this Idempotency-Key was used for another request", code="idempotency_key_reused"
+        )
+    if kept.status == 0:
+        raise Conflict("the first request with this key is still running", code="idempotency_key_running")
+    headers = {"Idempotent-Replayed": "true", "Cache-Control": "no-store"}
+    if kept.location:
+        headers["Location"] = kept.location
+    return web.Response(status=kept.status, body=kept.body, content_type=kept.content_type, headers=headers)

@@ -1,0 +1,80 @@
+"""Operations: health, readiness, metrics and quarantine."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from handoff import __version__
+from handoff.domain.errors import HandoffError, NotFound
+from handoff.services import quarantine
+
+from .exchange import answer, encode_number, number_cursor, query_limit
+from .keys import SITE, authorized
+from .problems import problem
+
+
+class QuarantineAnswer(Struct, frozen=True, kw_only=True):
+    """A page of quarantined items, newest first."""
+
+    items: list[quarantine.QuarantineView]
+    returned: int
+    next: str | None
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The process runs. Says nothing of the store: a restart would not mend that."""
+    return answer({"status": "ok", "version": __version__})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Whether touchpoints can be acknowledged now; 503 with the reason otherwise."""
+    site = request.app[SITE]
+    reason = site.ready()
+    if reason is None:
+        try:
+            await site.store.connection.call("PING")
+        except HandoffError as error:
+            reason = str(error.fields.get("reason", error.problem_code))
+    site.measures.store_up.set(0 if reason else 1)
+    if reason:
+        return problem(503, "not_ready", f"not ready: {reason}", reason=reason)
+    return answer({"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus text format."""
+    body = generate_latest(request.app[SITE].measures.registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def list_quarantine(request: web.Request) -> web.Response:
+    """`GET /v1/quarantine`."""
+    principal = authorized(request, "operate")
+    control = request.app[SITE].store.control(principal.tenant)
+    views, bound = await quarantine.page(
+        control, limit=query_limit(request), below=number_cursor(request)
+    )
+    return answer(QuarantineAnswer(items=views, returned=len(views), next=encode_number(bound)))
+
+
+async def replay(request: web.Request) -> web.Response:
+    """`POST /v1/quarantine/{id}/replay`."""
+    principal = authorized(request, "operate")
+    site = request.app[SITE]
+    item = await quarantine.read(site.store.control(principal.tenant), request.match_info["id"])
+    source = site.sources.get(item.source)
+    if source is None or source.tenant != principal.tenant:
+        raise NotFound(f"the source {item.source!r} is not configured any more")
+    return answer(await site.inbound.replay(source, item, time.time_ns() // 1000))
+
+
+async def dismiss(request: web.Request) -> web.Response:
+    """`DELETE /v1/quarantine/{id}`: looked at and let go."""
+    principal = authorized(request, "operate")
+    control = request.app[SITE].store.control(principal.tenant)
+    await quarantine.dismiss(control, await quarantine.read(control, request.match_info["id"]))
+    return web.Response(status=204)

@@ -1,0 +1,95 @@
+"""Errors on the wire: RFC 9457 problem documents with a stable `code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from handoff.domain import errors
+
+RETRY_AFTER_S = 1  # the store restarts in well under a second
+STATUS: dict[type[errors.HandoffError], int] = {
+    errors.InvalidPayload: 400,
+    errors.SignatureRefused: 401,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.PayloadTooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.Unprocessable: 422,
+    errors.Overloaded: 503,
+    errors.StoreUnavailable: 503,
+}
+"""Which status an error's class has; a subclass has its parent's."""
+
+_TITLES = {
+    400: "The request cannot be read",
+    401: "Who is calling is not proved",
+    403: "The token does not allow this",
+    404: "There is no such thing",
+    405: "The method is not allowed here",
+    409: "The current state does not allow this",
+    413: "The request is too large",
+    415: "The media type is not supported",
+    422: "The request breaks a rule",
+    500: "The server made a mistake",
+    503: "The outcome is unknown, send the same again",
+}
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+log = structlog.get_logger(__name__)
+
+
+def status_of(error: errors.HandoffError) -> int:
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
+    """A problem document. `fields` become its members; JSON pointers go under `errors`."""
+    pointers = fields.pop("pointers", None)
+    body = {
+        "type": f"urn:handoff:problem:{code}",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **({"errors": pointers} if pointers else {}),
+        **fields,
+    }
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error that leaves a handler becomes a problem document; nothing else becomes a 500."""
+    try:
+        return await handler(request)
+    except errors.HandoffError as error:
+        status = status_of(error)
+        if status >= 500:
+            log.warning("request_failed", code=error.problem_code, detail=error.detail)
+        return problem(status, error.problem_code, error.detail, **error.fields)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        code = _CODES.get(error.status, "http_error")
+        response = problem(error.status, code, error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:  # the outermost loop: a caller sees our own words, the log has the rest
+        log.exception("request_crashed")
+        return problem(500, "internal", "an unexpected error was logged")

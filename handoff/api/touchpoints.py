@@ -1,0 +1,231 @@
+"""`/v1/touchpoints`: the native way in, and one touchpoint by its id."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
+from handoff.domain.touchpoint import Touchpoint
+from handoff.services.cloudevents import BATCHED, STRUCTURED, read_cloudevent
+from handoff.services.native import Caller, read_native
+from handoff.services.recording import Result, record
+from handoff.services.timelines import read_touchpoint
+
+from .access import Principal
+from .exchange import answer, decode, read_body, refuse_encoding
+from .keys import SITE, Site, authorized
+from .problems import problem, status_of
+
+NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"})
+MAX_LINE = 512 * 1024  # bytes: a touchpoint's limit with room for JSON escapes
+LINES_AT_ONCE = 200  # lines recorded and answered together
+
+
+class RejectedView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One touchpoint that was not stored, by its place in the request."""
+
+    index: int
+    code: str
+    detail: str
+    id: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+class RecordedView(Struct, frozen=True, kw_only=True):
+    """The answer of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null where rejected."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedView]
+    ids: list[str | None]
+    expired: int = 0
+
+
+class LinesView(Struct, frozen=True, kw_only=True):
+    """One line of the answer to NDJSON: the touchpoints of the lines before `through`, all durable.
+
+    `index` counts lines of the request from 0, empty ones included, so that an import goes on at
+    line `through` after it was cut off.
+    """
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedView]
+    ids: list[str | None]
+    through: int
+    expired: int = 0
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """One touchpoint, an array, NDJSON or CloudEvents: 200, 207 for some rejected, 422 for all."""
+    principal = authorized(request, "touchpoints:write")
+    refuse_encoding(request)
+    site = request.app[SITE]
+    media = request.content_type.lower()
+    if media in NDJSON:
+        return await _stream(request, site, principal)
+    body = await read_body(request)
+    if media == STRUCTURED:
+        return await _record(site, principal, [body], cloudevents=True, batch=False)
+    if media == BATCHED:
+        return await _record(site, principal, decode(body, list[msgspec.Raw]), cloudevents=True, batch=True)
+    if media not in ("application/json", "application/octet-stream", "text/plain"):
+        raise UnsupportedMedia("send JSON, NDJSON or CloudEvents")
+    if body.lstrip()[:1] == b"[":
+        return await _record(site, principal, decode(body, list[msgspec.Raw]), cloudevents=False, batch=True)
+    return await _record(site, principal, [body], cloudevents=False, batch=False)
+
+
+async def _record(
+    site: Site,
+    principal: Principal,
+    raws: Sequence[bytes | msgspec.Raw],
+    *,
+    cloudevents: bool,
+    batch: bool,
+) -> web.Response:
+    caller = site.caller(principal)
+    read = [_read(raw, caller, cloudevents) for raw in raws]
+    if not batch and isinstance(read[0], HandoffError):
+        raise read[0]
+    view = await asyncio.shield(_store(site, principal, read, 0, bulk=False))
+    if view.rejected and not batch:
+        only = view.rejected[0]
+        return problem(422, only.code, only.detail, id=only.id, rejected=view.rejected)
+    if view.rejected and len(view.rejected) == len(raws):
+        detail = "no touchpoint of the batch was stored"
+        return problem(422, "all_rejected", detail, **msgspec.to_builtins(view))
+    return answer(view, status=207 if view.rejected else 200)
+
+
+def _read(raw: bytes | msgspec.Raw, caller: Caller, cloudevents: bool) -> Touchpoint | HandoffError:
+    try:
+        if cloudevents:
+            return read_cloudevent(raw, caller, time.time_ns() // 1000)
+        return read_native(raw, caller)
+    except HandoffError as error:
+        return error
+
+
+async def _store(
+    site: Site,
+    principal: Principal,
+    read: Sequence[Touchpoint | HandoffError],
+    first: int,
+    *,
+    bulk: bool,
+) -> RecordedView:
+    touchpoints = [it for it in read if isinstance(it, Touchpoint)]
+    results = await record(site.store, principal.tenant, touchpoints, bulk=bulk)
+    site.measures.count(principal.name, results)
+    done = iter(results)
+    entries: list[Result | HandoffError] = [
+        it if isinstance(it, HandoffError) else next(done) for it in read
+    ]
+    rejected = [
+        _rejected(first + place, it)
+        for place, it in enumerate(entries)
+        if isinstance(it, HandoffError) or not it.ok
+    ]
+    return RecordedView(
+        accepted=sum(1 for it in results if it.status == "accepted"),
+        duplicates=sum(1 for it in results if it.status == "duplicate"),
+        rejected=rejected,
+        ids=[it.id if isinstance(it, Result) and it.ok else None for it in entries],
+    )
+
+
+def _rejected(index: int, it: Result | HandoffError) -> RejectedView:
+    if isinstance(it, HandoffError):
+        return RejectedView(
+            index=index, code=it.problem_code, detail=it.detail, errors=it.fields.get("pointers")
+        )
+    return RejectedView(index=index, code=it.code or "rejected", detail=it.detail or "", id=it.id or None)
+
+
+async def _stream(request: web.Request, site: Site, principal: Principal) -> web.StreamResponse:
+    """NDJSON in, NDJSON out: answers come while lines are still being sent."""
+    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
+    response.content_type = "application/x-ndjson"
+    caller = site.caller(principal)
+    started = False
+    through = 0
+    async for lines in _chunks(request):
+        read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
+        places = [through + at for at, raw in enumerate(lines) if raw.strip()]
+        try:
+            view = await asyncio.shield(_store(site, principal, read, 0, bulk=True))
+        except HandoffError as error:
+            if not started:
+                raise
+            # The status has been sent: the last line says where to go on.
+            body = {"error": error.problem_code, "status": status_of(error), "through": through}
+            await response.write(msgspec.json.encode(body) + b"\n")
+            break
+        through += len(lines)
+        line = LinesView(
+            accepted=view.accepted,
+            duplicates=view.duplicates,
+            rejected=[
+                msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected
+            ],
+            ids=view.ids,
+            through=through,
+        )
+        if not started:
+            await response.prepare(request)
+            started = True
+        await response.write(msgspec.json.encode(line) + b"\n")
+    if not started:
+        raise InvalidPayload("there is no line in the request", code="empty")
+    await response.write_eof()
+    return response
+
+
+def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
+    if not raw.strip():
+        return None
+    if len(raw) > MAX_LINE:
+        return PayloadTooLarge(f"a line has at most {MAX_LINE} bytes")
+    return _read(raw.strip(b"\x1e\r\n "), caller, cloudevents=False)
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[list[bytes]]:
+    """Lines in bounded groups; a line longer than the limit is cut there and refused by its reader."""
+    rest = b""
+    lines: list[bytes] = []
+    skipping = False
+    async for chunk in request.content.iter_any():
+        parts = (rest + chunk).split(b"\n")
+        rest = parts.pop()
+        for part in parts:
+            if skipping:
+                skipping = False
+                continue
+            lines.append(part)
+        if len(rest) > MAX_LINE:
+            if not skipping:
+                lines.append(rest)
+            rest, skipping = b"", True
+        while len(lines) >= LINES_AT_ONCE:
+            yield lines[:LINES_AT_ONCE]
+            lines = lines[LINES_AT_ONCE:]
+    if rest.strip() and not skipping:
+        lines.append(rest)
+    if lines:
+        yield lines
+
+
+async def read(request: web.Request) -> web.Response:
+    """One touchpoint by its id."""
+    principal = authorized(request, "context:read")
+    site = request.app[SITE]
+    return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))
+
+

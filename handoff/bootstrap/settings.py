@@ -1,0 +1,162 @@
+"""The configuration: TOML, `HANDOFF_*` variables over it, strict, with secrets resolved."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from handoff.api.access import SCOPES, Token, hash_secret
+from handoff.delivery.settings import WebhookSettings
+from handoff.domain.errors import ConfigurationError
+from handoff.domain.identity import Assurance
+from handoff.domain.touchpoint import CHANNELS
+from handoff.store.settings import StoreSettings
+
+T = TypeVar("T")
+ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"
+_OVERRIDDEN = ("server", "store")
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to listen. `public_url` is how vendors call the server, which they sign."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError("server.port is 0 to 65535")
+        if not 1 <= self.workers <= 64:
+            raise ValueError("server.workers is 1 to 64")
+
+
+class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bearer token. `audience = "customer"` is for bots and customer-facing tools: their look-ups
+    see verified touchpoints only, unless they ask otherwise."""
+
+    name: str
+    secret: str
+    scopes: list[str]
+    tenant: str = "default"
+    audience: str = "agent"
+
+    def __post_init__(self) -> None:
+        unknown = set(self.scopes) - SCOPES
+        if unknown:
+            raise ValueError(f"token {self.name!r}: unknown scopes {', '.join(sorted(unknown))}")
+        if len(self.secret) < 16:
+            raise ValueError(f"token {self.name!r}: a secret has at least 16 characters")
+        if self.audience not in ("agent", "customer"):
+            raise ValueError(f"token {self.name!r}: audience is agent or customer")
+
+    def token(self) -> Token:
+        customer = self.audience == "customer"
+        return Token(
+            name=self.name,
+            tenant=self.tenant,
+            scopes=frozenset(self.scopes),
+            secret_hash=hash_secret(self.secret),
+            min_assurance=Assurance.VERIFIED if customer else Assurance.INFERRED,
+        )
+
+
+class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A channel of this organisation beside the four built-in ones."""
+
+    name: str
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole configuration. `sources` are still tables: each adapter knows its own keys."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[TokenSettings] = field(default_factory=list)
+    webhooks: list[WebhookSettings] = field(default_factory=list)
+    channels: list[ChannelSettings] = field(default_factory=list)
+
+    @property
+    def channel_names(self) -> frozenset[str]:
+        return frozenset(CHANNELS) | {it.name for it in self.channels}
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a file, or the defaults without one. ConfigurationError says what is wrong."""
+    env = os.environ if environment is None else environment
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    _override(table, env)
+    resolved = _resolve(table, env, base=path.parent if path else Path())
+    try:
+        return msgspec.convert(resolved, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path or 'configuration'}: {error}") from error
+
+
+def _override(table: dict[str, Any], env: Mapping[str, str]) -> None:
+    """`HANDOFF_SERVER_PORT=9000` is `[server] port = 9000`; only [server] and [store] can be given so."""
+    known = {
+        "server": set(ServerSettings.__struct_fields__),
+        "store": set(StoreSettings.__struct_fields__),
+    }
+    for name, value in env.items():
+        for section in _OVERRIDDEN:
+            prefix = f"HANDOFF_{section.upper()}_"
+            key = name.removeprefix(prefix).lower()
+            if name.startswith(prefix) and key in known[section]:
+                table.setdefault(section, {})[key] = _plain(value)
+
+
+def _plain(value: str) -> int | float | str:
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
+    """Every `env:NAME` and `file:PATH` in the configuration replaced by what it names."""
+    if isinstance(value, dict):
+        return {key: _resolve(it, env, base) for key, it in value.items()}
+    if isinstance(value, list):
+        return [_resolve(it, env, base) for it in value]
+    if isinstance(value, str) and value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if not env.get(name):
+            raise ConfigurationError(f"the environment variable {name} is not set")
+        return env[name]
+    if isinstance(value, str) and value.startswith("file:"):
+        path = base / value.removeprefix("file:")
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"the secret file {path}: {error.strerror or error}") from error
+    return value
+
+
+def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
+    """A source's table as its adapter's options."""
+    try:
+        return msgspec.convert(table, type_)
+    except msgspec.ValidationError as error:
+        name = table.get("name", "?")
+        raise ConfigurationError(f"source {name!r}: {error}") from error
+
+

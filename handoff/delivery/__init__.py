@@ -1,0 +1,1 @@
+"""The way out: timers, the outbox's fan-out, and signed webhooks to subscribed platforms."""

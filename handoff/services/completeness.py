@@ -1,0 +1,99 @@
+"""Completeness: what a context may be missing, said out loud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.domain.clock import SECOND, Micros, format_time
+from handoff.store.store import Store
+
+MAX_BEHIND_S = 60.0  # a source whose newest receipt is older than this when recorded is behind
+MAX_FAN_OUT_S = 5.0
+
+
+class SourceFacts(Struct, frozen=True, kw_only=True):
+    """What of a configured source matters here. `secret`: only holders of a key can send to it."""
+
+    name: str
+    tenant: str
+    secret: bool
+    expected_every_s: float | None
+
+
+class SourceState(Struct, frozen=True, kw_only=True):
+    """One source of the tenant as of now; `behind_s` is how late its newest delivery was recorded."""
+
+    name: str
+    last_seen: str | None
+    behind_s: float
+    spooled: int
+    quarantined: int
+
+
+class Completeness(Struct, frozen=True, kw_only=True):
+    """`degraded` when something is known to be missing or late, with the sources that are why."""
+
+    state: str
+    sources: list[SourceState]
+
+
+class Monitor:
+    """When each source was last heard and whether the fan-out keeps up; shared through the store."""
+
+    def __init__(self, store: Store, sources: Sequence[SourceFacts]) -> None:
+        self._store = store
+        self._sources = sources
+        self._unsaved: dict[tuple[str, str], Micros] = {}
+        self.fan_out_behind_s = 0.0
+
+    def seen(self, tenant: str, source: str, at: Micros) -> None:
+        """A source delivered something that is now durable."""
+        self._unsaved[tenant, source] = at
+
+    async def save(self) -> None:
+        """Make known to other workers when sources were last heard."""
+        unsaved, self._unsaved = self._unsaved, {}
+        by_tenant: dict[str, list[bytes]] = {}
+        for (tenant, source), at in unsaved.items():
+            by_tenant.setdefault(tenant, []).extend((source.encode(), b"%d" % at))
+        for tenant, pairs in by_tenant.items():
+            control = self._store.control(tenant)
+            await control.connection.call(b"HSET", control.keys.sources(), *pairs)
+
+    async def completeness(self, tenant: str, *, since: Micros | None, now: Micros) -> Completeness:
+        """The state as of `now` for a customer whose oldest open conversation began at `since`.
+
+        One round trip.
+        """
+        control = self._store.control(tenant)
+        mine = [it for it in self._sources if it.tenant == tenant]
+        low: bytes | int = since if since is not None else b"-inf"
+        commands: list[tuple[Any, ...]] = [(b"HGETALL", control.keys.sources())]
+        commands += [(b"ZCOUNT", control.keys.set(f"quarantine:{it.name}"), low, b"+inf") for it in mine]
+        replies = await control.connection.pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        heard = dict(zip(replies[0][::2], replies[0][1::2], strict=True))
+        states = []
+        degraded = self.fan_out_behind_s > MAX_FAN_OUT_S
+        for it, quarantined in zip(mine, replies[1:], strict=True):
+            saved = heard.get(it.name.encode())
+            last = self._unsaved.get((tenant, it.name)) or (int(saved) if saved else None)
+            silent = it.expected_every_s is not None and (
+                last is None or now - last > it.expected_every_s * SECOND
+            )
+            degraded = degraded or silent or (it.secret and quarantined > 0)
+            states.append(
+                SourceState(
+                    name=it.name,
+                    last_seen=format_time(last) if last else None,
+                    behind_s=round((now - last) / SECOND, 3) if silent and last else 0.0,
+                    spooled=0,
+                    quarantined=quarantined,
+                )
+            )
+        return Completeness(state="degraded" if degraded else "complete", sources=states)

@@ -1,0 +1,416 @@
+"""The context: what the next party gets before they say hello."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, field
+
+from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
+from handoff.codec.member import channel_name
+from handoff.domain import brief as rules
+from handoff.domain.clock import DAY, Micros, format_time
+from handoff.domain.conversation import Conversation, Line, fold
+from handoff.domain.evidence import Evidence, EvidenceClass, joins
+from handoff.domain.handoff import Handoff
+from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.store.store import Store
+from handoff.store.timelines import Page, Window, encode_cursor, read_page
+
+from .completeness import Completeness, Monitor
+from .customers import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
+from .handoff_records import Chain, HandoffView, handoff_view, read_chains, read_of_homes
+from .timelines import Filter, Told, decode
+from .views import (
+    IdentityView,
+    Rendering,
+    TimelineView,
+    TouchpointView,
+    conversation_of,
+    identity_fields,
+    public_conversation,
+    touchpoint_view,
+)
+
+BRIEF_TOUCHPOINTS = 1_000
+BRIEF_AGE: Micros = 90 * DAY
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+
+class CandidateView(Struct, frozen=True, kw_only=True):
+    """Somebody who may be this customer; nothing of their history is shown before it is confirmed."""
+
+    customer_id: str
+    identity: str
+    reason: str
+    assurance: str
+    touchpoints: int
+
+
+class ConflictView(Struct, frozen=True, kw_only=True):
+    """Evidence that a guard kept from joining two customers."""
+
+    identity: str
+    other: str
+    reason: str
+    link: str
+
+
+class CustomerView(Struct, frozen=True, kw_only=True):
+    """Who it is, as far as the evidence goes."""
+
+    id: str
+    identities: list[IdentityView]
+    traits: dict[str, Any]
+    candidates: list[CandidateView]
+    conflicts: list[ConflictView]
+    shared: bool = False
+
+
+class ConversationView(Struct, frozen=True, kw_only=True):
+    """One conversation of the customer and who owns its chain."""
+
+    id: str
+    state: str
+    subject: str | None
+    channels: list[str]
+    opened_at: str
+    root: str
+    previous: str | None
+    owner: str | None
+    waiting_since: str | None = None
+
+
+class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What this answer does not hold, and where it is: nothing is cut silently."""
+
+    touchpoints: int | None = None
+    timeline_next: str | None = None
+    below_min_assurance: int | None = None
+    brief_older_than: str | None = None
+    late: int | None = None
+    conversations: int | None = None
+    handoffs: int | None = None
+    fields: list[str] | None = None
+
+
+class ContextView(Struct, frozen=True, kw_only=True):
+    """The contract's context. `customer` is null unless the match is `one`."""
+
+    match: str
+    match_assurance: str | None
+    as_of: str
+    requested_id: str | None
+    customer: CustomerView | None
+    conversations: list[ConversationView] | UnsetType = field(default_factory=list)
+    handoffs: list[HandoffView] | UnsetType = field(default_factory=list)
+    brief: rules.Brief | UnsetType | None = None
+    timeline: TimelineView | UnsetType | None = None
+    completeness: Completeness | UnsetType = UNSET
+    left_out: LeftOut = field(default_factory=LeftOut)
+    candidates: list[CandidateView] | UnsetType = UNSET
+    question: str | UnsetType = UNSET
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What of a context is asked for."""
+
+    limit: int = DEFAULT_LIMIT
+    min_assurance: Assurance = Assurance.INFERRED
+    fields: frozenset[str] | None = None
+
+
+OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})
+
+
+def position_of(members: Sequence[Any]) -> str:
+    """The position of what was read: each identity's last arrival, and the state of its evidence."""
+    state = blake2b(digest_size=12)
+    for record in sorted(members, key=lambda it: it.key):
+        state.update(record.key + record.last_arrival.to_bytes(8, "big"))
+        state.update(len(record.evidence).to_bytes(4, "big") + len(record.withdrawals).to_bytes(4, "big"))
+    return state.hexdigest()
+
+
+async def assemble(
+    store: Store,
+    monitor: Monitor,
+    tenant: str,
+    look_up: LookUp,
+    *,
+    wanted: Wanted,
+    now: Micros,
+    handoff: Handoff | None = None,
+) -> ContextView:
+    """The context of a look-up as of `now`, for `handoff` where it is for one.
+
+    After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
+    more where something in them was amended.
+    """
+    if look_up.customer is None:
+        return ContextView(
+            match=look_up.match,
+            match_assurance=look_up.assurance,
+            as_of="",
+            requested_id=look_up.requested_id,
+            customer=None,
+            completeness=await monitor.completeness(tenant, since=None, now=now),
+            candidates=[_candidate(it) for it in look_up.candidates],
+            question=look_up.question if look_up.question else UNSET,
+        )
+    told = await _read(store, tenant, look_up.customer, wanted)
+    chains = await read_chains(store.control(tenant), [it.id for it in told.conversations])
+    handoffs = await read_of_homes(store.control(tenant), told.homes)
+    since = min(
+        (it.opened_at for it in told.conversations if it.state == ConversationState.OPEN), default=None
+    )
+    completeness = await monitor.completeness(tenant, since=since, now=now)
+    context = ContextView(
+        match=Match.ONE,
+        match_assurance=look_up.assurance,
+        as_of=position_of(look_up.customer.members),
+        requested_id=look_up.requested_id,
+        customer=_customer_view(store, tenant, look_up.customer, told),
+        conversations=_conversations(told, chains),
+        handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
+        brief=_brief(told, now, handoff or next((it for it in handoffs if it.pending), None)),
+        timeline=_timeline(told, wanted),
+        completeness=completeness,
+        left_out=_left_out(told, wanted),
+    )
+    return _selected(context, wanted.fields)
+
+
+class _Read(Struct, kw_only=True):
+    """Everything read for one context, newest first."""
+
+    hashes: KeyedHash
+    homes: list[bytes]
+    page: Page
+    told: list[Told]
+    hidden: int
+    rendering: Rendering
+    conversations: list[Conversation]
+
+
+async def _read(store: Store, tenant: str, customer: Customer, wanted: Wanted) -> _Read:
+    hashes = store.hashes(tenant)
+    records = {record.key: record for record in customer.members}
+    homes = list(records)
+    size = max(BRIEF_TOUCHPOINTS, wanted.limit)
+    page = await read_page(store.connection, store.keys, homes, Window(limit=size))
+    told, amendments = await decode(store, page.members)
+    shown = Filter(min_assurance=wanted.min_assurance)
+    kept = [it for it in told if shown.passes(it.stored, it.body)]
+    rendering = Rendering(hashes=hashes, records=records, amendments=amendments)
+    read = _Read(
+        hashes=hashes,
+        homes=homes,
+        page=page,
+        told=kept,
+        hidden=len(told) - len(kept),
+        rendering=rendering,
+        conversations=[],
+    )
+    read.conversations = fold(_line(read, it) for it in reversed(kept))
+    return read
+
+
+async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
+    """The customer's conversations as far back as a brief looks, newest activity first."""
+    return (await _read(store, tenant, customer, Wanted())).conversations
+
+
+def _line(read: _Read, it: Told) -> Line:
+    record = read.rendering.records[it.stored.home]
+    view = it.body
+    return Line(
+        conversation=conversation_of(read.hashes, record, it.stored, view),
+        home=it.stored.home,
+        channel=_channel(it),
+        type=it.stored.type,
+        direction=view.direction,
+        occurred_at=it.stored.occurred_at,
+        subject=view.subject,
+        thread=view.thread,
+        visibility=view.visibility,
+        by_bot=_actor_type(view.actor) == "bot",
+    )
+
+
+def _channel(it: Told) -> str:
+    return channel_name(it.stored, it.body)
+
+
+def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
+    if not actor:
+        return None
+    kind = actor.get("type") or actor.get("kind") or actor.get("role")
+    return str(kind) if kind else None
+
+
+def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
+    oldest = now - BRIEF_AGE
+    open_since = min(
+        (it.opened_at for it in read.conversations if it.open), default=now
+    )
+    recent = [it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= min(oldest, open_since)]
+    told = [_told(read, it) for it in reversed(recent)]
+    waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
+    pending = None
+    if handoff:
+        pending = rules.Pending(
+            id=handoff.id,
+            reason=handoff.reason,
+            sender=handoff.sender.name,
+            to=handoff.to.name,
+            requested_at=handoff.requested_at,
+        )
+    return rules.tell(told, now=now, waiting_since=waiting, pending=pending)
+
+
+def _told(read: _Read, it: Told) -> rules.Told:
+    view = touchpoint_view(it.stored, it.body, read.rendering)
+    return rules.Told(
+        id=view.id,
+        type=view.type,
+        channel=view.channel,
+        direction=view.direction,
+        visibility=view.visibility,
+        assurance=view.assurance,
+        occurred_at=it.stored.occurred_at,
+        conversation=view.conversation_id,
+        subject=view.subject,
+        text=view.text,
+        by=_actor_type(view.actor),
+        data=view.data,
+        traits=view.traits,
+    )
+
+
+def _timeline(read: _Read, wanted: Wanted) -> TimelineView:
+    shown = read.told[: wanted.limit]
+    more = read.page.more or len(read.told) > len(shown)
+    views: list[TouchpointView] = [touchpoint_view(it.stored, it.body, read.rendering) for it in shown]
+    return TimelineView(
+        touchpoints=views,
+        total=read.page.total if not read.hidden else None,
+        returned=len(views),
+        next=encode_cursor(shown[-1].stored.place) if more and shown else None,
+    )
+
+
+def _left_out(read: _Read, wanted: Wanted) -> LeftOut:
+    shown = min(len(read.told), wanted.limit)
+    rest = read.page.total - shown - read.hidden
+    last = read.told[shown - 1].stored if shown else None
+    return LeftOut(
+        touchpoints=rest or None,
+        timeline_next=encode_cursor(last.place) if rest and last else None,
+        below_min_assurance=read.hidden or None,
+        brief_older_than=format_time(read.told[-1].stored.occurred_at)
+        if read.page.more and read.told
+        else None,
+        late=sum(1 for it in read.told[shown:] if it.stored.late) or None,
+        fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
+    )
+
+
+def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:
+    """Only the optional fields asked for; who it is and what was left out always stay."""
+    if fields is None:
+        return context
+    return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
+
+
+def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
+    views = []
+    for it in read.conversations:
+        chain = chains.get(it.id)
+        id_ = public_conversation(read.hashes, it.id)
+        views.append(
+            ConversationView(
+                id=id_,
+                state=it.state,
+                subject=it.subject,
+                channels=it.channels,
+                opened_at=format_time(it.opened_at),
+                root=public_conversation(read.hashes, chain.root) if chain else id_,
+                previous=public_conversation(read.hashes, previous)
+                if chain and (previous := chain.previous_of(it.id))
+                else None,
+                owner=chain.owner if chain else None,
+                waiting_since=format_time(it.waiting_since) if it.waiting_since else None,
+            )
+        )
+    return views
+
+
+def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -> CustomerView:
+    evidence = customer.evidence()
+    return CustomerView(
+        id=customer.id,
+        identities=[
+            IdentityView(
+                **identity_fields(record.identity),
+                assurance=assurance_of(record, evidence),
+                via=_via(record.key, customer, evidence),
+                since=format_time(record.recorded_at),
+            )
+            for record in customer.members
+        ],
+        traits=_traits(read),
+        candidates=[_candidate(it) for it in candidates_of(store, tenant, customer)],
+        conflicts=_conflicts(read.hashes, customer),
+        shared=customer.group.shared,
+    )
+
+
+def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
+    """The statement that makes the identity theirs: the strongest, then the earliest."""
+    pieces = [it for it in evidence if key in it.pair and joins(it)]
+    if not pieces:
+        return "touchpoint"
+    best = min(pieces, key=lambda it: (-it.evidence_class, it.recorded_at, it.id))
+    return best.who if best.evidence_class is EvidenceClass.AGENT else f"source:{best.source}"
+
+
+def _traits(read: _Read) -> dict[str, Any]:
+    """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
+    traits: dict[str, Any] = {}
+    for it in reversed(read.told):
+        if ASSURANCE_RANK[it.body.assurance] >= ASSURANCE_RANK[Assurance.VERIFIED]:
+            traits.update(it.body.traits)
+    return traits
+
+
+def _conflicts(hashes: KeyedHash, customer: Customer) -> list[ConflictView]:
+    nodes = customer.component.nodes
+    members = set(customer.group.members)
+    views = []
+    for refusal in customer.group.conflicts:
+        one, other = refusal.evidence.one, refusal.evidence.other
+        here, there = (one, other) if one in members else (other, one)
+        views.append(
+            ConflictView(
+                identity=str(nodes[here].identity),
+                other=str(nodes[there].identity),
+                reason=refusal.reason,
+                link=hashes.public(EVIDENCE, refusal.evidence.one, refusal.evidence.id),
+            )
+        )
+    return views
+
+
+def _candidate(it: Candidate) -> CandidateView:
+    return CandidateView(
+        customer_id=it.id,
+        identity=str(it.identity),
+        reason=it.reason,
+        assurance=it.assurance,
+        touchpoints=it.touchpoints,
+    )

@@ -1,0 +1,505 @@
+"""Requesting hand-offs and moving them along: one owner and one pending hand-off per chain."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import CONVERSATION, CUSTOMER, HANDOFF, SIZE, KeyedHash
+from handoff.domain.clock import SECOND, Micros
+from handoff.domain.conversation import Conversation
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.handoff import (
+    DEFAULT_DEADLINE_S,
+    OWNING,
+    PENDING,
+    Action,
+    Handoff,
+    Party,
+    SnapshotRef,
+    State,
+    Step,
+    apply,
+    hop_of,
+)
+from handoff.domain.identity import Identity
+from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
+from handoff.store.store import Store
+
+from .completeness import Monitor
+from .contexts import DEFAULT_LIMIT, ContextView, Wanted, assemble, conversations_of
+from .customers import Customer, LookUp, Match, by_id, by_key, find, require_current
+from .handoff_records import (
+    Chain,
+    encode_event,
+    handoff_key,
+    handoff_view,
+    pin,
+    read_handoffs,
+)
+
+MAX_SNAPSHOT = 256 * 1024  # bytes; above it touchpoints are pinned by their place in the list only
+MAX_HOPS = 50
+ATTEMPTS = 5  # commits tried when others change the same chain at the same time
+_SNAPSHOT_LIMITS = (500, 200, DEFAULT_LIMIT, 10, 1)
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What is asked for. Exactly one of `identity`, `customer_id` and `conversation_id`."""
+
+    sender: Party
+    to: Party
+    reason: str
+    by: str
+    identity: Identity | None = None
+    customer_id: str | None = None
+    conversation_id: str | None = None
+    context: Any = None
+    deadline_s: float = DEFAULT_DEADLINE_S
+    fallback: tuple[Party, ...] = ()
+
+
+class _Target(Struct, frozen=True, kw_only=True):
+    """Whose conversation it is."""
+
+    home: bytes
+    conversation: bytes
+    identity: Identity
+    customer: Customer | None
+
+
+class Moved(Struct, frozen=True, kw_only=True):
+    """The outcome of a use-case: the hand-off, every one that changed with it, and whose it is."""
+
+    handoff: Handoff
+    changed: tuple[tuple[str, Handoff], ...]
+    customer_id: str
+    created: bool = True
+
+
+async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -> Moved:
+    """Request a hand-off, with the context pinned as it is now.
+
+    The same request while one is pending returns that one; another is a Conflict
+    (`handoff_pending`) that shows it.
+    """
+    control, hashes = store.control(tenant), store.hashes(tenant)
+    target = await _target(store, tenant, asked)
+    customer_id = target.customer.id if target.customer else hashes.public(CUSTOMER, target.home)
+    for _attempt in range(ATTEMPTS):
+        now = await control.clock()
+        chain_key, chain_version, chain = await _chain(control, target.conversation, target.home)
+        before = await _members(control, chain)
+        pending = before.get(chain.pending) if chain.pending else None
+        if pending:
+            return _same_or_conflict(pending, asked, hashes, customer_id)
+        handoff = _new_handoff(tenant, hashes, asked, target, chain, before, now)
+        content = await _pinned_content(store, monitor, tenant, target, handoff, now)
+        change = Change().expect(chain_key, chain_version)
+        handoff = _pinned(control, change, handoff, "requested", content)
+        after = msgspec.structs.replace(chain, pending=_id(hashes, handoff), latest=_id(hashes, handoff))
+        change.put(chain_key, chain_version + 1, after)
+        _write(control, hashes, change, None, handoff, "handoff.requested")
+        try:
+            await control.commit(change)
+        except Changed:
+            continue
+        return Moved(handoff=handoff, changed=(("handoff.requested", handoff),), customer_id=customer_id)
+    raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
+
+
+def _same_or_conflict(pending: Handoff, asked: Request, hashes: KeyedHash, customer_id: str) -> Moved:
+    same = (pending.sender, pending.reason) == (asked.sender, asked.reason) and (
+        pending.to.channel,
+        pending.to.queue,
+    ) == (asked.to.channel, asked.to.queue)
+    if same and asked.to.agent in (None, pending.to.agent):
+        return Moved(handoff=pending, changed=(), customer_id=customer_id, created=False)
+    raise Conflict(
+        "another hand-off of this conversation is pending",
+        code="handoff_pending",
+        current=handoff_view(pending, hashes, customer_id),
+    )
+
+
+async def _target(store: Store, tenant: str, asked: Request) -> _Target:
+    hashes = store.hashes(tenant)
+    if asked.conversation_id is not None:
+        return await _target_conversation(store, tenant, asked.conversation_id)
+    if asked.customer_id is not None:
+        customer = await by_id(store, tenant, asked.customer_id)
+        require_current(customer, asked.customer_id)
+        return await _choose(store, tenant, customer, asked.sender.channel)
+    assert asked.identity is not None
+    look_up = await find(store, tenant, [asked.identity])
+    if look_up.match is Match.SEVERAL:
+        raise Conflict(
+            "several customers answer to this identity",
+            code="ambiguous_identity",
+            candidates=[it.id for it in look_up.candidates],
+            question=look_up.question,
+        )
+    if look_up.customer is None:
+        home = hashes.identity(asked.identity)
+        channel = asked.sender.channel or "web"
+        conversation = home + hashes.episode(home, channel)
+        return _Target(home=home, conversation=conversation, identity=asked.identity, customer=None)
+    return await _choose(store, tenant, look_up.customer, asked.sender.channel)
+
+
+async def _target_conversation(store: Store, tenant: str, conversation_id: str) -> _Target:
+    hashes = store.hashes(tenant)
+    conversation = read_conversation_id(hashes, conversation_id)
+    home = await home_of(store, conversation)
+    customer = await by_key(store, tenant, home)
+    record = next((it for it in customer.members if it.key == home), customer.members[0])
+    return _Target(home=home, conversation=conversation, identity=record.identity, customer=customer)
+
+
+def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
+    """The hash (16 bytes) or home and episode (32) behind a public id. NotFound otherwise."""
+    for count in (1, 2):
+        try:
+            return b"".join(hashes.private(CONVERSATION, conversation_id, count))
+        except NotFound:
+            continue
+    raise NotFound("there is no such conversation")
+
+
+async def home_of(store: Store, conversation: bytes) -> bytes:
+    """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
+    if len(conversation) == 2 * SIZE:
+        return conversation[:SIZE]
+    key = store.keys.conversation(conversation)
+    (reply,) = await store.connection.pipeline([(b"HGETALL", key)])
+    fields = list(zip(reply[::2], reply[1::2], strict=True)) if reply else []
+    homes = sorted((seen, name[1:]) for name, seen in fields if name[:1] == b"h")
+    if not homes:
+        raise NotFound("there is no such conversation")
+    return bytes(homes[0][1])
+
+
+async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> _Target:
+    """The newest open conversation of the channel, else the newest open, else a new one."""
+    hashes = store.hashes(tenant)
+    conversations = await conversations_of(store, tenant, customer)
+    open_ = [it for it in conversations if it.open]
+    on_channel = [it for it in open_ if channel in it.channels]
+    chosen: Conversation | None = next(iter(on_channel or open_), None)
+    known = {record.key: record.identity for record in customer.members}
+    if chosen is not None and chosen.home in known:
+        return _Target(
+            home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
+        )
+    record = customer.members[0]
+    ends = [place for place, name in record.episodes if name == (channel or "web")]
+    episode = hashes.episode(record.key, channel or "web", ends[-1][SIZE:] if ends else b"")
+    return _Target(
+        home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
+    )
+
+
+async def _chain(control: Control, conversation: bytes, home: bytes) -> tuple[bytes, int, Chain]:
+    (moved,) = await control.read([control.keys.record("m", conversation)])
+    root = moved[8:] if moved else conversation
+    key = control.keys.record("r", root)
+    (raw,) = await control.read([key])
+    chain = decode_record(raw, Chain) if raw else Chain(root=root, home=home, members=((root, None),))
+    return key, read_versioned(raw).version, chain
+
+
+async def _members(control: Control, chain: Chain) -> dict[bytes, Handoff]:
+    ids = [id_ for id_ in dict.fromkeys((chain.owning, chain.pending, chain.latest)) if id_]
+    found = await read_handoffs(control, ids)
+    return dict(zip(ids, found, strict=True))
+
+
+def _id(hashes: KeyedHash, handoff: Handoff) -> bytes:
+    return hashes.private(HANDOFF, handoff.id)[0]
+
+
+def _new_handoff(
+    tenant: str,
+    hashes: KeyedHash,
+    asked: Request,
+    target: _Target,
+    chain: Chain,
+    before: dict[bytes, Handoff],
+    now: Micros,
+) -> Handoff:
+    latest = before.get(chain.latest) if chain.latest else None
+    hops = (*latest.hops, hop_of(latest))[-MAX_HOPS:] if latest else ()
+    return Handoff(
+        id=hashes.public(HANDOFF, secrets.token_bytes(SIZE)),
+        tenant=tenant,
+        state=State.REQUESTED,
+        version=1,
+        home=target.home,
+        conversation=target.conversation,
+        root=chain.root,
+        sender=asked.sender,
+        to=asked.to,
+        reason=asked.reason,
+        requested_at=now,
+        deadline=now + round(asked.deadline_s * SECOND),
+        requested_by=asked.by,
+        context=asked.context,
+        fallback=asked.fallback,
+        owner=chain.owner or asked.sender.name,
+        previous_owner=chain.owner or asked.sender.name,
+        previous_handoff=latest.id if latest else None,
+        hops=hops,
+        history=(Step(state=State.REQUESTED, at=now, by=asked.by, reason=asked.reason),),
+    )
+
+
+async def _pinned_content(
+    store: Store, monitor: Monitor, tenant: str, target: _Target, handoff: Handoff, now: Micros
+) -> tuple[bytes, str]:
+    """The context as it is now, in its bytes, at most MAX_SNAPSHOT of them, and its position."""
+    look_up = LookUp(match=Match.NONE)
+    if target.customer:
+        look_up = LookUp(match=Match.ONE, customer=target.customer, requested_id=target.customer.id)
+    content, view = b"", None
+    for limit in _SNAPSHOT_LIMITS:
+        view = await assemble(
+            store, monitor, tenant, look_up, wanted=Wanted(limit=limit), now=now, handoff=handoff
+        )
+        content = encode_context(view)
+        if len(content) <= MAX_SNAPSHOT:
+            break
+    return content, view.as_of if view else ""
+
+
+def encode_context(view: ContextView) -> bytes:
+    """The bytes of a context: the same for the same contents."""
+    return msgspec.json.encode(view, order="deterministic")
+
+
+def _pinned(
+    control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str]
+) -> Handoff:
+    sha256 = pin(control, change, content[0])
+    ref = SnapshotRef(at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1])
+    return msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
+
+
+def _lists(control: Control, it: Handoff) -> set[tuple[bytes, bytes]]:
+    """The lists a hand-off stands in, as (key, member) without the member."""
+    keys = control.keys
+    lists = {keys.set("all"), keys.set("home:", it.home), keys.set(f"state:{it.state}")}
+    if it.to.queue:
+        lists.add(keys.set(f"queue:{it.to.queue}"))
+    if it.to.agent:
+        lists.add(keys.set(f"agent:{it.to.agent}"))
+    return {(key, b"") for key in lists}
+
+
+def _write(
+    control: Control, hashes: KeyedHash, change: Change, before: Handoff | None, after: Handoff, event: str
+) -> None:
+    """Put a hand-off with everything that follows from it: lists, timer and outbox entry."""
+    id_ = _id(hashes, after)
+    key = control.keys.record("h", id_)
+    change.expect(key, before.version if before else 0).put(key, after.version, after)
+    old = _lists(control, before) if before else set()
+    new = _lists(control, after)
+    for list_, _ in new - old:
+        change.add(list_, after.requested_at, id_)
+    for list_, _ in old - new:
+        change.remove(list_, id_)
+    timer = b"h" + id_
+    if after.state in PENDING:
+        change.add(control.keys.timers(), after.deadline, timer)
+    elif before and before.state in PENDING:
+        change.remove(control.keys.timers(), timer)
+    change.post(control.keys.outbox(), encode_event(event, after))
+
+
+_EVENTS = {
+    Action.OFFER: "handoff.offered",
+    Action.ACCEPT: "handoff.accepted",
+    Action.DECLINE: "handoff.declined",
+    Action.RELEASE: "handoff.released",
+    Action.COMPLETE: "handoff.completed",
+    Action.WITHDRAW: "handoff.withdrawn",
+    Action.EXPIRE: "handoff.expired",
+    Action.FAIL: "handoff.failed",
+}
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """One transition asked for. `version` None: whatever it is (timers, not clients)."""
+
+    action: Action
+    by: str
+    version: int | None = None
+    agent: str | None = None
+    reason: str | None = None
+
+
+async def move(store: Store, monitor: Monitor, tenant: str, public_id: str, asked: Move) -> Moved:
+    """Apply a transition. Conflict with the hand-off under `current` for a stale version or an
+    illegal move; accepting while somebody owns the conversation ends the old one as transferred."""
+    control, hashes = store.control(tenant), store.hashes(tenant)
+    key = handoff_key(control, hashes, public_id)
+    for _attempt in range(ATTEMPTS):
+        (raw,) = await control.read([key])
+        if raw is None:
+            raise NotFound("there is no such hand-off")
+        before = decode_record(raw, Handoff)
+        if asked.version is not None and asked.version != before.version:
+            raise Conflict(
+                f"the hand-off has version {before.version}, not {asked.version}",
+                code="stale_version",
+                current=handoff_view(before, hashes),
+            )
+        now = await control.clock()
+        if before.pending and before.deadline <= now and asked.action is Action.ACCEPT:
+            raise Conflict(
+                "the hand-off is past its deadline",
+                code="handoff_expired",
+                current=handoff_view(before, hashes),
+            )
+        try:
+            after = apply(before, asked.action, at=now, by=asked.by, agent=asked.agent, reason=asked.reason)
+        except Conflict as error:
+            error.fields["current"] = handoff_view(before, hashes)
+            raise
+        try:
+            changed = await _commit_move(store, monitor, tenant, before, after, asked, now)
+        except Changed:
+            continue
+        return Moved(
+            handoff=changed[-1][1],
+            changed=changed,
+            customer_id=await current_customer_id(store, tenant, after.home),
+        )
+    raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
+
+
+async def current_customer_id(store: Store, tenant: str, home: bytes) -> str:
+    """The id, as of now, of the customer that a home belongs to."""
+    try:
+        return (await by_key(store, tenant, home)).id
+    except NotFound:
+        return store.hashes(tenant).public(CUSTOMER, home)
+
+
+async def _commit_move(
+    store: Store,
+    monitor: Monitor,
+    tenant: str,
+    before: Handoff,
+    after: Handoff,
+    asked: Move,
+    now: Micros,
+) -> tuple[tuple[str, Handoff], ...]:
+    control, hashes = store.control(tenant), store.hashes(tenant)
+    chain_key, chain_version, chain = await _chain(control, before.conversation, before.home)
+    id_ = _id(hashes, before)
+    change = Change().expect(chain_key, chain_version)
+    changed: list[tuple[str, Handoff]] = []
+    if after.state in OWNING:
+        if chain.owning and chain.owning != id_:
+            (old,) = await read_handoffs(control, [chain.owning])
+            ended = apply(old, Action.TRANSFER, at=now, by=asked.by, reason=after.reason)
+            _write(control, hashes, change, old, ended, "handoff.transferred")
+            changed.append(("handoff.transferred", ended))
+            hops = tuple(hop for hop in after.hops if hop.id != ended.id)
+            after = msgspec.structs.replace(after, hops=(*hops, hop_of(ended))[-MAX_HOPS:])
+        target = await _target_of(store, tenant, after)
+        content = await _pinned_content(store, monitor, tenant, target, after, now)
+        after = _pinned(control, change, after, "accepted", content)
+        chain = msgspec.structs.replace(chain, owner=after.owner, owning=id_, pending=None)
+    elif before.state in PENDING and after.state not in PENDING:
+        chain = msgspec.structs.replace(chain, pending=None)
+    elif before.state in OWNING:
+        chain = msgspec.structs.replace(chain, owner=after.owner, owning=None)
+    change.put(chain_key, chain_version + 1, chain)
+    _write(control, hashes, change, before, after, _EVENTS[asked.action])
+    await control.commit(change)
+    return (*changed, (_EVENTS[asked.action], after))
+
+
+async def _target_of(store: Store, tenant: str, handoff: Handoff) -> _Target:
+    try:
+        customer = await by_key(store, tenant, handoff.home)
+    except NotFound:
+        customer = None
+    identity = customer.members[0].identity if customer else Identity("reference", "", handoff.id)
+    return _Target(home=handoff.home, conversation=handoff.conversation, identity=identity, customer=customer)
+
+
+async def due(control: Control, now: Micros, limit: int = 100) -> Sequence[bytes]:
+    """Timers whose time has come by the store's clock."""
+    (reply,) = await control.connection.pipeline(
+        [(b"ZRANGE", control.keys.timers(), b"-inf", now, b"BYSCORE", b"LIMIT", 0, limit)]
+    )
+    if isinstance(reply, Exception):
+        raise reply
+    return list(reply)
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """Which hand-offs to list. `bound` goes on after a page."""
+
+    state: State | None = None
+    queue: str | None = None
+    agent: str | None = None
+    limit: int = 50
+    newest_first: bool = True
+    bound: int | None = None
+
+
+class HandoffPage(Struct, frozen=True, kw_only=True):
+    """A page of hand-offs; `total` where one list holds exactly what was asked for."""
+
+    handoffs: list[Handoff]
+    total: int | None
+    bound: int | None
+
+
+async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
+    """Hand-offs by state, queue and agent. Three round trips, more where filters combine."""
+    names = [f"agent:{asked.agent}"] * bool(asked.agent) + [f"queue:{asked.queue}"] * bool(asked.queue)
+    names += [f"state:{asked.state}"] * bool(asked.state)
+    key = control.keys.set(names[0] if names else "all")
+    found: list[Handoff] = []
+    bound, more = asked.bound, True
+    while more and len(found) < asked.limit:
+        ids = await control.ids(
+            key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound
+        )
+        more = len(ids) > asked.limit
+        for handoff in await read_handoffs(control, [id_ for id_, _ in ids[: asked.limit]]):
+            if len(found) == asked.limit:
+                more = True
+                break
+            bound = handoff.requested_at
+            if _matches(handoff, asked):
+                found.append(handoff)
+    total = None
+    if len(names) <= 1:
+        (total,) = await control.connection.pipeline([(b"ZCARD", key)])
+    return HandoffPage(handoffs=found, total=total, bound=bound if more else None)
+
+
+def _matches(it: Handoff, asked: Listing) -> bool:
+    return (
+        (asked.state is None or it.state is asked.state)
+        and (asked.queue is None or it.to.queue == asked.queue)
+        and (asked.agent is None or it.to.agent == asked.agent)
+    )
+
+
+async def current_customer_ids(store: Store, tenant: str, homes: Sequence[bytes]) -> dict[bytes, str]:
+    """The current customer ids of several homes."""
+    distinct = list(dict.fromkeys(homes))
+    ids = await asyncio.gather(*(current_customer_id(store, tenant, home) for home in distinct))
+    return dict(zip(distinct, ids, strict=True))

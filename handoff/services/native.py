@@ -1,0 +1,194 @@
+"""The native API's touchpoints: strict, one by one, so that a bad one never takes its batch down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import HandoffError, InvalidPayload, Unprocessable
+from handoff.domain.identity import (
+    REFERENCE,
+    Assurance,
+    Handle,
+    Identity,
+    default_assurance,
+    identity,
+    parse_identity,
+)
+from handoff.domain.touchpoint import (
+    TYPE_SET,
+    Direction,
+    Participant,
+    Touchpoint,
+    Visibility,
+    default_direction,
+    default_visibility,
+)
+
+ID_SPACE = "native"
+_HOME_ORDER = {"user": 0, "email": 1, "phone": 2, "anonymous": 4, REFERENCE: 5}
+_VENDOR = 3  # between phone and anonymous
+
+
+class IdentityInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An identity as an object; the same as `type@space:value` with an assurance."""
+
+    type: str
+    value: str
+    space: str = ""
+    assurance: Assurance | None = None
+
+
+class ParticipantInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another person in the touchpoint."""
+
+    type: str
+    value: str
+    role: str = "participant"
+    space: str = ""
+
+
+class TouchpointInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/touchpoints`: one touchpoint in the sender's own words."""
+
+    id: str
+    channel: str
+    type: str
+    occurred_at: str
+    identities: list[str | IdentityInput]
+    participants: list[ParticipantInput] = field(default_factory=list)
+    direction: Direction | None = None
+    visibility: Visibility | None = None
+    subject: str | None = None
+    text: str | None = None
+    language: str | None = None
+    medium: str | None = None
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    seq: int | None = None
+    thread: str | None = None
+    amends: str | None = None
+    actor: dict[str, Any] | str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    source: str | None = None
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who is sending: the token's name and the channels that the configuration declares."""
+
+    name: str
+    channels: frozenset[str]
+
+
+_DECODE = msgspec.json.Decoder(TouchpointInput).decode
+
+
+def read_native(raw: bytes | msgspec.Raw, caller: Caller) -> Touchpoint:
+    """A touchpoint from its JSON. InvalidPayload for no JSON, Unprocessable with pointers otherwise."""
+    try:
+        given = _DECODE(raw)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidPayload(f"not JSON: {error}", code="invalid_json") from error
+    return from_input(given, caller)
+
+
+def invalid(error: msgspec.ValidationError) -> Unprocessable:
+    """The contract's error for a value of the wrong shape, with a JSON pointer (RFC 6901)."""
+    message, _, path = str(error).partition(" - at `$")
+    path = path.rstrip("`")
+    pointer = path.replace("[...]", "/-").replace("[", "/").replace("]", "").replace(".", "/")
+    return Unprocessable(message, pointers=[{"pointer": pointer, "detail": message}])
+
+
+def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
+    """The touchpoint that the input means."""
+    if given.channel not in caller.channels:
+        _refuse("/channel", f"the channel {given.channel[:40]!r} is not declared", "unknown_channel")
+    if given.type not in TYPE_SET:
+        _refuse("/type", f"unknown touchpoint type {given.type[:60]!r}", "unknown_type")
+    return Touchpoint(
+        id_space=ID_SPACE,
+        event_id=given.id,
+        source=given.source or caller.name,
+        channel=given.channel,
+        type=given.type,
+        occurred_at=_time(given.occurred_at),
+        identities=home_first([_handle(it, at) for at, it in enumerate(given.identities)]),
+        participants=tuple(_participant(it, at) for at, it in enumerate(given.participants)),
+        direction=given.direction or default_direction(given.type),
+        visibility=given.visibility or default_visibility(given.type),
+        medium=given.medium,
+        subject=given.subject,
+        text=given.text,
+        language=given.language,
+        attachments=tuple(given.attachments),
+        seq=given.seq,
+        thread=given.thread,
+        amends=given.amends,
+        actor=_actor(given.actor),
+        data=given.data,
+        traits=_traits(given),
+    )
+
+
+def _refuse(pointer: str, detail: str, code: str) -> None:
+    raise Unprocessable(detail, code=code, pointers=[{"pointer": pointer, "detail": detail}])
+
+
+def _at(pointer: str, make: Callable[[], Identity]) -> Identity:
+    try:
+        return make()
+    except HandoffError as error:
+        raise Unprocessable(
+            error.detail, code=error.problem_code, pointers=[{"pointer": pointer, "detail": error.detail}]
+        ) from error
+
+
+def _handle(given: str | IdentityInput, at: int) -> Handle:
+    pointer = f"/identities/{at}"
+    if isinstance(given, str):
+        found = _at(pointer, lambda: parse_identity(given))
+        return Handle(found, default_assurance(found.type))
+    found = _at(pointer, lambda: identity(given.type, given.value, space=given.space))
+    return Handle(found, given.assurance or default_assurance(found.type))
+
+
+def _participant(given: ParticipantInput, at: int) -> Participant:
+    found = _at(f"/participants/{at}", lambda: identity(given.type, given.value, space=given.space))
+    return Participant(found, given.role)
+
+
+def home_first(handles: list[Handle]) -> tuple[Handle, ...]:
+    """The handles with the home in front: the first by type and then by place."""
+    distinct: dict[Identity, Handle] = {}
+    for handle in handles:
+        distinct.setdefault(handle.identity, handle)
+    return tuple(sorted(distinct.values(), key=lambda it: _HOME_ORDER.get(it.identity.type, _VENDOR)))
+
+
+def _time(text: str) -> Micros:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        detail = "a time is RFC 3339 with a zone, e.g. 2026-11-21T10:00:00Z"
+        raise Unprocessable(
+            detail, code="invalid_time", pointers=[{"pointer": "/occurred_at", "detail": detail}]
+        ) from error
+
+
+def _actor(given: dict[str, Any] | str | None) -> dict[str, Any] | None:
+    """An actor written `type:id` is the same as an object with both."""
+    if not isinstance(given, str):
+        return given
+    type_, colon, id_ = given.partition(":")
+    return {"type": type_, "id": id_} if colon else {"name": given}
+
+
+def _traits(given: TouchpointInput) -> dict[str, Any]:
+    traits = given.data.get("traits") if given.type == "identified" else None
+    return traits if isinstance(traits, dict) else {}

@@ -1,0 +1,172 @@
+"""What clients are shown: the shapes of the HTTP contract, made from what is stored."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from handoff.codec.body import Body
+from handoff.codec.keyed_hash import CONVERSATION, SIZE, TOUCHPOINT, KeyedHash
+from handoff.codec.member import Stored, channel_name, sequence
+from handoff.domain.clock import format_time
+from handoff.domain.identity import Identity
+from handoff.domain.touchpoint import default_direction, default_visibility
+from handoff.store.records import IdentityRecord
+
+
+class IdentityView(Struct, frozen=True, kw_only=True):
+    """An identity of a customer: how sure, by which statement, since when."""
+
+    type: str
+    space: str
+    value: str
+    assurance: str
+    via: str
+    since: str
+
+
+class ParticipantView(Struct, frozen=True, kw_only=True):
+    """Another person in a touchpoint."""
+
+    type: str
+    space: str
+    value: str
+    role: str
+
+
+class TouchpointView(Struct, frozen=True, kw_only=True):
+    """One touchpoint of a timeline. `late`: it came after something that happened later."""
+
+    id: str
+    channel: str
+    medium: str | None
+    source: str
+    type: str
+    direction: str
+    visibility: str
+    assurance: str
+    occurred_at: str
+    recorded_at: str
+    late: bool
+    identity: str
+    thread: str | None
+    conversation_id: str
+    actor: dict[str, Any] | None
+    subject: str | None
+    text: str | None
+    language: str | None
+    attachments: list[dict[str, Any]]
+    data: dict[str, Any]
+    amends: str | None
+    participants: list[ParticipantView] = field(default_factory=list)
+    traits: dict[str, Any] = field(default_factory=dict)
+    seq: int | None = None
+    amended_by: str | None = None
+    deleted: bool = False
+
+
+class TimelineView(Struct, frozen=True, kw_only=True):
+    """A page of a timeline. `next` goes on behind it; `total` is null where a filter was used."""
+
+    touchpoints: list[TouchpointView]
+    total: int | None
+    returned: int
+    next: str | None
+    scanned_to: str | None = None
+
+
+def blank_body(stored: Stored, amendment: Body | None) -> Body:
+    """What is left of a deleted touchpoint: where it was, by what its deletion says."""
+    return Body(
+        source=amendment.source if amendment else "",
+        direction=default_direction(stored.type),
+        visibility=default_visibility(stored.type),
+        assurance=amendment.assurance if amendment else Body().assurance,
+        conversation=amendment.conversation if amendment else None,
+        thread=amendment.thread if amendment else None,
+    )
+
+
+def public_conversation(hashes: KeyedHash, conversation: bytes) -> str:
+    """The public id of a thread's conversation (16 bytes) or of an episode (home ‖ episode, 32)."""
+    parts = [conversation[at : at + SIZE] for at in range(0, len(conversation), SIZE)]
+    return hashes.public(CONVERSATION, *parts)
+
+
+def conversation_of(hashes: KeyedHash, record: IdentityRecord, stored: Stored, body: Body) -> bytes:
+    """The conversation of a touchpoint: its thread's, or the episode of its home and channel."""
+    if body.conversation is not None:
+        return body.conversation
+    channel = channel_name(stored, body)
+    ends = [place for place, name in record.episodes if name == channel]
+    before = bisect_left(ends, stored.place)
+    after = ends[before - 1][SIZE:] if before else b""
+    return record.key + hashes.episode(record.key, channel, after)
+
+
+class Rendering(Struct, frozen=True, kw_only=True):
+    """What every touchpoint of one answer is rendered with."""
+
+    hashes: KeyedHash
+    records: Mapping[bytes, IdentityRecord]
+    amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
+
+
+def touchpoint_view(stored: Stored, body: Body, rendering: Rendering) -> TouchpointView:
+    """One touchpoint with its newest edit folded in."""
+    hashes = rendering.hashes
+    record = rendering.records[stored.home]
+    shown, amended_by = body, None
+    amendment = rendering.amendments.get((stored.home, stored.id))
+    if amendment:
+        by, changed = amendment
+        amended_by = hashes.public(TOUCHPOINT, by.home, by.id)
+        if not stored.blanked:
+            shown = _folded(body, changed)
+    return TouchpointView(
+        id=hashes.public(TOUCHPOINT, stored.home, stored.id),
+        channel=channel_name(stored, body),
+        medium=body.medium,
+        source=body.source,
+        type=stored.type,
+        direction=body.direction,
+        visibility=body.visibility,
+        assurance=body.assurance,
+        occurred_at=format_time(stored.occurred_at),
+        recorded_at=format_time(stored.recorded_at),
+        late=stored.late,
+        identity=str(record.identity),
+        thread=body.thread,
+        conversation_id=public_conversation(hashes, conversation_of(hashes, record, stored, body)),
+        actor=body.actor,
+        subject=shown.subject,
+        text=shown.text,
+        language=shown.language,
+        attachments=list(shown.attachments),
+        data=shown.data,
+        amends=hashes.public(TOUCHPOINT, stored.home, body.amends) if body.amends else None,
+        participants=[
+            ParticipantView(**identity_fields(it.identity), role=it.role) for it in body.participants
+        ],
+        traits=body.traits,
+        seq=sequence(stored),
+        amended_by=amended_by,
+        deleted=stored.blanked,
+    )
+
+
+def _folded(body: Body, edit: Body) -> Body:
+    return Body(
+        subject=edit.subject if edit.subject is not None else body.subject,
+        text=edit.text if edit.text is not None else body.text,
+        language=edit.language or body.language,
+        attachments=edit.attachments or body.attachments,
+        data=body.data | edit.data,
+    )
+
+
+def identity_fields(it: Identity) -> dict[str, str]:
+    return {"type": it.type, "space": it.space, "value": it.value}
