@@ -18,7 +18,7 @@ from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_t
 from handoff.domain.identity import Assurance, Handle, identity
 from handoff.domain.touchpoint import Touchpoint, default_direction, default_visibility
 
-START: Micros = parse_time("2026-01-01T00:00:00Z")
+START: Micros = parse_time("2025-01-01T00:00:00Z")
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 
 MIX: tuple[tuple[Callable[[Speaker, Shop], Fact], int], ...] = (
@@ -57,16 +57,23 @@ def corpus(seed: int, count: int) -> Iterator[Touchpoint]:
 
 
 def journeys(seed: int, customers: int, each: int) -> Iterator[list[Touchpoint]]:
-    """For every customer of one shop `each` touchpoints in the order of time, all under one home."""
+    """For every customer of one shop `each` touchpoints in the order of time, all under their login.
+
+    What happened on one channel is one thread. Every other customer's first touchpoint states a
+    second handle.
+    """
     random = Random(seed)
     shop = some_shop(random)
-    for _ in range(customers):
+    for number in range(customers):
         customer = some_customer(random)
         at = _moment(random)
+        threads: dict[str, str | None] = {}
         found = []
-        for _ in range(each):
+        for step in range(each):
             made = touchpoint(random, shop, customer, at)
-            found.append(msgspec.structs.replace(made, identities=_login(customer, made)))
+            thread = threads.setdefault(made.channel, made.thread)
+            handles = _login(customer, made, linked=number % 2 == 0 and step == 0)
+            found.append(msgspec.structs.replace(made, identities=handles, thread=thread))
             at += random.choice((MINUTE // 2, 2 * MINUTE, HOUR, 5 * HOUR, DAY))
         yield found
 
@@ -114,11 +121,11 @@ def _handles(random: Random, fact: Fact, customer: Customer, shop: Shop) -> tupl
     return (phone,) if fact.channel == "phone" else (email,)
 
 
-def _login(customer: Customer, it: Touchpoint) -> tuple[Handle, ...]:
-    """The customer's login first, so that a journey is one timeline; at most one handle beside it."""
+def _login(customer: Customer, it: Touchpoint, *, linked: bool) -> tuple[Handle, ...]:
+    """The customer's login, so that a journey is one timeline; `linked` with one more handle."""
     home = Handle(identity("user", customer.user), VERIFIED)
     others = [handle for handle in it.identities if handle.identity != home.identity]
-    return (home, *others[:1]) if it.type in ("identified", "conversation.opened") else (home,)
+    return (home, *others[:1]) if linked else (home,)
 
 
 def _moment(random: Random) -> Micros:

