@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from adapters.chat.chatwoot import ChatwootAdapter
+from adapters.email.smtp import SmtpAdapter
 from adapters.phone.twilio import TwilioAdapter
 from adapters.web.segment import SegmentAdapter
 from handoff.domain.errors import ConfigurationError
@@ -22,7 +23,8 @@ BUILT_IN: Mapping[str, type[Adapter]] = {
     ChatwootAdapter.name: ChatwootAdapter,
     # Phone and call-back
     TwilioAdapter.name: TwilioAdapter,
-    # Email: adapters.email.smtp.SmtpAdapter goes here.
+    # Email
+    SmtpAdapter.name: SmtpAdapter,
 }
 
 

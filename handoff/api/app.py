@@ -35,9 +35,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/handoffs/{id}/context", handoffs.context),
         web.get("/v1/handoffs/{id}/snapshots", handoffs.snapshots),
         web.get("/v1/handoffs/{id}/snapshot", handoffs.snapshot),
-        web.post(
-            "/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw}", handoffs.move
-        ),
+        web.post("/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw}", handoffs.move),
         web.post("/v1/callbacks", callbacks.create),
         web.get("/v1/callbacks", callbacks.list_),
         web.get("/v1/callbacks/{id}", callbacks.read),
@@ -70,7 +68,9 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not response.prepared:
         response.headers["Handoff-Request-Id"] = request_id
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    log.debug("request", method=request.method, route=route, status=response.status, ms=round(seconds * 1e3, 2))
+    log.debug(
+        "request", method=request.method, route=route, status=response.status, ms=round(seconds * 1e3, 2)
+    )
     return response
 
 

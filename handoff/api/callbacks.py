@@ -148,9 +148,7 @@ async def cancel(request: web.Request) -> web.Response:
     return await _change(request, principal, "callback.cancelled", None)
 
 
-async def _change(
-    request: web.Request, principal: Principal, type_: str, due: Micros | None
-) -> web.Response:
+async def _change(request: web.Request, principal: Principal, type_: str, due: Micros | None) -> web.Response:
     store = request.app[SITE].store
     changed = await asyncio.shield(
         service.change_callback(

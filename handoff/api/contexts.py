@@ -12,8 +12,8 @@ from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.clock import parse_time
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
 from handoff.domain.touchpoint import TYPE_SET
-from handoff.services.conversations import read_conversation
 from handoff.services.contexts import OPTIONAL_FIELDS, ContextView, Wanted, assemble
+from handoff.services.conversations import read_conversation
 from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
 from handoff.services.native import IdentityInput
 from handoff.services.timelines import Filter, read_timeline
@@ -138,7 +138,11 @@ async def timeline(request: web.Request) -> web.Response:
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     records = {it.key: it for it in customer.members}
     page = await read_timeline(
-        site.store, site.store.hashes(principal.tenant), records, _window(request), _filter(request, principal)
+        site.store,
+        site.store.hashes(principal.tenant),
+        records,
+        _window(request),
+        _filter(request, principal),
     )
     return answer(page)
 

@@ -105,9 +105,7 @@ def read_assurance(text: str | None, default: Assurance) -> Assurance:
     try:
         return Assurance(text)
     except ValueError as error:
-        raise bad_parameter(
-            "min_assurance", "min_assurance is verified, claimed or inferred"
-        ) from error
+        raise bad_parameter("min_assurance", "min_assurance is verified, claimed or inferred") from error
 
 
 def read_identity(given: str | IdentityInput) -> Identity:
@@ -152,4 +150,3 @@ def encode_number(number: int | None) -> str | None:
         number, rest = divmod(number, 36)
         text = digits[rest] + text
     return text or "0"
-

@@ -51,9 +51,7 @@ class PartyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Party(channel=self.channel, party=self.party, queue=self.queue, agent=self.agent)
 
 
-class HandoffInput(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}
-):
+class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """The body of `POST /v1/handoffs`."""
 
     to: PartyInput
@@ -241,7 +239,5 @@ async def list_(request: web.Request) -> web.Response:
     ids = await service.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
     views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
     return answer(
-        ListView(
-            handoffs=views, total=page.total, returned=len(views), next=encode_number(page.bound)
-        )
+        ListView(handoffs=views, total=page.total, returned=len(views), next=encode_number(page.bound))
     )

@@ -44,7 +44,9 @@ async def idempotency(request: web.Request, handler: Handler) -> web.StreamRespo
     if key is None or not _creates(request) or "ndjson" in request.content_type:
         return await handler(request)
     if not 0 < len(key) <= MAX_KEY:
-        raise Unprocessable(f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key")
+        raise Unprocessable(
+            f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
+        )
     site = request.app[SITE]
     principal = site.access.authenticate(request)
     body = request[BODY] = await read_body(request)
@@ -54,7 +56,9 @@ async def idempotency(request: web.Request, handler: Handler) -> web.StreamRespo
     connection = control.connection
     running = msgspec.msgpack.encode(Kept(digest))
     if await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
-        return _repeat(msgspec.msgpack.decode(await connection.call(b"GET", place, key=place), type=Kept), digest)
+        return _repeat(
+            msgspec.msgpack.decode(await connection.call(b"GET", place, key=place), type=Kept), digest
+        )
     try:
         response = await handler(request)
     except (HandoffError, asyncio.CancelledError):

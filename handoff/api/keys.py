@@ -16,6 +16,7 @@ from handoff.store.store import Store
 
 from .access import Access, Principal
 
+
 class Site(Struct, frozen=True, kw_only=True):
     """Everything the handlers work with; made once, by the composition root."""
 

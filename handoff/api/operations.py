@@ -55,9 +55,7 @@ async def list_quarantine(request: web.Request) -> web.Response:
     """`GET /v1/quarantine`."""
     principal = authorized(request, "operate")
     control = request.app[SITE].store.control(principal.tenant)
-    views, bound = await quarantine.page(
-        control, limit=query_limit(request), below=number_cursor(request)
-    )
+    views, bound = await quarantine.page(control, limit=query_limit(request), below=number_cursor(request))
     return answer(QuarantineAnswer(items=views, returned=len(views), next=encode_number(bound)))
 
 

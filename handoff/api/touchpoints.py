@@ -22,7 +22,9 @@ from .exchange import answer, decode, read_body, refuse_encoding
 from .keys import SITE, Site, authorized
 from .problems import problem, status_of
 
-NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"})
+NDJSON = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"}
+)
 MAX_LINE = 512 * 1024  # bytes: a touchpoint's limit with room for JSON escapes
 LINES_AT_ONCE = 200  # lines recorded and answered together
 
@@ -125,9 +127,7 @@ async def _store(
     results = await record(site.store, principal.tenant, touchpoints, bulk=bulk)
     site.measures.count(principal.name, results)
     done = iter(results)
-    entries: list[Result | HandoffError] = [
-        it if isinstance(it, HandoffError) else next(done) for it in read
-    ]
+    entries: list[Result | HandoffError] = [it if isinstance(it, HandoffError) else next(done) for it in read]
     rejected = [
         _rejected(first + place, it)
         for place, it in enumerate(entries)
@@ -172,9 +172,7 @@ async def _stream(request: web.Request, site: Site, principal: Principal) -> web
         line = LinesView(
             accepted=view.accepted,
             duplicates=view.duplicates,
-            rejected=[
-                msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected
-            ],
+            rejected=[msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected],
             ids=view.ids,
             through=through,
         )
@@ -227,5 +225,3 @@ async def read(request: web.Request) -> web.Response:
     principal = authorized(request, "context:read")
     site = request.app[SITE]
     return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))
-
-

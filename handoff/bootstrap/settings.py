@@ -158,5 +158,3 @@ def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
     except msgspec.ValidationError as error:
         name = table.get("name", "?")
         raise ConfigurationError(f"source {name!r}: {error}") from error
-
-

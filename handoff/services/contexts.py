@@ -165,9 +165,7 @@ async def assemble(
     told = await _read(store, tenant, look_up.customer, wanted)
     chains = await read_chains(store.control(tenant), [it.id for it in told.conversations])
     handoffs = await read_of_homes(store.control(tenant), told.homes)
-    since = min(
-        (it.opened_at for it in told.conversations if it.state == ConversationState.OPEN), default=None
-    )
+    since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
     context = ContextView(
         match=Match.ONE,
@@ -255,9 +253,7 @@ def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
 
 def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
     oldest = now - BRIEF_AGE
-    open_since = min(
-        (it.opened_at for it in read.conversations if it.open), default=now
-    )
+    open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     recent = [it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= min(oldest, open_since)]
     told = [_told(read, it) for it in reversed(recent)]
     waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)

@@ -473,9 +473,7 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
     found: list[Handoff] = []
     bound, more = asked.bound, True
     while more and len(found) < asked.limit:
-        ids = await control.ids(
-            key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound
-        )
+        ids = await control.ids(key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound)
         more = len(ids) > asked.limit
         for handoff in await read_handoffs(control, [id_ for id_, _ in ids[: asked.limit]]):
             if len(found) == asked.limit:

@@ -196,9 +196,8 @@ class Connection:
                     try:
                         async with self._places:
                             return await attempt()
-                    except (
-                        Exception
-                    ) as error:  # redis-py leaks any class while slots move: all mean "unknown"
+                    except Exception as error:
+                        # Any class: redis-py leaks AttributeErrors and more while slots move.
                         last = error
                         await self._after_failure(error)
                     self.repeats += 1

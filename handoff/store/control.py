@@ -91,7 +91,8 @@ class Change:
         return self
 
     def program(self) -> bytes:
-        packed: bytes = msgpack.packb(self._parts)
+        # Lua's cmsgpack knows the format without its binary type.
+        packed: bytes = msgpack.packb(self._parts, use_bin_type=False)
         return packed
 
 

@@ -47,3 +47,19 @@ class Functions:
         except FunctionMissing:
             await self.load()
             return await self._connection.fcall_durable(self._names[operation], keys, args)
+
+
+async def prune(connection: Connection) -> list[str]:
+    """Delete this product's libraries of other releases from every primary; the names removed."""
+    current = {library(operation)[0] for operation in NAMES}
+    removed: set[str] = set()
+    for listing in await connection.on_primaries("FUNCTION", "LIST"):
+        for entry in listing:
+            fields = dict(zip(entry[::2], entry[1::2], strict=True))
+            name = fields[b"library_name"].decode()
+            operation, _, suffix = name.rpartition("_")
+            if operation in NAMES and len(suffix) == 8 and name not in current:
+                removed.add(name)
+    for name in removed:
+        await connection.on_primaries("FUNCTION", "DELETE", name, tolerate="not found")
+    return sorted(removed)

@@ -1,0 +1,37 @@
+"""Logging, set up once: readable in a terminal, JSON lines elsewhere.
+
+Never in a log: message bodies, raw identities, secrets. Callers log codes, counts and names of
+configured things.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to `stream` (stderr)."""
+    out = stream or sys.stderr
+    terminal = out.isatty()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if terminal:
+        processors.append(structlog.dev.ConsoleRenderer())
+    else:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries speak through the standard library: only what an operator must know.
+    logging.basicConfig(level=max(number, logging.WARNING), stream=out, format="%(name)s: %(message)s")

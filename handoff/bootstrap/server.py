@@ -1,0 +1,245 @@
+"""Building and running the whole server: store, services, HTTP, listeners, timers, delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.api.access import Access, Token, hash_secret
+from handoff.api.app import make_app
+from handoff.api.keys import Site
+from handoff.delivery.timers import TICK_S, fire_due
+from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.handoff import Handoff
+from handoff.services.adapter import InboundRequest, Listener, Outcome
+from handoff.services.announcing import record_handoff_events
+from handoff.services.completeness import Monitor
+from handoff.services.inbound import Inbound, Source
+from handoff.services.measures import Measures
+from handoff.store.connection import Connection
+from handoff.store.durability import prove
+from handoff.store.embedded import EmbeddedValkey
+from handoff.store.store import Store, open_store
+
+from .settings import Settings
+from .sources import build_sources, facts, spaces, tenants
+
+SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
+SAVE_S = 1.0
+BACKLOG = 1024  # connections waiting to be accepted: a burst of senders is not refused
+START_WAIT_S = 10.0  # how long a store that is still starting is waited for
+
+log = structlog.get_logger(__name__)
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A running server: where it listens, and what it was built from."""
+
+    url: str
+    site: Site
+    store: Store
+    listeners: dict[str, str]
+    admin_token: str | None
+    """The token made at start, where none was configured."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What a process does beside its settings. Only the first of several workers opens mail listeners."""
+
+    admin_token: str | None = None
+    first: bool = True
+    reuse_port: bool = False
+
+
+@asynccontextmanager
+async def running(settings: Settings, options: Options) -> AsyncIterator[Server]:
+    """The server, started on entering and stopped cleanly on leaving."""
+    sources = build_sources(settings)
+    names = tenants(settings, sources)
+    made = None if options.admin_token else secrets.token_urlsafe(24)
+    admin = Token(
+        name="admin",
+        tenant="default",
+        scopes=frozenset({"admin"}),
+        secret_hash=hash_secret(options.admin_token or made or ""),
+    )
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(contextlib.closing(_bind(settings, options.reuse_port)))
+        url = _url(settings.server.host, listening.getsockname()[1])
+        store = await stack.enter_async_context(_store(settings))
+        measures = Measures()
+        monitor = Monitor(store, facts(sources))
+        inbound = Inbound(store, monitor, measures)
+        site = Site(
+            store=store,
+            monitor=monitor,
+            measures=measures,
+            inbound=inbound,
+            access=Access([admin, *(it.token() for it in settings.tokens)], names),
+            sources=sources,
+            channels=settings.channel_names,
+            public_url=(settings.server.public_url or url).rstrip("/"),
+            identity_spaces=spaces(sources),
+            ready=lambda: None,
+            announce=_announcer(store, measures),
+        )
+        await stack.enter_async_context(_repeating("timers", TICK_S, _timers(site, names)))
+        await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
+        await stack.enter_async_context(_http(listening, site))
+        listeners = {}
+        if options.first:
+            for source in sources.values():
+                if isinstance(source.adapter, Listener):
+                    listeners[source.name] = await stack.enter_async_context(_listen(inbound, source))
+        gc.collect()
+        gc.freeze()
+        yield Server(url=url, site=site, store=store, listeners=listeners, admin_token=made)
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    """The configured store, or the embedded one; its promise is proved before anything uses it."""
+    async with AsyncExitStack() as stack:
+        address = None
+        if settings.store.url is None:
+            embedded = await stack.enter_async_context(EmbeddedValkey(settings.store).running())
+            address = embedded.address
+        connection = await stack.enter_async_context(Connection(settings.store, url=address))
+        await _reachable(connection)
+        for note in await prove(connection, settings.store, embedded=address is not None):
+            log.info("store", note=note)
+        yield await stack.enter_async_context(open_store(settings.store, connection))
+
+
+@asynccontextmanager
+async def store_for_workers(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the store that several worker processes share; the embedded one runs meanwhile."""
+    if settings.store.url is not None:
+        yield settings.store.url
+        return
+    async with EmbeddedValkey(settings.store).running() as embedded:
+        yield embedded.address
+
+
+async def _reachable(connection: Connection) -> None:
+    """Wait for a store that is still starting. ConfigurationError when it does not come."""
+    try:
+        async with asyncio.timeout(START_WAIT_S):
+            while True:
+                try:
+                    await connection.call("PING")
+                    return
+                except StoreUnavailable as error:
+                    last = error
+                    await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise ConfigurationError(f"the store at store.url does not answer: {last.detail}") from last
+
+
+def _announcer(
+    store: Store, measures: Measures
+) -> Callable[[Sequence[tuple[str, Handoff]]], Awaitable[None]]:
+    """Touchpoints of changed hand-offs at once; whatever fails here comes again from the outbox."""
+
+    async def announce(changed: Sequence[tuple[str, Handoff]]) -> None:
+        for type_, _handoff in changed:
+            measures.handoffs.labels(type_).inc()
+        try:
+            await record_handoff_events(store, changed)
+        except HandoffError as error:
+            log.warning("announcing_left_to_outbox", code=error.problem_code)
+
+    return announce
+
+
+def _timers(site: Site, names: Sequence[str]) -> Callable[[], Awaitable[object]]:
+    return lambda: fire_due(site.store, site.monitor, names, site.announce)
+
+
+@asynccontextmanager
+async def _repeating(name: str, every_s: float, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Run `work` again and again; a failure is logged and the next turn comes all the same."""
+
+    async def loop() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await work()
+            except HandoffError as error:
+                log.warning("background_failed", work=name, code=error.problem_code)
+            except Exception:  # the outermost loop
+                log.exception("background_crashed", work=name)
+
+    task = asyncio.create_task(loop(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        with contextlib.suppress(HandoffError):
+            await work()
+
+
+def _bind(settings: Settings, reuse_port: bool) -> socket.socket:
+    """The bound socket; nothing is accepted before the server is ready."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(info[0], socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(info[4])
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Is another server running? "
+            f"Choose another port with --port."
+        ) from error
+    return listening
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
+    # Bodies are inflated within limits by our own code, never by the parser.
+    runner = web.AppRunner(
+        make_app(site),
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=SHUTDOWN_S,
+        handle_signals=False,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening, backlog=BACKLOG).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
+    """A source's own listener; gives where it listens."""
+
+    async def receive(request: InboundRequest) -> Outcome:
+        return await inbound.deliver(source, request)
+
+    assert isinstance(source.adapter, Listener)
+    try:
+        async with source.adapter.listen(receive) as listener:
+            yield str(listener.url)
+    except OSError as error:
+        raise ConfigurationError(f"source {source.name!r} cannot listen: {error}") from error

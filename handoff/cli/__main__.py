@@ -1,0 +1,5 @@
+"""`python -m handoff.cli`."""
+
+from .main import main
+
+raise SystemExit(main())

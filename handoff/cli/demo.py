@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from handoff.bootstrap.settings import Settings
+
+
+def demo(settings: Settings, *, once: bool) -> int:
+    return 1
