@@ -134,7 +134,7 @@ def cluster_is_ok(port: int) -> bool:
 
 @contextmanager
 def sentinel_servers(**options: str) -> Iterator[tuple[str, Server, Server]]:
-    """(store URL, primary, replica) watched by one sentinel that fails over after one second."""
+    """(store URL, primary, replica) watched by one sentinel that fails over after half a second."""
     with ExitStack() as stack:
         start = stack.enter_context
         quick = {"repl_diskless_sync_delay": "0", "repl_ping_replica_period": "1"}
@@ -155,7 +155,7 @@ def _sentinel(primary_port: int) -> Iterator[int]:
     settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home)}
     watch = [
         f"sentinel monitor handoff 127.0.0.1 {primary_port} 1",
-        "sentinel down-after-milliseconds handoff 1000",
+        "sentinel down-after-milliseconds handoff 500",
         "sentinel failover-timeout handoff 6000",
     ]
     process = spawn(valkey_binary(), home, settings, *watch, flags=["--sentinel"])

@@ -57,6 +57,16 @@ def connect(url: str, **changes: Any) -> Connection:
     return Connection(StoreSettings(url=url, **changes))
 
 
+def in_use(store: Connection) -> int:
+    """Connections that redis-py holds for taken; nothing public tells."""
+    client = store._client
+    if client.redis is not None:
+        return len(client.redis.connection_pool._in_use_connections)
+    assert client.cluster is not None
+    nodes = client.cluster.get_nodes()
+    return sum(len(node._connections) - len(node._free) for node in nodes)
+
+
 @contextmanager
 def unavailable(reason: str) -> Iterator[None]:
     with pytest.raises(StoreUnavailable) as raised:
@@ -90,6 +100,19 @@ async def test_a_function_is_missing_then_loaded_once_on_every_primary(url: str)
             assert await store.fcall("once_1", [b"{%d}once" % tag], [b"x"]) == [1, b"x"]
             assert await store.fcall_durable("once_1", [b"{%d}once" % tag], [b"y"]) == [0, b"x"]
         await store.on_primaries("FLUSHALL")
+
+
+async def test_without_enough_replicas_a_replicated_write_is_not_acknowledged(url: str) -> None:
+    async with connect(url, durability="replicated", timeout_s=1) as store:
+        await store.load_function(ONCE)
+        for tag in range(3):
+            if "sentinel" in url:
+                assert await store.fcall_durable("once_1", [b"{%d}r" % tag], [b"x"]) == [1, b"x"]
+                continue
+            with pytest.raises(StoreUnavailable) as refused:
+                await store.fcall_durable("once_1", [b"{%d}r" % tag], [b"x"])
+            assert refused.value.problem_code == "not_replicated"
+            assert await store.fcall("once_1", [b"{%d}r" % tag], [b"x"]) == [0, b"x"]
 
 
 async def test_a_pipeline_answers_in_order_with_errors_in_place_in_one_round_trip(url: str) -> None:
@@ -149,6 +172,7 @@ async def test_a_storm_of_cancellations_mixes_no_answers_up_and_leaves_nothing_b
                 await asyncio.sleep(0.01)
         await asyncio.gather(*(read(n) for n in range(50)))
         assert store.repeats == 0
+        assert in_use(store) == 0
 
 
 # --- What a caller gives up is finished, and costs no connection ----------------------------------
@@ -163,7 +187,7 @@ async def test_a_write_whose_caller_has_gone_is_finished_on_its_connection(singl
             await asyncio.sleep(0)
             write.cancel()
         async with asyncio.timeout(2):
-            while await store.call("LLEN", "gone") < 20:
+            while await store.call("LLEN", "gone") < 20:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         field = b"total_connections_received:"
         grown = [
@@ -203,6 +227,7 @@ async def test_the_deadline_holds_when_the_server_hangs_and_the_pool_recovers(si
         single.resume()
         assert await store.call("GET", "k") == b"v"
         assert store.in_flight == 0
+        assert in_use(store) == 0
 
 
 async def test_nobody_there_is_a_connection_failure_after_the_deadline() -> None:
@@ -281,11 +306,11 @@ async def test_replicated_acknowledges_only_what_a_replica_has_even_when_it_is_r
         async with connect(url, durability="replicated", timeout_s=1) as store:
             await store.load_function(ONCE)
             assert await store.fcall_durable("once_1", [b"{a}1"], [b"x"]) == [1, b"x"]
-            await asyncio.sleep(1.1)  # the replica's acknowledgement of everything so far
             replica.pause()
-            for _attempt in range(2):
-                with pytest.raises(StoreUnavailable) as refused:
-                    await store.fcall_durable("once_1", [b"{a}2"], [b"x"])
+            for _attempt in range(2):  # each on a connection that has not written before
+                async with connect(url, durability="replicated", timeout_s=1) as fresh:
+                    with pytest.raises(StoreUnavailable) as refused:
+                        await fresh.fcall_durable("once_1", [b"{a}2"], [b"x"])
                 assert refused.value.problem_code == "not_replicated"
             replica.resume()
             assert await store.fcall_durable("once_1", [b"{a}2"], [b"x"]) == [0, b"x"]
@@ -306,14 +331,19 @@ async def test_a_call_survives_the_failover_of_its_primary() -> None:
 async def test_calls_follow_a_slot_that_moved() -> None:
     with cluster_servers() as nodes:
         targets = [("127.0.0.1", node.port) for node in nodes]
-        async with connect(f"redis+cluster://127.0.0.1:{nodes[0].port}", timeout_s=2) as store:
+        url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
+        async with connect(url, timeout_s=1) as store, connect(url, durability="replicated") as replicated:
             await store.load_function(ONCE)
+            await replicated.call("GET", "{a}1")
             slot = int(ask(targets[0], "CLUSTER", "KEYSLOT", "a")[1:])
             owner = slot * 3 // 16384
             new_owner = ask(targets[owner - 1], "CLUSTER", "MYID").split()[-1]
             for target in [targets[owner - 1], targets[owner], targets[owner - 2]]:
                 assert ask(target, "CLUSTER", "SETSLOT", str(slot), "NODE", new_owner) == "+OK"
             assert await store.fcall("once_1", [b"{a}1"], [b"x"]) == [1, b"x"]
+            with pytest.raises(StoreUnavailable) as refused:
+                await replicated.fcall_durable("once_1", [b"{a}1"], [b"x"])
+            assert refused.value.problem_code == "not_replicated", "it reached the new owner, which has none"
             assert await store.pipeline([("GET", "{a}1"), ("GET", "other")]) == [b"x", None]
             assert await store.call("GET", "{a}1") == b"x"
             nodes[owner].kill()

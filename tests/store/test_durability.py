@@ -11,8 +11,7 @@ from handoff.store.connection import Connection
 from handoff.store.durability import prove
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
-    REDIS7,
-    cluster_of_three,
+    ask,
     cluster_servers,
     redis7_binary,
     sentinel_of_one,
@@ -57,9 +56,8 @@ async def test_a_durable_server_is_proved(binary: Any) -> None:
 async def test_a_server_that_differs_is_refused_with_what_to_change(
     options: dict[str, str], durability: str, says: str
 ) -> None:
-    with server(valkey_binary(), **options) as running:
-        with pytest.raises(ConfigurationError) as refused:
-            await notes_of(running.url, durability=durability)
+    with server(valkey_binary(), **options) as running, pytest.raises(ConfigurationError) as refused:
+        await notes_of(running.url, durability=durability)
     assert says in str(refused.value)
 
 
@@ -104,13 +102,9 @@ async def test_replicas_are_counted() -> None:
 
 
 async def test_every_primary_of_a_cluster_is_asked() -> None:
-    with cluster_of_three() as url:
+    with cluster_servers() as nodes:
+        url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
         assert await notes_of(url) == ["durability proved: appendonly yes, appendfsync always"]
-    with cluster_servers(appendonly="no") as nodes:
-        with pytest.raises(ConfigurationError, match="primary 1 of 3"):
-            await notes_of(f"redis+cluster://127.0.0.1:{nodes[0].port}")
-
-
-def test_the_distributions_redis_is_old_enough_to_matter() -> None:
-    if not REDIS7.exists():
-        pytest.skip("no /usr/bin/redis-server on this machine")
+        ask(("127.0.0.1", nodes[2].port), "CONFIG", "SET", "appendfsync", "everysec")
+        with pytest.raises(ConfigurationError, match="of 3 of the store has everysec"):
+            await notes_of(url)

@@ -96,11 +96,14 @@ async def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -
         await EmbeddedValkey(settings_in(tmp_path / "open")).start()
 
 
-@pytest.mark.parametrize("with_pid_file", [True, False])
-async def test_a_valkey_left_over_by_a_killed_server_is_replaced(tmp_path: Path, with_pid_file: bool) -> None:
+@pytest.mark.parametrize("pid_file", ["its own", "missing", "a bystander's"])
+async def test_a_valkey_left_over_by_a_killed_server_is_replaced_and_nobody_else(
+    tmp_path: Path, pid_file: str
+) -> None:
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVE, str(tmp_path), stdout=subprocess.PIPE
     )
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
     assert server.stdout is not None
     orphan = int(await server.stdout.readline())
     settings = settings_in(tmp_path)
@@ -109,8 +112,10 @@ async def test_a_valkey_left_over_by_a_killed_server_is_replaced(tmp_path: Path,
     server.send_signal(signal.SIGKILL)
     await server.wait()
     assert alive(orphan)
-    if not with_pid_file:
+    if pid_file == "missing":
         (tmp_path / "valkey" / "valkey.pid").unlink()
+    elif pid_file == "a bystander's":
+        (tmp_path / "valkey" / "valkey.pid").write_text(f"{bystander.pid}\n")
     async with (
         EmbeddedValkey(settings).running() as valkey,
         Connection(settings, url=valkey.address) as store,
@@ -118,15 +123,6 @@ async def test_a_valkey_left_over_by_a_killed_server_is_replaced(tmp_path: Path,
         assert valkey.pid != orphan
         assert not alive(orphan)
         assert await store.call("GET", "acknowledged") == b"1"
-
-
-async def test_a_stale_pid_file_harms_nobody(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    await fill(settings, 1)
-    bystander = await asyncio.create_subprocess_exec("sleep", "60")
-    (tmp_path / "valkey" / "valkey.pid").write_text(f"{bystander.pid}\n")
-    async with EmbeddedValkey(settings).running():
-        assert bystander.returncode is None
     bystander.kill()
     assert await bystander.wait() == -signal.SIGKILL, "it was ended by us, not by the start"
 
