@@ -108,8 +108,10 @@ _DAMAGED = (
     "repair the newest .incr.aof of the copy with valkey-check-aof --fix, which drops everything after the "
     "damage. "
 )
+_FULL = "The disk is full: free some space, it is started again by itself. "
 _ADVICE = (
-    ("No space left on device", "The disk is full: free some space, it is started again by itself. "),
+    ("No space left on device", _FULL),
+    ("Short write while writing to the AOF file", _FULL),
     ("Bad file format reading the append only file", _DAMAGED),
     ("Unexpected end of file reading the append only file", _DAMAGED),
     ("Permission denied", "It may not read or write its files: check their owner. "),

@@ -100,7 +100,7 @@ def server(
         url = f"redis://127.0.0.1:{port}" if tcp else f"unix://{path}"
         yield Server(url, process, home, port)
     finally:
-        end(process)
+        end(process, gently=directory is not None)
         if directory is None:
             shutil.rmtree(home, ignore_errors=True)
 
@@ -164,7 +164,7 @@ def _sentinel(primary_port: int) -> Iterator[int]:
         wait_until(lambda: "slaves=1" in ask(target, "INFO", "sentinel"), process)
         yield port
     finally:
-        end(process)
+        end(process, gently=False)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -211,9 +211,13 @@ def spawn(
         return subprocess.Popen([binary, conf, *(flags or [])], stdout=log, stderr=log, cwd=home)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes], *, gently: bool) -> None:
+    """End a server, paused or not; `gently` where its files are needed afterwards."""
     process.send_signal(signal.SIGCONT)
-    process.terminate()
+    if gently:
+        process.terminate()
+    else:
+        process.kill()  # a clean stop waits for the next tenth of a second
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
