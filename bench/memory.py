@@ -108,8 +108,12 @@ def _post(started: Started, batch: list[dict[str, Any]]) -> None:
     url = f"http://127.0.0.1:{started.target.port}{started.target.path}"
     headers = {"Content-Type": "application/json", **dict(started.target.headers)}
     request = urllib.request.Request(url, _json(batch), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        said = msgspec.json.decode(answer.read())
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            said = msgspec.json.decode(answer.read())
+    except OSError as error:
+        started.process.check()
+        raise Failed(f"{url}: {error}") from error
     if said["accepted"] != len(batch):
         raise Failed(f"of {len(batch)} touchpoints {said['accepted']} were accepted: {said['rejected'][:3]}")
 
