@@ -11,6 +11,10 @@ from adapters.email.characters import decode_words
 _ENCODED_WORD = re.compile(r"=\?[\w.:+*-]{1,80}\?[bBqQ]\?[^?<>]{0,1000}\?=", re.ASCII)
 _BARE = re.compile(r"[^\s<>()\",;:]{1,320}@[^\s<>()\",;:]{1,255}")
 
+_MAX_ADDRESS = 320  # characters; RFC 5321 §4.5.3.1
+_COMMENT = re.compile(r"\([^()]*\)")
+_LOOSE = re.compile(r"\s*([.@])\s*")  # RFC 5322 §4.4: white space around dots and at signs
+
 
 class Mailbox(Struct, frozen=True):
     """A display name as written (decoded, not cleaned) and an address as written (not normalised)."""
@@ -98,9 +102,12 @@ def _mailbox(entry: _Entry) -> Mailbox | None:
     phrase = "".join(entry.phrase).strip()
     if entry.angle:
         address = entry.angle.rpartition(":")[2].strip()  # without an obsolete source route
+        if len(address) <= _MAX_ADDRESS:
+            address = _LOOSE.sub(r"\1", _COMMENT.sub("", address))
         if "@" in address:
             return Mailbox(decode_words(phrase or "".join(entry.comment)), address.strip("<> "))
-    bare = _BARE.search(phrase) if "@" in phrase else None
+    at = phrase.find("@")
+    bare = _BARE.search(phrase[max(at - _MAX_ADDRESS, 0) : at + _MAX_ADDRESS]) if at > 0 else None
     if bare is None:
         return None
     return Mailbox(decode_words("".join(entry.comment)), bare[0])

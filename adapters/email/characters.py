@@ -60,7 +60,7 @@ def decode(data: bytes, charset: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8") if _SURROGATE.search(text) else text
+    return _SURROGATE.sub("\ufffd", text)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

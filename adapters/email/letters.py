@@ -123,22 +123,34 @@ def _content_id(headers: Headers, raw: bytes) -> str:
 def _of_letter(letter: _Letter, account: Account) -> Touchpoint | None:
     """A mail that a person or a program wrote to us, or one of us to a customer."""
     who = author(letter.headers, letter.named, account.ours, account.trusted_hosts)
-    if who is None or (is_machine(who.handle.identity.value) and set(letter.auto) - {"sender"}):
+    if who is None or _is_daemon(who.handle.identity.value, letter.auto):
         return None
-    received = "email.auto_replied" if letter.auto else "email.received"
+    senders = letter.named.people["from"]
+    auto = [
+        reason
+        for reason in letter.auto
+        # A form's no-reply address says nothing about the person it wrote for.
+        if reason != "sender" or (senders and senders[0].identity == who.handle.identity)
+    ]
+    received = "email.auto_replied" if auto else "email.received"
     data: dict[str, Any] = {}
     if list_id := one_line(letter.headers.first("list-id"))[:200]:
         data["list_id"] = list_id
-    if letter.auto:
-        data["auto"] = list(letter.auto)
+    if auto:
+        data["auto"] = auto
     if who.dmarc:
         data["dmarc"] = who.dmarc
     actor: dict[str, Any] = {"type": "agent" if who.outbound else "customer"}
-    writer = letter.named.people["from"][0].name if who.outbound and letter.named.people["from"] else who.name
+    writer = senders[0].name if who.outbound else who.name
     if writer:
         actor["name"] = writer
     type_ = "email.sent" if who.outbound else received
     return _touchpoint(letter, account, who, type_=type_, data=data, actor=actor)
+
+
+def _is_daemon(address: str, auto: tuple[str, ...]) -> bool:
+    """Whether a mail system wrote, no person: a postmaster's own mail has no other mark of a program."""
+    return is_machine(address) and (address.startswith("mailer") or set(auto) != {"sender"})
 
 
 def _of_report(letter: _Letter, report: Report, account: Account) -> Touchpoint | None:

@@ -230,7 +230,7 @@ def _is_plain(address: str) -> bool:
 
 
 class Conversation(SMTP):
-    """One connection. `ended` is done when it is over."""
+    """One connection. `busy` while a mail is handed over; `ended` is done when it is over."""
 
     # The reader's buffer: commands are checked against their own limit, data may have long lines.
     line_length_limit = 64 * 1024
@@ -255,7 +255,7 @@ class Conversation(SMTP):
         )
         self.ended: asyncio.Future[None] = loop.create_future()
         self._server = server
-        self._in_data = False
+        self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._server.conversations.add(self)
@@ -271,7 +271,7 @@ class Conversation(SMTP):
 
     def close_when_idle(self) -> None:
         """Ends the conversation now, or after the mail that is being handed over."""
-        if not self._in_data:
+        if not self.busy:
             self._hang_up(CLOSING)
 
     def abort(self) -> None:
@@ -308,7 +308,7 @@ class Conversation(SMTP):
         if arg:
             await self.push("501 5.5.4 Syntax: DATA")
             return
-        self._in_data = True
+        self.busy = True
         try:
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             content = await self._read_data()
@@ -319,7 +319,7 @@ class Conversation(SMTP):
                 self.envelope.content = self.envelope.original_content = content
                 await self.push(await self.event_handler.handle_DATA(self, self.session, self.envelope))
         finally:
-            self._in_data = False
+            self.busy = False
         self._set_post_data_state()  # type: ignore[no-untyped-call]
         if self._server.closing:
             self._hang_up(CLOSING)

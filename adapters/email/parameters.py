@@ -87,4 +87,4 @@ def _joined(sections: dict[int, tuple[str, bool]]) -> str:
             data += unquote_to_bytes(content)
         else:
             data += content.encode("utf-8", "replace")
-    return decode(bytes(data), charset or "utf-8")
+    return decode(bytes(data), charset)

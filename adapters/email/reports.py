@@ -12,8 +12,12 @@ from adapters.email.characters import one_line
 from adapters.email.mime import Headers, Part, read_headers
 
 MAX_RECIPIENTS = 100  # of one bounce that are looked at
+MAX_STATUS_PARTS = 5  # there should be one
 _MAX_BODY = 100_000  # characters of a bounce without a machine-readable part that are searched
 _DIAGNOSTIC = 1_000  # characters of a diagnostic that are kept
+
+
+_STATUS = ("message/delivery-status", "message/global-delivery-status")
 
 
 class Recipient(Struct, frozen=True):
@@ -39,10 +43,11 @@ def read_report(root: Part, sender: str, null_sender: bool, text: str, subject: 
     """The report that the mail is, or None. `sender` is the From address, `text` the mail's own text."""
     parts = {part.content_type: part for part in reversed(list(root.walk()))}
     original = _original(parts)
-    if status := parts.get("message/delivery-status") or parts.get("message/global-delivery-status"):
-        recipients = _recipients(_blocks(status.decoded()))
+    statuses = [part for part in root.walk() if part.content_type in _STATUS][:MAX_STATUS_PARTS]
+    if statuses:
+        recipients = _recipients([block for status in statuses for block in _blocks(status.decoded())])
         if recipients or root.content_type == "multipart/report":
-            return Report(kind="delivery", recipients=recipients, original=original)
+            return Report(kind="delivery", recipients=_placed(recipients, root, original), original=original)
     if notice := parts.get("message/disposition-notification"):
         return _disposition(_blocks(notice.decoded()), original)
     if feedback := parts.get("message/feedback-report"):
@@ -50,6 +55,19 @@ def read_report(root: Part, sender: str, null_sender: bool, text: str, subject: 
     if is_machine(sender) or null_sender:
         return _plain_bounce(root, text, subject, original)
     return None
+
+
+def _placed(recipients: tuple[Recipient, ...], root: Part, original: Headers) -> tuple[Recipient, ...]:
+    """The recipients with an address; where a local delivery names none, the one the mail was for."""
+    named = tuple(one for one in recipients if one.address)
+    if named:
+        return named
+    stated = mailboxes(original.first("to")) or mailboxes(root.headers.first("x-failed-recipients"))
+    first = recipients[0] if recipients else Recipient(address="", action="failed")
+    return tuple(
+        Recipient(box.address, first.action, first.status, first.diagnostic)
+        for box in stated[:MAX_RECIPIENTS]
+    )
 
 
 def _blocks(data: bytes) -> list[Headers]:
@@ -143,7 +161,7 @@ _DELAYED = re.compile(
 )
 _CODE = re.compile(r"\b([45]\.\d{1,3}\.\d{1,3})\b")
 _COPY = re.compile(
-    r"^-{2,}.{0,60}(?:copy|original message|headers|returned message|message follows).*$|"
+    r"^ {0,8}-{2,80}.{0,60}(?:copy|original message|headers|returned message|message follows).*$|"
     r"^Received: |^Return-Path: ",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -223,7 +241,7 @@ def auto_reasons(headers: Headers, sender: str, null_sender: bool, subject: str)
         found.append("list-unsubscribe")
     if null_sender:
         found.append("null-sender")
-    if is_machine(sender) or is_no_reply(sender):
+    if sender and is_no_reply(sender):
         found.append("sender")
     if _AUTO_SUBJECT.match(subject):
         found.append("subject")

@@ -7,7 +7,7 @@ connect does: keep `listen` on an address that only that server reaches, and nam
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar, Literal
 
@@ -67,7 +67,7 @@ class SmtpAdapter:
     name: ClassVar[str] = "email.smtp"
     channel: ClassVar[str] = "email"
     options: ClassVar[type[SourceOptions]] = SmtpOptions
-    identity_spaces = ()
+    identity_spaces: Sequence[tuple[str, str]] = ()
 
     def __init__(self, options: SmtpOptions) -> None:
         """ConfigurationError for recipients, a listening address or limits that cannot be."""
