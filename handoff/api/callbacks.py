@@ -30,13 +30,17 @@ from .keys import SITE, Site, authorized
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/callbacks`: whose call-back it is, where to call, why and by when."""
+    """The body of `POST /v1/callbacks`: whose call-back it is, where to call, why and by when.
+
+    `requested_at` is when the customer asked, for systems that tell of it later; now without it.
+    """
 
     phone: str
     reason: str = ""
     identity: str | IdentityInput | None = None
     customer_id: str | None = None
     due: str | None = None
+    requested_at: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,26 +76,28 @@ async def create(request: web.Request) -> web.Response:
     principal = authorized(request, "callbacks:write")
     site = request.app[SITE]
     given = await read_json(request, CallbackInput)
+    now = time.time_ns() // 1000
+    requested_at = _time("requested_at", given.requested_at) if given.requested_at else now
+    if requested_at > now:
+        raise bad_parameter("requested_at", "a call-back was asked for in the past")
     asked = service.Asked(
         identity=await _whose(site, principal, given),
         phone=given.phone,
         reason=given.reason,
         by=principal.agent or principal.name,
-        due=_due(given.due) if given.due else None,
+        due=_time("due", given.due) if given.due else None,
         data=given.data,
     )
-    made = await asyncio.shield(
-        service.request_callback(site.store, principal.tenant, asked, time.time_ns() // 1000)
-    )
+    made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
     view = service.callback_view(made, site.store.hashes(principal.tenant))
     return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
 
 
-def _due(text: str) -> Micros:
+def _time(name: str, text: str) -> Micros:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise bad_parameter("due", "due is an RFC 3339 time with a zone") from error
+        raise bad_parameter(name, f"{name} is an RFC 3339 time with a zone") from error
 
 
 async def _whose(site: Site, principal: Principal, given: CallbackInput) -> Identity:
@@ -135,7 +141,7 @@ async def reschedule(request: web.Request) -> web.Response:
     """`POST /v1/callbacks/{id}/reschedule`."""
     principal = authorized(request, "callbacks:write")
     given = await read_json(request, RescheduleInput)
-    due = _due(given.due)
+    due = _time("due", given.due)
     if due <= time.time_ns() // 1000:
         raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
     return await _change(request, principal, "callback.rescheduled", due)

@@ -19,7 +19,7 @@ from handoff.domain.touchpoint import CHANNELS
 from handoff.store.settings import StoreSettings
 
 T = TypeVar("T")
-ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"
+ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
 _OVERRIDDEN = ("server", "store")
 
 

@@ -1,7 +1,82 @@
-"""placeholder"""
+"""`handoff demo`: the server with the demo's configuration, and one customer's journey through it."""
 
-from handoff.bootstrap.settings import Settings
+from __future__ import annotations
+
+import os
+
+import aiohttp
+from rich.console import Console
+
+from handoff.bootstrap.server import Options, Server, running
+from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
+from handoff.domain.errors import ConfigurationError
+
+from .journey import Doors, play
+from .rendering import print_context
+from .serve import run_loop, stop_signal
+
+SOURCES = ("shop-web", "shop-chat", "shop-phone", "shop-mail")
 
 
 def demo(settings: Settings, *, once: bool) -> int:
-    return 1
+    """Serve, play the journey, print the agent's context and the URLs, go on until Ctrl-C."""
+    return run_loop(_demo(settings, once=once))
+
+
+async def _demo(settings: Settings, *, once: bool) -> int:
+    stopping = stop_signal()
+    console = Console(highlight=False)
+    async with running(settings, Options(admin_token=os.environ.get(ADMIN_TOKEN))) as server:
+        doors = _doors(settings, server)
+        console.print("[bold]A customer's journey[/bold]")
+        for step in await play(doors):
+            console.print(f"  {step.channel:6} {step.text}")
+        console.print("\n[bold]What the agent receives[/bold]")
+        print_context(console, await _context(doors))
+        _print_places(console, settings, server, doors)
+        if not once:
+            console.print("Ctrl-C ends it; everything is kept in " + settings.store.data_dir)
+            await stopping.wait()
+    console.print("Stopped; everything is saved.")
+    return 0
+
+
+def _doors(settings: Settings, server: Server) -> Doors:
+    secrets = {it["name"]: it["secrets"][0] for it in settings.sources if it.get("secrets")}
+    tokens = {it.name: it.secret for it in settings.tokens}
+    missing = [name for name in SOURCES if name not in server.site.sources]
+    if missing or "bot" not in tokens:
+        raise ConfigurationError(f"the demo needs the sources {', '.join(SOURCES)} and the token bot")
+    return Doors(
+        url=server.url,
+        web_key=secrets["shop-web"],
+        chat_secret=secrets["shop-chat"],
+        phone_token=secrets["shop-phone"],
+        mail=server.listeners["shop-mail"],
+        bot_token=tokens["bot"],
+    )
+
+
+async def _context(doors: Doors) -> dict[str, object]:
+    headers = {"Authorization": f"Bearer {doors.bot_token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{doors.url}/v1/context", params={"identity": "user:anna"}, headers=headers) as response,
+    ):
+        context: dict[str, object] = await response.json()
+        return context
+
+
+def _print_places(console: Console, settings: Settings, server: Server, doors: Doors) -> None:
+    desk = next((it.secret for it in settings.tokens if it.name == "desk"), doors.bot_token)
+    console.print("\n[bold]To look at[/bold]")
+    console.print(f"  API page   {server.url}/docs")
+    console.print(f"  metrics    {server.url}/metrics")
+    console.print("  context    ", end="")
+    console.print(
+        f"curl -H 'Authorization: Bearer {desk}' '{server.url}/v1/context?identity=user:anna'",
+        soft_wrap=True,
+        markup=False,
+    )
+    if server.admin_token:
+        console.print(f"  admin token {server.admin_token}")

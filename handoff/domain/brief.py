@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from .clock import MINUTE, Micros, format_time
+from .clock import MINUTE, Micros, format_time, parse_time
 from .identity import Assurance
 
 RULES = 1
@@ -122,6 +122,22 @@ def _quote(text: str | None) -> str:
     return flat if len(flat) <= MAX_QUOTE else flat[: MAX_QUOTE - 1] + "…"
 
 
+def _clock(at: Micros) -> str:
+    """A time as people read it: to the minute."""
+    return format_time(at)[:16].replace("T", " ") + " UTC"
+
+
+def _due(line: Told) -> str | None:
+    """When something promised is due, as its sender wrote it or to the minute where it is a time."""
+    due = line.data.get("due")
+    if not isinstance(due, str):
+        return None
+    try:
+        return _clock(parse_time(due))
+    except ValueError:
+        return due
+
+
 def _mark(assurance: str, text: str) -> str:
     return text if assurance == Assurance.VERIFIED else f"({assurance}) {text}"
 
@@ -175,7 +191,7 @@ def _why_now(
         proof = [it for it in told if it.occurred_at == waiting_since and it.type in _CONTACT][:1]
         params = {"since": format_time(waiting_since), "minutes": minutes}
         lines.append(
-            _line("waiting", params, proof, f"Waiting since {format_time(waiting_since)} ({minutes} min)")
+            _line("waiting", params, proof, f"Waiting since {_clock(waiting_since)} ({minutes} min)")
         )
     return tuple(lines)
 
@@ -275,11 +291,12 @@ def _promised(told: Sequence[Told], now: Micros) -> tuple[Line, ...]:
             call, state = [*call, it], _CALLBACK_ENDS[it.type]
     if call and state not in ("kept", "cancelled"):
         due = next((it.data["due"] for it in reversed(call) if it.data.get("due")), None)
-        text = "A call back" + (f" by {due}" if due else "") + f": {state}"
+        by = next((_due(it) for it in reversed(call) if it.data.get("due")), None)
+        text = "A call back" + (f" by {by}" if by else "") + f": {state}"
         lines.append(_line("callback", {"due": due, "state": state}, call, text))
     for proof, state in made.values():
         words, due = _quote(proof[0].text), proof[0].data.get("due")
-        text = f"“{words}”" + (f" by {due}" if due else "") + f": {state}"
+        text = f"“{words}”" + (f" by {_due(proof[0])}" if due else "") + f": {state}"
         lines.append(_line("promise", {"words": words, "due": due, "state": state}, proof, text))
     return tuple(lines[-MAX_LINES:])
 

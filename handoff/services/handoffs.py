@@ -42,6 +42,7 @@ from .handoff_records import (
     pin,
     read_handoffs,
 )
+from .recording import ensure_identity
 
 MAX_SNAPSHOT = 256 * 1024  # bytes; above it touchpoints are pinned by their place in the list only
 MAX_HOPS = 50
@@ -145,7 +146,7 @@ async def _target(store: Store, tenant: str, asked: Request) -> _Target:
             question=look_up.question,
         )
     if look_up.customer is None:
-        home = hashes.identity(asked.identity)
+        home = await ensure_identity(store, tenant, asked.identity)
         channel = asked.sender.channel or "web"
         conversation = home + hashes.episode(home, channel)
         return _Target(home=home, conversation=conversation, identity=asked.identity, customer=None)

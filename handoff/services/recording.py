@@ -12,7 +12,7 @@ from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
-from handoff.domain.identity import ASSURANCE_RANK, Handle, weaker
+from handoff.domain.identity import ASSURANCE_RANK, Handle, Identity, weaker
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
@@ -87,6 +87,14 @@ async def _amend(
     if isinstance(answer, HandoffError):
         raise answer
     return await _result(recorder, hashes, keys, amendment, item, answer.status)
+
+
+async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:
+    """The key of an identity that has a record from now on, though nothing was recorded of it yet."""
+    key = store.hashes(tenant).identity(identity)
+    fields = ((b"v", pack_identity(identity)), (b"f", b""))
+    await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
+    return key
 
 
 def _rejected(id_: str, error: HandoffError) -> Result:

@@ -146,7 +146,7 @@ class Recorder:
             return
         pointers = {p.key: p for item, _ in batch for p in item.pointers}
         try:
-            await self._point(list(pointers.values()))
+            await self.point(list(pointers.values()))
         except HandoffError as error:
             _fail(batch, error)
             return
@@ -155,7 +155,8 @@ class Recorder:
             by_slot.setdefault(self._keys.partition(entry[0].home), []).append(entry)
         await asyncio.gather(*(self._store(part, []) for part in by_slot.values()))
 
-    async def _point(self, pointers: list[Pointer]) -> None:
+    async def point(self, pointers: list[Pointer]) -> None:
+        """Write pointers by themselves; a call per slot."""
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)

@@ -1,0 +1,266 @@
+"""One customer's journey through all four channels, sent as their real senders send it.
+
+Event ids are fixed and times are relative to now: played again, every event is recognised and its
+first time stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+import smtplib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from msgspec import Struct
+
+from handoff.domain.errors import ConfigurationError
+
+ACCOUNT = "AC00000000000000000000000000000001"
+ANONYMOUS = "7c0a1c9e-3f0b-4c35-9a3e-0f6d6f1f2a11"
+CUSTOMER = {"name": "Anna Virtanen", "email": "anna.virtanen@example.com", "phone": "+358401234567"}
+OUR_NUMBER = "+358942454000"
+
+
+class Doors(Struct, frozen=True, kw_only=True):
+    """Where the journey goes, and with which secrets: the demo's configuration as its senders know it."""
+
+    url: str
+    web_key: str
+    chat_secret: str
+    phone_token: str
+    mail: str
+    bot_token: str
+
+
+class Step(Struct, frozen=True):
+    """What happened, in a line to print."""
+
+    channel: str
+    text: str
+
+
+async def play(doors: Doors) -> list[Step]:
+    """Play the whole journey; returns what was done, in order."""
+    now = datetime.now(UTC)
+    steps = [*await asyncio.to_thread(_on_the_web, doors, now)]
+    async with aiohttp.ClientSession() as session:
+        steps += await _in_the_chat(session, doors, now)
+        steps += await _on_the_phone(session, doors, now)
+        steps += await asyncio.to_thread(_by_mail, doors, now)
+        steps += await _handed_over(session, doors)
+    return steps
+
+
+def _on_the_web(doors: Doors, now: datetime) -> list[Step]:
+    """Two help articles, a refund form that fails, a login: by the real Segment SDK."""
+    try:
+        from segment.analytics.client import Client
+    except ImportError as error:
+        raise ConfigurationError(
+            "the demo sends web events with the real SDK: pip install 'conversation-handoff[demo]'"
+        ) from error
+
+    failures: list[Exception] = []
+    client = Client(
+        doors.web_key,
+        host=f"{doors.url}/in/shop-web",
+        sync_mode=True,
+        on_error=lambda error, _items: failures.append(error),
+    )
+    who: dict[str, Any] = {"anonymous_id": ANONYMOUS}
+
+    def at(minutes: int) -> datetime:
+        return now - timedelta(minutes=minutes)
+
+    articles = (("Returns and refunds", "returns", 52), ("How long does a refund take?", "refund-time", 49))
+    for number, (title, slug, minutes) in enumerate(articles):
+        properties = {"title": title, "url": f"https://shop.example/help/{slug}", "path": f"/help/{slug}"}
+        client.page(
+            category="Help",
+            name=title,
+            properties=properties,
+            timestamp=at(minutes),
+            message_id=f"demo-article-{number}",
+            **who,
+        )
+    client.track(
+        event="Form Failed",
+        properties={"form": "Refund request", "error": "Order A-1042 was not found"},
+        timestamp=at(46),
+        message_id="demo-form",
+        **who,
+    )
+    client.identify("anna", traits=CUSTOMER, timestamp=at(44), message_id="demo-login", **who)
+    if failures:
+        raise ConfigurationError(f"the web events were not taken: {failures[0]}")
+    return [
+        Step("web", "read two help articles, failed the refund form, logged in (segment-analytics-python)")
+    ]
+
+
+async def _in_the_chat(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[Step]:
+    """A Chatwoot conversation with a bot, signed as Chatwoot signs."""
+    said = (
+        ("incoming", "My refund form says order A-1042 was not found. Where is my money?", 41),
+        ("outgoing", "I can look up orders by number. Which order is it?", 41),
+        ("incoming", "A-1042, I just said so. Please call me back instead.", 38),
+    )
+    for number, (kind, text, minutes) in enumerate(said):
+        created = now - timedelta(minutes=minutes, seconds=-number)
+        await _chatwoot(session, doors, _message(number, kind, text, created))
+    return [Step("chat", "asked a bot about order A-1042, then for a call back (Chatwoot, signed)")]
+
+
+def _message(number: int, kind: str, text: str, created: datetime) -> dict[str, Any]:
+    person = {
+        "id": 14,
+        "identifier": "anna",
+        "name": CUSTOMER["name"],
+        "email": CUSTOMER["email"],
+        "phone_number": None,
+        "type": "contact",
+    }
+    bot = {"id": 3, "name": "Refund bot", "type": "agent_bot"}
+    return {
+        "event": "message_created",
+        "id": 9000 + number,
+        "account": {"id": 1, "name": "Shop"},
+        "inbox": {"id": 2, "name": "Shop chat"},
+        "message_type": kind,
+        "content": text,
+        "content_type": "text",
+        "private": False,
+        "created_at": _rfc3339(created),
+        "sender": person if kind == "incoming" else bot,
+        "conversation": {
+            "id": 77,
+            "inbox_id": 2,
+            "status": "pending",
+            "channel": "Channel::WebWidget",
+            "contact_inbox": {"id": 5, "contact_id": 14, "source_id": "demo", "hmac_verified": True},
+            "meta": {"sender": person, "hmac_verified": True, "assignee": None},
+        },
+    }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+async def _chatwoot(session: aiohttp.ClientSession, doors: Doors, payload: Mapping[str, Any]) -> None:
+    body = json.dumps(payload, separators=(",", ":")).encode()
+    stamp = str(int(datetime.now(UTC).timestamp()))
+    signature = hmac.new(doors.chat_secret.encode(), stamp.encode() + b"." + body, "sha256").hexdigest()
+    headers = {
+        "Content-Type": "application/json",
+        "X-Chatwoot-Delivery": f"demo-{payload['id']}",
+        "X-Chatwoot-Timestamp": stamp,
+        "X-Chatwoot-Signature": f"sha256={signature}",
+    }
+    async with session.post(f"{doors.url}/in/shop-chat", data=body, headers=headers) as response:
+        await _expect(response, "the chat message")
+
+
+async def _expect(response: aiohttp.ClientResponse, what: str) -> Any:
+    body = await response.read()
+    if response.status >= 300:
+        raise ConfigurationError(
+            f"{what} was answered {response.status}: {body[:300].decode(errors='replace')}"
+        )
+    return json.loads(body) if body and response.content_type == "application/json" else None
+
+
+async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[Step]:
+    """A call back is promised and missed: Twilio's voice status callbacks, signed."""
+    asked_at, due = (_rfc3339(now - timedelta(minutes=minutes)) for minutes in (37, 20))
+    asked = {
+        "identity": "user:anna",
+        "phone": CUSTOMER["phone"],
+        "reason": "Refund of order A-1042",
+        "due": due,
+    }
+    headers = {"Authorization": f"Bearer {doors.bot_token}"}
+    made = await _call_back(session, doors, asked, headers)
+    statuses = (("initiated", 20), ("ringing", 20), ("no-answer", 19))
+    for number, (status, minutes) in enumerate(statuses):
+        at = now - timedelta(minutes=minutes, seconds=-number)
+        await _twilio(session, doors, made["status_query"], number, status, at)
+    return [Step("phone", "was promised a call back and missed it (Twilio voice status, signed)")]
+
+
+async def _call_back(
+    session: aiohttp.ClientSession, doors: Doors, asked: Mapping[str, Any], headers: Mapping[str, str]
+) -> Any:
+    """The call-back of this journey: made once, found again when the demo is played again."""
+    async with session.get(f"{doors.url}/v1/callbacks", headers=headers) as response:
+        known = await _expect(response, "the list of call-backs")
+    for it in known["callbacks"]:
+        if it["reason"] == asked["reason"]:
+            return it
+    async with session.post(f"{doors.url}/v1/callbacks", json=asked, headers=headers) as response:
+        return await _expect(response, "the call-back")
+
+
+async def _twilio(
+    session: aiohttp.ClientSession, doors: Doors, query: str, number: int, status: str, at: datetime
+) -> None:
+    url = f"{doors.url}/in/shop-phone?{query}"
+    fields = {
+        "AccountSid": ACCOUNT,
+        "CallSid": "CA00000000000000000000000000000001",
+        "CallStatus": status,
+        "CallbackSource": "call-progress-events",
+        "Direction": "outbound-api",
+        "From": OUR_NUMBER,
+        "To": CUSTOMER["phone"],
+        "SequenceNumber": str(number),
+        "Timestamp": format_datetime(at),
+    }
+    signed = url + "".join(name + fields[name] for name in sorted(fields))
+    digest = hmac.new(doors.phone_token.encode(), signed.encode(), "sha1").digest()
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Twilio-Signature": base64.b64encode(digest).decode(),
+    }
+    async with session.post(url, data=urlencode(fields).encode(), headers=headers) as response:
+        await _expect(response, "the call status")
+
+
+def _by_mail(doors: Doors, now: datetime) -> list[Step]:
+    """A mail, over SMTP."""
+    mail = EmailMessage()
+    mail["From"] = f"{CUSTOMER['name']} <{CUSTOMER['email']}>"
+    mail["To"] = "support@shop.example"
+    mail["Subject"] = "Refund for order A-1042"
+    mail["Date"] = format_datetime(now - timedelta(minutes=8))
+    mail["Message-ID"] = "<demo-refund-a1042@example.com>"
+    mail.set_content(
+        "Hello,\n\nI have tried your web form and your chat, and I missed your call while I was\n"
+        "driving. I returned order A-1042 three weeks ago and still wait for my 89 euros.\n\nAnna\n"
+    )
+    address = urlsplit(doors.mail)
+    with smtplib.SMTP(address.hostname or "127.0.0.1", address.port or 25, timeout=20) as smtp:
+        smtp.send_message(mail)
+    return [Step("email", "wrote that she still waits for her money (SMTP)")]
+
+
+async def _handed_over(session: aiohttp.ClientSession, doors: Doors) -> list[Step]:
+    """The bot gives the conversation to a human."""
+    asked = {
+        "identity": "user:anna",
+        "from": {"channel": "chat", "party": "Refund bot"},
+        "to": {"channel": "chat", "queue": "refunds"},
+        "reason": "Refund missing for three weeks; the bot cannot find the order",
+    }
+    headers = {"Authorization": f"Bearer {doors.bot_token}"}
+    async with session.post(f"{doors.url}/v1/handoffs", json=asked, headers=headers) as response:
+        handoff = await _expect(response, "the hand-off")
+    return [Step("chat", f"the bot handed over to the queue “refunds”: {handoff['id']}")]

@@ -1,0 +1,123 @@
+"""A context in the terminal, readable at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+SECTIONS = (
+    ("why_now", "Why now"),
+    ("wants", "What they want"),
+    ("tried", "What they tried"),
+    ("promised", "What was promised"),
+    ("known", "Do not ask again"),
+    ("feelings", "How they feel"),
+)
+_STYLES = {"web": "cyan", "chat": "green", "phone": "magenta", "email": "yellow"}
+MAX_WORDS = 90
+
+
+def print_context(console: Console, context: Mapping[str, Any]) -> None:
+    """Who, why now, what was tried and promised, then the timeline, oldest first."""
+    if context["match"] != "one":
+        _print_no_customer(console, context)
+        return
+    customer = context["customer"]
+    console.print(Panel(_who(customer, context), title="Customer", title_align="left", expand=False))
+    brief = context.get("brief") or {}
+    for key, title in SECTIONS:
+        lines = brief.get(key) or []
+        if lines:
+            console.print(Text(title, style="bold"))
+            for line in lines:
+                console.print(_bullet(line))
+    _print_effort(console, brief.get("effort"))
+    _print_timeline(console, context["timeline"]["touchpoints"])
+    _print_completeness(console, context)
+
+
+def _print_no_customer(console: Console, context: Mapping[str, Any]) -> None:
+    if context["match"] == "none":
+        console.print("Nobody is known by this identity.")
+        return
+    console.print(Text("Several customers answer to this:", style="bold"))
+    for it in context.get("candidates", ()):
+        console.print(
+            f"  {it['identity']}  {it['reason']}, {it['touchpoints']} touchpoints  {it['customer_id']}"
+        )
+    console.print(f"Ask: {context.get('question')}")
+
+
+def _who(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
+    text = Text()
+    name = customer["traits"].get("name")
+    text.append(f"{name}  " if name else "", style="bold")
+    text.append(customer["id"], style="dim")
+    for it in customer["identities"]:
+        head = f"{it['type']}@{it['space']}" if it["space"] else it["type"]
+        text.append(f"\n{head}:{it['value']}  ")
+        text.append(f"{it['assurance']} via {it['via']}", style="dim")
+    for it in customer["candidates"]:
+        text.append(f"\nperhaps also {it['identity']}  ", style="yellow")
+        text.append(f"{it['reason']}, {it['touchpoints']} touchpoints, not confirmed", style="dim")
+    for it in context["handoffs"][:1]:
+        text.append(f"\nhand-off {it['id']}: {it['state']}, deadline {it['deadline'][:16]}Z", style="dim")
+    return text
+
+
+def _bullet(line: Mapping[str, Any]) -> Text:
+    style = "" if line["assurance"] == "verified" else "yellow"
+    return Text(f"  • {line['text']}", style=style)
+
+
+def _print_effort(console: Console, effort: Mapping[str, Any] | None) -> None:
+    if not effort:
+        return
+    console.print(Text("Effort so far", style="bold"))
+    words = [
+        f"{effort['contacts']} contacts",
+        f"{len(effort['channels'])} channels ({', '.join(effort['channels'])})",
+        f"{effort['switches']} switches",
+    ]
+    if effort["waiting_since"]:
+        words.append(f"waiting {effort['waiting_minutes']} min, since {effort['waiting_since'][:16]}Z")
+    console.print(f"  {'; '.join(words)}")
+
+
+def _print_timeline(console: Console, touchpoints: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title=None, box=None, pad_edge=False, show_header=True, header_style="bold")
+    for heading in ("Time (UTC)", "Channel", "What happened", ""):
+        table.add_column(heading, no_wrap=heading != "What happened")
+    for it in reversed(touchpoints):
+        marks = [] if it["assurance"] == "verified" else [it["assurance"]]
+        marks += ["late"] if it["late"] else []
+        table.add_row(
+            datetime.fromisoformat(it["occurred_at"]).strftime("%m-%d %H:%M:%S"),
+            Text(it["channel"], style=_STYLES.get(it["channel"], "")),
+            Text(_happened(it)),
+            Text(" ".join(marks), style="yellow"),
+        )
+    console.print()
+    console.print(table)
+
+
+def _happened(it: Mapping[str, Any]) -> str:
+    words = " ".join((it["text"] or it["subject"] or it["data"].get("title") or "").split())
+    if it["subject"] and it["text"] and it["subject"] not in words:
+        words = f"{it['subject']}: {words}"
+    short = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
+    return f"{it['type']}  {short}".strip()
+
+
+def _print_completeness(console: Console, context: Mapping[str, Any]) -> None:
+    timeline = context["timeline"]
+    console.print()
+    total = timeline["total"]
+    shown = f"{timeline['returned']} of {total} touchpoints" if total is not None else "filtered"
+    console.print(f"{shown} shown; completeness: {context['completeness']['state']}", style="dim")
