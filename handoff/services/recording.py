@@ -136,6 +136,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         digest=digest(touchpoint),
         counter=bytes((type_code(touchpoint.type), channel_code(touchpoint.channel))),
         plain=pack_identity(touchpoint.home.identity),
+        tenant=hashes.tenant.encode(),
         amends=amends,
         deletes=touchpoint.type in _DELETES,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",

@@ -29,7 +29,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One entry: `t` a touchpoint's reference (home ‖ place ‖ id), `c` a control event."""
+    """One entry: `t` a touchpoint's reference (`read_reference`), `c` a control event."""
 
     id: bytes
     kind: bytes
@@ -41,6 +41,32 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     token: int
     cursor: bytes
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """What an entry of a partition's outbox says of the touchpoint that was stored."""
+
+    home: bytes
+    id: bytes
+    type_code: int
+    channel_code: int
+    tenant: str
+
+
+def read_reference(payload: bytes) -> Reference:
+    """The reference in a `t` entry: home (16) ‖ place (32, the id in its end) ‖ type ‖ channel ‖ tenant.
+
+    ValueError when it is too short to be one.
+    """
+    if len(payload) < 51:
+        raise ValueError("a touchpoint's reference has at least 51 bytes")
+    return Reference(
+        home=payload[:16],
+        id=payload[32:48],
+        type_code=payload[48],
+        channel_code=payload[49],
+        tenant=payload[50:].decode(),
+    )
 
 
 async def take_lease(functions: Functions, outbox: Outbox, owner: str) -> Lease | None:

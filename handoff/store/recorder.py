@@ -48,6 +48,7 @@ class Item(Struct, frozen=True, kw_only=True):
     digest: bytes
     counter: bytes
     plain: bytes
+    tenant: bytes
     amends: bytes = b""
     deletes: bool = False
     resolves: bytes = b""
@@ -217,7 +218,7 @@ def _program(
         keys += item_keys
         args += (item.occurred, item.order, item.id, item.header, item.body, item.digest, item.counter)
         args += (item.amends, b"d" if item.deletes else b"e", item.resolves, item.assurance)
-        args += (item.plain, len(item.evidence))
+        args += (item.plain, item.tenant, len(item.evidence))
         for id_, blob in item.evidence:
             args += (id_, blob)
     return keys, args

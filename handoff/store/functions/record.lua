@@ -8,15 +8,16 @@
 --                  header (4: flags, type, channel, codec), body, digest (9), counter (2),
 --                  the touchpoint it amends (16, or ''), 'e' edit or 'd' deletion,
 --                  the channel whose episode it resolves (or ''), assurance ('0' verified … '2'),
---                  plain identity, number of evidence, then evidence id (16) and blob each
+--                  plain identity, tenant, number of evidence, then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
+-- The outbox entry is home (16) ‖ place ‖ id ‖ type (1) ‖ channel (1) ‖ tenant.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
 -- The newest amendment of a touchpoint stands in its index under 'a' ‖ id, as place ‖ id ‖ kind,
 -- also when it comes first; a deletion takes the content out of the timeline.
 
 local LATE, ARRIVAL_FOLLOWS, BLANKED, AMENDED = 1, 2, 4, 16
 local KEPT_ARRIVALS = 256
-local STRIDE = 13
+local STRIDE = 14
 
 local function has(flags, flag) return flags % (2 * flag) >= flag end
 
@@ -77,7 +78,7 @@ local function store(keys, args, k, a, now)
   local occurred, order, id, header, body = args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4]
   local digest, counter, amends, kind = args[a + 5], args[a + 6], args[a + 7], args[a + 8]
   local resolves, assurance = args[a + 9], args[a + 10]
-  local plain, pieces = args[a + 11], tonumber(args[a + 12])
+  local plain, tenant, pieces = args[a + 11], args[a + 12], tonumber(args[a + 13])
   local found = redis.call('HMGET', index, id, 'a' .. id)
   local known, amended = found[1], found[2]
   if known then
@@ -124,7 +125,7 @@ local function store(keys, args, k, a, now)
     redis.call('LPUSH', arrivals, packed .. place .. id)
     redis.call('LTRIM', arrivals, 0, KEPT_ARRIVALS - 1)
   end
-  redis.call('XADD', outbox, '*', 't', string.sub(record, -16) .. place .. id)
+  redis.call('XADD', outbox, '*', 't', string.sub(record, -16) .. place .. id .. string.sub(header, 2, 3) .. tenant)
   return {0, place, arrival}
 end
 
