@@ -166,6 +166,7 @@ def test_a_reply_is_split_from_what_it_quotes(quoted: str) -> None:
     [
         "On Monday 2026 I wrote:\n> Hello\nand this is my answer",
         "> Is it late?\nYes.\n> Why?\nSnow.",
+        "Hi\n\nOn 21 Nov 2026, at 10:00, Support wrote:\n> Is it late?\nYes.\n> Why?\nSnow.",
         "> only a quote",
         "On 21 Nov 2026, at 10:00, Support wrote:\n> Hello",
         "See this:\n\n---------- Forwarded message ---------\nFrom: B\nDate: x\nSubject: y\nTo: z\n\n"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import smtplib
+import ssl
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,3 +382,38 @@ async def test_what_cannot_be_opened_is_said() -> None:
             await taken()
     with pytest.raises(ConfigurationError):
         await adapter(recipients=(), listen="127.0.0.1:0").listen(Desk()).__aenter__()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificate")
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    said = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    said += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*said, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=20)
+    return cert, key
+
+
+async def test_starttls_is_offered_with_a_certificate(certificate: tuple[str, str]) -> None:
+    cert, key = certificate
+    desk = Desk()
+
+    def deliver(server: MailServer) -> None:
+        context = ssl.create_default_context(cafile=cert)
+        with smtplib.SMTP("localhost", server.port, timeout=10) as client:
+            client.starttls(context=context)
+            client.sendmail("a@b.c", [SUPPORT], mail("over TLS"))
+
+    async with listening(desk, tls_cert=cert, tls_key=key) as server:
+        await in_thread(deliver, server)
+        plain = await in_thread(send, server, mail("without"), [SUPPORT])
+    assert plain == {}
+    assert [one.raw.splitlines()[-1] for one in desk.got] == [b"over TLS", b"without"]
+
+
+async def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    missing = str(tmp_path / "no.pem")
+    with pytest.raises(ConfigurationError):
+        await listening(Desk(), tls_cert=missing, tls_key=missing).__aenter__()
