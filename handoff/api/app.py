@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from . import callbacks, contexts, handoffs, inbound, operations, touchpoints
+from . import callbacks, contexts, handoffs, inbound, links, operations, touchpoints
 from .idempotency import idempotency
 from .keys import REQUEST_ID, SITE, Site
 from .problems import problems
@@ -28,6 +28,11 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/context", contexts.look_up_by_query),
         web.get("/v1/customers/{id}/context", contexts.of_customer),
         web.get("/v1/customers/{id}/timeline", contexts.timeline),
+        web.get("/v1/customers/{id}/links", links.list_),
+        web.post("/v1/customers/{id}/links", links.create),
+        web.post("/v1/customers/{id}/links/{link}/withdraw", links.withdraw),
+        web.post("/v1/customers/{id}/split", links.split),
+        web.post("/v1/identities/shared", links.mark_shared),
         web.get("/v1/conversations/{id}", contexts.conversation),
         web.post("/v1/handoffs", handoffs.create),
         web.get("/v1/handoffs", handoffs.list_),

@@ -185,6 +185,7 @@ async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datet
         "identity": "user:anna",
         "phone": CUSTOMER["phone"],
         "reason": "Refund of order A-1042",
+        "requested_at": asked_at,
         "due": due,
     }
     headers = {"Authorization": f"Bearer {doors.bot_token}"}

@@ -6,14 +6,14 @@ and never at the identity that was asked for, so that customers are a partition 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Iterable, Mapping
 from enum import IntEnum, StrEnum
 
 from msgspec import Struct
 
 from .clock import Micros
-from .identity import REFERENCE, Assurance, Identity
+from .identity import ANONYMOUS, REFERENCE, Assurance, Identity
 
 MAX_COMPONENT = 500  # identities; above it something joins strangers, so everybody stands alone
 MAX_STRONG_NEIGHBOURS = 20  # an identity verified for more strong identities than this is shared
@@ -34,7 +34,11 @@ class EvidenceClass(IntEnum):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """One statement about two identities, given by their keys; `one` is where it is stored."""
+    """One statement about two identities, given by their keys; `one` is where it is stored.
+
+    A split says `not_same` of many at once, in one piece, so that it holds as a whole or not at
+    all: everybody in `left` is somebody else than everybody in `right`.
+    """
 
     id: bytes
     one: bytes
@@ -48,6 +52,19 @@ class Evidence(Struct, frozen=True, kw_only=True):
     recorded_at: Micros
     why: str = ""
     withdrawn: bool = False
+    left: tuple[bytes, ...] = ()
+    right: tuple[bytes, ...] = ()
+
+    @property
+    def apart(self) -> list[tuple[bytes, bytes]]:
+        """The pairs that a standing `not_same` keeps apart."""
+        if self.left:
+            return [(one, other) for one in self.left for other in self.right]
+        return [(self.one, self.other)]
+
+    def touches(self, keys: Container[bytes]) -> bool:
+        """Whether it speaks of one of the identities."""
+        return any(key in keys for key in (self.one, self.other, *self.left, *self.right))
 
     @property
     def pair(self) -> tuple[bytes, bytes]:
@@ -109,7 +126,8 @@ def joins(evidence: Evidence) -> bool:
 
 
 def shared_identities(nodes: Mapping[bytes, Node], evidence: Iterable[Evidence]) -> frozenset[bytes]:
-    """Identities that belong to several people: marked, or verified for two logins of one space.
+    """Identities that belong to several people: marked, verified for two logins of one space, or for
+    more than MAX_STRONG_NEIGHBOURS handles of any kind but the anonymous, short-lived ones.
 
     Only the strongest class of an identity's edges counts: an agent who said whose it is settles it.
     """
@@ -124,11 +142,10 @@ def shared_identities(nodes: Mapping[bytes, Node], evidence: Iterable[Evidence])
         if nodes[key].identity.type == "user":
             continue
         strongest = max(edges.values())
-        spaces: dict[str, int] = defaultdict(int)
-        for other, evidence_class in edges.items():
-            if evidence_class == strongest and nodes[other].identity.type == "user":
-                spaces[nodes[other].identity.space] += 1
-        if any(count > 1 for count in spaces.values()):
+        near = [nodes[other].identity for other, class_ in edges.items() if class_ == strongest]
+        logins = Counter(it.space for it in near if it.type == "user")
+        lasting = sum(1 for it in near if it.type not in (ANONYMOUS, REFERENCE))
+        if lasting > MAX_STRONG_NEIGHBOURS or any(count > 1 for count in logins.values()):
             shared.add(key)
     return frozenset(shared)
 
@@ -173,7 +190,7 @@ class _Partition:
 
 
 def resolve(
-    nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], limits: Limits = DEFAULT_LIMITS
+    nodes: Mapping[bytes, Node], evidence: Collection[Evidence], limits: Limits = DEFAULT_LIMITS
 ) -> Resolution:
     """The customers of one connected component.
 
@@ -188,7 +205,12 @@ def resolve(
             Group(root=key, members=(key,), shared=key in shared, conflicts=()) for key in sorted(nodes)
         )
         return Resolution(groups=alone, shared=shared, oversized=True)
-    apart = {piece.pair for piece in pieces if piece.statement is Statement.NOT_SAME and not piece.withdrawn}
+    apart = {
+        pair
+        for piece in evidence
+        if piece.statement is Statement.NOT_SAME and not piece.withdrawn
+        for pair in piece.apart
+    }
     partition = _Partition(nodes, apart, limits)
     refused: list[Refusal] = []
     edges = [piece for piece in pieces if joins(piece)]

@@ -20,6 +20,8 @@ GLOBAL_TYPES = frozenset({"email", "phone"})
 """Types that mean the same person in every space of a tenant; a space given with them is dropped."""
 REFERENCE = "reference"
 """Order, case or policy number: finds customers and never joins them."""
+ANONYMOUS = "anonymous"
+"""A browser's or device's own id: short-lived."""
 STRONG_TYPES = frozenset({"user"})
 
 

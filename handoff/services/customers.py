@@ -40,7 +40,7 @@ class Customer(Struct, frozen=True, kw_only=True):
     def evidence(self) -> list[Evidence]:
         """All evidence that touches one of its identities, standing or withdrawn."""
         members = set(self.group.members)
-        return [it for it in self.component.evidence if it.one in members or it.other in members]
+        return [it for it in self.component.evidence if it.touches(members)]
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -232,6 +232,8 @@ def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candida
 def _apart(customer: Customer, piece: Evidence) -> bool:
     """Whether somebody said that the two are not one person."""
     return any(
-        it.statement is Statement.NOT_SAME and not it.withdrawn and it.pair == piece.pair
+        it.statement is Statement.NOT_SAME
+        and not it.withdrawn
+        and any(set(pair) == set(piece.pair) for pair in it.apart)
         for it in customer.component.evidence
     )

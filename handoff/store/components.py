@@ -17,7 +17,7 @@ from .connection import Connection
 from .keys import Keys
 from .records import IdentityRecord, as_mapping, read_record
 
-MAX_JUDGED = 64  # neighbours read to judge whether a weak identity is shared
+MAX_JUDGED = MAX_COMPONENT + 1  # neighbours read of one weak identity: more of them is shared or oversized
 
 
 class Component(Struct, frozen=True, kw_only=True):
@@ -82,7 +82,12 @@ def _far_ends(record: IdentityRecord) -> list[bytes]:
     an identity that hundreds of people share a part is enough to see that it is shared.
     """
     ends = [home for _id, home in sorted(record.pointers)]
-    ends += [piece.other for piece in record.evidence if not piece.withdrawn]
+    ends += [
+        key
+        for piece in record.evidence
+        if not piece.withdrawn
+        for key in (piece.one, piece.other, *piece.left, *piece.right)
+    ]
     return ends if record.identity.type in STRONG_TYPES else ends[:MAX_JUDGED]
 
 

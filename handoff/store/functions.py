@@ -14,15 +14,31 @@ from typing import Any
 from .connection import Connection
 from .errors import FunctionMissing
 
-NAMES = ("record", "commit", "lease", "advance", "release")
+NAMES = (
+    "record",
+    "commit",
+    "lease",
+    "advance",
+    "release",
+    "queue_put",
+    "queue_claim",
+    "queue_settle",
+    "queue_switch",
+)
 _TAIL = """
 redis.register_function{{function_name = '{name}', callback = run}}
 """
 
 
 def library(operation: str) -> tuple[str, bytes]:
-    """The name, `<operation>_<8 hex of SHA-256>`, and the loadable source of an operation."""
-    source = resources.files("handoff.store").joinpath("functions", f"{operation}.lua").read_bytes()
+    """The name, `<operation>_<8 hex of SHA-256>`, and the loadable source of an operation.
+
+    `family_verb` is made of `family.lua`, which its verbs share, and its own file.
+    """
+    folder = resources.files("handoff.store").joinpath("functions")
+    family, underscore, _rest = operation.partition("_")
+    files = (family, operation) if underscore else (operation,)
+    source = b"\n".join(folder.joinpath(f"{file}.lua").read_bytes() for file in files)
     name = f"{operation}_{sha256(source).hexdigest()[:8]}"
     return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
 

@@ -1,7 +1,7 @@
 """The record of an identity: one hash that holds all that is known of it but its timeline.
 
 v  its plain value, msgpack [type, space, value]      f  first recorded      l  last arrival (8 bytes)
-c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: msgpack [who, when, why]
+c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
 p ‖ id  the home (16) of evidence stored elsewhere
 """
@@ -19,6 +19,7 @@ from handoff.domain.evidence import Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import TYPES
 
+SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 
@@ -40,13 +41,16 @@ def pack_evidence(it: Evidence) -> bytes:
             it.touchpoint,
             it.who,
             it.why,
+            *((it.left, it.right) if it.left else ()),
         ]
     )
     return packed
 
 
 def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence:
-    other, statement, assurance, class_, source, touchpoint, who, why = msgpack.unpackb(raw[8:])
+    row = msgpack.unpackb(raw[8:])
+    other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
+    left, right = row[8:] or ((), ())
     return Evidence(
         id=id_,
         one=home,
@@ -60,6 +64,8 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
         recorded_at=int.from_bytes(raw[:8], "big"),
         why=why,
         withdrawn=withdrawn,
+        left=tuple(left),
+        right=tuple(right),
     )
 
 
@@ -115,7 +121,7 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         identity=Identity(*msgpack.unpackb(plain)),
         recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
         last_arrival=int.from_bytes(fields.get(b"l", b""), "big"),
-        shared_mark=b"s" in fields,
+        shared_mark=fields.get(b"s", b"")[:1] == SHARED,
         counts=_read_counts(fields.get(b"c", b"")),
         own_assurance=_ASSURANCES[int(fields[b"q"])] if b"q" in fields else None,
         episodes=tuple(

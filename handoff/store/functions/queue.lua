@@ -1,0 +1,103 @@
+-- What the queue_* functions share: the messages of one webhook subscription, in its tenant's slot.
+--
+-- KEYS[1] is the tenant's tag, `{c.tenant}`. Which messages a call touches is known only inside of it,
+-- so the other keys are built here, all in that slot:
+--   w id         the subscription's record (written by `commit`)
+--   d e event    an event's bytes; d E events by the time they were kept, in µs, each at its own
+--   d w, d W     subscriptions by when something of theirs is due: healthy, and failing
+--   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms, k when
+--                it last succeeded, R recovering; totals ok, again, dead, over; b last notice
+--   d q id       due messages: of each line only those that may go, by time in ms
+--   d c id       claimed messages by the end of their lease
+--   d p id       messages not settled, by birth; d h id all, d x id dead ones, in µs, each at its own
+--   d l id line  a line's unsettled messages, by their order
+--   d m id event one message: s state (p pending, c claimed, d delivered, x dead, r superseded), y type,
+--                l line, o order, e deadline, b birth, n next attempt, a attempts, f first failure,
+--                t token, z lapsed leases, u what it supersedes (16 bytes each), w why, or by what
+--   d a id event its attempts
+
+local KEEP_MS = 30 * 86400 * 1000  -- events and messages can be looked at and replayed this long
+local HOLD_MS = 60 * 1000          -- a failing message holds its successors this long
+local LEASE_MS = 30 * 1000         -- longer than any attempt may take
+local TRIPS = 5                    -- failures in a row that open the circuit breaker
+local CONCURRENCY = 4              -- messages on their way to a subscriber that answers
+local KEPT_ATTEMPTS = 50
+
+local function now_ms(skip)
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(skip)
+end
+
+local function queue(tag, id)
+  local d = tag .. 'd'
+  return {
+    id = id, tag = tag, record = tag .. 'w' .. id, healthy = d .. 'w', failing = d .. 'W', events = d .. 'E',
+    event = d .. 'e', state = d .. 's' .. id, due = d .. 'q' .. id, claimed = d .. 'c' .. id,
+    pending = d .. 'p' .. id, log = d .. 'h' .. id, dead = d .. 'x' .. id, line = d .. 'l' .. id,
+    message = d .. 'm' .. id, attempts = d .. 'a' .. id,
+  }
+end
+
+-- Add a member at a time of its own (µs), so that a page can end at any of them; old ones go.
+local function enter(key, member, now)
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', key, math.max(now * 1000, last and tonumber(last) + 1 or 0), member)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', (now - KEEP_MS) * 1000)
+end
+
+-- When the subscription has something to do next, in the index of its class.
+local function index(q)
+  local state = redis.call('HMGET', q.state, 'on', 'f', 'g', 'k')
+  redis.call('ZREM', q.healthy, q.id)
+  redis.call('ZREM', q.failing, q.id)
+  if state[1] == '0' or redis.call('EXISTS', q.record) == 0 then return end
+  local doubtful = tonumber(state[2] or 0) > 0
+  local first = redis.call('ZRANGE', q.due, 0, 0, 'WITHSCORES')
+  local lease = redis.call('ZRANGE', q.claimed, 0, 0, 'WITHSCORES')
+  local limit = (doubtful or not state[4]) and 1 or CONCURRENCY
+  local at = nil
+  if first[2] and redis.call('ZCARD', q.claimed) < limit then
+    at = math.max(tonumber(first[2]), tonumber(state[3] or 0))
+  end
+  if lease[2] and (not at or tonumber(lease[2]) < at) then at = tonumber(lease[2]) end
+  if at then redis.call('ZADD', doubtful and q.failing or q.healthy, at, q.id) end
+end
+
+-- Which messages of a line may go, and when: its head; when that has failed for HOLD_MS, the newest.
+local function arrange(q, line)
+  local members = redis.call('ZRANGE', q.line .. line, 0, -1)
+  local underway = false
+  for _, event in ipairs(members) do
+    redis.call('ZREM', q.due, event)
+    underway = underway or redis.call('HGET', q.message .. event, 's') == 'c'
+  end
+  if #members == 0 or underway then return end
+  local head, newest = members[1], members[#members]
+  local found = redis.call('HMGET', q.message .. head, 'n', 'e', 'f')
+  local due = math.min(tonumber(found[1]), tonumber(found[2]))
+  local release = found[3] and tonumber(found[3]) + HOLD_MS
+  if head == newest or not release or due < release then redis.call('ZADD', q.due, due, head) end
+  if head ~= newest and release then
+    local own = redis.call('HMGET', q.message .. newest, 'n', 'e')
+    redis.call('ZADD', q.due, math.min(math.max(release, tonumber(own[1])), tonumber(own[2])), newest)
+  end
+end
+
+-- Let a message wait for its time.
+local function wait(q, event, line, at)
+  redis.call('HSET', q.message .. event, 's', 'p', 'n', at)
+  if line ~= '' then return arrange(q, line) end
+  redis.call('ZADD', q.due, math.min(at, tonumber(redis.call('HGET', q.message .. event, 'e'))), event)
+end
+
+-- Take a message out of everything that waits.
+local function finish(q, event, line, state, why)
+  redis.call('HSET', q.message .. event, 's', state, 'w', why)
+  redis.call('ZREM', q.due, event)
+  redis.call('ZREM', q.claimed, event)
+  redis.call('ZREM', q.pending, event)
+  if line ~= '' then
+    redis.call('ZREM', q.line .. line, event)
+    arrange(q, line)
+  end
+end

@@ -1,0 +1,95 @@
+-- Take messages whose time has come, each on a lease that a dead worker's run out of.
+--
+-- KEYS tag; ARGV ms to skip, token, how many at most, how many of them to subscribers that fail.
+-- Answers {now, ms when to ask again or -1, messages}; a message is {subscription, event, type, attempts,
+-- first failure, deadline, born, what it supersedes, event's bytes, failures in a row, failing since, last notice}.
+-- A newest message that goes before older ones of its line supersedes them.
+
+local function lapse(q, now)
+  for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.claimed, '-inf', now)) do
+    redis.call('ZREM', q.claimed, event)
+    local found = redis.call('HMGET', q.message .. event, 's', 'l')
+    if found[1] == 'c' then
+      local lapses = redis.call('HINCRBY', q.message .. event, 'z', 1)
+      wait(q, event, found[2], now + (lapses > 2 and 60000 or 0))
+    end
+  end
+end
+
+local function supersede(q, event, line, now)
+  local taken = redis.call('HGET', q.message .. event, 'u') or ''
+  for _, older in ipairs(redis.call('ZRANGE', q.line .. line, 0, -1)) do
+    if older == event then break end
+    taken = taken .. (redis.call('HGET', q.message .. older, 'u') or '') .. older
+    redis.call('HSET', q.message .. older, 's', 'r', 'w', event)
+    redis.call('ZREM', q.due, older)
+    redis.call('ZREM', q.pending, older)
+    redis.call('ZREM', q.line .. line, older)
+    redis.call('HINCRBY', q.state, 'over', 1)
+  end
+  redis.call('HSET', q.message .. event, 'u', taken)
+end
+
+local function take(q, event, token, now, state)
+  local key = q.message .. event
+  local found = redis.call('HMGET', key, 's', 'l', 'e')
+  if found[1] ~= 'p' then
+    redis.call('ZREM', q.due, event)
+    return nil
+  end
+  redis.call('HSET', key, 's', 'c', 't', token)
+  redis.call('ZREM', q.due, event)
+  redis.call('ZADD', q.claimed, now + LEASE_MS, event)
+  if found[2] ~= '' then
+    if now < tonumber(found[3]) then supersede(q, event, found[2], now) end
+    arrange(q, found[2])
+  end
+  local m = redis.call('HMGET', key, 'y', 'a', 'f', 'e', 'b', 'u')
+  local bytes = redis.call('GET', q.event .. event)
+  return {
+    q.id, event, m[1], tonumber(m[2]), tonumber(m[3] or 0), tonumber(m[4]), tonumber(m[5]), m[6] or '', bytes or '',
+    tonumber(state[2] or 0), tonumber(state[5] or 0), tonumber(state[6] or 0),
+  }
+end
+
+local function serve(q, token, now, most, taken)
+  lapse(q, now)
+  local state = redis.call('HMGET', q.state, 'g', 'f', 'k', 'i', 'F', 'b')
+  local count = 0
+  if redis.call('EXISTS', q.record) == 1 and tonumber(state[1] or 0) <= now then
+    local limit = (tonumber(state[2] or 0) > 0 or not state[3]) and 1 or CONCURRENCY
+    local pace = tonumber(state[4] or 0)
+    local free = math.min(limit - redis.call('ZCARD', q.claimed), most, pace > 0 and 1 or most)
+    if free > 0 then
+      for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.due, '-inf', now, 'LIMIT', 0, free)) do
+        local message = redis.call('ZSCORE', q.due, event) and take(q, event, token, now, state)
+        if message then
+          taken[#taken + 1] = message
+          count = count + 1
+        end
+      end
+      if count > 0 and pace > 0 then redis.call('HSET', q.state, 'g', now + pace) end
+    end
+  end
+  index(q)
+  return count
+end
+
+local function run(keys, args)
+  local now, token = now_ms(args[1]), args[2]
+  local most, most_failing = tonumber(args[3]), tonumber(args[4])
+  local all = queue(keys[1], '')
+  local taken, ask = {}, -1
+  for _, class in ipairs({{all.healthy, most}, {all.failing, most_failing}}) do
+    local budget = class[2]
+    if budget > 0 then
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', class[1], '-inf', now, 'LIMIT', 0, budget)) do
+        if budget <= 0 then break end
+        budget = budget - serve(queue(keys[1], id), token, now, budget, taken)
+      end
+    end
+    local first = redis.call('ZRANGE', class[1], 0, 0, 'WITHSCORES')
+    if first[2] and budget > 0 and (ask < 0 or tonumber(first[2]) < ask) then ask = tonumber(first[2]) end
+  end
+  return {now, ask, taken}
+end

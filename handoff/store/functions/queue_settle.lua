@@ -1,0 +1,64 @@
+-- Say what became of a claimed message.
+--
+-- KEYS tag; ARGV ms to skip, subscription, event, token, verdict (ok, retry, dead, back), ms to the next attempt,
+-- ms that the whole subscription pauses, the attempt's bytes (or ''), why, '1' when it speaks against the
+-- subscriber, the reason to disable the subscription (or ''), '1' when a notice of failing is among the notices,
+-- then notices for the outbox. Answers 1, or 0 when the lease had passed to another worker.
+
+local function succeed(q, now)
+  local failures = tonumber(redis.call('HGET', q.state, 'f') or 0)
+  redis.call('HDEL', q.state, 'f', 'F', 'g', 'b')
+  redis.call('HSET', q.state, 'k', now)
+  redis.call('HINCRBY', q.state, 'ok', 1)
+  if failures < TRIPS and not redis.call('HGET', q.state, 'R') then return end
+  -- Back after an outage: what waits for a late attempt goes now, a part at each success.
+  local waiting = redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf', 'LIMIT', 0, 500)
+  for _, event in ipairs(waiting) do
+    redis.call('HSET', q.message .. event, 'n', now)
+    redis.call('ZADD', q.due, now, event)
+  end
+  if #waiting < 500 then redis.call('HDEL', q.state, 'R') else redis.call('HSET', q.state, 'R', 1) end
+end
+
+local function fail(q, now, pause)
+  redis.call('HINCRBY', q.state, 'f', 1)
+  redis.call('HSETNX', q.state, 'F', now)
+  local gate = tonumber(redis.call('HGET', q.state, 'g') or 0)
+  if pause > 0 and now + pause > gate then redis.call('HSET', q.state, 'g', now + pause) end
+end
+
+local function run(keys, args)
+  local now, q, event, verdict = now_ms(args[1]), queue(keys[1], args[2]), args[3], args[5]
+  local key = q.message .. event
+  local m = redis.call('HMGET', key, 's', 't', 'l')
+  local mine = m[1] == 'c' and m[2] == args[4]
+  if not mine and not (verdict == 'ok' and (m[1] == 'p' or m[1] == 'c')) then return 0 end
+  if args[8] ~= '' then
+    redis.call('RPUSH', q.attempts .. event, args[8])
+    redis.call('LTRIM', q.attempts .. event, -KEPT_ATTEMPTS, -1)
+    redis.call('PEXPIRE', q.attempts .. event, KEEP_MS)
+    redis.call('HINCRBY', key, 'a', 1)
+  end
+  redis.call('PEXPIRE', key, KEEP_MS)
+  redis.call('ZREM', q.claimed, event)
+  if args[10] == '1' then fail(q, now, tonumber(args[7])) end
+  if verdict == 'ok' then
+    finish(q, event, m[3], 'd', '')
+    succeed(q, now)
+  elseif verdict == 'dead' then
+    finish(q, event, m[3], 'x', args[9])
+    enter(q.dead, event, now)
+    redis.call('HINCRBY', q.state, 'dead', 1)
+  elseif verdict == 'retry' then
+    redis.call('HSETNX', key, 'f', now)
+    redis.call('HINCRBY', q.state, 'again', 1)
+    wait(q, event, m[3], now + tonumber(args[6]))
+  else
+    wait(q, event, m[3], now)
+  end
+  if args[11] ~= '' then redis.call('HSET', q.state, 'on', 0, 'why', args[11], 'at', now) end
+  if args[12] == '1' then redis.call('HSET', q.state, 'b', now) end
+  for at = 13, #args do redis.call('XADD', keys[1] .. 'o', '*', 'c', args[at]) end
+  index(q)
+  return 1
+end
