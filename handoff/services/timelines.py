@@ -19,6 +19,7 @@ from handoff.store.timelines import (
     Window,
     encode_cursor,
     read_amendments,
+    read_at,
     read_page,
     read_places,
 )
@@ -49,30 +50,67 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 class Told(Struct, frozen=True):
-    """A touchpoint read and decoded."""
+    """A touchpoint read and decoded. `entry` is where it stands in this timeline: the touchpoint
+    itself, or the entry of a participant that points at it."""
 
     stored: Stored
     body: Body
+    entry: Stored
+
+    @property
+    def is_reference(self) -> bool:
+        return self.entry.reference is not None
+
+
+class Decoded(Struct, frozen=True):
+    """Touchpoints in the order of their entries, and what renders them."""
+
+    told: list[Told]
+    rendering: Rendering
+
+    def view(self, it: Told) -> TouchpointView:
+        return touchpoint_view(it.stored, it.body, self.rendering, it.entry)
 
 
 async def decode(
-    store: Store, members: Sequence[Stored]
-) -> tuple[list[Told], dict[tuple[bytes, bytes], tuple[Stored, Body]]]:
-    """The members with their bodies, and the amendments of those that have one.
+    store: Store,
+    hashes: KeyedHash,
+    records: Mapping[bytes, IdentityRecord],
+    entries: Sequence[Stored],
+) -> Decoded:
+    """The touchpoints behind the entries of a timeline, with what amends them.
 
-    No round trip where nothing was amended or the amendments are among the members, two otherwise.
+    No round trip for plain ones; two where any was amended, two where any is a participant's entry.
     """
-    wanted = {(it.home, it.id) for it in members if it.amended}
-    amendments: dict[tuple[bytes, bytes], tuple[Stored, Body]] = {}
-    if wanted:
-        found = await read_amendments(store.connection, store.keys, sorted(wanted))
-        amendments = {which: (it, it.body()) for which, it in found.items()}
+    originals, known = await _originals(store, records, entries)
+    wanted = {(it.home, it.id) for it in originals.values() if it.amended}
+    found = await read_amendments(store.connection, store.keys, sorted(wanted))
+    amendments = {which: (it, it.body()) for which, it in found.items()}
     told = []
-    for it in members:
-        amendment = amendments.get((it.home, it.id))
-        body = blank_body(it, amendment[1] if amendment else None) if it.blanked else it.body()
-        told.append(Told(it, body))
-    return told, amendments
+    for entry in entries:
+        it = originals.get(entry.raw)
+        if it is not None:
+            amendment = amendments.get((it.home, it.id))
+            body = blank_body(it, amendment[1] if amendment else None) if it.blanked else it.body()
+            told.append(Told(it, body, entry))
+    return Decoded(told, Rendering(hashes=hashes, records=known, amendments=amendments))
+
+
+async def _originals(
+    store: Store, records: Mapping[bytes, IdentityRecord], entries: Sequence[Stored]
+) -> tuple[dict[bytes, Stored], Mapping[bytes, IdentityRecord]]:
+    """The touchpoint of each entry, by the entry's bytes, and the records of all their homes."""
+    originals = {it.raw: it for it in entries if it.reference is None}
+    pointing = [it for it in entries if it.reference is not None]
+    if not pointing:
+        return originals, records
+    places = [(it.reference or b"", it.place) for it in pointing]
+    for entry, original in zip(pointing, await read_at(store.connection, store.keys, places), strict=True):
+        if original is not None:
+            originals[entry.raw] = original
+    homes = {home for home, _place in places if home not in records}
+    others = await read_records(store.connection, store.keys, sorted(homes))
+    return originals, {**records, **others}
 
 
 async def read_timeline(
@@ -86,12 +124,11 @@ async def read_timeline(
     homes = [key for key, record in records.items() if record.last_arrival]
     if not filter_.active:
         page = await read_page(store.connection, store.keys, homes, window)
-        told, amendments = await decode(store, page.members)
-        rendering = Rendering(hashes=hashes, records=records, amendments=amendments)
+        decoded = await decode(store, hashes, records, page.members)
         return TimelineView(
-            touchpoints=[touchpoint_view(it.stored, it.body, rendering) for it in told],
+            touchpoints=[decoded.view(it) for it in decoded.told],
             total=page.total,
-            returned=len(told),
+            returned=len(decoded.told),
             next=encode_cursor(page.end) if page.end else None,
         )
     return await _scan(store, hashes, records, homes, window, filter_)
@@ -112,17 +149,16 @@ async def _scan(
     more = True
     while more and len(found) < window.limit and scanned < MAX_SCANNED:
         page: Page = await read_page(store.connection, store.keys, homes, _onwards(window, last))
-        told, amendments = await decode(store, page.members)
-        rendering = Rendering(hashes=hashes, records=records, amendments=amendments)
+        decoded = await decode(store, hashes, records, page.members)
         more = page.more
-        for it in told:
+        for it in decoded.told:
             if len(found) == window.limit:
                 more = True
                 break
-            last = it.stored
+            last = it.entry
             scanned += 1
             if filter_.passes(it.stored, it.body):
-                found.append(touchpoint_view(it.stored, it.body, rendering))
+                found.append(decoded.view(it))
     cursor = encode_cursor(last.place) if last else None
     return TimelineView(
         touchpoints=found,
@@ -150,6 +186,7 @@ async def read_touchpoint(store: Store, tenant: str, touchpoint_id: str) -> Touc
     records = await read_records(store.connection, store.keys, [home])
     if stored is None or home not in records:
         raise NotFound("there is no such touchpoint")
-    told, amendments = await decode(store, [stored])
-    rendering = Rendering(hashes=hashes, records=records, amendments=amendments)
-    return touchpoint_view(told[0].stored, told[0].body, rendering)
+    decoded = await decode(store, hashes, records, [stored])
+    if not decoded.told:
+        raise NotFound("there is no such touchpoint")
+    return decoded.view(decoded.told[0])

@@ -66,6 +66,8 @@ class TouchpointView(Struct, frozen=True, kw_only=True):
     seq: int | None = None
     amended_by: str | None = None
     deleted: bool = False
+    participant_of: ParticipantView | None = None
+    """Set where the touchpoint is somebody else's and the customer only took part in it."""
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ def blank_body(stored: Stored, amendment: Body | None) -> Body:
         assurance=amendment.assurance if amendment else Body().assurance,
         conversation=amendment.conversation if amendment else None,
         thread=amendment.thread if amendment else None,
+        amends=amendment.amends if amendment and amendment.amends != stored.id else None,
     )
 
 
@@ -115,8 +118,10 @@ class Rendering(Struct, frozen=True, kw_only=True):
     amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
 
 
-def touchpoint_view(stored: Stored, body: Body, rendering: Rendering) -> TouchpointView:
-    """One touchpoint with its newest edit folded in."""
+def touchpoint_view(
+    stored: Stored, body: Body, rendering: Rendering, entry: Stored | None = None
+) -> TouchpointView:
+    """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
     hashes = rendering.hashes
     record = rendering.records[stored.home]
     shown, amended_by = body, None
@@ -155,7 +160,17 @@ def touchpoint_view(stored: Stored, body: Body, rendering: Rendering) -> Touchpo
         seq=sequence(stored),
         amended_by=amended_by,
         deleted=stored.blanked,
+        participant_of=_taking_part(body, rendering, entry),
     )
+
+
+def _taking_part(body: Body, rendering: Rendering, entry: Stored | None) -> ParticipantView | None:
+    """As whom a customer took part in somebody else's touchpoint; None for one of their own."""
+    if entry is None or entry.reference is None:
+        return None
+    identity = rendering.records[entry.home].identity
+    role = next((it.role for it in body.participants if it.identity == identity), "participant")
+    return ParticipantView(**identity_fields(identity), role=role)
 
 
 def _folded(body: Body, edit: Body) -> Body:

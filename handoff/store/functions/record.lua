@@ -12,8 +12,9 @@
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ type (1) ‖ channel (1) ‖ tenant.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
--- The newest amendment of a touchpoint stands in its index under 'a' ‖ id, as place ‖ id ‖ kind,
--- also when it comes first; a deletion takes the content out of the timeline.
+-- The amendment of a touchpoint that counts stands in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the
+-- id of the edit that came last, also when it comes first; each edit's entry ends in the id of the edit
+-- before it, so that a deletion finds them all and takes their content out of the timeline too.
 
 local LATE, ARRIVAL_FOLLOWS, BLANKED, AMENDED = 1, 2, 4, 16
 local KEPT_ARRIVALS = 256
@@ -30,25 +31,65 @@ local function precedes(one, other)
   return false
 end
 
-local function amend(timeline, index, original, place, kind)
-  local newest = redis.call('HGET', index, 'a' .. original)
-  if newest and (string.sub(newest, 33) == 'd' or precedes(place, string.sub(newest, 1, 32))) and kind ~= 'd' then
-    return
-  end
-  redis.call('HSET', index, 'a' .. original, place .. kind)
-  local known = redis.call('HGET', index, original)
+-- Rewrite the flags of a stored touchpoint, and take its content out where it is erased.
+local function mark(timeline, index, id, erased)
+  local known = redis.call('HGET', index, id)
   if not known then return end
-  local prefix = string.sub(known, 1, 16) .. original
+  local prefix = string.sub(known, 1, 16) .. id
   local member = redis.call('ZRANGE', timeline, '[' .. prefix, '[' .. prefix .. string.rep('\255', 16), 'BYLEX', 'LIMIT', 0, 1)[1]
   if not member then return end
   local flags, rest = string.byte(member, 33), string.sub(member, 34)
   if not has(flags, AMENDED) then flags = flags + AMENDED end
-  if kind == 'd' and not has(flags, BLANKED) then
+  if erased and not has(flags, BLANKED) then
     rest = string.sub(member, 34, 35) .. '\0' .. (has(flags, ARRIVAL_FOLLOWS) and string.sub(member, 37, 44) or '')
     flags = flags + BLANKED
   end
   redis.call('ZREM', timeline, member)
   redis.call('ZADD', timeline, 0, prefix .. string.char(flags) .. rest)
+end
+
+-- Take the content of a touchpoint out of the timeline, and that of all its edits, which say the same.
+local function erase(timeline, index, original, deletion)
+  local todo, seen = {original}, {}
+  while #todo > 0 do
+    local id = table.remove(todo)
+    if not seen[id] then
+      seen[id] = true
+      local newest = redis.call('HGET', index, 'a' .. id)
+      local edit = newest and string.sub(newest, 34) or ''
+      redis.call('HSET', index, 'a' .. id, deletion .. 'd' .. edit)
+      mark(timeline, index, id, true)
+      while edit ~= '' and not seen[edit] do
+        todo[#todo + 1] = edit
+        local entry = redis.call('HGET', index, edit)
+        edit = entry and string.sub(entry, 26) or ''
+      end
+    end
+  end
+end
+
+local function amend(timeline, index, original, id, place, kind)
+  if original == id then return end
+  local newest = redis.call('HGET', index, 'a' .. original)
+  local best, edit = place .. kind, ''
+  if newest then
+    edit = string.sub(newest, 34)
+    local known = string.sub(newest, 33, 33)
+    -- A deletion stands above every edit; of two of a kind the later in the timeline counts.
+    if (known == 'd' and kind == 'e') or (known == kind and precedes(place, string.sub(newest, 1, 32))) then
+      best = string.sub(newest, 1, 33)
+    end
+  end
+  if kind == 'e' then
+    if edit ~= '' then redis.call('HSET', index, id, redis.call('HGET', index, id) .. edit) end
+    edit = id
+  end
+  redis.call('HSET', index, 'a' .. original, best .. edit)
+  if string.sub(best, 33) == 'd' then
+    erase(timeline, index, kind == 'd' and original or id, string.sub(best, 1, 32))
+  else
+    mark(timeline, index, original, false)
+  end
 end
 
 local function count(counters, key)
@@ -82,7 +123,7 @@ local function store(keys, args, k, a, now)
   local found = redis.call('HMGET', index, id, 'a' .. id)
   local known, amended = found[1], found[2]
   if known then
-    local same = string.byte(known, 17) ~= string.byte(digest, 1) or string.sub(known, 17) == digest
+    local same = string.byte(known, 17) ~= string.byte(digest, 1) or string.sub(known, 17, 25) == digest
     return {same and 1 or 2, string.sub(known, 1, 16), 0}
   end
   local before = redis.call('HMGET', record, 'l', 'c', 'q')
@@ -102,13 +143,13 @@ local function store(keys, args, k, a, now)
   if redis.call('ZLEXCOUNT', timeline, '(' .. place .. id, '+') > 0 then flags = flags + LATE end
   if amended then
     flags = flags + AMENDED
-    if string.sub(amended, 33) == 'd' then
+    if string.sub(amended, 33, 33) == 'd' then
       flags, body, header = flags + BLANKED, '', string.sub(header, 1, 3) .. '\0'
     end
   end
   redis.call('ZADD', timeline, 0, place .. id .. string.char(flags) .. string.sub(header, 2) .. tail .. body)
   redis.call('HSET', index, id, place .. digest)
-  if amends ~= '' then amend(timeline, index, amends, place .. id, kind) end
+  if amends ~= '' then amend(timeline, index, amends, id, place .. id, kind) end
   local counters = count(before[2] or '', counter)
   if before[3] and before[3] < assurance then assurance = before[3] end
   if before[1] then
@@ -133,13 +174,9 @@ local function run(keys, args)
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local pointers, items = tonumber(args[1]), tonumber(args[2])
-  local k, a = 1, 3
-  for _ = 1, pointers do
-    a = point(keys, args, k, a, struct.pack('>I8', now))
-    k = k + 1
-  end
   -- Validate every item before the first write of any.
-  local check = a
+  local check = 3
+  for _ = 1, pointers do check = check + 1 + 2 * tonumber(args[check]) end
   for _ = 1, items do
     if #args[check] ~= 8 or #args[check + 2] ~= 16 or #args[check + 3] ~= 4 or #args[check + 5] ~= 9
       or #args[check + 6] ~= 2 or (#args[check + 7] ~= 0 and #args[check + 7] ~= 16)
@@ -147,6 +184,11 @@ local function run(keys, args)
       return redis.error_reply('INVALID item')
     end
     check = check + STRIDE + 2 * tonumber(args[check + STRIDE - 1])
+  end
+  local k, a = 1, 3
+  for _ = 1, pointers do
+    a = point(keys, args, k, a, struct.pack('>I8', now))
+    k = k + 1
   end
   local answers = {}
   for item = 1, items do
