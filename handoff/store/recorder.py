@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -145,11 +145,10 @@ class Recorder:
         if not self._cluster:
             await self._store(batch, [p for item, _ in batch for p in item.pointers])
             return
-        pointers = {p.key: p for item, _ in batch for p in item.pointers}
         try:
-            await self.point(list(pointers.values()))
-        except HandoffError as error:
-            _fail(batch, error)
+            await self.point(_merged(p for item, _ in batch for p in item.pointers))
+        except StoreUnavailable as error:
+            self._fail_all(batch, error)
             return
         by_slot: dict[int, list[tuple[Item, asyncio.Future[Recorded]]]] = {}
         for entry in batch:
@@ -171,28 +170,39 @@ class Recorder:
         try:
             answers = await self._functions.call("record", keys, args)
         except StoreUnavailable as error:
-            _fail(batch, error)
+            self._fail_all(batch, error)
             return
         except Exception as error:
-            await self._isolate(batch, pointers, error)
+            await self._isolate(batch, error)
             return
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _isolate(
-        self,
-        batch: list[tuple[Item, asyncio.Future[Recorded]]],
-        pointers: list[Pointer],
-        error: Exception,
-    ) -> None:
+    async def _isolate(self, batch: list[tuple[Item, asyncio.Future[Recorded]]], error: Exception) -> None:
         """One poisoned item must fail alone: the rest is stored one by one."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
             _fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
             return
         for item, future in batch:
-            await self._store([(item, future)], list(item.pointers))
+            # On a Cluster pointers lie in other slots and were written before the batch.
+            await self._store([(item, future)], [] if self._cluster else list(item.pointers))
+
+    def _fail_all(self, batch: list[tuple[Item, asyncio.Future[Recorded]]], error: StoreUnavailable) -> None:
+        """Whoever waits behind a batch that the store did not take in time would only wait as long again.
+
+        On a Cluster that goes for the waiting of the same partitions; others may lie on a sound server.
+        """
+        _fail(batch, error)
+        lost = {self._keys.partition(item.home) for item, _ in batch} if self._cluster else None
+        behind, self._waiting = self._waiting, deque()
+        for entry in behind:
+            if lost is None or self._keys.partition(entry[0].home) in lost:
+                self._waiting_bytes -= entry[0].size
+                _fail([entry], error)
+            else:
+                self._waiting.append(entry)
 
     def _with_keys(self, item: Item) -> tuple[tuple[bytes, ...], Item]:
         keys, home = self._keys, item.home
@@ -203,6 +213,16 @@ class Recorder:
             keys.arrivals(home),
             keys.outbox(keys.partition(home)),
         ), item
+
+
+def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
+    """One pointer a key, with the fields of all of them."""
+    by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
+    for it in pointers:
+        _hash, fields = by_key.setdefault(it.key, (it.hash, {}))
+        for name, value in it.fields:
+            fields.setdefault(name, value)
+    return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
 
 
 def _program(
