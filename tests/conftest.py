@@ -1,0 +1,77 @@
+"""What many tests share: real stores of every kind, opened, with a tenant of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from handoff.store.connection import Connection
+from handoff.store.settings import StoreSettings
+from handoff.store.store import Store, open_store
+from tests.store.servers import cluster_of_three, redis7_server, valkey_server
+
+BACKENDS = {"valkey": valkey_server, "redis-7.0": redis7_server, "cluster": cluster_of_three}
+_tenants = itertools.count()
+
+
+def fresh_tenant() -> str:
+    """A tenant that nothing was ever recorded for: what isolates tests on a shared server."""
+    return f"tenant{next(_tenants)}"
+
+
+@asynccontextmanager
+async def opened(url: str, **settings: Any) -> AsyncIterator[Store]:
+    """The store at `url` as the server opens it."""
+    chosen = StoreSettings(url=url, **settings)
+    async with Connection(chosen) as connection, open_store(chosen, connection) as store:
+        yield store
+
+
+async def slot_errors(store: Store) -> int:
+    """How often the store's servers refused a command because its keys lie in several or other slots."""
+    count = 0
+    for info in await store.connection.on_primaries("INFO", "errorstats"):
+        for line in info.decode().splitlines():
+            name, _, rest = line.partition(":count=")
+            if name in ("errorstat_CROSSSLOT", "errorstat_MOVED", "errorstat_ASK"):
+                count += int(rest)
+    return count
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of one server of each kind; what is asked of them here does not need their disks."""
+    with BACKENDS[request.param](appendonly="no") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of one Valkey that keeps what it acknowledges."""
+    with valkey_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def store(backend: str) -> AsyncIterator[Store]:
+    """An opened store of each kind. A command that went to a wrong slot fails the test that sent it."""
+    async with opened(backend) as store:
+        before = await slot_errors(store)
+        yield store
+        assert await slot_errors(store) == before, "a command named keys of several or of foreign slots"
+
+
+@pytest.fixture
+async def own_store(valkey: str) -> AsyncIterator[Store]:
+    """An opened store on the durable Valkey, for what does not depend on the kind of server."""
+    async with opened(valkey) as store:
+        yield store
+
+
+@pytest.fixture
+def tenant() -> str:
+    return fresh_tenant()

@@ -1,0 +1,85 @@
+"""Touchpoints for tests, and reading a customer's timeline as the API does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handoff.domain.clock import SECOND, Micros
+from handoff.domain.identity import Assurance, Handle, default_assurance, parse_identity
+from handoff.domain.touchpoint import Touchpoint, default_direction
+from handoff.services.customers import find
+from handoff.services.recording import Result, record
+from handoff.services.timelines import Filter, read_timeline
+from handoff.services.views import TimelineView, TouchpointView
+from handoff.store.store import Store
+from handoff.store.timelines import Window, decode_cursor
+
+NOON: Micros = 1_795_000_000 * SECOND
+NO_FILTER = Filter()
+
+
+def handle(text: str, assurance: Assurance | None = None) -> Handle:
+    """`type:value` with the assurance the native API would give it."""
+    found = parse_identity(text)
+    return Handle(found, assurance or default_assurance(found.type))
+
+
+def touchpoint(event: str, *identities: str | Handle, at: Micros = NOON, **fields: Any) -> Touchpoint:
+    """A chat message of `user:anna`, unless told otherwise."""
+    type_ = fields.pop("type", "message.received")
+    handles = [it if isinstance(it, Handle) else handle(it) for it in identities or ("user:anna",)]
+    given = {
+        "id_space": "native",
+        "source": "test",
+        "channel": "chat",
+        "direction": default_direction(type_),
+        "text": f"text of {event}",
+        **fields,
+    }
+    return Touchpoint(event_id=event, type=type_, occurred_at=at, identities=tuple(handles), **given)
+
+
+async def record_all(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Result]:
+    """Record, and fail the test where anything was rejected."""
+    results = await record(store, tenant, touchpoints)
+    assert [it for it in results if not it.ok] == []
+    return results
+
+
+async def page(
+    store: Store, tenant: str, identity: str, window: Window, filter_: Filter = NO_FILTER
+) -> TimelineView:
+    """One page of the timeline of whoever has the identity."""
+    found = await find(store, tenant, [parse_identity(identity)])
+    assert found.customer is not None
+    records = {it.key: it for it in found.customer.members}
+    return await read_timeline(store, store.hashes(tenant), records, window, filter_)
+
+
+async def timeline(store: Store, tenant: str, identity: str = "user:anna") -> list[TouchpointView]:
+    """The whole timeline, oldest first, in one page."""
+    whole = await page(store, tenant, identity, Window(limit=100_000, ascending=True))
+    assert whole.next is None
+    assert whole.total == whole.returned
+    return whole.touchpoints
+
+
+async def pages(
+    store: Store, tenant: str, identity: str, *, limit: int, ascending: bool, filter_: Filter = NO_FILTER
+) -> list[list[TouchpointView]]:
+    """Every page, following `next` as clients do."""
+    found: list[list[TouchpointView]] = []
+    window = Window(limit=limit, ascending=ascending)
+    while True:
+        view = await page(store, tenant, identity, window, filter_)
+        found.append(view.touchpoints)
+        if view.next is None:
+            return found
+        place = decode_cursor(view.next)
+        window = Window(
+            limit=limit,
+            ascending=ascending,
+            after=place if ascending else b"",
+            before=b"" if ascending else place,
+        )
