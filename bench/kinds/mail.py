@@ -1,76 +1,108 @@
-"""Mail received, sent, bounced and answered by machines."""
+"""Mail as `email.smtp` files it: received, sent, bounced and answered by machines."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bench.kinds.chat import agent
 from bench.kinds.fact import Fact
 from bench.people import Shop, Speaker, hexadecimal, some_name, some_uuid
 from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Direction, Participant
 
+_ATTACHMENTS = (
+    ("image001.png", "image/png", True),
+    ("IMG_2043.jpeg", "image/jpeg", False),
+    ("receipt.pdf", "application/pdf", False),
+    ("invoice.pdf", "application/pdf", False),
+)
 
-def _mail(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
+
+def _message_id(it: Speaker, shop: Shop) -> str:
     random = it.random
-    message_id = random.choice(
+    name = random.choice(
         (
             f"{hexadecimal(random, 32)}@{it.customer.email.partition('@')[2]}",
             f"CA{hexadecimal(random, 40)}@mail.gmail.com",
             f"{some_uuid(random).upper()}@{some_name(random)}.example",
+            f"{hexadecimal(random, 24)}@{shop.host}",
         )
     )
-    stated = {"message_id": f"<{message_id}>", "from": it.customer.email, "to": [shop.address]}
-    if random.random() < 0.4:
-        stated["in_reply_to"] = f"<{hexadecimal(random, 24)}@{shop.host}>"
+    return f"<{name}>"
+
+
+def _mail(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
+    random = it.random
+    id_ = _message_id(it, shop)
+    about: dict[str, Any] = {"mailbox": shop.address, "envelope_from": it.customer.email}
+    replied = random.random() < 0.4
+    if replied:
+        about["in_reply_to"] = _message_id(it, shop)
     return Fact(
-        id=message_id,
+        id=id_,
         source=shop.mail,
         channel="email",
         type=type,
-        data=stated | data,
+        data=data | about | more.pop("about_text", {}),
         subject=it.pick(it.customer.words.subjects),
-        thread=f"<{hexadecimal(random, 24)}@{it.customer.email.partition('@')[2]}>",
+        thread=about["in_reply_to"] if replied else id_,
         **more,
     )
 
 
 def received(it: Speaker, shop: Shop) -> Fact:
     random = it.random
-    signed = random.choice(("pass", "none"))
-    checks = {"spf": "pass", "dkim": signed, "dmarc": random.choice(("pass", "none"))}
     words = it.paragraphs(it.customer.words.mail, random.randint(2, 7))
+    about_text: dict[str, Any] = {"text_from": "html"} if random.random() < 0.4 else {}
     if random.random() < 0.3:
-        quoted = it.paragraphs(it.customer.words.mail_agent, 2).replace("\n", "\n> ")
-        words += f"\n\nOn Mon, 2 Feb 2026 at 10:1{random.randrange(10)}, {shop.address} wrote:\n> {quoted}"
-    attachments: tuple[dict[str, Any], ...] = ()
-    if random.random() < 0.2:
-        size = random.randrange(10**6)
-        attachments = ({"name": "image001.png", "content_type": "image/png", "size": size},)
+        answer = it.paragraphs(it.customer.words.mail_agent, 2).replace("\n", "\n> ")
+        quoted = f"\n\nOn Mon, 2 Feb 2026 at 10:1{random.randrange(10)}, {shop.address} wrote:\n> {answer}"
+        about_text |= {"full_text_length": len(words) + len(quoted), "quoted_at": len(words)}
+        about_text["quoted"] = quoted
     copy = Participant(Identity("email", "", f"{some_name(random)}@{some_name(random)}.example"), "cc")
     return _mail(
         it,
         shop,
         "email.received",
-        {"authentication": checks},
+        {"dmarc": random.choice(("pass", "none", "fail"))} if random.random() < 0.6 else {},
         text=words,
-        attachments=attachments,
+        about_text=about_text,
+        attachments=_attachments(it) if random.random() < 0.2 else (),
         participants=(copy,) if random.random() < 0.15 else (),
+        actor={"type": "customer", "name": it.customer.name},
         traits={"name": it.customer.name},
+    )
+
+
+def _attachments(it: Speaker) -> tuple[dict[str, Any], ...]:
+    random = it.random
+    chosen = random.sample(_ATTACHMENTS, random.choice((1, 1, 2)))
+    return tuple(
+        {
+            "name": name,
+            "content_type": type_,
+            "size": random.randrange(10**6),
+            "sha256": hexadecimal(random, 64),
+            "inline": inline,
+        }
+        for name, type_, inline in chosen
     )
 
 
 def sent(it: Speaker, shop: Shop) -> Fact:
     words = it.paragraphs(it.customer.words.mail_agent, it.random.randint(1, 4))
-    data = {"from": shop.address, "to": [it.customer.email]}
-    return _mail(it, shop, "email.sent", data, text=words, actor=agent(it, shop))
+    by = {"type": "agent", "name": it.random.choice(shop.agents)[1]}
+    return _mail(it, shop, "email.sent", {}, text=words, actor=by)
 
 
 def came_back(it: Speaker, shop: Shop) -> Fact:
     if it.random.random() < 0.5:
-        data: dict[str, Any] = {"auto_submitted": "auto-replied"}
-        return _mail(it, shop, "email.auto_replied", data, text=it.pick(it.customer.words.mail_agent))
-    code = it.random.choice(("5.1.1", "5.2.2", "4.4.1"))
-    data = {"from": "MAILER-DAEMON", "action": "failed", "status": code}
-    data |= {"recipient": it.customer.email, "diagnostic": "smtp; 550 5.1.1 The email account does not exist"}
-    return _mail(it, shop, "email.bounced", data, direction=Direction.OUTBOUND)
+        data: dict[str, Any] = {"auto": ["auto-submitted"]}
+        by = {"type": "customer", "name": it.customer.name}
+        return _mail(
+            it, shop, "email.auto_replied", data, text=it.pick(it.customer.words.mail_agent), actor=by
+        )
+    status = it.random.choice(("5.1.1", "5.2.2", "4.4.1", "5.7.1", "5.4.1"))
+    told = f"smtp; 550 {status} <{it.customer.email}>: Recipient address rejected: User unknown"
+    data = {"status": status, "action": "failed", "diagnostic": told}
+    data["original_message_id"] = _message_id(it, shop)
+    return _mail(it, shop, "email.bounced", data, direction=Direction.OUTBOUND, actor={"type": "system"})

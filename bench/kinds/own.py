@@ -14,40 +14,50 @@ _HANDOFF_STATES = (
 
 
 def handoff(it: Speaker, shop: Shop) -> Fact:
-    """A transition of one of our hand-offs, as our own bookkeeping files it."""
+    """A version of one of our hand-offs, as our own bookkeeping files it."""
     random = it.random
     id_ = f"ho_{public_id(random)}"
     state = random.choice(_HANDOFF_STATES)
-    agent = f"agent:{random.choice(shop.agents)[1].split()[0].lower()}"
-    data: dict[str, Any] = {"handoff": id_, "state": state, "version": random.randint(1, 6)}
-    data["from"] = {"channel": random.choice(("web", "chat", "phone", "email")), "party": "bot"}
-    data["to"] = {"channel": random.choice(("chat", "phone", "email")), "queue": random.choice(shop.queues)}
-    data["reason"] = it.pick(it.customer.words.reasons)
-    data["by"] = random.choice((agent, "token:desk", "timer"))
+    agent = random.choice(shop.agents)[1].split()[0].lower()
+    to: dict[str, str] = {
+        "channel": random.choice(("chat", "phone", "email")),
+        "queue": random.choice(shop.queues),
+    }
+    if random.random() < 0.5:
+        to["agent"] = agent
+    data: dict[str, Any] = {
+        "handoff": id_,
+        "state": state,
+        "version": random.randint(1, 6),
+        "from": {"channel": random.choice(("web", "chat", "phone", "email")), "party": "bot"},
+        "to": to,
+        "reason": it.pick(it.customer.words.reasons),
+    }
+    if state in ("declined", "released", "completed"):
+        data["answer"] = it.pick(it.customer.words.notes)
     if state in ("accepted", "completed", "viewed"):
-        data |= {"agent": agent, "owner": agent}
+        data["owner"] = agent
     return Fact(
         id=f"{id_}/{data['version']}",
         source="handoff",
         channel=data["from"]["channel"],
         type=f"handoff.{state}",
         data=data,
-        thread=hexadecimal(random, 20),
+        text=data.get("answer", data["reason"]),
+        actor={"name": random.choice((agent, "desk", "bot", "timer"))},
     )
 
 
 def bookkeeping(it: Speaker, shop: Shop) -> Fact:
     random = it.random
-    type_ = random.choice(("identity.linked", "identity.unlinked", "context.changed"))
-    data = {"evidence": f"li_{public_id(random)}", "identity": f"email:{it.customer.email}"}
-    data |= {"reason": random.choice(("confirmed by agent", "verified on the phone", "same person"))}
     return Fact(
         id=some_uuid(random),
-        source="handoff",
+        source="identity",
         channel="web",
-        type=type_,
-        data=data,
-        actor={"type": "agent", "id": random.choice(shop.agents)[1]},
+        type=random.choice(("identity.linked", "identity.unlinked", "context.changed")),
+        data={"about": f"email:{it.customer.email}"},
+        text=random.choice(("confirmed by agent", "verified on the phone", "same person", "wrong person")),
+        actor={"name": random.choice(shop.agents)[1]},
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from adapters.phone.twilio.calls import INBOUND_TYPES, OUTBOUND_TYPES
 from bench.kinds.fact import Fact
 from bench.people import Shop, Speaker, hexadecimal, public_id
-from handoff.domain.touchpoint import Direction
+from handoff.domain.identity import Identity
+from handoff.domain.touchpoint import Direction, Participant
 
 _STATUSES = ("initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed")
 _CALLBACK_STATES = ("requested", "scheduled", "rescheduled", "due", "cancelled", "overdue", "given_up")
@@ -53,16 +54,17 @@ def callback(it: Speaker, shop: Shop) -> Fact:
     id_ = f"cb_{public_id(random)}"
     state = random.choice(_CALLBACK_STATES)
     day = f"2026-{random.randint(10, 12)}-{random.randint(10, 28)}"
-    due = f"{day}T{random.randint(10, 19)}:{random.choice('0134')}0:00.000000Z"
-    data: dict[str, Any] = {"callback": id_, "state": state, "version": random.randint(1, 5)}
-    data |= {"phone": it.customer.phone, "due_at": due, "queue": random.choice(shop.queues), "attempt": 1}
-    if random.random() < 0.6:
-        data["reason"] = it.pick(it.customer.words.reasons)
+    data: dict[str, Any] = {"callback": id_, "attempts": random.randrange(4)}
+    if random.random() < 0.7:
+        data["due"] = f"{day}T{random.randint(10, 19)}:{random.choice('0134')}0:00.000000Z"
     return Fact(
-        id=f"{id_}/{data['version']}",
-        source="handoff",
+        id=f"{id_}/{random.randint(1, 5)}/callback.{state}",
+        source="callbacks",
         channel="phone",
         type=f"callback.{state}",
         data=data,
+        text=it.pick(it.customer.words.reasons) if state == "requested" else None,
         thread=id_,
+        participants=(Participant(Identity("phone", "", it.customer.phone), "called"),),
+        actor={"name": random.choice(("desk", "bot", "timer", shop.agents[0][1]))},
     )
