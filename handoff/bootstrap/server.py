@@ -18,7 +18,7 @@ from handoff.api.access import Access, Token, hash_secret
 from handoff.api.app import make_app
 from handoff.api.keys import Site
 from handoff.delivery.timers import TICK_S, fire_due
-from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.adapter import InboundRequest, Listener, Outcome
 from handoff.services.announcing import record_handoff_events
@@ -117,7 +117,7 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         await _reachable(connection)
         for note in await prove(connection, settings.store, embedded=address is not None):
             log.info("store", note=note)
-        yield await stack.enter_async_context(open_store(settings.store, connection))
+        yield await stack.enter_async_context(open_store(settings.store, connection, settings.identity))
 
 
 @asynccontextmanager
@@ -235,7 +235,10 @@ async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
     """A source's own listener; gives where it listens."""
 
     async def receive(request: InboundRequest) -> Outcome:
-        return await inbound.deliver(source, request)
+        try:
+            return await inbound.deliver(source, request)
+        except InvalidPayload:
+            return Outcome(quarantined=1)  # kept, so that it may be acknowledged
 
     assert isinstance(source.adapter, Listener)
     try:

@@ -15,6 +15,7 @@ from handoff.api.access import SCOPES, Token, hash_secret
 from handoff.delivery.settings import WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
+from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import CHANNELS
 from handoff.store.settings import StoreSettings
 
@@ -83,6 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tokens: list[TokenSettings] = field(default_factory=list)
     webhooks: list[WebhookSettings] = field(default_factory=list)
     channels: list[ChannelSettings] = field(default_factory=list)
+    identity: IdentityRules = field(default_factory=IdentityRules)
 
     @property
     def channel_names(self) -> frozenset[str]:

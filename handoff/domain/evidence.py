@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from .clock import Micros
 from .identity import ANONYMOUS, REFERENCE, Assurance, Identity
+from .identity_rules import DEFAULT_LIMITS
 
 MAX_COMPONENT = 500  # identities; above it something joins strangers, so everybody stands alone
 MAX_STRONG_NEIGHBOURS = 20  # an identity verified for more strong identities than this is shared
@@ -106,15 +107,6 @@ class Resolution(Struct, frozen=True, kw_only=True):
         return next(group for group in self.groups if key in group.members)
 
 
-class Limits(Struct, frozen=True):
-    """How many identities of a type one customer may have in one space; absent: no limit."""
-
-    per_type: Mapping[str, int]
-
-
-DEFAULT_LIMITS = Limits({"user": 1})
-
-
 def joins(evidence: Evidence) -> bool:
     """Whether the piece may connect customers: standing, verified and saying `same`."""
     return (
@@ -154,7 +146,7 @@ class _Partition:
     """Union-find that refuses a union which would break a guard."""
 
     def __init__(
-        self, nodes: Mapping[bytes, Node], apart: Iterable[tuple[bytes, bytes]], limits: Limits
+        self, nodes: Mapping[bytes, Node], apart: Iterable[tuple[bytes, bytes]], limits: Mapping[str, int]
     ) -> None:
         self._nodes = nodes
         self._limits = limits
@@ -176,7 +168,7 @@ class _Partition:
             it = self._nodes[key].identity
             counts[it.type, it.space] += 1
         for (type_, _space), count in counts.items():
-            limit = self._limits.per_type.get(type_)
+            limit = self._limits.get(type_)
             if limit is not None and count > limit:
                 return f"two_{type_}s" if limit == 1 else f"too_many_{type_}s"
         return None
@@ -190,7 +182,7 @@ class _Partition:
 
 
 def resolve(
-    nodes: Mapping[bytes, Node], evidence: Collection[Evidence], limits: Limits = DEFAULT_LIMITS
+    nodes: Mapping[bytes, Node], evidence: Collection[Evidence], limits: Mapping[str, int] = DEFAULT_LIMITS
 ) -> Resolution:
     """The customers of one connected component.
 

@@ -109,6 +109,7 @@ class SnapshotRef(Struct, frozen=True, kw_only=True):
     id: str
     sha256: str
     position: str
+    taken_at: Micros
 
 
 class Handoff(Struct, frozen=True, kw_only=True):

@@ -16,23 +16,22 @@ from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.conversation import Conversation, Line, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
-from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.domain.identity import Assurance
+from handoff.store.records import doubled
 from handoff.store.store import Store
 from handoff.store.timelines import Page, Window, encode_cursor, read_page
 
 from .completeness import Completeness, Monitor
 from .customers import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
 from .handoff_records import Chain, HandoffView, handoff_view, read_chains, read_of_homes
-from .timelines import Filter, Told, decode
+from .timelines import Decoded, Filter, Told, decode
 from .views import (
     IdentityView,
-    Rendering,
     TimelineView,
     TouchpointView,
     conversation_of,
     identity_fields,
     public_conversation,
-    touchpoint_view,
 )
 
 BRIEF_TOUCHPOINTS = 1_000
@@ -92,7 +91,8 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeline_next: str | None = None
     below_min_assurance: int | None = None
     brief_older_than: str | None = None
-    late: int | None = None
+    late: list[str] | None = None
+    """Touchpoints that happened before the newest snapshot of this hand-off and came after it."""
     conversations: int | None = None
     handoffs: int | None = None
     fields: list[str] | None = None
@@ -178,7 +178,7 @@ async def assemble(
         brief=_brief(told, now, handoff or next((it for it in handoffs if it.pending), None)),
         timeline=_timeline(told, wanted),
         completeness=completeness,
-        left_out=_left_out(told, wanted),
+        left_out=_left_out(told, wanted, handoff),
     )
     return _selected(context, wanted.fields)
 
@@ -189,9 +189,10 @@ class _Read(Struct, kw_only=True):
     hashes: KeyedHash
     homes: list[bytes]
     page: Page
+    total: int
     told: list[Told]
     hidden: int
-    rendering: Rendering
+    decoded: Decoded
     conversations: list[Conversation]
 
 
@@ -201,20 +202,20 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: Wanted) -
     homes = list(records)
     size = max(BRIEF_TOUCHPOINTS, wanted.limit)
     page = await read_page(store.connection, store.keys, homes, Window(limit=size))
-    told, amendments = await decode(store, page.members)
+    decoded = await decode(store, hashes, records, page.members)
     shown = Filter(min_assurance=wanted.min_assurance)
-    kept = [it for it in told if shown.passes(it.stored, it.body)]
-    rendering = Rendering(hashes=hashes, records=records, amendments=amendments)
+    kept = [it for it in decoded.told if shown.passes(it.stored, it.body)]
     read = _Read(
         hashes=hashes,
         homes=homes,
         page=page,
+        total=page.total - doubled(records),
         told=kept,
-        hidden=len(told) - len(kept),
-        rendering=rendering,
+        hidden=len(decoded.told) - len(kept),
+        decoded=decoded,
         conversations=[],
     )
-    read.conversations = fold(_line(read, it) for it in reversed(kept))
+    read.conversations = fold(_line(read, it) for it in reversed(kept) if not it.is_reference)
     return read
 
 
@@ -224,7 +225,7 @@ async def conversations_of(store: Store, tenant: str, customer: Customer) -> lis
 
 
 def _line(read: _Read, it: Told) -> Line:
-    record = read.rendering.records[it.stored.home]
+    record = read.decoded.rendering.records[it.stored.home]
     view = it.body
     return Line(
         conversation=conversation_of(read.hashes, record, it.stored, view),
@@ -270,7 +271,7 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
 
 
 def _told(read: _Read, it: Told) -> rules.Told:
-    view = touchpoint_view(it.stored, it.body, read.rendering)
+    view = read.decoded.view(it)
     return rules.Told(
         id=view.id,
         type=view.type,
@@ -291,19 +292,19 @@ def _told(read: _Read, it: Told) -> rules.Told:
 def _timeline(read: _Read, wanted: Wanted) -> TimelineView:
     shown = read.told[: wanted.limit]
     more = read.page.more or len(read.told) > len(shown)
-    views: list[TouchpointView] = [touchpoint_view(it.stored, it.body, read.rendering) for it in shown]
+    views: list[TouchpointView] = [read.decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
-        total=read.page.total if not read.hidden else None,
+        total=read.total if not read.hidden else None,
         returned=len(views),
-        next=encode_cursor(shown[-1].stored.place) if more and shown else None,
+        next=encode_cursor(shown[-1].entry.place) if more and shown else None,
     )
 
 
-def _left_out(read: _Read, wanted: Wanted) -> LeftOut:
+def _left_out(read: _Read, wanted: Wanted, handoff: Handoff | None) -> LeftOut:
     shown = min(len(read.told), wanted.limit)
-    rest = read.page.total - shown - read.hidden
-    last = read.told[shown - 1].stored if shown else None
+    rest = read.total - shown - read.hidden
+    last = read.told[shown - 1].entry if shown else None
     return LeftOut(
         touchpoints=rest or None,
         timeline_next=encode_cursor(last.place) if rest and last else None,
@@ -311,9 +312,21 @@ def _left_out(read: _Read, wanted: Wanted) -> LeftOut:
         brief_older_than=format_time(read.told[-1].stored.occurred_at)
         if read.page.more and read.told
         else None,
-        late=sum(1 for it in read.told[shown:] if it.stored.late) or None,
+        late=_late(read, handoff) or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )
+
+
+def _late(read: _Read, handoff: Handoff | None) -> list[str]:
+    if handoff is None or not handoff.snapshots:
+        return []
+    pinned = handoff.snapshots[-1].taken_at
+    return [
+        read.decoded.view(it).id
+        for it in read.told
+        if it.stored.occurred_at < pinned < it.stored.recorded_at
+        and not it.stored.type.startswith(("handoff.", "identity."))
+    ]
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:
@@ -379,7 +392,7 @@ def _traits(read: _Read) -> dict[str, Any]:
     """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
     for it in reversed(read.told):
-        if ASSURANCE_RANK[it.body.assurance] >= ASSURANCE_RANK[Assurance.VERIFIED]:
+        if it.body.assurance is Assurance.VERIFIED and not it.is_reference:
             traits.update(it.body.traits)
     return traits
 

@@ -89,9 +89,9 @@ async def find(
     linked, and so on.
     """
     hashes = store.hashes(tenant)
-    keys = [hashes.identity(it) for it in identities]
+    keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
     component = await walk(store.connection, store.keys, keys)
-    resolution = resolve(component.nodes, component.evidence)
+    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
     known = [key for key in dict.fromkeys(keys) if key in component.reached]
     if not known:
         return LookUp(match=Match.NONE)
@@ -186,7 +186,7 @@ async def by_key(store: Store, tenant: str, key: bytes) -> Customer:
     component = await walk(store.connection, store.keys, [key])
     if key not in component.reached:
         raise NotFound("there is no such customer")
-    resolution = resolve(component.nodes, component.evidence)
+    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
     return _customer(store.hashes(tenant), component, resolution, resolution.group_of(key))
 
 

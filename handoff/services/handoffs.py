@@ -102,7 +102,7 @@ async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -
         handoff = _new_handoff(tenant, hashes, asked, target, chain, before, now)
         content = await _pinned_content(store, monitor, tenant, target, handoff, now)
         change = Change().expect(chain_key, chain_version)
-        handoff = _pinned(control, change, handoff, "requested", content)
+        handoff = _pinned(control, change, handoff, "requested", content, now)
         after = msgspec.structs.replace(chain, pending=_id(hashes, handoff), latest=_id(hashes, handoff))
         change.put(chain_key, chain_version + 1, after)
         _write(control, hashes, change, None, handoff, "handoff.requested")
@@ -177,7 +177,7 @@ async def home_of(store: Store, conversation: bytes) -> bytes:
     if len(conversation) == 2 * SIZE:
         return conversation[:SIZE]
     key = store.keys.conversation(conversation)
-    (reply,) = await store.connection.pipeline([(b"HGETALL", key)])
+    (reply,) = await store.connection.answers([(b"HGETALL", key)])
     fields = list(zip(reply[::2], reply[1::2], strict=True)) if reply else []
     homes = sorted((seen, name[1:]) for name, seen in fields if name[:1] == b"h")
     if not homes:
@@ -283,10 +283,10 @@ def encode_context(view: ContextView) -> bytes:
 
 
 def _pinned(
-    control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str]
+    control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str], now: Micros
 ) -> Handoff:
     sha256 = pin(control, change, content[0])
-    ref = SnapshotRef(at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1])
+    ref = SnapshotRef(at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now)
     return msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
 
 
@@ -416,7 +416,7 @@ async def _commit_move(
             after = msgspec.structs.replace(after, hops=(*hops, hop_of(ended))[-MAX_HOPS:])
         target = await _target_of(store, tenant, after)
         content = await _pinned_content(store, monitor, tenant, target, after, now)
-        after = _pinned(control, change, after, "accepted", content)
+        after = _pinned(control, change, after, "accepted", content, now)
         chain = msgspec.structs.replace(chain, owner=after.owner, owning=id_, pending=None)
     elif before.state in PENDING and after.state not in PENDING:
         chain = msgspec.structs.replace(chain, pending=None)
@@ -485,7 +485,7 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
                 found.append(handoff)
     total = None
     if len(names) <= 1:
-        (total,) = await control.connection.pipeline([(b"ZCARD", key)])
+        (total,) = await control.connection.answers([(b"ZCARD", key)])
     return HandoffPage(handoffs=found, total=total, bound=bound if more else None)
 
 

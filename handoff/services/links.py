@@ -195,11 +195,11 @@ async def link(
     component = await walk(store.connection, store.keys, [root, other])
     if other not in component.reached:
         component.reached[other] = _unseen(other, identity)
-    before = resolve(component.nodes, component.evidence)
+    before = resolve(component.nodes, component.evidence, store.rules.limits)
     piece = _agent_evidence(root, other, Statement.SAME, by, assurance)
     against = _between(component, before.group_of(root), before.group_of(other))
     kept = [it for it in component.evidence if it not in against]
-    after = resolve(component.nodes, [*kept, piece])
+    after = resolve(component.nodes, [*kept, piece], store.rules.limits)
     joined = after.group_of(root) is after.group_of(other)
     if assurance is Assurance.VERIFIED and not joined:
         refusals = [it.reason for it in after.group_of(root).conflicts if it.evidence.id == piece.id]
@@ -230,6 +230,7 @@ def _unseen(key: bytes, identity: Identity) -> IdentityRecord:
         shared_mark=False,
         counts={},
         own_assurance=None,
+        references={},
         episodes=(),
         evidence=(),
         pointers=(),
@@ -282,7 +283,7 @@ async def withdraw(
         raise NotFound("there is no such link of this customer")
     keys = [found.one, found.other, *found.left, *found.right]
     component = await walk(store.connection, store.keys, [customer.group.root, *keys])
-    before = resolve(component.nodes, component.evidence)
+    before = resolve(component.nodes, component.evidence, store.rules.limits)
     known = [key for key in dict.fromkeys((*keys, customer.group.root)) if key in component.nodes]
     changed = [
         msgspec.structs.replace(it, withdrawn=True) if it.id == id_ else it for it in component.evidence
@@ -291,7 +292,7 @@ async def withdraw(
     if found.statement is Statement.SAME and not found.withdrawn:
         against = _agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
         changed.append(against)
-    after = resolve(component.nodes, changed)
+    after = resolve(component.nodes, changed, store.rules.limits)
     forecast = _forecast(hashes, component, (before, after), known, against, dry_run)
     if dry_run or found.withdrawn:
         return forecast
@@ -335,7 +336,7 @@ async def split(
         _agent_evidence(rest[0], out[0], Statement.NOT_SAME, by), left=out, right=rest
     )
     component = customer.component
-    after = resolve(component.nodes, [*component.evidence, piece])
+    after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
     forecast = _forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
     if dry_run:
         return forecast

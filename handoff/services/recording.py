@@ -13,6 +13,7 @@ from handoff.codec.member import channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identity import ASSURANCE_RANK, Handle, Identity, weaker
+from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
@@ -49,7 +50,8 @@ async def record(
     items: list[tuple[int, Item]] = []
     for place, touchpoint in enumerate(touchpoints):
         try:
-            items.append((place, prepare(touchpoint, hashes, store.keys)))
+            known = without_nobody(touchpoint, store.rules)
+            items.append((place, prepare(known, hashes, store.keys)))
         except Unprocessable as error:
             results[place] = _rejected("", error)
     recorder = store.importer if bulk else store.recorder
@@ -95,6 +97,19 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     fields = ((b"v", pack_identity(identity)), (b"f", b""))
     await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
     return key
+
+
+def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
+    """The touchpoint without handles that mean nobody. Unprocessable where nothing else is left."""
+    known = tuple(it for it in touchpoint.identities if not rules.means_nobody(it.identity))
+    if len(known) == len(touchpoint.identities):
+        return touchpoint
+    if not known:
+        detail = "its only identity is one that many senders write for nobody"
+        raise Unprocessable(
+            detail, code="blocked_identity", pointers=[{"pointer": "/identities", "detail": detail}]
+        )
+    return msgspec.structs.replace(touchpoint, identities=known)
 
 
 def _rejected(id_: str, error: HandoffError) -> Result:

@@ -12,7 +12,7 @@ from handoff.codec.member import Stored, channel_name
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.store.components import read_records
-from handoff.store.records import IdentityRecord
+from handoff.store.records import IdentityRecord, doubled
 from handoff.store.store import Store
 from handoff.store.timelines import (
     Page,
@@ -127,7 +127,7 @@ async def read_timeline(
         decoded = await decode(store, hashes, records, page.members)
         return TimelineView(
             touchpoints=[decoded.view(it) for it in decoded.told],
-            total=page.total,
+            total=page.total - doubled(records),
             returned=len(decoded.told),
             next=encode_cursor(page.end) if page.end else None,
         )

@@ -16,6 +16,7 @@ from .errors import FunctionMissing
 
 NAMES = (
     "record",
+    "refer",
     "commit",
     "lease",
     "advance",

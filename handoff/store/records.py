@@ -4,6 +4,8 @@ v  its plain value, msgpack [type, space, value]      f  first recorded      l  
 c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
 p ‖ id  the home (16) of evidence stored elsewhere
+r ‖ id  an episode's end: place less the id (16) ‖ channel
+q  best assurance of its touchpoints, '0' verified    x ‖ home  how many references to touchpoints of that home
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     shared_mark: bool
     counts: Mapping[tuple[str, int], int]
     own_assurance: Assurance | None
+    references: Mapping[bytes, int]
+    """How many entries of its timeline point at touchpoints of which other home."""
     episodes: tuple[tuple[bytes, str], ...]
     """Where its threadless conversations ended: (place, channel), in order."""
     evidence: tuple[Evidence, ...]
@@ -123,6 +127,9 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         last_arrival=int.from_bytes(fields.get(b"l", b""), "big"),
         shared_mark=fields.get(b"s", b"")[:1] == SHARED,
         counts=_read_counts(fields.get(b"c", b"")),
+        references={
+            name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
+        },
         own_assurance=_ASSURANCES[int(fields[b"q"])] if b"q" in fields else None,
         episodes=tuple(
             sorted(
@@ -141,6 +148,12 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         ),
         withdrawals=withdrawals,
     )
+
+
+def doubled(records: Mapping[bytes, IdentityRecord]) -> int:
+    """How many entries the merge of these timelines drops: references to touchpoints that are among
+    them as their home's own."""
+    return sum(count for it in records.values() for home, count in it.references.items() if home in records)
 
 
 def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.errors import ConfigurationError
+from handoff.domain.identity_rules import IdentityRules
 
 from .connection import Connection
 from .control import Control
+from .deliveries import Deliveries
 from .functions import Functions
 from .keys import META, Keys
 from .recorder import Recorder
@@ -25,9 +27,15 @@ class Store:
     """One opened store. Make it with `open_store`."""
 
     def __init__(
-        self, settings: StoreSettings, connection: Connection, functions: Functions, pepper: bytes
+        self,
+        settings: StoreSettings,
+        connection: Connection,
+        functions: Functions,
+        pepper: bytes,
+        rules: IdentityRules,
     ) -> None:
         self.settings = settings
+        self.rules = rules
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
@@ -36,6 +44,7 @@ class Store:
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._controls: dict[str, Control] = {}
+        self._deliveries: dict[str, Deliveries] = {}
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
@@ -51,14 +60,23 @@ class Store:
             known = self._controls[tenant] = Control(self.connection, self.functions, tenant)
         return known
 
+    def deliveries(self, tenant: str) -> Deliveries:
+        """The queues of a tenant's webhook subscriptions."""
+        known = self._deliveries.get(tenant)
+        if known is None:
+            known = self._deliveries[tenant] = Deliveries(self.connection, self.functions, tenant)
+        return known
+
 
 @asynccontextmanager
-async def open_store(settings: StoreSettings, connection: Connection) -> AsyncIterator[Store]:
+async def open_store(
+    settings: StoreSettings, connection: Connection, rules: IdentityRules | None = None
+) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; its layout is made or checked."""
     functions = Functions(connection)
     await functions.load()
     pepper = await _meta(connection, settings)
-    store = Store(settings, connection, functions, pepper)
+    store = Store(settings, connection, functions, pepper, rules or IdentityRules())
     async with store.recorder, store.importer:
         yield store
 

@@ -72,7 +72,7 @@ async def read_page(connection: Connection, keys: Keys, identities: Sequence[byt
     for identity in identities:
         key = keys.timeline(identity)
         commands += (_range(key, window), (b"ZCARD", key))
-    replies = await connection.pipeline(commands)
+    replies = await connection.answers(commands)
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
@@ -110,23 +110,36 @@ def _place(member: Stored) -> bytes:
     return member.place
 
 
+async def read_at(
+    connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
+) -> list[Stored | None]:
+    """The members at (identity, place ‖ id); one round trip, none for none."""
+    commands: list[tuple[bytes | int, ...]] = []
+    for home, place in places:
+        key = keys.timeline(home)
+        commands.append((b"ZRANGE", key, b"[" + place, b"[" + place + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1))
+    replies = await connection.answers(commands) if commands else []
+    found: list[Stored | None] = []
+    for (home, _place), reply in zip(places, replies, strict=True):
+        if isinstance(reply, Exception):
+            raise reply
+        found.append(read_member(reply[0], home) if reply else None)
+    return found
+
+
 async def read_places(
     connection: Connection, keys: Keys, wanted: Sequence[tuple[bytes, bytes]]
 ) -> list[Stored | None]:
     """The members at (identity, touchpoint id), by the index; two round trips."""
-    places = await connection.pipeline([(b"HGET", keys.index(home), id_) for home, id_ in wanted])
-    commands: list[tuple[bytes | int, ...]] = []
-    for (home, id_), place in zip(wanted, places, strict=True):
-        prefix = (place[:16] if place else b"") + id_
-        key = keys.timeline(home)
-        commands.append(
-            (b"ZRANGE", key, b"[" + prefix, b"[" + prefix + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
-        )
-    replies = await connection.pipeline(commands) if commands else []
-    return [
-        read_member(members[0], home) if place and members else None
-        for (home, _id), place, members in zip(wanted, places, replies, strict=True)
+    replies = await connection.answers([(b"HGET", keys.index(home), id_) for home, id_ in wanted])
+    known = [
+        (home, reply[:16] + id_)
+        for (home, id_), reply in zip(wanted, replies, strict=True)
+        if isinstance(reply, bytes)
     ]
+    found = dict(zip(known, await read_at(connection, keys, known), strict=True))
+    by_id = {(home, place[16:]): member for (home, place), member in found.items()}
+    return [by_id.get(it) for it in wanted]
 
 
 async def read_amendments(
@@ -135,17 +148,11 @@ async def read_amendments(
     """The newest edit or deletion of each (home, touchpoint id); two round trips, none for none."""
     if not amended:
         return {}
-    places = await connection.pipeline([(b"HGET", keys.index(home), b"a" + id_) for home, id_ in amended])
-    commands: list[tuple[bytes | int, ...]] = []
-    for (home, _id), place in zip(amended, places, strict=True):
-        prefix = place[:PLACE] if isinstance(place, bytes) else b""
-        key = keys.timeline(home)
-        commands.append(
-            (b"ZRANGE", key, b"[" + prefix, b"[" + prefix + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
-        )
-    replies = await connection.pipeline(commands)
-    return {
-        which: read_member(members[0], which[0])
-        for which, place, members in zip(amended, places, replies, strict=True)
-        if place and members
-    }
+    replies = await connection.answers([(b"HGET", keys.index(home), b"a" + id_) for home, id_ in amended])
+    known = [
+        (which, reply[:PLACE])
+        for which, reply in zip(amended, replies, strict=True)
+        if isinstance(reply, bytes)
+    ]
+    members = await read_at(connection, keys, [(home, place) for (home, _id), place in known])
+    return {which: member for (which, _place), member in zip(known, members, strict=True) if member}

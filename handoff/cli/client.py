@@ -1,0 +1,59 @@
+"""The command line's own client: a running server, by its URL and a token."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from handoff.domain.errors import HandoffError
+
+URL = "HANDOFF_URL"
+TOKEN = "HANDOFF_TOKEN"  # noqa: S105 - the name of a variable, not its value
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+class Remote:
+    """Calls of one command. HandoffError carries the server's own words."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        return await self._call("GET", path, params=params)
+
+    async def post(self, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
+        return await self._call("POST", path, json=body, params=params)
+
+    async def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            async with self.session.request(method, self.url + path, **arguments) as response:
+                return await read_answer(response)
+        except aiohttp.ClientConnectionError as error:
+            raise HandoffError(f"no server answers at {self.url}: {error}", code="unreachable") from error
+
+
+async def read_answer(response: aiohttp.ClientResponse) -> Any:
+    """The JSON of an answer; the problem's detail as a HandoffError where it is one."""
+    body = await response.json(content_type=None) if response.status != 204 else None
+    if response.status >= 400:
+        detail = body.get("detail", response.reason) if isinstance(body, dict) else response.reason
+        code = body.get("code", "http_error") if isinstance(body, dict) else "http_error"
+        raise HandoffError(f"{detail} ({response.status} {code})", code=code)
+    return body
+
+
+@asynccontextmanager
+async def remote(url: str | None, token: str | None) -> AsyncIterator[Remote]:
+    """A client for `--url` and `--token`, or what HANDOFF_URL and HANDOFF_TOKEN say."""
+    secret = token or os.environ.get(TOKEN) or os.environ.get("HANDOFF_ADMIN_TOKEN")
+    if not secret:
+        raise HandoffError(f"a token is needed: --token or {TOKEN}", code="unauthenticated")
+    address = (url or os.environ.get(URL) or DEFAULT_URL).rstrip("/")
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with aiohttp.ClientSession(headers=headers, trust_env=False) as session:
+        yield Remote(session, address)

@@ -1,0 +1,166 @@
+"""`handoff context`, `handoff handoffs` and `handoff customer …`: reading and mending from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from handoff.domain.errors import HandoffError
+
+from .client import Remote, remote
+from .rendering import print_context
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    context = commands.add_parser("context", help="show what an agent would receive")
+    context.add_argument("identity", nargs="+", help="type:value; several narrow an ambiguous one")
+    _add_remote(context, _show_context)
+    handoffs = commands.add_parser("handoffs", help="list hand-offs")
+    for name in ("state", "queue", "agent"):
+        handoffs.add_argument(f"--{name}")
+    _add_remote(handoffs, _show_handoffs)
+    customer = commands.add_parser("customer", help="who is who: look, link, withdraw, split")
+    actions = customer.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="the customer behind an identity")
+    show.add_argument("identity", nargs="+")
+    _add_remote(show, _show_context)
+    links = actions.add_parser("links", help="the evidence about a customer")
+    links.add_argument("identity", nargs="+")
+    _add_remote(links, _show_links)
+    _add_change(actions, "link", "say that another identity is this customer's", "other", _link)
+    _add_change(actions, "withdraw", "take a piece of evidence back", "link", _withdraw)
+    _add_change(actions, "split", "take identities out of a customer", "others", _split)
+
+
+def _add_change(actions: Any, name: str, words: str, operand: str, run: Any) -> None:
+    parser = actions.add_parser(name, help=words)
+    parser.add_argument("identity")
+    parser.add_argument(operand, **({"nargs": "+"} if operand == "others" else {}))
+    parser.add_argument("--reason", required=True)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would join or part")
+    _add_remote(parser, run)
+
+
+def _add_remote(parser: argparse.ArgumentParser, run: Any) -> None:
+    parser.add_argument("--url", help="the server (or HANDOFF_URL)")
+    parser.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
+    parser.add_argument("--json", action="store_true", help="print the server's own answer")
+
+    def command(options: argparse.Namespace) -> int:
+        async def call() -> None:
+            async with remote(options.url, options.token) as server:
+                await run(server, options, Console(highlight=False))
+
+        asyncio.run(call())
+        return 0
+
+    parser.set_defaults(run=command)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+async def _look_up(server: Remote, identities: list[str]) -> dict[str, Any]:
+    context: dict[str, Any] = await server.post("/v1/context", {"identities": identities})
+    return context
+
+
+async def _show_context(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    context = await _look_up(server, options.identity)
+    if options.json:
+        _print_json(context)
+    else:
+        print_context(console, context)
+
+
+async def _show_handoffs(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    filters = {name: getattr(options, name) for name in ("state", "queue", "agent")}
+    page = await server.get("/v1/handoffs", {name: value for name, value in filters.items() if value})
+    if options.json:
+        _print_json(page)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Requested (UTC)", "State", "From", "To", "Owner", "Reason", "Id"):
+        table.add_column(heading)
+    for it in page["handoffs"]:
+        table.add_row(
+            it["requested_at"][:16].replace("T", " "),
+            it["state"],
+            _party(it["from"]),
+            _party(it["to"]),
+            it["owner"] or "",
+            it["reason"],
+            it["id"],
+        )
+    console.print(table)
+    total = "" if page["total"] is None else f" of {page['total']}"
+    console.print(f"{page['returned']}{total} shown", style="dim")
+
+
+def _party(it: dict[str, Any]) -> str:
+    return it.get("agent") or it.get("queue") or it.get("party") or it.get("channel") or ""
+
+
+async def _customer_id(server: Remote, identity: str) -> str:
+    if identity.startswith("cu_"):
+        return identity
+    context = await _look_up(server, [identity])
+    if context["customer"] is None:
+        raise HandoffError(f"{identity}: {context['match']} match; name a customer id", code="not_found")
+    return str(context["customer"]["id"])
+
+
+async def _show_links(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    customer_id = await _customer_id(server, options.identity[0])
+    answer = await server.get(f"/v1/customers/{customer_id}/links")
+    if options.json:
+        _print_json(answer)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "Identities", "Says", "By", "Why", "Id"):
+        table.add_column(heading)
+    for it in answer["links"]:
+        mark = "✓" if it["effective"] else ("withdrawn" if it["withdrawn"] else "–")
+        others = it["from_identities"]
+        names = "  ".join(it["identities"]) + (f"  ≠  {'  '.join(others)}" if others else "")
+        says = f"{it['statement']} ({it['assurance']})"
+        table.add_row(mark, names, says, it["by"], it["why"], it["id"])
+    console.print(table)
+
+
+async def _link(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    body = {"identity": options.other, "reason": options.reason}
+    await _change(server, options, console, "links", body)
+
+
+async def _withdraw(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    await _change(server, options, console, f"links/{options.link}/withdraw", {"reason": options.reason})
+
+
+async def _split(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    body = {"identities": options.others, "reason": options.reason}
+    await _change(server, options, console, "split", body)
+
+
+async def _change(
+    server: Remote, options: argparse.Namespace, console: Console, path: str, body: dict[str, Any]
+) -> None:
+    customer_id = await _customer_id(server, options.identity)
+    params = {"dry_run": "true"} if options.dry_run else None
+    forecast = await server.post(f"/v1/customers/{customer_id}/{path}", body, params)
+    if options.json:
+        _print_json(forecast)
+        return
+    console.print("Would become" if forecast["dry_run"] else "Became", style="bold")
+    for part in forecast["after"]:
+        names = ", ".join(part["identities"])
+        console.print(f"  {part['customer_id']}  {part['touchpoints']} touchpoints  {names}", markup=False)
+    if forecast["conflicts"]:
+        console.print(f"  kept apart by: {', '.join(forecast['conflicts'])}")

@@ -1,0 +1,112 @@
+"""`handoff import FILE`: years of history, as NDJSON, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from handoff.domain.errors import HandoffError
+
+from .client import Remote, read_answer, remote
+
+LINES_A_REQUEST = 5_000
+"""Lines of one request: a cut connection repeats at most these, which the server recognises."""
+SHOWN = 20  # rejected lines printed; all are counted and written to FILE.rejected
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser("import", help="import touchpoints from an NDJSON file")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--url", help="the server (or HANDOFF_URL)")
+    parser.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
+    parser.add_argument("--restart", action="store_true", help="begin again instead of going on")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    async def call() -> int:
+        async with remote(options.url, options.token) as server:
+            return await import_file(server, options.file, restart=options.restart)
+
+    return asyncio.run(call())
+
+
+class Tally:
+    """What became of the lines so far."""
+
+    def __init__(self) -> None:
+        self.accepted = self.duplicates = self.rejected = self.expired = 0
+
+    def add(self, answer: dict[str, Any]) -> None:
+        self.accepted += answer["accepted"]
+        self.duplicates += answer["duplicates"]
+        self.rejected += len(answer["rejected"])
+        self.expired += answer["expired"]
+
+    def __str__(self) -> str:
+        return f"{self.accepted} accepted, {self.duplicates} known already, {self.rejected} rejected"
+
+
+async def import_file(server: Remote, file: Path, *, restart: bool) -> int:
+    """Send a file's lines; what is durable is remembered beside it, so that a second run goes on.
+
+    1 when lines were rejected: they are in FILE.rejected with their reasons, and can be mended and
+    sent again.
+    """
+    console = Console(highlight=False)
+    mark = file.with_name(file.name + ".progress")
+    line, offset = (0, 0) if restart else _read_mark(mark)
+    tally = Tally()
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress, file.open("rb") as source:
+        task = progress.add_task("importing", total=source.seek(0, 2), completed=offset)
+        source.seek(offset)
+        with file.with_name(file.name + ".rejected").open("ab" if line else "wb") as rejected:
+            while True:
+                lines = [text for _ in range(LINES_A_REQUEST) if (text := source.readline())]
+                if not lines:
+                    break
+                async for answer in _send(server, lines):
+                    tally.add(answer)
+                    for it in answer["rejected"]:
+                        entry = {**it, "line": line + it["index"] + 1}
+                        rejected.write(json.dumps(entry).encode() + b"\n")
+                        if tally.rejected <= SHOWN:
+                            console.print(f"line {entry['line']}: {it['code']}: {it['detail']}", markup=False)
+                line, offset = line + len(lines), source.tell()
+                mark.write_text(json.dumps({"line": line, "offset": offset}))
+                progress.update(task, completed=offset)
+    console.print(f"{line} lines: {tally}")
+    return 1 if tally.rejected else 0
+
+
+def _read_mark(mark: Path) -> tuple[int, int]:
+    try:
+        found = json.loads(mark.read_text())
+        return int(found["line"]), int(found["offset"])
+    except (OSError, ValueError, KeyError):
+        return 0, 0
+
+
+async def _send(server: Remote, lines: list[bytes]) -> AsyncIterator[dict[str, Any]]:
+    """One request's answers, as they come."""
+    if not any(line.strip() for line in lines):
+        return
+    headers = {"Content-Type": "application/x-ndjson"}
+    url = f"{server.url}/v1/touchpoints"
+    async with server.session.post(url, data=b"".join(lines), headers=headers) as response:
+        if response.status >= 400:
+            await read_answer(response)
+        async for raw in response.content:
+            answer = json.loads(raw)
+            if "error" in answer:
+                raise HandoffError(f"the server stopped: {answer['error']}; run the same again to go on")
+            yield answer

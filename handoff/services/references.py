@@ -1,0 +1,52 @@
+"""References: what happened to somebody else with this customer taking part (a Cc, a conference).
+
+A participant's timeline holds an entry that points at the original; nothing is copied and nothing
+is evidence. Only people who are known already get one: a name in a Cc makes no customer.
+"""
+
+from __future__ import annotations
+
+from handoff.codec.body import Body
+from handoff.codec.compression import PLAIN
+from handoff.codec.member import FLAG_ARRIVAL, FLAG_REFERENCE, Stored, channel_code, channel_name, type_code
+from handoff.store.components import read_records
+from handoff.store.store import Store
+from handoff.store.timelines import read_places
+
+_OURS = frozenset({"agent", "bot", "called"})
+"""Roles that are no customer taking part: our own people, and the number of our own call-back."""
+
+
+async def refer(store: Store, tenant: str, home: bytes, id_: bytes) -> int:
+    """File references for a touchpoint's participants; how many were filed now.
+
+    Idempotent. Three round trips and one per reference; none after the first where it has none.
+    """
+    (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
+    if stored is None or stored.reference is not None or stored.blanked:
+        return 0
+    body = stored.body()
+    hashes = store.hashes(tenant)
+    wanted = {hashes.identity(it.identity) for it in body.participants if it.role not in _OURS}
+    wanted.discard(home)
+    if not wanted:
+        return 0
+    known = await read_records(store.connection, store.keys, sorted(wanted))
+    filed = 0
+    for key in known:
+        filed += await _file(store, key, stored, body)
+    return filed
+
+
+async def _file(store: Store, participant: bytes, stored: Stored, body: Body) -> int:
+    keys = store.keys
+    flags = FLAG_REFERENCE | FLAG_ARRIVAL
+    channel = channel_code(channel_name(stored, body))
+    header = bytes((flags, type_code(stored.type), channel, PLAIN))
+    places = [
+        keys.timeline(participant),
+        keys.index(participant),
+        keys.record(participant),
+        keys.arrivals(participant),
+    ]
+    return int(await store.functions.call("refer", places, [stored.place, header, stored.home]))
