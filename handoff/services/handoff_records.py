@@ -177,8 +177,8 @@ async def read_of_homes(control: Control, homes: Sequence[bytes]) -> list[Handof
         return []
     keys = [control.keys.set("home:", home) for home in homes]
     commands = [(b"ZRANGE", key, 0, MAX_HANDOFFS - 1, b"REV") for key in keys]
-    replies = await control.connection.pipeline(commands)
-    ids = [id_ for reply in replies if isinstance(reply, list) for id_ in reply]
+    replies = await control.connection.answers(commands)
+    ids = [id_ for reply in replies for id_ in reply]
     found = await read_handoffs(control, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
     return found[:MAX_HANDOFFS]

@@ -137,6 +137,14 @@ class Connection:
                 raise
         return work.answers
 
+    async def answers(self, commands: Sequence[Command]) -> list[Any]:
+        """As `pipeline`, where every command must succeed: otherwise the first failure is raised."""
+        replies = await self.pipeline(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
     async def on_primaries(self, *command: Argument, tolerate: str | None = None) -> list[Any]:
         """The answers of every primary (one, unless a cluster) to one command.
 

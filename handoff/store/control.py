@@ -115,11 +115,7 @@ class Control:
         """The raw records at the keys; one round trip."""
         if not keys:
             return []
-        replies = await self.connection.pipeline([(b"GET", key) for key in keys])
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return list(replies)
+        return await self.connection.answers([(b"GET", key) for key in keys])
 
     async def ids(
         self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
@@ -131,14 +127,12 @@ class Control:
             if newest_first
             else (b"ZRANGE", key, bound, b"+inf", b"BYSCORE", b"LIMIT", 0, limit, b"WITHSCORES")
         )
-        (reply,) = await self.connection.pipeline([command])
-        if isinstance(reply, Exception):
-            raise reply
+        (reply,) = await self.connection.answers([command])
         return read_scored(reply)
 
     async def clock(self) -> int:
         """The store's clock in µs."""
-        (reply,) = await self.connection.pipeline([(b"TIME",)])
+        (reply,) = await self.connection.answers([(b"TIME",)])
         return int(reply[0]) * 1_000_000 + int(reply[1])
 
 

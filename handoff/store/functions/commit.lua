@@ -9,13 +9,24 @@
 --   keeps   {{key, value, seconds}}     written only where absent; seconds 0: for ever
 --   posts   {{key, payload}}      stream entries
 -- Keys are numbers into KEYS, from 1. Answers {1}, or {0, the failing check, what is there now}.
+-- A commit whose answer was lost is sent again: where every record is as it would be put, it was done before.
+
+local function done_before(keys, puts)
+  for _, put in ipairs(puts) do
+    if redis.call('GET', keys[put[1]]) ~= put[2] then return false end
+  end
+  return #puts > 0
+end
 
 local function run(keys, args)
   local program = cmsgpack.unpack(args[1])
   for number, check in ipairs(program[1]) do
     local found = redis.call('GET', keys[check[1]])
     local version = found and struct.unpack('>I8', string.sub(found, 1, 8)) or 0
-    if version ~= check[2] then return {0, number, found or ''} end
+    if version ~= check[2] then
+      if done_before(keys, program[2]) then return {1} end
+      return {0, number, found or ''}
+    end
   end
   for _, put in ipairs(program[2]) do redis.call('SET', keys[put[1]], put[2]) end
   for _, drop in ipairs(program[3]) do redis.call('DEL', keys[drop[1]]) end
