@@ -1,0 +1,115 @@
+"""A proxy that loses answers: what was asked is done, and whoever asked does not hear of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+
+class CuttingProxy:
+    """Forwards bytes both ways; an answer that `lose` picks is dropped and both sides are closed.
+
+    An answer is whatever comes back first after something was sent.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._lose: Callable[[], bool] = lambda: False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.cuts = 0
+        self.requests = 0
+
+    @property
+    def url(self) -> str:
+        """Like the target's, over TCP: `redis://` for a unix socket's."""
+        scheme = urlsplit(self._target).scheme
+        return f"{'redis' if scheme == 'unix' else scheme}://127.0.0.1:{self.port}"
+
+    def cut_answers(self, count: int) -> None:
+        """Lose the next `count` answers."""
+        left = [count]
+
+        def lose() -> bool:
+            left[0] -= 1
+            return left[0] >= 0
+
+        self._lose = lose
+
+    def cut_share(self, share: float, seed: int) -> None:
+        """Lose this share of all answers from now on."""
+        dice = random.Random(seed)
+        self._lose = lambda: dice.random() < share
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self._target)
+        if parts.scheme == "unix":
+            return await asyncio.open_unix_connection(parts.path)
+        return await asyncio.open_connection(parts.hostname, parts.port)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        far_reader, far_writer = await self._connect()
+        asked = asyncio.Event()
+        pumps = [
+            asyncio.create_task(self._forward(reader, far_writer, asked)),
+            asyncio.create_task(self._answer(far_reader, writer, asked)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            for stream in (writer, far_writer):
+                stream.close()
+                with suppress(OSError):
+                    await stream.wait_closed()
+            self._tasks.discard(task)
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if not asked.is_set():
+                    self.requests += 1
+                    asked.set()
+                writer.write(data)
+                await writer.drain()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if asked.is_set():
+                    asked.clear()
+                    if self._lose():
+                        self.cuts += 1
+                        return
+                writer.write(data)
+                await writer.drain()
+
+    async def aclose(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def cutting_proxy(target: str) -> AsyncIterator[CuttingProxy]:
+    """A proxy on a free loopback port before `target` (`unix://`, `redis://` or `http://`)."""
+    proxy = CuttingProxy(target)
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        listening.close()
+        await proxy.aclose()
