@@ -106,8 +106,12 @@ def _total(started: Started, customer: str) -> int:
     url = f"http://127.0.0.1:{started.target.port}/v1/context"
     body = json.dumps({"identities": [customer], "limit": 1}).encode()
     headers = {"Content-Type": "application/json", **dict(started.target.headers)}
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
-        return int(json.load(answer)["timeline"]["total"])
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+            return int(json.load(answer)["timeline"]["total"])
+    except OSError as error:
+        started.process.check()
+        raise Failed(f"{url}: {error}") from error
 
 
 def _table(
