@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from . import callbacks, contexts, handoffs, inbound, links, operations, touchpoints
+from . import callbacks, contexts, docs_page, handoffs, inbound, links, operations, touchpoints
 from .idempotency import idempotency
 from .keys import REQUEST_ID, SITE, Site
 from .problems import problems
@@ -40,7 +40,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/handoffs/{id}/context", handoffs.context),
         web.get("/v1/handoffs/{id}/snapshots", handoffs.snapshots),
         web.get("/v1/handoffs/{id}/snapshot", handoffs.snapshot),
-        web.post("/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw}", handoffs.move),
+        web.post("/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw|viewed}", handoffs.move),
         web.post("/v1/callbacks", callbacks.create),
         web.get("/v1/callbacks", callbacks.list_),
         web.get("/v1/callbacks/{id}", callbacks.read),
@@ -52,6 +52,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/healthz", operations.healthz),
         web.get("/readyz", operations.readyz),
         web.get("/metrics", operations.metrics),
+        web.get("/openapi.json", docs_page.describe),
+        web.get("/docs", docs_page.page),
+        web.get("/docs/{asset}", docs_page.asset),
     ]
 
 
@@ -83,5 +86,6 @@ def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
     app = web.Application(middlewares=[account, problems, idempotency])
     app[SITE] = site
+    app[docs_page.DOCS] = docs_page.make_docs()
     app.add_routes(routes())
     return app

@@ -10,11 +10,17 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.domain.errors import Forbidden, NotFound
-from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Handoff, Party, State
+from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.services import handoffs as service
 from handoff.services.contexts import assemble
 from handoff.services.customers import LookUp, Match, by_key
-from handoff.services.handoff_records import handoff_view, read_handoff, read_pinned
+from handoff.services.handoff_records import (
+    HandoffView,
+    SnapshotView,
+    handoff_view,
+    read_handoff,
+    read_pinned,
+)
 from handoff.services.native import IdentityInput
 
 from .access import Principal
@@ -51,6 +57,15 @@ class PartyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Party(channel=self.channel, party=self.party, queue=self.queue, agent=self.agent)
 
 
+class FallbackInput(PartyInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is asked when the step before is declined or runs out, and for how long."""
+
+    deadline_s: float | None = None
+
+    def step(self) -> Fallback:
+        return Fallback(to=self.party_(), deadline_s=self.deadline_s)
+
+
 class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """The body of `POST /v1/handoffs`."""
 
@@ -62,14 +77,15 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     conversation_id: str | None = None
     context: Any = None
     deadline_s: float = DEFAULT_DEADLINE_S
-    fallback: list[PartyInput] = field(default_factory=list)
+    fallback: list[FallbackInput] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         named = [it for it in (self.identity, self.customer_id, self.conversation_id) if it is not None]
         if len(named) != 1:
             raise ValueError("name exactly one of identity, customer_id and conversation_id")
-        if not 0 < self.deadline_s <= MAX_DEADLINE_S:
-            raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
+        for seconds in (self.deadline_s, *(it.deadline_s for it in self.fallback)):
+            if seconds is not None and not 0 < seconds <= MAX_DEADLINE_S:
+                raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
         if not 0 < len(self.reason) <= 2000:
             raise ValueError("a reason has 1 to 2000 characters")
         if len(self.fallback) > 20:
@@ -82,15 +98,27 @@ class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int
     agent: str | None = None
     reason: str | None = None
+    deadline_s: float | None = None
+    """Of an offer: how long this agent has before it goes back to the queue."""
+
+    def __post_init__(self) -> None:
+        if self.deadline_s is not None and not 0 < self.deadline_s <= MAX_DEADLINE_S:
+            raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
 
 
 class ListView(Struct, frozen=True, kw_only=True):
     """A page of hand-offs, newest first unless asked otherwise."""
 
-    handoffs: list[Any]
+    handoffs: list[HandoffView]
     total: int | None
     returned: int
     next: str | None
+
+
+class SnapshotsView(Struct, frozen=True, kw_only=True):
+    """What was pinned of a hand-off, oldest first."""
+
+    snapshots: list[SnapshotView]
 
 
 async def create(request: web.Request) -> web.Response:
@@ -108,7 +136,7 @@ async def create(request: web.Request) -> web.Response:
         conversation_id=given.conversation_id,
         context=given.context,
         deadline_s=given.deadline_s,
-        fallback=tuple(step.party_() for step in given.fallback),
+        fallback=tuple(it.step() for it in given.fallback),
     )
     moved = await asyncio.shield(_request(site, principal, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
@@ -129,6 +157,7 @@ _ACTIONS = {
     "release": Action.RELEASE,
     "complete": Action.COMPLETE,
     "withdraw": Action.WITHDRAW,
+    "viewed": Action.VIEW,
 }
 
 
@@ -147,6 +176,7 @@ async def move(request: web.Request) -> web.Response:
         version=given.version,
         agent=agent,
         reason=given.reason,
+        offer_s=given.deadline_s,
     )
     moved = await asyncio.shield(_move(site, principal, request.match_info["id"], asked))
     return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
@@ -198,7 +228,7 @@ async def snapshots(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}/snapshots`: what was pinned, oldest first."""
     principal, handoff = await _read(request)
     view = handoff_view(handoff, request.app[SITE].store.hashes(principal.tenant))
-    return answer({"snapshots": view.snapshots})
+    return answer(SnapshotsView(snapshots=view.snapshots))
 
 
 async def snapshot(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Action
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
+from handoff.services.handoff_records import read_handoff
 from handoff.services.handoffs import Move, due, move
 from handoff.store.store import Store
 
@@ -30,9 +31,10 @@ async def fire_due(store: Store, monitor: Monitor, tenants: Iterable[str], annou
         for timer in await due(control, await control.clock()):
             public_id = store.hashes(tenant).public(HANDOFF, timer[1:])
             try:
-                moved = await move(
-                    store, monitor, tenant, public_id, Move(action=Action.EXPIRE, by="deadline")
-                )
+                handoff = await read_handoff(control, store.hashes(tenant), public_id)
+                action = Action.EXPIRE if handoff.due == handoff.deadline else Action.LAPSE
+                asked = Move(action=action, by="deadline", version=handoff.version)
+                moved = await move(store, monitor, tenant, public_id, asked)
             except (Conflict, NotFound) as error:
                 log.info("timer_was_late", code=error.problem_code)
                 continue

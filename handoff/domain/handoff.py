@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from .clock import Micros
+from .clock import SECOND, Micros
 from .errors import Conflict
 
 
@@ -39,6 +39,8 @@ class Action(StrEnum):
     EXPIRE = "expire"
     TRANSFER = "transfer"
     FAIL = "fail"
+    LAPSE = "lapse"
+    VIEW = "view"
 
 
 TRANSITIONS: dict[tuple[State, Action], State] = {
@@ -54,13 +56,31 @@ TRANSITIONS: dict[tuple[State, Action], State] = {
     (State.OFFERED, Action.WITHDRAW): State.WITHDRAWN,
     (State.OFFERED, Action.EXPIRE): State.EXPIRED,
     (State.OFFERED, Action.FAIL): State.FAILED,
+    (State.OFFERED, Action.LAPSE): State.REQUESTED,  # nobody took the offer in its own time
     (State.ACCEPTED, Action.COMPLETE): State.COMPLETED,
     (State.ACCEPTED, Action.RELEASE): State.RELEASED,
     (State.ACCEPTED, Action.TRANSFER): State.TRANSFERRED,
     (State.ACCEPTED, Action.WITHDRAW): State.WITHDRAWN,  # the customer left before it was completed
+    (State.ACCEPTED, Action.VIEW): State.ACCEPTED,  # an agent's screen showed the context
 }
 """Every legal move. What is not here is refused and changes nothing."""
 
+FALLS_BACK = frozenset({Action.DECLINE, Action.EXPIRE, Action.FAIL})
+"""Answers after which the next step of the fallback chain is asked, where there is one."""
+EVENTS: dict[Action, str] = {
+    Action.OFFER: "handoff.offered",
+    Action.ACCEPT: "handoff.accepted",
+    Action.DECLINE: "handoff.declined",
+    Action.RELEASE: "handoff.released",
+    Action.COMPLETE: "handoff.completed",
+    Action.WITHDRAW: "handoff.withdrawn",
+    Action.EXPIRE: "handoff.expired",
+    Action.TRANSFER: "handoff.transferred",
+    Action.FAIL: "handoff.failed",
+    Action.LAPSE: "handoff.expired",
+    Action.VIEW: "handoff.viewed",
+}
+"""What an action is called when it is told: rejection, time-out and withdrawal are different events."""
 PENDING = frozenset({State.REQUESTED, State.OFFERED})
 OWNING = frozenset({State.ACCEPTED})
 DEFAULT_DEADLINE_S = 24 * 3600
@@ -77,6 +97,13 @@ class Party(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def name(self) -> str:
         return self.agent or self.party or self.queue or self.channel or "unknown"
+
+
+class Fallback(Struct, frozen=True, kw_only=True):
+    """Who is asked next, and how long; `deadline_s` None: as long as the step before."""
+
+    to: Party
+    deadline_s: float | None = None
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -110,10 +137,15 @@ class SnapshotRef(Struct, frozen=True, kw_only=True):
     sha256: str
     position: str
     taken_at: Micros
+    rules: int = 1
 
 
 class Handoff(Struct, frozen=True, kw_only=True):
-    """A hand-off. `version` grows by one with every change; `owner` owns the conversation now."""
+    """A hand-off. `version` grows by one with every change; `owner` owns the conversation now.
+
+    `deadline` is when the present step ends, `step_s` how long it was given; an offer may have an
+    earlier end of its own, `offer_until`, after which it goes back to the queue.
+    """
 
     id: str
     tenant: str
@@ -129,8 +161,10 @@ class Handoff(Struct, frozen=True, kw_only=True):
     deadline: Micros
     requested_by: str
     context: Any = None
-    fallback: tuple[Party, ...] = ()
+    fallback: tuple[Fallback, ...] = ()
     fallback_used: int = 0
+    step_s: float = DEFAULT_DEADLINE_S
+    offer_until: Micros | None = None
     owner: str | None = None
     previous_owner: str | None = None
     previous_handoff: str | None = None
@@ -148,38 +182,79 @@ class Handoff(Struct, frozen=True, kw_only=True):
     def owning(self) -> bool:
         return self.state in OWNING
 
+    @property
+    def due(self) -> Micros:
+        """When something happens by itself while it is pending."""
+        return self.deadline if self.offer_until is None else min(self.deadline, self.offer_until)
 
-def apply(
-    handoff: Handoff,
-    action: Action,
-    *,
-    at: Micros,
-    by: str,
-    agent: str | None = None,
-    reason: str | None = None,
-) -> Handoff:
-    """The hand-off after `action`. Conflict (`illegal_transition`) when its state does not allow it."""
-    target = TRANSITIONS.get((handoff.state, action))
+    @property
+    def next_step(self) -> Fallback | None:
+        return self.fallback[self.fallback_used] if self.fallback_used < len(self.fallback) else None
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    """What is done to a hand-off: when, by whom, for or by which agent, why. `offer_s` bounds an offer."""
+
+    action: Action
+    at: Micros
+    by: str
+    agent: str | None = None
+    reason: str | None = None
+    offer_s: float | None = None
+
+
+def apply(handoff: Handoff, act: Act) -> Handoff:
+    """The hand-off after `act`. Conflict (`illegal_transition`) when its state does not allow it."""
+    target = TRANSITIONS.get((handoff.state, act.action))
     if target is None:
         raise Conflict(
-            f"a hand-off that is {handoff.state} cannot be {_PAST[action]}", code="illegal_transition"
+            f"a hand-off that is {handoff.state} cannot be {_PAST[act.action]}", code="illegal_transition"
         )
-    changes: dict[str, Any] = {
-        "state": target,
-        "version": handoff.version + 1,
-        "history": (*handoff.history, Step(state=target, at=at, by=by, reason=reason)),
-    }
-    if target is State.OFFERED and agent:
-        changes["to"] = msgspec.structs.replace(handoff.to, agent=agent)
-    elif target is State.ACCEPTED:
-        owner = agent or handoff.to.agent or by
-        changes["owner"] = owner
-        changes["to"] = msgspec.structs.replace(handoff.to, agent=owner)
-    elif (target is not State.TRANSFERRED and handoff.pending) or target is State.RELEASED:
-        changes["owner"] = handoff.previous_owner
-    elif target in (State.COMPLETED, State.WITHDRAWN):
-        changes["owner"] = None
-    return msgspec.structs.replace(handoff, **changes)
+    said = State.EXPIRED if act.action is Action.LAPSE else target
+    step = Step(state=said, at=act.at, by=act.by, reason=act.reason)
+    moved = msgspec.structs.replace(
+        handoff,
+        state=target,
+        version=handoff.version + 1,
+        history=(*handoff.history, step) if act.action is not Action.VIEW else handoff.history,
+        offer_until=None,
+    )
+    if act.action in FALLS_BACK and handoff.next_step:
+        return _fallen_back(moved, act, handoff.next_step)
+    return msgspec.structs.replace(moved, **_changes(handoff, act, target))
+
+
+def _fallen_back(moved: Handoff, act: Act, step: Fallback) -> Handoff:
+    """Asked of the next in the chain, with a deadline of its own."""
+    step_s = step.deadline_s or moved.step_s
+    return msgspec.structs.replace(
+        moved,
+        state=State.REQUESTED,
+        to=step.to,
+        fallback_used=moved.fallback_used + 1,
+        step_s=step_s,
+        deadline=act.at + round(step_s * SECOND),
+    )
+
+
+def _changes(before: Handoff, act: Act, target: State) -> dict[str, Any]:
+    """What else changes with the state: who is asked, who owns the conversation."""
+    replace = msgspec.structs.replace
+    if act.action is Action.VIEW:
+        return {"viewed_at": before.viewed_at or act.at, "viewed_by": before.viewed_by or act.agent or act.by}
+    if act.action is Action.OFFER:
+        until = act.at + round(act.offer_s * SECOND) if act.offer_s else None
+        return {"to": replace(before.to, agent=act.agent or before.to.agent), "offer_until": until}
+    if act.action is Action.LAPSE:
+        return {"to": replace(before.to, agent=None)}
+    if target is State.ACCEPTED:
+        owner = act.agent or before.to.agent or act.by
+        return {"owner": owner, "to": replace(before.to, agent=owner)}
+    if before.pending or target is State.RELEASED:
+        return {"owner": before.previous_owner}
+    if target is State.TRANSFERRED:
+        return {}
+    return {"owner": None}
 
 
 _PAST = {
@@ -192,6 +267,8 @@ _PAST = {
     Action.EXPIRE: "expired",
     Action.TRANSFER: "transferred",
     Action.FAIL: "failed",
+    Action.LAPSE: "given back",
+    Action.VIEW: "viewed",
 }
 
 

@@ -13,7 +13,7 @@ from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.errors import NotFound
-from handoff.domain.handoff import Handoff, Hop, Party
+from handoff.domain.handoff import Fallback, Handoff, Hop, Party
 from handoff.store.control import Change, Control, decode_record
 
 from .views import public_conversation
@@ -45,12 +45,23 @@ class PartyView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str | None = None
 
 
+class FallbackView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is asked after a decline or a missed deadline, and how long."""
+
+    channel: str | None = None
+    party: str | None = None
+    queue: str | None = None
+    agent: str | None = None
+    deadline_s: float | None = None
+
+
 class SnapshotView(Struct, frozen=True, kw_only=True):
     """A pinned context: `sha256` is over exactly the bytes that `/snapshot` returns."""
 
     id: str
     sha256: str
     at: str
+    rules: int
 
 
 class HopView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
@@ -92,9 +103,11 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     requested_at: str
     requested_by: str
     deadline: str
+    offer_until: str | None
     snapshot: SnapshotView | None
     hops: list[HopView]
-    fallback: list[PartyView]
+    fallback: list[FallbackView]
+    fallback_used: int
     history: list[StepView]
     context: Any = None
     viewed_at: str | None = None
@@ -104,6 +117,13 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 def _party(it: Party) -> PartyView:
     return PartyView(channel=it.channel, party=it.party, queue=it.queue, agent=it.agent)
+
+
+def _fallback(it: Fallback) -> FallbackView:
+    to = it.to
+    return FallbackView(
+        channel=to.channel, party=to.party, queue=to.queue, agent=to.agent, deadline_s=it.deadline_s
+    )
 
 
 def _hop(it: Hop) -> HopView:
@@ -122,7 +142,9 @@ def _hop(it: Hop) -> HopView:
 
 def handoff_view(it: Handoff, hashes: KeyedHash, customer_id: str | None = None) -> HandoffView:
     """How clients see a hand-off; without a customer id, the one of its home (which reads as well)."""
-    snapshots = [SnapshotView(id=ref.id, sha256=ref.sha256, at=ref.at) for ref in it.snapshots]
+    snapshots = [
+        SnapshotView(id=ref.id, sha256=ref.sha256, at=ref.at, rules=ref.rules) for ref in it.snapshots
+    ]
     return HandoffView(
         id=it.id,
         state=it.state,
@@ -137,9 +159,11 @@ def handoff_view(it: Handoff, hashes: KeyedHash, customer_id: str | None = None)
         requested_at=format_time(it.requested_at),
         requested_by=it.requested_by,
         deadline=format_time(it.deadline),
+        offer_until=format_time(it.offer_until) if it.offer_until else None,
         snapshot=snapshots[-1] if snapshots else None,
         hops=[_hop(hop) for hop in it.hops],
-        fallback=[_party(step) for step in it.fallback],
+        fallback=[_fallback(step) for step in it.fallback],
+        fallback_used=it.fallback_used,
         history=[
             StepView(state=step.state, at=format_time(step.at), by=step.by, reason=step.reason)
             for step in it.history

@@ -11,14 +11,18 @@ import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, CUSTOMER, HANDOFF, SIZE, KeyedHash
+from handoff.domain.brief import RULES
 from handoff.domain.clock import SECOND, Micros
 from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import (
     DEFAULT_DEADLINE_S,
+    EVENTS,
     OWNING,
     PENDING,
+    Act,
     Action,
+    Fallback,
     Handoff,
     Party,
     SnapshotRef,
@@ -62,7 +66,7 @@ class Request(Struct, frozen=True, kw_only=True):
     conversation_id: str | None = None
     context: Any = None
     deadline_s: float = DEFAULT_DEADLINE_S
-    fallback: tuple[Party, ...] = ()
+    fallback: tuple[Fallback, ...] = ()
 
 
 class _Target(Struct, frozen=True, kw_only=True):
@@ -251,6 +255,7 @@ def _new_handoff(
         requested_by=asked.by,
         context=asked.context,
         fallback=asked.fallback,
+        step_s=asked.deadline_s,
         owner=chain.owner or asked.sender.name,
         previous_owner=chain.owner or asked.sender.name,
         previous_handoff=latest.id if latest else None,
@@ -286,7 +291,9 @@ def _pinned(
     control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str], now: Micros
 ) -> Handoff:
     sha256 = pin(control, change, content[0])
-    ref = SnapshotRef(at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now)
+    ref = SnapshotRef(
+        at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now, rules=RULES
+    )
     return msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
 
 
@@ -316,22 +323,10 @@ def _write(
         change.remove(list_, id_)
     timer = b"h" + id_
     if after.state in PENDING:
-        change.add(control.keys.timers(), after.deadline, timer)
+        change.add(control.keys.timers(), after.due, timer)
     elif before and before.state in PENDING:
         change.remove(control.keys.timers(), timer)
     change.post(control.keys.outbox(), encode_event(event, after))
-
-
-_EVENTS = {
-    Action.OFFER: "handoff.offered",
-    Action.ACCEPT: "handoff.accepted",
-    Action.DECLINE: "handoff.declined",
-    Action.RELEASE: "handoff.released",
-    Action.COMPLETE: "handoff.completed",
-    Action.WITHDRAW: "handoff.withdrawn",
-    Action.EXPIRE: "handoff.expired",
-    Action.FAIL: "handoff.failed",
-}
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -342,6 +337,17 @@ class Move(Struct, frozen=True, kw_only=True):
     version: int | None = None
     agent: str | None = None
     reason: str | None = None
+    offer_s: float | None = None
+
+    def at(self, now: Micros) -> Act:
+        return Act(
+            action=self.action,
+            at=now,
+            by=self.by,
+            agent=self.agent,
+            reason=self.reason,
+            offer_s=self.offer_s,
+        )
 
 
 async def move(store: Store, monitor: Monitor, tenant: str, public_id: str, asked: Move) -> Moved:
@@ -368,7 +374,7 @@ async def move(store: Store, monitor: Monitor, tenant: str, public_id: str, aske
                 current=handoff_view(before, hashes),
             )
         try:
-            after = apply(before, asked.action, at=now, by=asked.by, agent=asked.agent, reason=asked.reason)
+            after = apply(before, asked.at(now))
         except Conflict as error:
             error.fields["current"] = handoff_view(before, hashes)
             raise
@@ -406,10 +412,10 @@ async def _commit_move(
     id_ = _id(hashes, before)
     change = Change().expect(chain_key, chain_version)
     changed: list[tuple[str, Handoff]] = []
-    if after.state in OWNING:
+    if asked.action is Action.ACCEPT:
         if chain.owning and chain.owning != id_:
             (old,) = await read_handoffs(control, [chain.owning])
-            ended = apply(old, Action.TRANSFER, at=now, by=asked.by, reason=after.reason)
+            ended = apply(old, Act(action=Action.TRANSFER, at=now, by=asked.by, reason=after.reason))
             _write(control, hashes, change, old, ended, "handoff.transferred")
             changed.append(("handoff.transferred", ended))
             hops = tuple(hop for hop in after.hops if hop.id != ended.id)
@@ -420,12 +426,12 @@ async def _commit_move(
         chain = msgspec.structs.replace(chain, owner=after.owner, owning=id_, pending=None)
     elif before.state in PENDING and after.state not in PENDING:
         chain = msgspec.structs.replace(chain, pending=None)
-    elif before.state in OWNING:
+    elif before.state in OWNING and after.state not in OWNING:
         chain = msgspec.structs.replace(chain, owner=after.owner, owning=None)
     change.put(chain_key, chain_version + 1, chain)
-    _write(control, hashes, change, before, after, _EVENTS[asked.action])
+    _write(control, hashes, change, before, after, EVENTS[asked.action])
     await control.commit(change)
-    return (*changed, (_EVENTS[asked.action], after))
+    return (*changed, (EVENTS[asked.action], after))
 
 
 async def _target_of(store: Store, tenant: str, handoff: Handoff) -> _Target:
