@@ -86,7 +86,7 @@ async def find(
     """The customer behind the identities; several of them narrow an ambiguous one.
 
     One round trip per step along the evidence: one for an identity by itself, two where it is
-    linked, and so on.
+    linked, and so on; twice that for a customer found only through a reference or a shared handle.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
@@ -106,8 +106,10 @@ async def find(
         key=ASSURANCE_RANK.__getitem__,
     )
     if len(customers) == 1:
-        # A customer found through evidence (an order number) has only its edge read so far.
-        whole = await by_key(store, tenant, customers[0].group.root)
+        whole = customers[0]
+        if not any(key in whole.group.members for key in known):
+            # Found through evidence (an order number): only its edge was read so far.
+            whole = await by_key(store, tenant, whole.group.root)
         if ASSURANCE_RANK[assurance] < ASSURANCE_RANK[min_assurance]:
             return LookUp(match=Match.NONE, assurance=assurance)
         return LookUp(match=Match.ONE, assurance=assurance, customer=whole)

@@ -62,6 +62,8 @@ class CuttingProxy:
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # `aclose`; asyncio's stream server would log it as a crash
         finally:
             for pump in pumps:
                 pump.cancel()

@@ -290,7 +290,9 @@ def _original(views: list[TouchpointView]) -> TouchpointView:
 
 @EXAMPLES
 @given(amended())
-async def test_edits_and_deletions_fold_to_the_same_in_any_order(store: Store, came: list[Touchpoint]) -> None:
+async def test_edits_and_deletions_fold_to_the_same_in_any_order(
+    store: Store, came: list[Touchpoint]
+) -> None:
     tenant, straight = fresh_tenant(), fresh_tenant()
     for it in came:
         await record_all(store, tenant, [it])
@@ -332,7 +334,9 @@ async def kept_words(store: Store, tenant: str) -> set[str | None]:
     """Every `words n` that is anywhere in what the store holds of anna, read from the raw members."""
     home = store.hashes(tenant).identity(handle("user:anna").identity)
     members = await store.connection.call("ZRANGE", store.keys.timeline(home), 0, -1)
-    bodies = [read_member(raw, home).body() for raw in members if read_member(raw, home).codec or len(raw) > 40]
+    bodies = [
+        read_member(raw, home).body() for raw in members if read_member(raw, home).codec or len(raw) > 40
+    ]
     said = {body.text for body in bodies if body.text}
     raw = b"".join(
         [

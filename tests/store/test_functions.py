@@ -1,0 +1,127 @@
+"""Functions are loaded where they are missing, share a server with other releases, and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from handoff.store.functions import NAMES, library, prune
+from handoff.store.outbox import Outbox, advance, release_lease, take_lease
+from handoff.store.store import Store
+from tests.samples import NOON, record_all, timeline, touchpoint
+
+
+def outbox_of(store: Store, partition: int, consumer: str) -> Outbox:
+    keys = store.keys
+    return Outbox(
+        stream=keys.outbox(partition),
+        cursor=keys.cursor(partition, consumer),
+        lease=keys.lease(partition, consumer),
+    )
+
+
+async def loaded(store: Store) -> set[str]:
+    names = set()
+    for listing in await store.connection.on_primaries("FUNCTION", "LIST"):
+        for entry in listing:
+            names.add(dict(zip(entry[::2], entry[1::2], strict=True))[b"library_name"].decode())
+    return names
+
+
+def test_a_librarys_name_is_the_hash_of_its_source() -> None:
+    for operation in NAMES:
+        name, source = library(operation)
+        assert name.startswith(f"{operation}_")
+        assert len(name) == len(operation) + 9
+        assert f"#!lua name={name}\n".encode() in source
+        assert f"function_name = '{name}'".encode() in source
+
+
+async def test_functions_that_the_server_lost_are_loaded_again(store: Store, tenant: str) -> None:
+    await record_all(store, tenant, [touchpoint("before")])
+    await store.connection.on_primaries("FUNCTION", "FLUSH")
+    await asyncio.gather(*(record_all(store, tenant, [touchpoint(f"e{n}", f"user:u{n}")]) for n in range(20)))
+    await record_all(store, tenant, [touchpoint("after", at=NOON + 1)])
+    assert len(await timeline(store, tenant)) == 2
+
+
+async def test_pruning_takes_other_releases_and_leaves_strangers(store: Store) -> None:
+    old = b"#!lua name=record_00000000\nredis.register_function('record_00000000', function() return 1 end)"
+    foreign = b"#!lua name=somebody\nredis.register_function('somebody', function() return 1 end)"
+    await store.connection.load_function(old)
+    await store.connection.load_function(foreign)
+    try:
+        assert await store.connection.fcall("record_00000000", [b"{0}x"], []) == 1
+        assert await prune(store.connection) == ["record_00000000"]
+        left = await loaded(store)
+        assert "somebody" in left
+        assert {library(operation)[0] for operation in NAMES} <= left
+        assert await prune(store.connection) == []
+    finally:
+        await store.connection.on_primaries("FUNCTION", "DELETE", "somebody")
+
+
+async def test_record_validates_all_items_before_it_writes_any(store: Store, tenant: str) -> None:
+    """A short id in the second item: the first must not be stored, nor a pointer of either."""
+    home = store.hashes(tenant).identity(touchpoint("x").home.identity)
+    keys = store.keys
+    places = [keys.timeline(home), keys.index(home), keys.record(home), keys.arrivals(home)]
+    places.append(keys.outbox(keys.partition(home)))
+
+    def one(id_: bytes) -> list[bytes | int]:
+        head = [b"\x80" * 8, b"", id_, b"\x00\x00\x00\x00", b"body", b"\x01" + b"d" * 8, b"\x00\x00"]
+        return [*head, b"", b"e", b"", b"0", b"plain", 0]
+
+    pointer = [1, b"field", b"value"]
+    before = await store.connection.call("XLEN", places[4])
+    for wrong in (b"short", b""):
+        arguments = [1, 2, *pointer, *_padded(one(b"i" * 16)), *_padded(one(wrong))]
+        with pytest.raises(Exception, match="INVALID|item"):
+            await store.functions.call("record", [keys.conversation(home), *places, *places], arguments)
+    assert await store.connection.pipeline([("EXISTS", key) for key in places[:4]]) == [0, 0, 0, 0]
+    assert await store.connection.call("EXISTS", keys.conversation(home)) == 0
+    assert await store.connection.call("XLEN", places[4]) == before
+
+
+def _padded(item: list[bytes | int]) -> list[bytes | int]:
+    """The item as this release's function takes it: `STRIDE` arguments, the count of evidence last."""
+    _name, source = library("record")
+    stride = int(source.split(b"local STRIDE = ")[1].split(b"\n")[0])
+    return [*item[:-1], *([b""] * (stride - len(item))), item[-1]]
+
+
+async def test_a_lease_has_one_holder_and_fences_off_the_one_before(store: Store, tenant: str) -> None:
+    box = outbox_of(store, 3, f"consumer-{tenant}")
+    first = await take_lease(store.functions, box, "worker-1")
+    assert first is not None
+    assert first.cursor == b"0-0"
+    assert await take_lease(store.functions, box, "worker-2") is None
+    assert await advance(store.functions, box, first, b"5-1")
+    renewed = await take_lease(store.functions, box, "worker-1")
+    assert renewed is not None
+    assert renewed.token == first.token
+    await release_lease(store.functions, box, "worker-1")
+    second = await take_lease(store.functions, box, "worker-2")
+    assert second is not None
+    assert second.token > first.token
+    assert second.cursor == b"5-1"
+    assert not await advance(store.functions, box, first, b"9-9")
+    assert await advance(store.functions, box, second, b"6-0")
+
+
+async def test_a_lease_that_is_not_renewed_runs_out(store: Store, tenant: str) -> None:
+    box = outbox_of(store, 4, f"consumer-{tenant}")
+    await store.functions.call("lease", [box.lease, box.cursor], ["worker-1", 50])
+    await asyncio.sleep(0.1)
+    assert await take_lease(store.functions, box, "worker-2") is not None
+
+
+async def test_every_stored_touchpoint_has_one_outbox_entry(store: Store, tenant: str) -> None:
+    event = touchpoint("event")
+    home = store.hashes(tenant).identity(event.home.identity)
+    stream = store.keys.outbox(store.keys.partition(home))
+    before = await store.connection.call("XLEN", stream)
+    for _ in range(3):
+        await record_all(store, tenant, [event])
+    assert await store.connection.call("XLEN", stream) == before + 1
