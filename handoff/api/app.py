@@ -9,9 +9,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from . import callbacks, contexts, docs_page, handoffs, inbound, links, operations, touchpoints
+from . import callbacks, contexts, docs_page, handoffs, inbound, links, operations, sessions, touchpoints
 from .idempotency import idempotency
-from .keys import REQUEST_ID, SITE, Site
+from .keys import REQUEST_ID, SITE, Site, authentication
 from .problems import problems
 
 log = structlog.get_logger("handoff.access")
@@ -40,12 +40,15 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/handoffs/{id}/context", handoffs.context),
         web.get("/v1/handoffs/{id}/snapshots", handoffs.snapshots),
         web.get("/v1/handoffs/{id}/snapshot", handoffs.snapshot),
-        web.post("/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw|viewed}", handoffs.move),
+        web.post(
+            "/v1/handoffs/{id}/{action:offer|accept|decline|release|complete|withdraw|viewed}", handoffs.move
+        ),
         web.post("/v1/callbacks", callbacks.create),
         web.get("/v1/callbacks", callbacks.list_),
         web.get("/v1/callbacks/{id}", callbacks.read),
         web.post("/v1/callbacks/{id}/reschedule", callbacks.reschedule),
         web.post("/v1/callbacks/{id}/cancel", callbacks.cancel),
+        web.post("/v1/sessions", sessions.create),
         web.get("/v1/quarantine", operations.list_quarantine),
         web.post("/v1/quarantine/{id}/replay", operations.replay),
         web.delete("/v1/quarantine/{id}", operations.dismiss),
@@ -84,7 +87,7 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
-    app = web.Application(middlewares=[account, problems, idempotency])
+    app = web.Application(middlewares=[account, problems, authentication, idempotency])
     app[SITE] = site
     app[docs_page.DOCS] = docs_page.make_docs()
     app.add_routes(routes())

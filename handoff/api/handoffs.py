@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct, field
 
-from handoff.domain.errors import Forbidden, NotFound
+from handoff.domain.errors import Forbidden, NotFound, Unprocessable
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.services import handoffs as service
 from handoff.services.contexts import assemble
@@ -93,9 +93,10 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a transition; `version` is the one the caller saw."""
+    """The body of a transition; `version` is the one the caller saw (`viewed` changes nothing that
+    another could have changed, and needs none)."""
 
-    version: int
+    version: int | None = None
     agent: str | None = None
     reason: str | None = None
     deadline_s: float | None = None
@@ -170,6 +171,9 @@ async def move(request: web.Request) -> web.Response:
         raise Forbidden("this session belongs to another agent", code="other_agent")
     agent = principal.agent or given.agent
     action = _ACTIONS[request.match_info["action"]]
+    if given.version is None and action is not Action.VIEW:
+        detail = "a transition names the version that the caller saw"
+        raise Unprocessable(detail, pointers=[{"pointer": "/version", "detail": detail}])
     asked = service.Move(
         action=action,
         by=agent or principal.name,

@@ -27,7 +27,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
 }
 """Which status an error's class has; a subclass has its parent's."""
 
-_TITLES = {
+TITLES = {
     400: "The request cannot be read",
     401: "Who is calling is not proved",
     403: "The token does not allow this",
@@ -54,7 +54,7 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
     pointers = fields.pop("pointers", None)
     body = {
         "type": f"urn:handoff:problem:{code}",
-        "title": _TITLES.get(status, "Error"),
+        "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": detail,
         "code": code,

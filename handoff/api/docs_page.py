@@ -1,0 +1,134 @@
+"""`/openapi.json` and `/docs`: the description, and Swagger UI over it from an installed package.
+
+The page loads nothing from elsewhere and runs no inline script; its policy says so to the browser.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.helpers import ETag
+from msgspec import Struct
+
+from handoff.domain.errors import NotFound
+
+from .openapi import document
+from .reference import OPERATIONS
+
+ASSETS = "flask_swagger_ui"  # of its wheel only the files are used; it is never imported
+SCRIPT_NAME = "start.js"
+_SERVED = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Images may be `data:` because the style sheet holds its icons so."""
+_HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+_PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<script src="docs/swagger-ui-bundle.js" defer></script>
+<script src="docs/{SCRIPT_NAME}" defer></script>
+</head>
+<body>
+<div id="page"></div>
+<noscript>The description itself is at <a href="openapi.json">openapi.json</a>.</noscript>
+</body>
+</html>
+"""
+_SCRIPT = """\
+"use strict";
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  validatorUrl: null, // the default sends the document to a server of its own
+  oauth2RedirectUrl: null,
+});
+"""
+
+
+class Text(Struct, frozen=True):
+    """Bytes that do not change while the server runs, and their ETag."""
+
+    body: bytes
+    media: str
+    etag: str
+
+
+class Docs(Struct, frozen=True, kw_only=True):
+    """Everything that is served here; `assets` is None where the package is not installed."""
+
+    description: Text
+    page: Text
+    script: Text
+    assets: Path | None
+
+
+DOCS = web.AppKey("docs", Docs)
+
+
+def make_docs() -> Docs:
+    """The description and the page, built once at start."""
+    return Docs(
+        description=_text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        page=_text(_PAGE.encode(), "text/html"),
+        script=_text(_SCRIPT.encode(), "text/javascript"),
+        assets=_assets(),
+    )
+
+
+def _text(body: bytes, media: str) -> Text:
+    return Text(body, media, sha256(body).hexdigest()[:32])
+
+
+def _assets() -> Path | None:
+    spec = find_spec(ASSETS)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) / "dist" if places else None
+
+
+async def describe(request: web.Request) -> web.Response:
+    """`GET /openapi.json`. Anyone may read it, also from a page of another origin."""
+    response = _answer(request, request.app[DOCS].description)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+async def page(request: web.Request) -> web.Response:
+    """`GET /docs`."""
+    return _answer(request, request.app[DOCS].page)
+
+
+async def asset(request: web.Request) -> web.StreamResponse:
+    """`GET /docs/{asset}`: our script, or one of the package's files."""
+    docs, name = request.app[DOCS], request.match_info["asset"]
+    if name == SCRIPT_NAME:
+        return _answer(request, docs.script)
+    if name not in _SERVED:
+        raise NotFound("the page has no such file")
+    if docs.assets is None or not (docs.assets / name).is_file():
+        raise NotFound("the page's files are not installed")
+    return web.FileResponse(docs.assets / name, headers=_HEADERS)
+
+
+def _answer(request: web.Request, text: Text) -> web.Response:
+    known = request.if_none_match or ()
+    if any(it.value in (text.etag, "*") for it in known):
+        response = web.Response(status=304, headers=_HEADERS)
+    else:
+        response = web.Response(body=text.body, content_type=text.media, charset="utf-8", headers=_HEADERS)
+    response.etag = ETag(text.etag)
+    return response

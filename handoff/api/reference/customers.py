@@ -1,0 +1,181 @@
+"""What look-ups, contexts, timelines, links and conversations take and answer."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from handoff.api.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.links import MAX_REASON, LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
+from handoff.api.operation import (
+    CURSOR,
+    CUSTOMER_ID,
+    DRY_RUN,
+    FIELDS,
+    IDENTITY,
+    LIMIT,
+    MIN_ASSURANCE,
+    ORDER,
+    Operation,
+    Parameter,
+    Reply,
+    path_parameter,
+)
+from handoff.services.contexts import BRIEF_TOUCHPOINTS, ContextView
+from handoff.services.conversations import ConversationDetail
+from handoff.services.links import ForecastView
+from handoff.services.timelines import MAX_SCANNED
+from handoff.services.views import TimelineView
+
+TAG = "Customers"
+LINKS = "Links"
+MERGED = "The id is a former one of the customer (`customer_merged`, the current one under `current`)"
+
+
+class Shared(TypedDict):
+    """An identity and whether it is marked as several people's."""
+
+    identity: str
+    shared: bool
+
+
+LOOK_UP = (
+    "`match` is `one`, `several` (`customer` is null, ranked `candidates`, a `question` to ask) or `none`; "
+    f"all three are 200. The brief is over the open conversation and at most the newest {BRIEF_TOUCHPOINTS} "
+    "touchpoints. What an answer does not hold is named in `left_out`."
+)
+PLACE = "A cursor or an RFC 3339 time; that place itself is not included."
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/context",
+        id="lookUp",
+        tag=TAG,
+        summary="Who is this, and what happened?",
+        text=f"The look-up for programs, by 1 to {MAX_IDENTITIES} handles of one person. {LOOK_UP}",
+        scopes=("context:read",),
+        body=ContextInput,
+        replies=(Reply(200, "The context.", ContextView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/context",
+        id="lookUpByQuery",
+        tag=TAG,
+        summary="The same look-up for a shell",
+        text=LOOK_UP,
+        scopes=("context:read",),
+        parameters=(IDENTITY, LIMIT, FIELDS, MIN_ASSURANCE),
+        replies=(Reply(200, "The context.", ContextView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/context",
+        id="readCustomerContext",
+        tag=TAG,
+        summary="A customer's context",
+        text="`customer.id` is the current id, `requested_id` the one asked for.",
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID, LIMIT, FIELDS, MIN_ASSURANCE),
+        replies=(Reply(200, "The context.", ContextView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/timeline",
+        id="readTimeline",
+        tag=TAG,
+        summary="A customer's timeline, page by page",
+        text="In the order in which things happened. With a filter `total` is null, and where "
+        f"{MAX_SCANNED} touchpoints did not fill the page, `scanned_to` says how far it got; `next` goes on "
+        "from there.",
+        scopes=("context:read",),
+        parameters=(
+            CUSTOMER_ID,
+            LIMIT,
+            CURSOR,
+            ORDER,
+            Parameter(name="before", text=PLACE),
+            Parameter(name="after", text=PLACE),
+            Parameter(name="channel", text="Only these channels, separated by commas."),
+            Parameter(name="type", text="Only these touchpoint types, separated by commas."),
+            MIN_ASSURANCE,
+        ),
+        replies=(Reply(200, "A page.", TimelineView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/links",
+        id="listLinks",
+        tag=LINKS,
+        summary="All evidence about a customer",
+        text="Oldest first, what was withdrawn or refused included.",
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(Reply(200, "The evidence.", LinksAnswer),),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/customers/{id}/links",
+        id="createLink",
+        tag=LINKS,
+        summary="Say that an identity is this customer's",
+        text=f"Copies nothing; can be withdrawn. The `reason` has 1 to {MAX_REASON} characters.",
+        scopes=("links:write",),
+        parameters=(CUSTOMER_ID, DRY_RUN),
+        body=LinkInput,
+        replies=(
+            Reply(201, "The link, and the customers before and after it.", ForecastView),
+            Reply(200, "What it would do (`dry_run`).", ForecastView),
+        ),
+        creating=True,
+        conflicts=MERGED,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/customers/{id}/links/{link}/withdraw",
+        id="withdrawLink",
+        tag=LINKS,
+        summary="Withdraw one piece of evidence",
+        text="Gives each identity back its own touchpoints, and stays withdrawn when the same senders "
+        "repeat themselves.",
+        scopes=("links:write",),
+        parameters=(CUSTOMER_ID, path_parameter("link", "The evidence's id."), DRY_RUN),
+        body=WithdrawInput,
+        replies=(Reply(200, "The customers before and after it.", ForecastView),),
+        conflicts=MERGED,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/customers/{id}/split",
+        id="splitCustomer",
+        tag=LINKS,
+        summary="Take identities out, whatever held them",
+        scopes=("links:write",),
+        parameters=(CUSTOMER_ID, DRY_RUN),
+        body=SplitInput,
+        replies=(Reply(200, "The customers before and after it.", ForecastView),),
+        conflicts=MERGED,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/identities/shared",
+        id="markShared",
+        tag=LINKS,
+        summary="Mark an identity as several people's",
+        text="A family's phone, a shop's terminal: it joins nobody any more. `shared: false` takes it back.",
+        scopes=("links:write",),
+        body=SharedInput,
+        replies=(Reply(200, "How it is marked now.", Shared),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/conversations/{id}",
+        id="readConversation",
+        tag=TAG,
+        summary="One conversation",
+        text="Its threads, state, owner and hand-offs.",
+        scopes=("context:read",),
+        parameters=(path_parameter("id", "The conversation's id."),),
+        replies=(Reply(200, "The conversation.", ConversationDetail),),
+    ),
+)

@@ -1,0 +1,111 @@
+"""What operators' resources take and answer: quarantine, health and this description itself."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from handoff.api.operation import CURSOR, LIMIT, Header, Operation, Reply, path_parameter
+from handoff.api.operations import QuarantineAnswer
+from handoff.services.adapter import Outcome
+
+TAG = "Operations"
+ITEM = path_parameter("id", "The item's id.")
+ETAG = Header(name="ETag", text="Changes with the content; `If-None-Match` with it is answered 304.")
+NOT_MODIFIED = Reply(304, "What the caller has is still right.")
+HTML = "text/html"
+
+
+class Health(TypedDict):
+    """The process runs."""
+
+    status: str
+    version: str
+
+
+class Readiness(TypedDict):
+    """Touchpoints can be acknowledged."""
+
+    status: str
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/quarantine",
+        id="listQuarantine",
+        tag=TAG,
+        summary="What could not be read",
+        text="Newest first; never the content. `code` is what the source's adapter said.",
+        scopes=("operate",),
+        parameters=(LIMIT, CURSOR),
+        replies=(Reply(200, "A page.", QuarantineAnswer),),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/quarantine/{id}/replay",
+        id="replayQuarantined",
+        tag=TAG,
+        summary="Read an item again",
+        text="422 `still_malformed` leaves it where it is.",
+        scopes=("operate",),
+        parameters=(ITEM,),
+        replies=(Reply(200, "What became of it; it is out of quarantine.", Outcome),),
+        problems=(422,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/quarantine/{id}",
+        id="dismissQuarantined",
+        tag=TAG,
+        summary="Let an item go",
+        scopes=("operate",),
+        parameters=(ITEM,),
+        replies=(Reply(204, "It is gone."),),
+    ),
+    Operation(
+        method="GET",
+        path="/healthz",
+        id="health",
+        tag=TAG,
+        summary="Whether the process runs",
+        text="Says nothing of the store: a restart would not mend that.",
+        replies=(Reply(200, "It runs.", Health),),
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        id="readiness",
+        tag=TAG,
+        summary="Whether touchpoints can be acknowledged now",
+        replies=(Reply(200, "They can.", Readiness),),
+        problems=(503,),
+    ),
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        id="describe",
+        tag=TAG,
+        summary="This description",
+        replies=(Reply(200, "OpenAPI 3.1.", dict[str, Any], (ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        id="docs",
+        tag=TAG,
+        summary="This description as a page",
+        replies=(Reply(200, "The page.", {HTML: str}, (ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
+        path="/docs/{asset}",
+        id="docsAsset",
+        tag=TAG,
+        summary="Scripts and styles of the page",
+        parameters=(path_parameter("asset", "The file's name."),),
+        replies=(
+            Reply(200, "The file.", {"text/javascript": str, "text/css": str, "image/png": bytes}),
+            NOT_MODIFIED,
+        ),
+    ),
+)
