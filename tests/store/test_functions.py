@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from handoff.store.connection import StoreError
 from handoff.store.functions import NAMES, library, prune
 from handoff.store.outbox import Outbox, advance, release_lease, take_lease
 from handoff.store.store import Store
@@ -69,22 +70,22 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
     places = [keys.timeline(home), keys.index(home), keys.record(home), keys.arrivals(home)]
     places.append(keys.outbox(keys.partition(home)))
 
-    def one(id_: bytes) -> list[bytes | int]:
+    def one(id_: bytes) -> list[bytes | int | str]:
         head = [b"\x80" * 8, b"", id_, b"\x00\x00\x00\x00", b"body", b"\x01" + b"d" * 8, b"\x00\x00"]
         return [*head, b"", b"e", b"", b"0", b"plain", 0]
 
     pointer = [1, b"field", b"value"]
     before = await store.connection.call("XLEN", places[4])
     for wrong in (b"short", b""):
-        arguments = [1, 2, *pointer, *_padded(one(b"i" * 16)), *_padded(one(wrong))]
-        with pytest.raises(Exception, match="INVALID|item"):
+        arguments: list[bytes | int | str] = [1, 2, *pointer, *_padded(one(b"i" * 16)), *_padded(one(wrong))]
+        with pytest.raises(StoreError, match="item"):
             await store.functions.call("record", [keys.conversation(home), *places, *places], arguments)
     assert await store.connection.pipeline([("EXISTS", key) for key in places[:4]]) == [0, 0, 0, 0]
     assert await store.connection.call("EXISTS", keys.conversation(home)) == 0
     assert await store.connection.call("XLEN", places[4]) == before
 
 
-def _padded(item: list[bytes | int]) -> list[bytes | int]:
+def _padded(item: list[bytes | int | str]) -> list[bytes | int | str]:
     """The item as this release's function takes it: `STRIDE` arguments, the count of evidence last."""
     _name, source = library("record")
     stride = int(source.split(b"local STRIDE = ")[1].split(b"\n")[0])
