@@ -26,6 +26,7 @@ SCOPES = frozenset(
     }
 )
 TENANT_HEADER = "Handoff-Tenant"
+UNKNOWN_TOKEN = "a valid bearer token is needed"
 IMPLIED = {"handoffs:write": "handoffs:read"}
 """A scope that holds another: who may change hand-offs may see them."""
 
@@ -80,22 +81,23 @@ class Access:
         self._by_hash = {token.secret_hash: token for token in tokens}
         self._tenants = frozenset(tenants)
 
-    def authenticate(self, request: web.Request) -> Principal:
-        """The principal of a request. Unauthenticated alike for missing, malformed and unknown tokens."""
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        token = self._by_hash.get(hash_secret(secret.strip())) if scheme.lower() == "bearer" else None
+    def has_tenant(self, tenant: str) -> bool:
+        return tenant in self._tenants
+
+    def authenticate(self, secret: str, asked_tenant: str | None) -> Principal:
+        """The principal of a token. Unauthenticated alike for missing, malformed and unknown ones."""
+        token = self._by_hash.get(hash_secret(secret)) if secret else None
         if token is None:
-            raise Unauthenticated("a valid bearer token is needed")
+            raise Unauthenticated(UNKNOWN_TOKEN)
         return Principal(
             name=token.name,
-            tenant=self._tenant(request, token),
+            tenant=self._tenant(asked_tenant, token),
             scopes=token.scopes,
             min_assurance=token.min_assurance,
             agent=token.agent,
         )
 
-    def _tenant(self, request: web.Request, token: Token) -> str:
-        asked = request.headers.get(TENANT_HEADER)
+    def _tenant(self, asked: str | None, token: Token) -> str:
         if asked is None or asked == token.tenant:
             return token.tenant
         if not token.admin:
@@ -103,3 +105,9 @@ class Access:
         if asked not in self._tenants:
             raise NotFound("there is no such tenant", code="unknown_tenant")
         return asked
+
+
+def bearer(request: web.Request) -> str:
+    """The bearer token of a request, or nothing."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""

@@ -13,7 +13,7 @@ from msgspec import Struct
 from handoff.domain.errors import Conflict, HandoffError, Unprocessable
 
 from .exchange import BODY, read_body
-from .keys import SITE
+from .keys import SITE, authorized
 
 HEADER = "Idempotency-Key"
 KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
@@ -48,7 +48,7 @@ async def idempotency(request: web.Request, handler: Handler) -> web.StreamRespo
             f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
         )
     site = request.app[SITE]
-    principal = site.access.authenticate(request)
+    principal = authorized(request)
     body = request[BODY] = await read_body(request)
     digest = sha256(request.path_qs.encode() + b"\0" + body).digest()
     control = site.store.control(principal.tenant)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
+from handoff.domain.errors import Unauthenticated
+from handoff.domain.identity import Assurance
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
 from handoff.services.inbound import Inbound, Source
 from handoff.services.measures import Measures
 from handoff.services.native import Caller
+from handoff.services.sessions import read_session, token_tenant
 from handoff.store.store import Store
 
-from .access import Access, Principal
+from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -43,8 +48,37 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
-def authorized(request: web.Request, scope: str) -> Principal:
+@web.middleware
+async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every `/v1` call proves who is calling before anything else is looked at."""
+    if request.path.startswith("/v1/"):
+        request[PRINCIPAL] = await _authenticate(request)
+    return await handler(request)
+
+
+async def _authenticate(request: web.Request) -> Principal:
+    site = request.app[SITE]
+    secret = bearer(request)
+    tenant = token_tenant(secret)
+    if tenant is None:
+        return site.access.authenticate(secret, request.headers.get(TENANT_HEADER))
+    session = None
+    if site.access.has_tenant(tenant):
+        session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
+    if session is None or request.headers.get(TENANT_HEADER, tenant) != tenant:
+        raise Unauthenticated(UNKNOWN_TOKEN)
+    return Principal(
+        name=session.made_by,
+        tenant=session.tenant,
+        scopes=frozenset(session.scopes),
+        min_assurance=Assurance(session.min_assurance),
+        agent=session.agent,
+    )
+
+
+def authorized(request: web.Request, scope: str | None = None) -> Principal:
     """The caller, who must have the scope."""
-    principal = request.app[SITE].access.authenticate(request)
-    principal.require(scope)
+    principal = request[PRINCIPAL]
+    if scope is not None:
+        principal.require(scope)
     return principal

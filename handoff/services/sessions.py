@@ -1,0 +1,77 @@
+"""Sessions: short-lived tokens bound to one agent, so that no long-lived token reaches a browser."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from handoff.domain.clock import SECOND, Micros
+from handoff.store.store import Store
+
+PREFIX = "hs_"
+DEFAULT_SCOPES = ("context:read", "handoffs:read", "handoffs:write")
+DEFAULT_TTL_S = 3600
+MAX_TTL_S = 24 * 3600
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """What a session's token stands for; the token itself is kept nowhere."""
+
+    agent: str
+    tenant: str
+    scopes: tuple[str, ...]
+    made_by: str
+    min_assurance: str
+    expires_at: Micros
+
+
+def token_tenant(token: str) -> str | None:
+    """The tenant that a session's token names, so that its record is found; None for other tokens."""
+    if not token.startswith(PREFIX):
+        return None
+    tenant, _, _secret = token[len(PREFIX) :].rpartition("_")
+    return tenant or None
+
+
+async def open_session(
+    store: Store,
+    tenant: str,
+    *,
+    agent: str,
+    scopes: tuple[str, ...],
+    made_by: str,
+    min_assurance: str,
+    ttl_s: int,
+    now: Micros,
+) -> tuple[str, Session]:
+    """A new session and its token; one round trip."""
+    token = f"{PREFIX}{tenant}_{secrets.token_hex(24)}"
+    session = Session(
+        agent=agent,
+        tenant=tenant,
+        scopes=scopes,
+        made_by=made_by,
+        min_assurance=min_assurance,
+        expires_at=now + ttl_s * SECOND,
+    )
+    key = _key(store, tenant, token)
+    value = msgspec.msgpack.encode(session)
+    await store.connection.call(b"SET", key, value, b"EX", ttl_s, key=key)
+    return token, session
+
+
+async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Session | None:
+    """The session of a token, or None when it is over or never was; one round trip."""
+    key = _key(store, tenant, token)
+    raw = await store.connection.call(b"GET", key, key=key)
+    if raw is None:
+        return None
+    session = msgspec.msgpack.decode(raw, type=Session)
+    return session if session.expires_at > now else None
+
+
+def _key(store: Store, tenant: str, token: str) -> bytes:
+    return store.control(tenant).keys.record("e", sha256(token.encode()).digest())
