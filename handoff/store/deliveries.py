@@ -130,7 +130,8 @@ class Deliveries:
 
         `again` also queues what was settled before. A subscription that is gone or off gets nothing.
         """
-        arguments = [self.skip_ms, entry.event, entry.blob, entry.type, entry.line, entry.order]
+        arguments: list[bytes | int | str] = [self.skip_ms, entry.event, entry.blob, entry.type]
+        arguments += [entry.line, entry.order]
         arguments += [entry.deadline, int(again)]
         queued = 0
         for at in range(0, max(len(subscriptions), 1), TARGETS):
@@ -155,7 +156,7 @@ class Deliveries:
 
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:
         """`on`, `off` (with the reason), `pace` (ms between messages) or `drop`."""
-        arguments = [self.skip_ms, subscription, what, value]
+        arguments: list[bytes | int | str] = [self.skip_ms, subscription, what, value]
         await self._functions.call("queue_switch", [self._tag], arguments)
 
     def _key(self, kind: bytes, subscription: bytes, event: bytes = b"") -> bytes:
@@ -195,9 +196,21 @@ class Deliveries:
         pairs = zip(events, replies[::2], replies[1::2], strict=True)
         return [_message(event, as_mapping(raw), log) for event, raw, log in pairs if raw]
 
-    async def events(self, since: int, until: int, limit: int) -> tuple[list[tuple[bytes, bytes]], int | None]:
+    async def events(
+        self, since: int, until: int, limit: int
+    ) -> tuple[list[tuple[bytes, bytes]], int | None]:
         """Kept events of a time (µs, both ends included), oldest first, and where the next page begins."""
-        command = (b"ZRANGE", self._tag + b"dE", since, until, b"BYSCORE", b"LIMIT", 0, limit + 1, b"WITHSCORES")
+        command = (
+            b"ZRANGE",
+            self._tag + b"dE",
+            since,
+            until,
+            b"BYSCORE",
+            b"LIMIT",
+            0,
+            limit + 1,
+            b"WITHSCORES",
+        )
         (reply,) = _checked(await self._connection.pipeline([command]))
         found = read_scored(reply)
         blobs = await self.blobs([event for event, _ in found[:limit]])
@@ -207,7 +220,9 @@ class Deliveries:
         """The kept bytes of these events; those that are gone are left out. One round trip."""
         if not events:
             return []
-        replies = _checked(await self._connection.pipeline([(b"GET", self._tag + b"de" + it) for it in events]))
+        replies = _checked(
+            await self._connection.pipeline([(b"GET", self._tag + b"de" + it) for it in events])
+        )
         return [(event, blob) for event, blob in zip(events, replies, strict=True) if blob]
 
 

@@ -1,0 +1,134 @@
+"""The whole way out, as the composition root enters it: relay, workers and what watches them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+import structlog
+from msgspec import Struct
+
+from handoff.domain.errors import HandoffError
+from handoff.services.completeness import Monitor
+from handoff.services.measures import Measures
+from handoff.services.subscriptions import Directory, configure, public_id
+from handoff.store.deliveries import QueueState
+from handoff.store.errors import StoreError
+from handoff.store.store import Store
+
+from .fan_out import FanOut
+from .measures import DeliveryMeasures
+from .relay import Relay
+from .sender import Sender
+from .settings import WebhookSettings
+from .worker import Worker
+
+WATCH_S = 0.5
+SHOW_EVERY = 10  # watches between two looks at every queue
+MAX_BEHIND_S = 30.0  # above it the server says that it is not ready
+RESTART_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class MadeSecret(Struct, frozen=True, kw_only=True):
+    """A secret that was made for a subscription of the configuration; shown once."""
+
+    url: str
+    secret: str
+
+
+class Delivery:
+    """Enter `running()`; everything stops cleanly on leaving it."""
+
+    def __init__(
+        self,
+        store: Store,
+        monitor: Monitor,
+        measures: Measures,
+        subscriptions: Sequence[WebhookSettings],
+        tenants: Collection[str],
+        public_url: str,
+        *,
+        sender: Sender | None = None,
+    ) -> None:
+        self._store = store
+        self._monitor = monitor
+        self._measures = measures
+        self._configured = [it.configured() for it in subscriptions]
+        self._tenants = tenants
+        self._own = DeliveryMeasures(measures.registry)
+        self._sender = sender or Sender()
+        directory = Directory(store)
+        self._worker = Worker(store, directory, self._sender, tenants, measures, self._own)
+        fan_out = FanOut(store, directory, public_url, self._worker.wake)
+        self._relay = Relay(store, fan_out, tenants, self._own)
+        self._directory = directory
+        self.made_secrets: tuple[MadeSecret, ...] = ()
+
+    @property
+    def behind_s(self) -> float:
+        """Age of the oldest outbox entry that nobody has fanned out."""
+        return self._relay.behind_s
+
+    def ready(self) -> str | None:
+        """Why the server should not be called ready, or None."""
+        behind_s = self.behind_s
+        return f"the outbox is {behind_s:.0f} s behind" if behind_s > MAX_BEHIND_S else None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Subscriptions of the configuration in place, and everything under way."""
+        made = await configure(self._store, self._tenants, self._configured)
+        self.made_secrets = tuple(
+            MadeSecret(url=it.wishes.url, secret=key.key) for it in made for key in it.keys
+        )
+        async with self._sender:
+            works = (("relay", self._relay.run), ("webhooks", self._worker.run), ("watch", self._watch))
+            tasks = [asyncio.create_task(_always(name, work), name=name) for name, work in works]
+            try:
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._worker.drain()
+
+    async def _watch(self) -> None:
+        """Say how far behind the fan-out is, and now and then how the queues do."""
+        turn = 0
+        while True:
+            behind_s = self.behind_s
+            self._monitor.fan_out_behind_s = behind_s
+            self._measures.outbox_behind.set(behind_s)
+            if turn % SHOW_EVERY == 0:
+                with suppress(HandoffError, StoreError):
+                    await self._show()
+            turn += 1
+            await asyncio.sleep(WATCH_S)
+
+    async def _show(self) -> None:
+        states: dict[str, QueueState] = {}
+        now_ms = 0
+        for tenant in self._tenants:
+            subscriptions = await self._directory.of(tenant)
+            hashes = self._store.hashes(tenant)
+            found = await self._store.deliveries(tenant).states([it.id for it in subscriptions])
+            for it, state in zip(subscriptions, found, strict=True):
+                states[public_id(hashes, it.id)] = state
+            now_ms = await self._store.control(tenant).clock() // 1000
+        self._own.show(states, now_ms)
+
+
+async def _always(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run it for ever; a crash is logged and it begins again."""
+    while True:
+        try:
+            await work()
+        except (HandoffError, StoreError) as error:
+            log.warning("delivery_paused", work=name, error=str(error))
+        except Exception:  # the outermost loop
+            log.exception("delivery_crashed", work=name)
+        await asyncio.sleep(RESTART_S)

@@ -1,0 +1,174 @@
+"""From an outbox entry to the queue of every subscription that wants it; doing it again adds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.clock import parse_time
+from handoff.domain.errors import NotFound
+from handoff.domain.handoff import Handoff
+from handoff.domain.touchpoint import TYPES
+from handoff.services.announcing import record_handoff_events
+from handoff.services.events import (
+    FAMILY,
+    Event,
+    event_id,
+    pack_event,
+    stored_event,
+)
+from handoff.services.handoff_records import handoff_view
+from handoff.services.handoffs import current_customer_id
+from handoff.services.subscriptions import Directory, Subscription
+from handoff.services.timelines import read_touchpoint
+from handoff.store.deliveries import NO_DEADLINE
+from handoff.store.deliveries import Entry as QueueEntry
+from handoff.store.outbox import Entry, Outbox, Reference, read_reference
+from handoff.store.store import Store
+
+from .payloads import handoff_event, touchpoint_event
+
+log = structlog.get_logger(__name__)
+
+
+class Work(Struct, frozen=True):
+    """What an entry asks for. Works of one `key` are done one after the other."""
+
+    key: str
+    run: Callable[[], Awaitable[None]]
+
+
+class FanOut:
+    """`wake` is called with a tenant that has something new to deliver."""
+
+    def __init__(
+        self, store: Store, directory: Directory, public_url: str, wake: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._public_url = public_url
+        self._wake = wake
+        self._wanted: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
+
+    async def wants_touchpoints(self, tenants: Iterable[str]) -> bool:
+        """Whether any subscription of any tenant is told of touchpoints."""
+        for tenant in tenants:
+            if self._types_wanted(tenant, await self._directory.of(tenant)):
+                return True
+        return False
+
+    def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
+        """The touchpoint types that somebody is told of; worked out once per change of subscriptions."""
+        known = self._wanted.get(tenant)
+        if known is None or known[0] is not subscriptions:
+            types = frozenset(
+                type_
+                for type_ in _TOLD_TYPES
+                if any(it.wants(type_, it.wishes.channels, it.wishes.queues) for it in subscriptions)
+            )
+            known = self._wanted[tenant] = (subscriptions, types)
+        return known[1]
+
+    def work(self, outbox: Outbox, entry: Entry) -> Work | None:
+        """What to do for an entry; None for nothing. Any error says that it cannot be read."""
+        if outbox.tenant is None:
+            return self._touchpoint(read_reference(entry.payload))
+        family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
+        reader = _FAMILIES.get(msgspec.msgpack.decode(family, type=str))
+        if reader is None:
+            log.warning("outbox_family_unknown")
+            return None
+        return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
+
+    def _touchpoint(self, reference: Reference) -> Work | None:
+        type_ = TYPES[reference.type_code]
+        if type_ not in _TOLD_TYPES:
+            return None
+        return Work(reference.home.hex(), lambda: self._tell_touchpoint(reference, type_))
+
+    async def _tell_touchpoint(self, reference: Reference, type_: str) -> None:
+        tenant = reference.tenant
+        found = await self._directory.of(tenant)
+        if type_ not in self._types_wanted(tenant, found):
+            return
+        public_id = self._store.hashes(tenant).public(TOUCHPOINT, reference.home, reference.id)
+        try:
+            view = await read_touchpoint(self._store, tenant, public_id)
+        except NotFound:  # retention or erasure was faster
+            return
+        event = touchpoint_event(view, self._public_url)
+        await self._queue(tenant, event, parse_time(view.recorded_at), found)
+
+    def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
+        type_ = msgspec.msgpack.decode(rest[0], type=str)
+        handoff = msgspec.msgpack.decode(rest[1], type=Handoff)
+        return Work(handoff.id, lambda: self._tell_handoff(tenant, type_, handoff, recorded_at))
+
+    async def _tell_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
+        """Queue first, then its touchpoint; what cannot be recorded is told all the same."""
+        results = await asyncio.gather(
+            self._queue_handoff(tenant, type_, handoff, recorded_at),
+            record_handoff_events(self._store, [(type_, handoff)]),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _queue_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
+        found = await self._directory.of(tenant)
+        if not found:
+            return
+        customer_id = await current_customer_id(self._store, tenant, handoff.home)
+        view = handoff_view(handoff, self._store.hashes(tenant), customer_id)
+        event = handoff_event(type_, handoff, view, self._public_url)
+        await self._queue(tenant, event, recorded_at, found)
+
+    def _event(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
+        event = msgspec.msgpack.decode(rest[0], type=Event)
+
+        async def tell() -> None:
+            await self._queue(tenant, event, recorded_at, await self._directory.of(tenant))
+
+        return Work(event.line or event.key, tell)
+
+    async def _queue(
+        self, tenant: str, event: Event, recorded_at: int, subscriptions: Sequence[Subscription]
+    ) -> None:
+        """Keep the event, for replays, if there is anybody to tell, and queue it for those who want it."""
+        told = [
+            it.id
+            for it in subscriptions
+            if it.id != event.untold and it.wants(event.type, event.channels, event.queues)
+        ]
+        if not told:
+            return
+        hashes = self._store.hashes(tenant)
+        entry = QueueEntry(
+            event=event_id(hashes, event.key),
+            blob=pack_event(stored_event(event, hashes, recorded_at)),
+            type=event.type,
+            line=event.line.encode(),
+            order=event.version,
+            deadline=event.deadline // 1000 if event.deadline is not None else NO_DEADLINE,
+        )
+        if await self._store.deliveries(tenant).put(entry, told):
+            self._wake(tenant)
+
+
+# What happens to a hand-off is told from the control partition, with its full state.
+_TOLD_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))
+_FAMILIES: dict[str, Callable[[FanOut, str, Sequence[Any], int], Work]] = {
+    "handoff": FanOut._handoff,
+    FAMILY: FanOut._event,
+}
+
+
+def _milliseconds(entry_id: bytes) -> int:
+    return int(entry_id.split(b"-")[0])

@@ -1,0 +1,92 @@
+"""Connections that go only where a policy allows, judged on the very address that is connected to.
+
+A name is resolved once per connection and the socket goes to that answer: nothing is looked up in
+between, so a name server that answers differently the second time gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from handoff.services.destinations import Policy, RefusedAddress, check_address
+
+AddressInfo = tuple[int, int, int, str, Any]
+OpenSocket = Callable[[AddressInfo], socket.socket]
+PER_HOST = 8  # connections kept to one host; a subscription has at most 4 messages on their way
+
+
+class ConnectionRefusedByPolicy(OSError):
+    """The address is not one that this subscription may reach."""
+
+
+class Resolver(AbstractResolver):
+    """The system's resolver on threads of its own, so that a slow name server holds up nothing else."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _type, protocol, _name, address in found
+        ]
+
+    async def close(self) -> None:
+        """The threads belong to whoever made them."""
+
+
+def _look_up(host: str, port: int, family: int) -> list[Any]:
+    return socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+
+
+def open_socket(info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _name, _address = info
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def guarded_connector(
+    policy: Policy,
+    resolver: AbstractResolver,
+    tls: ssl.SSLContext | bool = True,
+    opening: OpenSocket = open_socket,
+) -> aiohttp.TCPConnector:
+    """A connector whose every socket was judged by the policy just before it connects.
+
+    Connections are shared only by subscriptions of the same policy.
+    """
+
+    def make(info: AddressInfo) -> socket.socket:
+        try:
+            check_address(str(info[4][0]), policy)
+        except RefusedAddress as error:
+            raise ConnectionRefusedByPolicy(error.detail) from error
+        return opening(info)
+
+    return aiohttp.TCPConnector(
+        resolver=resolver,
+        use_dns_cache=False,
+        socket_factory=make,
+        ssl=tls,
+        limit=0,
+        limit_per_host=PER_HOST,
+        keepalive_timeout=15,
+    )

@@ -1,0 +1,65 @@
+"""The bytes of a message: a structured CloudEvent (CloudEvents 1.0, JSON format §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from handoff.domain.clock import format_time
+from handoff.services.events import StoredEvent
+
+CONTENT_TYPE = "application/cloudevents+json"
+SEQUENCE_DIGITS = 20  # so that the order of the texts is the order of the numbers
+
+
+class CloudEvent(Struct, frozen=True, kw_only=True):
+    """Context attributes, our extensions, and `data`.
+
+    `sequence` orders the events of a `partitionkey`; `supersedes` are ids of older events of the same
+    hand-off that could not be delivered and need not be: this one carries the newer state.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    sequence: str
+    partitionkey: str
+    correlationid: str
+    recordedtime: str
+    data: msgspec.Raw
+    supersedes: str | UnsetType = UNSET
+
+
+def render(
+    event: StoredEvent, tenant: str, supersedes: Sequence[str] = (), context: bytes | None = None
+) -> bytes:
+    """The body of every attempt: the same bytes for the same arguments.
+
+    `context` is a JSON document that becomes `data.included.context`.
+    """
+    data = event.data
+    if context is not None:
+        data = data[:-1] + b',"included":{"context":' + context + b"}}"
+    return msgspec.json.encode(
+        CloudEvent(
+            specversion="1.0",
+            id=event.id,
+            source=f"urn:handoff:{tenant}",
+            type=event.type,
+            subject=event.subject,
+            time=format_time(event.at),
+            datacontenttype="application/json",
+            sequence=f"{event.version or event.recorded_at:0{SEQUENCE_DIGITS}d}",
+            partitionkey=event.line or event.correlation,
+            correlationid=event.correlation,
+            recordedtime=format_time(event.recorded_at),
+            data=msgspec.Raw(data),
+            supersedes=",".join(supersedes) if supersedes else UNSET,
+        )
+    )

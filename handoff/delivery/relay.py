@@ -1,0 +1,304 @@
+"""The relay: consumes every outbox, each under a lease, and fans out what it tells of.
+
+A cursor moves only past entries that are fanned out, so that a crash repeats and never loses; the
+fan-out adds nothing when it is repeated. An entry that cannot be handled is given up after
+MAX_TRIES, so that it holds up nothing for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+import structlog
+
+from handoff.domain.errors import HandoffError
+from handoff.store.connection import Connection
+from handoff.store.errors import StoreError
+from handoff.store.outbox import (
+    LEASE_MS,
+    Entry,
+    Lease,
+    Outbox,
+    advance,
+    read_entries,
+    release_lease,
+    take_lease,
+)
+from handoff.store.store import Store
+
+from .fan_out import FanOut, Work
+from .measures import DeliveryMeasures
+
+CONSUMER = "relay"
+COUNT = 100  # entries of one outbox a turn
+BLOCK_S = 0.5  # how long a read waits; lanes that paused come back after it
+POLL_S = (0.02, 0.2)  # on a Cluster, where one read cannot wait on many nodes
+SWEEP_S = 1.0
+MAX_TRIES = 5
+TRY_PAUSE_S = 0.1
+STORE_PAUSE_S = 0.5
+BATCH_PAUSE_S = 0.01  # between turns that only brought touchpoints: they come in floods
+SIDE_BY_SIDE = 16  # entries of different things handled at once
+RELEASE_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """One outbox as this relay sees it: its lease, where it stands, and what it could not handle yet."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.lease: Lease | None = None
+        self.cursor = b"0-0"
+        self.saved = b"0-0"
+        self.saved_at = 0.0
+        self.waiting_ms: int | None = None
+        """When the oldest entry not fanned out was written."""
+        self.resume_at = 0.0
+        self.tries: dict[bytes, int] = {}
+
+    @property
+    def control(self) -> bool:
+        return self.outbox.tenant is not None
+
+
+class Relay:
+    """Run it in a task; `behind_s` says how far it, or whoever holds the leases, is behind."""
+
+    def __init__(
+        self, store: Store, fan_out: FanOut, tenants: Collection[str], measures: DeliveryMeasures
+    ) -> None:
+        self._store = store
+        self._fan_out = fan_out
+        self._tenants = tenants
+        self._measures = measures
+        self._owner = secrets.token_hex(8)
+        self._lanes: dict[bytes, Lane] = {}
+        self._wanted = True
+        self._swept_at = 0.0
+        self._clock_ahead_ms = 0.0
+        self._side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    @property
+    def behind_s(self) -> float:
+        """Age of the oldest entry not fanned out, 0 when there is none."""
+        waiting = [lane.waiting_ms for lane in self._lanes.values() if lane.waiting_ms is not None]
+        if not waiting:
+            return 0.0
+        return max(time.time() * 1000 + self._clock_ahead_ms - min(waiting), 0.0) / 1000
+
+    async def run(self) -> None:
+        """Until cancelled; gives the leases back then."""
+        await self._take_leases()
+        async with self._store.connection.blocking(BLOCK_S) as reader:
+            leases = asyncio.create_task(self._keep_leases(), name="relay-leases")
+            try:
+                await self._turns(reader)
+            finally:
+                leases.cancel()
+                with suppress(asyncio.CancelledError):
+                    await leases
+                await self._release()
+
+    async def _turns(self, reader: Connection) -> None:
+        pause_s = POLL_S[0]
+        while True:
+            try:
+                await self._sweep()
+                found = await self._turn(reader)
+            except (HandoffError, StoreError) as error:
+                log.warning("relay_paused", error=str(error))
+                await asyncio.sleep(STORE_PAUSE_S)
+                continue
+            if found or not reader.cluster:
+                pause_s = POLL_S[0]
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, POLL_S[1])
+
+    def _outboxes(self) -> list[Outbox]:
+        keys = self._store.keys
+        found = [
+            Outbox(
+                stream=keys.outbox(number),
+                cursor=keys.cursor(number, CONSUMER),
+                lease=keys.lease(number, CONSUMER),
+                partition=number,
+            )
+            for number in range(keys.partitions)
+        ]
+        for tenant in self._tenants:
+            control = self._store.control(tenant).keys
+            cursor, lease = control.named(f"cursor.{CONSUMER}"), control.named(f"lease.{CONSUMER}")
+            found.append(Outbox(stream=control.outbox(), cursor=cursor, lease=lease, tenant=tenant))
+        return found
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 3000)
+            try:
+                await self._take_leases()
+            except (HandoffError, StoreError) as error:
+                log.warning("relay_leases_unknown", error=str(error))
+
+    async def _take_leases(self) -> None:
+        for outbox in self._outboxes():
+            self._lanes.setdefault(outbox.stream, Lane(outbox))
+        before = time.time() * 1000
+        now_us = await self._store.control("default").clock()
+        self._clock_ahead_ms = now_us / 1000 - (before + time.time() * 1000) / 2
+        await asyncio.gather(*(self._take(lane) for lane in self._lanes.values()))
+
+    async def _take(self, lane: Lane) -> None:
+        lease = await take_lease(self._store.functions, lane.outbox, self._owner)
+        if lease is not None and (lane.lease is None or lane.lease.token != lease.token):
+            lane.cursor = lane.saved = lease.cursor
+            lane.tries.clear()
+        lane.lease = lease
+
+    async def _release(self) -> None:
+        held = [lane for lane in self._lanes.values() if lane.lease is not None]
+        with suppress(HandoffError, StoreError, TimeoutError):
+            async with asyncio.timeout(RELEASE_S):
+                await asyncio.gather(*(self._save(lane) for lane in held))
+                calls = (release_lease(self._store.functions, it.outbox, self._owner) for it in held)
+                await asyncio.gather(*calls)
+
+    async def _turn(self, reader: Connection) -> bool:
+        """Read and handle what is new; whether there was anything."""
+        now = time.monotonic()
+        ready = [
+            lane
+            for lane in self._lanes.values()
+            if lane.lease is not None and now >= lane.resume_at and (lane.control or self._wanted)
+        ]
+        if not ready:
+            await asyncio.sleep(POLL_S[1])
+            return False
+        places = [(lane.outbox.stream, lane.cursor) for lane in ready]
+        block_ms = None if reader.cluster else round(BLOCK_S * 1000)
+        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        lanes = [lane for lane in ready if lane.outbox.stream in found]
+        for lane in lanes:
+            lane.waiting_ms = _milliseconds(found[lane.outbox.stream][0].id)
+        await asyncio.gather(*(self._handle(lane, found[lane.outbox.stream]) for lane in lanes))
+        if found and not any(lane.control for lane in lanes):
+            await asyncio.sleep(BATCH_PAUSE_S)
+        return bool(found)
+
+    async def _handle(self, lane: Lane, entries: list[Entry]) -> None:
+        """Fan out the entries and move the cursor past those that are done."""
+        groups: dict[str, list[tuple[Entry, Work]]] = {}
+        failed: dict[bytes, Exception] = {}
+        for entry in entries:
+            try:
+                work = self._fan_out.work(lane.outbox, entry)
+            except Exception as error:  # whatever a malformed entry provokes
+                failed[entry.id] = error
+                continue
+            if work is not None:
+                groups.setdefault(work.key, []).append((entry, work))
+        await asyncio.gather(*(self._run_group(group, failed) for group in groups.values()))
+        lane.waiting_ms = None
+        for entry in entries:
+            failure = failed.get(entry.id)
+            if failure is None:
+                lane.cursor = entry.id
+                continue
+            if self._gives_up(lane, entry, failure):
+                lane.cursor = entry.id
+            else:
+                lane.waiting_ms = _milliseconds(entry.id)
+            break  # what comes after it is read again: it may have waited for this one
+        if lane.control or time.monotonic() - lane.saved_at > SWEEP_S:
+            await self._save(lane)
+
+    async def _run_group(self, group: list[tuple[Entry, Work]], failed: dict[bytes, Exception]) -> None:
+        async with self._side_by_side:
+            for entry, work in group:
+                try:
+                    await work.run()
+                except Exception as error:  # the outermost loop: judged by `_gives_up`
+                    failed[entry.id] = error
+                    return
+
+    def _gives_up(self, lane: Lane, entry: Entry, error: Exception) -> bool:
+        """Whether to go on without this entry. The store being away is waited for, without end."""
+        now = time.monotonic()
+        if isinstance(error, HandoffError) and error.retryable:
+            lane.resume_at = now + STORE_PAUSE_S
+            return False
+        tries = lane.tries[entry.id] = lane.tries.get(entry.id, 0) + 1
+        if tries < MAX_TRIES:
+            lane.resume_at = now + TRY_PAUSE_S * tries
+            return False
+        del lane.tries[entry.id]
+        self._measures.skipped.inc()
+        log.error(
+            "outbox_entry_skipped",
+            entry=entry.id.decode(),
+            partition=lane.outbox.partition,
+            error=type(error).__name__,
+            exc_info=error,
+        )
+        return True
+
+    async def _save(self, lane: Lane) -> None:
+        """Move the stored cursor; a lane that another relay has taken over is let go."""
+        if lane.lease is None or lane.cursor == lane.saved:
+            return
+        cursor = lane.cursor
+        if await advance(self._store.functions, lane.outbox, lane.lease, cursor):
+            lane.saved, lane.saved_at = cursor, time.monotonic()
+        else:
+            lane.lease, lane.waiting_ms = None, None
+
+    async def _sweep(self) -> None:
+        """Now and then: save cursors, pass by touchpoints that nobody wants, look after others' lanes."""
+        if time.monotonic() - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = time.monotonic()
+        await self._pass_by()
+        await asyncio.gather(*(self._save(lane) for lane in self._lanes.values()))
+        await self._watch([lane for lane in self._lanes.values() if lane.lease is None])
+
+    async def _pass_by(self) -> None:
+        """Move on without reading where no subscription wants touchpoints.
+
+        The newest entry is looked up before the subscriptions, so that nothing is passed by that
+        came after a subscription.
+        """
+        lanes = [it for it in self._lanes.values() if it.lease is not None and not it.control]
+        streams = [lane.outbox.stream for lane in lanes]
+        commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in streams]
+        replies = await self._store.connection.pipeline(commands, keys=streams)
+        self._wanted = await self._fan_out.wants_touchpoints(self._tenants)
+        if self._wanted:
+            return
+        for lane, reply in zip(lanes, replies, strict=True):
+            if isinstance(reply, list) and reply:
+                lane.cursor, lane.waiting_ms = reply[0][0], None
+
+    async def _watch(self, lanes: list[Lane]) -> None:
+        """How far others are behind: what an outbox holds after its saved cursor."""
+        if not lanes:
+            return
+        connection = self._store.connection
+        cursors = await connection.pipeline([(b"GET", lane.outbox.cursor) for lane in lanes])
+        places = [
+            (lane.outbox.stream, cursor if isinstance(cursor, bytes) else b"0-0")
+            for lane, cursor in zip(lanes, cursors, strict=True)
+        ]
+        found = await read_entries(connection, places, count=1, block_ms=None)
+        for lane in lanes:
+            entries = found.get(lane.outbox.stream)
+            lane.waiting_ms = _milliseconds(entries[0].id) if entries else None
+
+
+def _milliseconds(entry_id: bytes) -> int:
+    return int(entry_id.split(b"-")[0])

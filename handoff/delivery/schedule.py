@@ -1,0 +1,100 @@
+"""What follows from an attempt: delivered, again after a while, or given up. Pure.
+
+Standard Webhooks 1.0, "Delivery": only 2xx is success, a redirect is a failure, 410 disables,
+429, 502 and 504 slow down, and `Retry-After` (RFC 9110 §10.2.3) is obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+
+JITTER = 0.2  # added, never taken off: the whole schedule lasts at least as long as it says
+SLOW_DOWN = frozenset({429, 502, 503, 504})
+LONGEST_RETRY_AFTER_S = 3600.0  # a subscriber that asks for years has made a mistake
+LONGEST_PAUSE_S = 60.0  # of a whole subscription, after one answer that asks to slow down
+BREAKER_TRIPS = 5  # failures in a row after which a subscriber is only probed
+BREAKER_PAUSE_S = 30.0  # between two probes; never longer than the schedule's own wait
+DISABLE_AFTER_S = 120 * 3600.0  # of nothing but failures
+WARN_AFTER_S = 24 * 3600.0
+GONE = 410
+_SECONDS = re.compile(r"\d{1,12}", re.ASCII)
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """One attempt: the status, or the `error` that came instead of one; the answer's first bytes."""
+
+    latency_s: float
+    status: int | None = None
+    error: str | None = None
+    retry_after_s: float | None = None
+    answer: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a word: `timeout`, `connection`, `redirect`, `status_500`, …"""
+        if self.error or self.status is None:
+            return self.error or "connection"
+        return "redirect" if 300 <= self.status < 400 else f"status_{self.status}"
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What to do: `ok`, `retry` after `wait_s`, or `dead`; the whole subscription pauses `pause_s`."""
+
+    kind: str
+    wait_s: float = 0.0
+    pause_s: float = 0.0
+    why: str = ""
+    disable: str = ""
+
+
+def judge(
+    outcome: Outcome,
+    *,
+    attempts: int,
+    failures: int,
+    failing_s: float,
+    schedule_s: Sequence[float],
+    chance: float,
+) -> Verdict:
+    """The verdict on an attempt after `attempts` earlier ones of this message.
+
+    `failures` in a row and how long there were only failures (`failing_s`) are the subscription's
+    before this attempt; `chance` from 0 to 1 gives the jitter.
+    """
+    if outcome.ok:
+        return Verdict(kind="ok")
+    if outcome.status == GONE:
+        return Verdict(kind="dead", why="gone", disable="gone")
+    disable = "failing" if failing_s >= DISABLE_AFTER_S else ""
+    if attempts >= len(schedule_s):
+        return Verdict(kind="dead", why=f"exhausted: {outcome.reason}", disable=disable)
+    planned = schedule_s[attempts] * (1 + JITTER * chance)
+    asked = min(outcome.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+    pause = 0.0
+    if outcome.status in SLOW_DOWN:
+        pause = asked or min(planned, LONGEST_PAUSE_S)
+    elif failures + 1 >= BREAKER_TRIPS:
+        pause = min(planned, BREAKER_PAUSE_S)
+    wait = max(planned, asked) if outcome.status in SLOW_DOWN else planned
+    return Verdict(kind="retry", wait_s=wait, pause_s=pause, why=outcome.reason, disable=disable)
+
+
+def retry_after_s(header: str | None, now_s: float) -> float | None:
+    """Seconds that a `Retry-After` asks for, delta or date; None for none, nonsense or the past."""
+    text = (header or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = moment.timestamp() - now_s
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return seconds if seconds > 0 else None

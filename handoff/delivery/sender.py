@@ -1,0 +1,150 @@
+"""One attempt: a signed POST, bounded in time and in what is read, that never follows anything."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+import aiohttp
+import structlog
+from aiohttp.abc import AbstractResolver
+
+from handoff import __version__
+from handoff.services.destinations import Policy
+from handoff.services.webhook_signing import sign
+
+from .guard import ConnectionRefusedByPolicy, OpenSocket, Resolver, guarded_connector, open_socket
+from .messages import CONTENT_TYPE
+from .schedule import Outcome, retry_after_s
+
+TOTAL_S = 20.0
+CONNECT_S = 10.0
+BODY_S = 2.0  # the status is the answer: what follows is for the log, and not waited for any longer
+MAX_READ = 16 * 1024
+KEPT_ANSWER = 1024
+RESOLVERS = 32  # threads for names: one slow name server holds one of them at a time
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """The HTTP client of all deliveries: one session for each policy, made when it is first needed."""
+
+    def __init__(
+        self,
+        *,
+        total_s: float = TOTAL_S,
+        tls: ssl.SSLContext | bool = True,
+        resolver: AbstractResolver | None = None,
+        opening: OpenSocket = open_socket,
+    ) -> None:
+        self._total_s = total_s
+        self._tls = tls
+        self._opening = opening
+        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+        self._resolver = resolver or Resolver(self._threads)
+        self._sessions: dict[Policy, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _session(self, policy: Policy) -> aiohttp.ClientSession:
+        known = self._sessions.get(policy)
+        if known is None:
+            known = self._sessions[policy] = aiohttp.ClientSession(
+                connector=guarded_connector(policy, self._resolver, self._tls, self._opening),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=self._total_s, sock_connect=min(CONNECT_S, self._total_s)
+                ),
+                headers={"User-Agent": f"handoff/{__version__}", "Accept-Encoding": "identity"},
+            )
+        return known
+
+    async def post(
+        self,
+        url: str,
+        policy: Policy,
+        *,
+        message_id: str,
+        body: bytes,
+        keys: list[str],
+        headers: Mapping[str, str],
+    ) -> Outcome:
+        """One signed attempt. Whatever happens is an Outcome; only cancellation is raised."""
+        timestamp = int(time.time())
+        sent = {
+            **headers,
+            "Content-Type": CONTENT_TYPE,
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(keys, message_id, timestamp, body),
+        }
+        started = time.perf_counter()
+        try:
+            async with self._session(policy).post(
+                url, data=body, headers=sent, allow_redirects=False
+            ) as response:
+                latency_s = time.perf_counter() - started
+                return Outcome(
+                    status=response.status,
+                    latency_s=latency_s,
+                    retry_after_s=retry_after_s(response.headers.get("Retry-After"), time.time()),
+                    answer=await _first_bytes(response),
+                )
+        except Exception as error:  # the outermost loop: a subscriber can provoke anything
+            return Outcome(error=_reason(error), latency_s=time.perf_counter() - started)
+
+
+async def _first_bytes(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of the answer; the connection is only kept where all of it was read."""
+    read = bytearray()
+    complete = False
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in response.content.iter_any():
+                read += chunk
+                if len(read) > MAX_READ:
+                    break
+            else:
+                complete = True
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        pass
+    if not complete:
+        response.close()
+    return bytes(read[:KEPT_ANSWER])
+
+
+def _reason(error: Exception) -> str:
+    """A stable word for what came instead of an answer."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedByPolicy):
+            return "refused_address"
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        else:
+            cause = getattr(cause, "os_error", None) or cause.__cause__
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "name"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "tls"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connect"
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return "connection"
+    log.error("webhook_attempt_crashed", error=type(error).__name__)
+    return "internal"

@@ -1,0 +1,225 @@
+"""The worker: claims what is due, sends it, and says what became of it.
+
+Any number of workers share the queues. One that dies leaves its messages on a lease that runs out;
+they go again with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from handoff.domain.errors import HandoffError, NotFound
+from handoff.services.deliveries import Attempt
+from handoff.services.events import EVENT, StoredEvent, unpack_event
+from handoff.services.handoff_records import read_pinned
+from handoff.services.measures import Measures
+from handoff.services.subscriptions import Directory, Subscription, public_id
+from handoff.store.deliveries import Claimed, Settlement
+from handoff.store.errors import StoreError
+from handoff.store.store import Store
+
+from . import notices
+from .measures import DeliveryMeasures
+from .messages import render
+from .schedule import WARN_AFTER_S, Outcome, Verdict, judge
+from .sender import Sender
+
+PLACES = 256  # messages on their way to subscribers that answer
+FAILING_PLACES = 128  # and to those that do not, which may take all of the time they are given
+POLL_S = 0.5  # how soon a worker sees what another process has queued
+STORE_PAUSE_S = 0.5
+SETTLE_TRIES = 3
+DRAIN_S = 3.0  # what is on its way at a stop gets this long; then it goes back
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Run it in a task, `wake` it when something was queued, and `drain` it at the end."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        sender: Sender,
+        tenants: Collection[str],
+        measures: Measures,
+        own: DeliveryMeasures,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._sender = sender
+        self._tenants = tenants
+        self._measures = measures
+        self._own = own
+        self._token = secrets.token_hex(8)
+        self._claims = 0
+        self._ask_at: dict[str, float] = {}
+        self._woken = asyncio.Event()
+        self._running: dict[asyncio.Task[None], bool] = {}
+        """What is on its way, and whether its subscriber fails."""
+
+    def wake(self, tenant: str) -> None:
+        """Something was queued for a subscription of the tenant."""
+        self._ask_at[tenant] = 0.0
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled; what is on its way goes on, see `drain`."""
+        while True:
+            self._woken.clear()
+            now = time.monotonic()
+            due = [tenant for tenant in self._tenants if self._ask_at.get(tenant, 0.0) <= now]
+            for tenant in due:
+                try:
+                    await self._claim(tenant)
+                except (HandoffError, StoreError) as error:
+                    log.warning("webhook_claim_failed", error=str(error))
+                    self._ask_at[tenant] = time.monotonic() + STORE_PAUSE_S
+            soonest = min((self._ask_at.get(tenant, 0.0) for tenant in self._tenants), default=now + POLL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(soonest - time.monotonic(), 0.001)):
+                    await self._woken.wait()
+
+    async def drain(self) -> None:
+        """Wait a moment for what is on its way, then put it back into its queue."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_S)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _claim(self, tenant: str) -> None:
+        failing = sum(self._running.values())
+        places = PLACES - (len(self._running) - failing)
+        failing_places = FAILING_PLACES - failing
+        self._ask_at[tenant] = time.monotonic() + POLL_S
+        if places <= 0 and failing_places <= 0:
+            return  # whoever finishes wakes this loop
+        self._claims += 1
+        token = f"{self._token}.{self._claims}"
+        claim = await self._store.deliveries(tenant).claim(token, max(places, 0), max(failing_places, 0))
+        if claim.again_ms is not None:
+            self._ask_at[tenant] = time.monotonic() + min(claim.again_ms / 1000, POLL_S)
+        for claimed in claim.messages:
+            task = asyncio.create_task(self._deliver(tenant, claimed), name="webhook")
+            self._running[task] = claimed.failures > 0
+            task.add_done_callback(lambda done, tenant=tenant: self._finished(done, tenant))  # type: ignore[misc]
+
+    def _finished(self, task: asyncio.Task[None], tenant: str) -> None:
+        del self._running[task]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("webhook_delivery_crashed", exc_info=task.exception())
+        self.wake(tenant)
+
+    async def _deliver(self, tenant: str, claimed: Claimed) -> None:
+        try:
+            settlement = await self._attempt(tenant, claimed)
+        except asyncio.CancelledError:
+            await self._settle(tenant, claimed, Settlement(verdict="back"))
+            raise
+        await asyncio.shield(self._settle(tenant, claimed, settlement))
+
+    async def _settle(self, tenant: str, claimed: Claimed, settlement: Settlement) -> None:
+        """Tell the store; when that fails, the lease runs out and the message goes again."""
+        for left in reversed(range(SETTLE_TRIES)):
+            try:
+                await self._store.deliveries(tenant).settle(claimed, settlement)
+            except HandoffError as error:
+                if not left:
+                    log.warning("webhook_outcome_unknown", code=error.problem_code)
+                continue
+            break
+        name = public_id(self._store.hashes(tenant), claimed.subscription)
+        self._own.settled(name, settlement.verdict)
+        self._measures.deliveries.labels(settlement.verdict).inc()
+
+    async def _attempt(self, tenant: str, claimed: Claimed) -> Settlement:
+        """Send the message, unless it is of no use any more, and judge the outcome."""
+        it = await self._directory.find(tenant, claimed.subscription)
+        if it is None:
+            return Settlement(verdict="dead", why="deleted")
+        event = unpack_event(claimed.blob) if claimed.blob else None
+        name = public_id(self._store.hashes(tenant), it.id)
+        gone = "deadline" if claimed.now >= claimed.deadline else "expired" if event is None else ""
+        if event is None or gone:
+            told = notices.of_death(claimed, event, it, name, gone)
+            return Settlement(verdict="dead", why=gone, notices=tuple(told))
+        started = time.time_ns() // 1000
+        outcome = await self._send(tenant, claimed, event, it)
+        verdict = judge(
+            outcome,
+            attempts=claimed.attempts,
+            failures=claimed.failures,
+            failing_s=(claimed.now - claimed.failing_since) / 1000 if claimed.failing_since else 0.0,
+            schedule_s=it.wishes.schedule_s,
+            chance=random.random(),
+        )
+        log.debug("webhook_attempt", subscription=name, verdict=verdict.kind, why=verdict.why)
+        return _settlement(claimed, event, it, name, outcome, verdict, started)
+
+    async def _send(self, tenant: str, claimed: Claimed, event: StoredEvent, it: Subscription) -> Outcome:
+        hashes = self._store.hashes(tenant)
+        context = None
+        if it.wishes.include == "context" and event.snapshot is not None:
+            with suppress(NotFound):  # erased: the hash stays with the hand-off, and goes without it
+                context = await read_pinned(self._store.control(tenant), event.snapshot)
+        supersedes = [hashes.public(EVENT, older) for older in claimed.supersedes]
+        return await self._sender.post(
+            it.wishes.url,
+            it.wishes.policy,
+            message_id=event.id,
+            body=render(event, tenant, supersedes, context),
+            keys=it.signing_keys(time.time_ns() // 1000),
+            headers=it.wishes.headers,
+        )
+
+
+def _settlement(
+    claimed: Claimed,
+    event: StoredEvent,
+    it: Subscription,
+    name: str,
+    outcome: Outcome,
+    verdict: Verdict,
+    started: int,
+) -> Settlement:
+    """What the store is told, with the notices that follow from it."""
+    retry = verdict.kind == "retry"
+    attempt = Attempt(
+        at=started,
+        status=outcome.status,
+        error=outcome.error,
+        latency_ms=round(outcome.latency_s * 1000, 3),
+        answer=outcome.answer,
+        verdict=verdict.kind,
+        wait_s=round(verdict.wait_s, 3) if retry else None,
+    )
+    told: list[bytes] = []
+    if verdict.kind == "dead":
+        told += notices.of_death(claimed, event, it, name, verdict.why)
+    if verdict.disable:
+        told.append(notices.of_disabling(claimed, it, name, verdict.disable))
+    failing_ms = claimed.now - claimed.failing_since if claimed.failing_since else 0
+    warn = not outcome.ok and not claimed.noticed and failing_ms >= WARN_AFTER_S * 1000
+    if warn and not verdict.disable:
+        told.append(notices.of_failing(claimed, it, name))
+    return Settlement(
+        verdict=verdict.kind,
+        wait_ms=round(verdict.wait_s * 1000),
+        pause_ms=round(verdict.pause_s * 1000),
+        attempt=msgspec.msgpack.encode(attempt),
+        why=verdict.why,
+        against=not outcome.ok,
+        disable=verdict.disable,
+        failing_noticed=warn,
+        notices=tuple(told),
+    )

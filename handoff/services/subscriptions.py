@@ -1,0 +1,382 @@
+"""Webhook subscriptions: who is told what, where, and signed with which keys."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from handoff.codec.keyed_hash import SIZE, KeyedHash
+from handoff.domain.clock import SECOND, Micros
+from handoff.domain.errors import Conflict, NotFound, Unprocessable
+from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
+from handoff.store.store import Store
+
+from .destinations import Policy, check_url, parse_networks
+from .webhook_signing import Scheme, check_key, make_key
+
+WEBHOOK = "wh_"
+MAX_SUBSCRIPTIONS = 2_000  # per tenant: each change of a hand-off is matched against all of them
+MAX_OVERLAP_S = 7 * 86400
+DEFAULT_OVERLAP_S = 86400
+# Standard Webhooks' example: with the first attempt at once, 75 h 35 min 5 s.
+RETRY_SCHEDULE_S = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+LONGEST_SCHEDULE_S = 14 * 86400
+MAX_ATTEMPTS = 50
+MAX_TEXT = 200
+ATTEMPTS = 5
+_TYPE = re.compile(r"[a-z*][a-z0-9_.*]{0,99}", re.ASCII)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,2046}[\x21-\x7e])?", re.ASCII)
+_OWN_HEADERS = frozenset(
+    (
+        *("host", "connection", "cookie", "expect", "te", "trailer", "upgrade", "user-agent"),
+        *("content-length", "content-type", "content-encoding", "transfer-encoding", "accept-encoding"),
+        *("webhook-id", "webhook-timestamp", "webhook-signature"),
+    )
+)
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """A signing key; `until` (µs) ends the overlap of one that was replaced."""
+
+    key: str
+    until: Micros | None = None
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What a subscription is made with, the same by API and by configuration; judged by `check`."""
+
+    url: str
+    types: tuple[str, ...] = ("handoff.*",)
+    name: str | None = None
+    include: Literal["context"] | None = None
+    channels: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    rate_per_s: float | None = None
+    signatures: tuple[Scheme, ...] = ("v1",)
+    allow_insecure: bool = False
+    allow_networks: tuple[str, ...] = ()
+    retry_schedule_s: tuple[float, ...] | None = None
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(networks=parse_networks(self.allow_networks), insecure=self.allow_insecure)
+
+    @property
+    def schedule_s(self) -> tuple[float, ...]:
+        return RETRY_SCHEDULE_S if self.retry_schedule_s is None else self.retry_schedule_s
+
+
+class Subscription(Struct, frozen=True, kw_only=True):
+    """A subscription as kept. `origin` is `api` or `configuration`."""
+
+    id: bytes
+    tenant: str
+    wishes: Wishes
+    keys: tuple[Key, ...]
+    origin: str
+    created_at: Micros
+    version: int = 1
+
+    def signing_keys(self, now: Micros) -> list[str]:
+        """The newest first; with those whose overlap has not ended."""
+        return [it.key for it in self.keys if it.until is None or it.until > now]
+
+    def wants(self, type_: str, channels: Sequence[str] = (), queues: Sequence[str] = ()) -> bool:
+        """Whether an event of this type, about these channels and queues, is for it."""
+        wishes = self.wishes
+        if not any(matches(pattern, type_) for pattern in wishes.types):
+            return False
+        if wishes.channels and not set(wishes.channels) & set(channels):
+            return False
+        return not wishes.queues or bool(set(wishes.queues) & set(queues))
+
+
+def matches(pattern: str, type_: str) -> bool:
+    """Whether a type matches a pattern in which `*` stands for any characters, also none."""
+    if "*" not in pattern:
+        return pattern == type_
+    first, *rest = pattern.split("*")
+    last = rest.pop()
+    if len(type_) < len(first) + len(last) or not type_.startswith(first) or not type_.endswith(last):
+        return False
+    at, end = len(first), len(type_) - len(last)
+    for part in rest:
+        found = type_.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def check(wishes: Wishes) -> None:
+    """Unprocessable (with the field in `parameter`) when something of it cannot be."""
+    check_url(wishes.url, wishes.policy)
+    _limit("types", wishes.types, 1, 100)
+    for type_ in wishes.types:
+        if not _TYPE.fullmatch(type_) or type_.count("*") > 5:
+            raise _wrong("types", f"{type_[:60]!r} is no event type; * stands for any characters")
+    for names in ("channels", "queues"):
+        _limit(names, getattr(wishes, names), 0, 100)
+        if any(not 0 < len(it) <= MAX_TEXT for it in getattr(wishes, names)):
+            raise _wrong(names, f"a name has 1 to {MAX_TEXT} characters")
+    if wishes.name is not None and not 0 < len(wishes.name) <= MAX_TEXT:
+        raise _wrong("name", f"a name has 1 to {MAX_TEXT} characters")
+    if wishes.rate_per_s is not None and not 0.01 <= wishes.rate_per_s <= 1000:
+        raise _wrong("rate_per_s", "a rate is 0.01 to 1000 messages a second")
+    if not wishes.signatures or len(set(wishes.signatures)) != len(wishes.signatures):
+        raise _wrong("signatures", "name each signature scheme once")
+    _check_headers(wishes.headers)
+    _check_schedule(wishes.retry_schedule_s)
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    _limit("headers", headers, 0, 20)
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            raise _wrong("headers", f"{name[:60]!r} is no header that can be set")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise _wrong("headers", f"the value of {name} is not printable ASCII of 1 to 2048 characters")
+
+
+def _check_schedule(schedule: tuple[float, ...] | None) -> None:
+    if schedule is None:
+        return
+    _limit("retry_schedule_s", schedule, 0, MAX_ATTEMPTS)
+    if any(not 0 <= it <= LONGEST_SCHEDULE_S for it in schedule) or sum(schedule) > LONGEST_SCHEDULE_S:
+        raise _wrong("retry_schedule_s", "waits are 0 or more, and 14 days in all at most")
+
+
+def _limit(name: str, given: Any, least: int, most: int) -> None:
+    if not least <= len(given) <= most:
+        raise _wrong(name, f"{name} has {least} to {most} entries")
+
+
+def _wrong(name: str, detail: str) -> Unprocessable:
+    pointer = {"pointer": f"/{name}", "detail": detail}
+    return Unprocessable(detail, parameter=name, pointers=[pointer])
+
+
+def _keys_for(wishes: Wishes, given: str | None) -> tuple[Key, ...]:
+    """One key per scheme: the given one for its own, new ones for the others."""
+    by_scheme: dict[Scheme, str] = {check_key(given): given} if given else {}
+    if set(by_scheme) - set(wishes.signatures):
+        raise _wrong("secret", "the secret is of a signature scheme that is not asked for")
+    return tuple(Key(key=by_scheme.get(it) or make_key(it)) for it in wishes.signatures)
+
+
+def public_id(hashes: KeyedHash, id_: bytes) -> str:
+    return hashes.public(WEBHOOK, id_)
+
+
+def _record(control: Control, id_: bytes) -> bytes:
+    return control.keys.record("w", id_)
+
+
+def _touched(control: Control, change: Change) -> Change:
+    """Let every worker see that the tenant's subscriptions are not what they were."""
+    return change.put(_generation(control), secrets.randbits(62), None)
+
+
+def _generation(control: Control) -> bytes:
+    return control.keys.named("webhooks")
+
+
+async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None = None) -> Subscription:
+    """A new subscription, whose events are queued from now on. Conflict (`too_many`) above the limit."""
+    check(wishes)
+    control = store.control(tenant)
+    known = await _ids(control)
+    if len(known) >= MAX_SUBSCRIPTIONS:
+        raise Conflict(f"a tenant has at most {MAX_SUBSCRIPTIONS} subscriptions", code="too_many")
+    made = Subscription(
+        id=secrets.token_bytes(SIZE),
+        tenant=tenant,
+        wishes=wishes,
+        keys=_keys_for(wishes, secret),
+        origin="api",
+        created_at=await control.clock(),
+    )
+    await _write(store, control, made, 0)
+    return made
+
+
+async def _write(store: Store, control: Control, it: Subscription, version: int) -> None:
+    key = _record(control, it.id)
+    change = Change().expect(key, version).put(key, it.version, it)
+    change.add(control.keys.set("webhooks"), it.created_at, it.id)
+    await control.commit(_touched(control, change))
+    rate = it.wishes.rate_per_s
+    await store.deliveries(it.tenant).switch(it.id, "pace", round(1000 / rate) if rate else 0)
+
+
+async def change(
+    store: Store, tenant: str, id_: bytes, wishes: Wishes, keys: tuple[Key, ...]
+) -> Subscription:
+    """The subscription with other wishes and keys. Conflict (`configured`) for one of the configuration."""
+    check(wishes)
+    control = store.control(tenant)
+    for _attempt in range(ATTEMPTS):
+        before = await read(store, tenant, id_)
+        require_own(before)
+        after = msgspec.structs.replace(before, wishes=wishes, keys=keys, version=before.version + 1)
+        try:
+            await _write(store, control, after, before.version)
+        except Changed:
+            continue
+        return after
+    raise Conflict("the subscription changes too fast, try again", code="busy_webhook")
+
+
+def require_own(it: Subscription) -> None:
+    if it.origin != "api":
+        raise Conflict("this subscription is changed in the configuration", code="configured")
+
+
+def rotated(
+    it: Subscription, wishes: Wishes, now: Micros, *, secret: str | None, overlap_s: float
+) -> tuple[Key, ...]:
+    """New keys, with the old ones signing beside them for `overlap_s`."""
+    if not 0 <= overlap_s <= MAX_OVERLAP_S:
+        raise _wrong("overlap_s", f"an overlap is 0 to {MAX_OVERLAP_S} seconds")
+    until = now + round(overlap_s * SECOND)
+    old = [key for key in it.keys if key.until is None or key.until > now]
+    kept = [Key(key=key.key, until=min(until, key.until or until)) for key in old]
+    return (*_keys_for(wishes, secret), *kept[:8])
+
+
+async def delete(store: Store, tenant: str, id_: bytes) -> None:
+    """The subscription with everything that waits for it."""
+    control = store.control(tenant)
+    require_own(await read(store, tenant, id_))
+    await _drop(store, control, id_)
+
+
+async def _drop(store: Store, control: Control, id_: bytes) -> None:
+    change = Change().drop(_record(control, id_)).remove(control.keys.set("webhooks"), id_)
+    await control.commit(_touched(control, change))
+    await store.deliveries(control.tenant).switch(id_, "drop")
+
+
+async def read(store: Store, tenant: str, id_: bytes) -> Subscription:
+    control = store.control(tenant)
+    (raw,) = await control.read([_record(control, id_)])
+    if raw is None:
+        raise NotFound("there is no such webhook")
+    return decode_record(raw, Subscription)
+
+
+async def read_all(store: Store, tenant: str, ids: Iterable[bytes] | None = None) -> list[Subscription]:
+    """The subscriptions with these ids, or all; oldest first."""
+    control = store.control(tenant)
+    wanted = list(ids) if ids is not None else await _ids(control)
+    raws = await control.read([_record(control, id_) for id_ in wanted])
+    return [decode_record(raw, Subscription) for raw in raws if raw is not None]
+
+
+async def _ids(control: Control) -> list[bytes]:
+    key = control.keys.set("webhooks")
+    return list(await control.connection.call(b"ZRANGE", key, 0, -1, key=key))
+
+
+def configured_id(tenant: str, url: str, name: str | None) -> bytes:
+    """16 bytes that stay the same while tenant, URL and name do."""
+    text = "\0".join((tenant, url, name or ""))
+    return blake2b(text.encode(), digest_size=SIZE, person=b"webhook").digest()
+
+
+class Configured(Struct, frozen=True, kw_only=True):
+    """A subscription of the configuration."""
+
+    tenant: str
+    wishes: Wishes
+    secret: str | None = None
+
+
+async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Configured]) -> list[Subscription]:
+    """Make the store's configured subscriptions those of the configuration.
+
+    Those whose secret was made here, now and never shown again. What is no longer configured goes.
+    """
+    made: list[Subscription] = []
+    for tenant in tenants:
+        mine = {
+            configured_id(tenant, it.wishes.url, it.wishes.name): it for it in wanted if it.tenant == tenant
+        }
+        control = store.control(tenant)
+        for id_, it in mine.items():
+            check(it.wishes)
+            new = await _configure(store, control, id_, it)
+            if new is not None and it.secret is None:
+                made.append(new)
+        for old in await read_all(store, tenant):
+            if old.origin == "configuration" and old.id not in mine:
+                await _drop(store, control, old.id)
+    return made
+
+
+async def _configure(store: Store, control: Control, id_: bytes, wanted: Configured) -> Subscription | None:
+    """The subscription when it is new, None when it was known; several workers may do it at once."""
+    for _attempt in range(ATTEMPTS):
+        (raw,) = await control.read([_record(control, id_)])
+        before = decode_record(raw, Subscription) if raw else None
+        now = await control.clock()
+        keys = _configured_keys(before, wanted, now)
+        if before and (before.wishes, before.keys) == (wanted.wishes, keys):
+            return None
+        after = Subscription(
+            id=id_,
+            tenant=control.tenant,
+            wishes=wanted.wishes,
+            keys=keys,
+            origin="configuration",
+            created_at=before.created_at if before else now,
+            version=read_versioned(raw).version + 1,
+        )
+        try:
+            await _write(store, control, after, read_versioned(raw).version)
+        except Changed:
+            continue
+        return None if before else after
+    raise Conflict("the subscription changes too fast", code="busy_webhook")
+
+
+def _configured_keys(before: Subscription | None, wanted: Configured, now: Micros) -> tuple[Key, ...]:
+    """The keys it has, unless the configuration asks for others; then the old ones overlap."""
+    if before is None:
+        return _keys_for(wanted.wishes, wanted.secret)
+    current = [it.key for it in before.keys if it.until is None]
+    same_schemes = {check_key(it) for it in current} == set(wanted.wishes.signatures)
+    if same_schemes and wanted.secret in (None, *current):
+        return before.keys
+    return rotated(before, wanted.wishes, now, secret=wanted.secret, overlap_s=DEFAULT_OVERLAP_S)
+
+
+class Directory:
+    """The subscriptions of each tenant, read again when somebody has changed them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, tuple[bytes | None, tuple[Subscription, ...]]] = {}
+
+    async def of(self, tenant: str) -> tuple[Subscription, ...]:
+        """As of now; one round trip while nothing changes."""
+        control = self._store.control(tenant)
+        key = _generation(control)
+        generation = await control.connection.call(b"GET", key, key=key)
+        known = self._known.get(tenant)
+        if known is None or known[0] != generation:
+            # Read after the generation: what changes in between is read again next time.
+            known = (generation, tuple(await read_all(self._store, tenant)))
+            self._known[tenant] = known
+        return known[1]
+
+    async def find(self, tenant: str, id_: bytes) -> Subscription | None:
+        return next((it for it in await self.of(tenant) if it.id == id_), None)
