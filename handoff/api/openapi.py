@@ -92,14 +92,12 @@ def _types(bodies: Iterable[Content | Mapping[str, Content]]) -> Iterable[Any]:
 
 
 def _operation(it: Operation, schemas: Mapping[Any, Schema]) -> dict[str, Any]:
-    scopes = " and ".join(f"`{scope}`" for scope in it.scopes)
-    needs = f"Needs the scope {scopes}." if it.scopes else "Public: needs no token."
     described: dict[str, Any] = {
         "operationId": it.id,
         "tags": [it.tag],
         "summary": it.summary,
-        "description": "\n\n".join(part for part in (it.text, needs) if part),
-        "security": [{"bearer": list(it.scopes)}] if it.scopes else [],
+        "description": "\n\n".join(part for part in (it.text, _needs(it)) if part),
+        "security": [] if it.public else [{"bearer": list(it.scopes)}],
         "x-scope": list(it.scopes),
         "parameters": _parameters(it),
         "responses": _responses(it, schemas),
@@ -113,13 +111,20 @@ def _operation(it: Operation, schemas: Mapping[Any, Schema]) -> dict[str, Any]:
     return described
 
 
+def _needs(it: Operation) -> str:
+    if it.public:
+        return "Public: needs no token."
+    scopes = " and ".join(f"`{scope}`" for scope in it.scopes)
+    return f"Needs the scope {scopes}." if it.scopes else "Needs a token, of any scope."
+
+
 def _content(body: Content | Mapping[str, Content], schemas: Mapping[Any, Schema]) -> dict[str, Any]:
     return {media: {"schema": schemas[type_]} for media, type_ in _by_media(body).items()}
 
 
 def _parameters(it: Operation) -> list[dict[str, Any]]:
     shared = []
-    if it.scopes:
+    if not it.public:
         shared.append("Tenant")
     if it.creating:
         shared.append("IdempotencyKey")
@@ -153,7 +158,7 @@ def _responses(it: Operation, schemas: Mapping[Any, Schema]) -> dict[str, Any]:
 def _problem_statuses(it: Operation) -> set[int]:
     """The errors that follow from what an operation takes, and those it names itself."""
     found = set(it.problems)
-    if it.scopes:
+    if not it.public:
         found |= {401, 403, 404, 503}  # 404: also an unknown tenant
     if any(parameter.place == "path" for parameter in it.parameters):
         found.add(404)

@@ -50,7 +50,8 @@ class Reply(Struct, frozen=True):
 class Operation(Struct, frozen=True, kw_only=True):
     """One method of one path as `/openapi.json` tells it.
 
-    `path` is the route's own, without patterns. `scopes` are all needed; none: the route is public.
+    `path` is the route's own, without patterns. `scopes` are all needed, beside a token; a `public`
+    route needs neither.
     `creating`: it takes an Idempotency-Key. `conflicts` says when it answers 409, `problems` names
     the statuses that do not follow from the rest.
     """
@@ -62,6 +63,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     summary: str
     text: str = ""
     scopes: tuple[str, ...] = ()
+    public: bool = False
     parameters: tuple[Parameter, ...] = ()
     body: Content | Mapping[str, Content] = None
     body_text: str = ""

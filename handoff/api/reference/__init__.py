@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from handoff.api.operation import Operation
 
-from . import callbacks, customers, handoffs, operating, touchpoints
+from . import callbacks, customers, handoffs, operating, sessions, touchpoints
 
 OPERATIONS: tuple[Operation, ...] = (
     *touchpoints.OPERATIONS,
     *customers.OPERATIONS,
     *handoffs.OPERATIONS,
     *callbacks.OPERATIONS,
+    *sessions.OPERATIONS,
     *operating.OPERATIONS,
 )

@@ -33,30 +33,42 @@ ID = path_parameter("id", "The hand-off's id.")
 SHA256 = Header(name="Handoff-Sha256", text="The SHA-256 of exactly these bytes, in hex; also the ETag.")
 
 _MOVES = {
-    Action.OFFER: ("Offer a hand-off to an agent", "The agent is in `agent`."),
-    Action.ACCEPT: (
+    "offer": (Action.OFFER, "Offer a hand-off to an agent", "The agent is in `agent`."),
+    "accept": (
+        Action.ACCEPT,
         "Accept a hand-off",
         "Pinned with what the agent sees now. Where somebody owns the conversation, their hand-off ends as "
         "`transferred`. Of two who accept, one wins, the other gets 409. The agent of a session token wins "
         "over `agent`; another one is 403.",
     ),
-    Action.DECLINE: ("Decline a hand-off", ""),
-    Action.RELEASE: ("Give an accepted hand-off back", ""),
-    Action.COMPLETE: ("Complete a hand-off", ""),
-    Action.WITHDRAW: ("Withdraw a hand-off", "The requester, or the customer, does not need it any more."),
+    "decline": (Action.DECLINE, "Decline a hand-off", ""),
+    "release": (Action.RELEASE, "Give an accepted hand-off back", ""),
+    "complete": (Action.COMPLETE, "Complete a hand-off", ""),
+    "withdraw": (
+        Action.WITHDRAW,
+        "Withdraw a hand-off",
+        "The requester, or the customer, does not need it any more.",
+    ),
+    "viewed": (
+        Action.VIEW,
+        "Say that an agent's screen showed the context",
+        "`version` may be left out.",
+    ),
 }
+"""By the last word of the path."""
 
 
-def _move(action: Action, summary: str, text: str) -> Operation:
+def _move(word: str, action: Action, summary: str, text: str) -> Operation:
     before = [f"`{state}`" for (state, it) in TRANSITIONS if it is action]
-    after = next(state for (_, it), state in TRANSITIONS.items() if it is action)
+    after = dict.fromkeys(f"`{state}`" for (_, it), state in TRANSITIONS.items() if it is action)
     return Operation(
         method="POST",
-        path=f"/v1/handoffs/{{id}}/{action}",
-        id=f"{action}Handoff",
+        path=f"/v1/handoffs/{{id}}/{word}",
+        id=f"{word}Handoff",
         tag=TAG,
         summary=summary,
-        text=f"From {', '.join(before)} to `{after}`. `version` is the one the caller saw. {text}".strip(),
+        text=f"From {', '.join(before)} to {', '.join(after)}. `version` is the one the caller saw. "
+        f"{text}".strip(),
         scopes=("handoffs:write",),
         parameters=(ID,),
         body=MoveInput,
@@ -157,5 +169,5 @@ OPERATIONS = (
             ),
         ),
     ),
-    *(_move(action, *texts) for action, texts in _MOVES.items()),
+    *(_move(word, *about) for word, about in _MOVES.items()),
 )

@@ -68,6 +68,7 @@ OPERATIONS = (
         id="health",
         tag=TAG,
         summary="Whether the process runs",
+        public=True,
         text="Says nothing of the store: a restart would not mend that.",
         replies=(Reply(200, "It runs.", Health),),
     ),
@@ -77,6 +78,7 @@ OPERATIONS = (
         id="readiness",
         tag=TAG,
         summary="Whether touchpoints can be acknowledged now",
+        public=True,
         replies=(Reply(200, "They can.", Readiness),),
         problems=(503,),
     ),
@@ -86,6 +88,7 @@ OPERATIONS = (
         id="describe",
         tag=TAG,
         summary="This description",
+        public=True,
         replies=(Reply(200, "OpenAPI 3.1.", dict[str, Any], (ETAG,)), NOT_MODIFIED),
     ),
     Operation(
@@ -94,6 +97,7 @@ OPERATIONS = (
         id="docs",
         tag=TAG,
         summary="This description as a page",
+        public=True,
         replies=(Reply(200, "The page.", {HTML: str}, (ETAG,)), NOT_MODIFIED),
     ),
     Operation(
@@ -102,6 +106,7 @@ OPERATIONS = (
         id="docsAsset",
         tag=TAG,
         summary="Scripts and styles of the page",
+        public=True,
         parameters=(path_parameter("asset", "The file's name."),),
         replies=(
             Reply(200, "The file.", {"text/javascript": str, "text/css": str, "image/png": bytes}),

@@ -1,0 +1,24 @@
+"""What `/v1/sessions` takes and answers."""
+
+from __future__ import annotations
+
+from handoff.api.operation import Operation, Reply
+from handoff.api.sessions import MAX_AGENT, SessionInput, SessionView
+from handoff.services.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/sessions",
+        id="openSession",
+        tag="Sessions",
+        summary="A short-lived token for one agent's browser",
+        text="It has some of the caller's own scopes, by default "
+        f"{', '.join(f'`{scope}`' for scope in DEFAULT_SCOPES)}, and lives `ttl_s` seconds, {DEFAULT_TTL_S} "
+        f"by default and {MAX_TTL_S} at most. The name of the agent has at most {MAX_AGENT} characters. A "
+        "session opens no session.",
+        body=SessionInput,
+        replies=(Reply(201, "The session; its token is shown this once.", SessionView),),
+        creating=True,
+    ),
+)
