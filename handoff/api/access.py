@@ -26,7 +26,7 @@ SCOPES = frozenset(
     }
 )
 TENANT_HEADER = "Handoff-Tenant"
-UNKNOWN_TOKEN = "a valid bearer token is needed"
+UNKNOWN_TOKEN = "a valid bearer token is needed"  # noqa: S105 - words, not a secret
 IMPLIED = {"handoffs:write": "handoffs:read"}
 """A scope that holds another: who may change hand-offs may see them."""
 

@@ -9,7 +9,18 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from . import callbacks, contexts, docs_page, handoffs, inbound, links, operations, sessions, touchpoints
+from . import (
+    callbacks,
+    contexts,
+    docs_page,
+    handoffs,
+    inbound,
+    links,
+    live,
+    operations,
+    sessions,
+    touchpoints,
+)
 from .idempotency import idempotency
 from .keys import REQUEST_ID, SITE, Site, authentication
 from .problems import problems
@@ -28,6 +39,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/context", contexts.look_up_by_query),
         web.get("/v1/customers/{id}/context", contexts.of_customer),
         web.get("/v1/customers/{id}/timeline", contexts.timeline),
+        web.get("/v1/customers/{id}/events", live.of_customer),
+        web.get("/v1/queues/{name}/events", live.of_queue),
+        web.get("/v1/agents/{id}/events", live.of_agent),
         web.get("/v1/customers/{id}/links", links.list_),
         web.post("/v1/customers/{id}/links", links.create),
         web.post("/v1/customers/{id}/links/{link}/withdraw", links.withdraw),
@@ -48,6 +62,14 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/callbacks/{id}", callbacks.read),
         web.post("/v1/callbacks/{id}/reschedule", callbacks.reschedule),
         web.post("/v1/callbacks/{id}/cancel", callbacks.cancel),
+        web.post("/v1/webhooks", webhooks.create),
+        web.get("/v1/webhooks", webhooks.list_),
+        web.get("/v1/webhooks/{id}", webhooks.read),
+        web.patch("/v1/webhooks/{id}", webhooks.change),
+        web.delete("/v1/webhooks/{id}", webhooks.delete),
+        web.post("/v1/webhooks/{id}/test", webhooks.test),
+        web.get("/v1/webhooks/{id}/deliveries", webhooks.list_deliveries),
+        web.post("/v1/webhooks/{id}/replay", webhooks.replay),
         web.post("/v1/sessions", sessions.create),
         web.get("/v1/quarantine", operations.list_quarantine),
         web.post("/v1/quarantine/{id}/replay", operations.replay),
@@ -85,10 +107,16 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def _end_streams(app: web.Application) -> None:
+    """Open streams end at once, so that they do not hold up the stop."""
+    app[SITE].hub.break_off()
+
+
 def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
     app = web.Application(middlewares=[account, problems, authentication, idempotency])
     app[SITE] = site
+    app.on_shutdown.append(_end_streams)
     app[docs_page.DOCS] = docs_page.make_docs()
     app.add_routes(routes())
     return app

@@ -14,6 +14,7 @@ from handoff.domain.identity import Assurance
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
 from handoff.services.inbound import Inbound, Source
+from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.services.native import Caller
 from handoff.services.sessions import read_session, token_tenant
@@ -38,6 +39,7 @@ class Site(Struct, frozen=True, kw_only=True):
     ready: Callable[[], str | None]
     """Why the server is not ready, or None."""
     announce: Announce
+    hub: Hub
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

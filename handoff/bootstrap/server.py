@@ -7,8 +7,9 @@ import contextlib
 import gc
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -24,6 +25,7 @@ from handoff.services.adapter import InboundRequest, Listener, Outcome
 from handoff.services.announcing import record_handoff_events
 from handoff.services.completeness import Monitor
 from handoff.services.inbound import Inbound, Source
+from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.store.connection import Connection
 from handoff.store.durability import prove
@@ -79,6 +81,8 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         measures = Measures()
         monitor = Monitor(store, facts(sources))
         inbound = Inbound(store, monitor, measures)
+        hub = Hub(store)
+        await stack.enter_async_context(_running("live", hub.run()))
         site = Site(
             store=store,
             monitor=monitor,
@@ -91,6 +95,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             identity_spaces=spaces(sources),
             ready=lambda: None,
             announce=_announcer(store, measures),
+            hub=hub,
         )
         await stack.enter_async_context(_repeating("timers", TICK_S, _timers(site, names)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
@@ -163,6 +168,18 @@ def _announcer(
 
 def _timers(site: Site, names: Sequence[str]) -> Callable[[], Awaitable[object]]:
     return lambda: fire_due(site.store, site.monitor, names, site.announce)
+
+
+@asynccontextmanager
+async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` in a task that is ended on leaving."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager

@@ -173,6 +173,9 @@ class Handoff(Struct, frozen=True, kw_only=True):
     history: tuple[Step, ...] = ()
     viewed_at: Micros | None = None
     viewed_by: str | None = None
+    queues: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    """Queues it has stood in and agents it was offered to or owned by: who is told of its end."""
 
     @property
     def pending(self) -> bool:
@@ -210,6 +213,22 @@ def apply(handoff: Handoff, act: Act) -> Handoff:
         raise Conflict(
             f"a hand-off that is {handoff.state} cannot be {_PAST[act.action]}", code="illegal_transition"
         )
+    return _told_to(_moved(handoff, act, target))
+
+
+def _told_to(it: Handoff) -> Handoff:
+    """With everybody remembered who has been asked so far."""
+    queues = dict.fromkeys((*it.queues, *((it.to.queue,) if it.to.queue else ())))
+    agents = dict.fromkeys((*it.agents, *((it.to.agent,) if it.to.agent else ())))
+    return msgspec.structs.replace(it, queues=tuple(queues), agents=tuple(agents))
+
+
+def requested(it: Handoff) -> Handoff:
+    """A hand-off as it is first stored."""
+    return _told_to(it)
+
+
+def _moved(handoff: Handoff, act: Act, target: State) -> Handoff:
     said = State.EXPIRED if act.action is Action.LAPSE else target
     step = Step(state=said, at=act.at, by=act.by, reason=act.reason)
     moved = msgspec.structs.replace(

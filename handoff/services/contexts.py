@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from handoff.store.timelines import Page, Window, encode_cursor, read_page
 from .completeness import Completeness, Monitor
 from .customers import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
 from .handoff_records import Chain, HandoffView, handoff_view, read_chains, read_of_homes
+from .position import position_of
 from .timelines import Decoded, Filter, Told, decode
 from .views import (
     IdentityView,
@@ -127,15 +127,6 @@ class Wanted(Struct, frozen=True, kw_only=True):
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})
 
 
-def position_of(members: Sequence[Any]) -> str:
-    """The position of what was read: each identity's last arrival, and the state of its evidence."""
-    state = blake2b(digest_size=12)
-    for record in sorted(members, key=lambda it: it.key):
-        state.update(record.key + record.last_arrival.to_bytes(8, "big"))
-        state.update(len(record.evidence).to_bytes(4, "big") + len(record.withdrawals).to_bytes(4, "big"))
-    return state.hexdigest()
-
-
 async def assemble(
     store: Store,
     monitor: Monitor,
@@ -170,7 +161,7 @@ async def assemble(
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
-        as_of=position_of(look_up.customer.members),
+        as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
         customer=_customer_view(store, tenant, look_up.customer, told),
         conversations=_conversations(told, chains),

@@ -30,6 +30,7 @@ from handoff.domain.handoff import (
     Step,
     apply,
     hop_of,
+    requested,
 )
 from handoff.domain.identity import Identity
 from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
@@ -239,7 +240,7 @@ def _new_handoff(
 ) -> Handoff:
     latest = before.get(chain.latest) if chain.latest else None
     hops = (*latest.hops, hop_of(latest))[-MAX_HOPS:] if latest else ()
-    return Handoff(
+    handoff = Handoff(
         id=hashes.public(HANDOFF, secrets.token_bytes(SIZE)),
         tenant=tenant,
         state=State.REQUESTED,
@@ -262,6 +263,7 @@ def _new_handoff(
         hops=hops,
         history=(Step(state=State.REQUESTED, at=now, by=asked.by, reason=asked.reason),),
     )
+    return requested(handoff)
 
 
 async def _pinned_content(

@@ -1,0 +1,290 @@
+"""Live: Server-Sent Events of a customer, a queue and an agent (WHATWG HTML §9.2).
+
+Every frame carries an id; a reader that comes back with `Last-Event-ID` misses nothing and sees
+nothing twice, or gets one `reset` and reads the context again. A reader that is too slow, or that
+the server cannot tell everything, is told to `resume` and the stream ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.domain.handoff import Handoff, State
+from handoff.services.customers import Customer, by_id
+from handoff.services.handoff_records import HandoffView, handoff_view
+from handoff.services.handoffs import Listing, current_customer_id, list_handoffs
+from handoff.services.live import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame, arrivals_after
+from handoff.services.position import Position, position_of, read_position
+from handoff.services.timelines import decode
+
+from .keys import SITE, Site, authorized
+
+HEARTBEAT_S = 10.0  # below the 15 s after which proxies and browsers give a silent stream up
+LOOK_AGAIN_S = 10.0  # how often a customer's identities are looked at anew
+RETRY_MS = 1000
+_ENCODER = msgspec.json.Encoder()
+
+
+class Stream:
+    """One open response. Writing waits for a slow reader; its feed meanwhile fills up and is cut."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+
+    async def open(self) -> None:
+        await self._response.prepare(self._request)
+        await self._response.write(b"retry: %d\n\n" % RETRY_MS)
+
+    async def send(self, event: str, id_: str | None, value: Any) -> None:
+        """One event; JSON has no raw line breaks, so that one data line holds it."""
+        head = f"id: {id_}\n" if id_ is not None else ""
+        body = head.encode() + b"event: " + event.encode() + b"\ndata: " + _ENCODER.encode(value) + b"\n\n"
+        await self._response.write(body)
+
+    async def beat(self) -> None:
+        await self._response.write(b": still here\n\n")
+
+    async def close(self) -> web.StreamResponse:
+        await self._response.write_eof()
+        return self._response
+
+
+class ResetView(Struct, frozen=True, kw_only=True):
+    """Read the context again: `reason` says why what was missed cannot be told one by one."""
+
+    reason: str
+    customer_id: str
+
+
+class ResumeView(Struct, frozen=True, kw_only=True):
+    """Come back with the last id: the stream ends here."""
+
+    reason: str
+
+
+class QueueView(Struct, frozen=True, kw_only=True):
+    """What is pending when a stream of hand-offs begins."""
+
+    handoffs: list[HandoffView]
+
+
+async def of_customer(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/customers/{id}/events`: touchpoints as they come, in the order in which they came."""
+    principal = authorized(request, "context:read")
+    site = request.app[SITE]
+    customer = await by_id(site.store, principal.tenant, request.match_info["id"])
+    watcher = _CustomerStream(site, principal.tenant, request.match_info["id"], Stream(request))
+    try:
+        return await watcher.run(customer, _last_id(request))
+    except ConnectionResetError:
+        return web.Response(status=499)
+    finally:
+        site.hub.leave(watcher.feed)
+
+
+def _last_id(request: web.Request) -> str | None:
+    return request.headers.get("Last-Event-ID") or request.query.get("last_event_id")
+
+
+class _CustomerStream:
+    """A customer's stream: who they are may change while it runs."""
+
+    def __init__(self, site: Site, tenant: str, customer_id: str, stream: Stream) -> None:
+        self._site = site
+        self._tenant = tenant
+        self._id = customer_id
+        self._stream = stream
+        self.feed = Feed()
+        self._position = Position(state=b"", arrivals={})
+        self._looked_at = time.monotonic()
+
+    async def run(self, customer: Customer, last_id: str | None) -> web.StreamResponse:
+        await self._site.hub.watch_homes(self.feed, customer.group.members)
+        # Read again: what came before the watching began is in here, the rest comes through the feed.
+        customer = await by_id(self._site.store, self._tenant, self._id)
+        await self._site.hub.watch_homes(self.feed, customer.group.members)
+        await self._stream.open()
+        await self._begin(customer, last_id)
+        while not self.feed.cut:
+            frame = await self.feed.next(HEARTBEAT_S)
+            if isinstance(frame, TouchpointFrame):
+                await self._touchpoint(frame)
+            elif frame is None and not self.feed.cut:
+                await self._stream.beat()
+            if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+                await self._look_again()
+        await self._stream.send("resume", None, ResumeView(reason="behind"))
+        return await self._stream.close()
+
+    async def _begin(self, customer: Customer, last_id: str | None) -> None:
+        now = position_of(customer.members)
+        if last_id is None:
+            self._position = now
+            await self._stream.send("ready", now.encode(), {"customer_id": customer.id})
+            return
+        known = read_position(last_id, customer.members)
+        missed = await self._missed(customer, known, now) if known else None
+        if known is None or missed is None:
+            await self._reset(customer, "changed" if known is None else "too_old")
+            return
+        self._position = known
+        for frame in missed:
+            await self._touchpoint(frame)
+
+    async def _missed(
+        self, customer: Customer, known: Position, now: Position
+    ) -> list[TouchpointFrame] | None:
+        """What came after a position, in order; None where it cannot be told any more."""
+        store = self._site.store
+        records = {it.key: it for it in customer.members}
+        entries = []
+        for key, arrival in known.arrivals.items():
+            if now.arrivals[key] <= arrival:
+                continue
+            found = await arrivals_after(store, key, arrival)
+            if found is None:
+                return None
+            entries += found
+        entries.sort(key=lambda it: it.recorded_at)
+        decoded = await decode(store, store.hashes(self._tenant), records, entries)
+        return [
+            TouchpointFrame(home=it.entry.home, arrival=it.entry.recorded_at, view=decoded.view(it))
+            for it in decoded.told
+        ]
+
+    async def _touchpoint(self, frame: TouchpointFrame) -> None:
+        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
+            return  # told while catching up
+        arrivals = {**self._position.arrivals, frame.home: frame.arrival}
+        self._position = Position(state=self._position.state, arrivals=arrivals)
+        await self._stream.send("touchpoint", self._position.encode(), frame.view)
+        if frame.view.type.startswith("identity."):
+            await self._look_again()
+
+    async def _look_again(self) -> None:
+        """Whether they are still the same identities; a reader must read anew when not."""
+        self._looked_at = time.monotonic()
+        customer = await by_id(self._site.store, self._tenant, self._id)
+        if position_of(customer.members).state != self._position.state:
+            await self._site.hub.watch_homes(self.feed, customer.group.members)
+            await self._reset(await by_id(self._site.store, self._tenant, self._id), "changed")
+
+    async def _reset(self, customer: Customer, reason: str) -> None:
+        self._position = position_of(customer.members)
+        view = ResetView(reason=reason, customer_id=customer.id)
+        await self._stream.send("reset", self._position.encode(), view)
+
+
+async def of_queue(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/queues/{name}/events`: hand-offs that stand, or have stood, in the queue."""
+    name = request.match_info["name"]
+    return await _handoffs(request, Listing(queue=name), lambda it: name in it.queues, lambda _event: False)
+
+
+async def of_agent(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/agents/{id}/events`: hand-offs offered to or owned by the agent, and what changes
+    in the contexts they were handed."""
+    id_ = request.match_info["id"]
+    return await _handoffs(
+        request,
+        Listing(agent=id_),
+        lambda it: id_ in it.agents,
+        lambda frame: isinstance(frame.event.data, dict) and frame.event.data.get("agent") == id_,
+    )
+
+
+async def _handoffs(
+    request: web.Request,
+    listing: Listing,
+    mine: Callable[[Handoff], bool],
+    mine_too: Callable[[EventFrame], bool],
+) -> web.StreamResponse:
+    principal = authorized(request, "handoffs:read")
+    site = request.app[SITE]
+    feed, stream = Feed(), Stream(request)
+    await site.hub.watch_tenant(feed, principal.tenant)
+    try:
+        await stream.open()
+        last = await _begin(site, principal.tenant, stream, listing, _last_id(request), mine, mine_too)
+        while not feed.cut:
+            frame = await feed.next(HEARTBEAT_S)
+            if frame is None:
+                if not feed.cut:
+                    await stream.beat()
+            elif _after(frame, last):
+                await _tell(site, principal.tenant, stream, frame, mine, mine_too)
+        await stream.send("resume", None, ResumeView(reason="behind"))
+        return await stream.close()
+    except ConnectionResetError:
+        return web.Response(status=499)
+    finally:
+        site.hub.leave(feed)
+
+
+def _after(frame: Frame, last: str) -> bool:
+    return not isinstance(frame, TouchpointFrame) and _number(frame.id) > _number(last)
+
+
+def _number(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+async def _tell(
+    site: Site,
+    tenant: str,
+    stream: Stream,
+    frame: Frame,
+    mine: Callable[[Handoff], bool],
+    mine_too: Callable[[EventFrame], bool],
+) -> None:
+    if isinstance(frame, HandoffFrame) and mine(frame.handoff):
+        customer_id = await current_customer_id(site.store, tenant, frame.handoff.home)
+        view = handoff_view(frame.handoff, site.store.hashes(tenant), customer_id)
+        await stream.send(frame.type, frame.id, view)
+    elif isinstance(frame, EventFrame) and mine_too(frame):
+        await stream.send(frame.event.type, frame.id, frame.event.data)
+
+
+async def _begin(
+    site: Site,
+    tenant: str,
+    stream: Stream,
+    listing: Listing,
+    last_id: str | None,
+    mine: Callable[[Handoff], bool],
+    mine_too: Callable[[EventFrame], bool],
+) -> str:
+    """What was missed since `last_id`, or what is pending now; the id up to which was told."""
+    missed = await site.hub.missed(tenant, last_id) if last_id else None
+    if missed is not None and last_id:
+        for frame in missed:
+            await _tell(site, tenant, stream, frame, mine, mine_too)
+        return missed[-1].id if missed else last_id
+    newest = await site.hub.newest(tenant)
+    pages = await asyncio.gather(
+        *(
+            list_handoffs(
+                site.store.control(tenant), msgspec.structs.replace(listing, state=state, limit=200)
+            )
+            for state in (State.REQUESTED, State.OFFERED, State.ACCEPTED)
+        )
+    )
+    hashes = site.store.hashes(tenant)
+    views = [handoff_view(it, hashes) for page in pages for it in page.handoffs]
+    await stream.send("reset" if last_id else "ready", newest, QueueView(handoffs=views))
+    return newest

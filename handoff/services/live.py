@@ -1,0 +1,289 @@
+"""The live feed: what is stored is told to whoever listens, by tailing the outboxes.
+
+A subscriber has a bounded buffer: one that reads too slowly is told to resume from where it was,
+and so is everybody when the store was away. Nothing is skipped in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.codec.member import PLACE, Stored, read_member
+from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.handoff import Handoff
+from handoff.store.connection import Connection
+from handoff.store.errors import StoreError
+from handoff.store.outbox import Entry, read_entries, read_reference
+from handoff.store.store import Store
+
+from .events import FAMILY, Event
+from .timelines import read_touchpoint
+from .views import TouchpointView
+
+MAX_BEHIND = 500  # frames buffered for one subscriber: a screen that is this far behind reads again
+BLOCK_S = 1.0
+PAUSE_S = 0.5
+COUNT = 200
+_ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
+
+log = structlog.get_logger(__name__)
+
+
+class TouchpointFrame(Struct, frozen=True, kw_only=True):
+    """A touchpoint that was stored: at which home, with which arrival."""
+
+    home: bytes
+    arrival: Micros
+    view: TouchpointView
+
+
+class HandoffFrame(Struct, frozen=True, kw_only=True):
+    """A change of a hand-off; `id` is the entry's, to resume after."""
+
+    id: str
+    type: str
+    handoff: Handoff
+
+
+class EventFrame(Struct, frozen=True, kw_only=True):
+    """Another event of the tenant's control partition."""
+
+    id: str
+    event: Event
+
+
+Frame = TouchpointFrame | HandoffFrame | EventFrame
+
+
+class Feed:
+    """One subscriber. Iterate with `next`; `cut` says that it must resume."""
+
+    def __init__(self) -> None:
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_BEHIND)
+        self._cut = asyncio.Event()
+
+    @property
+    def cut(self) -> bool:
+        return self._cut.is_set()
+
+    def put(self, frame: Frame) -> None:
+        try:
+            self._frames.put_nowait(frame)
+        except asyncio.QueueFull:
+            self._cut.set()
+
+    def break_off(self) -> None:
+        """The source was interrupted: what came meanwhile is only to be had by resuming."""
+        self._cut.set()
+        if self._frames.empty():
+            self._frames.put_nowait(None)  # wake who waits
+
+    async def next(self, timeout_s: float) -> Frame | None:
+        """The next frame, or None after `timeout_s` without one or when the feed is cut."""
+        if self._cut.is_set():
+            return None
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._frames.get()
+        except TimeoutError:
+            return None
+
+
+class Hub:
+    """All live subscribers of this process, and the one reader that feeds them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cursors: dict[bytes, bytes] = {}
+        self._homes: dict[bytes, set[Feed]] = {}
+        self._tenants: dict[bytes, set[Feed]] = {}
+        self._changed = asyncio.Event()
+
+    async def watch_homes(self, feed: Feed, homes: Iterable[bytes]) -> None:
+        """Tell `feed` of touchpoints filed under the homes from now on."""
+        keys = self._store.keys
+        wanted = list(homes)
+        await self._tail({keys.outbox(keys.partition(home)) for home in wanted})
+        for home in wanted:
+            self._homes.setdefault(home, set()).add(feed)
+
+    async def watch_tenant(self, feed: Feed, tenant: str) -> None:
+        """Tell `feed` of hand-offs and events of the tenant from now on."""
+        stream = self._store.control(tenant).keys.outbox()
+        await self._tail({stream})
+        self._tenants.setdefault(stream, set()).add(feed)
+
+    def leave(self, feed: Feed) -> None:
+        """Stop telling `feed` anything."""
+        for subscribers in (self._homes, self._tenants):
+            for key in [key for key, feeds in subscribers.items() if feed in feeds]:
+                subscribers[key].discard(feed)
+                if not subscribers[key]:
+                    del subscribers[key]
+        keys = self._store.keys
+        used = {keys.outbox(keys.partition(home)) for home in self._homes} | set(self._tenants)
+        self._cursors = {stream: cursor for stream, cursor in self._cursors.items() if stream in used}
+
+    async def _tail(self, streams: set[bytes]) -> None:
+        """Read these streams from their ends on; returns when nothing later can be missed."""
+        fresh = sorted(streams - self._cursors.keys())
+        if not fresh:
+            return
+        commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in fresh]
+        replies = await self._store.connection.pipeline(commands, keys=fresh)
+        for stream, reply in zip(fresh, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            self._cursors.setdefault(stream, reply[0][0] if reply else b"0-0")
+        self._changed.set()
+
+    async def newest(self, tenant: str) -> str:
+        """The id of the newest entry of a tenant's control partition; `0-0` before there is one."""
+        stream = self._store.control(tenant).keys.outbox()
+        found = await self._store.connection.call(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1, key=stream)
+        return str(found[0][0].decode()) if found else "0-0"
+
+    async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
+        """What came after an entry; None where it is no entry's id or older ones have been trimmed."""
+        if not _ENTRY_ID.fullmatch(last_id):
+            return None
+        stream = self._store.control(tenant).keys.outbox()
+        oldest, found = await self._store.connection.pipeline(
+            [
+                (b"XRANGE", stream, b"-", b"+", b"COUNT", 1),
+                (b"XRANGE", stream, f"({last_id}", b"+", b"COUNT", MAX_BEHIND),
+            ]
+        )
+        if isinstance(oldest, Exception) or isinstance(found, Exception) or len(found) == MAX_BEHIND:
+            return None
+        if not oldest or _entry_number(oldest[0][0].decode()) > _entry_number(last_id):
+            return None
+        frames = (_control_frame(Entry(id=id_, kind=fields[0], payload=fields[1])) for id_, fields in found)
+        return [frame for frame in frames if frame is not None]
+
+    async def run(self) -> None:
+        """Read for ever; run it in a task."""
+        while True:
+            try:
+                async with self._store.connection.blocking(BLOCK_S) as reader:
+                    while True:
+                        await self._turn(reader)
+            except (HandoffError, StoreError) as error:
+                log.warning("live_feed_interrupted", error=str(error))
+                self.break_off()
+                await asyncio.sleep(PAUSE_S)
+
+    def break_off(self) -> None:
+        """Tell every subscriber to resume: what comes now may not reach them."""
+        for feeds in (*self._homes.values(), *self._tenants.values()):
+            for feed in feeds:
+                feed.break_off()
+
+    async def _turn(self, reader: Connection) -> None:
+        self._changed.clear()
+        if not self._cursors:
+            await self._changed.wait()
+            return
+        block_ms = None if reader.cluster else round(BLOCK_S * 1000)
+        places = list(self._cursors.items())
+        reading = asyncio.create_task(read_entries(reader, places, count=COUNT, block_ms=block_ms))
+        changed = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait({reading, changed}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return  # somebody new: begin again with their streams too
+            found = reading.result()
+        finally:
+            for task in (reading, changed):
+                task.cancel()
+            await asyncio.gather(reading, changed, return_exceptions=True)
+        for stream, entries in found.items():
+            if stream in self._cursors:
+                self._cursors[stream] = entries[-1].id
+            for entry in entries:
+                await self._tell(stream, entry)
+        if reader.cluster and not found:
+            await asyncio.sleep(0.05)
+
+    async def _tell(self, stream: bytes, entry: Entry) -> None:
+        try:
+            if stream in self._tenants:
+                self._tell_tenant(self._tenants[stream], entry)
+            elif entry.kind == b"t":
+                await self._tell_home(entry)
+        except (ValueError, msgspec.DecodeError, NotFound) as error:
+            log.warning("live_entry_unreadable", error=type(error).__name__)
+
+    def _tell_tenant(self, feeds: set[Feed], entry: Entry) -> None:
+        frame = _control_frame(entry)
+        if frame is None:
+            return
+        for feed in tuple(feeds):
+            feed.put(frame)
+
+    async def _tell_home(self, entry: Entry) -> None:
+        reference = read_reference(entry.payload)
+        feeds = self._homes.get(reference.home)
+        if not feeds:
+            return
+        public_id = self._store.hashes(reference.tenant).public(TOUCHPOINT, reference.home, reference.id)
+        view = await read_touchpoint(self._store, reference.tenant, public_id)
+        arrival = parse_time(view.recorded_at)
+        frame = TouchpointFrame(home=reference.home, arrival=arrival, view=view)
+        for feed in tuple(feeds):
+            feed.put(frame)
+
+
+def _entry_number(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def _control_frame(entry: Entry) -> HandoffFrame | EventFrame | None:
+    """The frame of a control entry; None for a family that nobody watches."""
+    family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
+    name = msgspec.msgpack.decode(family, type=str)
+    if name == "handoff":
+        return HandoffFrame(
+            id=entry.id.decode(),
+            type=msgspec.msgpack.decode(rest[0], type=str),
+            handoff=msgspec.msgpack.decode(rest[1], type=Handoff),
+        )
+    if name == FAMILY:
+        return EventFrame(id=entry.id.decode(), event=msgspec.msgpack.decode(rest[0], type=Event))
+    return None
+
+
+async def arrivals_after(store: Store, home: bytes, arrival: Micros) -> list[Stored] | None:
+    """What came to a timeline after an arrival, in the order in which it came; None where the
+    timeline no longer knows (it keeps its last 256 arrivals). Two round trips."""
+    keys = store.keys
+    timeline = keys.timeline(home)
+    size, listed = await store.connection.pipeline(
+        [(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)]
+    )
+    if not listed:
+        # No list yet: the whole timeline is short enough to be looked through.
+        (members,) = await store.connection.pipeline([(b"ZRANGE", timeline, 0, size)])
+        found = [read_member(raw, home) for raw in members]
+    else:
+        numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
+        if numbered[-1][0] > arrival:
+            return None
+        places = [place for number, place in numbered if number > arrival]
+        commands: list[tuple[bytes | int, ...]] = [
+            (b"ZRANGE", timeline, b"[" + it, b"[" + it + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
+            for it in places
+            if len(it) == PLACE
+        ]
+        replies = await store.connection.pipeline(commands) if commands else []
+        found = [read_member(reply[0], home) for reply in replies if reply]
+    return sorted((it for it in found if it.recorded_at > arrival), key=lambda it: it.recorded_at)
