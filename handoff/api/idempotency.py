@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import secrets
 from hashlib import sha256
 
 import msgspec
@@ -10,7 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
-from handoff.domain.errors import Conflict, HandoffError, Unprocessable
+from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
+from handoff.store.connection import Connection
 
 from .exchange import BODY, read_body
 from .keys import SITE, authorized
@@ -23,13 +26,14 @@ _CREATING = frozenset({"/v1/touchpoints", "/v1/handoffs", "/v1/callbacks", "/v1/
 
 
 class Kept(Struct, frozen=True):
-    """The answer to a key's first request; status 0 while it is still running."""
+    """The answer to a key's first request; status 0 while it is still running, by whom says `run`."""
 
     request: bytes
     status: int = 0
     body: bytes = b""
     content_type: str = "application/json"
     location: str | None = None
+    run: bytes = b""
 
 
 def _creates(request: web.Request) -> bool:
@@ -54,11 +58,9 @@ async def idempotency(request: web.Request, handler: Handler) -> web.StreamRespo
     control = site.store.control(principal.tenant)
     place = control.keys.idempotency(site.store.hashes(principal.tenant).request(principal.name, key))
     connection = control.connection
-    running = msgspec.msgpack.encode(Kept(digest))
-    if await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
-        return _repeat(
-            msgspec.msgpack.decode(await connection.call(b"GET", place, key=place), type=Kept), digest
-        )
+    first = await _claim(connection, place, digest)
+    if first is not None:
+        return _repeat(first, digest)
     try:
         response = await handler(request)
     except (HandoffError, asyncio.CancelledError):
@@ -68,8 +70,22 @@ async def idempotency(request: web.Request, handler: Handler) -> web.StreamRespo
         kept = Kept(
             digest, response.status, response.body, response.content_type, response.headers.get("Location")
         )
-        await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
+        # What was asked is done: an answer that cannot be kept is still the answer.
+        with contextlib.suppress(StoreUnavailable):
+            await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
     return response
+
+
+async def _claim(connection: Connection, place: bytes, digest: bytes) -> Kept | None:
+    """None when the key is ours to use from now on, otherwise what its first request left."""
+    running = msgspec.msgpack.encode(Kept(digest, run=secrets.token_bytes(8)))
+    while await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
+        raw = await connection.call(b"GET", place, key=place)
+        if raw == running:  # the answer to our own SET was lost, and the connection sent it again
+            return None
+        if raw is not None:
+            return msgspec.msgpack.decode(raw, type=Kept)
+    return None
 
 
 def _repeat(kept: Kept, digest: bytes) -> web.Response:

@@ -26,7 +26,8 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
 
     Members of `data` that are fields of a native touchpoint are taken as such; everything else,
     extension attributes included, is kept in the touchpoint's `data`. A type that is none of ours
-    becomes `event.tracked` with its name. The identity may stand in `subject`.
+    becomes `event.tracked` with its name. The identity may stand in `subject`. Extensions (a trace
+    that changes with every attempt) say nothing of the event: a retry may carry others.
     """
     try:
         event = msgspec.json.decode(raw)
@@ -45,7 +46,9 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
         touchpoint = from_input(msgspec.convert(given, TouchpointInput), caller)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
-    return msgspec.structs.replace(touchpoint, id_space=f"cloudevents/{event['source']}"[:500])
+    return msgspec.structs.replace(
+        touchpoint, id_space=f"cloudevents/{event['source']}"[:500], envelope=("cloudevent",)
+    )
 
 
 def _native(event: dict[str, Any], received_at: Micros) -> dict[str, Any]:

@@ -85,7 +85,8 @@ async def decode(
     originals, known = await _originals(store, records, entries)
     wanted = {(it.home, it.id) for it in originals.values() if it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
-    amendments = {which: (it, it.body()) for which, it in found.items()}
+    # An amendment that was itself deleted says nothing any more.
+    amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     told = []
     for entry in entries:
         it = originals.get(entry.raw)
