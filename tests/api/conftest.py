@@ -1,0 +1,142 @@
+"""A whole server in this process on the shared Valkey, with two tenants nobody used before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from handoff.bootstrap.server import Options, Server, running
+from handoff.bootstrap.settings import Settings
+from tests.conftest import fresh_tenant
+
+ADMIN = "admin-token-of-the-tests"
+SECRET = "write-key-of-the-shop"
+WORK = ["touchpoints:write", "context:read", "handoffs:write", "callbacks:write", "operate"]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One HTTP answer, read whole."""
+
+    status: int
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.raw)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem document; the test fails where it is none."""
+        assert self.headers["Content-Type"].startswith("application/problem+json"), self.raw
+        body = self.json
+        assert body["status"] == self.status
+        assert body["type"] == f"urn:handoff:problem:{body['code']}"
+        assert body["title"]
+        return str(body["code"])
+
+
+class Api:
+    """A client of one running server; `token` names a configured token, or is the admin's."""
+
+    def __init__(self, server: Server, session: ClientSession, tenant: str, other: str) -> None:
+        self.server = server
+        self.tenant = tenant
+        self.other = other
+        self._session = session
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def call(
+        self, method: str, path: str, json: Any = None, *, token: str | None = "desk", **given: Any
+    ) -> Answer:
+        headers = dict(given.pop("headers", {}))
+        if token is not None:
+            headers.setdefault("Authorization", f"Bearer {secret(token, self.tenant)}")
+        if json is not None:
+            given["data"] = msgspec.json.encode(json)
+            headers.setdefault("Content-Type", "application/json")
+        async with self._session.request(method, self.url + path, headers=headers, **given) as response:
+            return Answer(response.status, dict(response.headers), await response.read())
+
+    async def get(self, path: str, **given: Any) -> Answer:
+        return await self.call("GET", path, **given)
+
+    async def post(self, path: str, json: Any = None, **given: Any) -> Answer:
+        return await self.call("POST", path, json, **given)
+
+    async def ok(self, method: str, path: str, json: Any = None, **given: Any) -> Any:
+        """The JSON of an answer that must be a 2xx."""
+        answer = await self.call(method, path, json, **given)
+        assert 200 <= answer.status < 300, (answer.status, answer.raw)
+        return answer.json
+
+    async def tell(self, event: str, **changes: Any) -> Any:
+        """Store one chat message of `user:anna`."""
+        return await self.ok("POST", "/v1/touchpoints", message(event, **changes))
+
+    async def context(self, identity: str = "user:anna", **given: Any) -> Any:
+        return await self.ok("POST", "/v1/context", {"identities": [identity], **given})
+
+
+def secret(token: str, tenant: str) -> str:
+    return ADMIN if token == "admin" else f"{token}-{tenant}-token-secret"
+
+
+def message(event: str, **changes: Any) -> dict[str, Any]:
+    """A touchpoint as the API takes it."""
+    return {
+        "id": event,
+        "channel": "chat",
+        "type": "message.received",
+        "occurred_at": "2026-11-21T10:00:00Z",
+        "identities": ["user:anna"],
+        "text": f"text of {event}",
+        **changes,
+    }
+
+
+def settings_for(url: str, tenant: str, other: str, **store: Any) -> Settings:
+    tokens = [
+        {"name": "desk", "tenant": tenant, "scopes": WORK},
+        {"name": "elsewhere", "tenant": other, "scopes": WORK},
+        {"name": "bot", "tenant": tenant, "scopes": WORK, "audience": "customer"},
+    ]
+    tokens += [{"name": f"only-{scope}", "tenant": tenant, "scopes": [scope]} for scope in WORK]
+    tokens += [{"name": "nothing", "tenant": tenant, "scopes": []}]
+    for it in tokens:
+        # A tenant's secret goes by the tenant the test works as, so that `secret` finds it.
+        it["secret"] = f"{it['name']}-{tenant}-token-secret"
+    sources = [
+        {"name": "shop", "adapter": "web.segment", "tenant": tenant, "secrets": [SECRET], "trust": "server"}
+    ]
+    table = {
+        "server": {"port": 0},
+        "store": {"url": url, **store},
+        "tokens": tokens,
+        "sources": sources,
+        "channels": [{"name": "branch"}],
+    }
+    return msgspec.convert(table, Settings)
+
+
+@asynccontextmanager
+async def served(url: str, **store: Any) -> AsyncIterator[Api]:
+    """A running server on the store at `url`, and a client of it."""
+    tenant, other = fresh_tenant(), fresh_tenant()
+    settings = settings_for(url, tenant, other, **store)
+    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
+        yield Api(server, session, tenant, other)
+
+
+@pytest.fixture
+async def api(valkey: str) -> AsyncIterator[Api]:
+    async with served(valkey) as client:
+        yield client

@@ -1,0 +1,309 @@
+"""`/v1/touchpoints`: one, many, streams and CloudEvents; what is refused says where and why."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import msgspec
+import pytest
+
+from handoff.api.exchange import MAX_BODY
+from handoff.domain.touchpoint import MAX_IDENTITIES, MAX_TEXT
+from tests.api.conftest import Api, message
+
+PATH = "/v1/touchpoints"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def lines(*items: Any) -> bytes:
+    return b"\n".join(it if isinstance(it, bytes) else msgspec.json.encode(it) for it in items)
+
+
+async def test_one_is_stored_and_found_by_its_id(api: Api) -> None:
+    answer = await api.tell("e1", subject="hello", seq=7, thread="t", data={"a": {"b": [1, None]}})
+    assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (1, 0, [])
+    stored = await api.ok("GET", f"{PATH}/{answer['ids'][0]}")
+    assert stored["id"] == answer["ids"][0]
+    expected = {
+        "channel": "chat",
+        "type": "message.received",
+        "direction": "inbound",
+        "visibility": "public",
+        "assurance": "verified",
+        "occurred_at": "2026-11-21T10:00:00.000000Z",
+        "identity": "user:anna",
+        "thread": "t",
+        "subject": "hello",
+        "text": "text of e1",
+        "data": {"a": {"b": [1, None]}},
+        "seq": 7,
+        "late": False,
+        "source": "desk",
+    }
+    assert {key: stored[key] for key in expected} == expected
+
+
+async def test_a_repeat_is_a_duplicate_whatever_its_times_say(api: Api) -> None:
+    first = await api.tell("e1")
+    again = await api.tell("e1", occurred_at="2027-01-01T00:00:00+02:00", actor="bot:b1")
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    assert again["ids"] == first["ids"]
+    assert (await api.context())["timeline"]["total"] == 1
+
+
+async def test_other_content_under_a_known_id_is_refused_with_the_stored_id(api: Api) -> None:
+    first = await api.tell("e1")
+    answer = await api.post(PATH, message("e1", text="something else"))
+    assert (answer.status, answer.code) == (422, "id_reused")
+    assert answer.json["id"] == first["ids"][0]
+
+
+async def test_fifty_at_once_with_one_id_are_one(api: Api) -> None:
+    answers = await asyncio.gather(*(api.tell("same") for _ in range(50)))
+    assert sum(it["accepted"] for it in answers) == 1
+    assert len({it["ids"][0] for it in answers}) == 1
+
+
+async def test_of_a_batch_the_good_are_stored_and_the_bad_named(api: Api) -> None:
+    batch: list[Any] = [
+        message("a"),
+        message("b", type="no.such"),
+        message("a"),
+        "not an object",
+        message("c", identities=["email:not an address"]),
+        message("a", text="other"),
+        message("d"),
+    ]
+    answer = await api.post(PATH, batch)
+    assert answer.status == 207
+    body = answer.json
+    assert (body["accepted"], body["duplicates"]) == (2, 1)
+    rejected = [(it["index"], it["code"]) for it in body["rejected"]]
+    assert rejected == [(1, "unknown_type"), (3, "invalid"), (4, "invalid_identity"), (5, "id_reused")]
+    assert body["rejected"][2]["errors"][0]["pointer"] == "/identities/0"
+    assert [it is None for it in body["ids"]] == [False, True, False, True, True, True, False]
+    assert body["ids"][0] == body["ids"][2]
+    assert (await api.context())["timeline"]["total"] == 2
+
+
+async def test_a_batch_of_which_nothing_is_good_is_422(api: Api) -> None:
+    answer = await api.post(PATH, [message("a", channel="pigeon"), message("b", occurred_at="yesterday")])
+    assert (answer.status, answer.code) == (422, "all_rejected")
+    assert [it["code"] for it in answer.json["rejected"]] == ["unknown_channel", "invalid_time"]
+
+
+async def test_an_array_of_good_ones_is_200(api: Api) -> None:
+    answer = await api.post(PATH, [message("a"), message("b")])
+    assert (answer.status, answer.json["accepted"]) == (200, 2)
+
+
+INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
+    "unknown channel": ({"channel": "pigeon"}, "unknown_channel", "/channel"),
+    "unknown type": ({"type": "message.shouted"}, "unknown_type", "/type"),
+    "no zone": ({"occurred_at": "2026-11-21T10:00:00"}, "invalid_time", "/occurred_at"),
+    "out of all time": ({"occurred_at": "1066-10-14T09:00:00Z"}, "invalid", "/occurred_at"),
+    "no identity": ({"identities": []}, "invalid", "/identities"),
+    "many identities": ({"identities": [f"user:u{n}" for n in range(MAX_IDENTITIES + 1)]}, "invalid", ""),
+    "bad identity": ({"identities": ["user:anna", "nonsense"]}, "invalid_identity", "/identities/1"),
+    "bad phone": ({"identities": ["phone:12"]}, "invalid_identity", "/identities/0"),
+    "wrong type within": ({"identities": [{"type": 5, "value": "x"}]}, "invalid", "/identities/0/type"),
+    "empty id": ({"id": ""}, "invalid", "/id"),
+    "long id": ({"id": "x" * 513}, "invalid", "/id"),
+    "long text": ({"text": "x" * (MAX_TEXT + 1)}, "invalid", "/text"),
+    "negative seq": ({"seq": -1}, "invalid", "/seq"),
+    "unknown field": ({"txet": "typo"}, "invalid", ""),
+    "wrong assurance": ({"identities": [{"type": "user", "value": "a", "assurance": "sure"}]}, "invalid", ""),
+    "bad participant": (
+        {"participants": [{"type": "email", "value": "x"}]},
+        "invalid_identity",
+        "/participants/0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+async def test_what_breaks_a_rule_is_422_and_says_where(api: Api, case: str) -> None:
+    changes, code, pointer = INVALID[case]
+    answer = await api.post(PATH, message("e1", **changes))
+    assert (answer.status, answer.code) == (422, code)
+    assert answer.json["errors"][0]["pointer"].startswith(pointer)
+    assert (await api.context())["match"] == "none"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe{}", b'{"id": "\xff"}', b"[" * 100_000, b"nul\x00"])
+async def test_what_is_no_json_is_400(api: Api, raw: bytes) -> None:
+    answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
+    assert (answer.status, answer.code) == (400, "invalid_json")
+
+
+async def test_deep_json_never_crashes(api: Api) -> None:
+    for depth in (400, 600, 5_000):
+        deep = b'{"a":' * depth + b"1" + b"}" * depth
+        raw = msgspec.json.encode(message("deep"))[:-1] + b',"data":' + deep + b"}"
+        answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
+        assert answer.status in (200, 400, 422)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-" + "9" * 400, "123456789012345678901234567890", "1e-400"])
+async def test_odd_numbers_never_crash(api: Api, number: str) -> None:
+    raw = msgspec.json.encode(message("odd"))[:-1] + f',"data":{{"n":{number}}}}}'.encode()
+    answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
+    assert answer.status in (200, 400, 422)
+
+
+async def test_a_request_above_the_limit_is_413_with_the_limit(api: Api) -> None:
+    for body in (io.BytesIO(b" " * (MAX_BODY + 1)), _chunks(MAX_BODY + 1)):
+        answer = await api.post(PATH, data=body, headers={"Content-Type": "application/json"})
+        assert (answer.status, answer.code, answer.json["limit"]) == (413, "too_large", MAX_BODY)
+
+
+async def _chunks(size: int) -> Any:
+    """A body whose length is not said beforehand."""
+    while size > 0:
+        yield b" " * min(size, 65536)
+        size -= 65536
+
+
+async def test_a_touchpoint_above_its_own_limit_is_refused_and_never_cut(api: Api) -> None:
+    answer = await api.post(PATH, message("large", data={"noise": "ä" * 150_000}))
+    assert (answer.status, answer.code) == (422, "touchpoint_too_large")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/xml"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        {"Content-Type": "application/json", "Content-Encoding": "br"},
+    ],
+)
+async def test_another_media_type_or_encoding_is_415(api: Api, headers: dict[str, str]) -> None:
+    answer = await api.post(PATH, data=b"{}", headers=headers)
+    assert (answer.status, answer.code) == (415, "unsupported_media_type")
+
+
+async def test_a_declared_channel_is_taken(api: Api) -> None:
+    answer = await api.tell("e1", channel="branch")
+    assert (await api.ok("GET", f"{PATH}/{answer['ids'][0]}"))["channel"] == "branch"
+
+
+@pytest.mark.parametrize(
+    "id_", ["tp_", "tp_AAAA", "cu_" + "A" * 43, "tp_" + "A" * 43, "nonsense", "tp_%C3%A4"]
+)
+async def test_no_such_touchpoint_is_404(api: Api, id_: str) -> None:
+    answer = await api.get(f"{PATH}/{id_}")
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+async def test_an_edit_and_a_deletion_are_folded_in(api: Api) -> None:
+    first = (await api.tell("m1", text="typo"))["ids"][0]
+    await api.tell("m2", type="message.edited", text="spelt right", amends=first)
+    shown = await api.ok("GET", f"{PATH}/{first}")
+    assert (shown["text"], shown["deleted"]) == ("spelt right", False)
+    await api.tell("m3", type="message.deleted", text=None, amends="m1")
+    shown = await api.ok("GET", f"{PATH}/{first}")
+    assert (shown["text"], shown["deleted"]) == (None, True)
+    context = await api.context()
+    assert b"typo" not in msgspec.json.encode(context)
+    assert b"spelt right" not in msgspec.json.encode(context)
+
+
+async def test_an_edit_that_was_deleted_itself_says_nothing_any_more(api: Api) -> None:
+    first = (await api.tell("m1", text="first words"))["ids"][0]
+    await api.tell("m2", type="message.edited", text="other words", amends=first)
+    await api.tell("m3", type="message.deleted", text=None, amends="m2")
+    assert (await api.ok("GET", f"{PATH}/{first}"))["text"] == "first words"
+    assert (await api.context())["timeline"]["total"] == 3
+
+
+@pytest.mark.parametrize(
+    "pairs", [[("a", "a")], [("a", "b"), ("b", "a")], [("a", "b"), ("b", "c"), ("c", "a")]]
+)
+async def test_amendments_in_a_circle_harm_nobody(api: Api, pairs: list[tuple[str, str]]) -> None:
+    for event, amends in pairs:
+        await api.tell(event, type="message.edited", amends=amends)
+    for _, amends in pairs:
+        await api.tell(f"delete {amends}", type="message.deleted", amends=amends, text=None)
+    assert (await api.context())["timeline"]["total"] == 2 * len(pairs)
+
+
+# --- NDJSON ----------------------------------------------------------------------------------------
+
+
+async def test_a_stream_is_answered_line_by_line(api: Api) -> None:
+    good = [message(f"e{number}", occurred_at=f"2026-11-21T10:00:{number % 60:02}Z") for number in range(450)]
+    body = lines(*good[:300], b"", b"not json", *good[300:], message("bad", channel="pigeon"), b"\r", b"")
+    answer = await api.post(PATH, data=body, headers=NDJSON)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
+    assert sum(it["accepted"] for it in parts) == 450
+    rejected = [(it["index"], it["code"]) for part in parts for it in part["rejected"]]
+    assert rejected == [(301, "invalid_json"), (452, "unknown_channel")]
+    assert [it["through"] for it in parts] == sorted(it["through"] for it in parts)
+    assert parts[-1]["through"] in (453, 454)
+    assert (await api.context())["timeline"]["total"] == 450
+
+
+async def test_a_stream_may_be_sent_again_from_the_start(api: Api) -> None:
+    body = lines(*(message(f"e{number}") for number in range(30)))
+    for expected in (30, 0):
+        answer = await api.post(PATH, data=body, headers=NDJSON)
+        parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
+        assert sum(it["accepted"] for it in parts) == expected
+
+
+async def test_a_line_above_the_limit_is_refused_alone(api: Api) -> None:
+    huge = b'{"id": "' + b"x" * 3_000_000 + b'"}'
+    answer = await api.post(PATH, data=io.BytesIO(lines(message("a"), huge, message("b"))), headers=NDJSON)
+    parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
+    assert sum(it["accepted"] for it in parts) == 2
+    assert [(it["index"], it["code"]) for part in parts for it in part["rejected"]] == [(1, "too_large")]
+
+
+async def test_an_empty_stream_is_400(api: Api) -> None:
+    answer = await api.post(PATH, data=b"", headers=NDJSON)
+    assert (answer.status, answer.code) == (400, "empty")
+
+
+# --- CloudEvents -----------------------------------------------------------------------------------
+
+
+def cloudevent(id_: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": id_,
+        "source": "/shop",
+        "type": "message.received",
+        "subject": "user:anna",
+        "time": "2026-11-21T10:00:00Z",
+        "data": {"channel": "chat", "text": "hello"},
+        **changes,
+    }
+
+
+async def test_a_structured_cloudevent_is_a_touchpoint(api: Api) -> None:
+    headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    answer = await api.post(PATH, cloudevent("1", traceparent="00-ab"), headers=headers)
+    stored = await api.ok("GET", f"{PATH}/{answer.json['ids'][0]}")
+    assert (stored["text"], stored["channel"], stored["identity"]) == ("hello", "chat", "user:anna")
+    assert stored["data"]["cloudevent"] == {"traceparent": "00-ab"}
+    again = await api.post(PATH, cloudevent("1", time="2027-01-01T00:00:00Z"), headers=headers)
+    assert again.json["duplicates"] == 1
+
+
+async def test_a_batch_of_cloudevents_may_have_bad_ones(api: Api) -> None:
+    batch = [cloudevent("1"), {"specversion": "1.0"}, cloudevent("2", specversion="0.3"), cloudevent("3")]
+    answer = await api.post(PATH, batch, headers={"Content-Type": "application/cloudevents-batch+json"})
+    assert answer.status == 207
+    assert answer.json["accepted"] == 2
+    assert [it["index"] for it in answer.json["rejected"]] == [1, 2]
+
+
+async def test_a_foreign_type_is_tracked_by_its_name(api: Api) -> None:
+    headers = {"Content-Type": "application/cloudevents+json"}
+    answer = await api.post(PATH, cloudevent("1", type="com.shop.basket"), headers=headers)
+    stored = await api.ok("GET", f"{PATH}/{answer.json['ids'][0]}")
+    assert (stored["type"], stored["data"]["name"]) == ("event.tracked", "com.shop.basket")
