@@ -20,6 +20,7 @@ from . import (
     operations,
     sessions,
     touchpoints,
+    webhooks,
 )
 from .idempotency import idempotency
 from .keys import REQUEST_ID, SITE, Site, authentication

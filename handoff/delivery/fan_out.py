@@ -114,12 +114,18 @@ class FanOut:
         """Queue first, then its touchpoint; what cannot be recorded is told all the same."""
         results = await asyncio.gather(
             self._queue_handoff(tenant, type_, handoff, recorded_at),
-            record_handoff_events(self._store, [(type_, handoff)]),
+            self._record_handoff(type_, handoff),
             return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _record_handoff(self, type_: str, handoff: Handoff) -> None:
+        try:
+            await record_handoff_events(self._store, [(type_, handoff)])
+        except NotFound:  # erased: there is no timeline that it could stand in
+            log.info("handoff_without_customer", type=type_)
 
     async def _queue_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
         found = await self._directory.of(tenant)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from handoff.domain.clock import parse_time
-from handoff.domain.handoff import PENDING, Handoff
+from handoff.domain.handoff import Handoff
 from handoff.services.events import Event
 from handoff.services.handoff_records import HandoffView
 from handoff.services.views import TouchpointView
@@ -33,7 +33,7 @@ def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -
         data, (("context", 0), ("hops", _KEPT_STEPS), ("history", _KEPT_STEPS), ("history", 0), ("hops", 0))
     )
     return Event(
-        key=f"handoff/{it.id}/{it.version}",
+        key=f"handoff/{it.id}/{it.version}/{type_}",
         type=type_,
         subject=it.id,
         at=it.history[-1].at,
@@ -41,10 +41,10 @@ def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -
         version=it.version,
         line=it.id,
         correlation=view.root,
-        deadline=it.deadline if type_ in _DYING and it.state in PENDING else None,
+        deadline=it.due if type_ in _DYING and it.pending else None,
         snapshot=it.snapshots[-1].sha256 if it.snapshots else None,
         channels=_names(it.sender.channel, it.to.channel),
-        queues=_names(it.to.queue),
+        queues=_names(it.to.queue, *it.queues),
     )
 
 

@@ -84,8 +84,11 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
+    """Messages, newest first; `bound` where the next page begins."""
+
     deliveries: list[DeliveryView]
     bound: int | None
+    total: int
 
 
 def _time(milliseconds: int) -> str | None:
@@ -142,8 +145,8 @@ async def page(
 ) -> Page:
     """Messages of a subscription, or its dead letters, newest first; two round trips."""
     queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
-    messages, bound = await queue.log(subscription.id, dead=dead, limit=limit, below=below)
-    return Page(deliveries=[delivery_view(it, hashes) for it in messages], bound=bound)
+    messages, bound, total = await queue.log(subscription.id, dead=dead, limit=limit, below=below)
+    return Page(deliveries=[delivery_view(it, hashes) for it in messages], bound=bound, total=total)
 
 
 async def one(store: Store, subscription: Subscription, id_: str) -> DeliveryView:
@@ -157,10 +160,8 @@ async def one(store: Store, subscription: Subscription, id_: str) -> DeliveryVie
 
 async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
     """Queue a `webhook.test` message; its id. Conflict (`webhook_disabled`) when nothing would be sent."""
+    await _require_enabled(store, subscription)
     queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
-    (state,) = await queue.states([subscription.id])
-    if not state.enabled:
-        raise Conflict("the subscription is disabled; enable it first", code="webhook_disabled")
     id_ = public_id(hashes, subscription.id)
     now = await store.control(subscription.tenant).clock()
     key = f"test/{id_}/{secrets.token_hex(8)}"
@@ -172,10 +173,16 @@ async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
     return stored.id
 
 
+async def _require_enabled(store: Store, subscription: Subscription) -> None:
+    (state,) = await store.deliveries(subscription.tenant).states([subscription.id])
+    if not state.enabled:
+        raise Conflict("the subscription is disabled; enable it first", code="webhook_disabled")
+
+
 async def replay_one(store: Store, subscription: Subscription, id_: str) -> Replayed:
     """Send one kept event again, whatever became of it before. NotFound when it is not kept any more."""
-    hashes = store.hashes(subscription.tenant)
-    events = hashes.private(EVENT, id_)
+    await _require_enabled(store, subscription)
+    events = store.hashes(subscription.tenant).private(EVENT, id_)
     blobs = await store.deliveries(subscription.tenant).blobs(events)
     known = await store.deliveries(subscription.tenant).messages(subscription.id, events)
     if not blobs or not (known or _wants(subscription, blobs[0][1])):
@@ -190,6 +197,7 @@ async def replay_since(
 
     `only_failed`: what was delivered is left alone.
     """
+    await _require_enabled(store, subscription)
     queue = store.deliveries(subscription.tenant)
     queued, at = 0, since
     while True:

@@ -175,16 +175,19 @@ class Deliveries:
 
     async def log(
         self, subscription: bytes, *, dead: bool, limit: int, below: int | None
-    ) -> tuple[list[Message], int | None]:
-        """Messages with their attempts, newest first, and where the next page begins; two round trips."""
+    ) -> tuple[list[Message], int | None, int]:
+        """Messages with their attempts, newest first, where the next page begins, and how many there are.
+
+        Two round trips.
+        """
         key = self._key(b"x" if dead else b"h", subscription)
         bound = b"(%d" % below if below is not None else b"+inf"
         command = (b"ZRANGE", key, bound, b"-inf", b"BYSCORE", b"REV", b"LIMIT", 0, limit + 1, b"WITHSCORES")
-        (reply,) = _checked(await self._connection.pipeline([command]))
+        reply, total = _checked(await self._connection.pipeline([command, (b"ZCARD", key)]))
         found = read_scored(reply)
         messages = await self.messages(subscription, [event for event, _ in found[:limit]])
         more = len(found) > limit
-        return messages, found[limit - 1][1] if more else None
+        return messages, found[limit - 1][1] if more else None, total
 
     async def messages(self, subscription: bytes, events: Sequence[bytes]) -> list[Message]:
         """The messages of these events that are known; one round trip."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from handoff.api.operation import Operation
 
-from . import callbacks, customers, handoffs, operating, sessions, touchpoints
+from . import callbacks, customers, handoffs, operating, sessions, touchpoints, webhooks
 
 OPERATIONS: tuple[Operation, ...] = (
     *touchpoints.OPERATIONS,
     *customers.OPERATIONS,
     *handoffs.OPERATIONS,
     *callbacks.OPERATIONS,
+    *webhooks.OPERATIONS,
     *sessions.OPERATIONS,
     *operating.OPERATIONS,
 )
