@@ -53,7 +53,7 @@ _PAGE = f"""\
 """
 _SCRIPT = """\
 "use strict";
-SwaggerUIBundle({
+window.ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,

@@ -138,6 +138,7 @@ async def create(request: web.Request) -> web.Response:
         context=given.context,
         deadline_s=given.deadline_s,
         fallback=tuple(it.step() for it in given.fallback),
+        policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
     moved = await asyncio.shield(_request(site, principal, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from handoff.domain.errors import Unauthenticated
 from handoff.domain.identity import Assurance
+from handoff.domain.policies import Policy
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
 from handoff.services.inbound import Inbound, Source
@@ -40,6 +41,7 @@ class Site(Struct, frozen=True, kw_only=True):
     """Why the server is not ready, or None."""
     announce: Announce
     hub: Hub
+    policies: Sequence[Policy] = ()
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

@@ -18,12 +18,14 @@ from msgspec import Struct
 from handoff.api.access import Access, Token, hash_secret
 from handoff.api.app import make_app
 from handoff.api.keys import Site
+from handoff.delivery.delivery import Delivery
 from handoff.delivery.timers import TICK_S, fire_due
 from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.adapter import InboundRequest, Listener, Outcome
 from handoff.services.announcing import record_handoff_events
 from handoff.services.completeness import Monitor
+from handoff.services.following import Followers
 from handoff.services.inbound import Inbound, Source
 from handoff.services.live import Hub
 from handoff.services.measures import Measures
@@ -81,6 +83,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         measures = Measures()
         monitor = Monitor(store, facts(sources))
         inbound = Inbound(store, monitor, measures)
+        health: list[Callable[[], str | None]] = []
         hub = Hub(store)
         await stack.enter_async_context(_running("live", hub.run()))
         site = Site(
@@ -93,10 +96,17 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             channels=settings.channel_names,
             public_url=(settings.server.public_url or url).rstrip("/"),
             identity_spaces=spaces(sources),
-            ready=lambda: None,
+            ready=lambda: next((why for check in health if (why := check())), None),
             announce=_announcer(store, measures),
             hub=hub,
+            policies=settings.policies,
         )
+        followers = Followers(store, monitor, settings.policies, site.announce)
+        delivery = Delivery(
+            store, monitor, measures, settings.webhooks, names, site.public_url, followers=followers
+        )
+        health.append(delivery.ready)
+        await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, _timers(site, names)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
         await stack.enter_async_context(_http(listening, site))

@@ -16,6 +16,7 @@ from handoff.delivery.settings import WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.policies import Policy
 from handoff.domain.touchpoint import CHANNELS
 from handoff.store.settings import StoreSettings
 
@@ -85,6 +86,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhooks: list[WebhookSettings] = field(default_factory=list)
     channels: list[ChannelSettings] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
+    policies: list[Policy] = field(default_factory=list)
 
     @property
     def channel_names(self) -> frozenset[str]:

@@ -28,6 +28,7 @@ FLAG_LATE = 1
 FLAG_ARRIVAL = 2  # the arrival follows the header, since the order key is not it
 FLAG_BLANKED = 4  # deleted by its sender: place and digest stay, the content is gone
 FLAG_REFERENCE = 8  # a participant's entry: the body is the home of the touchpoint it points at
+FLAG_PARTICIPANTS = 32  # others took part in it: its outbox entry is looked into for references
 FLAG_AMENDED = 16  # an edit or deletion of it is in the index
 
 OTHER_CHANNEL = 255  # declared in the configuration: its name is in the body

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
 from handoff.services.completeness import Monitor
+from handoff.services.following import Followers
 from handoff.services.measures import Measures
 from handoff.services.subscriptions import Directory, configure, public_id
 from handoff.store.deliveries import QueueState
@@ -53,6 +54,7 @@ class Delivery:
         public_url: str,
         *,
         sender: Sender | None = None,
+        followers: Followers | None = None,
     ) -> None:
         self._store = store
         self._monitor = monitor
@@ -63,7 +65,7 @@ class Delivery:
         self._sender = sender or Sender()
         directory = Directory(store)
         self._worker = Worker(store, directory, self._sender, tenants, measures, self._own)
-        fan_out = FanOut(store, directory, public_url, self._worker.wake)
+        fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._own)
         self._directory = directory
         self.made_secrets: tuple[MadeSecret, ...] = ()

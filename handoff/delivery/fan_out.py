@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.codec.member import FLAG_PARTICIPANTS
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
@@ -23,6 +24,7 @@ from handoff.services.events import (
     pack_event,
     stored_event,
 )
+from handoff.services.following import Followers, Stored
 from handoff.services.handoff_records import handoff_view
 from handoff.services.handoffs import current_customer_id
 from handoff.services.subscriptions import Directory, Subscription
@@ -45,11 +47,18 @@ class Work(Struct, frozen=True):
 
 
 class FanOut:
-    """`wake` is called with a tenant that has something new to deliver."""
+    """`wake` is called with a tenant that has something new to deliver; `followers` do what follows
+    from touchpoints inside the product."""
 
     def __init__(
-        self, store: Store, directory: Directory, public_url: str, wake: Callable[[str], None]
+        self,
+        store: Store,
+        directory: Directory,
+        public_url: str,
+        wake: Callable[[str], None],
+        followers: Followers | None = None,
     ) -> None:
+        self._followers = followers
         self._store = store
         self._directory = directory
         self._public_url = public_url
@@ -57,7 +66,9 @@ class FanOut:
         self._wanted: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
 
     async def wants_touchpoints(self, tenants: Iterable[str]) -> bool:
-        """Whether any subscription of any tenant is told of touchpoints."""
+        """Whether any subscription of any tenant is told of touchpoints, or something follows from them."""
+        if self._followers is not None:
+            return True
         for tenant in tenants:
             if self._types_wanted(tenant, await self._directory.of(tenant)):
                 return True
@@ -88,9 +99,23 @@ class FanOut:
 
     def _touchpoint(self, reference: Reference) -> Work | None:
         type_ = TYPES[reference.type_code]
-        if type_ not in _TOLD_TYPES:
+        if type_ not in _TOLD_TYPES and self._followers is None:
             return None
-        return Work(reference.home.hex(), lambda: self._tell_touchpoint(reference, type_))
+        return Work(reference.home.hex(), lambda: self._after_touchpoint(reference, type_))
+
+    async def _after_touchpoint(self, reference: Reference, type_: str) -> None:
+        if self._followers is not None:
+            participants = bool(reference.flags & FLAG_PARTICIPANTS)
+            stored = Stored(
+                tenant=reference.tenant,
+                home=reference.home,
+                id=reference.id,
+                type=type_,
+                participants=participants,
+            )
+            await self._followers.follow(stored)
+        if type_ in _TOLD_TYPES:
+            await self._tell_touchpoint(reference, type_)
 
     async def _tell_touchpoint(self, reference: Reference, type_: str) -> None:
         tenant = reference.tenant

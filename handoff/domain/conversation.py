@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .clock import Micros
 
@@ -32,6 +32,7 @@ class Conversation(Struct, kw_only=True):
     last_outbound_at: Micros | None = None
     waiting_since: Micros | None = None
     touchpoints: int = 0
+    types: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
@@ -89,6 +90,7 @@ def fold(lines: Iterable[Line]) -> list[Conversation]:
 
 def _take(known: Conversation, line: Line) -> None:
     known.touchpoints += 1
+    known.types.add(line.type)
     known.last_at = max(known.last_at, line.occurred_at)
     if line.channel not in known.channels and not line.type.startswith(_BOOKKEEPING):
         known.channels.append(line.channel)

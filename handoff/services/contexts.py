@@ -246,7 +246,13 @@ def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
 def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
-    recent = [it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= min(oldest, open_since)]
+    since = min(oldest, open_since)
+    # What only happened with this customer taking part says nothing of what they tried or want.
+    recent = [
+        it
+        for it in read.told[:BRIEF_TOUCHPOINTS]
+        if it.stored.occurred_at >= since and not it.is_reference
+    ]
     told = [_told(read, it) for it in reversed(recent)]
     waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
     pending = None

@@ -33,6 +33,7 @@ from handoff.domain.handoff import (
     requested,
 )
 from handoff.domain.identity import Identity
+from handoff.domain.policies import Policy, redirected
 from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
 from handoff.store.store import Store
 
@@ -68,6 +69,10 @@ class Request(Struct, frozen=True, kw_only=True):
     context: Any = None
     deadline_s: float = DEFAULT_DEADLINE_S
     fallback: tuple[Fallback, ...] = ()
+    previous: bytes | None = None
+    """The conversation, on another channel, that this one goes on with."""
+    policies: Sequence[Policy] = ()
+    """Those of the tenant that stop a conversation from being passed round."""
 
 
 class _Target(Struct, frozen=True, kw_only=True):
@@ -99,7 +104,8 @@ async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -
     customer_id = target.customer.id if target.customer else hashes.public(CUSTOMER, target.home)
     for _attempt in range(ATTEMPTS):
         now = await control.clock()
-        chain_key, chain_version, chain = await _chain(control, target.conversation, target.home)
+        found = await _chain_for(control, target, asked.previous)
+        chain_key, chain_version, chain = found.key, found.version, found.chain
         before = await _members(control, chain)
         pending = before.get(chain.pending) if chain.pending else None
         if pending:
@@ -107,6 +113,8 @@ async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -
         handoff = _new_handoff(tenant, hashes, asked, target, chain, before, now)
         content = await _pinned_content(store, monitor, tenant, target, handoff, now)
         change = Change().expect(chain_key, chain_version)
+        if found.joins:
+            change.expect(found.joins, 0).put(found.joins, 1, chain.root)
         handoff = _pinned(control, change, handoff, "requested", content, now)
         after = msgspec.structs.replace(chain, pending=_id(hashes, handoff), latest=_id(hashes, handoff))
         change.put(chain_key, chain_version + 1, after)
@@ -212,11 +220,38 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
 
 async def _chain(control: Control, conversation: bytes, home: bytes) -> tuple[bytes, int, Chain]:
     (moved,) = await control.read([control.keys.record("m", conversation)])
-    root = moved[8:] if moved else conversation
+    root = decode_record(moved, bytes) if moved else conversation
     key = control.keys.record("r", root)
     (raw,) = await control.read([key])
     chain = decode_record(raw, Chain) if raw else Chain(root=root, home=home, members=((root, None),))
     return key, read_versioned(raw).version, chain
+
+
+class _Chained(Struct, frozen=True, kw_only=True):
+    """The chain that a hand-off belongs to; `joins` is where a conversation new to it is written."""
+
+    key: bytes
+    version: int
+    chain: Chain
+    joins: bytes | None = None
+
+
+async def _chain_for(control: Control, target: _Target, previous: bytes | None) -> _Chained:
+    """The conversation's own chain, or, going on with a previous one, that one's, which it joins.
+
+    Conflict (`chains_differ`) where both are chains of their own that somebody owns or waits for.
+    """
+    key, version, chain = await _chain(control, target.conversation, target.home)
+    if previous is None or previous == target.conversation:
+        return _Chained(key=key, version=version, chain=chain)
+    other_key, other_version, other = await _chain(control, previous, target.home)
+    if other_key == key:
+        return _Chained(key=key, version=version, chain=chain)
+    if version:
+        raise Conflict("both conversations have a history of hand-offs", code="chains_differ")
+    joined = msgspec.structs.replace(other, members=(*other.members, (target.conversation, previous)))
+    joins = control.keys.record("m", target.conversation)
+    return _Chained(key=other_key, version=other_version, chain=joined, joins=joins)
 
 
 async def _members(control: Control, chain: Chain) -> dict[bytes, Handoff]:
@@ -240,6 +275,7 @@ def _new_handoff(
 ) -> Handoff:
     latest = before.get(chain.latest) if chain.latest else None
     hops = (*latest.hops, hop_of(latest))[-MAX_HOPS:] if latest else ()
+    to = redirected(asked.policies, asked.reason, hops, asked.to)
     handoff = Handoff(
         id=hashes.public(HANDOFF, secrets.token_bytes(SIZE)),
         tenant=tenant,
@@ -249,7 +285,7 @@ def _new_handoff(
         conversation=target.conversation,
         root=chain.root,
         sender=asked.sender,
-        to=asked.to,
+        to=to,
         reason=asked.reason,
         requested_at=now,
         deadline=now + round(asked.deadline_s * SECOND),

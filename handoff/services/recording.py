@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from handoff.codec.body import digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
-from handoff.codec.member import channel_code, pack_occurred, type_code
+from handoff.codec.member import FLAG_PARTICIPANTS, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identity import ASSURANCE_RANK, Handle, Identity, weaker
@@ -141,12 +141,13 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         pointers.append(
             Pointer(conversation, keys.conversation(conversation), ((b"h" + home, b""),)),
         )
+    flags = FLAG_PARTICIPANTS if touchpoint.participants else 0
     return Item(
         home=home,
         occurred=pack_occurred(touchpoint.occurred_at),
         order=touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
         id=id_,
-        header=bytes((0, type_code(touchpoint.type), channel_code(touchpoint.channel), codec)),
+        header=bytes((flags, type_code(touchpoint.type), channel_code(touchpoint.channel), codec)),
         body=body,
         digest=digest(touchpoint),
         counter=bytes((type_code(touchpoint.type), channel_code(touchpoint.channel))),

@@ -48,24 +48,27 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     home: bytes
     id: bytes
+    flags: int
     type_code: int
     channel_code: int
     tenant: str
 
 
 def read_reference(payload: bytes) -> Reference:
-    """The reference in a `t` entry: home (16) ‖ place (32, the id in its end) ‖ type ‖ channel ‖ tenant.
+    """The reference in a `t` entry: home (16) ‖ place (32, the id in its end) ‖ flags ‖ type ‖ channel ‖
+    tenant.
 
     ValueError when it is too short to be one.
     """
-    if len(payload) < 51:
-        raise ValueError("a touchpoint's reference has at least 51 bytes")
+    if len(payload) < 52:
+        raise ValueError("a touchpoint's reference has at least 52 bytes")
     return Reference(
         home=payload[:16],
         id=payload[32:48],
-        type_code=payload[48],
-        channel_code=payload[49],
-        tenant=payload[50:].decode(),
+        flags=payload[48],
+        type_code=payload[49],
+        channel_code=payload[50],
+        tenant=payload[51:].decode(),
     )
 
 

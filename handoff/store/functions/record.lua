@@ -10,7 +10,7 @@
 --                  the channel whose episode it resolves (or ''), assurance ('0' verified … '2'),
 --                  plain identity, tenant, number of evidence, then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
--- The outbox entry is home (16) ‖ place ‖ id ‖ type (1) ‖ channel (1) ‖ tenant.
+-- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
 -- The amendment of a touchpoint that counts stands in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the
 -- id of the edit that came last, also when it comes first; each edit's entry ends in the id of the edit
@@ -166,7 +166,7 @@ local function store(keys, args, k, a, now)
     redis.call('LPUSH', arrivals, packed .. place .. id)
     redis.call('LTRIM', arrivals, 0, KEPT_ARRIVALS - 1)
   end
-  redis.call('XADD', outbox, '*', 't', string.sub(record, -16) .. place .. id .. string.sub(header, 2, 3) .. tenant)
+  redis.call('XADD', outbox, '*', 't', string.sub(record, -16) .. place .. id .. string.sub(header, 1, 3) .. tenant)
   return {0, place, arrival}
 end
 

@@ -1,0 +1,174 @@
+"""What follows from a touchpoint that was stored: references, hand-offs by policy, news for owners.
+
+Driven by the outbox, so that nothing is lost and everything may come twice: each step is idempotent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.clock import format_time
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.handoff import Handoff, Party
+from handoff.domain.policies import Policy, unresolved
+from handoff.store.store import Store
+
+from .announcing import Announce
+from .completeness import Monitor
+from .contexts import conversations_of
+from .customers import Customer, by_key
+from .events import Event, publish
+from .handoff_records import read_chains, read_of_homes
+from .handoffs import Request, read_conversation_id, request
+from .references import refer
+from .timelines import read_touchpoint
+from .views import TouchpointView
+
+OURS = ("handoff.", "context.", "callback.due")
+"""Our own bookkeeping: nothing follows from it."""
+LOOKED_FOR_S = 1.0  # how long it is believed whether anybody owns anything in a tenant
+
+log = structlog.get_logger(__name__)
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """A touchpoint as the outbox names it."""
+
+    tenant: str
+    home: bytes
+    id: bytes
+    type: str
+    participants: bool
+
+
+class Followers:
+    """All that follows. `announce` makes known the hand-offs that policies ask for."""
+
+    def __init__(
+        self, store: Store, monitor: Monitor, policies: Sequence[Policy], announce: Announce
+    ) -> None:
+        self._store = store
+        self._monitor = monitor
+        self._policies = [it for it in policies if it.when.transfers is None]
+        self._announce = announce
+        self._owning: dict[str, tuple[float, bool]] = {}
+
+    async def follow(self, it: Stored) -> None:
+        """Everything that follows from one touchpoint. Fails only where it should be tried again."""
+        if it.participants:
+            await refer(self._store, it.tenant, it.home, it.id)
+        if it.type.startswith(OURS):
+            return
+        detecting = any(policy.tenant == it.tenant for policy in self._policies)
+        if not detecting and not await self._anybody_owns(it.tenant):
+            return
+        hashes = self._store.hashes(it.tenant)
+        try:
+            view = await read_touchpoint(self._store, it.tenant, hashes.public(TOUCHPOINT, it.home, it.id))
+            customer = await by_key(self._store, it.tenant, it.home)
+        except NotFound:  # retention or erasure was faster
+            return
+        await self._tell_owners(it.tenant, customer, view)
+        if detecting and view.direction == "inbound" and not view.late:
+            await self._detect(it.tenant, customer, view)
+
+    async def _anybody_owns(self, tenant: str) -> bool:
+        known = self._owning.get(tenant)
+        if known and time.monotonic() - known[0] < LOOKED_FOR_S:
+            return known[1]
+        control = self._store.control(tenant)
+        (size,) = await control.connection.pipeline([(b"ZCARD", control.keys.set("state:accepted"))])
+        found = bool(size) and not isinstance(size, Exception)
+        self._owning[tenant] = (time.monotonic(), found)
+        return found
+
+    async def _tell_owners(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
+        """`context.changed` for whoever owns a conversation of the customer."""
+        late = view.late
+        if not (late or view.direction == "inbound" or view.type.startswith("identity.")):
+            return  # what we ourselves said is no news to us
+        homes = [it.key for it in customer.members]
+        for handoff in await read_of_homes(self._store.control(tenant), homes):
+            if handoff.owning and handoff.snapshots and view.recorded_at > _pinned(handoff):
+                await self._publish_change(tenant, customer, handoff, view)
+
+    async def _publish_change(
+        self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView
+    ) -> None:
+        if view.type.startswith("identity."):
+            kind = view.type.removeprefix("identity.")
+        else:
+            kind = "late" if view.late else "new"
+        change = {
+            "kind": kind,
+            "touchpoint": view.id,
+            "type": view.type,
+            "channel": view.channel,
+            "occurred_at": view.occurred_at,
+            "subject": view.subject,
+            "text": view.text,
+            "assurance": view.assurance,
+        }
+        event = Event(
+            key=f"{handoff.id}/context/{view.id}",
+            type="context.changed",
+            subject=handoff.id,
+            at=await self._store.control(tenant).clock(),
+            data={
+                "handoff": handoff.id,
+                "agent": handoff.owner,
+                "customer_id": customer.id,
+                "since": handoff.snapshots[-1].position,
+                "change": change,
+            },
+            correlation=handoff.id,
+            queues=handoff.queues,
+        )
+        await publish(self._store, tenant, event)
+
+    async def _detect(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
+        """Hand over where a policy says that this customer should not have to begin anew."""
+        mine = [it for it in self._policies if it.tenant == tenant and it.to == view.channel]
+        if not mine:
+            return
+        store, hashes = self._store, self._store.hashes(tenant)
+        here = read_conversation_id(hashes, view.conversation_id)
+        conversations = await conversations_of(store, tenant, customer)
+        chains = await read_chains(store.control(tenant), [it.id for it in conversations])
+        if here in chains:
+            return  # handed over already, or on its way
+        now = await store.control(tenant).clock()
+        for policy in mine:
+            found = unresolved(policy, conversations, here, now)
+            before = chains.get(found.id) if found else None
+            if found is None or (before and before.pending):
+                continue
+            asked = Request(
+                sender=Party(channel=policy.sender, party=(before and before.owner) or "self-service"),
+                to=Party(
+                    channel=policy.whom.channel or policy.to,
+                    queue=policy.whom.queue,
+                    agent=policy.whom.agent,
+                ),
+                reason=policy.name,
+                by=f"policy:{policy.name}",
+                conversation_id=view.conversation_id,
+                previous=found.id,
+                deadline_s=policy.whom.deadline_s,
+            )
+            try:
+                moved = await request(store, self._monitor, tenant, asked)
+            except Conflict as error:
+                log.info("policy_had_no_effect", policy=policy.name, code=error.problem_code)
+                continue
+            await self._announce(moved.changed)
+            return
+
+
+def _pinned(handoff: Handoff) -> str:
+    return format_time(handoff.snapshots[-1].taken_at)
