@@ -30,6 +30,7 @@ from .exchange import (
     bad_parameter,
     encode_number,
     number_cursor,
+    query_ascending,
     query_limit,
     read_identity,
     read_json,
@@ -266,7 +267,7 @@ async def list_(request: web.Request) -> web.Response:
             queue=request.query.get("queue"),
             agent=request.query.get("agent"),
             limit=query_limit(request),
-            newest_first=request.query.get("order", "desc") != "asc",
+            newest_first=not query_ascending(request),
             bound=number_cursor(request),
         ),
     )

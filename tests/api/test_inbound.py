@@ -1,0 +1,148 @@
+"""The way in for vendors: refused, quarantined, replayed, counted; and what operators see of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+from typing import Any
+
+import msgspec
+import pytest
+
+from handoff.api.inbound import MAX_INBOUND
+from handoff.services import quarantine
+from tests.api.conftest import SECRET, Answer, Api
+
+
+def track(id_: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "messageId": id_,
+        "userId": "anna",
+        "event": "Basket Left",
+        "timestamp": "2026-11-21T10:00:00Z",
+        "sentAt": "2026-11-21T10:00:01Z",
+        **changes,
+    }
+
+
+async def send(api: Api, *events: Any, key: str = SECRET, raw: bytes | None = None, **headers: str) -> Answer:
+    body = raw if raw is not None else msgspec.json.encode({"batch": list(events)})
+    token = base64.b64encode(f"{key}:".encode()).decode()
+    return await api.post(
+        "/in/shop/v1/batch",
+        data=io.BytesIO(body),
+        token=None,
+        headers={"Authorization": f"Basic {token}", "Content-Type": "application/json", **headers},
+    )
+
+
+async def quarantined(api: Api) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await api.ok("GET", "/v1/quarantine"))["items"]
+    return found
+
+
+async def test_a_delivery_is_durable_when_it_is_answered(api: Api) -> None:
+    assert (await send(api, track("1"), track("2"))).status == 200
+    assert (await send(api, track("1", sentAt="2026-11-22T10:00:00Z"))).status == 200
+    context = await api.context()
+    assert context["timeline"]["total"] == 2
+    assert context["completeness"]["sources"][0]["last_seen"]
+
+
+async def test_a_wrong_key_is_refused_and_never_quarantined(api: Api) -> None:
+    answer = await send(api, track("1"), key="guess")
+    assert (answer.status, answer.code) == (401, "signature_refused")
+    assert await quarantined(api) == []
+    assert (await api.context())["match"] == "none"
+
+
+async def test_bytes_that_are_not_the_vendors_are_kept_and_400(api: Api) -> None:
+    for raw in (b"{", b"\xff\xfe", b"[]", b""):
+        answer = await send(api, raw=raw)
+        assert answer.status == 400, raw
+    items = await quarantined(api)
+    assert len(items) == 4
+    assert all(it["source"] == "shop" and it["code"] for it in items)
+    assert "item" not in items[0]
+
+
+async def test_a_bad_item_never_takes_its_batch_down(api: Api) -> None:
+    assert (await send(api, track("1"), {"type": "track"}, track("2"))).status == 200
+    assert (await api.context())["timeline"]["total"] == 2
+    assert len(await quarantined(api)) == 1
+
+
+async def test_quarantined_items_degrade_an_open_conversation_until_they_are_gone(api: Api) -> None:
+    await api.tell("open", occurred_at="2026-11-20T10:00:00Z")
+    await send(api, {"type": "track"})
+    completeness = (await api.context())["completeness"]
+    assert completeness["state"] == "degraded"
+    assert completeness["sources"][0]["quarantined"] == 1
+    (item,) = await quarantined(api)
+    assert (await api.call("DELETE", f"/v1/quarantine/{item['id']}")).status == 204
+    assert (await api.context())["completeness"]["state"] == "complete"
+    assert (await api.call("DELETE", f"/v1/quarantine/{item['id']}")).status == 404
+
+
+async def test_a_reused_id_is_quarantined_and_the_first_stands(api: Api) -> None:
+    await send(api, track("1", properties={"step": 1}))
+    assert (await send(api, track("1", properties={"step": 2}))).status == 200
+    (item,) = await quarantined(api)
+    assert item["code"] == "id_reused"
+    (shown,) = (await api.context())["timeline"]["touchpoints"]
+    assert b'"step":1' in msgspec.json.encode(shown["data"])
+
+
+async def test_a_replay_of_what_is_still_malformed_leaves_it(api: Api) -> None:
+    await send(api, {"type": "track"})
+    (item,) = await quarantined(api)
+    answer = await api.post(f"/v1/quarantine/{item['id']}/replay")
+    assert (answer.status, answer.code) == (422, "still_malformed")
+    assert len(await quarantined(api)) == 1
+
+
+async def test_a_replay_of_what_can_be_read_now_is_recorded_once_and_taken_out(api: Api) -> None:
+    control = api.server.store.control(api.tenant)
+    good = quarantine.Rejected(code="old_bug", detail="mended since", item=msgspec.json.encode(track("9")))
+    parts = ("POST", "/v1/track", "application/json")
+    await quarantine.keep(control, "shop", 1_795_000_000_000_000, parts, (good,))
+    (item,) = await quarantined(api)
+    outcome = await api.ok("POST", f"/v1/quarantine/{item['id']}/replay")
+    assert outcome["accepted"] == 1
+    assert await quarantined(api) == []
+    assert (await api.context())["timeline"]["total"] == 1
+    assert (await api.post(f"/v1/quarantine/{item['id']}/replay")).status == 404
+
+
+async def test_compressed_bodies_are_inflated_within_the_limit(api: Api) -> None:
+    raw = msgspec.json.encode({"batch": [track("1")]})
+    assert (await send(api, raw=gzip.compress(raw), **{"Content-Encoding": "gzip"})).status == 200
+    bomb = gzip.compress(b" " * (MAX_INBOUND + 1))
+    answer = await send(api, raw=bomb, **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.code) == (413, "too_large")
+    answer = await send(api, raw=gzip.compress(raw)[:-5], **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.code) == (400, "invalid_encoding")
+    answer = await send(api, raw=raw, **{"Content-Encoding": "br"})
+    assert answer.status == 415
+    answer = await send(api, raw=b" " * (MAX_INBOUND + 1))
+    assert (answer.status, answer.code) == (413, "too_large")
+    assert (await api.context())["timeline"]["total"] == 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_operations_need_no_token(api: Api, path: str) -> None:
+    assert (await api.get(path, token=None)).status == 200
+
+
+async def test_metrics_count_and_name_no_sender(api: Api) -> None:
+    await send(api, track("1"), track("1"), {"type": "track"})
+    await send(api, track("2"), key="guess")
+    text = (await api.get("/metrics", token=None)).raw.decode()
+    assert 'handoff_touchpoints_total{result="accepted",source="shop"} 1.0' in text
+    assert 'handoff_touchpoints_total{result="duplicate",source="shop"} 1.0' in text
+    assert 'handoff_quarantined_total{source="shop"} 1.0' in text
+    assert 'handoff_refused_total{source="shop"} 1.0' in text
+    assert 'route="/in/{source}/{rest}"' in text
+    assert "anna" not in text
