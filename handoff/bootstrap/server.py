@@ -19,7 +19,7 @@ from handoff.api.access import Access, Token, hash_secret
 from handoff.api.app import make_app
 from handoff.api.keys import Site
 from handoff.delivery.delivery import Delivery
-from handoff.delivery.timers import TICK_S, fire_due
+from handoff.delivery.timers import TICK_S, Timers
 from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.adapter import InboundRequest, Listener, Outcome
@@ -101,13 +101,14 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             hub=hub,
             policies=settings.policies,
         )
+        timers = Timers(store, monitor, names, site.announce)
         followers = Followers(store, monitor, settings.policies, site.announce)
         delivery = Delivery(
             store, monitor, measures, settings.webhooks, names, site.public_url, followers=followers
         )
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())
-        await stack.enter_async_context(_repeating("timers", TICK_S, _timers(site, names)))
+        await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
         await stack.enter_async_context(_http(listening, site))
         listeners = {}
@@ -174,10 +175,6 @@ def _announcer(
             log.warning("announcing_left_to_outbox", code=error.problem_code)
 
     return announce
-
-
-def _timers(site: Site, names: Sequence[str]) -> Callable[[], Awaitable[object]]:
-    return lambda: fire_due(site.store, site.monitor, names, site.announce)
 
 
 @asynccontextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 
 import structlog
 
 from handoff.codec.keyed_hash import HANDOFF
+from handoff.domain.clock_guard import ClockGuard, Jump
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Action
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
+from handoff.services.events import Event, publish
 from handoff.services.handoff_records import read_handoff
 from handoff.services.handoffs import Move, due, move
 from handoff.store.store import Store
@@ -20,24 +23,62 @@ TICK_S = 0.2  # how late a deadline may be noticed when nothing else is slow
 log = structlog.get_logger(__name__)
 
 
-async def fire_due(store: Store, monitor: Monitor, tenants: Iterable[str], announce: Announce) -> int:
-    """Fire every timer that is due by the store's clock; how many fired.
+class Timers:
+    """Fires what is due by the store's clock. Several workers may try: the version in the commit
+    lets one win, and the timer goes with it."""
 
-    Several workers may try: the version in the commit lets one win, and the timer goes with it.
-    """
-    fired = 0
-    for tenant in tenants:
-        control = store.control(tenant)
-        for timer in await due(control, await control.clock()):
-            public_id = store.hashes(tenant).public(HANDOFF, timer[1:])
-            try:
-                handoff = await read_handoff(control, store.hashes(tenant), public_id)
-                action = Action.EXPIRE if handoff.due == handoff.deadline else Action.LAPSE
-                asked = Move(action=action, by="deadline", version=handoff.version)
-                moved = await move(store, monitor, tenant, public_id, asked)
-            except (Conflict, NotFound) as error:
-                log.info("timer_was_late", code=error.problem_code)
-                continue
-            await announce(moved.changed)
-            fired += 1
-    return fired
+    def __init__(
+        self,
+        store: Store,
+        monitor: Monitor,
+        tenants: Sequence[str],
+        announce: Announce,
+        guard: ClockGuard | None = None,
+    ) -> None:
+        self._store = store
+        self._monitor = monitor
+        self._tenants = tenants
+        self._announce = announce
+        self._guard = guard or ClockGuard()
+
+    async def fire_due(self) -> int:
+        """One turn; how many fired. None fires for a while after the store's clock jumped."""
+        now = await self._store.control(self._tenants[0]).clock()
+        monotonic = time.monotonic_ns() // 1000
+        jump = self._guard.look(now, monotonic)
+        if jump:
+            await self._tell(jump, now)
+        if self._guard.holds(monotonic):
+            return 0
+        fired = 0
+        for tenant in self._tenants:
+            for timer in await due(self._store.control(tenant), now):
+                fired += await self._fire(tenant, timer)
+        return fired
+
+    async def _tell(self, jump: Jump, now: int) -> None:
+        seconds = round(jump.by / 1e6, 1)
+        log.error("store_clock_jumped", by_s=seconds)
+        for tenant in self._tenants:
+            event = Event(
+                key=f"clock/{now}",
+                type="operator.clock_jumped",
+                subject="clock",
+                at=now,
+                data={"by_s": seconds, "held": self._guard.holds(time.monotonic_ns() // 1000)},
+            )
+            await publish(self._store, tenant, event)
+
+    async def _fire(self, tenant: str, timer: bytes) -> bool:
+        control, hashes = self._store.control(tenant), self._store.hashes(tenant)
+        public_id = hashes.public(HANDOFF, timer[1:])
+        try:
+            handoff = await read_handoff(control, hashes, public_id)
+            action = Action.EXPIRE if handoff.due == handoff.deadline else Action.LAPSE
+            asked = Move(action=action, by="deadline", version=handoff.version)
+            moved = await move(self._store, self._monitor, tenant, public_id, asked)
+        except (Conflict, NotFound) as error:
+            log.info("timer_was_late", code=error.problem_code)
+            return False
+        await self._announce(moved.changed)
+        return True
