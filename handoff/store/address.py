@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -136,6 +137,15 @@ class Client(Struct, frozen=True):
     redis: Redis | None
     cluster: RedisCluster | None
     sentinel: Sentinel | None = None
+    service: str = ""
+
+    @property
+    def primary(self) -> Callable[[], Awaitable[tuple[str, int]]] | None:
+        """Where Sentinel says that the primary is now; None where there is no Sentinel to ask."""
+        sentinel = self.sentinel
+        if sentinel is None:
+            return None
+        return lambda: sentinel.discover_master(self.service)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -180,9 +190,9 @@ def make_client(address: Address, *, connections: int, socket_timeout_s: float |
     return _plain(Redis(host=host, port=port, db=address.db, **arguments))
 
 
-def _plain(redis: Redis, sentinel: Sentinel | None = None) -> Client:
+def _plain(redis: Redis, sentinel: Sentinel | None = None, service: str = "") -> Client:
     redis.response_callbacks.clear()
-    return Client(redis, None, sentinel)
+    return Client(redis, None, sentinel, service)
 
 
 def _sentinel_client(address: Address, arguments: dict[str, Any]) -> Client:
@@ -195,7 +205,7 @@ def _sentinel_client(address: Address, arguments: dict[str, Any]) -> Client:
         db=address.db,
         **arguments,
     )
-    return _plain(sentinel.master_for(address.service), sentinel)
+    return _plain(sentinel.master_for(address.service), sentinel, address.service)
 
 
 def _cluster_client(address: Address, arguments: dict[str, Any]) -> Client:

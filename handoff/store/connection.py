@@ -19,11 +19,11 @@ from redis.exceptions import MovedError
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
+from handoff.store.line import Argument, Line, pack
 from handoff.store.settings import StoreSettings
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "StoreError"]
 
-Argument = bytes | str | int | float
 Command = Sequence[Argument]
 Result = TypeVar("Result")
 
@@ -56,7 +56,7 @@ class Connection:
         where = url or settings.url
         if where is None:
             raise ConfigurationError("store.url is not set and no embedded store runs")
-        address = parse_address(where)
+        address = self._address = parse_address(where)
         self.cluster = address.kind == "cluster"
         self.round_trips = 0
         self.repeats = 0
@@ -65,10 +65,11 @@ class Connection:
         self._shielded = blocking_s is None
         self._timeout_s = settings.timeout_s + (blocking_s or 0.0)
         # Half the deadline: a peer that went silent is left early enough to try its successor.
-        socket_timeout_s = settings.timeout_s / 2 if blocking_s is None else None
-        self._client = make_client(address, connections=connections, socket_timeout_s=socket_timeout_s)
+        self._silence_s = settings.timeout_s / 2 if blocking_s is None else None
+        self._client = make_client(address, connections=connections, socket_timeout_s=self._silence_s)
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
+        self._lines: list[Line] = []
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -84,6 +85,8 @@ class Connection:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        for line in self._lines:
+            line.drop()
         await self._client.aclose()
 
     @property
@@ -106,17 +109,35 @@ class Connection:
         command = ("FCALL_RO" if read_only else "FCALL", function, len(keys), *keys, *arguments)
         return await self.call(*command, key=keys[0] if keys else None)
 
-    async def fcall_durable(self, function: str, keys: Sequence[bytes], arguments: Sequence[Argument]) -> Any:
+    async def fcall_durable(
+        self,
+        function: str,
+        keys: Sequence[bytes],
+        arguments: Sequence[Argument],
+        *,
+        line: Line | None = None,
+    ) -> Any:
         """The answer of a writing function once it is as durable as `store.durability` says.
 
         With `replicated`: StoreUnavailable, code `not_replicated`, when fewer than `store.replicas`
         have the write; it is stored on the primary and may be lost with it. In the other modes the
-        server's own answer is the promise.
+        server's own answer is the promise. `line` (of `line()`) is for calls with many arguments.
         """
-        if self._settings.durability != "replicated":
-            return await self.fcall(function, keys, arguments)
         command = ("FCALL", function, len(keys), *keys, *arguments)
-        return await self._run(lambda: self._attempt_replicated(command, keys[0]))
+        if self._settings.durability == "replicated":
+            return await self._run(lambda: self._attempt_replicated(command, keys[0], line))
+        if line is None:
+            return await self.call(*command, key=keys[0])
+        packed = pack(command)
+        return await self._run(lambda: _first(line, packed))
+
+    def line(self) -> Line | None:
+        """A connection besides the pool, for one caller of `fcall_durable`; None on a cluster."""
+        if self.cluster:
+            return None
+        line = Line(self._address, silence_s=self._silence_s, find=self._client.primary)
+        self._lines.append(line)
+        return line
 
     async def pipeline(
         self, commands: Sequence[Command], *, keys: Sequence[bytes | None] | None = None
@@ -229,6 +250,8 @@ class Connection:
             raise known from error
         if reason == "readonly" and self._client.redis is not None:
             # A demoted primary: its idle connections would all answer the same.
+            for line in self._lines:
+                line.drop()
             await self._client.redis.connection_pool.disconnect(inuse_connections=False)
         elif isinstance(error, MovedError) and self._client.cluster is not None:
             await self._client.cluster.nodes_manager.move_slot(error)
@@ -259,13 +282,15 @@ class Connection:
             cluster.execute_command(*_named(command), **await self._target(command, key))
         return list(await cluster.execute(raise_on_error=False))
 
-    async def _attempt_replicated(self, command: Command, key: bytes) -> Any:
+    async def _attempt_replicated(self, command: Command, key: bytes, line: Line | None) -> Any:
         wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 4) * 1000)
         wait = ("WAIT", self._settings.replicas, wait_ms)
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
         # call that replicated at once, though the first attempt's write is not: so there is always one.
         barrier = ("SET", _barrier_key(key), b"", "PX", 1000)
-        if self._client.redis is not None:
+        if line is not None:
+            answers = await line.exchange(b"".join(map(pack, (command, barrier, wait))), 3)
+        elif self._client.redis is not None:
             answers = await self._exchange([(command, None), (barrier, None), (wait, None)])
         else:
             # One connection of one node: a redirected FCALL must not be followed here (MOVED is learnt
@@ -308,6 +333,14 @@ class Connection:
         """The same for a cluster."""
         assert self._client.cluster is not None
         return self._client.cluster
+
+
+async def _first(line: Line, packed: bytes) -> Any:
+    """The answer to one command on a line; the server's error is raised."""
+    (answer,) = await line.exchange(packed)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _Pipeline:

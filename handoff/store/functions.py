@@ -13,6 +13,7 @@ from typing import Any
 
 from .connection import Connection
 from .errors import FunctionMissing
+from .line import Line
 
 NAMES = (
     "record",
@@ -45,10 +46,11 @@ def library(operation: str) -> tuple[str, bytes]:
 
 
 class Functions:
-    """The functions of this release on one server or cluster."""
+    """The functions of this release on one server or cluster; over a line of their own where one is given."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, line: Line | None = None) -> None:
         self._connection = connection
+        self._line = line
         self._libraries = {operation: library(operation) for operation in NAMES}
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
@@ -57,13 +59,18 @@ class Functions:
         for _name, source in self._libraries.values():
             await self._connection.load_function(source)
 
+    def on_own_line(self) -> Functions:
+        """The same, over a connection that nobody else uses (on a Cluster over the pool)."""
+        return Functions(self._connection, self._connection.line())
+
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         """Call a function; where the server has lost its libraries they are loaded again."""
+        name = self._names[operation]
         try:
-            return await self._connection.fcall_durable(self._names[operation], keys, args)
+            return await self._connection.fcall_durable(name, keys, args, line=self._line)
         except FunctionMissing:
             await self.load()
-            return await self._connection.fcall_durable(self._names[operation], keys, args)
+            return await self._connection.fcall_durable(name, keys, args, line=self._line)
 
 
 async def prune(connection: Connection) -> list[str]:

@@ -39,8 +39,8 @@ class Store:
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
-        self.recorder = Recorder(functions, self.keys, cluster=connection.cluster)
-        self.importer = Recorder(functions, self.keys, cluster=connection.cluster)
+        self.recorder = Recorder(functions.on_own_line(), self.keys, cluster=connection.cluster)
+        self.importer = Recorder(functions.on_own_line(), self.keys, cluster=connection.cluster)
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._controls: dict[str, Control] = {}

@@ -1,0 +1,165 @@
+"""A connection of our own to a single server: packed by hiredis, written at once, answered in order.
+
+redis-py packs a command in Python, piece by piece, and awaits a task per call; a batch of a hundred
+touchpoints has two thousand pieces. Here it is one call of hiredis and one write. How a lost line is
+met (again, until the deadline) is `Connection`'s affair: a line only says that it is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import hiredis
+from redis._parsers import BaseParser
+
+from .address import Address
+
+Argument = bytes | str | int | float
+Place = tuple[str, int]
+CONNECT_S = 2.0  # as redis-py's connections: a host that does not answer is left for its successor
+_NOTHING = object()
+
+
+def pack(command: Sequence[Argument]) -> bytes:
+    """A command in RESP2."""
+    packed: bytes = hiredis.pack_command(tuple(command))
+    return packed
+
+
+class Line:
+    """One connection, opened when it is first used and again after it was lost.
+
+    `find` gives the primary's place where that is asked for anew each time (Sentinel). `silence_s` is
+    how long an answer may take before the line is given up.
+    """
+
+    def __init__(
+        self, address: Address, *, silence_s: float | None, find: Callable[[], Awaitable[Place]] | None = None
+    ) -> None:
+        self._address = address
+        self._find = find
+        self._silence_s = silence_s
+        self._wire: _Wire | None = None
+        self._opening = asyncio.Lock()
+
+    async def exchange(self, packed: bytes, count: int = 1) -> list[Any]:
+        """The answers to `count` packed commands; errors of the server stand in their place.
+
+        OSError when the line is lost or cannot be opened, TimeoutError when it is silent. A caller
+        that is cancelled changes nothing for those behind it.
+        """
+        wire = self._wire
+        if wire is None or wire.lost:
+            wire = await self._open()
+        return await self._answers(wire, packed, count)
+
+    def drop(self) -> None:
+        """Close the line; the next exchange opens it again, at the primary of then."""
+        if self._wire is not None:
+            self._wire.give_up(ConnectionAbortedError("the line was closed"))
+
+    async def _answers(self, wire: _Wire, packed: bytes, count: int) -> list[Any]:
+        answers = wire.send(packed, count)
+        try:
+            async with asyncio.timeout(self._silence_s):
+                return await answers
+        except TimeoutError:
+            wire.give_up(ConnectionAbortedError("the server is silent"))
+            raise
+
+    async def _open(self) -> _Wire:
+        async with self._opening:
+            if self._wire is not None and not self._wire.lost:
+                return self._wire
+            async with asyncio.timeout(CONNECT_S):
+                wire = await self._connect()
+            greeting = _greeting(self._address)
+            for answer in await self._answers(wire, b"".join(map(pack, greeting)), len(greeting)):
+                if isinstance(answer, Exception):
+                    wire.give_up(ConnectionAbortedError("the server refused the greeting"))
+                    raise answer
+            self._wire = wire
+            return wire
+
+    async def _connect(self) -> _Wire:
+        loop = asyncio.get_running_loop()
+        address = self._address
+        if address.kind == "unix":
+            return (await loop.create_unix_connection(_Wire, address.path))[1]
+        host, port = await self._find() if self._find else address.nodes[0]
+        secured = _tls(address) if address.tls else None
+        return (await loop.create_connection(_Wire, host, port, ssl=secured))[1]
+
+
+def _greeting(address: Address) -> list[tuple[Argument, ...]]:
+    """What is said before anything else, as redis-py says it."""
+    greeting: list[tuple[Argument, ...]] = []
+    if address.password is not None:
+        user = (address.username,) if address.username else ()
+        greeting.append(("AUTH", *user, address.password))
+    greeting.append(("CLIENT", "SETNAME", "handoff"))
+    if address.db:
+        greeting.append(("SELECT", address.db))
+    return greeting
+
+
+def _tls(address: Address) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=address.options.get("ssl_ca_certs"))
+    if certificate := address.options.get("ssl_certfile"):
+        context.load_cert_chain(certificate, address.options.get("ssl_keyfile"))
+    return context
+
+
+class _Wire(asyncio.Protocol):
+    """One open connection. Whatever happens to it, everyone who waits on it is told."""
+
+    def __init__(self) -> None:
+        # redis-py's own classes of errors, so that they are translated in one place.
+        self._reader = hiredis.Reader(replyError=BaseParser.parse_error, notEnoughData=_NOTHING)
+        self._waiting: deque[tuple[asyncio.Future[list[Any]], list[Any], int]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
+        """Write commands; the future gets their `count` answers."""
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        if self.lost or self._transport is None:
+            future.set_exception(ConnectionResetError("the line is lost"))
+            return future
+        self._waiting.append((future, [], count))
+        self._transport.write(packed)
+        return future
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            while (answer := self._reader.gets()) is not _NOTHING:
+                future, answers, count = self._waiting[0]
+                answers.append(answer)
+                if len(answers) == count:
+                    self._waiting.popleft()
+                    if not future.done():
+                        future.set_result(answers)
+        except Exception as error:  # bytes that are no answer, or one that nobody asked for
+            self.give_up(ConnectionAbortedError(f"the server's answer makes no sense: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.give_up(exc or ConnectionResetError("the server closed the line"))
+
+    def give_up(self, error: Exception) -> None:
+        """Close, and fail everyone who waits with `error`."""
+        self.lost = True
+        if self._transport is not None:
+            self._transport.abort()
+        while self._waiting:
+            future, _answers, _count = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
