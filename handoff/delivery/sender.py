@@ -138,6 +138,8 @@ def _reason(error: Exception) -> str:
             cause = getattr(cause, "os_error", None) or cause.__cause__
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "url"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "name"
     if isinstance(error, aiohttp.ClientSSLError):

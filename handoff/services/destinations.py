@@ -6,6 +6,7 @@ Judged on the address that is really connected to, whatever name, notation or re
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from yarl import URL
 from handoff.domain.errors import HandoffError, Unprocessable
 
 MAX_URL = 2048
+_NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]*")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -146,7 +148,10 @@ def check_url(text: str, policy: Policy) -> URL:
 def _check_literal(host: str, policy: Policy) -> None:
     try:
         ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    except ValueError as error:
+        # WHATWG URL §3.5: a host that ends in a number is an IPv4 address in some notation.
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+            raise Unprocessable("the host is an address in an odd notation", code="invalid_url") from error
         return  # a name: what it resolves to is judged when it is connected to
     try:
         check_address(host, policy)

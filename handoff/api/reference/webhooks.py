@@ -48,9 +48,9 @@ OPERATIONS = (
         "characters; `channels` and `queues` narrow them. `secret` is `whsec_` and base64 of 24 to 64 bytes; "
         "without one, one is made. `signatures` with `v1a` adds ed25519, verified with `public_key`. "
         '`include`: `"context"` adds the pinned context. `retry_schedule_s` are the waits between attempts, '
-        f"by default {', '.join(f'{it:g}' for it in RETRY_SCHEDULE_S)}.\n\n`allow_insecure` (http) and `allow_networks` "
-        "(subnets that are not public) need the scope `admin`; contexts and touchpoint types need "
-        f"`context:read`. A tenant has at most {MAX_SUBSCRIPTIONS} subscriptions.",
+        f"by default {', '.join(f'{it:g}' for it in RETRY_SCHEDULE_S)}.\n\n`allow_insecure` (http) "
+        "and `allow_networks` (subnets that are not public) need the scope `admin`; contexts and touchpoint "
+        f"types need `context:read`. A tenant has at most {MAX_SUBSCRIPTIONS} subscriptions.",
         scopes=(SCOPE,),
         body=WebhookInput,
         replies=(Reply(201, "Subscribed; `secret` is shown this once.", WebhookView, (LOCATION,)),),

@@ -1,0 +1,91 @@
+"""`handoff webhooks test URL`: one signed test message, and what the subscriber made of it. No store."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from handoff.services.destinations import Policy, check_url, parse_networks
+from handoff.services.events import EVENT, StoredEvent
+from handoff.services.webhook_signing import check_key, make_key
+
+from .messages import render
+from .sender import Sender
+
+_MEANINGS = {
+    "timeout": "no answer in time: answer first, work afterwards",
+    "refused_address": "the address is not public: allow its network for this subscription",
+    "name": "the name cannot be resolved",
+    "tls": "the certificate is not trusted, or not for this name",
+    "connect": "nothing answers at this address and port",
+    "connection": "the connection ended before an answer",
+    "redirect": "a redirect is a failure: subscribe with the final URL",
+    "status_401": "the subscriber refused the signature: does it know this secret?",
+    "status_403": "the subscriber refused the signature: does it know this secret?",
+    "status_410": "the subscription would be disabled at once",
+}
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What happened. `secret` is what the message was signed with; `meaning` a sentence for people."""
+
+    ok: bool
+    status: int | None
+    error: str | None
+    latency_ms: float
+    answer: str
+    meaning: str
+    secret: str
+    message_id: str
+
+
+async def probe(
+    url: str,
+    *,
+    secret: str | None = None,
+    allow_insecure: bool = False,
+    allow_networks: Sequence[str] = (),
+    sender: Sender | None = None,
+) -> Probe:
+    """Send one `webhook.test`. Unprocessable when the URL, secret or a network cannot be used."""
+    policy = Policy(networks=parse_networks(allow_networks), insecure=allow_insecure)
+    target = check_url(url, policy)
+    key = secret or make_key("v1")
+    check_key(key)
+    now = time.time_ns() // 1000
+    event = StoredEvent(
+        id=EVENT + secrets.token_urlsafe(16),
+        type="webhook.test",
+        subject="test",
+        at=now,
+        recorded_at=now,
+        data=msgspec.json.encode({"message": "This is a test."}),
+        correlation="test",
+    )
+    async with sender or Sender() as client:
+        outcome = await client.post(
+            str(target),
+            policy,
+            message_id=event.id,
+            body=render(event, "default"),
+            keys=[key],
+            headers={},
+        )
+    if outcome.ok:
+        meaning = "delivered"
+    else:
+        meaning = _MEANINGS.get(outcome.reason, "this would be tried again on the retry schedule")
+    return Probe(
+        ok=outcome.ok,
+        status=outcome.status,
+        error=outcome.error,
+        latency_ms=round(outcome.latency_s * 1000, 3),
+        answer=outcome.answer.decode("utf-8", "replace"),
+        meaning=meaning,
+        secret=key,
+        message_id=event.id,
+    )
