@@ -63,7 +63,6 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "info": {
             "title": "Conversation hand-off",
             "version": __version__,
-            "summary": "One timeline per customer, handed over with the conversation.",
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

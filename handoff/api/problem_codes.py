@@ -14,6 +14,7 @@ PROBLEM_CODES = MappingProxyType(
         "busy_conversation": "Others change the conversation at the same time: send the same again.",
         "busy_webhook": "Others change the subscription at the same time: send the same again.",
         "configured": "It stands in the configuration: change it there.",
+        "chains_differ": "Both conversations have a history of hand-offs and cannot be one chain.",
         "conflict": "The current state does not allow this; `current` shows it.",
         "customer_merged": "The id is a former one; `current` is the current id.",
         "due_in_the_past": "A call-back is due in the future.",

@@ -28,6 +28,8 @@ NAMES = {
     "QuarantineAnswer": "QuarantineList",
     "QuarantineView": "QuarantinedItem",
     "RecordedView": "Recorded",
+    "DeliveriesView": "DeliveryList",
+    "WebhooksView": "WebhookList",
     "LinesView": "RecordedLines",
     "Outcome": "ReplayOutcome",
     "ConversationView": "ConversationSummary",
@@ -35,7 +37,7 @@ NAMES = {
 }
 """Public names of types whose own name says too little outside its module; others lose their `View`."""
 
-_TIMES = frozenset({"deadline", "due", "last_seen", "since", "time", "waiting_since"})
+_TIMES = frozenset({"deadline", "due", "last_seen", "offer_until", "since", "time", "waiting_since"})
 _WORDS: Mapping[str, Sequence[str]] = {
     "assurance": tuple(Assurance),
     "direction": tuple(limits.Direction),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from handoff.api.operation import Operation
 
-from . import callbacks, customers, handoffs, operating, sessions, touchpoints, webhooks
+from . import callbacks, customers, handoffs, live, operating, sessions, touchpoints, webhooks
 
 OPERATIONS: tuple[Operation, ...] = (
     *touchpoints.OPERATIONS,
@@ -16,6 +16,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *handoffs.OPERATIONS,
     *callbacks.OPERATIONS,
     *webhooks.OPERATIONS,
+    *live.OPERATIONS,
     *sessions.OPERATIONS,
     *operating.OPERATIONS,
 )
