@@ -22,7 +22,13 @@ from handoff.services.subscriptions import RETRY_SCHEDULE_S
 def verdict(status: int | None = None, error: str | None = None, **changes: Any) -> Verdict:
     retry_after = changes.pop("retry_after_s", None)
     outcome = Outcome(status=status, error=error, latency_s=0.1, retry_after_s=retry_after)
-    usual = {"attempts": 0, "failures": 0, "failing_s": 0.0, "schedule_s": (5.0, 300.0), "chance": 0.0}
+    usual: dict[str, Any] = {
+        "attempts": 0,
+        "failures": 0,
+        "failing_s": 0.0,
+        "schedule_s": (5.0, 300.0),
+        "chance": 0.0,
+    }
     return judge(outcome, **(usual | changes))
 
 
