@@ -29,7 +29,7 @@ from .timelines import read_touchpoint
 from .views import TouchpointView
 
 MAX_BEHIND = 500  # frames buffered for one subscriber: a screen that is this far behind reads again
-BLOCK_S = 1.0
+BLOCK_S = 0.25  # how long a new subscriber's first event may wait behind a read that is under way
 PAUSE_S = 0.5
 COUNT = 200
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
@@ -177,7 +177,11 @@ class Hub:
                     while True:
                         await self._turn(reader)
             except (HandoffError, StoreError) as error:
-                log.warning("live_feed_interrupted", error=str(error))
+                log.warning(
+                    "live_feed_interrupted",
+                    error=str(error),
+                    reason=getattr(error, "fields", {}).get("reason"),
+                )
                 self.break_off()
                 await asyncio.sleep(PAUSE_S)
 
@@ -192,19 +196,11 @@ class Hub:
         if not self._cursors:
             await self._changed.wait()
             return
+        # Not interrupted for who comes meanwhile: their streams are read from where they began, after
+        # this read, and a command that is cut off costs its connection.
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         places = list(self._cursors.items())
-        reading = asyncio.create_task(read_entries(reader, places, count=COUNT, block_ms=block_ms))
-        changed = asyncio.create_task(self._changed.wait())
-        try:
-            await asyncio.wait({reading, changed}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                return  # somebody new: begin again with their streams too
-            found = reading.result()
-        finally:
-            for task in (reading, changed):
-                task.cancel()
-            await asyncio.gather(reading, changed, return_exceptions=True)
+        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
         for stream, entries in found.items():
             if stream in self._cursors:
                 self._cursors[stream] = entries[-1].id
