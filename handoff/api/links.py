@@ -11,6 +11,7 @@ from msgspec import Struct
 from handoff.domain.identity import Assurance
 from handoff.services import links as service
 from handoff.services.customers import by_id
+from handoff.services.link_views import LinkView, read_links
 from handoff.services.native import IdentityInput
 
 from .access import Principal
@@ -65,7 +66,7 @@ class LinksAnswer(Struct, frozen=True, kw_only=True):
     """All evidence about a customer, oldest first."""
 
     customer_id: str
-    links: list[service.LinkView]
+    links: list[LinkView]
 
 
 def check_reason(reason: str) -> None:
@@ -89,12 +90,12 @@ async def list_(request: web.Request) -> web.Response:
     principal = authorized(request, "context:read")
     store = request.app[SITE].store
     customer = await by_id(store, principal.tenant, request.match_info["id"])
-    views = service.link_views(store.hashes(principal.tenant), customer)
+    views = await read_links(store, principal.tenant, customer)
     return answer(LinksAnswer(customer_id=customer.id, links=views))
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run."""
+    """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run and for what is theirs already."""
     principal = authorized(request, "links:write")
     given = await read_json(request, LinkInput)
     dry_run = _dry_run(request)
@@ -110,7 +111,7 @@ async def create(request: web.Request) -> web.Response:
             now=time.time_ns() // 1000,
         )
     )
-    return answer(forecast, status=200 if dry_run else 201)
+    return answer(forecast, status=201 if forecast.id else 200)
 
 
 async def withdraw(request: web.Request) -> web.Response:

@@ -2,6 +2,10 @@
 
 `resolve` is the only place that decides who a customer is. It looks at a whole component at once
 and never at the identity that was asked for, so that customers are a partition of the identities.
+
+What an agent says against earlier evidence names that evidence (`over`) and overrules it for as long
+as it stands itself. So each change is one piece, holds as a whole or not at all, and taking it back
+restores exactly what was before.
 """
 
 from __future__ import annotations
@@ -10,10 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping
 from enum import IntEnum, StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from .clock import Micros
-from .identity import ANONYMOUS, REFERENCE, Assurance, Identity
+from .identity import ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
 from .identity_rules import DEFAULT_LIMITS
 
 MAX_COMPONENT = 500  # identities; above it something joins strangers, so everybody stands alone
@@ -34,11 +38,17 @@ class EvidenceClass(IntEnum):
     AGENT = 1
 
 
+AUTOMATIC = EvidenceClass.AUTOMATIC
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """One statement about two identities, given by their keys; `one` is where it is stored.
 
-    A split says `not_same` of many at once, in one piece, so that it holds as a whole or not at
-    all: everybody in `left` is somebody else than everybody in `right`.
+    `left` and `right` are its two sides where there are more than two identities: a split says
+    `not_same` of everybody in `left` and everybody in `right`. `over` are the ids of evidence that
+    it overrules while it stands: a `not_same` overrules what said `same`; a `same` overrules
+    `not_same` between its own two sides. `finds`: one of the two is a reference, which finds the
+    other and never joins it.
     """
 
     id: bytes
@@ -55,17 +65,22 @@ class Evidence(Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
     left: tuple[bytes, ...] = ()
     right: tuple[bytes, ...] = ()
+    over: tuple[bytes, ...] = ()
+    finds: bool = False
 
     @property
-    def apart(self) -> list[tuple[bytes, bytes]]:
-        """The pairs that a standing `not_same` keeps apart."""
-        if self.left:
-            return [(one, other) for one in self.left for other in self.right]
-        return [(self.one, self.other)]
+    def sides(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """The identities on either side of the statement."""
+        return (self.left, self.right) if self.left else ((self.one,), (self.other,))
+
+    @property
+    def ends(self) -> tuple[bytes, ...]:
+        """Every identity it speaks of, once."""
+        return tuple(dict.fromkeys((self.one, self.other, *self.left, *self.right)))
 
     def touches(self, keys: Container[bytes]) -> bool:
         """Whether it speaks of one of the identities."""
-        return any(key in keys for key in (self.one, self.other, *self.left, *self.right))
+        return any(key in keys for key in self.ends)
 
     @property
     def pair(self) -> tuple[bytes, bytes]:
@@ -97,7 +112,7 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
-    """The partition of a component into customers."""
+    """The partition of a component into customers. `oversized`: a part of it was too large to judge."""
 
     groups: tuple[Group, ...]
     shared: frozenset[bytes]
@@ -108,30 +123,107 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
 
 def joins(evidence: Evidence) -> bool:
-    """Whether the piece may connect customers: standing, verified and saying `same`."""
+    """Whether the piece may connect customers: standing, verified and saying `same` of two handles."""
     return (
         not evidence.withdrawn
+        and not evidence.finds
         and evidence.statement is Statement.SAME
         and evidence.assurance is Assurance.VERIFIED
         and evidence.one != evidence.other
     )
 
 
-def shared_identities(nodes: Mapping[bytes, Node], evidence: Iterable[Evidence]) -> frozenset[bytes]:
+def standing(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """The evidence with `withdrawn` set on what a standing `not_same` overrules; each id once."""
+    pieces = list({piece.id: piece for piece in evidence}.values())
+    overruled = {
+        id_
+        for piece in pieces
+        if piece.statement is Statement.NOT_SAME and not piece.withdrawn
+        for id_ in piece.over
+    }
+    return [
+        structs.replace(piece, withdrawn=True)
+        if piece.id in overruled and piece.statement is Statement.SAME
+        else piece
+        for piece in pieces
+    ]
+
+
+class Objections:
+    """Who is kept apart from whom by what `standing` gives, and since when."""
+
+    def __init__(self, evidence: Iterable[Evidence]) -> None:
+        self._by_key: dict[bytes, list[tuple[tuple[bytes, ...], Evidence]]] = defaultdict(list)
+        self._overruled: dict[bytes, list[Evidence]] = defaultdict(list)
+        self._known: dict[bytes, dict[bytes, Micros]] = {}
+        for piece in evidence:
+            if piece.withdrawn:
+                continue
+            if piece.statement is Statement.SAME:
+                for id_ in piece.over:
+                    self._overruled[id_].append(piece)
+                continue
+            left, right = piece.sides
+            for here, there in ((left, right), (right, left)):
+                for key in here:
+                    self._by_key[key].append((there, piece))
+
+    def of(self, key: bytes) -> Mapping[bytes, Micros]:
+        """Whom the identity is kept apart from, with the time of the earliest statement."""
+        if key not in self._known:
+            found: dict[bytes, Micros] = {}
+            for others, piece in self._by_key.get(key, ()):
+                for other in others:
+                    if other != key and not self._is_overruled(piece, key, other):
+                        found[other] = min(piece.recorded_at, found.get(other, piece.recorded_at))
+            self._known[key] = found
+        return self._known[key]
+
+    def between(self, one: Collection[bytes], other: Collection[bytes]) -> bool:
+        """Whether anybody in `one` is kept apart from anybody in `other`."""
+        return any(far in other for key in one for far in self.of(key))
+
+    def of_piece(self, piece: Evidence) -> bool:
+        """Whether a `not_same` still keeps any two of its identities apart."""
+        return not piece.withdrawn and any(
+            not self._is_overruled(piece, one, other)
+            for one in piece.sides[0]
+            for other in piece.sides[1]
+            if one != other
+        )
+
+    def _is_overruled(self, piece: Evidence, one: bytes, other: bytes) -> bool:
+        for by in self._overruled.get(piece.id, ()):
+            left, right = by.sides
+            if (one in left and other in right) or (other in left and one in right):
+                return True
+        return False
+
+
+def shared_identities(
+    nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], objections: Objections | None = None
+) -> frozenset[bytes]:
     """Identities that belong to several people: marked, verified for two logins of one space, or for
     more than MAX_STRONG_NEIGHBOURS handles of any kind but the anonymous, short-lived ones.
 
     Only the strongest class of an identity's edges counts: an agent who said whose it is settles it.
+    So does one who said whose it is not: what senders state of the two afterwards counts for nothing.
     """
+    pieces = list(evidence)
+    said = objections or Objections(pieces)
     neighbours: dict[bytes, dict[bytes, EvidenceClass]] = defaultdict(dict)
-    for piece in evidence:
+    for piece in pieces:
         if joins(piece) and piece.one in nodes and piece.other in nodes:
+            since = said.of(piece.one).get(piece.other)
+            if since is not None and since <= piece.recorded_at and piece.evidence_class is AUTOMATIC:
+                continue
             for here, there in ((piece.one, piece.other), (piece.other, piece.one)):
-                known = neighbours[here].get(there, EvidenceClass.AUTOMATIC)
+                known = neighbours[here].get(there, AUTOMATIC)
                 neighbours[here][there] = max(known, piece.evidence_class)
     shared = {key for key, node in nodes.items() if node.shared_mark}
     for key, edges in neighbours.items():
-        if nodes[key].identity.type == "user":
+        if nodes[key].identity.type in STRONG_TYPES:
             continue
         strongest = max(edges.values())
         near = [nodes[other].identity for other, class_ in edges.items() if class_ == strongest]
@@ -146,22 +238,19 @@ class _Partition:
     """Union-find that refuses a union which would break a guard."""
 
     def __init__(
-        self, nodes: Mapping[bytes, Node], apart: Iterable[tuple[bytes, bytes]], limits: Mapping[str, int]
+        self, nodes: Mapping[bytes, Node], objections: Objections, limits: Mapping[str, int]
     ) -> None:
         self._nodes = nodes
         self._limits = limits
+        self._objections = objections
         self.groups: dict[bytes, set[bytes]] = {key: {key} for key in nodes}
-        self._apart: dict[bytes, set[bytes]] = defaultdict(set)
-        for one, other in apart:
-            self._apart[one].add(other)
-            self._apart[other].add(one)
 
     def refusal(self, one: bytes, other: bytes) -> str | None:
         """Why the groups of the two may not become one, or None."""
         left, right = self.groups[one], self.groups[other]
         if left is right:
             return None
-        if any(not self._apart[key].isdisjoint(right) for key in left if key in self._apart):
+        if self._objections.between(left, right):
             return "not_same"
         counts: dict[tuple[str, str], int] = defaultdict(int)
         for key in (*left, *right):
@@ -187,31 +276,26 @@ def resolve(
     """The customers of one connected component.
 
     `nodes` maps identity key to node; evidence about other keys is left out. The result depends on
-    the contents only, not on any order. A component above MAX_COMPONENT stands alone, each identity
-    by itself, with `oversized` set.
+    the contents only, not on any order. What is connected, and not through shared identities, with
+    more than MAX_COMPONENT identities stands alone, each by itself, with `oversized` set.
     """
-    pieces = [piece for piece in evidence if piece.one in nodes and piece.other in nodes]
-    shared = shared_identities(nodes, pieces)
-    if len(nodes) > MAX_COMPONENT:
-        alone = tuple(
-            Group(root=key, members=(key,), shared=key in shared, conflicts=()) for key in sorted(nodes)
-        )
-        return Resolution(groups=alone, shared=shared, oversized=True)
-    apart = {
-        pair
-        for piece in evidence
-        if piece.statement is Statement.NOT_SAME and not piece.withdrawn
-        for pair in piece.apart
-    }
-    partition = _Partition(nodes, apart, limits)
+    pieces = standing(evidence)
+    objections = Objections(pieces)
+    shared = shared_identities(nodes, pieces, objections)
+    partition = _Partition(nodes, objections, limits)
     refused: list[Refusal] = []
-    edges = [piece for piece in pieces if joins(piece)]
+    edges = [piece for piece in pieces if joins(piece) and piece.one in nodes and piece.other in nodes]
+    edges = [
+        it for it in edges if REFERENCE not in (nodes[it.one].identity.type, nodes[it.other].identity.type)
+    ]
+    open_edges = [it for it in edges if it.one not in shared and it.other not in shared]
+    crowd = _crowd(open_edges)
     edges.sort(key=lambda piece: (-piece.evidence_class, piece.recorded_at, piece.id))
     for piece in edges:
-        if REFERENCE in (nodes[piece.one].identity.type, nodes[piece.other].identity.type):
-            continue
         if piece.one in shared or piece.other in shared:
             refused.append(Refusal(evidence=piece, reason="shared"))
+            continue
+        if piece.one in crowd:
             continue
         reason = partition.refusal(piece.one, piece.other)
         if reason:
@@ -224,7 +308,21 @@ def resolve(
             sorted((_group(members, nodes, shared, refused) for members in groups.values()), key=_by_root)
         ),
         shared=shared,
+        oversized=bool(crowd),
     )
+
+
+def _crowd(edges: Iterable[Evidence]) -> set[bytes]:
+    """The identities that these edges connect with more than MAX_COMPONENT - 1 others."""
+    parts: dict[bytes, set[bytes]] = {}
+    for piece in edges:
+        one, other = parts.setdefault(piece.one, {piece.one}), parts.setdefault(piece.other, {piece.other})
+        if one is not other:
+            small, large = sorted((one, other), key=len)
+            large |= small
+            for key in small:
+                parts[key] = large
+    return {key for key, part in parts.items() if len(part) > MAX_COMPONENT}
 
 
 def _by_root(group: Group) -> bytes:

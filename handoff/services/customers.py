@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
+import structlog
 from msgspec import Struct
 
-from handoff.codec.keyed_hash import CUSTOMER, KeyedHash
+from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
 from handoff.domain.errors import Conflict, NotFound
-from handoff.domain.evidence import Evidence, Group, Resolution, Statement, resolve
+from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
 from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Assurance, Identity
-from handoff.store.components import Component, walk
-from handoff.store.records import IdentityRecord
+from handoff.store.components import Component, Reading, walk
+from handoff.store.records import IdentityRecord, Kind
 from handoff.store.store import Store
+
+MAX_CANDIDATES = 50  # customers named as candidates: more of them nobody reads
+MAX_LINKED = 500  # people behind a shared identity or a reference that are read to rank them
+
+log = structlog.get_logger(__name__)
 
 
 class Match(StrEnum):
@@ -25,16 +31,20 @@ class Match(StrEnum):
 
 
 class Customer(Struct, frozen=True, kw_only=True):
-    """One customer as of a look-up: its group of identities and all that was read around it."""
+    """One customer as of a look-up: its group of identities and all that was read around it.
+
+    `claims_left_out`: so many identities that are claimed to be theirs were not looked at.
+    """
 
     id: str
     group: Group
     component: Component
     resolution: Resolution
+    claims_left_out: int = 0
 
     @property
     def members(self) -> list[IdentityRecord]:
-        known = self.component.reached | self.component.edge
+        known = self.component.records
         return [known[key] for key in self.group.members]
 
     def evidence(self) -> list[Evidence]:
@@ -55,7 +65,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class LookUp(Struct, frozen=True, kw_only=True):
-    """The answer to a look-up. `customer` when the match is one; `candidates` when it is several."""
+    """The answer to a look-up. `customer` when the match is one; `candidates` when it is several,
+    `left_out` of them not named."""
 
     match: Match
     assurance: Assurance | None = None
@@ -63,139 +74,96 @@ class LookUp(Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()
     question: str | None = None
     requested_id: str | None = None
+    left_out: int = 0
+
+
+def _rank(assurance: Assurance) -> int:
+    return ASSURANCE_RANK[assurance]
 
 
 def assurance_of(record: IdentityRecord, evidence: Iterable[Evidence]) -> Assurance:
     """The best that was ever said of the identity: as a touchpoint's home, or in standing evidence."""
     best = record.own_assurance or Assurance.INFERRED
     for it in evidence:
-        if record.key in (it.one, it.other) and not it.withdrawn and it.statement is Statement.SAME:
-            best = max(best, it.assurance, key=ASSURANCE_RANK.__getitem__)
+        if record.key in (it.one, it.other) and _says_same(it):
+            best = max(best, it.assurance, key=_rank)
     return best
 
 
-def _customer(hashes: KeyedHash, component: Component, resolution: Resolution, group: Group) -> Customer:
-    return Customer(
-        id=hashes.public(CUSTOMER, group.root), group=group, component=component, resolution=resolution
-    )
+def _says_same(it: Evidence) -> bool:
+    return not it.withdrawn and it.statement is Statement.SAME and it.one != it.other
 
 
-async def find(
-    store: Store, tenant: str, identities: Sequence[Identity], min_assurance: Assurance = Assurance.INFERRED
-) -> LookUp:
-    """The customer behind the identities; several of them narrow an ambiguous one.
-
-    One round trip per step along the evidence: one for an identity by itself, two where it is
-    linked, and so on; twice that for a customer found only through a reference or a shared handle.
-    """
-    hashes = store.hashes(tenant)
-    keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
-    component = await walk(store.connection, store.keys, keys)
-    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
-    known = [key for key in dict.fromkeys(keys) if key in component.reached]
-    if not known:
-        return LookUp(match=Match.NONE)
-    choices = [_choices(component, resolution, key) for key in known]
-    narrowed = set.intersection(*(set(choice) for choice in choices))
-    if not narrowed:
-        narrowed = set.union(*(set(choice) for choice in choices))
-    groups = {group.root: group for group in resolution.groups}
-    customers = [_customer(hashes, component, resolution, groups[root]) for root in sorted(narrowed)]
-    assurance = min(
-        (assurance_of(component.reached[key], component.evidence) for key in known),
-        key=ASSURANCE_RANK.__getitem__,
-    )
-    if len(customers) == 1:
-        whole = customers[0]
-        if not any(key in whole.group.members for key in known):
-            # Found through evidence (an order number): only its edge was read so far.
-            whole = await by_key(store, tenant, whole.group.root)
-        if ASSURANCE_RANK[assurance] < ASSURANCE_RANK[min_assurance]:
-            return LookUp(match=Match.NONE, assurance=assurance)
-        return LookUp(match=Match.ONE, assurance=assurance, customer=whole)
-    return LookUp(
-        match=Match.SEVERAL,
-        assurance=assurance,
-        candidates=_ranked(hashes, component, customers, known),
-        question=_question(identities),
-    )
+def _far(it: Evidence, key: bytes) -> bytes:
+    return it.other if it.one == key else it.one
 
 
-def _choices(component: Component, resolution: Resolution, key: bytes) -> list[bytes]:
-    """The roots of the customers that the identity may stand for: its own, or, for one that joins
-    nobody (shared, or a reference), those it is linked with."""
-    record = component.reached[key]
-    group = resolution.group_of(key)
-    if key not in resolution.shared and record.identity.type != REFERENCE:
-        return [group.root]
-    linked = [
-        resolution.group_of(other).root
-        for it in component.evidence
-        if not it.withdrawn and it.statement is Statement.SAME and key in it.pair
-        for other in it.pair
-        if other != key and other in component.nodes
-    ]
-    return list(dict.fromkeys(linked)) or [group.root]
-
-
-def _ranked(
-    hashes: KeyedHash, component: Component, customers: Sequence[Customer], asked: Sequence[bytes]
-) -> tuple[Candidate, ...]:
-    """The likeliest first: by assurance of the link, then by the newest arrival."""
-    ranked: list[tuple[tuple[int, int], Candidate]] = []
-    for customer in customers:
-        links = [
-            it
-            for it in component.evidence
-            if not it.withdrawn
-            and any(key in it.pair for key in asked)
-            and any(member in it.pair for member in customer.group.members)
-        ]
-        best = max((it.assurance for it in links), key=ASSURANCE_RANK.__getitem__, default=Assurance.INFERRED)
-        root = customer.members[0]
-        newest = max(member.last_arrival for member in customer.members)
-        candidate = Candidate(
-            id=customer.id,
-            identity=root.identity,
-            reason=_reason(links, component, asked),
-            assurance=best,
-            touchpoints=sum(member.touchpoints for member in customer.members),
-            links=(),
-        )
-        ranked.append(((ASSURANCE_RANK[best], newest), candidate))
-    ranked.sort(key=lambda entry: entry[0], reverse=True)
-    return tuple(candidate for _rank, candidate in ranked)
-
-
-def _reason(links: Sequence[Evidence], component: Component, asked: Sequence[bytes]) -> str:
-    if not links:
-        return "one of the handles asked for is theirs"
-    types = sorted({component.reached[key].identity.type for key in asked if key in component.reached})
-    sources = sorted({it.source for it in links})
-    return f"{' and '.join(types)} stated by {', '.join(sources)}"
-
-
-def _question(identities: Sequence[Identity]) -> str:
-    """What to ask so that the answer decides."""
-    asked = {it.type for it in identities}
-    if "user" not in asked:
-        return "Which customer number or login do you use with us?"
-    return "Which email address or order number did you use last?"
+# --- By an identity or an id -----------------------------------------------------------------------
 
 
 async def by_key(store: Store, tenant: str, key: bytes) -> Customer:
-    """The customer that the identity with this key belongs to. NotFound where nothing is known of it."""
-    component = await walk(store.connection, store.keys, [key])
-    if key not in component.reached:
-        raise NotFound("there is no such customer")
-    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
-    return _customer(store.hashes(tenant), component, resolution, resolution.group_of(key))
+    """The customer that the identity with this key belongs to. NotFound where nothing is known of it.
+
+    One round trip for an identity by itself, two from the identity that holds the evidence (mostly
+    the user), three from another one, and one for each further step along the evidence. What is
+    only claimed of them takes one to three more.
+    """
+    return await _whole(store, tenant, Reading(store.connection, store.keys), key)
 
 
 async def by_id(store: Store, tenant: str, customer_id: str) -> Customer:
-    """The customer that a current or former id belongs to."""
+    """The customer that a current or former id belongs to. Round trips as `by_key`."""
     (key,) = store.hashes(tenant).private(CUSTOMER, customer_id)
     return await by_key(store, tenant, key)
+
+
+async def _whole(store: Store, tenant: str, reading: Reading, key: bytes) -> Customer:
+    """The customer with those that are claimed to be the same, so that they can be named."""
+    component = await walk(reading, [key])
+    if key not in component.reached:
+        raise NotFound("there is no such customer")
+    resolution = _resolve(store, component)
+    members = set(resolution.group_of(key).members)
+    claimed = _claimed(component, members)
+    if claimed:
+        component = await walk(reading, [key, *claimed[:MAX_CANDIDATES]])
+        resolution = _resolve(store, component)
+    return Customer(
+        id=store.hashes(tenant).public(CUSTOMER, resolution.group_of(key).root),
+        group=resolution.group_of(key),
+        component=component,
+        resolution=resolution,
+        claims_left_out=max(0, len(claimed) - MAX_CANDIDATES),
+    )
+
+
+def _resolve(store: Store, component: Component) -> Resolution:
+    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
+    if resolution.oversized:
+        log.warning("component_oversized", identities=len(component.reached))
+    return resolution
+
+
+def _claimed(component: Component, members: Collection[bytes]) -> list[bytes]:
+    """Identities outside that are claimed to be the members': those known already, the surest and
+    newest first, then the senders of claims that were not read yet."""
+    known: list[tuple[int, int, bytes]] = []
+    for it in component.evidence:
+        outside = [key for key in it.pair if key not in members]
+        if len(outside) == 1 and _is_claim(it):
+            known.append((_rank(it.assurance), it.recorded_at, outside[0]))
+    unread = sorted(
+        pointer.home
+        for key in members
+        for pointer in component.records[key].pointers
+        if pointer.kind is Kind.CLAIM and pointer.home not in component.records
+    )
+    ordered = [end for _rank_, _at, end in sorted(known, reverse=True)]
+    return list(dict.fromkeys((*ordered, *unread)))
+
+
+def _is_claim(it: Evidence) -> bool:
+    return it.assurance is not Assurance.VERIFIED and not it.finds and _says_same(it)
 
 
 def require_current(customer: Customer, requested_id: str) -> None:
@@ -206,36 +174,210 @@ def require_current(customer: Customer, requested_id: str) -> None:
 
 def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candidate]:
     """Customers that claims point at: with the reason and the number of touchpoints behind them."""
-    hashes = store.hashes(tenant)
-    nodes = customer.component.reached | customer.component.edge
-    members = set(customer.group.members)
-    found: dict[bytes, list[Evidence]] = {}
+    resolution, records = customer.resolution, customer.component.records
+    members = customer.group.members
+    objections = Objections(customer.component.evidence)
+    found: dict[bytes, list[tuple[bytes, Evidence]]] = {}
     for it in customer.component.evidence:
-        inside = [key for key in it.pair if key in members]
-        outside = [key for key in it.pair if key not in members and key in nodes]
-        standing = not it.withdrawn and it.statement is Statement.SAME
-        if standing and inside and outside and it.assurance is not Assurance.VERIFIED:
-            if nodes[outside[0]].identity.type == REFERENCE or _apart(customer, it):
-                continue
-            found.setdefault(outside[0], []).append(it)
-    return [
-        Candidate(
-            id=hashes.public(CUSTOMER, key),
-            identity=nodes[key].identity,
-            reason=f"{nodes[key].identity.type} {pieces[0].assurance} by {pieces[0].source}",
-            assurance=pieces[0].assurance,
-            touchpoints=nodes[key].touchpoints,
-            links=tuple(it.id.hex() for it in pieces),
+        outside = [key for key in it.pair if key not in members]
+        if len(outside) != 1 or not _is_claim(it):
+            continue
+        key = outside[0]
+        if key not in customer.component.reached or key in resolution.shared:
+            continue
+        group = resolution.group_of(key)
+        if not objections.between(members, group.members):
+            found.setdefault(group.root, []).append((key, it))
+    hashes = store.hashes(tenant)
+    candidates = []
+    for root, claims in found.items():
+        key, best = max(claims, key=lambda entry: (_rank(entry[1].assurance), -entry[1].recorded_at))
+        sources = ", ".join(sorted({it.source for _key, it in claims}))
+        candidates.append(
+            Candidate(
+                id=hashes.public(CUSTOMER, root),
+                identity=records[key].identity,
+                reason=f"{records[key].identity.type} {best.assurance} by {sources}",
+                assurance=best.assurance,
+                touchpoints=sum(records[it].touchpoints for it in resolution.group_of(root).members),
+                links=tuple(hashes.public(EVIDENCE, it.one, it.id) for _key, it in claims),
+            )
         )
-        for key, pieces in found.items()
-    ]
+    return sorted(candidates, key=lambda it: (-_rank(it.assurance), -it.touchpoints, it.id))
 
 
-def _apart(customer: Customer, piece: Evidence) -> bool:
-    """Whether somebody said that the two are not one person."""
-    return any(
-        it.statement is Statement.NOT_SAME
-        and not it.withdrawn
-        and any(set(pair) == set(piece.pair) for pair in it.apart)
-        for it in customer.component.evidence
+# --- Look-ups --------------------------------------------------------------------------------------
+
+
+class _Choice(Struct, frozen=True, kw_only=True):
+    """The customers (by root) that a handle may stand for, each with how sure that is.
+
+    `decides` unless the handle belongs to several people, or only finds them.
+    """
+
+    key: bytes
+    roots: dict[bytes, Assurance]
+    decides: bool
+    left_out: int = 0
+
+
+async def find(
+    store: Store, tenant: str, identities: Sequence[Identity], min_assurance: Assurance = Assurance.INFERRED
+) -> LookUp:
+    """The customer behind the identities; several of them narrow an ambiguous one.
+
+    What is less sure than `min_assurance` counts as unknown. Round trips as `by_key`; a shared
+    identity or a reference takes one to four more.
+    """
+    hashes = store.hashes(tenant)
+    keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
+    reading = Reading(store.connection, store.keys)
+    component = await walk(reading, keys)
+    resolution = _resolve(store, component)
+    known = [key for key in dict.fromkeys(keys) if key in component.reached]
+    loose = {
+        key: await _linked(reading, key, min_assurance)
+        for key in known
+        if key in resolution.shared or component.reached[key].identity.type == REFERENCE
+    }
+    if loose:
+        ends = [end for linked in loose.values() for end in linked[:MAX_CANDIDATES]]
+        component = await walk(reading, dict.fromkeys((*known, *(end for end, _it in ends))))
+        resolution = _resolve(store, component)
+    choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
+    best = max((it for choice in choices for it in choice.roots.values()), key=_rank, default=None)
+    choices = [_sure(choice, min_assurance) for choice in choices]
+    choices = [choice for choice in choices if choice.roots]
+    if not choices:
+        return LookUp(match=Match.NONE, assurance=best)
+    roots = _narrowed(component, resolution, choices)
+    alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
+    if len(roots) == 1 and not (alone and choices[0].key not in roots):
+        customer = await _whole(store, tenant, reading, next(iter(roots)))
+        return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
+    candidates = _ranked(hashes, component, resolution, choices, roots)
+    return LookUp(
+        match=Match.SEVERAL,
+        assurance=max((it.assurance for it in candidates), key=_rank),
+        candidates=tuple(candidates[:MAX_CANDIDATES]),
+        question=_question(identities),
+        left_out=max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices),
     )
+
+
+async def _linked(reading: Reading, key: bytes, min_assurance: Assurance) -> list[tuple[bytes, Evidence]]:
+    """Whom a shared identity or a reference is linked with, the likeliest first: by assurance, then
+    by who was heard of last. One or two round trips."""
+    record = reading.records[key]
+    ends = [it.other for it in record.evidence if _says_same(it)]
+    ends += [it.home for it in sorted(record.pointers, key=lambda it: (it.kind is Kind.CLAIM, it.id))]
+    await reading.read(ends[:MAX_LINKED])
+    component = await walk(reading, [key])  # with what is withdrawn; nothing is left to read
+    objections = Objections(component.evidence)
+    best: dict[bytes, Evidence] = {}
+    for it in component.evidence:
+        if key in it.pair and _says_same(it) and _rank(it.assurance) >= _rank(min_assurance):
+            end = _far(it, key)
+            known = best.get(end)
+            if end in reading.records and end not in objections.of(key):
+                best[end] = max(known, it, key=lambda piece: _rank(piece.assurance)) if known else it
+    return sorted(
+        best.items(),
+        key=lambda entry: (_rank(entry[1].assurance), reading.records[entry[0]].last_arrival),
+        reverse=True,
+    )
+
+
+def _choice(
+    component: Component,
+    resolution: Resolution,
+    key: bytes,
+    linked: Sequence[tuple[bytes, Evidence]] | None,
+) -> _Choice:
+    """Its own customer; for an identity that joins nobody those it is linked with."""
+    roots: dict[bytes, Assurance] = {}
+    for end, piece in (linked or ())[:MAX_CANDIDATES]:
+        root = resolution.group_of(end).root
+        roots[root] = max(roots.get(root, Assurance.INFERRED), piece.assurance, key=_rank)
+    if roots:
+        left_out = max(0, len(linked or ()) - MAX_CANDIDATES)
+        return _Choice(key=key, roots=roots, decides=False, left_out=left_out)
+    own = assurance_of(component.reached[key], component.evidence)
+    return _Choice(key=key, roots={resolution.group_of(key).root: own}, decides=linked is None)
+
+
+def _sure(choice: _Choice, min_assurance: Assurance) -> _Choice:
+    kept = {root: it for root, it in choice.roots.items() if _rank(it) >= _rank(min_assurance)}
+    return _Choice(key=choice.key, roots=kept, decides=choice.decides, left_out=choice.left_out)
+
+
+def _narrowed(component: Component, resolution: Resolution, choices: Sequence[_Choice]) -> set[bytes]:
+    """The customers that all handles allow; where they contradict each other, all of them but those
+    of whom nothing was ever recorded (an address that somebody only mentioned)."""
+    narrowed = set.intersection(*(set(choice.roots) for choice in choices))
+    if narrowed:
+        return narrowed
+    every = set.union(*(set(choice.roots) for choice in choices))
+    heard = {root for root in every if _touchpoints(component, resolution, root)}
+    return heard or every
+
+
+def _touchpoints(component: Component, resolution: Resolution, root: bytes) -> int:
+    return sum(component.records[key].touchpoints for key in resolution.group_of(root).members)
+
+
+def _assurance(choices: Sequence[_Choice], root: bytes) -> Assurance:
+    """How sure the match is: the best handle that decides by itself, else the weakest that narrowed."""
+    deciding = [choice.roots[root] for choice in choices if choice.decides and root in choice.roots]
+    if deciding:
+        return max(deciding, key=_rank)
+    return min((choice.roots[root] for choice in choices if root in choice.roots), key=_rank)
+
+
+def _ranked(
+    hashes: KeyedHash,
+    component: Component,
+    resolution: Resolution,
+    choices: Sequence[_Choice],
+    roots: Collection[bytes],
+) -> list[Candidate]:
+    """The likeliest first: by assurance of the link, then by the newest arrival."""
+    ranked: list[tuple[int, int, Candidate]] = []
+    records = component.records
+    for root in roots:
+        members = resolution.group_of(root).members
+        asked = [choice for choice in choices if root in choice.roots]
+        best = max((choice.roots[root] for choice in asked), key=_rank)
+        links = [
+            it
+            for it in component.evidence
+            if _says_same(it)
+            and any(choice.key in it.pair and _far(it, choice.key) in members for choice in asked)
+        ]
+        candidate = Candidate(
+            id=hashes.public(CUSTOMER, root),
+            identity=records[root].identity,
+            reason=_reason(links, [records[choice.key] for choice in asked]),
+            assurance=best,
+            touchpoints=_touchpoints(component, resolution, root),
+            links=tuple(hashes.public(EVIDENCE, it.one, it.id) for it in links),
+        )
+        ranked.append((_rank(best), max(records[key].last_arrival for key in members), candidate))
+    ranked.sort(key=lambda entry: (-entry[0], -entry[1], entry[2].id))
+    return [candidate for _rank_, _newest, candidate in ranked]
+
+
+def _reason(links: Sequence[Evidence], asked: Sequence[IdentityRecord]) -> str:
+    if not links:
+        return "one of the handles asked for is theirs"
+    types = sorted({it.identity.type for it in asked})
+    sources = sorted({it.source for it in links})
+    return f"{' and '.join(types)} stated by {', '.join(sources)}"
+
+
+def _question(identities: Sequence[Identity]) -> str:
+    """What to ask so that the answer decides."""
+    asked = {it.type for it in identities}
+    if "user" not in asked:
+        return "Which customer number or login do you use with us?"
+    return "Which email address or order number did you use last?"

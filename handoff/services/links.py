@@ -1,7 +1,8 @@
 """Confirming, withdrawing and splitting: what agents say of who is who, all of it reversible.
 
 Every change is one entry in one place, written after the pointers that lead to it, so that it holds
-as a whole or not at all. Nothing is deleted: a withdrawal stands beside what it withdraws.
+as a whole or not at all. Nothing is deleted: what takes evidence back stands beside it, overrules it,
+and can be taken back itself.
 """
 
 from __future__ import annotations
@@ -13,64 +14,28 @@ import msgpack
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, SIZE, KeyedHash
-from handoff.domain.clock import Micros, format_time
+from handoff.codec.keyed_hash import EVIDENCE, SIZE
+from handoff.domain.clock import Micros
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
-from handoff.domain.evidence import Evidence, EvidenceClass, Group, Resolution, Statement, joins, resolve
-from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, default_assurance
+from handoff.domain.evidence import (
+    MAX_COMPONENT,
+    Evidence,
+    EvidenceClass,
+    Objections,
+    Resolution,
+    Statement,
+    resolve,
+)
+from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.store.components import Component, walk
+from handoff.store.components import Component, Reading, walk
 from handoff.store.recorder import Pointer
-from handoff.store.records import NOT_SHARED, SHARED, IdentityRecord, pack_evidence
+from handoff.store.records import NOT_SHARED, SHARED, IdentityRecord, pack_evidence, pack_pointer
 from handoff.store.store import Store
 
-from .customers import Customer, by_id, require_current
+from .customers import assurance_of, by_id, require_current
+from .link_views import ForecastView, forecast
 from .recording import ensure_identity, record
-
-MAX_SPLIT = 200  # identities on either side of one split
-
-
-class WithdrawalView(Struct, frozen=True, kw_only=True):
-    """Who took a piece of evidence back, when and why."""
-
-    who: str
-    at: str
-    why: str
-
-
-class LinkView(Struct, frozen=True, kw_only=True):
-    """A piece of evidence. `effective`: it stands and joins, or keeps apart, as of now."""
-
-    id: str
-    identities: list[str]
-    statement: str
-    assurance: str
-    by: str
-    source: str
-    recorded_at: str
-    why: str
-    withdrawn: WithdrawalView | None
-    effective: bool
-    from_identities: list[str] | None = None
-
-
-class PartView(Struct, frozen=True, kw_only=True):
-    """One customer before or after a change."""
-
-    customer_id: str
-    identities: list[str]
-    touchpoints: int
-
-
-class ForecastView(Struct, frozen=True, kw_only=True):
-    """What a change would do (`dry_run`) or did: the customers before and after it."""
-
-    dry_run: bool
-    before: list[PartView]
-    after: list[PartView]
-    conflicts: list[str]
-    id: str | None = None
-    withdrawn: list[str] = msgspec.field(default_factory=list)
 
 
 class By(Struct, frozen=True, kw_only=True):
@@ -80,66 +45,13 @@ class By(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def link_views(hashes: KeyedHash, customer: Customer) -> list[LinkView]:
-    """All evidence about a customer's identities, oldest first."""
-    nodes = customer.component.reached | customer.component.edge
-    withdrawals = {it.evidence: it for record in nodes.values() for it in record.withdrawals}
-    refused = {it.evidence.id for group in customer.resolution.groups for it in group.conflicts}
-    views = []
-    for it in sorted(customer.evidence(), key=lambda it: (it.recorded_at, it.id)):
-        taken = withdrawals.get(it.id)
-        effective = joins(it) and it.id not in refused if it.statement is Statement.SAME else not it.withdrawn
-        views.append(
-            LinkView(
-                id=hashes.public(EVIDENCE, it.one, it.id),
-                identities=_names(nodes, it.left or (it.one,))
-                + ([] if it.left else _names(nodes, (it.other,))),
-                from_identities=_names(nodes, it.right) if it.left else None,
-                statement=it.statement,
-                assurance=it.assurance,
-                by=it.who,
-                source=it.source,
-                recorded_at=format_time(it.recorded_at),
-                why=it.why,
-                withdrawn=WithdrawalView(who=taken.who, at=format_time(taken.at), why=taken.why)
-                if taken
-                else None,
-                effective=effective,
-            )
-        )
-    return views
-
-
-def _names(nodes: dict[bytes, IdentityRecord], keys: Sequence[bytes]) -> list[str]:
-    return [str(nodes[key].identity) for key in keys if key in nodes]
-
-
-def _parts(hashes: KeyedHash, component: Component, groups: Sequence[Group]) -> list[PartView]:
-    nodes = component.reached | component.edge
-    return [
-        PartView(
-            customer_id=hashes.public(CUSTOMER, group.root),
-            identities=[str(nodes[key].identity) for key in group.members],
-            touchpoints=sum(nodes[key].touchpoints for key in group.members),
-        )
-        for group in groups
-    ]
-
-
-def _around(resolution: Resolution, keys: Sequence[bytes]) -> list[Group]:
-    groups = {resolution.group_of(key).root: resolution.group_of(key) for key in keys}
-    return list(groups.values())
-
-
-def _agent_evidence(
-    one: bytes, other: bytes, statement: Statement, by: By, assurance: Assurance = Assurance.VERIFIED
-) -> Evidence:
+def _agent_evidence(one: bytes, other: bytes, statement: Statement, by: By) -> Evidence:
     return Evidence(
         id=secrets.token_bytes(SIZE),
         one=one,
         other=other,
         statement=statement,
-        assurance=assurance,
+        assurance=Assurance.VERIFIED,
         evidence_class=EvidenceClass.AGENT,
         source="agent",
         touchpoint=None,
@@ -149,23 +61,16 @@ def _agent_evidence(
     )
 
 
-async def _write(store: Store, piece: Evidence, ends: Sequence[bytes]) -> None:
+async def _write(store: Store, piece: Evidence) -> None:
     """A pointer at every far end, then the piece itself: only then does anything change."""
-    for end in ends:
-        if end != piece.one:
-            pointer = Pointer(end, store.keys.record(end), ((b"p" + piece.id, piece.one),))
-            await store.recorder.point([pointer])
-    now = await store.connection.call(b"TIME")
-    recorded = (int(now[0]) * 1_000_000 + int(now[1])).to_bytes(8, "big")
+    field = pack_pointer(piece)
+    ends = [end for end in piece.ends if end != piece.one]
+    await store.recorder.point([Pointer(end, store.keys.record(end), (field,)) for end in ends])
     key = store.keys.record(piece.one)
+    now = await store.connection.call(b"TIME", key=key)
+    recorded = (int(now[0]) * 1_000_000 + int(now[1])).to_bytes(8, "big")
     fields = ((b"e" + piece.id, recorded + pack_evidence(piece)),)
     await store.recorder.point([Pointer(piece.one, key, fields)])
-
-
-async def _withdraw(store: Store, piece: Evidence, by: By, at: Micros) -> None:
-    packed: bytes = msgpack.packb([by.who, at, by.reason])
-    key = store.keys.record(piece.one)
-    await store.recorder.point([Pointer(piece.one, key, ((b"w" + piece.id, packed),))])
 
 
 async def link(
@@ -181,44 +86,87 @@ async def link(
 ) -> ForecastView:
     """Say that an identity is this customer's. Conflict (`guard_refused`) when a guard forbids it.
 
-    What agents said against it before is withdrawn with it; a claim stays a candidate.
+    It overrules what agents said against it before, for as long as it stands; `withdrawn` lists
+    that. A claim stays a candidate. Nothing is written where the identity is theirs already.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
-    if identity.type == REFERENCE:
+    root = customer.group.root
+    if REFERENCE in (identity.type, customer.component.reached[root].identity.type):
         raise Unprocessable("a reference finds customers and never joins them", code="reference_never_joins")
     hashes = store.hashes(tenant)
     other = hashes.identity(identity)
-    if not dry_run:
-        await ensure_identity(store, tenant, identity)
-    root = customer.group.root
-    component = await walk(store.connection, store.keys, [root, other])
+    reading = Reading(store.connection, store.keys)
+    component = await walk(reading, [root, other])
     if other not in component.reached:
         component.reached[other] = _unseen(other, identity)
     before = resolve(component.nodes, component.evidence, store.rules.limits)
-    piece = _agent_evidence(root, other, Statement.SAME, by, assurance)
-    against = _between(component, before.group_of(root), before.group_of(other))
-    kept = [it for it in component.evidence if it not in against]
-    after = resolve(component.nodes, [*kept, piece], store.rules.limits)
-    joined = after.group_of(root) is after.group_of(other)
-    if assurance is Assurance.VERIFIED and not joined:
+    piece, overruled = _linking(component, before, (root, other), by, assurance)
+    after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
+    if assurance is Assurance.VERIFIED and after.group_of(root) is not after.group_of(other):
         refusals = [it.reason for it in after.group_of(root).conflicts if it.evidence.id == piece.id]
         raise Conflict(
-            f"a guard forbids this link: {', '.join(refusals) or 'shared'}",
+            f"a guard forbids this link: {', '.join(refusals) or 'oversized'}",
             code="guard_refused",
-            reasons=refusals or ["shared"],
+            reasons=refusals or ["oversized"],
         )
-    forecast = _forecast(hashes, component, (before, after), [root, other], piece, dry_run)
-    if dry_run or (joined and before.group_of(root) is before.group_of(other)):
-        return forecast
-    # With the statement first and the objections gone last, nobody is ever joined by half.
-    await _write(store, piece, [other])
-    for it in against:
-        await _withdraw(store, it, By(who=by.who, reason=f"linked again: {by.reason}"), now)
-    await _tell(store, tenant, "identity.linked", [component.reached[root]], by, str(identity), now)
+    theirs = before.group_of(root) is before.group_of(other)
+    view = forecast(hashes, component, (before, after), [root, other], None if theirs else piece, dry_run)
+    if dry_run:
+        return view
+    if theirs:
+        done = _done(component, Statement.SAME, {root, other})
+        if done:
+            await _tell(store, tenant, "identity.linked", component, [done.one], done, by, now)
+        return view
+    await ensure_identity(store, tenant, identity)
+    await _write(store, piece)
+    await _tell(store, tenant, "identity.linked", component, [root], piece, by, now)
     return msgspec.structs.replace(
-        forecast, withdrawn=[hashes.public(EVIDENCE, it.one, it.id) for it in against]
+        view, withdrawn=[hashes.public(EVIDENCE, it.one, it.id) for it in overruled]
     )
+
+
+def _done(component: Component, statement: Statement, ends: set[bytes]) -> Evidence | None:
+    """What an agent said already when a change is repeated whose answer was lost."""
+    for it in component.evidence:
+        agents = it.evidence_class is EvidenceClass.AGENT and it.statement is statement
+        if agents and not it.withdrawn and ends <= {it.one, it.other, *it.left}:
+            return it
+    return None
+
+
+def _linking(
+    component: Component, before: Resolution, pair: tuple[bytes, bytes], by: By, assurance: Assurance
+) -> tuple[Evidence, list[Evidence]]:
+    """The statement that two identities are one person, and the `not_same` that it overrules: all
+    that was said between the two customers, and nothing else that the same pieces say."""
+    root, other = pair
+    piece = msgspec.structs.replace(_agent_evidence(root, other, Statement.SAME, by), assurance=assurance)
+    if assurance is not Assurance.VERIFIED:
+        return piece, []
+    left, right = set(before.group_of(root).members), set(before.group_of(other).members)
+    objections = Objections(component.evidence)
+    overruled: list[Evidence] = []
+    here, there = [root], [other]
+    for it in component.evidence:
+        if it.statement is not Statement.NOT_SAME or not objections.of_piece(it):
+            continue
+        one, two = it.sides
+        for these, those in ((one, two), (two, one)):
+            ours, theirs = [key for key in these if key in left], [key for key in those if key in right]
+            if ours and theirs:
+                overruled.append(it)
+                here += ours
+                there += theirs
+    if not overruled:
+        return piece, []
+    return msgspec.structs.replace(
+        piece,
+        left=tuple(dict.fromkeys(here)),
+        right=tuple(dict.fromkeys(there)),
+        over=tuple(dict.fromkeys(it.id for it in overruled)),
+    ), overruled
 
 
 def _unseen(key: bytes, identity: Identity) -> IdentityRecord:
@@ -238,72 +186,74 @@ def _unseen(key: bytes, identity: Identity) -> IdentityRecord:
     )
 
 
-def _between(component: Component, one: Group, other: Group) -> list[Evidence]:
-    """Standing statements that somebody of the one group is nobody of the other."""
-    left, right = set(one.members), set(other.members)
-    return [
-        it
-        for it in component.evidence
-        if it.statement is Statement.NOT_SAME
-        and not it.withdrawn
-        and any((a in left and b in right) or (a in right and b in left) for a, b in it.apart)
-    ]
-
-
-def _forecast(
-    hashes: KeyedHash,
-    component: Component,
-    views: tuple[Resolution, Resolution],
-    keys: Sequence[bytes],
-    piece: Evidence | None,
-    dry_run: bool,
-) -> ForecastView:
-    before, after = views
-    groups = _around(after, keys)
-    return ForecastView(
-        dry_run=dry_run,
-        before=_parts(hashes, component, _around(before, keys)),
-        after=_parts(hashes, component, groups),
-        conflicts=sorted({it.reason for group in groups for it in group.conflicts}),
-        id=hashes.public(EVIDENCE, piece.one, piece.id) if piece and not dry_run else None,
-    )
-
-
 async def withdraw(
     store: Store, tenant: str, customer_id: str, link_id: str, by: By, *, dry_run: bool, now: Micros
 ) -> ForecastView:
-    """Take one piece of evidence back. Withdrawing `same` also says `not_same`, so that the same
-    senders repeating themselves change nothing; withdrawing `not_same` lets the rest hold again."""
+    """Take one piece of evidence back.
+
+    Withdrawing `same` says `not_same`, so that the same senders repeating themselves change nothing;
+    withdrawing that lets everything hold again. Of what senders stated, all pieces about the two
+    identities go together; what an agent linked leaves what the senders stated as it was.
+    """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(EVIDENCE, link_id, 2)
-    found = next((it for it in customer.evidence() if (it.one, it.id) == (home, id_)), None)
+    reading = Reading(store.connection, store.keys)
+    await reading.read([home])
+    stored = reading.records[home].evidence if home in reading.records else ()
+    found = next((it for it in stored if it.id == id_ and it.touches(customer.group.members)), None)
     if found is None:
         raise NotFound("there is no such link of this customer")
-    keys = [found.one, found.other, *found.left, *found.right]
-    component = await walk(store.connection, store.keys, [customer.group.root, *keys])
+    component = await walk(reading, [customer.group.root, *found.ends])
     before = resolve(component.nodes, component.evidence, store.rules.limits)
-    known = [key for key in dict.fromkeys((*keys, customer.group.root)) if key in component.nodes]
-    changed = [
-        msgspec.structs.replace(it, withdrawn=True) if it.id == id_ else it for it in component.evidence
-    ]
     against = None
-    if found.statement is Statement.SAME and not found.withdrawn:
-        against = _agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
-        changed.append(against)
+    if found.statement is Statement.SAME:
+        found = next(it for it in component.evidence if it.id == id_)
+        against = None if found.withdrawn else _against(component, found, by)
+        changed = [*component.evidence, *([against] if against else ())]
+    else:
+        taken = msgspec.structs.replace(found, withdrawn=True)
+        changed = [taken if it.id == id_ else it for it in _stored_evidence(component)]
     after = resolve(component.nodes, changed, store.rules.limits)
-    forecast = _forecast(hashes, component, (before, after), known, against, dry_run)
-    if dry_run or found.withdrawn:
-        return forecast
+    known = [key for key in (customer.group.root, *found.ends) if key in component.nodes]
+    view = forecast(hashes, component, (before, after), known, against, dry_run)
+    if dry_run:
+        return view
     if against:
-        await _write(store, against, [found.other])
-    await _withdraw(store, found, by, now)
+        await _write(store, against)
+    elif found.statement is Statement.NOT_SAME:
+        packed: bytes = msgpack.packb([by.who, now, by.reason])
+        place = Pointer(home, store.keys.record(home), ((b"w" + id_, packed),))
+        await store.recorder.point([place])
+    told = against or _overruling(component, found) or found
     type_ = "identity.unlinked" if found.statement is Statement.SAME else "identity.linked"
-    nodes = component.reached | component.edge
-    for key in dict.fromkeys((found.one, found.other)):
-        await _tell(store, tenant, type_, [nodes[key]], by, link_id, now)
-    return forecast
+    await _tell(store, tenant, type_, component, (found.one, found.other), told, by, now)
+    return view
+
+
+def _overruling(component: Component, found: Evidence) -> Evidence | None:
+    return next((it for it in component.evidence if found.id in it.over and not it.withdrawn), None)
+
+
+def _stored_evidence(component: Component) -> list[Evidence]:
+    """The evidence as it is stored, without what other evidence makes of it."""
+    return [it for record in component.records.values() for it in record.evidence]
+
+
+def _against(component: Component, found: Evidence, by: By) -> Evidence:
+    """What takes a `same` back."""
+    automatic = found.evidence_class is EvidenceClass.AUTOMATIC
+    over = [
+        it.id
+        for it in component.evidence
+        if it.pair == found.pair
+        and it.statement is Statement.SAME
+        and not it.withdrawn
+        and (automatic or it.evidence_class is found.evidence_class)
+    ]
+    piece = _agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
+    return msgspec.structs.replace(piece, left=found.left, right=found.right, over=tuple(over))
 
 
 async def split(
@@ -320,32 +270,32 @@ async def split(
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
     hashes = store.hashes(tenant)
-    members = customer.group.members
+    members, component = customer.group.members, customer.component
     out = tuple(dict.fromkeys(hashes.identity(it) for it in identities))
     strange = [str(it) for it in identities if hashes.identity(it) not in members]
     if strange:
+        done = _done(component, Statement.NOT_SAME, set(out))
+        if done and done.left == out and not dry_run:
+            view = forecast(
+                hashes, component, (customer.resolution, customer.resolution), members, done, False
+            )
+            await _tell(store, tenant, "identity.unlinked", component, (done.one, done.other), done, by, now)
+            return view
         raise Unprocessable(
             "not all of these are the customer's identities", code="not_theirs", identities=strange
         )
     rest = tuple(key for key in members if key not in out)
-    if not out or not rest or max(len(out), len(rest)) > MAX_SPLIT:
-        raise Unprocessable(
-            f"a split leaves 1 to {MAX_SPLIT} identities on either side", code="nothing_to_split"
-        )
+    if not out or not rest or len(members) > MAX_COMPONENT:
+        raise Unprocessable("a split leaves identities on either side", code="nothing_to_split")
     piece = msgspec.structs.replace(
         _agent_evidence(rest[0], out[0], Statement.NOT_SAME, by), left=out, right=rest
     )
-    component = customer.component
     after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
-    forecast = _forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
-    if dry_run:
-        return forecast
-    await _write(store, piece, (*out, *rest))
-    nodes = component.reached | component.edge
-    await _tell(
-        store, tenant, "identity.unlinked", [nodes[rest[0]], nodes[out[0]]], by, forecast.id or "", now
-    )
-    return forecast
+    view = forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
+    if not dry_run:
+        await _write(store, piece)
+        await _tell(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
+    return view
 
 
 async def mark_shared(
@@ -361,24 +311,35 @@ async def mark_shared(
 
 
 async def _tell(
-    store: Store, tenant: str, type_: str, records: Sequence[IdentityRecord], by: By, about: str, now: Micros
+    store: Store,
+    tenant: str,
+    type_: str,
+    component: Component,
+    ends: Sequence[bytes],
+    piece: Evidence,
+    by: By,
+    now: Micros,
 ) -> None:
-    """The change as a touchpoint of those whose customer it changed."""
+    """The change as a touchpoint of those whose customer it changed; telling it again adds nothing.
+
+    It makes nobody surer of them: its assurance is what is known of the identity without it.
+    """
+    hashes = store.hashes(tenant)
     touchpoints = [
         Touchpoint(
             id_space="identity",
-            event_id=secrets.token_hex(SIZE),
+            event_id=f"{type_} {piece.id.hex()} {it.key.hex()}",
             source="identity",
             channel="web",
             type=type_,
             occurred_at=now,
-            identities=(Handle(it.identity, it.own_assurance or default_assurance(it.identity.type)),),
+            identities=(Handle(it.identity, assurance_of(it, component.evidence)),),
             direction=Direction.INTERNAL,
             visibility=Visibility.INTERNAL,
             text=by.reason,
             actor={"name": by.who},
-            data={"about": about},
+            data={"about": hashes.public(EVIDENCE, piece.one, piece.id)},
         )
-        for it in records
+        for it in (component.records[key] for key in ends if key in component.records)
     ]
     await record(store, tenant, touchpoints)

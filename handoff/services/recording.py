@@ -12,12 +12,12 @@ from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
-from handoff.domain.identity import ASSURANCE_RANK, Handle, Identity, weaker
+from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
-from handoff.store.records import pack_evidence, pack_identity
+from handoff.store.records import pack_evidence, pack_identity, pack_pointer
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
@@ -189,7 +189,7 @@ def _evidence(
             continue
         piece = automatic_evidence(touchpoint, handle, hashes, home, other, id_)
         pieces.append((piece.id, pack_evidence(piece)))
-        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), (b"p" + piece.id, home))
+        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields))
     return pieces, pointers
 
@@ -211,4 +211,5 @@ def automatic_evidence(
         who=f"source:{touchpoint.source}",
         recorded_at=0,  # the store's clock, when it is written
         why=touchpoint.type,
+        finds=REFERENCE in (touchpoint.home.identity.type, handle.identity.type),
     )

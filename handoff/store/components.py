@@ -1,30 +1,37 @@
 """Walking evidence: the connected component of identities around those that were asked for.
 
-An edge is followed while its evidence stands and could join (verified, `same`); claims and
-refusals are read along the way. Each round is one round trip.
+An edge is followed while its evidence stands and could join. Claims and references are not walked,
+however many there are; what agents said is read before anything else. Each round is one round trip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from handoff.domain.evidence import MAX_COMPONENT, Evidence, Node, joins, shared_identities
-from handoff.domain.identity import STRONG_TYPES
+from handoff.domain.evidence import (
+    MAX_COMPONENT,
+    Evidence,
+    Node,
+    joins,
+    shared_identities,
+    standing,
+)
 
 from .connection import Connection
 from .keys import Keys
-from .records import IdentityRecord, as_mapping, read_record
+from .records import IdentityRecord, Kind, as_mapping, kind_of, read_record
 
-MAX_JUDGED = MAX_COMPONENT + 1  # neighbours read of one weak identity: more of them is shared or oversized
+STEP = 100  # neighbours of one identity read in one round: a busy shared one is known by its first
 
 
 class Component(Struct, frozen=True, kw_only=True):
     """What was found around some identities.
 
-    `reached` are connected with them; `edge` are the far ends of claims, refusals and shared
-    identities: read, so that they can be judged and shown, and not walked through.
+    `reached` are connected with them, and all that speaks of them was read. `edge` are others that
+    were read on the way: known by themselves, but not who they are. `evidence` is all evidence of
+    both, `withdrawn` set on what is overruled.
     """
 
     reached: dict[bytes, IdentityRecord]
@@ -32,9 +39,13 @@ class Component(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
 
     @property
+    def records(self) -> dict[bytes, IdentityRecord]:
+        return self.reached | self.edge
+
+    @property
     def nodes(self) -> dict[bytes, Node]:
         """Everything that `resolve` needs to judge the reached identities."""
-        return {key: record.node for key, record in (self.reached | self.edge).items()}
+        return {key: record.node for key, record in self.records.items()}
 
 
 async def read_records(
@@ -44,68 +55,115 @@ async def read_records(
     order = list(wanted)
     if not order:
         return {}
-    replies = await connection.pipeline([(b"HGETALL", keys.record(key)) for key in order])
+    replies = await connection.answers([(b"HGETALL", keys.record(key)) for key in order])
     found: dict[bytes, IdentityRecord] = {}
     for key, reply in zip(order, replies, strict=True):
-        if isinstance(reply, Exception):
-            raise reply
         record = read_record(key, as_mapping(reply))
         if record:
             found[key] = record
     return found
 
 
-async def walk(connection: Connection, keys: Keys, start: Iterable[bytes]) -> Component:
-    """The component around `start`. Stops above MAX_COMPONENT identities, which `resolve` then reports."""
-    begin = tuple(start)
-    seen: dict[bytes, IdentityRecord] = {}
-    reached: set[bytes] = set(begin)
-    frontier = set(begin)
-    asked: set[bytes] = set()
-    while frontier and len(reached) <= MAX_COMPONENT:
-        asked |= frontier
-        seen |= await read_records(connection, keys, sorted(frontier))
-        reached = _reached(seen, begin)
-        frontier = {far for key in reached for far in _far_ends(seen[key])} - asked
-    evidence = {piece.id: piece for record in seen.values() for piece in record.evidence}
-    return Component(
-        reached={key: seen[key] for key in reached},
-        edge={key: record for key, record in seen.items() if key not in reached},
-        evidence=tuple(evidence.values()),
-    )
+class Reading:
+    """The records read for one answer, each once, so that all of it is judged by the same state."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self.records: dict[bytes, IdentityRecord] = {}
+        self.asked: set[bytes] = set()
+
+    async def read(self, wanted: Iterable[bytes]) -> None:
+        """Read what was not read yet; one round trip, none for none."""
+        missing = sorted(set(wanted) - self.asked)
+        self.asked.update(missing)
+        self.records |= await read_records(self._connection, self._keys, missing)
 
 
-def _far_ends(record: IdentityRecord) -> list[bytes]:
-    """What may lie at the other end of this identity's evidence.
+async def walk(reading: Reading, start: Iterable[bytes]) -> Component:
+    """The component around `start`.
 
-    A pointer says only where evidence may be stored: its home is read to see whether it stands. Of
-    an identity that hundreds of people share a part is enough to see that it is shared.
+    Where more than MAX_COMPONENT identities hang together it ends, and `resolve` reports it. From
+    whichever of its identities it starts, what it finds of a component is judged alike.
     """
-    ends = [home for _id, home in sorted(record.pointers)]
-    ends += [
-        key
-        for piece in record.evidence
-        if not piece.withdrawn
-        for key in (piece.one, piece.other, *piece.left, *piece.right)
-    ]
-    return ends if record.identity.type in STRONG_TYPES else ends[:MAX_JUDGED]
+    begin = tuple(dict.fromkeys(start))
+    await reading.read(begin)
+    while True:
+        area = _Area(reading)
+        ahead = area.explore(begin)
+        if not ahead:
+            return Component(
+                reached={key: reading.records[key] for key in area.reached},
+                edge={key: it for key, it in reading.records.items() if key not in area.reached},
+                evidence=tuple(area.evidence),
+            )
+        await reading.read(ahead)
 
 
-def _reached(seen: dict[bytes, IdentityRecord], start: Iterable[bytes]) -> set[bytes]:
-    """The identities that standing evidence connects with `start`, not through shared ones."""
-    edges = [piece for record in seen.values() for piece in record.evidence if joins(piece)]
-    shared = shared_identities({key: record.node for key, record in seen.items()}, edges)
-    neighbours: dict[bytes, set[bytes]] = {}
-    for piece in edges:
-        neighbours.setdefault(piece.one, set()).add(piece.other)
-        neighbours.setdefault(piece.other, set()).add(piece.one)
-    reached: set[bytes] = set()
-    todo = [key for key in start if key in seen]
-    while todo:
-        key = todo.pop()
-        if key in reached:
-            continue
-        reached.add(key)
-        if key not in shared:
-            todo += [other for other in neighbours.get(key, ()) if other in seen]
-    return reached
+class _Area:
+    """What can be said of a component by the records read so far."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._records = reading.records
+        self._asked = reading.asked
+        self.evidence = standing(piece for it in self._records.values() for piece in it.evidence)
+        self._shared = shared_identities({key: it.node for key, it in self._records.items()}, self.evidence)
+        self._neighbours: dict[bytes, list[bytes]] = {}
+        for piece in self.evidence:
+            if joins(piece):
+                self._neighbours.setdefault(piece.one, []).append(piece.other)
+                self._neighbours.setdefault(piece.other, []).append(piece.one)
+        self.reached: set[bytes] = set()
+
+    def explore(self, start: Iterable[bytes]) -> set[bytes]:
+        """Fill `reached`; what has to be read to go on, empty when all is known."""
+        ahead: set[bytes] = set()
+        for key in start:
+            if key in self._records and key not in self.reached:
+                ahead |= self._explore_from(key)
+        return ahead
+
+    def _explore_from(self, start: bytes) -> set[bytes]:
+        """One part: through identities of which all is known and that are not shared. Only those are
+        counted, so that the count does not depend on where the walk began."""
+        ahead: set[bytes] = set()
+        todo, joined = [start], 0
+        while todo:
+            key = todo.pop()
+            if key in self.reached:
+                continue
+            self.reached.add(key)
+            unread = self._unread(key)
+            if unread:
+                ahead |= unread
+            elif key not in self._shared:
+                joined += 1
+                todo += [other for other in self._neighbours.get(key, ()) if other in self._records]
+        return ahead if joined <= MAX_COMPONENT else set()
+
+    def _unread(self, key: bytes) -> set[bytes]:
+        """What is to be read next to know all about an identity: first what agents said, then, unless
+        it is shared by what is known already, some of what senders stated."""
+        record = self._records[key]
+        said = {end for end in _agents_ends(record) if end not in self._asked}
+        if said or key in self._shared:
+            return said
+        stated: set[bytes] = set()
+        for end in _senders_ends(record):
+            if end not in self._asked:
+                stated.add(end)
+                if len(stated) == STEP:
+                    break
+        return stated
+
+
+def _agents_ends(record: IdentityRecord) -> Iterator[bytes]:
+    """Where agents' evidence about an identity is stored, and with whom they joined it."""
+    yield from (it.home for it in record.pointers if it.kind is Kind.AGENT)
+    yield from (it.other for it in record.evidence if kind_of(it) is Kind.AGENT and joins(it))
+
+
+def _senders_ends(record: IdentityRecord) -> Iterator[bytes]:
+    """With whom senders joined an identity."""
+    yield from (it.home for it in record.pointers if it.kind is Kind.JOINS)
+    yield from (it.other for it in record.evidence if kind_of(it) is Kind.JOINS and joins(it))

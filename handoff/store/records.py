@@ -3,7 +3,7 @@
 v  its plain value, msgpack [type, space, value]      f  first recorded      l  last arrival (8 bytes)
 c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
-p ‖ id  the home (16) of evidence stored elsewhere
+p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 q  best assurance of its touchpoints, '0' verified    x ‖ home  how many references to touchpoints of that home
 """
@@ -11,6 +11,7 @@ q  best assurance of its touchpoints, '0' verified    x ‖ home  how many refer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import msgpack
@@ -43,7 +44,7 @@ def pack_evidence(it: Evidence) -> bytes:
             it.touchpoint,
             it.who,
             it.why,
-            *((it.left, it.right) if it.left else ()),
+            *((it.left, it.right, it.over, it.finds) if it.left or it.over or it.finds else ()),
         ]
     )
     return packed
@@ -52,7 +53,7 @@ def pack_evidence(it: Evidence) -> bytes:
 def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence:
     row = msgpack.unpackb(raw[8:])
     other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
-    left, right = row[8:] or ((), ())
+    left, right, over, finds = row[8:] or ((), (), (), False)
     return Evidence(
         id=id_,
         one=home,
@@ -68,7 +69,37 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
         withdrawn=withdrawn,
         left=tuple(left),
         right=tuple(right),
+        over=tuple(over),
+        finds=finds,
     )
+
+
+class Kind(StrEnum):
+    """What evidence may do: it decides how urgently it is read."""
+
+    JOINS = "j"
+    AGENT = "a"
+    CLAIM = "c"
+
+
+def kind_of(it: Evidence) -> Kind:
+    """The kind of a piece, whether or not it still stands."""
+    if it.evidence_class is EvidenceClass.AGENT:
+        return Kind.AGENT
+    return Kind.JOINS if it.assurance is Assurance.VERIFIED and not it.finds else Kind.CLAIM
+
+
+def pack_pointer(it: Evidence) -> tuple[bytes, bytes]:
+    """The field that leads from another identity to the evidence."""
+    return b"p" + it.id, it.one + kind_of(it).encode()
+
+
+class PointerTo(Struct, frozen=True):
+    """Evidence that is stored in another identity's record."""
+
+    id: bytes
+    home: bytes
+    kind: Kind
 
 
 class Withdrawal(Struct, frozen=True, kw_only=True):
@@ -95,7 +126,7 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     episodes: tuple[tuple[bytes, str], ...]
     """Where its threadless conversations ended: (place, channel), in order."""
     evidence: tuple[Evidence, ...]
-    pointers: tuple[tuple[bytes, bytes], ...]
+    pointers: tuple[PointerTo, ...]
     withdrawals: tuple[Withdrawal, ...]
 
     @property
@@ -144,7 +175,9 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
             if name[:1] == b"e" and len(name) > 1
         ),
         pointers=tuple(
-            (name[1:], home) for name, home in fields.items() if name[:1] == b"p" and len(name) > 1
+            PointerTo(name[1:], raw[:16], Kind(raw[16:].decode()))
+            for name, raw in fields.items()
+            if name[:1] == b"p" and len(name) > 1
         ),
         withdrawals=withdrawals,
     )

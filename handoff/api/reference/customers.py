@@ -22,7 +22,7 @@ from handoff.api.operation import (
 )
 from handoff.services.contexts import BRIEF_TOUCHPOINTS, ContextView
 from handoff.services.conversations import ConversationDetail
-from handoff.services.links import ForecastView
+from handoff.services.link_views import ForecastView
 from handoff.services.timelines import MAX_SCANNED
 from handoff.services.views import TimelineView
 
