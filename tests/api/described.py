@@ -61,6 +61,7 @@ class Described:
     """The client and the description; `seen` collects what was called as (operation id, status)."""
 
     http: ClientSession
+    url: str
     document: dict[str, Any]
     registry: Registry
     seen: set[tuple[str, int]] = field(default_factory=set)
@@ -167,4 +168,4 @@ async def described_server(directory: Path) -> AsyncIterator[Described]:
         async with http.get("/openapi.json") as response:
             document = await response.json()
         resource = Resource(contents=document, specification=DRAFT202012)
-        yield Described(http, document, Registry().with_resource(DOCUMENT, resource))
+        yield Described(http, server.url, document, Registry().with_resource(DOCUMENT, resource))

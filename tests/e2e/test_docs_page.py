@@ -27,22 +27,22 @@ async def server(tmp_path: Path) -> AsyncIterator[Described]:
 async def test_the_page_shows_every_operation_and_loads_only_from_here(
     server: Described, tmp_path: Path
 ) -> None:
-    origin = str(server.http._base_url).rstrip("/")
     async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{origin}/docs")
+        await tab.open(f"{server.url}/docs")
         await tab.until(f"{ROWS} === {len(OPERATIONS)}")
         await tab.evaluate("document.querySelector('#operations-Customers-lookUp button').click()")
         await tab.until("document.querySelector('#operations-Customers-lookUp .opblock-body')")
-        elsewhere = [url for url in tab.requested if not url.startswith((f"{origin}/", "data:", "about:"))]
+        elsewhere = [
+            url for url in tab.requested if not url.startswith((f"{server.url}/", "data:", "about:"))
+        ]
         assert not elsewhere
-        assert f"{origin}/openapi.json" in tab.requested
+        assert f"{server.url}/openapi.json" in tab.requested
         assert not tab.complaints
 
 
 async def test_a_request_can_be_tried_from_the_page(server: Described, tmp_path: Path) -> None:
-    origin = str(server.http._base_url).rstrip("/")
     async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{origin}/docs#/Operations/listQuarantine")
+        await tab.open(f"{server.url}/docs#/Operations/listQuarantine")
         await tab.until(f"{ROWS} === {len(OPERATIONS)}")
         await tab.evaluate(f"window.ui.preauthorizeApiKey('bearer', {ADMIN!r})")
         row = "document.querySelector('#operations-Operations-listQuarantine')"
@@ -56,9 +56,8 @@ async def test_a_request_can_be_tried_from_the_page(server: Described, tmp_path:
 
 
 async def test_the_browser_holds_the_page_to_its_policy(server: Described, tmp_path: Path) -> None:
-    origin = str(server.http._base_url).rstrip("/")
     async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{origin}/docs")
+        await tab.open(f"{server.url}/docs")
         await tab.until(f"{ROWS} > 0")
         await tab.evaluate("fetch('http://127.0.0.1:1/').catch(() => null)")
         assert any("Content Security Policy" in it for it in tab.complaints)
