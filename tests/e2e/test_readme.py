@@ -35,7 +35,7 @@ def commands(kind: str) -> list[str]:
     for said, block in _BLOCK.findall(README.read_text()):
         assert said in ("demo", "checkout", "make"), f"how is this block run? {block}"
         if said == kind:
-            found += [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+            found += [it.strip() for it in re.split(r"^\$ ", block, flags=re.MULTILINE) if it.strip()]
     assert found
     return found
 
