@@ -243,6 +243,11 @@ def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
     return str(kind) if kind else None
 
 
+def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
+    name = actor.get("name") if actor else None
+    return name if isinstance(name, str) and name else None
+
+
 def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
@@ -263,6 +268,7 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
             sender=handoff.sender.name,
             to=handoff.to.name,
             requested_at=handoff.requested_at,
+            hops=handoff.hops,
         )
     return rules.tell(told, now=now, waiting_since=waiting, pending=pending)
 
@@ -281,8 +287,10 @@ def _told(read: _Read, it: Told) -> rules.Told:
         subject=view.subject,
         text=view.text,
         by=_actor_type(view.actor),
+        name=_actor_name(view.actor),
         data=view.data,
         traits=view.traits,
+        deleted=view.deleted,
     )
 
 
@@ -337,6 +345,8 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[Conversat
     views = []
     for it in read.conversations:
         chain = chains.get(it.id)
+        if chain and chain.home not in read.homes:
+            chain = None  # somebody else's thread that this customer only named
         id_ = public_conversation(read.hashes, it.id)
         views.append(
             ConversationView(

@@ -1,0 +1,69 @@
+"""What it has cost the customer so far, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from handoff.domain.clock import HOUR, Micros, format_time
+
+from .shapes import Effort, Told
+from .why_now import ASKS
+from .wording import duration, minutes, same
+
+PAUSE: Micros = HOUR  # after which the next message in a conversation is another contact
+MIN_REPEATED = 15  # letters and digits: "yes" and "thanks" said twice are no repetition
+_BOOKKEEPING = ("handoff.", "identity.", "context.")
+
+
+def effort(told: Sequence[Told], *, now: Micros, waiting_since: Micros | None) -> Effort:
+    """Counted over the same touchpoints as the rest of the brief, settled matters included."""
+    theirs = [it for it in told if it.direction == "inbound" and not it.type.startswith(_BOOKKEEPING)]
+    contacts = _contacts(theirs)
+    channels = tuple(dict.fromkeys(it.channel for it in theirs))
+    switches = sum(1 for one, other in pairwise(contacts) if one.channel != other.channel)
+    transfers = sum(1 for it in told if it.type == "handoff.transferred")
+    repeated = _repeated(theirs)
+    waited = max(now - waiting_since, 0) if waiting_since is not None else None
+    counted = (
+        _counted(len(contacts), "contact") + f" on {', '.join(channels)}" if contacts else "",
+        _counted(switches, "change") + " of channel" if switches else "",
+        _counted(transfers, "transfer") if transfers else "",
+        f"said the same again {_counted(repeated, 'time')}" if repeated else "",
+        f"waiting {duration(waited)}" if waited is not None else "",
+    )
+    return Effort(
+        contacts=len(contacts),
+        channels=channels,
+        switches=switches,
+        transfers=transfers,
+        repeated=repeated,
+        since=format_time(theirs[0].occurred_at) if theirs else None,
+        waiting_since=format_time(waiting_since) if waiting_since is not None else None,
+        waiting_minutes=minutes(waited or 0),
+        text="; ".join(it for it in counted if it),
+    )
+
+
+def _contacts(theirs: Sequence[Told]) -> list[Told]:
+    """The first touchpoint of each contact."""
+    found: list[Told] = []
+    last: dict[str, Micros] = {}
+    for it in theirs:
+        if it.type in ASKS:
+            before = last.get(it.conversation)
+            if before is None or it.occurred_at - before > PAUSE:
+                found.append(it)
+            last[it.conversation] = it.occurred_at
+    return found
+
+
+def _repeated(theirs: Sequence[Told]) -> int:
+    """How often the customer had to say again what they had said in the same words."""
+    words = [same(it.text) for it in theirs if it.type in ASKS and it.text and not it.deleted]
+    long = [it for it in words if len(it) >= MIN_REPEATED]
+    return len(long) - len(set(long))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

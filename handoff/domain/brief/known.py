@@ -1,0 +1,158 @@
+"""What not to ask again: references, what was put into forms and what is known of the person.
+
+The same fact from several touchpoints is one line: its newest value, those before it, and a count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.domain.identity import Assurance
+
+from .shapes import Line, Told
+from .wording import first_word, line, same, word
+
+MAX_BEFORE = 3  # older values shown beside the newest
+MAX_PARTS = 10  # of one structured value, such as an address
+
+REFERENCES = frozenset(
+    {
+        *("order", "orderid", "ordernumber", "orderno", "booking", "bookingid", "bookingnumber"),
+        *("bookingreference", "case", "caseid", "casenumber", "ticket", "ticketid", "ticketnumber"),
+        *("policy", "policyid", "policynumber", "claim", "claimid", "claimnumber", "contract"),
+        *("contractid", "contractnumber", "invoice", "invoiceid", "invoicenumber", "reference"),
+        *("referencenumber", "customernumber", "accountnumber", "meternumber", "trackingnumber"),
+        *("prescription", "prescriptionnumber", "permit", "permitnumber", "subscription"),
+        *("subscriptionid", "licence", "license", "licensekey", "serialnumber", "flight", "flightnumber"),
+    }
+)
+"""Names of `data` whose value says which order, case or contract it is about, as they are compared."""
+
+_SECRET = (
+    "password",
+    "passcode",
+    "passwort",
+    "cvv",
+    "cvc",
+    "securitycode",
+    "cardnumber",
+    "creditcard",
+    "otp",
+)
+_SECRETS = frozenset({"pin", "pan", "token", "secret", "onetimecode", "verificationcode"})
+_NOBODY_ASKS = frozenset(
+    {"id", "avatar", "avatarurl", "thumbnail", "createdat", "updatedat", "lastactivityat", "identifier"}
+)
+"""Traits that systems keep for themselves."""
+_FORM_PARTS = ("fields", "values", "answers")
+_LABELS = ("label", "title", "name", "id")
+_CAMEL = re.compile(r"([a-z])([A-Z])([a-z]?)")
+
+
+class Fact(Struct, frozen=True):
+    """One statement of a value. `rank` orders kinds: references, then forms, then traits."""
+
+    rank: int
+    name: str
+    value: str
+
+
+def known(told: Sequence[Told]) -> list[Line]:
+    """References first, then form fields, then traits; of each kind the newest first."""
+    facts: dict[tuple[str, str], list[tuple[Fact, Told]]] = {}
+    for it in told:
+        for fact in _facts(it):
+            facts.setdefault((it.assurance, same(fact.name)), []).append((fact, it))
+    verified = {
+        (name, same(stated[-1][0].value))
+        for (assurance, name), stated in facts.items()
+        if assurance == Assurance.VERIFIED
+    }
+    lines = []
+    for (assurance, name), stated in facts.items():
+        repeats = assurance != Assurance.VERIFIED and (name, same(stated[-1][0].value)) in verified
+        if not repeats:  # a claim of what is verified anyway says nothing
+            last = stated[-1][1].occurred_at
+            rank = min(fact.rank for fact, _ in stated)
+            lines.append(((rank, -last, name, assurance), _line(stated)))
+    return [it for _order, it in sorted(lines, key=lambda found: found[0])]
+
+
+def _line(stated: Sequence[tuple[Fact, Told]]) -> Line:
+    newest = stated[-1][0]
+    proof = list({it.id: it for _fact, it in stated}.values())
+    if _secret(newest.name):
+        params: dict[str, Any] = {"name": newest.name, "value": None, "withheld": True}
+        return line("fact", params, proof, f"{newest.name}: given, not shown")
+    older = dict.fromkeys(fact.value for fact, _it in reversed(stated))
+    before = [value for value in older if same(value) != same(newest.value)][:MAX_BEFORE]
+    params = {"name": newest.name, "value": newest.value}
+    text = f"{newest.name}: {newest.value}"
+    if before:
+        params["before"] = before
+        text += f" (before: {', '.join(before)})"
+    return line("fact", params, proof, text)
+
+
+def _facts(it: Told) -> Iterator[Fact]:
+    """What a touchpoint of the customer's own states; our notes and what we said are not theirs."""
+    if it.visibility != "public" or it.direction != "inbound":
+        return
+    yield from _references(it.data)
+    if it.type in ("form.submitted", "form.failed"):
+        for part in _FORM_PARTS:
+            yield from _fields(it.data.get(part))
+    yield from _named(2, {name: value for name, value in it.traits.items() if same(name) not in _NOBODY_ASKS})
+
+
+def _references(data: Mapping[str, Any]) -> Iterator[Fact]:
+    """Numbers of orders, cases, contracts; a value without a digit is no number."""
+    for name, value in data.items():
+        shown = word(value)
+        if same(name) in REFERENCES and any(it.isdigit() for it in shown):
+            yield Fact(0, _spaced(name), shown)
+
+
+def _named(rank: int, stated: Mapping[str, Any]) -> Iterator[Fact]:
+    for name, value in stated.items():
+        shown = _value(value)
+        if shown and same(name):
+            yield Fact(0 if same(name) in REFERENCES else rank, _spaced(name), shown)
+
+
+def _fields(stated: object) -> Iterator[Fact]:
+    """Fields of a form: by name, or a list of {label | title | name | id, value}."""
+    if isinstance(stated, Mapping):
+        yield from _named(1, stated)
+    elif isinstance(stated, list):
+        for field in stated:
+            if isinstance(field, Mapping):
+                yield from _named(1, {first_word(*(field.get(key) for key in _LABELS)): field.get("value")})
+
+
+def _value(value: object) -> str:
+    """A value in words; one level of structure, such as an address, is put on one line."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        parts = [found for part in value[:MAX_PARTS] if (found := word(part))]
+        return word(", ".join(parts))
+    return word(value)
+
+
+def _spaced(name: str) -> str:
+    """`order_number` and `orderNumber` as people write them."""
+    apart = _CAMEL.sub(
+        lambda found: f"{found[1]} {found[2].lower() if found[3] else found[2]}{found[3]}", name
+    )
+    return word(apart.replace("_", " ").replace("-", " "))
+
+
+def _secret(name: str) -> bool:
+    """Passwords and card numbers: that they were given may be told, what they are may not."""
+    plain = same(name)
+    return plain in _SECRETS or any(part in plain for part in _SECRET)

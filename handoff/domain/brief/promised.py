@@ -1,0 +1,153 @@
+"""What was promised and by when, each with how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.domain.clock import Micros, format_time
+
+from .shapes import Line, Told
+from .wording import clock, line, quote, stated_time, word
+
+URGENCY = ("broken", "missed", "overdue", "open", "kept", "cancelled")
+"""How a promise can stand, what needs an answer first."""
+
+_CALL_STEPS: Mapping[str, str] = {
+    "callback.requested": "open",
+    "callback.scheduled": "open",
+    "callback.rescheduled": "open",
+    "callback.completed": "kept",
+    "callback.cancelled": "cancelled",
+    "callback.given_up": "broken",
+    "callback.missed": "missed",
+    "callback.overdue": "overdue",
+}
+_ALONE = frozenset({"callback.missed", "callback.overdue", "callback.given_up"})
+"""Steps that show a call back was promised even where nothing before them is known."""
+_ENDED = frozenset({"kept", "cancelled", "broken"})
+_DUE = ("due", "due_at", "by")
+
+
+class Promise(Struct, kw_only=True):
+    """A promise as its touchpoints leave it. `key` is its sender's id of it, empty where it has none."""
+
+    key: str
+    conversation: str
+    state: str
+    proof: list[Told]
+
+    @property
+    def due(self) -> object:
+        """When it is due, as its newest sender wrote it."""
+        stated = (it.data.get(name) for it in reversed(self.proof) for name in _DUE)
+        return next((value for value in stated if word(value)), None)
+
+
+def promised(told: Sequence[Told], *, now: Micros) -> list[Line]:
+    """Call-backs and promises: what is broken or late first, then by the time they are due."""
+    found = [(_standing(it, now), "callback", it) for it in _call_backs(told)]
+    found += [(_standing(it, now), "promise", it) for it in _promises(told)]
+    found.sort(key=_order)
+    return [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
+
+
+def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:
+    state, _kind, it = found
+    last = it.proof[-1].occurred_at
+    due = stated_time(it.due)
+    return URGENCY.index(state), last if due is None else due, last, it.proof[-1].id
+
+
+def _standing(it: Promise, now: Micros) -> str:
+    """An open promise whose time has passed is overdue, whoever noticed."""
+    due = stated_time(it.due)
+    return "overdue" if it.state == "open" and due is not None and due < now else it.state
+
+
+def _call_backs(told: Sequence[Told]) -> list[Promise]:
+    """Calls promised, by their id; steps that name none belong to the newest that still stands."""
+    found: list[Promise] = []
+    for it in told:
+        state = _CALL_STEPS.get(it.type)
+        if state is None:
+            continue
+        key = word(it.data.get("callback"))
+        known = _open_call(found, key, it.type)
+        if known is not None:
+            known.proof.append(it)
+            known.state = state
+        elif it.type in _ALONE or state == "open":
+            found.append(Promise(key=key, conversation=it.conversation, state=state, proof=[it]))
+    return found
+
+
+def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None:
+    for it in reversed(found):
+        if it.key and it.key == key:
+            return it
+        asked_anew = type_ == "callback.requested" and it.state != "open"
+        if not (key and it.key) and it.state not in _ENDED and not asked_anew:
+            return it
+    return None
+
+
+def _promises(told: Sequence[Told]) -> list[Promise]:
+    found: list[Promise] = []
+    for it in told:
+        if not it.type.startswith("promise."):
+            continue
+        state = "open" if it.type == "promise.made" else it.type.removeprefix("promise.")
+        key = word(it.data.get("promise")) or word(it.data.get("id"))
+        known = _known_promise(found, key, it)
+        if known is not None:
+            known.proof.append(it)
+            known.state = state
+        else:
+            found.append(Promise(key=key, conversation=it.conversation, state=state, proof=[it]))
+    return found
+
+
+def _known_promise(found: Sequence[Promise], key: str, it: Told) -> Promise | None:
+    """The promise that `it` is about: by id, by its words, else the newest open one of its conversation."""
+    for known in reversed(found):
+        if key and known.key:
+            if known.key == key:
+                return known
+        elif it.text and known.proof[0].text == it.text and known.state not in _ENDED:
+            return known
+    if it.type == "promise.made":
+        return None
+    here = [known for known in found if known.conversation == it.conversation and known.state == "open"]
+    return here[-1] if here and not (key and here[-1].key) else None
+
+
+def _shown_due(it: Promise) -> tuple[str | None, str]:
+    """When it is due for `params` and, put in words, for `text`."""
+    due = it.due
+    at = stated_time(due)
+    if at is not None:
+        return format_time(at), f" by {clock(at)}"
+    stated = word(due)
+    return stated or None, f" by {stated}" if stated else ""
+
+
+def _call_back(it: Promise, state: str) -> Line:
+    due, by = _shown_due(it)
+    params: dict[str, Any] = {"due": due, "state": state}
+    attempts = sum(1 for step in it.proof if step.type == "callback.missed")
+    if attempts:
+        params["missed"] = attempts
+    return line("callback", params, it.proof, f"A call back{by}: {state}")
+
+
+def _promise(it: Promise, state: str) -> Line:
+    due, by = _shown_due(it)
+    made = it.proof[0]
+    words = quote(made.text) or word(made.subject) or "a promise"
+    params: dict[str, Any] = {"words": words, "due": due, "state": state}
+    if made.name and made.type == "promise.made":
+        params["promised_by"] = quote(made.name)
+    return line("promise", params, it.proof, f"“{words}”{by}: {state}")

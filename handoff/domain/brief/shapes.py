@@ -1,0 +1,102 @@
+"""What the rules read and what they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from handoff.domain.clock import Micros
+from handoff.domain.handoff import Hop
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """A touchpoint of the customer's own as the rules read it. `id` is its public id.
+
+    `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. Of a `deleted` one nothing but
+    its place is left.
+    """
+
+    id: str
+    type: str
+    channel: str
+    direction: str
+    visibility: str
+    assurance: str
+    occurred_at: Micros
+    conversation: str
+    subject: str | None = None
+    text: str | None = None
+    by: str | None = None
+    name: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    traits: dict[str, Any] = field(default_factory=dict)
+    deleted: bool = False
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One statement of the brief and the touchpoints that prove it.
+
+    `count` is how many touchpoints say so; `touchpoints` names the newest of them, oldest first.
+    `assurance` is that of the least sure among them.
+    """
+
+    code: str
+    params: dict[str, Any]
+    count: int
+    touchpoints: tuple[str, ...]
+    assurance: str
+    text: str
+
+
+class Effort(Struct, frozen=True, kw_only=True):
+    """What it has cost the customer so far; times in RFC 3339, waiting in whole minutes.
+
+    A contact is a stretch of what the customer did in one conversation without a long pause: five
+    chat messages in a row are one. `repeated` counts what they had to say again in the same words.
+    """
+
+    contacts: int
+    channels: tuple[str, ...]
+    switches: int
+    transfers: int
+    repeated: int
+    since: str | None
+    waiting_since: str | None
+    waiting_minutes: int
+    text: str = ""
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """What a plugged-in summariser made of the brief, and its name. Not a rule's statement: no
+    touchpoint proves it."""
+
+    text: str
+    by: str
+    machine_made: bool = True
+
+
+class Brief(Struct, frozen=True, kw_only=True):
+    """The sections in the order in which they are of use; `left_out` counts the lines of each
+    section that did not fit."""
+
+    why_now: tuple[Line, ...]
+    wants: tuple[Line, ...]
+    tried: tuple[Line, ...]
+    promised: tuple[Line, ...]
+    known: tuple[Line, ...]
+    feelings: tuple[Line, ...]
+    effort: Effort
+    left_out: dict[str, int] = field(default_factory=dict)
+    summary: Summary | None = None
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """The hand-off that this brief is for; `hops` are those before it in the chain, oldest first."""
+
+    id: str
+    reason: str
+    sender: str
+    to: str
+    requested_at: Micros
+    hops: tuple[Hop, ...] = ()

@@ -1,0 +1,92 @@
+"""How a line is put into words: quotes, times, durations, marks of what is only claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
+from handoff.domain.identity import ASSURANCE_RANK, Assurance
+
+from .shapes import Line, Told
+
+MAX_QUOTE = 280  # characters of somebody's words in a line; the touchpoint has them all
+MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` says how many there are
+
+
+def quote(text: str | None) -> str:
+    """Somebody's words on one line, cut with an ellipsis."""
+    flat = " ".join((text or "").split())
+    return flat if len(flat) <= MAX_QUOTE else flat[: MAX_QUOTE - 1] + "…"
+
+
+def word(value: object) -> str:
+    """A sender's value as words: text and numbers, nothing else."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return quote(str(value))
+    return ""
+
+
+def first_word(*values: object) -> str:
+    """The first of the values that says anything."""
+    return next((found for value in values if (found := word(value))), "")
+
+
+def clock(at: Micros) -> str:
+    """A time as people read it: to the minute."""
+    return format_time(at)[:16].replace("T", " ") + " UTC"
+
+
+def duration(length: Micros) -> str:
+    """`46 min`, `3 h 10 min`, `2 d`, `2 d 5 h`."""
+    if length < MINUTE:
+        return "less than a minute"
+    if length < HOUR:
+        return f"{length // MINUTE} min"
+    great, small = (DAY, HOUR) if length >= DAY else (HOUR, MINUTE)
+    names = ("d", "h") if length >= DAY else ("h", "min")
+    whole, rest = length // great, length % great // small
+    return f"{whole} {names[0]}" + (f" {rest} {names[1]}" if rest else "")
+
+
+def minutes(length: Micros) -> int:
+    return max(length, 0) // MINUTE
+
+
+def stated_time(value: object) -> Micros | None:
+    """A time that a sender wrote in `data`; None where it is none."""
+    try:
+        return parse_any_time(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def times(count: int) -> str:
+    return f" ({count}×)" if count > 1 else ""
+
+
+def same(text: str) -> str:
+    """Words as they are compared: case, punctuation and spaces do not matter."""
+    return "".join(it for it in text.casefold() if it.isalnum())
+
+
+def weakest(proof: Sequence[Told]) -> str:
+    """The assurance of the least sure of these; a line that nobody's touchpoint proves is our own."""
+    stated = [Assurance(it.assurance) for it in proof]
+    return min(stated, key=lambda it: ASSURANCE_RANK[it], default=Assurance.VERIFIED).value
+
+
+def line(code: str, params: dict[str, Any], proof: Sequence[Told], text: str) -> Line:
+    """A line with its proof; what is not verified says so in its text."""
+    assurance = weakest(proof)
+    proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
+    return Line(
+        code=code,
+        params=params,
+        count=max(len(proof), 1),
+        touchpoints=tuple(it.id for it in proof[-MAX_PROOF:]),
+        assurance=assurance,
+        text=text if assurance == Assurance.VERIFIED else f"({assurance}) {text}",
+    )
