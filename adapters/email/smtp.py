@@ -94,6 +94,9 @@ class SmtpAdapter:
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
 
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        return ()
+
     def verify(self, request: InboundRequest) -> None:
         """Every recipient of the envelope is one of ours. SignatureRefused otherwise, and for HTTP."""
         boxes = _recipients_of(request)

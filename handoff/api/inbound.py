@@ -7,12 +7,13 @@ import time
 
 from aiohttp import web
 
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import HandoffError, NotFound
 from handoff.services.adapter import InboundRequest, Reply
 
 from .decompression import decompress
 from .exchange import read_body
 from .keys import SITE
+from .problems import problem_of
 
 MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's own limit, the largest of the vendors
 _THREAD_ABOVE = 64 * 1024
@@ -34,8 +35,13 @@ async def deliver(request: web.Request) -> web.Response:
     early = source.adapter.preflight(inbound)
     if early is not None:
         return _response(early)
-    # The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
-    outcome = await asyncio.shield(site.inbound.deliver(source, inbound))
+    try:
+        # The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
+        outcome = await asyncio.shield(site.inbound.deliver(source, inbound))
+    except HandoffError as error:
+        response = problem_of(error)
+        response.headers.extend(source.adapter.headers(inbound))
+        return response
     return _response(source.adapter.answer(inbound, outcome))
 
 

@@ -72,16 +72,21 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
     )
 
 
+def problem_of(error: errors.HandoffError) -> web.Response:
+    """The problem document of one of our errors."""
+    status = status_of(error)
+    if status >= 500:
+        log.warning("request_failed", code=error.problem_code, detail=error.detail)
+    return problem(status, error.problem_code, error.detail, **error.fields)
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error that leaves a handler becomes a problem document; nothing else becomes a 500."""
     try:
         return await handler(request)
     except errors.HandoffError as error:
-        status = status_of(error)
-        if status >= 500:
-            log.warning("request_failed", code=error.problem_code, detail=error.detail)
-        return problem(status, error.problem_code, error.detail, **error.fields)
+        return problem_of(error)
     except web.HTTPException as error:
         if error.status < 400:
             raise

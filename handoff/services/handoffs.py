@@ -206,7 +206,8 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
     on_channel = [it for it in open_ if channel in it.channels]
     chosen: Conversation | None = next(iter(on_channel or open_), None)
     known = {record.key: record.identity for record in customer.members}
-    if chosen is not None and chosen.home in known:
+    if chosen is not None and await _is_theirs(store, chosen, customer):
+        assert chosen.home is not None
         return _Target(
             home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
         )
@@ -216,6 +217,12 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
     return _Target(
         home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
     )
+
+
+async def _is_theirs(store: Store, conversation: Conversation, customer: Customer) -> bool:
+    """Whether a conversation is the customer's own: a stranger's mail may name anybody's thread."""
+    members = customer.group.members
+    return conversation.home in members and await home_of(store, conversation.id) in members
 
 
 async def _chain(control: Control, conversation: bytes, home: bytes) -> tuple[bytes, int, Chain]:

@@ -101,8 +101,7 @@ class Inbound:
 
     async def _keep(self, source: Source, request: InboundRequest, items: tuple[Rejected, ...]) -> None:
         control = self._store.control(source.tenant)
-        parts = (request.method, request.path, request.headers.get("content-type", ""))
-        await quarantine.keep(control, source.name, request.received_at, parts, items)
+        await quarantine.keep(control, source.name, request, items)
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({i.code for i in items})
@@ -118,7 +117,7 @@ class Inbound:
             method=item.method,
             path=item.path,
             url="",
-            query=(),
+            query=item.query,
             headers={"content-type": item.content_type},
             raw=content,
             body=content,
@@ -131,9 +130,11 @@ class Inbound:
         if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
             detail = parsed.malformed[0].detail if parsed.malformed else "it holds nothing"
             raise Unprocessable(detail, code="still_malformed")
-        results = await record(self._store, source.tenant, list(parsed.touchpoints))
+        touchpoints = [await rehome(self._store, source.tenant, it) for it in parsed.touchpoints]
+        results = await record(self._store, source.tenant, touchpoints)
         if any(not it.ok for it in results):
             raise Unprocessable(results[0].detail or "it was rejected again", code="still_malformed")
+        await follow(self._store, source.tenant, touchpoints, results)
         await quarantine.dismiss(self._store.control(source.tenant), item)
         self._measures.count(source.name, results)
         return Outcome(

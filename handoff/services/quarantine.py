@@ -11,6 +11,8 @@ from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import NotFound
 from handoff.store.control import Change, Control, decode_record
 
+from .adapter import InboundRequest
+
 MAX_ITEM = 1024 * 1024  # bytes kept of one item: the greatest request
 
 
@@ -24,6 +26,7 @@ class Quarantined(Struct, frozen=True, kw_only=True):
     detail: str
     method: str
     path: str
+    query: tuple[tuple[str, str], ...]
     content_type: str
     codec: int
     item: bytes
@@ -55,12 +58,10 @@ class Rejected(Struct, frozen=True, kw_only=True):
 async def keep(
     control: Control,
     source: str,
-    received_at: Micros,
-    request: tuple[str, str, str],
+    request: InboundRequest,
     items: tuple[Rejected, ...],
 ) -> None:
-    """Keep the items durably. `request` is (method, path, content type). One round trip."""
-    method, path, content_type = request
+    """Keep the items durably, with what of their request a replay needs. One round trip."""
     change = Change()
     for place, it in enumerate(items):
         codec, packed = compress(it.item[:MAX_ITEM])
@@ -68,12 +69,13 @@ async def keep(
         record = Quarantined(
             id=id_,
             source=source,
-            received_at=received_at + place,
+            received_at=request.received_at + place,
             code=it.code,
             detail=it.detail[:500],
-            method=method,
-            path=path,
-            content_type=content_type,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            content_type=request.headers.get("content-type", ""),
             codec=codec,
             item=packed,
             size=len(it.item),

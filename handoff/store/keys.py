@@ -10,6 +10,7 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversation      hash: the homes its touchpoints are filed under
     {n}o  outbox            stream of references
+    {tag}~  a marker that `replicated` writes, so that WAIT speaks of this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
     {c.tenant}…  the tenant's control partition: hand-offs, call-backs, timers, deliveries
 """

@@ -12,6 +12,7 @@ import pytest
 
 from handoff.api.inbound import MAX_INBOUND
 from handoff.services import quarantine
+from handoff.services.adapter import InboundRequest
 from tests.api.conftest import SECRET, Answer, Api
 
 
@@ -106,8 +107,17 @@ async def test_a_replay_of_what_is_still_malformed_leaves_it(api: Api) -> None:
 async def test_a_replay_of_what_can_be_read_now_is_recorded_once_and_taken_out(api: Api) -> None:
     control = api.server.store.control(api.tenant)
     good = quarantine.Rejected(code="old_bug", detail="mended since", item=msgspec.json.encode(track("9")))
-    parts = ("POST", "/v1/track", "application/json")
-    await quarantine.keep(control, "shop", 1_795_000_000_000_000, parts, (good,))
+    request = InboundRequest(
+        method="POST",
+        path="/v1/track",
+        url="",
+        query=(),
+        headers={"content-type": "application/json"},
+        raw=b"",
+        body=b"",
+        received_at=1_795_000_000_000_000,
+    )
+    await quarantine.keep(control, "shop", request, (good,))
     (item,) = await quarantined(api)
     outcome = await api.ok("POST", f"/v1/quarantine/{item['id']}/replay")
     assert outcome["accepted"] == 1

@@ -41,6 +41,9 @@ class ChatwootAdapter:
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
 
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        return ()
+
     def verify(self, request: InboundRequest) -> None:
         """The signature of a server since February 2026, or the URL's token of an older one.
 

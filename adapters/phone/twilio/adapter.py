@@ -50,6 +50,9 @@ class TwilioAdapter:
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
 
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        return ()
+
     def verify(self, request: InboundRequest) -> None:
         """`X-Twilio-Signature`, see `signature`. SignatureRefused."""
         if self.settings.secrets or self.settings.shared_keys:

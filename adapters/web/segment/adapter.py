@@ -69,7 +69,7 @@ class SegmentAdapter:
         if request.method != "OPTIONS":
             return None
         asked = request.headers.get("access-control-request-headers")
-        headers = self._cors(request)
+        headers = self.headers(request)
         if headers:
             headers += (
                 ("Access-Control-Allow-Methods", "POST, GET, OPTIONS"),
@@ -117,7 +117,7 @@ class SegmentAdapter:
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         """Exactly 200: rudder-sdk-python sends a batch again after any other 2xx."""
-        headers = self._cors(request)
+        headers = self.headers(request)
         try:
             pixel = request.method == "GET" and route(request.path).pixel
         except NotFound:
@@ -127,7 +127,8 @@ class SegmentAdapter:
             return Reply(status=200, body=PIXEL, content_type="image/gif", headers=headers + no_store)
         return Reply(status=200, body=SUCCESS, content_type="application/json", headers=headers)
 
-    def _cors(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        """CORS, for the browsers' SDKs."""
         allowed = self.settings.origins
         if "*" in allowed:
             return (("Access-Control-Allow-Origin", "*"),)
