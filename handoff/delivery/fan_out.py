@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -63,16 +63,27 @@ class FanOut:
         self._directory = directory
         self._public_url = public_url
         self._wake = wake
+        self._seen: dict[str, tuple[Subscription, ...]] = {}
         self._wanted: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
 
+    @property
+    def follows(self) -> bool:
+        """Whether touchpoints are looked at whoever is subscribed to what."""
+        return self._followers is not None
+
     async def wants_touchpoints(self, tenants: Iterable[str]) -> bool:
-        """Whether any subscription of any tenant is told of touchpoints, or something follows from them."""
-        if self._followers is not None:
-            return True
+        """Whether any subscription of any tenant is told of touchpoints."""
         for tenant in tenants:
             if self._types_wanted(tenant, await self._directory.of(tenant)):
                 return True
         return False
+
+    async def look(self, tenants: Collection[str]) -> None:
+        """See who wants what as of now, for entries that were read before; one round trip a tenant."""
+        found = await asyncio.gather(*(self._directory.of(tenant) for tenant in tenants))
+        self._seen |= dict(zip(tenants, found, strict=True))
+        if self._followers is not None:
+            await self._followers.look(tenants)
 
     def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
         """The touchpoint types that somebody is told of; worked out once per change of subscriptions."""
@@ -98,37 +109,35 @@ class FanOut:
         return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
 
     def _touchpoint(self, reference: Reference) -> Work | None:
-        type_ = TYPES[reference.type_code]
-        if type_ not in _TOLD_TYPES and self._followers is None:
+        """Most touchpoints ask for nothing: that is seen here, without asking anybody."""
+        stored = Stored(
+            tenant=reference.tenant,
+            home=reference.home,
+            id=reference.id,
+            type=TYPES[reference.type_code],
+            participants=bool(reference.flags & FLAG_PARTICIPANTS),
+        )
+        told = stored.type in self._types_wanted(stored.tenant, self._seen.get(stored.tenant, ()))
+        followers = self._followers if self._followers and self._followers.concerns(stored) else None
+        if not told and followers is None:
             return None
-        return Work(reference.home.hex(), lambda: self._after_touchpoint(reference, type_))
 
-    async def _after_touchpoint(self, reference: Reference, type_: str) -> None:
-        if self._followers is not None:
-            participants = bool(reference.flags & FLAG_PARTICIPANTS)
-            stored = Stored(
-                tenant=reference.tenant,
-                home=reference.home,
-                id=reference.id,
-                type=type_,
-                participants=participants,
-            )
-            await self._followers.follow(stored)
-        if type_ in _TOLD_TYPES:
-            await self._tell_touchpoint(reference, type_)
+        async def run() -> None:
+            if followers is not None:
+                await followers.follow(stored)
+            if told:
+                await self._tell_touchpoint(stored)
 
-    async def _tell_touchpoint(self, reference: Reference, type_: str) -> None:
-        tenant = reference.tenant
-        found = await self._directory.of(tenant)
-        if type_ not in self._types_wanted(tenant, found):
-            return
-        public_id = self._store.hashes(tenant).public(TOUCHPOINT, reference.home, reference.id)
+        return Work(stored.home.hex(), run)
+
+    async def _tell_touchpoint(self, it: Stored) -> None:
+        public_id = self._store.hashes(it.tenant).public(TOUCHPOINT, it.home, it.id)
         try:
-            view = await read_touchpoint(self._store, tenant, public_id)
+            view = await read_touchpoint(self._store, it.tenant, public_id)
         except NotFound:  # retention or erasure was faster
             return
         event = touchpoint_event(view, self._public_url)
-        await self._queue(tenant, event, parse_time(view.recorded_at), found)
+        await self._queue(it.tenant, event, parse_time(view.recorded_at), self._seen[it.tenant])
 
     def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
         type_ = msgspec.msgpack.decode(rest[0], type=str)
@@ -153,7 +162,7 @@ class FanOut:
             log.info("handoff_without_customer", type=type_)
 
     async def _queue_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
-        found = await self._directory.of(tenant)
+        found = self._seen.get(tenant, ())
         if not found:
             return
         customer_id = await current_customer_id(self._store, tenant, handoff.home)
@@ -165,7 +174,7 @@ class FanOut:
         event = msgspec.msgpack.decode(rest[0], type=Event)
 
         async def tell() -> None:
-            await self._queue(tenant, event, recorded_at, await self._directory.of(tenant))
+            await self._queue(tenant, event, recorded_at, self._seen.get(tenant, ()))
 
         return Work(event.line or event.key, tell)
 

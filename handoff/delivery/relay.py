@@ -25,6 +25,7 @@ from handoff.store.outbox import (
     Outbox,
     advance,
     read_entries,
+    read_tenant,
     release_lease,
     take_lease,
 )
@@ -41,7 +42,7 @@ SWEEP_S = 1.0
 MAX_TRIES = 5
 TRY_PAUSE_S = 0.1
 STORE_PAUSE_S = 0.5
-BATCH_PAUSE_S = 0.01  # between turns that only brought touchpoints: they come in floods
+BATCH_PAUSE_S = 0.025  # after a turn that only brought touchpoints: they come in floods, and share one
 SIDE_BY_SIDE = 16  # entries of different things handled at once
 RELEASE_S = 2.0
 
@@ -184,8 +185,13 @@ class Relay:
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
         lanes = [lane for lane in ready if lane.outbox.stream in found]
+        concerned: set[str] = set()
         for lane in lanes:
-            lane.waiting_ms = _milliseconds(found[lane.outbox.stream][0].id)
+            entries = found[lane.outbox.stream]
+            lane.waiting_ms = _milliseconds(entries[0].id)
+            tenant = lane.outbox.tenant
+            concerned |= {tenant} if tenant else {read_tenant(it.payload) for it in entries}
+        await self._fan_out.look(concerned & set(self._tenants))
         await asyncio.gather(*(self._handle(lane, found[lane.outbox.stream]) for lane in lanes))
         if found and not any(lane.control for lane in lanes):
             await asyncio.sleep(BATCH_PAUSE_S)
@@ -203,7 +209,8 @@ class Relay:
                 continue
             if work is not None:
                 groups.setdefault(work.key, []).append((entry, work))
-        await asyncio.gather(*(self._run_group(group, failed) for group in groups.values()))
+        if groups:
+            await asyncio.gather(*(self._run_group(group, failed) for group in groups.values()))
         lane.waiting_ms = None
         for entry in entries:
             failure = failed.get(entry.id)
@@ -273,6 +280,8 @@ class Relay:
         The newest entry is looked up before the subscriptions, so that nothing is passed by that
         came after a subscription.
         """
+        if self._fan_out.follows:
+            return
         lanes = [it for it in self._lanes.values() if it.lease is not None and not it.control]
         streams = [lane.outbox.stream for lane in lanes]
         commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in streams]

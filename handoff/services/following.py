@@ -6,7 +6,7 @@ Driven by the outbox, so that nothing is lost and everything may come twice: eac
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from msgspec import Struct
@@ -57,6 +57,20 @@ class Followers:
         self._policies = [it for it in policies if it.when.transfers is None]
         self._announce = announce
         self._owning: dict[str, tuple[float, bool]] = {}
+
+    async def look(self, tenants: Iterable[str]) -> None:
+        """See in which tenants anybody owns anything, for `concerns`; seldom a round trip."""
+        for tenant in tenants:
+            await self._anybody_owns(tenant)
+
+    def concerns(self, it: Stored) -> bool:
+        """Whether anything may follow from a touchpoint, as of the last `look`; asks nobody."""
+        if it.participants:
+            return True
+        if it.type.startswith(OURS):
+            return False
+        _at, owned = self._owning.get(it.tenant, (0.0, True))
+        return owned or any(policy.tenant == it.tenant for policy in self._policies)
 
     async def follow(self, it: Stored) -> None:
         """Everything that follows from one touchpoint. Fails only where it should be tried again."""

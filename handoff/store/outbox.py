@@ -72,6 +72,11 @@ def read_reference(payload: bytes) -> Reference:
     )
 
 
+def read_tenant(payload: bytes) -> str:
+    """The tenant in a `t` entry alone; empty where it is none."""
+    return payload[51:].decode(errors="replace")
+
+
 async def take_lease(functions: Functions, outbox: Outbox, owner: str) -> Lease | None:
     """The lease, new or renewed; None while another worker holds it."""
     token, cursor = await functions.call("lease", [outbox.lease, outbox.cursor], [owner, LEASE_MS])

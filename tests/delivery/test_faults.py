@@ -319,13 +319,13 @@ async def test_days_of_failure_disable_with_notice(way_out: WayOut) -> None:
     async with (
         subscriber(status=500) as platform,
         subscriber() as operator,
-        way_out(platform, retry_schedule_s=[0.1] * 20) as way,
+        way_out(platform, retry_schedule_s=[0.3] * 50) as way,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
         wishes = subscriptions.Wishes(url=operator.url, types=("webhook.*",), **loopback)
         await subscriptions.create(way.store, "default", wishes, operator.secret)
         await way.ask(deadline_s=10 * DAY_S)
-        await until(lambda: len(platform.received) == 1)
+        await until_async(lambda: _fails(way))
         way.skip(25 * 3600)
         await until(lambda: "webhook.failing" in operator.types())
         way.skip(100 * 3600)
@@ -333,6 +333,11 @@ async def test_days_of_failure_disable_with_notice(way_out: WayOut) -> None:
     notice = next(it.event for it in operator.accepted if it.event["type"] == "webhook.disabled")
     assert notice["data"]["reason"] == "failing"
     assert operator.types().count("webhook.failing") == 1
+
+
+async def _fails(way: Way) -> bool:
+    found = await subscriptions.read_all(way.store, "default")
+    return any(it.failing_since for it in await way.queue.states([one.id for one in found]))
 
 
 async def test_dead_and_slow_subscribers_delay_nobody_else(way_out: WayOut) -> None:

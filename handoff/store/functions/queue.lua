@@ -5,8 +5,9 @@
 --   w id         the subscription's record (written by `commit`)
 --   d e event    an event's bytes; d E events by the time they were kept, in µs, each at its own
 --   d w, d W     subscriptions by when something of theirs is due: healthy, and failing
---   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms, k when
---                it last succeeded, R recovering; totals ok, again, dead, over; b last notice
+--   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms and j
+--                not before by it, k when it last succeeded, R recovering, b last notice; totals ok,
+--                again, dead, over
 --   d q id       due messages: of each line only those that may go, by time in ms
 --   d c id       claimed messages by the end of their lease
 --   d p id       messages not settled, by birth; d h id all, d x id dead ones, in µs, each at its own
@@ -47,7 +48,7 @@ end
 
 -- When the subscription has something to do next, in the index of its class.
 local function index(q)
-  local state = redis.call('HMGET', q.state, 'on', 'f', 'g', 'k')
+  local state = redis.call('HMGET', q.state, 'on', 'f', 'g', 'k', 'j')
   redis.call('ZREM', q.healthy, q.id)
   redis.call('ZREM', q.failing, q.id)
   if state[1] == '0' or redis.call('EXISTS', q.record) == 0 then return end
@@ -57,7 +58,7 @@ local function index(q)
   local limit = (doubtful or not state[4]) and 1 or CONCURRENCY
   local at = nil
   if first[2] and redis.call('ZCARD', q.claimed) < limit then
-    at = math.max(tonumber(first[2]), tonumber(state[3] or 0))
+    at = math.max(tonumber(first[2]), tonumber(state[3] or 0), tonumber(state[5] or 0))
   end
   if lease[2] and (not at or tonumber(lease[2]) < at) then at = tonumber(lease[2]) end
   if at then redis.call('ZADD', doubtful and q.failing or q.healthy, at, q.id) end

@@ -54,9 +54,10 @@ end
 
 local function serve(q, token, now, most, taken)
   lapse(q, now)
-  local state = redis.call('HMGET', q.state, 'g', 'f', 'k', 'i', 'F', 'b')
+  local state = redis.call('HMGET', q.state, 'g', 'f', 'k', 'i', 'F', 'b', 'j')
   local count = 0
-  if redis.call('EXISTS', q.record) == 1 and tonumber(state[1] or 0) <= now then
+  local from = math.max(tonumber(state[1] or 0), tonumber(state[7] or 0))
+  if redis.call('EXISTS', q.record) == 1 and from <= now then
     local limit = (tonumber(state[2] or 0) > 0 or not state[3]) and 1 or CONCURRENCY
     local pace = tonumber(state[4] or 0)
     local free = math.min(limit - redis.call('ZCARD', q.claimed), most, pace > 0 and 1 or most)
@@ -68,7 +69,7 @@ local function serve(q, token, now, most, taken)
           count = count + 1
         end
       end
-      if count > 0 and pace > 0 then redis.call('HSET', q.state, 'g', now + pace) end
+      if count > 0 and pace > 0 then redis.call('HSET', q.state, 'j', now + pace) end
     end
   end
   index(q)

@@ -1,0 +1,276 @@
+"""Who is told what: types, filters, the configuration, rotation; touchpoints and contexts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from handoff.delivery.settings import WebhookSettings
+from handoff.domain.clock import SECOND
+from handoff.domain.errors import ConfigurationError, Unprocessable
+from handoff.domain.handoff import Action, Party
+from handoff.domain.identity import Assurance, Handle, parse_identity
+from handoff.domain.touchpoint import Direction, Touchpoint
+from handoff.services import subscriptions
+from handoff.services.events import Event, publish
+from handoff.services.recording import record
+from handoff.services.subscriptions import Wishes, check, configure, matches, read_all, rotated
+from handoff.services.webhook_signing import make_key
+from handoff.store.store import Store
+from tests.delivery.conftest import Way, WayOut, hook
+from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
+
+LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "type_", "matched"),
+    [
+        ("*", "handoff.requested", True),
+        ("handoff.*", "handoff.requested", True),
+        ("handoff.*", "handoff", False),
+        ("handoff.*", "callback.due", False),
+        ("*.failed", "message.failed", True),
+        ("*.failed", "form.failed", True),
+        ("m*ge.*ed", "message.received", True),
+        ("a*b*a", "aba", True),
+        ("a*b*a", "aa", False),
+        ("aa*aa", "aaa", False),
+        ("handoff.requested", "handoff.requested", True),
+        ("handoff.requested", "handoff.requestedx", False),
+        ("handoff?requested", "handoff.requested", False),
+    ],
+)
+def test_wildcards(pattern: str, type_: str, matched: bool) -> None:
+    assert matches(pattern, type_) is matched
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"types": ()},
+        {"types": ("Handoff.*",)},
+        {"types": ("handoff.*; drop",)},
+        {"types": ("*" * 10,)},
+        {"name": ""},
+        {"rate_per_s": 0.0},
+        {"rate_per_s": float("inf")},
+        {"rate_per_s": float("nan")},
+        {"signatures": ()},
+        {"signatures": ("v1", "v1")},
+        {"headers": {"webhook-id": "mine"}},
+        {"headers": {"Content-Length": "0"}},
+        {"headers": {"X-Key": "a\r\nHost: other"}},
+        {"headers": {"X Key": "a"}},
+        {"headers": {"X-Key": "ä"}},
+        {"retry_schedule_s": (-1.0,)},
+        {"retry_schedule_s": (float("nan"),)},
+        {"retry_schedule_s": (15 * 86400.0,)},
+        {"retry_schedule_s": (1.0,) * 51},
+        {"allow_networks": ("everything",)},
+        {"channels": ("",)},
+    ],
+)
+def test_wishes_that_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(Unprocessable):
+        check(Wishes(**({"url": "https://example.com/hooks"} | changes)))
+
+
+async def test_filters_by_queue_and_channel(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, queues=["billing"], channels=["chat"]) as way:
+        await way.ask(to=Party(channel="chat", queue="support"))
+        await way.ask(sender=Party(channel="email"), to=Party(channel="phone", queue="billing"))
+        wanted = await way.ask(to=Party(channel="chat", queue="billing"))
+        await until(lambda: platform.accepted)
+        await until(lambda: way.delivery.behind_s == 0)
+    assert [it.event["subject"] for it in platform.accepted] == [wanted.id]
+
+
+def said(text: str, number: int) -> Touchpoint:
+    return Touchpoint(
+        id_space="native",
+        event_id=f"m{number}",
+        source="test",
+        channel="chat",
+        type="message.received",
+        occurred_at=1_800_000_000 * SECOND + number,
+        identities=(Handle(parse_identity("user:anna"), Assurance.VERIFIED),),
+        direction=Direction.INBOUND,
+        text=text,
+    )
+
+
+async def test_touchpoints_are_told_to_those_who_want_their_type(way_out: WayOut) -> None:
+    async with subscriber() as platform, subscriber() as other, way_out(other) as way:
+        wishes = Wishes(url=platform.url, types=("message.*",), **LOOPBACK)
+        await record(way.store, "default", [said("before", 0)])
+        await subscriptions.create(way.store, "default", wishes, SECRET)
+        await record(way.store, "default", [said("hello", 1), said("x" * 60_000, 2)])
+        await record(way.store, "elsewhere", [said("of another tenant", 3)])
+        await way.ask()
+        await until(lambda: len(platform.accepted) >= 2)
+        await until(lambda: other.accepted)
+    events = {it.event["data"]["text"][:10]: it for it in platform.accepted}
+    assert "of another" not in events
+    assert events["hello"].event["type"] == "message.received"
+    long = events["x" * 10]
+    assert len(long.body) <= 20_000
+    assert long.event["data"]["left_out"] == {"text": "2000 kept"}
+    assert long.event["data"]["links"]["touchpoint"].endswith(long.event["data"]["id"])
+    assert other.types() == ["handoff.requested"]
+
+
+async def test_no_touchpoint_is_told_that_came_before_the_subscription_or_twice(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, types=["message.*", "callback.*"]) as way:
+        for number in range(40):
+            await record(way.store, "default", [said(f"text {number}", number)])
+        await until(lambda: len(platform.accepted) == 40)
+    texts = [it.event["data"]["text"] for it in platform.accepted]
+    assert sorted(texts) == sorted(f"text {number}" for number in range(40))
+    sequences = [it.event["sequence"] for it in platform.accepted]
+    assert all(len(it) == 20 for it in sequences)
+
+
+async def test_a_hand_off_with_its_context(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, include="context") as way:
+        await record(way.store, "default", [said("my order never came", 1)])
+        handoff = await way.ask(identity=parse_identity("user:anna"))
+        await until(lambda: platform.accepted)
+    (message,) = platform.accepted
+    context = message.event["data"]["included"]["context"]
+    assert context["timeline"]["touchpoints"][0]["text"] == "my order never came"
+    assert message.event["data"]["snapshot"]["sha256"] == handoff.snapshots[-1].sha256
+
+
+async def test_thin_messages_stay_below_20_kb_and_say_what_is_left_out(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform) as way:
+        await way.ask(context={"notes": "n" * 100_000})
+        await until(lambda: platform.accepted)
+    (message,) = platform.accepted
+    assert len(message.body) <= 20_000
+    assert message.event["data"]["context"] is None
+    assert message.event["data"]["left_out"] == {"context": "all"}
+
+
+async def test_other_families_have_the_same_way_out(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, types=["queue.*"]) as way:
+        at = await way.store.control("default").clock()
+        for _ in range(2):  # twice the same key is one event
+            event = Event(key="queue/support/1", type="queue.opened", subject="support", at=at, data={"n": 1})
+            await publish(way.store, "default", event)
+        await publish(
+            way.store, "default", Event(key="q/2", type="queue.closed", subject="support", at=at, data={})
+        )
+        await until(lambda: "queue.closed" in platform.types())
+    assert sorted(platform.types()) == ["queue.closed", "queue.opened"]
+
+
+async def test_the_configuration_makes_changes_and_removes_its_subscriptions(store: Store) -> None:
+    one = WebhookSettings(url="https://one.example/", name="one").configured()
+    two = WebhookSettings(url="https://two.example/", secret=SECRET).configured()
+    (made,) = await configure(store, ["default"], [one, two])
+    assert made.keys[0].key.startswith("whsec_"), "a secret is made where there is none, and told once"
+    assert await configure(store, ["default"], [one, two]) == []
+    before = {it.wishes.url: it for it in await read_all(store, "default")}
+    changed = WebhookSettings(url="https://two.example/", secret=make_key("v1")).configured()
+    await configure(store, ["default"], [changed])
+    (after,) = await read_all(store, "default")
+    assert after.id == before["https://two.example/"].id
+    now = await store.control("default").clock()
+    assert after.signing_keys(now) == [changed.secret, SECRET], "the old secret overlaps"
+    assert after.signing_keys(now + 8 * 86400 * SECOND) == [changed.secret]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"url": "http://one.example/"}, {"secret": "short"}, {"types": ["?"]}, {"url": "https://10.0.0.1/"}],
+)
+def test_a_wrong_configuration_is_a_clear_error(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="webhook"):
+        WebhookSettings(**({"url": "https://one.example/"} | changes)).configured()
+
+
+async def test_messages_of_a_rotation_verify_with_either_secret(way_out: WayOut, store: Store) -> None:
+    async with subscriber() as platform, way_out() as way:
+        wishes = Wishes(url=platform.url, **LOOPBACK)
+        it = await subscriptions.create(store, "default", wishes, SECRET)
+        now = await store.control("default").clock()
+        keys = rotated(it, wishes, now, secret=None, overlap_s=3600)
+        await subscriptions.change(store, "default", it.id, wishes, keys)
+        await way.ask()
+        await until(lambda: platform.accepted)
+    (message,) = platform.accepted  # verified with the old secret when it came
+    Webhook(keys[0].key).verify(message.body, message.headers)
+    assert len(message.headers["webhook-signature"].split()) == 2
+
+
+async def test_a_rate_is_kept(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out() as way:
+        wishes = Wishes(url=platform.url, rate_per_s=10.0, **LOOPBACK)
+        await subscriptions.create(way.store, "default", wishes, SECRET)
+        for _ in range(6):
+            await way.ask()
+        await until(lambda: len(platform.accepted) == 6)
+    times = [it.at for it in platform.received]
+    assert times[-1] - times[0] >= 0.45
+
+
+async def test_a_deleted_subscription_is_told_nothing_more(way_out: WayOut) -> None:
+    async with subscriber(status=500) as platform, subscriber() as other, way_out(other) as way:
+        wishes = Wishes(url=platform.url, retry_schedule_s=(0.3,) * 10, **LOOPBACK)
+        it = await subscriptions.create(way.store, "default", wishes, SECRET)
+        await way.ask()
+        await until(lambda: platform.received)
+        await subscriptions.delete(way.store, "default", it.id)
+        before = len(platform.received)
+        await way.ask()
+        await until(lambda: len(other.accepted) == 2)
+        assert len(platform.received) <= before + 1
+    leftover = await keys_with(way, it.id)
+    assert leftover == [], leftover
+
+
+async def keys_with(way: Way, id_: bytes) -> list[bytes]:
+    """Keys of the store that name the subscription; its messages' own records run out by themselves."""
+    found = await way.store.connection.call(b"KEYS", b"*")
+    return [key for key in found if id_ in key and b"dm" not in key and b"da" not in key]
+
+
+async def test_headers_of_ones_own_are_sent(way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, headers={"X-Api-Key": "k-1"}) as way:
+        await way.ask()
+        await until(lambda: platform.accepted)
+    (message,) = platform.accepted
+    assert message.headers["x-api-key"] == "k-1"
+    assert json.loads(message.body)["source"] == "urn:handoff:default"
+
+
+async def test_metrics_tell_what_was_delivered_and_what_waits(way_out: WayOut) -> None:
+    async with (
+        subscriber() as fine,
+        subscriber(status=500) as broken,
+        way_out(fine, broken, retry_schedule_s=[1000.0]) as way,
+    ):
+        handoff = await way.ask()
+        await way.do(handoff, Action.ACCEPT)
+        await until(lambda: len(fine.accepted) == 2 and broken.received)
+        value = way.measures.registry.get_sample_value
+        names = {it.wishes.url: it.id for it in await read_all(way.store, "default")}
+        hashes = way.store.hashes("default")
+        label = {url: subscriptions.public_id(hashes, id_) for url, id_ in names.items()}
+
+        def counted(it: Subscriber, outcome: str) -> float | None:
+            labels = {"subscription": label[it.url], "outcome": outcome}
+            return value("handoff_webhook_messages_total", labels)
+
+        await until(lambda: counted(fine, "delivered") == 2 and counted(broken, "retried") == 1)
+        way.skip(100)
+        await way.delivery._show()
+        oldest = value("handoff_webhook_oldest_pending_seconds", {"subscription": label[broken.url]})
+        assert value("handoff_webhook_pending", {"subscription": label[broken.url]}) == 2
+        assert oldest is not None
+        assert 0 <= oldest < 60
+    assert hook(fine).url == fine.url
