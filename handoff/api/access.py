@@ -78,7 +78,7 @@ class Access:
     """The tokens of this server, looked up by the hash of their secret; `tenants` are those there are."""
 
     def __init__(self, tokens: Iterable[Token], tenants: Iterable[str]) -> None:
-        self._by_hash = {token.secret_hash: token for token in tokens}
+        self._by_hash = {token.secret_hash: (token, _principal(token, token.tenant)) for token in tokens}
         self._tenants = frozenset(tenants)
 
     def has_tenant(self, tenant: str) -> bool:
@@ -86,25 +86,30 @@ class Access:
 
     def authenticate(self, secret: str, asked_tenant: str | None) -> Principal:
         """The principal of a token. Unauthenticated alike for missing, malformed and unknown ones."""
-        token = self._by_hash.get(hash_secret(secret)) if secret else None
-        if token is None:
+        found = self._by_hash.get(hash_secret(secret)) if secret else None
+        if found is None:
             raise Unauthenticated(UNKNOWN_TOKEN)
-        return Principal(
-            name=token.name,
-            tenant=self._tenant(asked_tenant, token),
-            scopes=token.scopes,
-            min_assurance=token.min_assurance,
-            agent=token.agent,
-        )
+        token, principal = found
+        if asked_tenant is None or asked_tenant == token.tenant:
+            return principal
+        return _principal(token, self._other_tenant(asked_tenant, token))
 
-    def _tenant(self, asked: str | None, token: Token) -> str:
-        if asked is None or asked == token.tenant:
-            return token.tenant
+    def _other_tenant(self, asked: str, token: Token) -> str:
         if not token.admin:
             raise Forbidden("this token belongs to another tenant", code="other_tenant")
         if asked not in self._tenants:
             raise NotFound("there is no such tenant", code="unknown_tenant")
         return asked
+
+
+def _principal(token: Token, tenant: str) -> Principal:
+    return Principal(
+        name=token.name,
+        tenant=tenant,
+        scopes=token.scopes,
+        min_assurance=token.min_assurance,
+        agent=token.agent,
+    )
 
 
 def bearer(request: web.Request) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
+from itertools import count
 
 import structlog
 from aiohttp import web
@@ -23,10 +25,13 @@ from . import (
     webhooks,
 )
 from .idempotency import idempotency
-from .keys import REQUEST_ID, SITE, Site, authentication
+from .keys import SITE, Site, authentication
 from .problems import problems
 
 log = structlog.get_logger("handoff.access")
+RUN = web.AppKey("run", str)
+"""What this process's request ids begin with: eight hex digits by chance, then comes a number."""
+_NUMBERS = count()
 
 
 def routes() -> list[web.RouteDef]:
@@ -90,21 +95,20 @@ async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     The log has the route, never the path: ids and identities are personal data.
     """
-    request_id = secrets.token_hex(8)
-    request[REQUEST_ID] = request_id
+    request_id = f"{request.app[RUN]}{next(_NUMBERS):08x}"
     structlog.contextvars.bind_contextvars(request_id=request_id)
     started = time.perf_counter()
     response = await handler(request)
     seconds = time.perf_counter() - started
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unmatched"
-    request.app[SITE].measures.requests.labels(route, f"{response.status // 100}xx").observe(seconds)
+    request.app[SITE].measures.took(route, response.status // 100, seconds)
     if not response.prepared:
         response.headers["Handoff-Request-Id"] = request_id
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    log.debug(
-        "request", method=request.method, route=route, status=response.status, ms=round(seconds * 1e3, 2)
-    )
+    if log.is_enabled_for(logging.DEBUG):
+        milliseconds = round(seconds * 1e3, 2)
+        log.debug("request", method=request.method, route=route, status=response.status, ms=milliseconds)
     return response
 
 
@@ -117,6 +121,7 @@ def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
     app = web.Application(middlewares=[account, problems, authentication, idempotency])
     app[SITE] = site
+    app[RUN] = secrets.token_hex(4)
     app.on_shutdown.append(_end_streams)
     app[docs_page.DOCS] = docs_page.make_docs()
     app.add_routes(routes())

@@ -21,6 +21,7 @@ MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
 _ENCODER = msgspec.json.Encoder()
+_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 BODY = web.RequestKey("body", bytes)
@@ -33,6 +34,11 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
         return request[BODY]
     if request.content_length is not None and request.content_length > limit:
         raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+    if request.content.is_eof():  # it came with its headers, as nearly all do
+        whole = request.content.read_nowait()
+        if len(whole) > limit:
+            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+        return whole
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -66,12 +72,7 @@ def decode(body: bytes, type_: type[T]) -> T:
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer. Personal data is never stored by what lies between us and the caller."""
-    return web.Response(
-        status=status,
-        body=_ENCODER.encode(value),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
+    return web.Response(status=status, body=_ENCODER.encode(value), headers={**_HEADERS, **(headers or {})})
 
 
 def query_limit(request: web.Request) -> int:

@@ -49,7 +49,6 @@ class Site(Struct, frozen=True, kw_only=True):
 
 SITE = web.AppKey("site", Site)
 PRINCIPAL = web.RequestKey("principal", Principal)
-REQUEST_ID = web.RequestKey("request_id", str)
 
 
 @web.middleware

@@ -96,7 +96,8 @@ async def _record(
     read = [_read(raw, caller, cloudevents) for raw in raws]
     if not batch and isinstance(read[0], HandoffError):
         raise read[0]
-    view = await asyncio.shield(_store(site, principal, read, 0, bulk=False))
+    # Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
+    view = await _store(site, principal, read, 0, bulk=False)
     if view.rejected and not batch:
         only = view.rejected[0]
         return problem(422, only.code, only.detail, id=only.id, rejected=view.rejected)

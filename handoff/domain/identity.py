@@ -90,6 +90,8 @@ def parse_identity(text: str, *, region: str | None = None) -> Identity:
 
 
 def _normal_text(value: str) -> str:
+    if value.isascii() and value.isprintable() and 0 < len(value.strip()) <= MAX_VALUE:
+        return value.strip()  # what the rest would come to, for nearly every value there is
     text = unicodedata.normalize("NFC", value).strip()
     if not text:
         raise InvalidIdentity("an identity needs a value")

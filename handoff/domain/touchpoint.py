@@ -109,22 +109,20 @@ _OUTBOUND = frozenset(
         "promise.broken",
     }
 )
-_INTERNAL_PREFIXES = ("handoff.", "identity.", "context.", "note.")
-_INTERNAL = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
+_HIDDEN = frozenset(it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.")))
+_INTERNAL = _HIDDEN | {"callback.due", "callback.overdue", "callback.given_up"}
 
 
 def default_direction(type: str) -> Direction:
     """The direction a type has when its sender states none."""
     if type in _OUTBOUND:
         return Direction.OUTBOUND
-    if type in _INTERNAL or type.startswith(_INTERNAL_PREFIXES):
-        return Direction.INTERNAL
-    return Direction.INBOUND
+    return Direction.INTERNAL if type in _INTERNAL else Direction.INBOUND
 
 
 def default_visibility(type: str) -> Visibility:
     """Notes and our own bookkeeping are internal unless their sender says otherwise."""
-    return Visibility.INTERNAL if type.startswith(_INTERNAL_PREFIXES) else Visibility.PUBLIC
+    return Visibility.INTERNAL if type in _HIDDEN else Visibility.PUBLIC
 
 
 # Limits, published in the API document. An event above them is refused, never cut.
@@ -206,7 +204,7 @@ def _problem(it: Touchpoint) -> tuple[str, str] | None:
         return "/id", f"an event id has 1 to {MAX_EVENT_ID} characters"
     if it.type not in TYPE_SET:
         return "/type", f"unknown touchpoint type {it.type[:60]!r}"
-    if not _CHANNEL.fullmatch(it.channel):
+    if it.channel not in CHANNELS and not _CHANNEL.fullmatch(it.channel):
         return "/channel", "a channel name matches [a-z][a-z0-9_-]*"
     if not EARLIEST <= it.occurred_at <= LATEST:
         return "/occurred_at", "a time lies between the years 1900 and 2200"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -140,31 +139,35 @@ def _refuse(pointer: str, detail: str, code: str) -> None:
     raise Unprocessable(detail, code=code, pointers=[{"pointer": pointer, "detail": detail}])
 
 
-def _at(pointer: str, make: Callable[[], Identity]) -> Identity:
-    try:
-        return make()
-    except HandoffError as error:
-        raise Unprocessable(
-            error.detail, code=error.problem_code, pointers=[{"pointer": pointer, "detail": error.detail}]
-        ) from error
+def _pointed(error: HandoffError, pointer: str) -> Unprocessable:
+    return Unprocessable(
+        error.detail, code=error.problem_code, pointers=[{"pointer": pointer, "detail": error.detail}]
+    )
 
 
 def _handle(given: str | IdentityInput, at: int) -> Handle:
-    pointer = f"/identities/{at}"
-    if isinstance(given, str):
-        found = _at(pointer, lambda: parse_identity(given))
-        return Handle(found, default_assurance(found.type))
-    found = _at(pointer, lambda: identity(given.type, given.value, space=given.space))
+    try:
+        if isinstance(given, str):
+            found = parse_identity(given)
+            return Handle(found, default_assurance(found.type))
+        found = identity(given.type, given.value, space=given.space)
+    except HandoffError as error:
+        raise _pointed(error, f"/identities/{at}") from error
     return Handle(found, given.assurance or default_assurance(found.type))
 
 
 def _participant(given: ParticipantInput, at: int) -> Participant:
-    found = _at(f"/participants/{at}", lambda: identity(given.type, given.value, space=given.space))
+    try:
+        found = identity(given.type, given.value, space=given.space)
+    except HandoffError as error:
+        raise _pointed(error, f"/participants/{at}") from error
     return Participant(found, given.role)
 
 
 def home_first(handles: list[Handle]) -> tuple[Handle, ...]:
     """The handles with the home in front: the first by type and then by place."""
+    if len(handles) == 1:
+        return (handles[0],)
     distinct: dict[Identity, Handle] = {}
     for handle in handles:
         distinct.setdefault(handle.identity, handle)

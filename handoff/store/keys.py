@@ -34,6 +34,11 @@ class Keys:
     def _key(self, letter: bytes, hash_: bytes) -> bytes:
         return self._tags[self.partition(hash_)] + letter + hash_
 
+    def of_touchpoint(self, home: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+        """What recording a touchpoint writes: timeline, index, identity record, last arrivals, outbox."""
+        tag = self._tags[self.partition(home)]
+        return tag + b"t" + home, tag + b"i" + home, tag + b"n" + home, tag + b"a" + home, tag + b"o"
+
     def timeline(self, identity: bytes) -> bytes:
         return self._key(b"t", identity)
 

@@ -26,7 +26,7 @@ _NOTHING = object()
 
 def pack(command: Sequence[Argument]) -> bytes:
     """A command in RESP2."""
-    packed: bytes = hiredis.pack_command(tuple(command))
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # typed as a tuple of one
     return packed
 
 

