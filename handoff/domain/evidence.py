@@ -73,6 +73,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
         """The identities on either side of the statement."""
         return (self.left, self.right) if self.left else ((self.one,), (self.other,))
 
+    def speaks_of(self, one: bytes, other: bytes) -> bool:
+        """Whether the two stand on its two sides."""
+        left, right = self.sides
+        return (one in left and other in right) or (other in left and one in right)
+
     @property
     def ends(self) -> tuple[bytes, ...]:
         """Every identity it speaks of, once."""
@@ -135,19 +140,15 @@ def joins(evidence: Evidence) -> bool:
 
 def standing(evidence: Iterable[Evidence]) -> list[Evidence]:
     """The evidence with `withdrawn` set on what a standing `not_same` overrules; each id once."""
-    pieces = list({piece.id: piece for piece in evidence}.values())
-    overruled = {
-        id_
-        for piece in pieces
-        if piece.statement is Statement.NOT_SAME and not piece.withdrawn
-        for id_ in piece.over
-    }
-    return [
-        structs.replace(piece, withdrawn=True)
-        if piece.id in overruled and piece.statement is Statement.SAME
-        else piece
-        for piece in pieces
-    ]
+    pieces = {piece.id: piece for piece in evidence}
+    for against in list(pieces.values()):
+        if against.statement is not Statement.NOT_SAME or against.withdrawn:
+            continue
+        for id_ in against.over:
+            piece = pieces.get(id_)
+            if piece and piece.statement is Statement.SAME and against.speaks_of(piece.one, piece.other):
+                pieces[id_] = structs.replace(piece, withdrawn=True)
+    return list(pieces.values())
 
 
 class Objections:
@@ -194,11 +195,7 @@ class Objections:
         )
 
     def _is_overruled(self, piece: Evidence, one: bytes, other: bytes) -> bool:
-        for by in self._overruled.get(piece.id, ()):
-            left, right = by.sides
-            if (one in left and other in right) or (other in left and one in right):
-                return True
-        return False
+        return any(by.speaks_of(one, other) for by in self._overruled.get(piece.id, ()))
 
 
 def shared_identities(
