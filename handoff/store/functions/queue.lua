@@ -102,3 +102,13 @@ local function finish(q, event, line, state, why)
     arrange(q, line)
   end
 end
+
+-- What waits for a late attempt goes now; a great many of them in parts, one at each success.
+local function hasten(q, now)
+  local waiting = redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf', 'LIMIT', 0, 500)
+  for _, event in ipairs(waiting) do
+    redis.call('HSET', q.message .. event, 'n', now)
+    redis.call('ZADD', q.due, now, event)
+  end
+  if #waiting < 500 then redis.call('HDEL', q.state, 'R') else redis.call('HSET', q.state, 'R', 1) end
+end

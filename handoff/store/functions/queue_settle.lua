@@ -10,14 +10,7 @@ local function succeed(q, now)
   redis.call('HDEL', q.state, 'f', 'F', 'g', 'b')
   redis.call('HSET', q.state, 'k', now)
   redis.call('HINCRBY', q.state, 'ok', 1)
-  if failures < TRIPS and not redis.call('HGET', q.state, 'R') then return end
-  -- Back after an outage: what waits for a late attempt goes now, a part at each success.
-  local waiting = redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf', 'LIMIT', 0, 500)
-  for _, event in ipairs(waiting) do
-    redis.call('HSET', q.message .. event, 'n', now)
-    redis.call('ZADD', q.due, now, event)
-  end
-  if #waiting < 500 then redis.call('HDEL', q.state, 'R') else redis.call('HSET', q.state, 'R', 1) end
+  if failures >= TRIPS or redis.call('HGET', q.state, 'R') then hasten(q, now) end
 end
 
 local function fail(q, now, pause)

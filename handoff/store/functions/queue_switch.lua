@@ -10,6 +10,7 @@ local function run(keys, args)
   elseif what == 'on' then
     redis.call('HSET', q.state, 'on', 1)
     redis.call('HDEL', q.state, 'why', 'at', 'f', 'F', 'g', 'b')
+    hasten(q, now)
   elseif what == 'pace' then
     redis.call('HSET', q.state, 'i', args[4])
   else

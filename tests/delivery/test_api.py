@@ -1,0 +1,296 @@
+"""`/v1/webhooks` on a whole server: subscribe, test, look at deliveries, replay, rotate, end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.settings import Settings
+from handoff.store.store import Store
+from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
+
+ADMIN = "admin-token-of-these-tests"
+SCOPES = {
+    "hooks": ["webhooks:write"],
+    "reader": ["webhooks:write", "context:read"],
+    "desk": ["handoffs:write"],
+    "other": ["webhooks:write"],
+}
+LOOPBACK = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
+
+
+class Api:
+    """A client with every token."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._session = session
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, token: str = "admin", **headers: str
+    ) -> tuple[int, Any]:
+        secret = ADMIN if token == "admin" else f"{token}-token-of-these-tests"
+        sent = {"Authorization": f"Bearer {secret}", **headers}
+        data = None if body is None else msgspec.json.encode(body)
+        async with self._session.request(method, self.url + path, data=data, headers=sent) as response:
+            raw = await response.read()
+            return response.status, msgspec.json.decode(raw) if raw else None
+
+    async def subscribe(self, platform: Subscriber, **wishes: Any) -> str:
+        status, made = await self.call("POST", "/v1/webhooks", {"url": platform.url, **LOOPBACK, **wishes})
+        assert status == 201, made
+        platform.secret = made.get("secret", platform.secret)
+        return str(made["id"])
+
+    async def ask(self, number: int = 0) -> dict[str, Any]:
+        body = {"identity": f"user:u{number}", "to": {"queue": "support"}, "reason": "help"}
+        status, made = await self.call("POST", "/v1/handoffs", body)
+        assert status == 201, made
+        return dict(made)
+
+
+@pytest.fixture
+async def api(server_url: str, store: Store) -> AsyncIterator[Api]:
+    tokens = [
+        {
+            "name": name,
+            "scopes": scopes,
+            "secret": f"{name}-token-of-these-tests",
+            "tenant": "elsewhere" if name == "other" else "default",
+        }
+        for name, scopes in SCOPES.items()
+    ]
+    table = {
+        "server": {"port": 0},
+        "store": {"url": server_url, "partitions": store.keys.partitions},
+        "tokens": tokens,
+        "webhooks": [{"url": "https://configured.example/", "types": ["nothing.at.all"], "secret": SECRET}],
+    }
+    settings = msgspec.convert(table, Settings)
+    async with (
+        running(settings, Options(admin_token=ADMIN)) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Api(server.url, session)
+
+
+async def test_the_secret_is_shown_once(api: Api) -> None:
+    status, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"}, token="hooks")
+    assert status == 201
+    assert made["secret"].startswith("whsec_")
+    assert made["types"] == ["handoff.*"]
+    status, read = await api.call("GET", f"/v1/webhooks/{made['id']}", token="hooks")
+    assert status == 200
+    assert "secret" not in read
+    assert {key: read[key] for key in read} == {key: made[key] for key in read}
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "scope"),
+    [
+        ({}, "desk", "webhooks:write"),
+        ({"allow_insecure": True}, "hooks", "admin"),
+        ({"allow_networks": ["10.0.0.0/8"]}, "reader", "admin"),
+        ({"include": "context"}, "hooks", "context:read"),
+        ({"types": ["*"]}, "hooks", "context:read"),
+        ({"types": ["message.*"]}, "hooks", "context:read"),
+    ],
+)
+async def test_nobody_is_told_more_than_their_token_may_read(
+    api: Api, body: dict[str, Any], token: str, scope: str
+) -> None:
+    given = {"url": "https://one.example/", **body}
+    status, problem = await api.call("POST", "/v1/webhooks", given, token=token)
+    assert (status, problem["code"], problem["scope"]) == (403, "missing_scope", scope)
+
+
+async def test_what_admin_allowed_is_not_moved_elsewhere_by_others(api: Api) -> None:
+    _, made = await api.call("POST", "/v1/webhooks", {"url": "https://a.example/", **LOOPBACK})
+    path = f"/v1/webhooks/{made['id']}"
+    status, problem = await api.call("PATCH", path, {"url": "http://127.0.0.1:6379/"}, token="reader")
+    assert (status, problem["scope"]) == (403, "admin")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"url": "https://127.0.0.1/"}, "forbidden_address"),
+        ({"url": "https://169.254.169.254/"}, "forbidden_address"),
+        ({"url": "http://one.example/"}, "invalid_url"),
+        ({"url": "https://one.example/", "secret": "short"}, "invalid_secret"),
+        ({"url": "https://one.example/", "surprise": 1}, "invalid"),
+        ({"url": "https://one.example/", "types": []}, "invalid"),
+        ({"url": "https://one.example/", "include": "everything"}, "invalid"),
+        ({"url": "https://one.example/", "headers": {"X": "a\r\nb"}}, "invalid"),
+        ({}, "invalid"),
+    ],
+)
+async def test_wishes_that_cannot_be_are_422(api: Api, body: dict[str, Any], code: str) -> None:
+    status, problem = await api.call("POST", "/v1/webhooks", body)
+    assert (status, problem["code"]) == (422, code)
+
+
+async def test_another_tenants_subscription_is_404(api: Api) -> None:
+    _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"}, token="hooks")
+    path = f"/v1/webhooks/{made['id']}"
+    calls: list[tuple[str, str, Any]] = [
+        ("GET", "", None),
+        ("PATCH", "", {}),
+        ("DELETE", "", None),
+        ("POST", "/test", None),
+        ("GET", "/deliveries", None),
+        ("POST", "/replay", {"since": "2026-01-01T00:00:00Z"}),
+    ]
+    for method, rest, body in calls:
+        status, _ = await api.call(method, path + rest, body, token="other")
+        assert status == 404, (method, rest)
+    _, listed = await api.call("GET", "/v1/webhooks", token="other")
+    assert listed["webhooks"] == []
+
+
+async def test_a_test_message_says_what_the_subscriber_answered(api: Api) -> None:
+    async with subscriber(secret=SECRET) as platform:
+        id_ = await api.subscribe(platform, secret=SECRET)
+        status, view = await api.call("POST", f"/v1/webhooks/{id_}/test")
+        assert (status, view["type"], view["state"]) == (200, "webhook.test", "delivered")
+        (attempt,) = view["attempts"]
+        assert (attempt["status"], attempt["answer"]) == (200, "said")
+        platform.status = 401
+        _, view = await api.call("POST", f"/v1/webhooks/{id_}/test")
+        assert (view["state"], view["attempts"][0]["status"]) == ("pending", 401)
+
+
+async def test_deliveries_are_paged_without_a_gap_and_replayed(api: Api) -> None:
+    async with subscriber() as platform:
+        id_ = await api.subscribe(platform, secret=SECRET)
+        made = [await api.ask(number) for number in range(12)]
+        await until(lambda: len(platform.accepted) == 12)
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            path = f"/v1/webhooks/{id_}/deliveries?limit=5{cursor}"
+            _, page = await api.call("GET", path)
+            assert page["total"] == 12
+            seen += [it["id"] for it in page["deliveries"]]
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+        assert sorted(seen) == sorted(it.id for it in platform.accepted)
+        _, one = await api.call("GET", f"/v1/webhooks/{id_}/deliveries?id={seen[3]}")
+        assert [it["id"] for it in one["deliveries"]] == [seen[3]]
+        status, replayed = await api.call("POST", f"/v1/webhooks/{id_}/replay", {"id": seen[3]})
+        assert (status, replayed) == (202, {"queued": 1, "next": None})
+        await until(lambda: len(platform.accepted) == 13)
+        assert platform.accepted[-1].id == seen[3]
+        since = {"since": made[0]["requested_at"]}
+        await until_async(lambda: _delivered(api, id_))
+        _, replayed = await api.call("POST", f"/v1/webhooks/{id_}/replay", since)
+        assert replayed["queued"] == 12
+        await until(lambda: len(platform.accepted) == 25)
+
+
+async def _delivered(api: Api, id_: str) -> bool:
+    _, it = await api.call("GET", f"/v1/webhooks/{id_}")
+    return bool(it["status"]["pending"] == 0)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"id": "ev_1", "since": "2026-01-01T00:00:00Z"}, {"since": "yesterday"}, {"since": ""}]
+)
+async def test_a_replay_of_nothing_in_particular_is_422(api: Api, body: dict[str, Any]) -> None:
+    _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"})
+    status, _ = await api.call("POST", f"/v1/webhooks/{made['id']}/replay", body)
+    assert status == 422
+
+
+async def test_a_rotation_shows_the_new_secret_and_keeps_the_old_for_a_while(api: Api) -> None:
+    async with subscriber() as platform:
+        id_ = await api.subscribe(platform, secret=SECRET)
+        _, patched = await api.call("PATCH", f"/v1/webhooks/{id_}", {"rotate_secret": True, "overlap_s": 60})
+        assert patched["secret"] != SECRET
+        assert len(patched["old_secrets_until"]) == 1
+        await api.ask()
+        await until(lambda: platform.accepted)  # verified with the old one
+        platform.secret = patched["secret"]
+        await api.ask(1)
+        await until(lambda: len(platform.accepted) == 2)
+        status, _ = await api.call("PATCH", f"/v1/webhooks/{id_}", {"secret": SECRET, "overlap_s": 1e9})
+        assert status == 422
+
+
+async def test_disabled_by_hand_then_enabled_sends_what_has_waited(api: Api) -> None:
+    async with subscriber(status=500) as platform:
+        id_ = await api.subscribe(platform, secret=SECRET, retry_schedule_s=[1000.0])
+        await api.ask()
+        await until(lambda: platform.received)
+        _, off = await api.call("PATCH", f"/v1/webhooks/{id_}", {"enabled": False})
+        assert (off["enabled"], off["disabled_reason"]) == (False, "asked")
+        status, problem = await api.call("POST", f"/v1/webhooks/{id_}/test")
+        assert (status, problem["code"]) == (409, "webhook_disabled")
+        platform.status = 200
+        _, on = await api.call("PATCH", f"/v1/webhooks/{id_}", {"enabled": True})
+        assert on["enabled"]
+        await until(lambda: platform.accepted)
+
+
+async def test_changes_take_effect_and_null_is_the_default(api: Api) -> None:
+    async with subscriber() as platform:
+        id_ = await api.subscribe(platform, secret=SECRET, types=["callback.*"], rate_per_s=5, name="old")
+        change = {"types": ["handoff.*"], "rate_per_s": None, "name": None}
+        _, patched = await api.call("PATCH", f"/v1/webhooks/{id_}", change)
+        assert (patched["types"], patched["rate_per_s"], patched["name"]) == (["handoff.*"], None, None)
+        assert patched["version"] == 2
+        assert "secret" not in patched
+        await api.ask()
+        await until(lambda: platform.accepted)
+
+
+async def test_a_configured_subscription_is_listed_and_changed_elsewhere(api: Api) -> None:
+    _, listed = await api.call("GET", "/v1/webhooks")
+    (configured,) = [it for it in listed["webhooks"] if it["origin"] == "configuration"]
+    path = f"/v1/webhooks/{configured['id']}"
+    for method, body in (("PATCH", {"types": ["*"]}), ("DELETE", None)):
+        status, problem = await api.call(method, path, body)
+        assert (status, problem["code"]) == (409, "configured")
+
+
+async def test_a_list_is_paged_newest_first(api: Api) -> None:
+    made = []
+    for number in range(5):
+        _, it = await api.call("POST", "/v1/webhooks", {"url": f"https://w{number}.example/"})
+        made.append(it["id"])
+    _, first = await api.call("GET", "/v1/webhooks?limit=4")
+    _, second = await api.call("GET", f"/v1/webhooks?limit=4&cursor={first['next']}")
+    ids = [it["id"] for it in first["webhooks"] + second["webhooks"]]
+    assert ids[:5] == made[::-1]
+    assert (first["total"], len(ids), second["next"]) == (6, 6, None)
+    _, oldest = await api.call("GET", "/v1/webhooks?limit=2&order=asc")
+    assert oldest["webhooks"][1]["id"] == made[0]
+
+
+async def test_an_ended_subscription_is_gone(api: Api) -> None:
+    _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"}, token="hooks")
+    path = f"/v1/webhooks/{made['id']}"
+    assert (await api.call("DELETE", path, token="hooks"))[0] == 204
+    assert (await api.call("GET", path, token="hooks"))[0] == 404
+
+
+async def test_the_same_request_with_the_same_key_makes_one(api: Api) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    body = {"url": "https://one.example/"}
+    answers = [await api.call("POST", "/v1/webhooks", body, **key) for _ in range(2)]
+    assert answers[0] == answers[1]
+    _, listed = await api.call("GET", "/v1/webhooks")
+    assert listed["total"] == 2
+
+
+async def test_an_asymmetric_subscription_shows_its_public_key(api: Api) -> None:
+    body = {"url": "https://one.example/", "signatures": ["v1a"]}
+    _, made = await api.call("POST", "/v1/webhooks", body)
+    assert made["public_key"].startswith("whpk_")
+    assert "secret" not in made
