@@ -1,0 +1,356 @@
+"""Everything that can be said of who is who, by several processes, held against a simple model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from handoff.codec.keyed_hash import EVIDENCE
+from handoff.domain.errors import Conflict
+from handoff.domain.evidence import Statement
+from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_identity, weaker
+from handoff.services.customers import Customer, Match, by_id, by_key, find
+from handoff.services.links import By, link, mark_shared, split, withdraw
+from handoff.services.recording import record
+from handoff.services.timelines import Filter, read_timeline
+from handoff.store.components import read_records
+from handoff.store.store import Store
+from handoff.store.timelines import Window
+from tests.conftest import fresh_tenant, opened
+from tests.identity.model import Model, Said, pairs
+from tests.samples import NOON, touchpoint
+from tests.store.servers import valkey_server
+
+POOL = (
+    "user:anna",
+    "user:bert",
+    "user@shop2:anna",
+    "email:anna@example.com",
+    "phone:+358401234567",
+    "anonymous:a1",
+    "anonymous:a2",
+    "chatwoot.contact@1:7",
+    "reference:A-1",
+)
+PROCESSES = 3
+BY = By(who="agent:lisa", reason="she said so")
+names = st.sampled_from(POOL)
+assurances = st.sampled_from([Assurance.VERIFIED, Assurance.VERIFIED, Assurance.VERIFIED, Assurance.CLAIMED])
+tenants = st.integers(0, 1)
+processes = st.integers(0, PROCESSES - 1)
+Result = TypeVar("Result")
+
+
+class Identities(RuleBasedStateMachine):
+    """Two tenants with the same people, three processes on one store."""
+
+    stores: ClassVar[list[Store]]
+    runner: ClassVar[asyncio.Runner]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tenants = [fresh_tenant(), fresh_tenant()]
+        self.models = [Model(), Model()]
+        self.events = 0
+        self.turn = 0
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(work)
+
+    @property
+    def store(self) -> Store:
+        """Another process each time."""
+        self.turn += 1
+        return self.stores[self.turn % PROCESSES]
+
+    # --- What happens -------------------------------------------------------------------------
+
+    @rule(
+        tenant=tenants,
+        stated=st.lists(
+            st.lists(st.tuples(names, assurances), min_size=1, max_size=2, unique_by=lambda it: it[0]),
+            min_size=1,
+            max_size=3,
+        ),
+        back=st.integers(0, 5),
+    )
+    def touch(self, tenant: int, stated: list[list[tuple[str, Assurance]]], back: int) -> None:
+        """Touchpoints, several at once through several processes; some of them happened long ago."""
+        sent = []
+        for handles in stated:
+            self.events += 1
+            read = [Handle(parse_identity(name), assurance) for name, assurance in handles]
+            sent.append(touchpoint(f"e{self.events}", *read, at=NOON + (self.events - back) * 1000))
+
+        async def send() -> None:
+            work = [record(self.store, self.tenants[tenant], [it, it]) for it in sent]
+            answers = await asyncio.gather(*work)
+            assert [[it.status for it in part] for part in answers] == [["accepted", "duplicate"]] * len(sent)
+
+        self.run(send())
+        model = self.models[tenant]
+        for it in sent:
+            model.touchpoints[it.text or ""] = str(it.home.identity)
+            model.seen |= {str(handle.identity) for handle in it.identities}
+            for handle in it.identities[1:]:
+                self.learn(tenant, str(it.home.identity), str(handle.identity), it)
+
+    def learn(self, tenant: int, home: str, other: str, it: Any) -> None:
+        """A statement with the time and id that the store gave it: the model knows no clock."""
+        hashes = self.store.hashes(self.tenants[tenant])
+        sure = weaker(it.home.assurance, next(h.assurance for h in it.identities if str(h.identity) == other))
+        one, two = hashes.identity(parse_identity(home)), hashes.identity(parse_identity(other))
+        id_ = hashes.evidence(one, two, Statement.SAME, sure, "test")
+        self.add(tenant, home, other, one, id_, verified=sure is Assurance.VERIFIED, agent=False)
+
+    def add(self, tenant: int, home: str, other: str, key: bytes, id_: bytes, **said: Any) -> None:
+        records = self.run(read_records(self.store.connection, self.store.keys, [key]))
+        (stored,) = [it for it in records[key].evidence if it.id == id_]
+        public = self.store.hashes(self.tenants[tenant]).public(EVIDENCE, key, id_)
+        given = {"same": True, "pairs": pairs([home], [other]), **said}
+        self.models[tenant].add(Said(id=public, one=home, other=other, at=(stored.recorded_at, id_), **given))
+
+    def tell(self, tenant: int, view_id: str | None, home: str, other: str, **said: Any) -> None:
+        hashes = self.store.hashes(self.tenants[tenant])
+        key, id_ = hashes.private(EVIDENCE, view_id or "", 2)
+        self.add(tenant, home, other, key, id_, verified=True, agent=True, **said)
+
+    def customer(self, tenant: int, name: str) -> Customer:
+        key = self.store.hashes(self.tenants[tenant]).identity(parse_identity(name))
+        return self.run(by_key(self.store, self.tenants[tenant], key))
+
+    # --- What agents do, and take back --------------------------------------------------------
+
+    @precondition(lambda self: any(model.seen for model in self.models))
+    @rule(tenant=tenants, data=st.data(), other=names, undo=st.booleans())
+    def link(self, tenant: int, data: st.DataObject, other: str, undo: bool) -> None:
+        name, model = self.someone(tenant, data), self.models[tenant]
+        customer = self.customer(tenant, name)
+        root = str(customer.members[0].identity)
+        new = other not in model.seen
+        model.seen.add(other)
+        theirs = other in model.customer_of(root)
+        before = model.timelines()
+        about, over = model.links(root, other)
+
+        async def go() -> Any:
+            return await link(
+                self.store,
+                self.tenants[tenant],
+                customer.id,
+                parse_identity(other),
+                BY,
+                assurance=Assurance.VERIFIED,
+                dry_run=False,
+                now=NOON,
+            )
+
+        if "reference" in (parse_identity(root).type, parse_identity(other).type):
+            with pytest.raises(Exception, match="never joins"):
+                self.run(go())
+            model.seen -= {other} if new else set()
+            return
+        trial = Said("trial", root, other, True, True, True, (2**62, b""), about, over)
+        model.add(trial)
+        allowed = other in model.customer_of(root)
+        del model.said["trial"]
+        if not allowed:
+            with pytest.raises(Conflict) as refused:
+                self.run(go())
+            assert refused.value.problem_code == "guard_refused"
+            model.seen -= {other} if new else set()
+            return
+        view = self.run(go())
+        assert (view.id is None) == theirs
+        if theirs:
+            return
+        self.tell(tenant, view.id, root, other, pairs=about, over=over)
+        assert sorted(view.withdrawn) == sorted(over)
+        if undo:
+            self.take_back(tenant, view.id)
+            assert model.timelines() == before
+
+    @precondition(lambda self: any(model.said for model in self.models))
+    @rule(tenant=tenants, data=st.data(), undo=st.booleans())
+    def withdraw(self, tenant: int, data: st.DataObject, undo: bool) -> None:
+        model = self.models[tenant]
+        standing = sorted(it.id for same in (True, False) for it in model.standing(same))
+        if not standing:
+            return
+        chosen = model.said[data.draw(st.sampled_from(standing))]
+        before = model.timelines()
+        against = self.take_back(tenant, chosen.id)
+        if undo and against:
+            self.take_back(tenant, against)
+            assert model.timelines() == before
+
+    def take_back(self, tenant: int, link_id: str) -> str | None:
+        """Withdraw a statement; the id of what was said against it, if it said `same`."""
+        model = self.models[tenant]
+        it = model.said[link_id]
+        customer = self.customer(tenant, it.one)
+        view = self.run(
+            withdraw(self.store, self.tenants[tenant], customer.id, link_id, BY, dry_run=False, now=NOON)
+        )
+        if not it.same:
+            assert view.id is None
+            model.take_back(link_id)
+            return None
+        pair = {it.one, it.other}
+        over = [
+            piece.id
+            for piece in model.standing(same=True)
+            if {piece.one, piece.other} == pair and (not it.agent or piece.agent)
+        ]
+        self.tell(tenant, view.id, it.one, it.other, same=False, pairs=it.pairs, over=frozenset(over))
+        return view.id
+
+    @precondition(lambda self: any(len(it) > 1 for model in self.models for it in model.customers()))
+    @rule(tenant=tenants, data=st.data(), undo=st.booleans())
+    def split(self, tenant: int, data: st.DataObject, undo: bool) -> None:
+        model = self.models[tenant]
+        large = sorted(sorted(it) for it in model.customers() if len(it) > 1)
+        if not large:
+            return
+        members = data.draw(st.sampled_from(large))
+        out = data.draw(
+            st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True)
+        )
+        before = model.timelines()
+        customer = self.customer(tenant, members[0])
+        view = self.run(
+            split(
+                self.store,
+                self.tenants[tenant],
+                customer.id,
+                [parse_identity(it) for it in out],
+                BY,
+                dry_run=False,
+                now=NOON,
+            )
+        )
+        rest = [str(it.identity) for it in customer.members if str(it.identity) not in out]
+        self.tell(tenant, view.id, rest[0], out[0], same=False, pairs=pairs(out, rest))
+        assert all(not model.customer_of(it) & set(rest) for it in out)
+        if undo:
+            self.take_back(tenant, view.id or "")
+            assert model.timelines() == before
+
+    @rule(tenant=tenants, name=names, undo=st.booleans())
+    def mark(self, tenant: int, name: str, undo: bool) -> None:
+        model = self.models[tenant]
+        for shared in (True, False) if undo else (name not in model.marked,):
+            self.run(
+                mark_shared(
+                    self.store, self.tenants[tenant], parse_identity(name), BY, shared=shared, now=NOON
+                )
+            )
+        model.seen.add(name)
+        if not undo and name not in model.marked:
+            model.marked.add(name)
+        else:
+            model.marked.discard(name)
+
+    def someone(self, tenant: int, data: st.DataObject) -> str:
+        model = self.models[tenant]
+        if not model.seen:
+            tenant_names = st.just(POOL[0])
+            self.touch(tenant, [[(POOL[0], Assurance.VERIFIED)]], 0)
+            return data.draw(tenant_names)
+        return data.draw(st.sampled_from(sorted(model.seen)))
+
+    # --- What must always be so ---------------------------------------------------------------
+
+    @invariant()
+    def everybody_is_who_the_model_says(self) -> None:
+        for tenant, model in zip(self.tenants, self.models, strict=True):
+            self.run(self.check(tenant, model))
+
+    async def check(self, tenant: str, model: Model) -> None:
+        hashes = self.store.hashes(tenant)
+        expected, shared = model.timelines(), model.shared()
+        told: dict[frozenset[str], list[str]] = {}
+        for name in sorted(model.seen):
+            customer = await by_key(self.store, tenant, hashes.identity(parse_identity(name)))
+            members = frozenset(str(it.identity) for it in customer.members)
+            assert members == model.customer_of(name), f"asked by {name}"
+            assert customer.group.shared == (name in shared)
+            if members not in told:
+                told[members] = await self.words(tenant, customer)
+                assert (await by_id(self.store, tenant, customer.id)).group.members == customer.group.members
+            await self.check_look_up(tenant, name, customer, name in shared)
+        assert {members: set(words) for members, words in told.items()} == expected
+        every = [word for words in told.values() for word in words]
+        assert sorted(every) == sorted(model.touchpoints), "every touchpoint is one customer's"
+
+    async def words(self, tenant: str, customer: Customer) -> list[str]:
+        """The customer's timeline, less what our own changes are told by."""
+        records = {it.key: it for it in customer.members}
+        view = await read_timeline(
+            self.store,
+            self.store.hashes(tenant),
+            records,
+            Window(limit=1000, ascending=True),
+            Filter(),
+        )
+        assert view.next is None
+        assert view.total == view.returned
+        times = [it.occurred_at for it in view.touchpoints]
+        assert times == sorted(times)
+        return [it.text or "" for it in view.touchpoints if not it.type.startswith("identity.")]
+
+    async def check_look_up(self, tenant: str, name: str, customer: Customer, shared: bool) -> None:
+        found = await find(self.store, tenant, [parse_identity(name)])
+        loose = shared or parse_identity(name).type == "reference"
+        if loose:
+            assert found.match is not Match.NONE
+            assert (found.customer is None) == (found.match is Match.SEVERAL)
+            return
+        assert found.match is Match.ONE
+        assert found.customer is not None
+        assert found.customer.id == customer.id
+        sure = await find(self.store, tenant, [parse_identity(name)], Assurance.VERIFIED)
+        assert found.assurance is not None
+        verified = ASSURANCE_RANK[found.assurance] >= ASSURANCE_RANK[Assurance.VERIFIED]
+        assert (sure.match is Match.ONE) == verified
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[type[Identities]]:
+    """The machine over three processes' stores on one server."""
+    with valkey_server(appendonly="no") as url, asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+
+        async def open_all() -> list[Store]:
+            return [await stack.enter_async_context(opened(url)) for _ in range(PROCESSES)]
+
+        Identities.runner = runner
+        Identities.stores = runner.run(open_all())
+        yield Identities
+        runner.run(stack.aclose())
+
+
+def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=15,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
