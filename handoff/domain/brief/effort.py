@@ -26,8 +26,9 @@ def effort(told: Sequence[Told], *, now: Micros, waiting_since: Micros | None) -
     repeated = _repeated(theirs)
     waited = max(now - waiting_since, 0) if waiting_since is not None else None
     counted = (
-        _counted(len(contacts), "contact") + f" on {', '.join(channels)}" if contacts else "",
-        _counted(switches, "change") + " of channel" if switches else "",
+        _counted(len(contacts), "contact"),
+        f"{_counted(len(channels), 'channel')} ({', '.join(channels)})" if channels else "",
+        f"{_counted(switches, 'change')} of channel" if switches else "",
         _counted(transfers, "transfer") if transfers else "",
         f"said the same again {_counted(repeated, 'time')}" if repeated else "",
         f"waiting {duration(waited)}" if waited is not None else "",

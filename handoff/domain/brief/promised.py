@@ -140,7 +140,8 @@ def _call_back(it: Promise, state: str) -> Line:
     attempts = sum(1 for step in it.proof if step.type == "callback.missed")
     if attempts:
         params["missed"] = attempts
-    return line("callback", params, it.proof, f"A call back{by}: {state}")
+    tried = f", tried {attempts} times" if attempts > 1 else ""
+    return line("callback", params, it.proof, f"A call back{by}: {state}{tried}")
 
 
 def _promise(it: Promise, state: str) -> Line:

@@ -11,7 +11,7 @@ from .shapes import Line, Told
 from .why_now import ASKS
 from .wording import line, quote
 
-_SPOKEN = frozenset({"message.received", "email.received", "form.submitted", "complaint.opened"})
+_SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words and
 is told as such."""
 
@@ -25,8 +25,13 @@ def wants(told: Sequence[Told]) -> list[Line]:
             continue
         if it.type in _SPOKEN and (it.text or (it.subject and it.type == "email.received")):
             last[it.assurance, it.channel, "said"] = it
+        elif it.type == "complaint.opened" and it.text:
+            last[it.assurance, it.channel, "complained"] = it
         elif it.type == "callback.requested" and it.text:
             last[it.assurance, it.channel, "asked_for_call"] = it
+    for assurance, channel, code in list(last):
+        if code == "complained" and (assurance, channel, "said") in last:
+            del last[assurance, channel, code]  # a complaint stands among the feelings, the wish here
     newest = sorted(last.items(), key=lambda found: (-found[1].occurred_at, found[0]))
     return [_line(code, it) for (_assurance, _channel, code), it in newest]
 
@@ -36,7 +41,7 @@ def _line(code: str, it: Told) -> Line:
     params: dict[str, Any] = {"channel": it.channel, "at": format_time(it.occurred_at), "words": words}
     if code == "asked_for_call":
         return line(code, params, [it], f"Asked for a call back: “{words}”")
-    about = ""
+    code, about = "said", ""
     if it.type == "email.received" and it.subject:
         params["subject"] = quote(it.subject)
         about = f" ({params['subject']})" if it.text else ""

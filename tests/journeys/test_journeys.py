@@ -1,0 +1,52 @@
+"""Ten journeys: what a customer went through, and the brief a reader agrees with, line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from handoff.domain.brief import Line
+
+from .journeys import NAMES, journey
+
+SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
+
+
+def shown(line: Line) -> dict[str, str]:
+    """A line as the files write it."""
+    said = {"code": line.code, "text": line.text, "from": " ".join(line.touchpoints)}
+    return said if line.assurance == "verified" else said | {"assurance": line.assurance}
+
+
+def test_there_are_ten() -> None:
+    assert len(NAMES) >= 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_brief_of_a_journey(name: str) -> None:
+    it = journey(name)
+    brief = it.tell()
+    told = {section: [shown(line) for line in getattr(brief, section)] for section in SECTIONS}
+    assert told == {section: it.expected.get(section, []) for section in SECTIONS}
+    assert brief.effort.text == it.expected["effort"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_line_points_at_touchpoints_of_the_journey(name: str) -> None:
+    it = journey(name)
+    brief = it.tell()
+    known = {told.id: told for told in it.told}
+    for section in SECTIONS:
+        for line in getattr(brief, section):
+            assert line.touchpoints
+            assert set(line.touchpoints) <= set(known)
+            assert line.count >= len(line.touchpoints)
+            assert line.text.isprintable()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_deleted_or_is_internal_is_never_quoted(name: str) -> None:
+    it = journey(name)
+    brief = it.tell()
+    hidden = [told.text for told in it.told if told.text and (told.deleted or told.type == "note.added")]
+    texts = " ".join(line.text for section in SECTIONS for line in getattr(brief, section))
+    assert not [words for words in hidden if words in texts]

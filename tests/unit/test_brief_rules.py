@@ -1,0 +1,440 @@
+"""The rules of the brief: claims stay marked, repeats collapse, nothing is cut silently or guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handoff.domain.brief import MAX_LINES, Brief, Line, Pending, Told, tell
+from handoff.domain.brief.wording import MAX_PROOF, MAX_QUOTE, duration
+from handoff.domain.clock import DAY, HOUR, MINUTE, SECOND, format_time, parse_time
+from handoff.domain.handoff import Hop, Party, State
+from handoff.domain.touchpoint import TYPES, default_direction, default_visibility
+
+NOW = parse_time("2026-11-21T12:00:00Z")
+SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
+
+
+def told(type_: str, minute: int = 0, **changes: Any) -> Told:
+    """A touchpoint `minute` minutes after ten, verified, of its type's direction and visibility."""
+    fields: dict[str, Any] = {
+        "id": f"{type_}/{minute}",
+        "type": type_,
+        "channel": "chat",
+        "direction": default_direction(type_).value,
+        "visibility": default_visibility(type_).value,
+        "assurance": "verified",
+        "occurred_at": NOW - 2 * HOUR + minute * MINUTE,
+        "conversation": "c1",
+    }
+    return Told(**fields | changes)
+
+
+def brief(*touchpoints: Told, pending: Pending | None = None) -> Brief:
+    return tell(touchpoints, now=NOW, waiting_since=None, pending=pending)
+
+
+def texts(lines: Sequence[Line]) -> list[str]:
+    return [it.text for it in lines]
+
+
+# --- what they want ---
+
+
+def test_the_last_words_on_each_channel_are_theirs_newest_first() -> None:
+    it = brief(
+        told("message.received", 1, text="first"),
+        told("message.received", 2, text="second"),
+        told("email.received", 3, channel="email", subject="Bill", text="third"),
+    )
+    assert texts(it.wants) == ["On email (Bill): “third”", "On chat: “second”"]
+
+
+@pytest.mark.parametrize(
+    "not_theirs",
+    [
+        told("message.sent", 5, text="ours", by="agent"),
+        told("note.added", 5, text="ours"),
+        told("message.received", 5, text="ours", visibility="internal"),
+        told("message.received", 5, text="ours", deleted=True),
+        told("message.edited", 5, text="ours"),
+    ],
+)
+def test_other_words_are_never_theirs(not_theirs: Told) -> None:
+    it = brief(told("message.received", 1, text="mine"), not_theirs)
+    assert texts(it.wants) == ["On chat: “mine”"]
+    assert "ours" not in str(it)
+
+
+def test_a_claim_is_a_line_of_its_own_and_never_replaces_what_is_verified() -> None:
+    it = brief(
+        told("message.received", 1, text="it is me"),
+        told("message.received", 2, text="so is this", assurance="claimed"),
+    )
+    assert [(line.assurance, line.text) for line in it.wants] == [
+        ("claimed", "(claimed) On chat: “so is this”"),
+        ("verified", "On chat: “it is me”"),
+    ]
+
+
+def test_a_settled_matter_is_no_wish_until_it_is_taken_up_again() -> None:
+    asked, resolved = told("message.received", 1, text="please"), told("conversation.resolved", 2)
+    other = told("message.received", 3, text="new", conversation="c2", channel="email")
+    assert texts(brief(asked, resolved, other).wants) == ["On email: “new”"]
+    again = told("message.received", 4, text="again")
+    assert texts(brief(asked, resolved, other, again).wants) == ["On chat: “again”", "On email: “new”"]
+
+
+def test_a_complaint_is_told_as_a_wish_only_where_nothing_else_was_said() -> None:
+    complaint = told("complaint.opened", 2, text="bad")
+    assert texts(brief(complaint).wants) == ["On chat: “bad”"]
+    assert texts(brief(told("message.received", 1, text="help"), complaint).wants) == ["On chat: “help”"]
+
+
+# --- what they tried ---
+
+
+def test_repeats_are_one_line_with_a_count() -> None:
+    it = brief(*(told("article.viewed", n, data={"title": "Returns"}) for n in range(3)))
+    (line,) = it.tried
+    assert (line.text, line.count, len(line.touchpoints)) == ("Read “Returns” (3×)", 3, 3)
+
+
+def test_one_error_after_another_are_two_lines() -> None:
+    it = brief(
+        told("form.failed", 1, data={"form": "Refund", "error": "not found"}),
+        told("form.failed", 2, data={"form": "Refund", "error": "expired"}),
+        told("form.submitted", 3, data={"form": "Refund"}),
+    )
+    assert texts(it.tried) == ["Refund failed: not found", "Refund failed: expired", "Sent Refund"]
+
+
+def test_claimed_and_verified_attempts_are_not_counted_together() -> None:
+    data = {"query": "refund"}
+    one, other = told("search.performed", 1, data=data), told("search.performed", 2, data=data)
+    it = brief(one, msgspec.structs.replace(other, assurance="claimed"))
+    assert texts(it.tried) == ["Searched for “refund”", "(claimed) Searched for “refund”"]
+
+
+def test_a_lapsed_offer_is_no_failure_but_an_expired_hand_off_is() -> None:
+    data = {"handoff": "h", "state": "requested", "to": {"queue": "refunds"}}
+    assert not brief(told("handoff.expired", 1, data=data)).tried
+    it = brief(told("handoff.expired", 1, data=data | {"state": "expired"}))
+    assert texts(it.tried) == ["Was to be handed to refunds: nobody took it"]
+
+
+# --- what was promised ---
+
+
+def test_a_promise_is_open_then_overdue_then_kept() -> None:
+    due = format_time(NOW + HOUR)
+    made = told("promise.made", 1, text="Refund", name="Liisa", data={"promise": "p", "due": due})
+    (open_,) = brief(made).promised
+    assert open_.text == "“Refund” by 2026-11-21 13:00 UTC: open"
+    assert open_.params == {"words": "Refund", "due": due, "state": "open", "promised_by": "Liisa"}
+    late = tell([made], now=NOW + 2 * HOUR, waiting_since=None).promised[0]
+    assert late.params["state"] == "overdue"
+    (kept,) = brief(made, told("promise.kept", 2, data={"promise": "p"})).promised
+    assert (kept.params["state"], kept.count) == ("kept", 2)
+
+
+def test_a_promise_is_closed_only_by_what_is_about_it() -> None:
+    it = brief(
+        told("promise.made", 1, text="A", data={"promise": "a"}),
+        told("promise.made", 2, text="B", data={"promise": "b"}),
+        told("promise.broken", 3, data={"promise": "a"}),
+    )
+    assert [line.text for line in it.promised] == ["“A”: broken", "“B”: open"]
+
+
+def test_a_claim_that_a_promise_was_kept_marks_the_line() -> None:
+    it = brief(told("promise.made", 1, text="A"), told("promise.kept", 2, assurance="claimed"))
+    assert texts(it.promised) == ["(claimed) “A”: kept"]
+
+
+def test_two_call_backs_stand_for_themselves() -> None:
+    it = brief(
+        told("callback.requested", 1, data={"callback": "x"}),
+        told("callback.requested", 2, data={"callback": "y", "due": format_time(NOW + HOUR)}),
+        told("callback.missed", 3, data={"callback": "x"}),
+        told("callback.completed", 4, data={"callback": "y"}),
+    )
+    assert [line.params["state"] for line in it.promised] == ["missed", "kept"]
+
+
+def test_a_missed_call_back_is_why_now_until_they_were_reached() -> None:
+    asked, missed = told("callback.requested", 1), told("callback.missed", 2)
+    assert [(line.code, line.count) for line in brief(asked, missed).why_now] == [("callback_missed", 1)]
+    assert not brief(asked, missed, told("callback.completed", 3)).why_now
+
+
+def test_a_call_that_names_no_call_back_belongs_to_the_one_that_stands() -> None:
+    asked = told("callback.requested", 1, data={"callback": "x"})
+    (line,) = brief(asked, told("callback.missed", 2)).promised
+    assert (line.params["state"], line.count) == ("missed", 2)
+    (again,) = brief(asked, told("callback.missed", 2), told("callback.rescheduled", 3)).promised
+    assert again.params["state"] == "open"
+
+
+def test_a_due_date_in_words_is_shown_as_its_sender_wrote_it() -> None:
+    it = brief(told("promise.made", 1, text="We call", data={"due": "Tuesday"}))
+    assert texts(it.promised) == ["“We call” by Tuesday: open"]
+
+
+# --- what not to ask again ---
+
+
+def test_the_newest_value_of_a_fact_with_a_count_and_what_it_was_before() -> None:
+    it = brief(
+        told("identified", 1, traits={"phone_number": "+1"}),
+        told("identified", 2, traits={"phoneNumber": "+2"}),
+        told("identified", 3, traits={"phone number": "+2"}),
+    )
+    (line,) = it.known
+    assert (line.text, line.count) == ("phone number: +2 (before: +1)", 3)
+    assert line.params == {"name": "phone number", "value": "+2", "before": ["+1"]}
+
+
+def test_fields_of_a_form_are_known_whether_it_failed_or_not() -> None:
+    it = brief(
+        told("form.failed", 1, data={"fields": {"city": "Oulu"}}),
+        told("form.submitted", 2, data={"values": [{"title": "Size", "value": "XL"}]}),
+    )
+    assert texts(it.known) == ["Size: XL", "city: Oulu"]
+
+
+@pytest.mark.parametrize("name", ["password", "Card number", "cvv", "cardNumber", "PIN"])
+def test_a_secret_is_known_to_be_given_and_not_shown(name: str) -> None:
+    it = brief(told("form.failed", 1, data={"fields": {name: "s3cr3t-4111"}}))
+    assert it.known[0].params["withheld"] is True
+    assert "s3cr3t" not in str(it)
+
+
+def test_a_claim_of_what_is_verified_adds_nothing_and_another_claim_is_marked() -> None:
+    it = brief(
+        told("identified", 1, traits={"name": "Anna"}),
+        told("email.received", 2, assurance="claimed", traits={"name": "anna"}),
+        told("email.received", 3, assurance="claimed", traits={"city": "Oulu"}),
+    )
+    assert texts(it.known) == ["(claimed) city: Oulu", "name: Anna"]
+
+
+def test_what_we_note_or_say_is_no_fact_that_the_customer_gave() -> None:
+    it = brief(
+        told("note.added", 1, traits={"mood": "angry"}, data={"order": "A-1"}),
+        told("message.sent", 2, data={"order_id": "A-2"}),
+    )
+    assert not it.known
+
+
+def test_a_reference_is_told_first_and_needs_a_digit() -> None:
+    it = brief(
+        told("message.received", 1, data={"orderNumber": "A-1", "policy": "privacy"}),
+        told("identified", 2, traits={"name": "Anna"}),
+    )
+    assert texts(it.known) == ["order number: A-1", "name: Anna"]
+
+
+# --- feelings ---
+
+
+def test_feelings_are_what_was_stated_and_nothing_else() -> None:
+    it = brief(
+        told("message.received", 1, text="I am FURIOUS!!!"),
+        told("survey.answered", 2, data={"rating": 2, "out_of": 5}),
+        told("complaint.opened", 3, text="No answer"),
+        told("complaint.resolved", 4),
+    )
+    assert texts(it.feelings) == ["Complained: “No answer” (resolved)", "Survey: 2 of 5"]
+
+
+# --- why now ---
+
+
+def hop(reason: str, outcome: State, number: int) -> Hop:
+    return Hop(
+        id=f"h{number}",
+        sender=Party(party=f"from{number}"),
+        to=Party(queue=f"to{number}"),
+        reason=reason,
+        outcome=outcome,
+        requested_at=NOW,
+        ended_at=NOW,
+        waited_us=46 * MINUTE,
+    )
+
+
+def pending(*hops: Hop) -> Pending:
+    return Pending(id="h9", reason="Refund", sender="bot", to="refunds", requested_at=NOW, hops=hops)
+
+
+def test_the_third_hand_off_for_one_reason_is_ping_pong() -> None:
+    hops = [hop("refund.", State.TRANSFERRED, 1), hop("REFUND", State.ACCEPTED, 2)]
+    line = brief(pending=pending(*hops)).why_now[1]
+    assert line.code == "ping_pong"
+    assert line.params["transfers"] == 3
+    assert line.params["hops"][0] == {
+        "handoff": "h1",
+        "from": "from1",
+        "to": "to1",
+        "reason": "refund.",
+        "outcome": "transferred",
+        "waited_minutes": 46,
+    }
+    assert "from1 → to1 (46 min wait)" in line.text
+
+
+@pytest.mark.parametrize("second", [hop("Delivery", State.TRANSFERRED, 2), hop("Refund", State.DECLINED, 2)])
+def test_another_reason_or_a_hand_off_nobody_took_is_not(second: Hop) -> None:
+    it = brief(pending=pending(hop("Refund", State.TRANSFERRED, 1), second))
+    assert [line.code for line in it.why_now] == ["handoff_requested"]
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (20 * SECOND, "less than a minute"),
+        (46 * MINUTE, "46 min"),
+        (3 * HOUR + 10 * MINUTE, "3 h 10 min"),
+        (3 * HOUR, "3 h"),
+        (2 * DAY, "2 d"),
+        (2 * DAY + 5 * HOUR, "2 d 5 h"),
+    ],
+)
+def test_waiting_is_told_as_people_say_it(length: int, words: str) -> None:
+    assert duration(length) == words
+    it = tell([], now=NOW, waiting_since=NOW - length)
+    assert it.why_now[0].text.endswith(f"({words})")
+
+
+# --- effort ---
+
+
+def test_messages_in_a_row_are_one_contact() -> None:
+    it = brief(
+        *(told("message.received", n, text=f"line {n}") for n in range(5)),
+        told("email.received", 6, channel="email", conversation="c2"),
+        told("message.received", 100, text="back again"),
+    ).effort
+    assert (it.contacts, it.channels, it.switches) == (3, ("chat", "email"), 2)
+
+
+def test_saying_it_again_is_counted_but_short_answers_are_not() -> None:
+    words = "My card was declined in Lisbon"
+    it = brief(
+        told("message.received", 1, text=words),
+        told("email.received", 2, text=words.upper() + "!", channel="email"),
+        told("message.received", 3, text="yes"),
+        told("message.received", 4, text="Yes."),
+    ).effort
+    assert it.repeated == 1
+
+
+# --- bounds ---
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    many = [told("article.viewed", n, data={"title": f"Article {n}"}) for n in range(MAX_LINES + 5)]
+    it = brief(*many)
+    assert len(it.tried) == MAX_LINES
+    assert it.left_out == {"tried": 5}
+    assert it.tried[-1].text == f"Read “Article {MAX_LINES + 4}”"
+
+
+def test_long_words_and_long_proofs_are_bounded_and_counted() -> None:
+    many = [told("form.failed", n, data={"form": "F" * 9000, "error": "e" * 9000}) for n in range(40)]
+    (line,) = brief(*many).tried
+    assert (line.count, len(line.touchpoints)) == (40, MAX_PROOF)
+    assert line.touchpoints[-1] == many[-1].id
+    assert len(line.text) < 3 * MAX_QUOTE
+    assert all(len(value) <= MAX_QUOTE for value in line.params.values())
+
+
+# --- properties ---
+
+WORDS = st.sampled_from(["", "refund", "Refund!", "where is it", "x" * 400, "A-1042", "\x00\n", "ä"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    [
+        *("title", "query", "results", "form", "error", "fields", "values", "order", "promise", "id"),
+        *("due", "callback", "state", "to", "handoff", "score", "rating", "out_of", "complaint", "status"),
+    ]
+)
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> list[Told]:
+    found = []
+    minute = 0
+    for number in range(draw(st.integers(0, 12))):
+        minute += draw(st.integers(0, 3))
+        type_ = draw(st.sampled_from(TYPES))
+        found.append(
+            told(
+                type_,
+                minute,
+                id=f"t{number}",
+                channel=draw(st.sampled_from(["web", "chat"])),
+                conversation=draw(st.sampled_from(["c1", "c2"])),
+                assurance=draw(st.sampled_from(["verified", "claimed", "inferred"])),
+                by=draw(st.sampled_from([None, "bot", "agent"])),
+                text=draw(st.none() | WORDS),
+                deleted=draw(st.booleans()),
+                data=draw(st.dictionaries(KEYS, ANY, max_size=4)),
+                traits=draw(st.dictionaries(WORDS, ANY, max_size=2)),
+            )
+        )
+    return found
+
+
+@given(journeys())
+def test_any_journey_gives_one_brief_that_proves_and_marks_what_it_says(told_: list[Told]) -> None:
+    since = told_[0].occurred_at if told_ else None
+    one = tell(told_, now=NOW, waiting_since=since, pending=pending())
+    assert one == tell(list(told_), now=NOW, waiting_since=since, pending=pending())
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Brief) == one
+    standing = {it.id: it for it in told_ if not it.deleted}
+    for section in SECTIONS:
+        for line in getattr(one, section):
+            proof = [standing[id_] for id_ in line.touchpoints]
+            if any(it.assurance != "verified" for it in proof):
+                assert line.assurance != "verified"
+                assert line.text.startswith(f"({line.assurance}) ")
+            if line.code == "said":
+                assert {(it.direction, it.visibility) for it in proof} == {("inbound", "public")}
+
+
+@given(journeys(), st.randoms(use_true_random=False))
+def test_the_order_among_equal_times_moves_nothing_between_unrelated_matters(
+    told_: list[Told], random: Any
+) -> None:
+    apart = [
+        msgspec.structs.replace(it, conversation=it.id, channel=f"channel{n}", traits={}, data={})
+        for n, it in enumerate(told_)
+    ]
+    shuffled: list[Told] = []
+    for _at, group in groupby(apart, key=lambda it: it.occurred_at):
+        members = list(group)
+        random.shuffle(members)
+        shuffled += members
+
+    def codes(it: Brief) -> dict[str, list[tuple[str, int]]]:
+        return {
+            name: sorted((line.code, line.count) for line in getattr(it, name))
+            for name in ("wants", "tried", "known", "feelings")
+        }
+
+    one = tell(apart, now=NOW, waiting_since=None)
+    other = tell(shuffled, now=NOW, waiting_since=None)
+    assert codes(one) == codes(other)
+    assert one.wants == other.wants
