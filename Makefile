@@ -27,7 +27,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium
 
 # Lines and branches, together. The suite has this much now; it may only rise.
-COVERAGE_FLOOR := 80
+COVERAGE_FLOOR := 82
 
 # Payloads collected from real senders lie beside the checkout where they are at hand.
 HANDOFF_SHARED ?= $(abspath $(wildcard ../shared))
