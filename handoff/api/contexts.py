@@ -112,7 +112,13 @@ async def _assembled(
 ) -> web.Response:
     site = request.app[SITE]
     context = await assemble(
-        site.store, site.monitor, principal.tenant, found, wanted=wanted, now=time.time_ns() // 1000
+        site.store,
+        site.monitor,
+        principal.tenant,
+        found,
+        wanted=wanted,
+        now=time.time_ns() // 1000,
+        summariser=site.summariser,
     )
     return answer(context)
 

@@ -226,6 +226,7 @@ async def context(request: web.Request) -> web.Response:
         wanted=query_wanted(request, principal),
         now=time.time_ns() // 1000,
         handoff=handoff,
+        summariser=site.summariser,
     )
     return answer(view)
 

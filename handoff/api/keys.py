@@ -19,6 +19,7 @@ from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.services.native import Caller
 from handoff.services.sessions import read_session, token_tenant
+from handoff.services.summaries import Summariser
 from handoff.store.store import Store
 
 from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
@@ -42,6 +43,7 @@ class Site(Struct, frozen=True, kw_only=True):
     announce: Announce
     hub: Hub
     policies: Sequence[Policy] = ()
+    summariser: Summariser | None = None
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

@@ -29,6 +29,7 @@ from handoff.services.following import Followers
 from handoff.services.inbound import Inbound, Source
 from handoff.services.live import Hub
 from handoff.services.measures import Measures
+from handoff.services.summaries import load_summariser
 from handoff.store.connection import Connection
 from handoff.store.durability import prove
 from handoff.store.embedded import EmbeddedValkey
@@ -100,6 +101,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             announce=_announcer(store, measures),
             hub=hub,
             policies=settings.policies,
+            summariser=load_summariser(),
         )
         timers = Timers(store, monitor, names, site.announce)
         followers = Followers(store, monitor, settings.policies, site.announce)

@@ -24,6 +24,7 @@ from .completeness import Completeness, Monitor
 from .customers import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
 from .handoff_records import Chain, HandoffView, handoff_view, read_chains, read_of_homes
 from .position import position_of
+from .summaries import Summariser
 from .timelines import Decoded, Filter, Told, decode
 from .views import (
     IdentityView,
@@ -136,8 +137,10 @@ async def assemble(
     wanted: Wanted,
     now: Micros,
     handoff: Handoff | None = None,
+    summariser: Summariser | None = None,
 ) -> ContextView:
-    """The context of a look-up as of `now`, for `handoff` where it is for one.
+    """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
+    summary in the brief where there is a `summariser`.
 
     After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
     more where something in them was amended.
@@ -158,6 +161,9 @@ async def assemble(
     handoffs = await read_of_homes(store.control(tenant), told.homes)
     since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
+    brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
+    if summariser and (wanted.fields is None or "brief" in wanted.fields):
+        brief = await summariser.add(_recent(told, now), brief)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
@@ -166,7 +172,7 @@ async def assemble(
         customer=_customer_view(store, tenant, look_up.customer, told),
         conversations=_conversations(told, chains),
         handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
-        brief=_brief(told, now, handoff or next((it for it in handoffs if it.pending), None)),
+        brief=brief,
         timeline=_timeline(told, wanted),
         completeness=completeness,
         left_out=_left_out(told, wanted, handoff),
@@ -248,7 +254,8 @@ def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
+def _recent(read: _Read, now: Micros) -> list[rules.Told]:
+    """What a brief is told from, oldest first."""
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     since = min(oldest, open_since)
@@ -258,7 +265,10 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
         for it in read.told[:BRIEF_TOUCHPOINTS]
         if it.stored.occurred_at >= since and not it.is_reference
     ]
-    told = [_told(read, it) for it in reversed(recent)]
+    return [_told(read, it) for it in reversed(recent)]
+
+
+def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
     waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
     pending = None
     if handoff:
@@ -270,7 +280,7 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
             requested_at=handoff.requested_at,
             hops=handoff.hops,
         )
-    return rules.tell(told, now=now, waiting_since=waiting, pending=pending)
+    return rules.tell(_recent(read, now), now=now, waiting_since=waiting, pending=pending)
 
 
 def _told(read: _Read, it: Told) -> rules.Told:

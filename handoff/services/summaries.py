@@ -1,0 +1,109 @@
+"""A summariser that somebody plugs in: its words stand beside the brief, labelled as machine-made.
+
+There is none by default. It reads what the rules read and what they said, and whatever it does (fails,
+hangs, answers nonsense) the context is given all the same, without it. Snapshots never hold it: they
+are what the rules say, which anybody can check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+import msgspec
+import structlog
+
+from handoff.domain.brief import Brief, Summary, Told
+from handoff.domain.errors import ConfigurationError
+
+ENTRY_POINTS = "handoff.summarisers"
+"""The entry-point group in which another package names one callable `(touchpoints, brief) -> str`."""
+
+Summarise = Callable[[Sequence[Told], Brief], str]
+TIMEOUT_S = 2.0  # a context is waited for by somebody who is about to say hello
+MAX_AT_ONCE = 4  # threads it may hold, those that were given up included
+MAX_SUMMARY = 2_000  # characters; more is not read in ten seconds
+
+log = structlog.get_logger(__name__)
+
+
+class Summariser:
+    """Runs one summarising function in threads of its own, bounded in time and number."""
+
+    def __init__(self, name: str, function: Summarise, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.name = name
+        self._function = function
+        self._timeout_s = timeout_s
+        self._running = 0
+
+    async def add(self, told: Sequence[Told], brief: Brief) -> Brief:
+        """The brief with its summary, or as it is where there is none in time."""
+        if self._running >= MAX_AT_ONCE:
+            log.warning("summary_skipped", summariser=self.name, why="busy")
+            return brief
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                text = await self._in_thread(told, brief)
+        except TimeoutError:
+            log.warning("summary_skipped", summariser=self.name, why="timeout")
+            return brief
+        except Exception as error:  # another package's code: whatever it raises ends here
+            log.warning("summary_skipped", summariser=self.name, why=type(error).__name__)
+            return brief
+        if not isinstance(text, str) or not text.strip():
+            return brief
+        plain = text.strip()
+        shown = plain if len(plain) <= MAX_SUMMARY else plain[: MAX_SUMMARY - 1] + "…"
+        return msgspec.structs.replace(brief, summary=Summary(text=shown, by=self.name))
+
+    async def _in_thread(self, told: Sequence[Told], brief: Brief) -> Any:
+        """A daemon thread of its own: one that hangs neither fills the shared pool nor holds up the stop."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: object, error: Exception | None) -> None:
+            self._running -= 1
+            if answered.done():
+                return
+            if error is not None:
+                answered.set_exception(error)
+            else:
+                answered.set_result(result)
+
+        def work() -> None:
+            result, failed = None, None
+            try:
+                result = self._function(told, brief)
+            except Exception as error:  # told to the waiting side
+                failed = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, failed)
+
+        self._running += 1
+        threading.Thread(target=work, name="summariser", daemon=True).start()
+        return await answered
+
+
+def load_summariser() -> Summariser | None:
+    """The summariser that an installed package declares, or None.
+
+    ConfigurationError where one cannot be loaded or several are installed: which one speaks must not
+    depend on their order.
+    """
+    found = list(entry_points(group=ENTRY_POINTS))
+    if not found:
+        return None
+    if len(found) > 1:
+        names = ", ".join(sorted(it.name for it in found))
+        raise ConfigurationError(f"several summarisers are installed, keep one: {names}")
+    (entry,) = found
+    try:
+        function = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"the summariser {entry.value} cannot be loaded: {error}") from error
+    if not callable(function):
+        raise ConfigurationError(f"the summariser {entry.value} is not callable")
+    return Summariser(entry.name, function)
