@@ -211,7 +211,9 @@ async def read_of_homes(control: Control, homes: Sequence[bytes]) -> list[Handof
 async def read_chains(control: Control, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
     """The chain of each conversation that has one; two round trips."""
     roots = await control.read([control.keys.record("m", it) for it in conversations])
-    by_conversation = {it: (decode_record(raw, bytes) if raw else it) for it, raw in zip(conversations, roots, strict=True)}
+    by_conversation = {
+        it: (decode_record(raw, bytes) if raw else it) for it, raw in zip(conversations, roots, strict=True)
+    }
     raws = await control.read([control.keys.record("r", root) for root in by_conversation.values()])
     return {
         it: decode_record(raw, Chain)

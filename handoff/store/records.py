@@ -5,7 +5,7 @@ c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: 1 or 
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
-q  best assurance of its touchpoints, '0' verified    x ‖ home  how many references to touchpoints of that home
+q  best assurance of its touchpoints, '0' verified    x ‖ home  references to that home's touchpoints
 """
 
 from __future__ import annotations

