@@ -1,0 +1,223 @@
+"""What follows from touchpoints: hand-offs by policy, news for owners, references, live streams."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from handoff.bootstrap.server import Options, running
+from handoff.domain.policies import Policy
+from tests.api.conftest import ADMIN, Api, secret, settings_for
+from tests.conftest import fresh_tenant
+from tests.handoffs.test_field_failures import act, ask
+
+POLICIES = [
+    {
+        "name": "a form failed, now in chat",
+        "from": "web",
+        "to": "chat",
+        "when": {"within_s": 3600 * 24 * 3650, "types": ["form.failed"]},
+        "whom": {"queue": "refunds"},
+    },
+    {"name": "stop ping-pong", "when": {"transfers": 2}, "whom": {"queue": "supervisors"}},
+]
+
+
+@pytest.fixture
+async def api(valkey: str) -> AsyncIterator[Api]:
+    """A server with policies."""
+    tenant, other = fresh_tenant(), fresh_tenant()
+    policies = msgspec.convert([{**it, "tenant": tenant} for it in POLICIES], list[Policy])
+    settings = msgspec.structs.replace(settings_for(valkey, tenant, other), policies=policies)
+    async with running(settings, Options(admin_token=ADMIN)) as server, aiohttp.ClientSession() as session:
+        yield Api(server, session, tenant, other)
+
+
+@asynccontextmanager
+async def streamed(
+    api: Api, path: str, last_id: str | None = None
+) -> AsyncIterator[list[tuple[str, str, Any]]]:
+    """The events of a stream, as they come: (event, id, data)."""
+    events: list[tuple[str, str, Any]] = []
+    headers = {"Authorization": f"Bearer {secret('desk', api.tenant)}"}
+    if last_id is not None:
+        headers["Last-Event-ID"] = last_id
+
+    async def read() -> None:
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(api.url + path, headers=headers, timeout=timeout) as response,
+        ):
+            assert response.status == 200
+            fields: dict[str, str] = {}
+            async for raw in response.content:
+                line = raw.decode().rstrip("\n")
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif "event" in fields:
+                    events.append((fields["event"], fields.get("id", ""), json.loads(fields["data"])))
+                    fields = {}
+
+    task = asyncio.create_task(read())
+    try:
+        await until(events, 1)
+        yield events
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(events: list[Any], count: int) -> None:
+    for _ in range(200):
+        if len(events) >= count:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{len(events)} events came, not {count}: {[it[0] for it in events]}")
+
+
+async def handoffs(api: Api, count: int) -> list[Any]:
+    for _ in range(100):
+        found = (await api.ok("GET", "/v1/handoffs"))["handoffs"]
+        if len(found) >= count:
+            break
+        await asyncio.sleep(0.05)
+    return found
+
+
+async def test_who_failed_on_the_web_and_comes_to_the_chat_is_handed_over_once(api: Api) -> None:
+    await api.tell("w1", channel="web", type="form.failed", data={"form": "refund"})
+    await api.tell("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
+    (found,) = await handoffs(api, 1)
+    assert found["to"]["queue"] == "refunds"
+    assert found["requested_by"] == "policy:a form failed, now in chat"
+    assert found["root"] != found["conversation_id"]
+    context = await api.context()
+    chat, web = context["conversations"]
+    assert (chat["previous"], chat["root"]) == (web["id"], web["id"])
+    await api.tell("c2", channel="chat", occurred_at="2026-11-21T10:06:00Z")
+    await asyncio.sleep(0.7)
+    assert len(await handoffs(api, 1)) == 1
+
+
+async def test_who_comes_with_nothing_unresolved_is_left_alone(api: Api) -> None:
+    await api.tell("w1", channel="web", type="page.viewed")
+    await api.tell("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
+    await asyncio.sleep(0.7)
+    assert (await api.ok("GET", "/v1/handoffs"))["handoffs"] == []
+
+
+async def test_the_third_transfer_for_one_reason_goes_to_the_supervisors(api: Api) -> None:
+    for agent in ("anton", "berit", "cecilia"):
+        handoff = await act(api, await ask(api), "accept", agent=agent)
+        assert handoff["to"]["queue"] == "support"
+    stopped = await ask(api)
+    assert stopped["to"]["queue"] == "supervisors"
+    assert len(stopped["hops"]) == 3
+
+
+async def test_owners_are_told_what_changes_in_what_they_were_told(api: Api) -> None:
+    await api.tell("m1")
+    accepted = await act(api, await ask(api), "accept", agent="maria")
+    async with streamed(api, "/v1/agents/maria/events") as events:
+        await asyncio.sleep(1.1)  # until it is looked up anew whether anybody owns anything
+        await api.tell("m2", text="one more thing", occurred_at="2026-11-21T12:00:00Z")
+        await until(events, 2)
+    kind, _id, data = events[1]
+    assert kind == "context.changed"
+    assert data["handoff"] == accepted["id"]
+    assert data["change"]["text"] == "one more thing"
+
+
+async def test_a_participant_who_is_known_gets_a_reference_and_no_more(api: Api) -> None:
+    await api.tell(
+        "k", identities=["user:otto", {"type": "email", "value": "o@x.fi", "assurance": "verified"}]
+    )
+    await api.tell(
+        "mail",
+        channel="email",
+        type="email.received",
+        identities=["email:anna@x.fi"],
+        participants=[{"type": "email", "value": "o@x.fi", "role": "cc"}],
+        text="see my letter",
+    )
+    for _ in range(100):
+        otto = await api.context("user:otto")
+        if otto["timeline"]["total"] == 2:
+            break
+        await asyncio.sleep(0.05)
+    entry = next(it for it in otto["timeline"]["touchpoints"] if it["participant_of"])
+    assert entry["participant_of"]["role"] == "cc"
+    assert entry["identity"] == "email:anna@x.fi"
+    assert all("letter" not in line["text"] for line in otto["brief"]["wants"])
+    assert {it["type"] for it in otto["customer"]["identities"]} == {"user", "email"}
+    assert (await api.context("email:anna@x.fi"))["timeline"]["total"] == 1
+
+
+async def test_a_customers_stream_resumes_without_gap_or_repeat(api: Api) -> None:
+    await api.tell("m1")
+    context = await api.context()
+    path = f"/v1/customers/{context['customer']['id']}/events"
+    async with streamed(api, path) as events:
+        assert events[0][0] == "ready"
+        assert events[0][1] == context["as_of"]
+        await api.tell("m2")
+        await until(events, 2)
+        seen = events[1][1]
+    await api.tell("m3")
+    await api.tell("m4", occurred_at="2020-01-01T00:00:00Z")
+    async with streamed(api, path, seen) as events:
+        await until(events, 2)
+        await api.tell("m5")
+        await until(events, 3)
+    assert [it[2]["text"] for it in events] == ["text of m3", "text of m4", "text of m5"]
+    assert events[1][2]["late"] is True
+
+
+async def test_a_stream_that_is_too_old_or_strange_is_told_to_read_again(api: Api) -> None:
+    await api.tell("m1")
+    context = await api.context()
+    path = f"/v1/customers/{context['customer']['id']}/events"
+    for i in range(300):
+        await api.tell(f"n{i}")
+    async with streamed(api, path, context["as_of"]) as events:
+        assert (events[0][0], events[0][2]["reason"]) == ("reset", "too_old")
+    async with streamed(api, path, "AAAA") as events:
+        assert (events[0][0], events[0][2]["reason"]) == ("reset", "changed")
+
+
+async def test_a_queues_stream_begins_with_what_waits_and_resumes(api: Api) -> None:
+    handoff = await ask(api)
+    async with streamed(api, "/v1/queues/support/events") as events:
+        assert [it["id"] for it in events[0][2]["handoffs"]] == [handoff["id"]]
+        offered = await act(api, handoff, "offer", agent="maria")
+        await until(events, 2)
+        assert (events[1][0], events[1][2]["version"]) == ("handoff.offered", 2)
+        seen = events[1][1]
+    await act(api, offered, "accept", agent="maria")
+    async with streamed(api, "/v1/queues/support/events", seen) as events:
+        assert [it[0] for it in events] == ["handoff.accepted"]
+    async with streamed(api, "/v1/queues/other/events") as events:
+        assert events[0][2]["handoffs"] == []
+
+
+async def test_a_session_is_bound_to_its_agent_and_ends(api: Api) -> None:
+    handoff = await ask(api)
+    session = await api.ok("POST", "/v1/sessions", {"agent": "maria", "ttl_s": 1})
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    path = f"/v1/handoffs/{handoff['id']}/accept"
+    other = await api.post(path, {"version": 1, "agent": "otto"}, token=None, headers=headers)
+    assert (other.status, other.code) == (403, "other_agent")
+    mine = await api.post(path, {"version": 1}, token=None, headers=headers)
+    assert mine.json["owner"] == "maria"
+    assert (await api.post("/v1/touchpoints", {}, token=None, headers=headers)).status == 403
+    await asyncio.sleep(1.2)
+    assert (await api.get(path[:-7], token=None, headers=headers)).status == 401

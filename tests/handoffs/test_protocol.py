@@ -1,0 +1,168 @@
+"""The protocol under concurrent actors, restarts and deadlines: one owner, every version told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handoff.delivery.timers import Timers
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.handoff import OWNING, PENDING, TRANSITIONS, Action, Fallback, Handoff, Party, State
+from handoff.domain.identity import parse_identity
+from handoff.services.completeness import Monitor
+from handoff.services.handoff_records import read_chains, read_handoff
+from handoff.services.handoffs import Move, Request, move, request
+from handoff.store.store import Store
+from tests.conftest import fresh_tenant, opened
+
+ANNA = parse_identity("user:anna")
+
+
+async def nothing(_changed: Sequence[tuple[str, Handoff]]) -> None:
+    """What became of a hand-off is read from the outbox here."""
+
+
+class Actors:
+    """Several servers on one store, doing what they are told at the same time."""
+
+    def __init__(self, stores: Sequence[Store], tenant: str) -> None:
+        self.stores = stores
+        self.tenant = tenant
+        self.ids: list[str] = []
+        self.refused = 0
+
+    async def step(self, number: int, op: tuple[str, int, int]) -> None:
+        store = self.stores[number % len(self.stores)]
+        monitor = Monitor(store, [])
+        what, which, who = op
+        try:
+            if what == "request":
+                moved = await request(store, monitor, self.tenant, self.asked(which, who))
+                if moved.handoff.id not in self.ids:
+                    self.ids.append(moved.handoff.id)
+            elif what == "fire":
+                timers = Timers(store, monitor, [self.tenant], nothing)
+                await timers.fire_due()
+            elif self.ids:
+                id_ = self.ids[which % len(self.ids)]
+                asked = Move(action=Action(what), by=f"agent{who}", agent=f"agent{who}", reason="because")
+                await move(store, monitor, self.tenant, id_, asked)
+        except (Conflict, NotFound):
+            self.refused += 1
+
+    def asked(self, which: int, who: int) -> Request:
+        return Request(
+            sender=Party(channel="chat", party="bot"),
+            to=Party(channel="chat", queue=f"queue{which % 2}"),
+            reason=f"reason{who}",
+            by="bot",
+            identity=ANNA,
+            deadline_s=(0.02, 60.0)[which % 2],
+            fallback=(Fallback(to=Party(queue="second"), deadline_s=60.0),) * (who % 2),
+        )
+
+
+OPS = st.tuples(
+    st.sampled_from(
+        [
+            "request",
+            "request",
+            "fire",
+            "offer",
+            "accept",
+            "accept",
+            "decline",
+            "release",
+            "complete",
+            "withdraw",
+        ]
+    ),
+    st.integers(0, 3),
+    st.integers(0, 2),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(turns=st.lists(st.lists(OPS, min_size=1, max_size=5), min_size=1, max_size=10))
+def test_whatever_is_done_at_once_the_protocol_holds(valkey: str, turns: list[list[Any]]) -> None:
+    asyncio.run(_play(valkey, turns))
+
+
+async def _play(url: str, turns: list[list[Any]]) -> None:
+    tenant = fresh_tenant()
+    async with opened(url) as one, opened(url) as two:
+        actors = Actors([one, two], tenant)
+        for turn in turns:
+            await asyncio.gather(*(actors.step(number, op) for number, op in enumerate(turn)))
+            await asyncio.sleep(0.005)
+    async with opened(url) as later:  # a restart: nothing is remembered but what is stored
+        events = await _events(later, tenant)
+        _check_versions(events)
+        _check_owners(events)
+        await _check_ends(later, tenant, actors.ids, events)
+
+
+async def _events(store: Store, tenant: str) -> list[tuple[str, Handoff]]:
+    stream = store.control(tenant).keys.outbox()
+    found = []
+    for _id, fields in await store.connection.call("XRANGE", stream, "-", "+", key=stream):
+        family, *rest = msgspec.msgpack.decode(fields[1], type=list[msgspec.Raw])
+        if msgspec.msgpack.decode(family, type=str) == "handoff":
+            type_ = msgspec.msgpack.decode(rest[0], type=str)
+            found.append((type_, msgspec.msgpack.decode(rest[1], type=Handoff)))
+    return found
+
+
+def _check_versions(events: list[tuple[str, Handoff]]) -> None:
+    """Every version of every hand-off was told once, in order, and came by a legal move."""
+    told: dict[str, list[Handoff]] = defaultdict(list)
+    for _type, handoff in events:
+        told[handoff.id].append(handoff)
+    legal = {(before, after) for (before, _action), after in TRANSITIONS.items()}
+    legal |= {(state, State.REQUESTED) for state in PENDING}  # a fallback step
+    for versions in told.values():
+        assert [it.version for it in versions] == list(range(1, len(versions) + 1))
+        for before, after in pairwise(versions):
+            assert (before.state, after.state) in legal
+
+
+def _check_owners(events: list[tuple[str, Handoff]]) -> None:
+    """At any time one hand-off of the chain owns it at the most, and one is pending."""
+    now: dict[str, Handoff] = {}
+    for place, (_type, handoff) in enumerate(events):
+        now[handoff.id] = handoff
+        # A take-over is told in two events of one commit: the old owner's first.
+        following = events[place + 1][1] if place + 1 < len(events) else None
+        between = handoff.state is State.TRANSFERRED and following is not None
+        assert sum(1 for it in now.values() if it.state in PENDING) <= 1
+        assert between or sum(1 for it in now.values() if it.state in OWNING) <= 1
+
+
+async def _check_ends(
+    store: Store, tenant: str, ids: Sequence[str], events: list[tuple[str, Handoff]]
+) -> None:
+    """What is stored is what was told last, and the chain agrees with it."""
+    control, hashes = store.control(tenant), store.hashes(tenant)
+    last = {handoff.id: handoff for _type, handoff in events}
+    assert set(last) == set(ids)
+    for id_ in ids:
+        assert await read_handoff(control, hashes, id_) == last[id_]
+    chains = await read_chains(control, list({it.conversation for it in last.values()}))
+    for it in last.values():
+        chain = chains[it.conversation]
+        pending = [other for other in last.values() if other.state in PENDING and other.root == chain.root]
+        owning = [other for other in last.values() if other.state in OWNING and other.root == chain.root]
+        assert bool(chain.pending) == bool(pending)
+        assert bool(chain.owning) == bool(owning)
+        if owning:
+            assert chain.owner == owning[0].owner
+    due = await control.ids(control.keys.timers(), limit=1000)
+    pending_ids = {hashes.private("ho_", it.id)[0] for it in last.values() if it.state in PENDING}
+    assert {member[1:] for member, _score in due} == pending_ids
