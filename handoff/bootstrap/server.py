@@ -40,6 +40,7 @@ from .sources import build_sources, facts, spaces, tenants
 
 SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
+COUNT_S = 5.0
 BACKLOG = 1024  # connections waiting to be accepted: a burst of senders is not refused
 START_WAIT_S = 10.0  # how long a store that is still starting is waited for
 
@@ -111,6 +112,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
+        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
         await stack.enter_async_context(_http(listening, site))
         listeners = {}
@@ -161,6 +163,13 @@ async def _reachable(connection: Connection) -> None:
                     await asyncio.sleep(0.2)
     except TimeoutError:
         raise ConfigurationError(f"the store at store.url does not answer: {last.detail}") from last
+
+
+def _counting(timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
+    async def count() -> None:
+        measures.unviewed.set(await timers.count_unviewed())
+
+    return count
 
 
 def _announcer(

@@ -13,9 +13,10 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Action
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
-from handoff.services.events import Event, publish
+from handoff.services.events import Event, encode_event, publish
 from handoff.services.handoff_records import read_handoff
-from handoff.services.handoffs import Move, due, move
+from handoff.services.handoffs import UNVIEWED, VIEW_TIMER, Move, due, move
+from handoff.store.control import Change
 from handoff.store.store import Store
 
 TICK_S = 0.2  # how late a deadline may be noticed when nothing else is slow
@@ -72,6 +73,8 @@ class Timers:
     async def _fire(self, tenant: str, timer: bytes) -> bool:
         control, hashes = self._store.control(tenant), self._store.hashes(tenant)
         public_id = hashes.public(HANDOFF, timer[1:])
+        if timer[:1] == VIEW_TIMER:
+            return await self._tell_unviewed(tenant, public_id, timer)
         try:
             handoff = await read_handoff(control, hashes, public_id)
             action = Action.EXPIRE if handoff.due == handoff.deadline else Action.LAPSE
@@ -82,3 +85,35 @@ class Timers:
             return False
         await self._announce(moved.changed)
         return True
+
+    async def _tell_unviewed(self, tenant: str, public_id: str, timer: bytes) -> bool:
+        """`handoff.unviewed`: somebody took the conversation and has not looked at its context."""
+        control, hashes = self._store.control(tenant), self._store.hashes(tenant)
+        try:
+            handoff = await read_handoff(control, hashes, public_id)
+        except NotFound:
+            handoff = None
+        change = Change().remove(control.keys.timers(), timer)
+        told = handoff is not None and handoff.owning and handoff.viewed_at is None
+        if handoff is not None and told:
+            event = Event(
+                key=f"{handoff.id}/{handoff.version}/unviewed",
+                type="handoff.unviewed",
+                subject=handoff.id,
+                at=await control.clock(),
+                data={"handoff": handoff.id, "agent": handoff.owner, "version": handoff.version},
+                correlation=handoff.id,
+                queues=handoff.queues,
+            )
+            change.post(control.keys.outbox(), encode_event(event))
+        await control.commit(change)
+        return told
+
+    async def count_unviewed(self) -> int:
+        """How many hand-offs were accepted and not looked at."""
+        total = 0
+        for tenant in self._tenants:
+            control = self._store.control(tenant)
+            (size,) = await control.connection.pipeline([(b"ZCARD", control.keys.set(UNVIEWED))])
+            total += size if isinstance(size, int) else 0
+        return total

@@ -53,6 +53,10 @@ from .recording import ensure_identity
 MAX_SNAPSHOT = 256 * 1024  # bytes; above it touchpoints are pinned by their place in the list only
 MAX_HOPS = 50
 ATTEMPTS = 5  # commits tried when others change the same chain at the same time
+UNVIEWED = "unviewed"
+"""The list of hand-offs that were accepted and not looked at."""
+UNVIEWED_AFTER: Micros = 60 * SECOND  # an agent who accepted looks within seconds; a minute is told
+DEADLINE_TIMER, VIEW_TIMER = b"h", b"v"
 _SNAPSHOT_LIMITS = (500, 200, DEFAULT_LIMIT, 10, 1)
 
 
@@ -366,12 +370,28 @@ def _write(
         change.add(list_, after.requested_at, id_)
     for list_, _ in old - new:
         change.remove(list_, id_)
-    timer = b"h" + id_
+    timer = DEADLINE_TIMER + id_
     if after.state in PENDING:
         change.add(control.keys.timers(), after.due, timer)
     elif before and before.state in PENDING:
         change.remove(control.keys.timers(), timer)
+    _watch_viewing(control, change, before, after, id_)
     change.post(control.keys.outbox(), encode_event(event, after))
+
+
+def _watch_viewing(
+    control: Control, change: Change, before: Handoff | None, after: Handoff, id_: bytes
+) -> None:
+    """Keep count of owners whose screen has not shown the context, and a timer to say so."""
+    unseen = after.owning and after.viewed_at is None
+    was_unseen = before is not None and before.owning and before.viewed_at is None
+    if unseen and not was_unseen:
+        accepted_at = after.history[-1].at
+        change.add(control.keys.set(UNVIEWED), accepted_at, id_)
+        change.add(control.keys.timers(), accepted_at + UNVIEWED_AFTER, VIEW_TIMER + id_)
+    elif was_unseen and not unseen:
+        change.remove(control.keys.set(UNVIEWED), id_)
+        change.remove(control.keys.timers(), VIEW_TIMER + id_)
 
 
 class Move(Struct, frozen=True, kw_only=True):

@@ -40,6 +40,9 @@ class Measures:
             registry=registry,
         )
         self.handoffs = Counter("handoff_handoffs", "Hand-off events", ["event"], registry=registry)
+        self.unviewed = Gauge(
+            "handoff_accepted_unviewed", "Hand-offs accepted whose owner has not looked", registry=registry
+        )
         self.deliveries = Counter("handoff_deliveries", "Webhook attempts", ["outcome"], registry=registry)
         self.outbox_behind = Gauge(
             "handoff_outbox_behind_seconds",

@@ -18,7 +18,15 @@ from handoff.domain.handoff import OWNING, PENDING, TRANSITIONS, Action, Fallbac
 from handoff.domain.identity import parse_identity
 from handoff.services.completeness import Monitor
 from handoff.services.handoff_records import read_chains, read_handoff
-from handoff.services.handoffs import Move, Request, move, request
+from handoff.services.handoffs import (
+    DEADLINE_TIMER,
+    UNVIEWED,
+    VIEW_TIMER,
+    Move,
+    Request,
+    move,
+    request,
+)
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 
@@ -165,4 +173,8 @@ async def _check_ends(
             assert chain.owner == owning[0].owner
     due = await control.ids(control.keys.timers(), limit=1000)
     pending_ids = {hashes.private("ho_", it.id)[0] for it in last.values() if it.state in PENDING}
-    assert {member[1:] for member, _score in due} == pending_ids
+    assert {member[1:] for member, _score in due if member[:1] == DEADLINE_TIMER} == pending_ids
+    owning_ids = {hashes.private("ho_", it.id)[0] for it in last.values() if it.state in OWNING}
+    assert {member[1:] for member, _score in due if member[:1] == VIEW_TIMER} == owning_ids
+    unviewed = await control.ids(control.keys.set(UNVIEWED), limit=1000)
+    assert {member for member, _score in unviewed} == owning_ids
