@@ -1,0 +1,199 @@
+"""A real server process, many senders that keep a list of what was acknowledged, and the comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, TCPConnector
+
+from tests.store.servers import free_port
+
+TOKEN = "admin-token-of-the-faults"
+SENDERS = 16
+HOMES = 5
+PATIENCE_S = 20.0
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+
+
+@dataclass
+class Process:
+    """`handoff serve` on a data directory; `port` stays the same across starts."""
+
+    data: Path
+    port: int
+    popen: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.data.parent / "serve.log").read_text(errors="replace")
+
+    @property
+    def valkey_pid(self) -> int:
+        return int((self.data / "valkey" / "valkey.pid").read_text())
+
+    def kill(self) -> None:
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait(10)
+
+
+@contextmanager
+def serving(data: Path, port: int | None = None, **environment: str) -> Iterator[Process]:
+    """Start a server process and wait until it listens; ended cleanly, where it still runs."""
+    chosen = port or free_port()
+    env = {**os.environ, "HANDOFF_ADMIN_TOKEN": TOKEN, "HANDOFF_LOG_LEVEL": "warning", **environment}
+    command = [sys.executable, "-m", "handoff.cli", "serve", "--data", str(data), "--port", str(chosen)]
+    with (data.parent / "serve.log").open("ab") as log:
+        log.write(b"--- start\n")
+        log.flush()
+        popen = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+    process = Process(data, chosen, popen)
+    try:
+        _until_listening(process)
+        yield process
+    finally:
+        if popen.poll() is None:
+            popen.terminate()
+            try:
+                popen.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                popen.kill()
+                popen.wait(10)
+
+
+def _until_listening(process: Process) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while "handoff listens" not in process.log.rpartition("--- start\n")[2]:
+        assert process.popen.poll() is None, process.log[-2000:]
+        assert time.monotonic() < deadline, process.log[-2000:]
+        time.sleep(0.02)
+
+
+@dataclass
+class Ledger:
+    """What was sent, what was acknowledged, and every status that came."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    acknowledged: set[str] = field(default_factory=set)
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def touchpoint(self, sender: int) -> dict[str, Any]:
+        """The next touchpoint of a sender: its text is its id."""
+        id_ = f"{sender}-{len(self.sent)}"
+        it = {
+            "id": id_,
+            "channel": "chat",
+            "type": "message.received",
+            "occurred_at": "2026-11-21T10:00:00Z",
+            "identities": [f"user:u{len(self.sent) % HOMES}"],
+            "text": id_,
+        }
+        self.sent.append(it)
+        return it
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[ClientSession]:
+    timeout = ClientTimeout(total=15)
+    async with ClientSession(headers=HEADERS, timeout=timeout, connector=TCPConnector(limit=0)) as session:
+        yield session
+
+
+async def send(session: ClientSession, url: str, it: dict[str, Any], ledger: Ledger) -> bool:
+    """Send one touchpoint once; whether it was acknowledged. A lost connection is no answer."""
+    try:
+        async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(it)) as response:
+            body = await response.read()
+    except (ClientError, ClientConnectionError, TimeoutError, OSError):
+        ledger.statuses[0] += 1
+        return False
+    ledger.statuses[response.status] += 1
+    if response.status == 200:
+        ledger.acknowledged.add(it["id"])
+        return True
+    retry_after = response.headers.get("Retry-After", "")
+    if response.status != 503 or not retry_after.isdigit():
+        ledger.wrong.append(f"{response.status} Retry-After={retry_after!r} {body[:200]!r}")
+    return False
+
+
+@asynccontextmanager
+async def load(url: str, ledger: Ledger) -> AsyncIterator[None]:
+    """16 senders, each with one request at a time, for as long as this is entered."""
+    stopping = asyncio.Event()
+
+    async def sender(number: int, session: ClientSession) -> None:
+        while not stopping.is_set():
+            if not await send(session, url, ledger.touchpoint(number), ledger):
+                await asyncio.sleep(0.02)
+
+    async with client() as session, asyncio.TaskGroup() as group:
+        for number in range(SENDERS):
+            group.create_task(sender(number, session))
+        try:
+            yield
+        finally:
+            stopping.set()
+
+
+async def send_all_again(url: str, ledger: Ledger) -> None:
+    """Everything that was ever sent, acknowledged or not; all of it must be acknowledged now."""
+    async with client() as session:
+        for start in range(0, len(ledger.sent), 500):
+            body = msgspec.json.encode(ledger.sent[start : start + 500])
+            async with session.post(f"{url}/v1/touchpoints", data=body) as response:
+                assert response.status == 200, await response.text()
+                answer = await response.json()
+            assert answer["rejected"] == []
+
+
+async def stored(url: str) -> Counter[str]:
+    """Every touchpoint of every customer, by its id, as the timelines show it."""
+    found: Counter[str] = Counter()
+    async with client() as session:
+        for home in range(HOMES):
+            body = msgspec.json.encode({"identities": [f"user:u{home}"], "limit": 1})
+            async with session.post(f"{url}/v1/context", data=body) as response:
+                context = await response.json()
+            if context["customer"] is None:
+                continue
+            path = f"{url}/v1/customers/{context['customer']['id']}/timeline?limit=500&order=asc"
+            cursor: str | None = ""
+            while cursor is not None:
+                async with session.get(path + (f"&cursor={cursor}" if cursor else "")) as response:
+                    page = await response.json()
+                found.update(it["text"] for it in page["touchpoints"])
+                cursor = page["next"]
+    return found
+
+
+async def check(url: str, ledger: Ledger) -> None:
+    """Nothing acknowledged is missing, nothing is there twice, nothing is there that nobody sent."""
+    found = await stored(url)
+    missing = ledger.acknowledged - found.keys()
+    assert not missing, f"{len(missing)} of {len(ledger.acknowledged)} acknowledged touchpoints are lost"
+    twice = [id_ for id_, count in found.items() if count > 1]
+    assert not twice, f"stored more than once: {twice[:5]}"
+    assert found.keys() <= {it["id"] for it in ledger.sent}
+
+
+def kill_process(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

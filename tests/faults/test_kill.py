@@ -1,0 +1,116 @@
+"""SIGKILL under load loses no acknowledged touchpoint and stores none twice, whoever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import (
+    Ledger,
+    check,
+    client,
+    kill_process,
+    load,
+    send,
+    send_all_again,
+    serving,
+    stored,
+)
+from tests.store.servers import alive, valkey_binary
+
+SERVER_ROUNDS = 3
+VALKEY_ROUNDS = 6
+LONGEST_S = 0.5  # under load before a kill: long enough for thousands of touchpoints
+
+
+@pytest.fixture(autouse=True)
+def wheel() -> None:
+    valkey_binary()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_killing_the_server_loses_nothing_and_stops_no_next_start(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    ledger = Ledger()
+    port = None
+    for _ in range(SERVER_ROUNDS):
+        with serving(tmp_path / "data", port) as server:
+            port = server.port
+            await check(server.url, ledger)
+            valkey = server.valkey_pid
+            async with load(server.url, ledger):
+                await asyncio.sleep(dice.uniform(0.1, LONGEST_S))
+                server.kill()
+        assert alive(valkey), "the store was meant to be left behind"
+    with serving(tmp_path / "data", port) as server:
+        await check(server.url, ledger)
+        await send_all_again(server.url, ledger)
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
+        valkey = server.valkey_pid
+    assert not alive(valkey), "a clean stop leaves no store behind"
+    assert len(ledger.acknowledged) > 100
+    assert ledger.wrong == []
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+async def test_killing_valkey_loses_nothing_and_answers_503_at_worst(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    ledger = Ledger()
+    with serving(tmp_path / "data") as server:
+        async with load(server.url, ledger):
+            for _ in range(VALKEY_ROUNDS):
+                await asyncio.sleep(dice.uniform(0.05, LONGEST_S))
+                kill_process(server.valkey_pid)
+                await until_taken(server.url, ledger)
+        await check(server.url, ledger)
+        await send_all_again(server.url, ledger)
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
+    assert ledger.wrong == []
+    assert ledger.statuses[0] == 0, "the server itself never hung up"
+    assert len(ledger.acknowledged) > 100
+
+
+async def until_taken(url: str, ledger: Ledger) -> None:
+    """Wait for the next acknowledgement: within the store's restart and the client's own pauses."""
+    began = time.monotonic()
+    async with client() as session:
+        while not await send(session, url, ledger.touchpoint(99), ledger):
+            assert time.monotonic() - began < 10, "the store does not come back"
+            await asyncio.sleep(0.05)
+
+
+async def test_killing_both_at_once_loses_nothing(tmp_path: Path) -> None:
+    dice = random.Random(5)
+    ledger = Ledger()
+    port = None
+    for _ in range(3):
+        with serving(tmp_path / "data", port) as server:
+            port = server.port
+            await check(server.url, ledger)
+            async with load(server.url, ledger):
+                await asyncio.sleep(dice.uniform(0.1, LONGEST_S))
+                kill_process(server.valkey_pid)
+                server.kill()
+    with serving(tmp_path / "data", port) as server:
+        await check(server.url, ledger)
+        await send_all_again(server.url, ledger)
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
+
+
+async def test_a_clean_stop_under_load_loses_nothing_and_ends_in_time(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with serving(tmp_path / "data") as server:
+        async with load(server.url, ledger):
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+            server.popen.terminate()
+            status = await asyncio.to_thread(server.popen.wait, 15)
+        assert status == 0, server.log[-2000:]
+        assert time.monotonic() - began < 10
+    assert ledger.wrong == []
+    with serving(tmp_path / "data", server.port) as again:
+        await check(again.url, ledger)
