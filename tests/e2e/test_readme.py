@@ -79,6 +79,7 @@ class Demo:
         return re.findall(r"(http://[\d.:]+)/metrics", self.printed)[0]
 
     def end(self) -> int:
+        """Ctrl-C: it stops its Valkey too, which a kill would leave behind."""
         self.process.send_signal(signal.SIGINT)
         self.printed += self.process.communicate(timeout=PATIENCE_S)[0]
         return self.process.returncode
@@ -93,10 +94,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         running.until("Ctrl-C ends it")
         yield running
     finally:
-        running.process.kill()
-        running.process.wait(PATIENCE_S)
-        if running.process.stdout:
-            running.process.stdout.close()
+        running.end()
 
 
 def test_the_commands_that_talk_to_the_demo(demo: Demo) -> None:
