@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from handoff.domain.errors import Forbidden, NotFound, Unprocessable
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
+from handoff.services import handoff_listing as listing
 from handoff.services import handoffs as service
 from handoff.services.contexts import assemble
 from handoff.services.customers import LookUp, Match, by_key
@@ -24,6 +25,7 @@ from handoff.services.handoff_records import (
 from handoff.services.native import IdentityInput
 
 from .access import Principal
+from .conditional import answer_context
 from .contexts import query_wanted
 from .exchange import (
     answer,
@@ -207,7 +209,7 @@ async def read(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}`."""
     principal, handoff = await _read(request)
     store = request.app[SITE].store
-    customer_id = await service.current_customer_id(store, principal.tenant, handoff.home)
+    customer_id = await listing.current_customer_id(store, principal.tenant, handoff.home)
     return answer(handoff_view(handoff, store.hashes(principal.tenant), customer_id))
 
 
@@ -228,7 +230,7 @@ async def context(request: web.Request) -> web.Response:
         handoff=handoff,
         summariser=site.summariser,
     )
-    return answer(view)
+    return answer_context(request, view)
 
 
 async def snapshots(request: web.Request) -> web.Response:
@@ -261,9 +263,9 @@ async def list_(request: web.Request) -> web.Response:
     state = request.query.get("state")
     if state is not None and state not in State.__members__.values():
         raise bad_parameter("state", f"state is one of {', '.join(State)}")
-    page = await service.list_handoffs(
+    page = await listing.list_handoffs(
         store.control(principal.tenant),
-        service.Listing(
+        listing.Listing(
             state=State(state) if state else None,
             queue=request.query.get("queue"),
             agent=request.query.get("agent"),
@@ -273,7 +275,7 @@ async def list_(request: web.Request) -> web.Response:
         ),
     )
     hashes = store.hashes(principal.tenant)
-    ids = await service.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
+    ids = await listing.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
     views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
     return answer(
         ListView(handoffs=views, total=page.total, returned=len(views), next=encode_number(page.bound))

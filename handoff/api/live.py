@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from handoff.domain.handoff import Handoff, State
 from handoff.services.customers import Customer, by_id
+from handoff.services.handoff_listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoff_records import HandoffView, handoff_view
-from handoff.services.handoffs import Listing, current_customer_id, list_handoffs
 from handoff.services.live import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame, arrivals_after
 from handoff.services.position import Position, position_of, read_position
 from handoff.services.timelines import decode

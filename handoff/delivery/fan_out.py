@@ -25,8 +25,8 @@ from handoff.services.events import (
     stored_event,
 )
 from handoff.services.following import Followers, Stored
+from handoff.services.handoff_listing import current_customer_id
 from handoff.services.handoff_records import handoff_view
-from handoff.services.handoffs import current_customer_id
 from handoff.services.subscriptions import Directory, Subscription
 from handoff.services.timelines import read_touchpoint
 from handoff.store.deliveries import NO_DEADLINE

@@ -12,7 +12,7 @@ from handoff.store.store import Store
 from .contexts import conversations_of
 from .customers import by_key
 from .handoff_records import HandoffView, handoff_view, read_chains, read_of_homes
-from .handoffs import home_of, read_conversation_id
+from .handoff_targets import home_of, read_conversation_id
 from .views import public_conversation
 
 

@@ -24,7 +24,8 @@ from .contexts import conversations_of
 from .customers import Customer, by_key
 from .events import Event, publish
 from .handoff_records import read_chains, read_of_homes
-from .handoffs import Request, read_conversation_id, request
+from .handoff_targets import read_conversation_id
+from .handoffs import Request, request
 from .references import refer
 from .timelines import read_touchpoint
 from .views import TouchpointView

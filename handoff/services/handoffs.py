@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.keyed_hash import CONVERSATION, CUSTOMER, HANDOFF, SIZE, KeyedHash
-from handoff.domain.brief import RULES
+from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, SIZE, KeyedHash
 from handoff.domain.clock import SECOND, Micros
-from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import (
     DEFAULT_DEADLINE_S,
@@ -25,7 +22,6 @@ from handoff.domain.handoff import (
     Fallback,
     Handoff,
     Party,
-    SnapshotRef,
     State,
     Step,
     apply,
@@ -38,26 +34,17 @@ from handoff.store.control import Change, Changed, Control, decode_record, read_
 from handoff.store.store import Store
 
 from .completeness import Monitor
-from .contexts import DEFAULT_LIMIT, ContextView, Wanted, assemble, conversations_of
-from .customers import Customer, LookUp, Match, by_id, by_key, find, require_current
-from .handoff_records import (
-    Chain,
-    encode_event,
-    handoff_key,
-    handoff_view,
-    pin,
-    read_handoffs,
-)
-from .recording import ensure_identity
+from .handoff_listing import current_customer_id
+from .handoff_records import Chain, encode_event, handoff_key, handoff_view, read_handoffs
+from .handoff_snapshots import pinned, pinned_content
+from .handoff_targets import Target, Wanted, find_target, target_of
 
-MAX_SNAPSHOT = 256 * 1024  # bytes; above it touchpoints are pinned by their place in the list only
 MAX_HOPS = 50
 ATTEMPTS = 5  # commits tried when others change the same chain at the same time
 UNVIEWED = "unviewed"
 """The list of hand-offs that were accepted and not looked at."""
 UNVIEWED_AFTER: Micros = 60 * SECOND  # an agent who accepted looks within seconds; a minute is told
 DEADLINE_TIMER, VIEW_TIMER = b"h", b"v"
-_SNAPSHOT_LIMITS = (500, 200, DEFAULT_LIMIT, 10, 1)
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -79,15 +66,6 @@ class Request(Struct, frozen=True, kw_only=True):
     """Those of the tenant that stop a conversation from being passed round."""
 
 
-class _Target(Struct, frozen=True, kw_only=True):
-    """Whose conversation it is."""
-
-    home: bytes
-    conversation: bytes
-    identity: Identity
-    customer: Customer | None
-
-
 class Moved(Struct, frozen=True, kw_only=True):
     """The outcome of a use-case: the hand-off, every one that changed with it, and whose it is."""
 
@@ -104,7 +82,16 @@ async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -
     (`handoff_pending`) that shows it.
     """
     control, hashes = store.control(tenant), store.hashes(tenant)
-    target = await _target(store, tenant, asked)
+    target = await find_target(
+        store,
+        tenant,
+        Wanted(
+            identity=asked.identity,
+            customer_id=asked.customer_id,
+            conversation_id=asked.conversation_id,
+            channel=asked.sender.channel,
+        ),
+    )
     customer_id = target.customer.id if target.customer else hashes.public(CUSTOMER, target.home)
     for _attempt in range(ATTEMPTS):
         now = await control.clock()
@@ -115,11 +102,11 @@ async def request(store: Store, monitor: Monitor, tenant: str, asked: Request) -
         if pending:
             return _same_or_conflict(pending, asked, hashes, customer_id)
         handoff = _new_handoff(tenant, hashes, asked, target, chain, before, now)
-        content = await _pinned_content(store, monitor, tenant, target, handoff, now)
+        content = await pinned_content(store, monitor, tenant, target, handoff, now)
         change = Change().expect(chain_key, chain_version)
         if found.joins:
             change.expect(found.joins, 0).put(found.joins, 1, chain.root)
-        handoff = _pinned(control, change, handoff, "requested", content, now)
+        handoff = pinned(control, change, handoff, "requested", content, now)
         after = msgspec.structs.replace(chain, pending=_id(hashes, handoff), latest=_id(hashes, handoff))
         change.put(chain_key, chain_version + 1, after)
         _write(control, hashes, change, None, handoff, "handoff.requested")
@@ -145,90 +132,6 @@ def _same_or_conflict(pending: Handoff, asked: Request, hashes: KeyedHash, custo
     )
 
 
-async def _target(store: Store, tenant: str, asked: Request) -> _Target:
-    hashes = store.hashes(tenant)
-    if asked.conversation_id is not None:
-        return await _target_conversation(store, tenant, asked.conversation_id)
-    if asked.customer_id is not None:
-        customer = await by_id(store, tenant, asked.customer_id)
-        require_current(customer, asked.customer_id)
-        return await _choose(store, tenant, customer, asked.sender.channel)
-    assert asked.identity is not None
-    look_up = await find(store, tenant, [asked.identity])
-    if look_up.match is Match.SEVERAL:
-        raise Conflict(
-            "several customers answer to this identity",
-            code="ambiguous_identity",
-            candidates=[it.id for it in look_up.candidates],
-            question=look_up.question,
-        )
-    if look_up.customer is None:
-        home = await ensure_identity(store, tenant, asked.identity)
-        channel = asked.sender.channel or "web"
-        conversation = home + hashes.episode(home, channel)
-        return _Target(home=home, conversation=conversation, identity=asked.identity, customer=None)
-    return await _choose(store, tenant, look_up.customer, asked.sender.channel)
-
-
-async def _target_conversation(store: Store, tenant: str, conversation_id: str) -> _Target:
-    hashes = store.hashes(tenant)
-    conversation = read_conversation_id(hashes, conversation_id)
-    home = await home_of(store, conversation)
-    customer = await by_key(store, tenant, home)
-    record = next((it for it in customer.members if it.key == home), customer.members[0])
-    return _Target(home=home, conversation=conversation, identity=record.identity, customer=customer)
-
-
-def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
-    """The hash (16 bytes) or home and episode (32) behind a public id. NotFound otherwise."""
-    for count in (1, 2):
-        try:
-            return b"".join(hashes.private(CONVERSATION, conversation_id, count))
-        except NotFound:
-            continue
-    raise NotFound("there is no such conversation")
-
-
-async def home_of(store: Store, conversation: bytes) -> bytes:
-    """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
-    if len(conversation) == 2 * SIZE:
-        return conversation[:SIZE]
-    key = store.keys.conversation(conversation)
-    (reply,) = await store.connection.answers([(b"HGETALL", key)])
-    fields = list(zip(reply[::2], reply[1::2], strict=True)) if reply else []
-    homes = sorted((seen, name[1:]) for name, seen in fields if name[:1] == b"h")
-    if not homes:
-        raise NotFound("there is no such conversation")
-    return bytes(homes[0][1])
-
-
-async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> _Target:
-    """The newest open conversation of the channel, else the newest open, else a new one."""
-    hashes = store.hashes(tenant)
-    conversations = await conversations_of(store, tenant, customer)
-    open_ = [it for it in conversations if it.open]
-    on_channel = [it for it in open_ if channel in it.channels]
-    chosen: Conversation | None = next(iter(on_channel or open_), None)
-    known = {record.key: record.identity for record in customer.members}
-    if chosen is not None and await _is_theirs(store, chosen, customer):
-        assert chosen.home is not None
-        return _Target(
-            home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
-        )
-    record = customer.members[0]
-    ends = [place for place, name in record.episodes if name == (channel or "web")]
-    episode = hashes.episode(record.key, channel or "web", ends[-1][SIZE:] if ends else b"")
-    return _Target(
-        home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
-    )
-
-
-async def _is_theirs(store: Store, conversation: Conversation, customer: Customer) -> bool:
-    """Whether a conversation is the customer's own: a stranger's mail may name anybody's thread."""
-    members = customer.group.members
-    return conversation.home in members and await home_of(store, conversation.id) in members
-
-
 async def _chain(control: Control, conversation: bytes, home: bytes) -> tuple[bytes, int, Chain]:
     (moved,) = await control.read([control.keys.record("m", conversation)])
     root = decode_record(moved, bytes) if moved else conversation
@@ -247,7 +150,7 @@ class _Chained(Struct, frozen=True, kw_only=True):
     joins: bytes | None = None
 
 
-async def _chain_for(control: Control, target: _Target, previous: bytes | None) -> _Chained:
+async def _chain_for(control: Control, target: Target, previous: bytes | None) -> _Chained:
     """The conversation's own chain, or, going on with a previous one, that one's, which it joins.
 
     Conflict (`chains_differ`) where both are chains of their own that somebody owns or waits for.
@@ -279,7 +182,7 @@ def _new_handoff(
     tenant: str,
     hashes: KeyedHash,
     asked: Request,
-    target: _Target,
+    target: Target,
     chain: Chain,
     before: dict[bytes, Handoff],
     now: Micros,
@@ -311,39 +214,6 @@ def _new_handoff(
         history=(Step(state=State.REQUESTED, at=now, by=asked.by, reason=asked.reason),),
     )
     return requested(handoff)
-
-
-async def _pinned_content(
-    store: Store, monitor: Monitor, tenant: str, target: _Target, handoff: Handoff, now: Micros
-) -> tuple[bytes, str]:
-    """The context as it is now, in its bytes, at most MAX_SNAPSHOT of them, and its position."""
-    look_up = LookUp(match=Match.NONE)
-    if target.customer:
-        look_up = LookUp(match=Match.ONE, customer=target.customer, requested_id=target.customer.id)
-    content, view = b"", None
-    for limit in _SNAPSHOT_LIMITS:
-        view = await assemble(
-            store, monitor, tenant, look_up, wanted=Wanted(limit=limit), now=now, handoff=handoff
-        )
-        content = encode_context(view)
-        if len(content) <= MAX_SNAPSHOT:
-            break
-    return content, view.as_of if view else ""
-
-
-def encode_context(view: ContextView) -> bytes:
-    """The bytes of a context: the same for the same contents."""
-    return msgspec.json.encode(view, order="deterministic")
-
-
-def _pinned(
-    control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str], now: Micros
-) -> Handoff:
-    sha256 = pin(control, change, content[0])
-    ref = SnapshotRef(
-        at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now, rules=RULES
-    )
-    return msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
 
 
 def _lists(control: Control, it: Handoff) -> set[tuple[bytes, bytes]]:
@@ -455,14 +325,6 @@ async def move(store: Store, monitor: Monitor, tenant: str, public_id: str, aske
     raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
 
 
-async def current_customer_id(store: Store, tenant: str, home: bytes) -> str:
-    """The id, as of now, of the customer that a home belongs to."""
-    try:
-        return (await by_key(store, tenant, home)).id
-    except NotFound:
-        return store.hashes(tenant).public(CUSTOMER, home)
-
-
 async def _commit_move(
     store: Store,
     monitor: Monitor,
@@ -485,9 +347,9 @@ async def _commit_move(
             changed.append(("handoff.transferred", ended))
             hops = tuple(hop for hop in after.hops if hop.id != ended.id)
             after = msgspec.structs.replace(after, hops=(*hops, hop_of(ended))[-MAX_HOPS:])
-        target = await _target_of(store, tenant, after)
-        content = await _pinned_content(store, monitor, tenant, target, after, now)
-        after = _pinned(control, change, after, "accepted", content, now)
+        target = await target_of(store, tenant, after)
+        content = await pinned_content(store, monitor, tenant, target, after, now)
+        after = pinned(control, change, after, "accepted", content, now)
         chain = msgspec.structs.replace(chain, owner=after.owner, owning=id_, pending=None)
     elif before.state in PENDING and after.state not in PENDING:
         chain = msgspec.structs.replace(chain, pending=None)
@@ -499,15 +361,6 @@ async def _commit_move(
     return (*changed, (EVENTS[asked.action], after))
 
 
-async def _target_of(store: Store, tenant: str, handoff: Handoff) -> _Target:
-    try:
-        customer = await by_key(store, tenant, handoff.home)
-    except NotFound:
-        customer = None
-    identity = customer.members[0].identity if customer else Identity("reference", "", handoff.id)
-    return _Target(home=handoff.home, conversation=handoff.conversation, identity=identity, customer=customer)
-
-
 async def due(control: Control, now: Micros, limit: int = 100) -> Sequence[bytes]:
     """Timers whose time has come by the store's clock."""
     (reply,) = await control.connection.pipeline(
@@ -516,60 +369,3 @@ async def due(control: Control, now: Micros, limit: int = 100) -> Sequence[bytes
     if isinstance(reply, Exception):
         raise reply
     return list(reply)
-
-
-class Listing(Struct, frozen=True, kw_only=True):
-    """Which hand-offs to list. `bound` goes on after a page."""
-
-    state: State | None = None
-    queue: str | None = None
-    agent: str | None = None
-    limit: int = 50
-    newest_first: bool = True
-    bound: int | None = None
-
-
-class HandoffPage(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs; `total` where one list holds exactly what was asked for."""
-
-    handoffs: list[Handoff]
-    total: int | None
-    bound: int | None
-
-
-async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
-    """Hand-offs by state, queue and agent. Three round trips, more where filters combine."""
-    names = [f"agent:{asked.agent}"] * bool(asked.agent) + [f"queue:{asked.queue}"] * bool(asked.queue)
-    names += [f"state:{asked.state}"] * bool(asked.state)
-    key = control.keys.set(names[0] if names else "all")
-    found: list[Handoff] = []
-    bound, more = asked.bound, True
-    while more and len(found) < asked.limit:
-        ids = await control.ids(key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound)
-        more = len(ids) > asked.limit
-        for handoff in await read_handoffs(control, [id_ for id_, _ in ids[: asked.limit]]):
-            if len(found) == asked.limit:
-                more = True
-                break
-            bound = handoff.requested_at
-            if _matches(handoff, asked):
-                found.append(handoff)
-    total = None
-    if len(names) <= 1:
-        (total,) = await control.connection.answers([(b"ZCARD", key)])
-    return HandoffPage(handoffs=found, total=total, bound=bound if more else None)
-
-
-def _matches(it: Handoff, asked: Listing) -> bool:
-    return (
-        (asked.state is None or it.state is asked.state)
-        and (asked.queue is None or it.to.queue == asked.queue)
-        and (asked.agent is None or it.to.agent == asked.agent)
-    )
-
-
-async def current_customer_ids(store: Store, tenant: str, homes: Sequence[bytes]) -> dict[bytes, str]:
-    """The current customer ids of several homes."""
-    distinct = list(dict.fromkeys(homes))
-    ids = await asyncio.gather(*(current_customer_id(store, tenant, home) for home in distinct))
-    return dict(zip(distinct, ids, strict=True))
