@@ -39,7 +39,7 @@ SEED = 20261121
 SAMPLES = 24_000
 SIZES = (8, 16, 32, 64)  # KiB
 CHOSEN = 32
-"""Larger ones learn our generator's sentences and do not gain, from 64 KiB on lose, on unseen text."""
+"""Larger ones learn our generator's sentences and gain next to nothing on unseen text."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):

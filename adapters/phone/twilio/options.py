@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
 from handoff.services.adapter import SourceOptions
@@ -17,8 +15,6 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     `shared_keys` holds the keys of HMAC_SHA256 signatures by the id that their header names.
     `own` are the business's numbers. `allow_unsigned` takes anything.
     """
-
-    secret_fields: ClassVar[tuple[str, ...]] = ("shared_keys",)
 
     allow_unsigned: bool = False
     shared_keys: dict[str, str] = msgspec.field(default_factory=dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
 from handoff.services.adapter import SourceOptions
@@ -22,8 +20,6 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
     business signs user ids (HMAC-SHA256, hexadecimal). `article_categories` and `article_paths`
     tell a help article from another page; `events` maps further track events to touchpoint types.
     """
-
-    secret_fields: ClassVar[tuple[str, ...]] = ("identity_proof_secret",)
 
     allow_unsigned: bool = False
     allowed_origins: tuple[str, ...] | None = None
