@@ -20,8 +20,11 @@ from . import (
     links,
     live,
     operations,
+    origins,
+    panel,
     sessions,
     touchpoints,
+    vcon,
     webhooks,
 )
 from .idempotency import idempotency
@@ -54,6 +57,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/customers/{id}/split", links.split),
         web.post("/v1/identities/shared", links.mark_shared),
         web.get("/v1/conversations/{id}", contexts.conversation),
+        web.get("/v1/conversations/{id}/vcon", vcon.conversation),
         web.post("/v1/handoffs", handoffs.create),
         web.get("/v1/handoffs", handoffs.list_),
         web.get("/v1/handoffs/{id}", handoffs.read),
@@ -77,6 +81,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/webhooks/{id}/deliveries", webhooks.list_deliveries),
         web.post("/v1/webhooks/{id}/replay", webhooks.replay),
         web.post("/v1/sessions", sessions.create),
+        web.get("/v1/sessions/current", sessions.current),
         web.get("/v1/quarantine", operations.list_quarantine),
         web.post("/v1/quarantine/{id}/replay", operations.replay),
         web.delete("/v1/quarantine/{id}", operations.dismiss),
@@ -86,6 +91,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/openapi.json", docs_page.describe),
         web.get("/docs", docs_page.page),
         web.get("/docs/{asset}", docs_page.asset),
+        web.get("/panel", panel.entry),
+        web.get("/panel/", panel.page),
+        web.get("/panel/{asset:.+}", panel.asset),
     ]
 
 
@@ -119,10 +127,13 @@ async def _end_streams(app: web.Application) -> None:
 
 def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
-    app = web.Application(middlewares=[account, problems, authentication, idempotency])
+    across = origins.origins_allowed(site.allowed_origins)
+    app = web.Application(middlewares=[account, problems, across, authentication, idempotency])
     app[SITE] = site
+    app.on_response_prepare.append(origins.mark_answers(site.allowed_origins))
     app[RUN] = secrets.token_hex(4)
     app.on_shutdown.append(_end_streams)
     app[docs_page.DOCS] = docs_page.make_docs()
+    app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins))
     app.add_routes(routes())
     return app

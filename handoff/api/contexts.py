@@ -20,6 +20,7 @@ from handoff.services.timelines import Filter, read_timeline
 from handoff.store.timelines import Window, decode_cursor
 
 from .access import Principal
+from .conditional import answer_context
 from .exchange import (
     MAX_LIMIT,
     answer,
@@ -120,7 +121,7 @@ async def _assembled(
         now=time.time_ns() // 1000,
         summariser=site.summariser,
     )
-    return answer(context)
+    return answer_context(request, context)
 
 
 async def of_customer(request: web.Request) -> web.Response:

@@ -43,6 +43,8 @@ class Site(Struct, frozen=True, kw_only=True):
     announce: Announce
     hub: Hub
     policies: Sequence[Policy] = ()
+    allowed_origins: frozenset[str] = frozenset()
+    """Origins of desktops: they may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
 
     def caller(self, principal: Principal) -> Caller:

@@ -79,6 +79,12 @@ def choice(*values: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(values)}
 
 
+CONTEXT_ETAG = Header(
+    name="ETag",
+    text="Weak: over everything but the minutes waited and when sources were last heard. "
+    "`If-None-Match` with it is answered 304.",
+)
+NOT_MODIFIED = Reply(304, "What the caller has is still right.")
 LOCATION = Header(name="Location", text="The path of what was made.")
 
 LIMIT = Parameter(

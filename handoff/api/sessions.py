@@ -41,6 +41,21 @@ class SessionView(Struct, frozen=True, kw_only=True):
     expires_at: str
 
 
+class CurrentView(Struct, frozen=True, kw_only=True):
+    """Who a token is: `agent` where it is bound to one, `name` of the configured token behind it."""
+
+    agent: str | None
+    name: str
+    scopes: list[str]
+
+
+async def current(request: web.Request) -> web.Response:
+    """What this token may do, for a desktop that was given one."""
+    principal = authorized(request)
+    view = CurrentView(agent=principal.agent, name=principal.name, scopes=sorted(principal.scopes))
+    return answer(view)
+
+
 async def create(request: web.Request) -> web.Response:
     """201 with the token. A session never has a scope that its maker has not."""
     principal = authorized(request)

@@ -102,6 +102,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             announce=_announcer(store, measures),
             hub=hub,
             policies=settings.policies,
+            allowed_origins=frozenset(settings.panel.allowed_origins),
             summariser=load_summariser(),
         )
         timers = Timers(store, monitor, names, site.announce)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from handoff.api.access import SCOPES, Token, hash_secret
+from handoff.api.origins import check_origin
 from handoff.delivery.settings import WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
@@ -76,6 +77,16 @@ class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: str
 
 
+class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Agents' desktops: the origins that may frame the panel and call the API from a browser."""
+
+    allowed_origins: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for origin in self.allowed_origins:
+            check_origin(origin)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are still tables: each adapter knows its own keys."""
 
@@ -87,6 +98,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     channels: list[ChannelSettings] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
+    panel: PanelSettings = field(default_factory=PanelSettings)
 
     @property
     def channel_names(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import TypedDict
 from handoff.api.contexts import MAX_IDENTITIES, ContextInput
 from handoff.api.links import MAX_REASON, LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
 from handoff.api.operation import (
+    CONTEXT_ETAG,
     CURSOR,
     CUSTOMER_ID,
     DRY_RUN,
@@ -14,6 +15,7 @@ from handoff.api.operation import (
     IDENTITY,
     LIMIT,
     MIN_ASSURANCE,
+    NOT_MODIFIED,
     ORDER,
     Operation,
     Parameter,
@@ -24,6 +26,7 @@ from handoff.services.contexts import BRIEF_TOUCHPOINTS, ContextView
 from handoff.services.conversations import ConversationDetail
 from handoff.services.link_views import ForecastView
 from handoff.services.timelines import MAX_SCANNED
+from handoff.services.vcon import SYNTAX, Vcon
 from handoff.services.views import TimelineView
 
 TAG = "Customers"
@@ -66,7 +69,7 @@ OPERATIONS = (
         text=LOOK_UP,
         scopes=("context:read",),
         parameters=(IDENTITY, LIMIT, FIELDS, MIN_ASSURANCE),
-        replies=(Reply(200, "The context.", ContextView),),
+        replies=(Reply(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
     ),
     Operation(
         method="GET",
@@ -77,7 +80,7 @@ OPERATIONS = (
         text="`customer.id` is the current id, `requested_id` the one asked for.",
         scopes=("context:read",),
         parameters=(CUSTOMER_ID, LIMIT, FIELDS, MIN_ASSURANCE),
-        replies=(Reply(200, "The context.", ContextView),),
+        replies=(Reply(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
     ),
     Operation(
         method="GET",
@@ -177,5 +180,26 @@ OPERATIONS = (
         scopes=("context:read",),
         parameters=(path_parameter("id", "The conversation's id."),),
         replies=(Reply(200, "The conversation.", ConversationDetail),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/conversations/{id}/vcon",
+        id="exportConversation",
+        tag=TAG,
+        summary="One conversation as a vCon",
+        text=f"In the unsigned form of draft-ietf-vcon-vcon-core-04 (syntax `{SYNTAX}`): what was said, by "
+        "whom, what is known of attachments, and calls without their recording. The `uuid` is the same at "
+        "every export. Where the customer's timeline is too long to be read at once, 422 `too_long`.",
+        scopes=("context:read",),
+        parameters=(
+            path_parameter("id", "The conversation's id."),
+            Parameter(
+                name="internal",
+                text="`true`: with internal notes, which the customer never saw.",
+                schema={"type": "boolean", "default": False},
+            ),
+            MIN_ASSURANCE,
+        ),
+        replies=(Reply(200, "The vCon.", Vcon),),
     ),
 )

@@ -11,11 +11,13 @@ from handoff.api.handoffs import (
     SnapshotsView,
 )
 from handoff.api.operation import (
+    CONTEXT_ETAG,
     CURSOR,
     FIELDS,
     LIMIT,
     LOCATION,
     MIN_ASSURANCE,
+    NOT_MODIFIED,
     ORDER,
     Header,
     Operation,
@@ -135,7 +137,7 @@ OPERATIONS = (
         summary="The context for a hand-off, as it is now",
         scopes=("handoffs:read", "context:read"),
         parameters=(ID, LIMIT, FIELDS, MIN_ASSURANCE),
-        replies=(Reply(200, "The context.", ContextView),),
+        replies=(Reply(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
     ),
     Operation(
         method="GET",

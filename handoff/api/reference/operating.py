@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from handoff.api.operation import CURSOR, LIMIT, Header, Operation, Reply, path_parameter
+from handoff.api.operation import CURSOR, LIMIT, NOT_MODIFIED, Header, Operation, Reply, path_parameter
 from handoff.api.operations import QuarantineAnswer
 from handoff.services.adapter import Outcome
 
 TAG = "Operations"
 ITEM = path_parameter("id", "The item's id.")
 ETAG = Header(name="ETag", text="Changes with the content; `If-None-Match` with it is answered 304.")
-NOT_MODIFIED = Reply(304, "What the caller has is still right.")
 HTML = "text/html"
 
 
@@ -110,6 +109,38 @@ OPERATIONS = (
         parameters=(path_parameter("asset", "The file's name."),),
         replies=(
             Reply(200, "The file.", {"text/javascript": str, "text/css": str, "image/png": bytes}),
+            NOT_MODIFIED,
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/panel",
+        id="panelEntry",
+        tag=TAG,
+        summary="To the agents' desktop",
+        public=True,
+        replies=(Reply(308, "It is at `/panel/`.", None, (Header(name="Location", text="The page."),)),),
+    ),
+    Operation(
+        method="GET",
+        path="/panel/",
+        id="panel",
+        tag=TAG,
+        summary="The agents' desktop",
+        text="It asks for a session's token and holds no data by itself.",
+        public=True,
+        replies=(Reply(200, "The page.", {HTML: str}, (ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
+        path="/panel/{asset}",
+        id="panelAsset",
+        tag=TAG,
+        summary="Scripts, styles and messages of the desktop",
+        public=True,
+        parameters=(path_parameter("asset", "The file's name."),),
+        replies=(
+            Reply(200, "The file.", {"text/javascript": str, "text/css": str, "application/json": str}),
             NOT_MODIFIED,
         ),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handoff.api.operation import Operation, Reply
-from handoff.api.sessions import MAX_AGENT, SessionInput, SessionView
+from handoff.api.sessions import MAX_AGENT, CurrentView, SessionInput, SessionView
 from handoff.services.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
 
 OPERATIONS = (
@@ -20,5 +20,14 @@ OPERATIONS = (
         body=SessionInput,
         replies=(Reply(201, "The session; its token is shown this once.", SessionView),),
         creating=True,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions/current",
+        id="readCurrentSession",
+        tag="Sessions",
+        summary="Who this token is and what it may do",
+        text="For a desktop that was given a token: it shows what the token allows and nothing else.",
+        replies=(Reply(200, "The token's agent and scopes.", CurrentView),),
     ),
 )

@@ -1,0 +1,152 @@
+// @ts-check
+/**
+ * The page `/panel/`: the queue beside the story, opened by the address or by the desktop around it.
+ *
+ * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`.
+ * `#token=…` leaves the address at once and is kept in memory only.
+ */
+
+import { Api } from "./api.js";
+import { h } from "./dom.js";
+import "./context.js";
+import "./queue.js";
+import { Words } from "./words.js";
+
+const TARGETS = Object.freeze(["handoff", "customer", "identity"]);
+const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone"]);
+
+/** Origins of desktops that may frame the panel and speak to it. */
+const ORIGINS = new Set((document.querySelector("meta[name=handoff-origins]")?.getAttribute("content") ?? "").split(" ").filter(Boolean));
+ORIGINS.add(location.origin);
+
+/** @type {Api | null} */
+let api = null;
+/** @type {Record<string, string>} */
+let asked = {};
+
+const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+const queue = document.createElement("handoff-queue");
+const context = document.createElement("handoff-context");
+
+/** What the address asks for. A `+` in a fragment is a plus. */
+function readFragment() {
+  /** @type {Record<string, string>} */
+  const found = {};
+  for (const part of location.hash.slice(1).split("&")) {
+    const at = part.indexOf("=");
+    if (at > 0) found[part.slice(0, at)] = decoded(part.slice(at + 1));
+  }
+  if (found.token) {
+    const rest = location.hash.slice(1).split("&").filter((it) => !it.startsWith("token="));
+    history.replaceState(null, "", rest.length ? `#${rest.join("&")}` : location.pathname + location.search);
+  }
+  return found;
+}
+
+/** @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** @param {Record<string, unknown>} given */
+function take(given) {
+  const token = typeof given.token === "string" ? given.token : "";
+  if (token && api) api.renew(token);
+  else if (token) api = new Api(new URL("..", document.baseURI).href, token);
+  if (TARGETS.some((name) => typeof given[name] === "string")) for (const name of TARGETS) delete asked[name];
+  for (const name of NAMES) if (typeof given[name] === "string") asked[name] = String(given[name]);
+  show(Boolean(token));
+}
+
+/** @param {boolean} again also where only the token is new */
+function show(again) {
+  for (const name of NAMES) {
+    set(context, name, asked[name]);
+    if (!TARGETS.includes(name)) set(queue, name, asked[name]);
+  }
+  set(queue, "selected", asked.handoff);
+  const target = TARGETS.some((name) => asked[name]);
+  const alone = target && asked.queue === undefined;
+  main.dataset.shown = alone ? "story" : target ? "both" : "queue";
+  if (!api) return signIn();
+  if (again) for (const it of [queue, context]) /** @type {any} */ (it).api = api;
+  const wanted = [...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])];
+  if (wanted.length !== main.childNodes.length || wanted.some((it, at) => main.childNodes[at] !== it)) main.replaceChildren(...wanted);
+}
+
+/** @param {Element} element @param {string} name @param {string | undefined} value */
+function set(element, name, value) {
+  if (value === undefined) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+const hint = h("p", { class: "hint" });
+const back = h("button", { type: "button", class: "back", onclick: () => {
+  for (const name of TARGETS) delete asked[name];
+  location.hash = address();
+  show(false);
+} });
+
+function address() {
+  return NAMES.filter((name) => asked[name] !== undefined).map((name) => `${name}=${encodeURIComponent(asked[name])}`).join("&");
+}
+
+let words = await Words.load();
+
+/** Without a token there is nothing to show; a desktop gives one, a person may paste one. */
+function signIn() {
+  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
+  const form = h("form", { class: "sign-in" }, h("h1", {}, words.text("page.title")), h("p", {}, words.text("page.no_token")), h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, words.text("page.open")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value.trim()) take({ token: input.value.trim(), ...(Object.keys(asked).length ? {} : { queue: "" }) });
+  });
+  main.replaceChildren(form);
+}
+
+addEventListener("message", (event) => {
+  if (!ORIGINS.has(event.origin) || (event.source !== window.parent && event.source !== window.opener)) return;
+  const data = event.data;
+  if (typeof data !== "object" || data === null) return;
+  if (data.type === "handoff:init" || data.type === "handoff:open" || data.type === "handoff:token") take(data);
+});
+addEventListener("hashchange", () => {
+  const found = readFragment();
+  if (Object.keys(found).length) take(found);
+});
+addEventListener("handoff-open", (event) => {
+  take({ handoff: /** @type {CustomEvent} */ (event).detail.id, queue: asked.queue ?? "" });
+  history.replaceState(null, "", `#${address()}`);
+});
+addEventListener("handoff-waiting", (event) => {
+  const count = /** @type {CustomEvent} */ (event).detail;
+  document.title = (count ? `(${count}) ` : "") + words.text("page.title");
+});
+addEventListener("handoff-token-needed", () => tell("handoff:token-needed"));
+addEventListener("handoff-changed", (event) => {
+  const { id, state, version } = /** @type {CustomEvent} */ (event).detail;
+  tell("handoff:changed", { id, state, version });
+});
+
+/** To the desktop around, and only to one that is allowed. @param {string} type @param {object} [more] */
+function tell(type, more = {}) {
+  const around = window.parent === window ? window.opener : window.parent;
+  if (!around) return;
+  const known = location.ancestorOrigins?.[0];
+  const origins = known ? [known].filter((it) => ORIGINS.has(it)) : [...ORIGINS];
+  for (const origin of origins) around.postMessage({ type, ...more }, origin);
+}
+
+const first = readFragment();
+asked = Object.fromEntries(NAMES.filter((name) => first[name] !== undefined).map((name) => [name, first[name]]));
+if (first.language) words = await Words.load(first.language);
+document.documentElement.lang = words.language;
+document.title = words.text("page.title");
+back.textContent = words.text("page.back");
+hint.textContent = words.text("page.hint");
+take(first);
+tell("handoff:ready");
