@@ -61,6 +61,7 @@ PROBLEM_CODES = MappingProxyType(
         "still_malformed": "The item still cannot be read and stays in quarantine.",
         "store_unavailable": "The outcome is unknown, the store did not confirm in time: send it again.",
         "too_large": "The request or a line of it is larger than allowed.",
+        "too_long": "The timeline is longer than one export reads.",
         "too_many": "There are as many as there may be.",
         "touchpoint_too_large": "The touchpoint is larger than allowed.",
         "unauthenticated": "A bearer token is missing, unknown or expired.",

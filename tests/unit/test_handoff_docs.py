@@ -1,0 +1,83 @@
+"""`docs/handoffs.md` is true: its tables are the code's, and its examples are requests we take."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from handoff.api.reference import OPERATIONS
+from handoff.domain.handoff import EVENTS, TRANSITIONS, State
+from handoff.domain.policies import Policy
+from handoff.domain.state_maps import BEGINS, FROM_BOT_FRAMEWORK, FROM_SUNSHINE, TO_BOT_FRAMEWORK, TO_SUNSHINE
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "handoffs.md"
+TEXT = PAGE.read_text("utf-8")
+CURL = re.compile(r"curl -sN? \"\$HANDOFF(/v1/[^\"?]*)[^\"]*\"([^'\n]*)(?:'(.*?)')?", re.DOTALL)
+
+
+def transitions() -> list[str]:
+    rows = [f"| `{before}` | {action} | `{after}` |" for (before, action), after in TRANSITIONS.items()]
+    return ["| from | action | to |", "|---|---|---|", *rows]
+
+
+def vocabularies() -> list[str]:
+    rows = [f"| `{it}` | {code(TO_BOT_FRAMEWORK[it])} | {code(TO_SUNSHINE[it])} |" for it in State]
+    return ["| our state | Bot Framework `handoff.status` | Sunshine switchboard |", "|---|---|---|", *rows]
+
+
+def words() -> list[str]:
+    found = {**{f"handoff.status {word}": it for word, it in FROM_BOT_FRAMEWORK.items()}, **FROM_SUNSHINE}
+    rows = [
+        f"| `{word}` | {'begins a hand-off' if word in BEGINS else it or '–'} |" for word, it in found.items()
+    ]
+    return ["| their word | what it does here |", "|---|---|", *rows]
+
+
+def code(word: str | None) -> str:
+    return f"`{word}`" if word else "–"
+
+
+@pytest.mark.parametrize("table", [transitions, vocabularies, words])
+def test_the_tables_are_the_codes(table: Any) -> None:
+    name = table.__name__
+    _, _, rest = TEXT.partition(f"<!-- {name}: begin -->\n")
+    written = rest.partition(f"<!-- {name}: end -->")[0].splitlines()
+    expected = table()
+    assert written == expected, f"{PAGE.name}: between the marks `{name}` stands\n" + "\n".join(expected)
+
+
+def test_every_event_is_named() -> None:
+    assert not {f"`{it}`" for it in EVENTS.values() if f"`{it}`" not in TEXT}
+
+
+def examples() -> list[tuple[str, str | None]]:
+    return [(path, body or None) for path, _options, body in CURL.findall(TEXT)]
+
+
+def test_the_page_has_examples_for_all_it_tells() -> None:
+    assert len(examples()) >= 12
+
+
+@pytest.mark.parametrize(("path", "body"), examples())
+def test_an_example_is_a_request_that_is_taken(path: str, body: str | None) -> None:
+    method = "POST" if body else "GET"
+    plain = re.sub(r"\$\w+", "x", path)
+    fits = [
+        it
+        for it in OPERATIONS
+        if it.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", it.path), plain)
+    ]
+    assert fits, f"{method} {path} is no route"
+    if body:
+        msgspec.json.decode(body, type=fits[0].body)
+
+
+def test_the_policies_are_policies() -> None:
+    block = next(it for it in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL) if "[[policies]]" in it)
+    policies = msgspec.convert(tomllib.loads(block)["policies"], list[Policy])
+    assert [it.when.transfers for it in policies] == [None, 2]
