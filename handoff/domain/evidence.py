@@ -187,12 +187,12 @@ class Objections:
 
     def of_piece(self, piece: Evidence) -> bool:
         """Whether a `not_same` still keeps any two of its identities apart."""
-        return not piece.withdrawn and any(
-            not self._is_overruled(piece, one, other)
-            for one in piece.sides[0]
-            for other in piece.sides[1]
-            if one != other
-        )
+        left, right = piece.sides
+        return any(self.of_pair(piece, one, other) for one in left for other in right)
+
+    def of_pair(self, piece: Evidence, one: bytes, other: bytes) -> bool:
+        """Whether a `not_same` that speaks of these two still keeps them apart."""
+        return one != other and not piece.withdrawn and not self._is_overruled(piece, one, other)
 
     def _is_overruled(self, piece: Evidence, one: bytes, other: bytes) -> bool:
         return any(by.speaks_of(one, other) for by in self._overruled.get(piece.id, ()))

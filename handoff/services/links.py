@@ -147,16 +147,15 @@ def _linking(
         return piece, []
     left, right = set(before.group_of(root).members), set(before.group_of(other).members)
     objections = Objections(component.evidence)
-    overruled: list[Evidence] = []
+    overruled: dict[bytes, Evidence] = {}
     here, there = [root], [other]
     for it in component.evidence:
-        if it.statement is not Statement.NOT_SAME or not objections.of_piece(it):
+        if it.statement is not Statement.NOT_SAME:
             continue
-        one, two = it.sides
-        for these, those in ((one, two), (two, one)):
+        for these, those in (it.sides, it.sides[::-1]):
             ours, theirs = [key for key in these if key in left], [key for key in those if key in right]
-            if ours and theirs:
-                overruled.append(it)
+            if any(objections.of_pair(it, one, two) for one in ours for two in theirs):
+                overruled[it.id] = it
                 here += ours
                 there += theirs
     if not overruled:
@@ -165,8 +164,8 @@ def _linking(
         piece,
         left=tuple(dict.fromkeys(here)),
         right=tuple(dict.fromkeys(there)),
-        over=tuple(dict.fromkeys(it.id for it in overruled)),
-    ), overruled
+        over=tuple(overruled),
+    ), list(overruled.values())
 
 
 def _unseen(key: bytes, identity: Identity) -> IdentityRecord:

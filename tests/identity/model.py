@@ -58,10 +58,12 @@ class Model:
         """The pairs that somebody keeps apart, with since when."""
         found: dict[Pair, int] = {}
         for it in self.standing(same=False):
-            allowed = [by.pairs for by in self.standing(same=True) if it.id in by.over]
-            for pair in it.pairs.difference(*allowed):
+            for pair in self.kept_apart_by(it):
                 found[pair] = min(it.at[0], found.get(pair, it.at[0]))
         return found
+
+    def kept_apart_by(self, it: Said) -> frozenset[Pair]:
+        return it.pairs.difference(*(by.pairs for by in self.standing(same=True) if it.id in by.over))
 
     def edges(self) -> list[Said]:
         return [
@@ -115,9 +117,8 @@ class Model:
     def links(self, one: str, other: str) -> tuple[frozenset[Pair], frozenset[str]]:
         """What an agent's link of the two speaks of, and the objections that it overrules."""
         left, right = self.customer_of(one), self.customer_of(other)
-        apart = self.apart()
         between = pairs(left, right)
-        over = [it for it in self.standing(same=False) if any(p in apart and p in between for p in it.pairs)]
+        over = [it for it in self.standing(same=False) if self.kept_apart_by(it) & between]
         about = {pair for it in over for pair in it.pairs & between}
         here = {name for pair in about for name in pair & left} | {one}
         there = {name for pair in about for name in pair & right} | {other}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, TypeVar
 
@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -49,8 +49,13 @@ PROCESSES = 3
 BY = By(who="agent:lisa", reason="she said so")
 names = st.sampled_from(POOL)
 assurances = st.sampled_from([Assurance.VERIFIED, Assurance.VERIFIED, Assurance.VERIFIED, Assurance.CLAIMED])
-tenants = st.integers(0, 1)
-processes = st.integers(0, PROCESSES - 1)
+Stated = tuple[str, Assurance]
+handles = st.tuples(names, assurances)
+stated = st.lists(
+    st.lists(handles, min_size=1, max_size=2, unique_by=lambda it: it[0]), min_size=1, max_size=3
+)
+tenants = st.sampled_from([0, 0, 0, 1])
+picks = st.integers(0, 2**16)  # which of what there is: no draw depends on what the store's clock made
 Result = TypeVar("Result")
 
 
@@ -78,16 +83,14 @@ class Identities(RuleBasedStateMachine):
 
     # --- What happens -------------------------------------------------------------------------
 
-    @rule(
-        tenant=tenants,
-        stated=st.lists(
-            st.lists(st.tuples(names, assurances), min_size=1, max_size=2, unique_by=lambda it: it[0]),
-            min_size=1,
-            max_size=3,
-        ),
-        back=st.integers(0, 5),
-    )
-    def touch(self, tenant: int, stated: list[list[tuple[str, Assurance]]], back: int) -> None:
+    @initialize(pairs_=st.lists(st.tuples(handles, handles), min_size=3, max_size=7), other=stated)
+    def begin(self, pairs_: list[tuple[Stated, Stated]], other: list[list[Stated]]) -> None:
+        """Some people to begin with; the other tenant knows the same names and says other things."""
+        self.touch(0, [list(it) if it[0][0] != it[1][0] else [it[0]] for it in pairs_], 0)
+        self.touch(1, other, 0)
+
+    @rule(tenant=tenants, stated=stated, back=st.integers(0, 5))
+    def touch(self, tenant: int, stated: list[list[Stated]], back: int) -> None:
         """Touchpoints, several at once through several processes; some of them happened long ago."""
         sent = []
         for handles in stated:
@@ -134,10 +137,15 @@ class Identities(RuleBasedStateMachine):
 
     # --- What agents do, and take back --------------------------------------------------------
 
-    @precondition(lambda self: any(model.seen for model in self.models))
-    @rule(tenant=tenants, data=st.data(), other=names, undo=st.booleans())
-    def link(self, tenant: int, data: st.DataObject, other: str, undo: bool) -> None:
-        name, model = self.someone(tenant, data), self.models[tenant]
+    @rule(tenant=tenants, pick=picks, other=names, undo=st.booleans())
+    def link(self, tenant: int, pick: int, other: str, undo: bool) -> None:
+        model = self.models[tenant]
+        if not model.seen:
+            return
+        self.link_them(tenant, _picked(sorted(model.seen), pick), other, undo)
+
+    def link_them(self, tenant: int, name: str, other: str, undo: bool) -> None:
+        model = self.models[tenant]
         customer = self.customer(tenant, name)
         root = str(customer.members[0].identity)
         new = other not in model.seen
@@ -183,14 +191,20 @@ class Identities(RuleBasedStateMachine):
             self.take_back(tenant, view.id)
             assert model.timelines() == before
 
-    @precondition(lambda self: any(model.said for model in self.models))
-    @rule(tenant=tenants, data=st.data(), undo=st.booleans())
-    def withdraw(self, tenant: int, data: st.DataObject, undo: bool) -> None:
+    @rule(tenant=tenants, pick=picks, undo=st.booleans())
+    def link_what_was_parted(self, tenant: int, pick: int, undo: bool) -> None:
+        parted = sorted(sorted(pair) for pair in self.models[tenant].apart())
+        if parted:
+            one, other = _picked(parted, pick)
+            self.link_them(tenant, one, other, undo)
+
+    @rule(tenant=tenants, pick=picks, undo=st.booleans())
+    def withdraw(self, tenant: int, pick: int, undo: bool) -> None:
         model = self.models[tenant]
-        standing = sorted(it.id for same in (True, False) for it in model.standing(same))
+        standing = [it for same in (True, False) for it in model.standing(same)]
         if not standing:
             return
-        chosen = model.said[data.draw(st.sampled_from(standing))]
+        chosen = _picked(standing, pick)
         before = model.timelines()
         against = self.take_back(tenant, chosen.id)
         if undo and against:
@@ -218,17 +232,14 @@ class Identities(RuleBasedStateMachine):
         self.tell(tenant, view.id, it.one, it.other, same=False, pairs=it.pairs, over=frozenset(over))
         return view.id
 
-    @precondition(lambda self: any(len(it) > 1 for model in self.models for it in model.customers()))
-    @rule(tenant=tenants, data=st.data(), undo=st.booleans())
-    def split(self, tenant: int, data: st.DataObject, undo: bool) -> None:
+    @rule(tenant=tenants, pick=picks, others=picks, undo=st.booleans())
+    def split(self, tenant: int, pick: int, others: int, undo: bool) -> None:
         model = self.models[tenant]
         large = sorted(sorted(it) for it in model.customers() if len(it) > 1)
         if not large:
             return
-        members = data.draw(st.sampled_from(large))
-        out = data.draw(
-            st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True)
-        )
+        members = _picked(large, pick)
+        out = [it for at, it in enumerate(members[1:]) if others >> at & 1] or members[:1]
         before = model.timelines()
         customer = self.customer(tenant, members[0])
         view = self.run(
@@ -263,14 +274,6 @@ class Identities(RuleBasedStateMachine):
             model.marked.add(name)
         else:
             model.marked.discard(name)
-
-    def someone(self, tenant: int, data: st.DataObject) -> str:
-        model = self.models[tenant]
-        if not model.seen:
-            tenant_names = st.just(POOL[0])
-            self.touch(tenant, [[(POOL[0], Assurance.VERIFIED)]], 0)
-            return data.draw(tenant_names)
-        return data.draw(st.sampled_from(sorted(model.seen)))
 
     # --- What must always be so ---------------------------------------------------------------
 
@@ -326,6 +329,10 @@ class Identities(RuleBasedStateMachine):
         assert found.assurance is not None
         verified = ASSURANCE_RANK[found.assurance] >= ASSURANCE_RANK[Assurance.VERIFIED]
         assert (sure.match is Match.ONE) == verified
+
+
+def _picked(among: Sequence[Result], pick: int) -> Result:
+    return among[pick % len(among)]
 
 
 @pytest.fixture(scope="module")
