@@ -20,7 +20,6 @@ from handoff.services.destinations import Policy, RefusedAddress, check_address
 
 AddressInfo = tuple[int, int, int, str, Any]
 OpenSocket = Callable[[AddressInfo], socket.socket]
-PER_HOST = 8  # connections kept to one host; a subscription has at most 4 messages on their way
 
 
 class ConnectionRefusedByPolicy(OSError):
@@ -86,7 +85,7 @@ def guarded_connector(
         use_dns_cache=False,
         socket_factory=make,
         ssl=tls,
-        limit=0,
-        limit_per_host=PER_HOST,
+        limit=0,  # a subscription has a few messages on their way: dead ones must not use up what
+        limit_per_host=0,  # others need, also where many have hooks on one host
         keepalive_timeout=15,
     )

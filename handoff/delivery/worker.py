@@ -34,6 +34,7 @@ from .sender import Sender
 
 PLACES = 256  # messages on their way to subscribers that answer
 FAILING_PLACES = 128  # and to those that do not, which may take all of the time they are given
+GATHER_S = 0.005  # places that become free within it are filled by one claim
 POLL_S = 0.5  # how soon a worker sees what another process has queued
 STORE_PAUSE_S = 0.5
 SETTLE_TRIES = 3
@@ -88,6 +89,8 @@ class Worker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(soonest - time.monotonic(), 0.001)):
                     await self._woken.wait()
+            if self._running:
+                await asyncio.sleep(GATHER_S)
 
     async def drain(self) -> None:
         """Wait a moment for what is on its way, then put it back into its queue."""
@@ -109,8 +112,12 @@ class Worker:
         claim = await self._store.deliveries(tenant).claim(token, max(places, 0), max(failing_places, 0))
         if claim.again_ms is not None:
             self._ask_at[tenant] = time.monotonic() + min(claim.again_ms / 1000, POLL_S)
+        if not claim.messages:
+            return
+        subscriptions = {it.id: it for it in await self._directory.of(tenant)}
         for claimed in claim.messages:
-            task = asyncio.create_task(self._deliver(tenant, claimed), name="webhook")
+            it = subscriptions.get(claimed.subscription)
+            task = asyncio.create_task(self._deliver(tenant, claimed, it), name="webhook")
             self._running[task] = claimed.failures > 0
             task.add_done_callback(lambda done, tenant=tenant: self._finished(done, tenant))  # type: ignore[misc]
 
@@ -120,9 +127,9 @@ class Worker:
             log.error("webhook_delivery_crashed", exc_info=task.exception())
         self.wake(tenant)
 
-    async def _deliver(self, tenant: str, claimed: Claimed) -> None:
+    async def _deliver(self, tenant: str, claimed: Claimed, it: Subscription | None) -> None:
         try:
-            settlement = await self._attempt(tenant, claimed)
+            settlement = await self._attempt(tenant, claimed, it)
         except asyncio.CancelledError:
             await self._settle(tenant, claimed, Settlement(verdict="back"))
             raise
@@ -142,9 +149,8 @@ class Worker:
         self._own.settled(name, settlement.verdict)
         self._measures.deliveries.labels(settlement.verdict).inc()
 
-    async def _attempt(self, tenant: str, claimed: Claimed) -> Settlement:
+    async def _attempt(self, tenant: str, claimed: Claimed, it: Subscription | None) -> Settlement:
         """Send the message, unless it is of no use any more, and judge the outcome."""
-        it = await self._directory.find(tenant, claimed.subscription)
         if it is None:
             return Settlement(verdict="dead", why="deleted")
         event = unpack_event(claimed.blob) if claimed.blob else None

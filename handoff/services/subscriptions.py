@@ -377,6 +377,3 @@ class Directory:
             known = (generation, tuple(await read_all(self._store, tenant)))
             self._known[tenant] = known
         return known[1]
-
-    async def find(self, tenant: str, id_: bytes) -> Subscription | None:
-        return next((it for it in await self.of(tenant) if it.id == id_), None)

@@ -19,7 +19,7 @@ from handoff.domain.handoff import Action
 from handoff.services import deliveries, subscriptions
 from handoff.services.subscriptions import Subscription
 from tests.delivery.conftest import Way, WayOut
-from tests.delivery.subscribers import Received, subscriber, until, until_async
+from tests.delivery.subscribers import Received, Subscriber, subscriber, until, until_async
 
 QUICK = [0.1] * 6
 HOLD_S = 60
@@ -310,6 +310,48 @@ async def test_a_subscriber_that_is_away_for_a_day_gets_what_still_matters(way_o
     assert len({it.id for it in platform.accepted}) == len(platform.accepted), "once per id"
 
 
+async def test_the_first_success_after_an_outage_brings_everything_that_waits(way_out: WayOut) -> None:
+    async with subscriber(status=500) as platform, way_out(platform, retry_schedule_s=[1000.0] * 5) as way:
+        waiting = [await way.ask() for _ in range(6)]
+        await until(lambda: len(platform.received) >= 5)
+        await asyncio.sleep(0.2)
+        failed = len(platform.received)
+        assert failed <= 6, "the breaker is open: nothing is tried before its pause is over"
+        platform.status = 200
+        way.skip(31)
+        waiting.append(await way.ask())
+        await until(lambda: len(platform.accepted) == 7)
+    assert {it.event["subject"] for it in platform.accepted} == {it.id for it in waiting}
+
+
+async def test_a_subscriber_gets_a_few_messages_at_a_time_and_one_while_it_fails(way_out: WayOut) -> None:
+    now, most = 0, 0
+
+    async def slowly(received: Received) -> web.Response:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        await asyncio.sleep(0.1)
+        now -= 1
+        return web.Response(status=platform.status)
+
+    async with subscriber(answer=slowly) as platform, way_out(platform, retry_schedule_s=[60.0]) as way:
+        await way.ask()
+        await until(lambda: platform.accepted)
+        for _ in range(12):
+            await way.ask()
+        await until(lambda: len(platform.accepted) == 13)
+        assert most == 4
+        platform.status = 500
+        await way.ask()
+        await until(lambda: len(platform.received) == 14)
+        await asyncio.sleep(0.2)
+        most = 0
+        for _ in range(3):
+            await way.ask()
+        await until(lambda: len(platform.received) == 17)
+        assert most == 1
+
+
 async def _nothing_waits(way: Way) -> bool:
     (state,) = await way.queue.states([(await the_subscription(way)).id])
     return state.pending == 0
@@ -354,6 +396,23 @@ async def test_dead_and_slow_subscribers_delay_nobody_else(way_out: WayOut) -> N
             before = len(live[0].accepted)
             await way.ask()
             await until(lambda before=before: all(len(it.accepted) > before for it in live))  # type: ignore[misc]
+            assert time.monotonic() - started < 1.0
+
+
+async def test_dead_hooks_delay_no_other_hook_on_the_same_host(way_out: WayOut) -> None:
+    async def hang(received: Received) -> web.Response:
+        if "dead" in received.request.query:
+            await asyncio.sleep(30)
+        return web.Response()
+
+    async with subscriber(answer=hang) as platform:
+        dead = [Subscriber(url=f"{platform.url}?dead={number}") for number in range(12)]
+        async with way_out(platform, *dead, sender=Sender(total_s=3.0)) as way:
+            await way.ask()
+            await until(lambda: len(platform.received) == 13)
+            started = time.monotonic()
+            await way.ask()
+            await until(lambda: len(platform.accepted) == 2)
             assert time.monotonic() - started < 1.0
 
 

@@ -21,7 +21,7 @@ from handoff.services.subscriptions import Wishes, check, configure, matches, re
 from handoff.services.webhook_signing import make_key
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, hook
-from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
+from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
 
@@ -164,8 +164,14 @@ async def test_other_families_have_the_same_way_out(way_out: WayOut) -> None:
         await publish(
             way.store, "default", Event(key="q/2", type="queue.closed", subject="support", at=at, data={})
         )
-        await until(lambda: "queue.closed" in platform.types())
+        await until(lambda: len(platform.accepted) == 2)
+        await until_async(lambda: _settled(way))
     assert sorted(platform.types()) == ["queue.closed", "queue.opened"]
+
+
+async def _settled(way: Way) -> bool:
+    found = await read_all(way.store, "default")
+    return all(it.pending == 0 for it in await way.queue.states([one.id for one in found]))
 
 
 async def test_the_configuration_makes_changes_and_removes_its_subscriptions(store: Store) -> None:
