@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import ingest, memory
+from bench import ingest, live, memory
 from bench.processes import ROOT, Failed
 from bench.table import machine, page
 
@@ -45,6 +45,7 @@ def main() -> int:
         tables = [ingest.measure(settings, directory / "ingest")]
         if not settings.only:
             tables.append(memory.measure(directory / "memory"))
+            tables.append(live.measure(directory / "live"))
     except Failed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

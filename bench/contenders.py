@@ -82,7 +82,7 @@ durability = "always"
 
 [[tokens]]
 name = "bench"
-scopes = ["touchpoints:write", "context:read"]
+scopes = ["touchpoints:write", "context:read", "handoffs:write"]
 secret = "{TOKEN}"
 """
 
