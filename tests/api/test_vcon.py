@@ -69,6 +69,10 @@ async def test_notes_are_left_out_unless_asked_for(api: Api) -> None:
     assert "nervous" not in str(await exported(api, conversation))
     bodies = [it["body"] for it in (await exported(api, conversation, "?internal=true"))["dialog"]]
     assert bodies == ["Where is A-1042?", "I look", "sounds nervous", "Thank you"]
+    whisper = {"type": "message.sent", "visibility": "internal", "actor": AGENT, "thread": "chat-1"}
+    await api.tell("w1", text="a whisper", occurred_at=at(7), **whisper)
+    assert "whisper" not in str(await exported(api, conversation))
+    assert "whisper" in str(await exported(api, conversation, "?internal=true"))
     answer = await api.get(f"/v1/conversations/{conversation}/vcon?internal=maybe")
     assert (answer.status, answer.code) == (422, "invalid_parameter")
 
