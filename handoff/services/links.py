@@ -35,7 +35,7 @@ from handoff.store.store import Store
 
 from .customers import assurance_of, by_id, require_current
 from .link_views import ForecastView, forecast
-from .recording import ensure_identity, record
+from .recording import ensure_identity, record, refuse_nobody
 
 
 class By(Struct, frozen=True, kw_only=True):
@@ -94,6 +94,7 @@ async def link(
     root = customer.group.root
     if REFERENCE in (identity.type, customer.component.reached[root].identity.type):
         raise Unprocessable("a reference finds customers and never joins them", code="reference_never_joins")
+    refuse_nobody(identity, store.rules)
     hashes = store.hashes(tenant)
     other = hashes.identity(identity)
     reading = Reading(store.connection, store.keys)

@@ -92,11 +92,23 @@ async def _amend(
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:
-    """The key of an identity that has a record from now on, though nothing was recorded of it yet."""
+    """The key of an identity that has a record from now on, though nothing was recorded of it yet.
+
+    Unprocessable (`blocked_identity`) for a value that means nobody.
+    """
+    refuse_nobody(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
     fields = ((b"v", pack_identity(identity)), (b"f", b""))
     await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
     return key
+
+
+def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
+    """Unprocessable (`blocked_identity`) for a value that many senders write for nobody."""
+    if rules.means_nobody(identity):
+        raise Unprocessable(
+            f"{identity} is a value that many senders write for nobody", code="blocked_identity"
+        )
 
 
 def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
