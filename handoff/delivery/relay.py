@@ -36,7 +36,7 @@ from .measures import DeliveryMeasures
 
 CONSUMER = "relay"
 COUNT = 100  # entries of one outbox a turn
-BLOCK_S = 0.5  # how long a read waits; lanes that paused come back after it
+BLOCK_S = 0.5  # how long a read waits at most
 POLL_S = (0.02, 0.2)  # on a Cluster, where one read cannot wait on many nodes
 SWEEP_S = 1.0
 MAX_TRIES = 5
@@ -173,16 +173,15 @@ class Relay:
     async def _turn(self, reader: Connection) -> bool:
         """Read and handle what is new; whether there was anything."""
         now = time.monotonic()
-        ready = [
-            lane
-            for lane in self._lanes.values()
-            if lane.lease is not None and now >= lane.resume_at and (lane.control or self._wanted)
-        ]
+        held = [it for it in self._lanes.values() if it.lease is not None and (it.control or self._wanted)]
+        ready = [lane for lane in held if lane.resume_at <= now]
+        pauses = [lane.resume_at - now for lane in held if lane.resume_at > now]
+        block_s = max(min([*pauses, BLOCK_S]), 0.001)  # 0 would be for ever
         if not ready:
-            await asyncio.sleep(POLL_S[1])
+            await asyncio.sleep(min(block_s, POLL_S[1]))
             return False
         places = [(lane.outbox.stream, lane.cursor) for lane in ready]
-        block_ms = None if reader.cluster else round(BLOCK_S * 1000)
+        block_ms = None if reader.cluster else max(round(block_s * 1000), 1)
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
         lanes = [lane for lane in ready if lane.outbox.stream in found]
         concerned: set[str] = set()
