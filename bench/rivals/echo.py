@@ -21,11 +21,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def say(request: web.Request) -> web.Response:
     body = await request.read()
-    for response in tuple(request.app[STREAMS]):
+    streams = request.app[STREAMS]
+    for response in tuple(streams):
         try:
             await response.write(b"event: said\ndata: " + body + b"\n\n")
         except ConnectionResetError:
-            request.app[STREAMS].remove(response)
+            streams.remove(response)
     return web.Response(status=201)
 
 

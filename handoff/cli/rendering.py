@@ -37,7 +37,7 @@ def print_context(console: Console, context: Mapping[str, Any]) -> None:
             console.print(Text(title, style="bold"))
             for line in lines:
                 console.print(_bullet(line))
-    _print_effort(console, brief.get("effort"))
+    _print_effort(console, brief)
     _print_timeline(console, context["timeline"]["touchpoints"])
     _print_completeness(console, context)
 
@@ -76,18 +76,18 @@ def _bullet(line: Mapping[str, Any]) -> Text:
     return Text(f"  • {line['text']}", style=style)
 
 
-def _print_effort(console: Console, effort: Mapping[str, Any] | None) -> None:
-    if not effort:
+def _print_effort(console: Console, brief: Mapping[str, Any]) -> None:
+    if not brief.get("effort"):
         return
     console.print(Text("Effort so far", style="bold"))
-    words = [
-        f"{effort['contacts']} contacts",
-        f"{len(effort['channels'])} channels ({', '.join(effort['channels'])})",
-        f"{effort['switches']} switches",
-    ]
-    if effort["waiting_since"]:
-        words.append(f"waiting {effort['waiting_minutes']} min, since {effort['waiting_since'][:16]}Z")
-    console.print(f"  {'; '.join(words)}")
+    console.print(f"  {brief['effort']['text']}", markup=False)
+    left_out = {name: count for name, count in (brief.get("left_out") or {}).items() if count}
+    if left_out:
+        words = ", ".join(f"{count} in {name}" for name, count in left_out.items())
+        console.print(f"  not shown here: {words}", style="dim", markup=False)
+    if brief.get("summary"):
+        console.print(Text(f"Summary, made by {brief['summary']['by']}", style="bold"))
+        console.print(f"  {brief['summary']['text']}", markup=False)
 
 
 def _print_timeline(console: Console, touchpoints: Sequence[Mapping[str, Any]]) -> None:

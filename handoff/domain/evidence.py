@@ -329,8 +329,9 @@ def _by_root(group: Group) -> bytes:
 def _group(
     members: set[bytes], nodes: Mapping[bytes, Node], shared: frozenset[bytes], refused: list[Refusal]
 ) -> Group:
-    def seniority(key: bytes) -> tuple[bool, Micros, bytes]:
-        return (nodes[key].identity.type != "user", nodes[key].recorded_at, key)
+    def seniority(key: bytes) -> tuple[bool, Micros, Identity]:
+        it = nodes[key]
+        return (it.identity.type != "user", it.recorded_at, it.identity)
 
     root = min(members, key=seniority)
     # Evidence between members that were joined in another way after all is no conflict.
