@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 from msgspec import Struct
 
 from handoff.domain.errors import Forbidden, NotFound, Unauthenticated
@@ -114,5 +115,5 @@ def _principal(token: Token, tenant: str) -> Principal:
 
 def bearer(request: web.Request) -> str:
     """The bearer token of a request, or nothing."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, secret = request.headers.get(AUTHORIZATION, "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""

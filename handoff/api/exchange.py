@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_ENCODING
 
 from handoff.domain.errors import (
     InvalidPayload,
@@ -24,21 +25,22 @@ _ENCODER = msgspec.json.Encoder()
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
-"""The body of a request that something before its handler had to read."""
+"""The body of a request with an Idempotency-Key, which was read before its handler."""
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
     """The body as sent. PayloadTooLarge above `limit`, before it is read where the sender says so."""
-    if BODY in request:
+    if IDEMPOTENCY_KEY in request.headers and BODY in request:
         return request[BODY]
-    if request.content_length is not None and request.content_length > limit:
-        raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
     if request.content.is_eof():  # it came with its headers, as nearly all do
         whole = request.content.read_nowait()
         if len(whole) > limit:
             raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
         return whole
+    if request.content_length is not None and request.content_length > limit:
+        raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -49,8 +51,8 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
 
 def refuse_encoding(request: web.Request) -> None:
     """Our own API takes plain bodies only."""
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
+    encoding = request.headers.get(CONTENT_ENCODING)
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("this resource takes no Content-Encoding")
 
 

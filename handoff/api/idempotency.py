@@ -15,10 +15,9 @@ from msgspec import Struct
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
 from handoff.store.connection import Connection
 
-from .exchange import BODY, read_body
+from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 from .keys import SITE, authorized
 
-HEADER = "Idempotency-Key"
 KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
 RUNNING_S = 60  # a request that died in between blocks its key this long
 MAX_KEY = 255
@@ -44,7 +43,7 @@ def _creates(request: web.Request) -> bool:
 @web.middleware
 async def idempotency(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep and repeat the answer of a creating request that carries a key."""
-    key = request.headers.get(HEADER)
+    key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None or not _creates(request) or "ndjson" in request.content_type:
         return await handler(request)
     if not 0 < len(key) <= MAX_KEY:

@@ -59,17 +59,19 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every `/v1` call proves who is calling before anything else is looked at."""
     if request.path.startswith("/v1/"):
-        request[PRINCIPAL] = await _authenticate(request)
+        secret = bearer(request)
+        tenant = token_tenant(secret)
+        if tenant is None:
+            access = request.app[SITE].access
+            request[PRINCIPAL] = access.authenticate(secret, request.headers.get(TENANT_HEADER))
+        else:
+            request[PRINCIPAL] = await _of_session(request, secret, tenant)
     return await handler(request)
 
 
-async def _authenticate(request: web.Request) -> Principal:
-    site = request.app[SITE]
-    secret = bearer(request)
-    tenant = token_tenant(secret)
-    if tenant is None:
-        return site.access.authenticate(secret, request.headers.get(TENANT_HEADER))
-    session = None
+async def _of_session(request: web.Request, secret: str, tenant: str) -> Principal:
+    """Who a session's token stands for."""
+    site, session = request.app[SITE], None
     if site.access.has_tenant(tenant):
         session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
     if session is None or request.headers.get(TENANT_HEADER, tenant) != tenant:

@@ -8,7 +8,7 @@ from typing import Any
 from handoff import __version__
 
 from .access import TENANT_HEADER
-from .idempotency import HEADER as IDEMPOTENCY_KEY
+from .exchange import IDEMPOTENCY_KEY
 from .idempotency import KEEP_S, MAX_KEY
 from .operation import JSON, Content, Header, Operation, Parameter, Reply
 from .problem_codes import PROBLEM_CODES

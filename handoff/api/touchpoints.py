@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
@@ -69,7 +70,9 @@ async def create(request: web.Request) -> web.StreamResponse:
     principal = authorized(request, "touchpoints:write")
     refuse_encoding(request)
     site = request.app[SITE]
-    media = request.content_type.lower()
+    media = request.headers.get(CONTENT_TYPE, "")
+    if media != "application/json":
+        media = request.content_type.lower()
     if media in NDJSON:
         return await _stream(request, site, principal)
     body = await read_body(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import translate
-from functools import lru_cache
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -35,7 +35,7 @@ BLOCKED = (
 DEFAULT_LIMITS: Mapping[str, int] = {"user": 1}
 
 
-class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """`[identity]` in the configuration.
 
     `limits`: how many identities of a type one customer may have in one space. `blocked`: patterns
@@ -53,9 +53,14 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def means_nobody(self, it: Identity) -> bool:
         """Whether the value is one that senders write when they know nobody."""
-        return _compiled((*BLOCKED, *self.blocked)).match(f"{it.type}:{it.value}".lower()) is not None
+        plain = f"{it.type}:{it.value}".lower()
+        words, pattern = self._nobody
+        return plain.partition(":")[2] in words or pattern.match(plain) is not None
 
-
-@lru_cache(maxsize=16)
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns))
+    @cached_property
+    def _nobody(self) -> tuple[frozenset[str], re.Pattern[str]]:
+        """The values that mean nobody whatever their type, and what matches all other patterns."""
+        patterns = [pattern.lower() for pattern in (*BLOCKED, *self.blocked)]
+        words = [it for it in patterns if it.startswith("*:") and not set(it[2:]) & set("*?[]")]
+        others = [it for it in patterns if it not in words]
+        return frozenset(it[2:] for it in words), re.compile("|".join(map(translate, others)))

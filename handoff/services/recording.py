@@ -113,7 +113,7 @@ def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
 
 def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without handles that mean nobody. Unprocessable where nothing else is left."""
-    known = tuple(it for it in touchpoint.identities if not rules.means_nobody(it.identity))
+    known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
     if len(known) == len(touchpoint.identities):
         return touchpoint
     if not known:
