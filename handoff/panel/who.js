@@ -23,6 +23,15 @@ function rank(it) {
   return (it.assurance === "verified" ? 10 : 0) - (kinds.includes(it.type) ? kinds.indexOf(it.type) : 5);
 }
 
+/** Ids that systems make are long and say nothing to a person: their beginning is enough here.
+ * @param {import("./types.js").Identity} it */
+function shown(it) {
+  const made = place(it) === 3 && it.value.length > 16;
+  const element = handle(made ? `${it.value.slice(0, 8)}…` : it.value);
+  if (made) element.title = it.value;
+  return element;
+}
+
 /** Those a person would say first. @param {import("./types.js").Identity} it */
 function place(it) {
   const found = ["user", "email", "phone"].indexOf(it.type);
@@ -39,7 +48,7 @@ export function identityList(customer, { words, times }) {
       { class: `identity ${it.assurance}`, title: words.text("who.via", { via: it.via, at: times.short(it.since) }) },
       h("span", { class: "kind" }, words.name("identity", it.type)),
       " ",
-      handle(it.value),
+      shown(it),
       " ",
       h("span", { class: "sure" }, h("span", { "aria-hidden": "true" }, /** @type {any} */ (marks)[it.assurance] ?? ""), h("span", { class: it.assurance === "verified" ? "hidden" : "" }, ` ${words.name("assurance", it.assurance)}`)),
     ),

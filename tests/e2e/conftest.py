@@ -1,0 +1,32 @@
+"""One server and one browser for all desktops; each test is a tenant of its own in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from handoff.bootstrap.server import Options, running
+from tests.e2e.desks import ADMIN, Office, browser, settings
+
+TENANTS = 40  # tests that may ask for one
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def offices(valkey: str) -> AsyncIterator[Iterator[Office]]:
+    chosen = settings(valkey, tenants=TENANTS)
+    options = Options(admin_token=ADMIN)
+    async with running(chosen, options) as server, ClientSession() as http, browser() as started:
+        yield iter([Office(server.url, it.secret, http, started) for it in chosen.tokens])
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(offices: Iterator[Office]) -> AsyncIterator[Office]:
+    """A tenant with nothing in it. Its tabs are closed afterwards."""
+    office = next(offices)
+    before = list(office.browser.contexts)
+    yield office
+    for it in office.browser.contexts:
+        if it not in before:
+            await it.close()
