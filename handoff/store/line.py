@@ -77,13 +77,19 @@ class Line:
                 return self._wire
             async with asyncio.timeout(CONNECT_S):
                 wire = await self._connect()
-            greeting = _greeting(self._address)
-            for answer in await self._answers(wire, b"".join(map(pack, greeting)), len(greeting)):
-                if isinstance(answer, Exception):
-                    wire.give_up(ConnectionAbortedError("the server refused the greeting"))
-                    raise answer
+            try:
+                await self._greet(wire)
+            except BaseException:  # a caller's deadline too: nobody else knows this wire
+                wire.give_up(ConnectionAbortedError("the greeting was not answered"))
+                raise
             self._wire = wire
             return wire
+
+    async def _greet(self, wire: _Wire) -> None:
+        greeting = _greeting(self._address)
+        for answer in await self._answers(wire, b"".join(map(pack, greeting)), len(greeting)):
+            if isinstance(answer, Exception):
+                raise answer
 
     async def _connect(self) -> _Wire:
         loop = asyncio.get_running_loop()
