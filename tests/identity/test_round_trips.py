@@ -1,0 +1,130 @@
+"""What reading a customer costs: round trips are counted, and do not grow with the history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import pytest
+
+from handoff.domain.clock import SECOND
+from handoff.domain.identity import Assurance, parse_identity
+from handoff.services.completeness import Monitor
+from handoff.services.contexts import Wanted, assemble
+from handoff.services.customers import LookUp, find
+from handoff.services.timelines import Filter, read_timeline
+from handoff.store.store import Store
+from handoff.store.timelines import Window
+from tests.samples import NOON, handle, record_all, touchpoint
+
+ANNA = ["user:anna", "email:anna@example.com", "phone:+358401234567", *(f"anonymous:a{n}" for n in range(7))]
+
+
+async def ten_identities(store: Store, tenant: str, *, touchpoints: int = 40) -> None:
+    """Anna's login proves nine further handles, and each of the ten has a history."""
+    stated = [handle(it, Assurance.VERIFIED) for it in ANNA]
+    await record_all(store, tenant, [touchpoint("login", *stated)])
+    await record_all(
+        store,
+        tenant,
+        [touchpoint(f"e{n}", stated[n % 10], at=NOON + n * SECOND) for n in range(touchpoints)],
+    )
+
+
+async def counted(store: Store, work: Callable[[], Awaitable[LookUp]]) -> tuple[LookUp, int]:
+    before = store.connection.round_trips
+    found = await work()
+    return found, store.connection.round_trips - before
+
+
+@pytest.mark.parametrize(
+    ("asked", "trips"), [("user:anna", 2), ("phone:+358401234567", 3), ("anonymous:a6", 3)]
+)
+async def test_a_customer_of_ten_identities(store: Store, tenant: str, asked: str, trips: int) -> None:
+    await ten_identities(store, tenant)
+    found, spent = await counted(store, lambda: find(store, tenant, [parse_identity(asked)]))
+    assert found.customer is not None
+    assert len(found.customer.members) == 10
+    assert spent == trips
+
+
+async def test_an_identity_by_itself(store: Store, tenant: str) -> None:
+    await record_all(store, tenant, [touchpoint("e", "user:bert")])
+    _, spent = await counted(store, lambda: find(store, tenant, [parse_identity("user:bert")]))
+    assert spent == 1
+
+
+async def test_several_handles_of_one_customer_cost_no_more(store: Store, tenant: str) -> None:
+    await ten_identities(store, tenant)
+    asked = [parse_identity(it) for it in ANNA]
+    _, spent = await counted(store, lambda: find(store, tenant, asked))
+    assert spent == 1
+
+
+async def test_with_claims_and_by_a_reference(store: Store, tenant: str) -> None:
+    await ten_identities(store, tenant)
+    await record_all(store, tenant, [touchpoint("order", "user:anna", "reference:A-1", at=NOON + 1)])
+    found, spent = await counted(store, lambda: find(store, tenant, [parse_identity("reference:A-1")]))
+    assert found.customer is not None
+    assert spent == 3
+    await record_all(store, tenant, [touchpoint("chat", "chatwoot.contact@1:7", "email:anna@example.com")])
+    found, spent = await counted(store, lambda: find(store, tenant, [parse_identity("user:anna")]))
+    assert found.customer is not None
+    assert spent == 3
+
+
+async def test_a_timeline_page_is_one_more_whatever_its_length(store: Store, tenant: str) -> None:
+    for touchpoints in (40, 400):
+        await ten_identities(store, tenant, touchpoints=touchpoints)
+        found = await find(store, tenant, [parse_identity("user:anna")])
+        assert found.customer is not None
+        records = {it.key: it for it in found.customer.members}
+        before = store.connection.round_trips
+        page = await read_timeline(store, store.hashes(tenant), records, Window(limit=50), Filter())
+        assert store.connection.round_trips - before == 1
+        assert page.total == touchpoints + 1
+        assert page.returned == min(50, touchpoints + 1)
+
+
+async def test_a_whole_context(own_store: Store, tenant: str) -> None:
+    store = own_store
+    await ten_identities(store, tenant, touchpoints=100)
+    monitor = Monitor(store, [])
+    before = store.connection.round_trips
+    found = await find(store, tenant, [parse_identity("user:anna")])
+    context = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON + 1000 * SECOND)
+    spent = store.connection.round_trips - before
+    assert context.customer is not None
+    assert len(context.customer.identities) == 10
+    assert spent <= 8
+
+
+async def test_a_reader_beside_many_writers_sees_whole_statements(own_store: Store, tenant: str) -> None:
+    """While links are being made, whoever is asked: each touchpoint is in exactly one answer."""
+    store = own_store
+    people = [f"user@s{n}:u" for n in range(6)]
+    await record_all(store, tenant, [touchpoint(f"of {it}", it) for it in people])
+
+    async def join() -> None:
+        sure = [handle(it, Assurance.VERIFIED) for it in people]
+        for one, other in pairwise(sure):
+            await record_all(store, tenant, [touchpoint(f"{one.identity} {other.identity}", one, other)])
+
+    async def look() -> None:
+        while not done.is_set():
+            for name in people:
+                found = await find(store, tenant, [parse_identity(name)])
+                assert found.customer is not None
+                members = {str(it.identity) for it in found.customer.members}
+                assert name in members
+                assert members == set(people[: len(members)]) or len(members) == 1
+
+    done = asyncio.Event()
+    looking = asyncio.create_task(look())
+    await join()
+    done.set()
+    await looking
+    found = await find(store, tenant, [parse_identity(people[0])])
+    assert found.customer is not None
+    assert len(found.customer.members) == 6
