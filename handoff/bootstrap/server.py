@@ -18,7 +18,7 @@ from msgspec import Struct
 from handoff.api.access import Access, Token, hash_secret
 from handoff.api.app import make_app
 from handoff.api.keys import Site
-from handoff.delivery.delivery import Delivery
+from handoff.delivery.delivery import Delivery, MadeSecret
 from handoff.delivery.timers import TICK_S, Timers
 from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
 from handoff.domain.handoff import Handoff
@@ -56,6 +56,8 @@ class Server(Struct, frozen=True, kw_only=True):
     listeners: dict[str, str]
     admin_token: str | None
     """The token made at start, where none was configured."""
+    made_secrets: tuple[MadeSecret, ...] = ()
+    """Secrets made for configured webhooks that had none."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -123,7 +125,14 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
                     listeners[source.name] = await stack.enter_async_context(_listen(inbound, source))
         gc.collect()
         gc.freeze()
-        yield Server(url=url, site=site, store=store, listeners=listeners, admin_token=made)
+        yield Server(
+            url=url,
+            site=site,
+            store=store,
+            listeners=listeners,
+            admin_token=made,
+            made_secrets=delivery.made_secrets,
+        )
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from handoff.bootstrap.settings import Settings, load_settings
 from handoff.bootstrap.sources import build_sources
 from handoff.domain.errors import HandoffError
 
-from . import customers, importing
+from . import customers, importing, webhooks
 from .demo import demo
 from .maintenance import prune_functions
 from .serve import serve
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     showing.set_defaults(run=lambda options: demo(_demo_settings(options), once=options.once))
     customers.add_commands(commands)
     importing.add_command(commands)
+    webhooks.add_command(commands)
     checking = commands.add_parser("check-config", help="check a configuration file")
     checking.add_argument("file", type=Path)
     checking.set_defaults(run=_check_config)

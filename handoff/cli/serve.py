@@ -73,6 +73,8 @@ def announce(server: Server) -> None:
     if server.admin_token:
         print(f"admin token: {server.admin_token}", flush=True)
     print(f"handoff listens on {server.url}", flush=True)
+    for it in server.made_secrets:
+        print(f"secret made for the webhook {it.url}: {it.secret}", flush=True)
     for name, url in server.listeners.items():
         print(f"  {name}: {url}", flush=True)
 
