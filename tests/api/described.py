@@ -103,7 +103,9 @@ class Described:
         raw = _encode(body, media)
         if raw is not None:
             sent["Content-Type"] = media
-        async with self.http.request(method, path, data=raw and BytesIO(raw), headers=sent) as response:
+        async with self.http.request(
+            method, path, data=raw and BytesIO(raw), headers=sent, allow_redirects=False
+        ) as response:
             answered = response.content_type
             endless = answered == STREAM
             content = await (response.content.readline() if endless else response.read())

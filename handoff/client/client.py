@@ -1,0 +1,190 @@
+"""The client: look-ups, hand-offs, touchpoints and live events over one session."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from .calls import Answer, Call, send
+from .live import events
+from .shapes import Context, Event, Handoff, Party, Recorded, Timeline
+
+T = TypeVar("T")
+TIMEOUT_S = 20.0  # of one attempt
+
+
+class _Page(Struct, frozen=True):
+    handoffs: list[Handoff]
+
+
+class Client:
+    """Use it as an async context manager. A given session is used and not closed."""
+
+    def __init__(self, url: str, token: str, *, session: aiohttp.ClientSession | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session = session
+        self._own = session is None
+
+    async def __aenter__(self) -> Client:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._own and self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # --- Context -------------------------------------------------------------------------------------
+
+    async def context(
+        self,
+        *identities: str,
+        limit: int | None = None,
+        fields: Iterable[str] | None = None,
+        min_assurance: str | None = None,
+        known: Context | None = None,
+    ) -> Context:
+        """The context of whoever has these identities (`type:value`); `known` itself if it still holds."""
+        params = [("identity", it) for it in identities]
+        return await self._context("/v1/context", params, limit, fields, min_assurance, known)
+
+    async def customer_context(
+        self, customer_id: str, *, limit: int | None = None, known: Context | None = None
+    ) -> Context:
+        path = f"/v1/customers/{_part(customer_id)}/context"
+        return await self._context(path, [], limit, None, None, known)
+
+    async def handoff_context(
+        self, handoff_id: str, *, limit: int | None = None, known: Context | None = None
+    ) -> Context:
+        path = f"/v1/handoffs/{_part(handoff_id)}/context"
+        return await self._context(path, [], limit, None, None, known)
+
+    async def timeline(self, customer_id: str, *, cursor: str | None = None, limit: int = 50) -> Timeline:
+        """A page, newest first; the next one by the `next` of this."""
+        params = [("limit", str(limit)), *([("cursor", cursor)] if cursor else [])]
+        return await self._get(f"/v1/customers/{_part(customer_id)}/timeline", Timeline, params)
+
+    # --- Hand-offs -----------------------------------------------------------------------------------
+
+    async def request_handoff(self, *, to: Party, reason: str, sender: Party, **given: Any) -> Handoff:
+        """Ask for a hand-off. One of `identity`, `customer_id` and `conversation_id` says whose; also
+        `context`, `deadline_s`, `fallback`. The same while one is pending returns that one."""
+        body = {"from": sender, "to": to, "reason": reason, **given}
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        return await self._post("/v1/handoffs", body, Handoff, headers)
+
+    async def handoff(self, handoff_id: str) -> Handoff:
+        return await self._get(f"/v1/handoffs/{_part(handoff_id)}", Handoff)
+
+    async def handoffs(self, **filters: str) -> list[Handoff]:
+        """The newest hand-offs, by `state`, `queue` and `agent`."""
+        return (await self._get("/v1/handoffs", _Page, list(filters.items()))).handoffs
+
+    async def move(
+        self, handoff: Handoff, action: str, *, agent: str | None = None, reason: str | None = None
+    ) -> Handoff:
+        """`offer`, `accept`, `decline`, `release`, `complete` or `withdraw`, from the version given.
+
+        ClientError 409 where somebody was faster, with the hand-off as it is under `current` of its
+        body; so also where an answer was lost and this call itself was the faster one.
+        """
+        given = {"version": handoff.version, "agent": agent, "reason": reason}
+        body = {name: value for name, value in given.items() if value is not None}
+        return await self._post(f"/v1/handoffs/{_part(handoff.id)}/{_part(action)}", body, Handoff)
+
+    async def viewed(self, handoff_id: str) -> Handoff:
+        """Say that an agent's screen shows the context."""
+        return await self._post(f"/v1/handoffs/{_part(handoff_id)}/viewed", {}, Handoff)
+
+    # --- Touchpoints ---------------------------------------------------------------------------------
+
+    async def record(self, *touchpoints: Mapping[str, Any]) -> Recorded:
+        """Store touchpoints. Each carries the sender's own `id`, so sending again stores nothing twice.
+
+        ClientError 422 when none of them could be stored; `rejected` names those that were not.
+        """
+        return await self._post("/v1/touchpoints", list(touchpoints), Recorded)
+
+    # --- Live ----------------------------------------------------------------------------------------
+
+    def customer_events(self, customer_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+        """`touchpoint`, and `reset` where the context has to be read again; after a context's `as_of`."""
+        return self._events(f"/v1/customers/{_part(customer_id)}/events", after)
+
+    def queue_events(self, queue: str, *, after: str | None = None) -> AsyncIterator[Event]:
+        """`ready` with what is pending, then every change."""
+        return self._events(f"/v1/queues/{_part(queue)}/events", after)
+
+    def agent_events(self, agent: str, *, after: str | None = None) -> AsyncIterator[Event]:
+        return self._events(f"/v1/agents/{_part(agent)}/events", after)
+
+    def _events(self, path: str, after: str | None) -> AsyncIterator[Event]:
+        return events(self._opened(), self._url + path, self._headers, after)
+
+    # --- Below ---------------------------------------------------------------------------------------
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("use the client as an async context manager")
+        return self._session
+
+    async def _context(
+        self,
+        path: str,
+        params: Sequence[tuple[str, str]],
+        limit: int | None,
+        fields: Iterable[str] | None,
+        min_assurance: str | None,
+        known: Context | None,
+    ) -> Context:
+        asked = list(params)
+        asked += [("limit", str(limit))] if limit is not None else []
+        asked += [("fields", ",".join(fields))] if fields is not None else []
+        asked += [("min_assurance", min_assurance)] if min_assurance is not None else []
+        headers = {"If-None-Match": known.etag} if known and known.etag else {}
+        answer = await self._call("GET", path, params=tuple(asked), headers=headers)
+        if answer.status == 304 and known:
+            return known
+        context = msgspec.json.decode(answer.body, type=Context)
+        return msgspec.structs.replace(context, etag=answer.etag)
+
+    async def _get(self, path: str, type_: type[T], params: Sequence[tuple[str, str]] = ()) -> T:
+        answer = await self._call("GET", path, params=tuple(params))
+        return msgspec.json.decode(answer.body, type=type_)
+
+    async def _post(
+        self, path: str, body: Any, type_: type[T], headers: Mapping[str, str] | None = None
+    ) -> T:
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        answer = await self._call("POST", path, body=msgspec.json.encode(body), headers=sent)
+        return msgspec.json.decode(answer.body, type=type_)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: tuple[tuple[str, str], ...] = (),
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        sent = {**self._headers, **(headers or {})}
+        call = Call(method=method, path=path, params=params, body=body, headers=sent)
+        return await send(self._opened(), self._url, call)
+
+
+def _part(text: str) -> str:
+    """A part of a path, whatever it holds."""
+    return quote(text, safe="")

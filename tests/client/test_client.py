@@ -1,0 +1,143 @@
+"""The Python client against a running server: typed answers, retries, live events that go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from handoff.bootstrap.server import Options, running
+from handoff.client import Client, ClientError, Event, Party
+from handoff.client.live import parse_frame
+from tests.e2e.desks import ADMIN, free_port, settings
+
+BOT = Party(channel="chat", party="Refund bot")
+QUEUE = Party(channel="chat", queue="refunds")
+
+
+def said(event: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": event,
+        "channel": "chat",
+        "type": "message.received",
+        "occurred_at": "2026-11-21T10:00:00Z",
+        "identities": ["user:anna"],
+        "text": f"text of {event}",
+        **changes,
+    }
+
+
+@pytest.fixture
+async def client(valkey: str) -> AsyncIterator[Client]:
+    chosen = settings(valkey)
+    async with (
+        running(chosen, Options(admin_token=ADMIN)) as server,
+        Client(server.url, chosen.tokens[0].secret) as opened,
+    ):
+        yield opened
+
+
+async def test_a_story_from_touchpoint_to_accepted_hand_off(client: Client) -> None:
+    recorded = await client.record(said("one"), said("two", occurred_at="2026-11-21T10:01:00Z"))
+    assert (recorded.accepted, recorded.duplicates) == (2, 0)
+    assert (await client.record(said("one"))).duplicates == 1
+    handoff = await client.request_handoff(to=QUEUE, sender=BOT, reason="Refund", identity="user:anna")
+    assert (handoff.sender, handoff.state) == (BOT, "requested")
+    context = await client.context("user:anna", limit=1)
+    assert context.customer is not None
+    assert str(context.customer.identities[0]) == "user:anna"
+    assert context.brief is not None
+    assert context.brief.why_now[0].params["reason"] == "Refund"
+    assert [it.id for it in await client.handoffs(queue="refunds", state="requested")] == [handoff.id]
+    accepted = await client.move(handoff, "accept", agent="ville")
+    assert accepted.owner == "ville"
+    with pytest.raises(ClientError) as refused:
+        await client.move(handoff, "accept", agent="aino")
+    assert (refused.value.status, refused.value.body["current"]["owner"]) == (409, "ville")
+    assert (await client.viewed(handoff.id)).viewed_at
+    page = await client.timeline(context.customer.id, limit=1)
+    older = await client.timeline(context.customer.id, cursor=page.next, limit=10)
+    assert older.touchpoints[-1].text == "text of one"
+
+
+async def test_a_context_that_still_holds_is_not_sent_again(client: Client) -> None:
+    await client.record(said("one"))
+    first = await client.context("user:anna")
+    assert await client.context("user:anna", known=first) is first
+    await client.record(said("two"))
+    second = await client.context("user:anna", known=first)
+    assert second.etag != first.etag
+    assert second.timeline is not None
+    assert second.timeline.returned == 2
+
+
+async def test_refusals_carry_their_code(client: Client) -> None:
+    with pytest.raises(ClientError) as refused:
+        await client.handoff("no-such")
+    assert refused.value.status == 404
+    with pytest.raises(ClientError) as unknown:
+        await client.record(said("one", type="no.such"))
+    assert (unknown.value.status, unknown.value.code) == (422, "all_rejected")
+
+
+async def test_live_events_go_on_after_a_restart_and_none_is_told_twice(valkey: str) -> None:
+    chosen = settings(valkey, free_port())
+    told: list[str | None] = []
+    async with asyncio.timeout(30):
+        async with running(chosen, Options(admin_token=ADMIN)) as server:
+            client = await Client(server.url, chosen.tokens[0].secret).__aenter__()
+            await client.record(said("before"))
+            context = await client.context("user:anna")
+            assert context.customer is not None
+            events = client.customer_events(context.customer.id, after=context.as_of)
+            await client.record(said("first", text="x" * 150_000))
+            told.append((await _next_touchpoint(events)).touchpoint().text)
+        async with running(chosen, Options(admin_token=ADMIN)):
+            await client.record(said("meanwhile"), said("last"))
+            told += [(await _next_touchpoint(events)).touchpoint().text for _ in range(2)]
+            await events.aclose()  # type: ignore[attr-defined]
+            await client.__aexit__(None, None, None)
+    assert told == ["x" * 150_000, "text of meanwhile", "text of last"]
+
+
+async def _next_touchpoint(events: AsyncIterator[Event]) -> Event:
+    async for event in events:
+        if event.type == "touchpoint":
+            return event
+    raise AssertionError("the stream ended")
+
+
+async def test_an_unknown_outcome_is_asked_again_and_says_the_same() -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    async def flaky(request: web.Request) -> web.Response:
+        seen.append((request.headers.get("Idempotency-Key", ""), await request.read()))
+        if len(seen) < 3:
+            return web.json_response({"code": "store_unavailable"}, status=503, headers={"Retry-After": "0"})
+        return web.json_response({"code": "missing_scope", "detail": "no"}, status=403)
+
+    app = web.Application()
+    app.router.add_post("/v1/handoffs", flaky)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        async with Client(f"http://127.0.0.1:{port}", "token") as client:
+            with pytest.raises(ClientError) as refused:
+                await client.request_handoff(to=QUEUE, sender=BOT, reason="Refund", identity="user:anna")
+    finally:
+        await runner.cleanup()
+    assert refused.value.code == "missing_scope"
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+
+
+def test_frames_are_read_as_the_standard_says() -> None:
+    assert parse_frame(b": still here") is None
+    assert parse_frame(b"retry: 1000") is None
+    frame = parse_frame(b'id: 7\nevent: touchpoint\ndata: {"a":\ndata: 1}')
+    assert frame == Event(type="touchpoint", id="7", data={"a": 1})
