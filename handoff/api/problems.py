@@ -80,6 +80,9 @@ def problem_of(error: errors.HandoffError) -> web.Response:
     return problem(status, error.problem_code, error.detail, **error.fields)
 
 
+CLIENT_GONE = 499  # as nginx counts it
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error that leaves a handler becomes a problem document; nothing else becomes a 500."""
@@ -95,6 +98,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
+    except ConnectionResetError:
+        return web.Response(status=CLIENT_GONE)  # while we wrote to it: nobody reads an answer
     except Exception:  # the outermost loop: a caller sees our own words, the log has the rest
         log.exception("request_crashed")
         return problem(500, "internal", "an unexpected error was logged")

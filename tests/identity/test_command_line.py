@@ -1,0 +1,193 @@
+"""`handoff customer …` and `handoff import`: the real command against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import secret
+from tests.store.servers import free_port
+
+from .conftest import Shop, identities, message, told
+
+EMAIL = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
+PATIENCE_S = 60
+
+
+async def start(shop: Shop, *arguments: str | Path, url: str | None = None) -> asyncio.subprocess.Process:
+    environment = os.environ | {
+        "HANDOFF_URL": url or shop.url,
+        "HANDOFF_TOKEN": secret("desk", shop.tenant),
+        "COLUMNS": "200",
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "handoff.cli",
+        *arguments,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def command(shop: Shop, *arguments: str | Path, code: int = 0, **given: Any) -> str:
+    """What the command says; its exit code must be `code`."""
+    process = await start(shop, *arguments, **given)
+    async with asyncio.timeout(PATIENCE_S):
+        out, err = await process.communicate()
+    said = out.decode() + err.decode()
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
+    await shop.tell("login", identities=["user:anna", EMAIL])
+    await shop.tell("call", identities=["phone:+358401234567"])
+    shown = await command(shop, "customer", "show", "email:anna@example.com")
+    assert "user:anna" in shown
+    assert "text of login" in shown
+
+    reason = ("--reason", "she called from it")
+    phone = "phone:+358401234567"
+    foretold = await command(shop, "customer", "link", "user:anna", phone, *reason, "--dry-run")
+    assert "Would become" in foretold
+    assert phone not in identities(await shop.look_up("user:anna"))
+    made = await command(shop, "customer", "link", "user:anna", phone, *reason)
+    assert "Became" in made
+    assert "2 touchpoints" in made
+    assert phone in identities(await shop.look_up("user:anna"))
+
+    listed = await command(shop, "customer", "links", "user:anna")
+    assert "she called from it" in listed
+    assert "agent:desk" in listed
+    links = json.loads(await command(shop, "customer", "links", phone, "--json"))["links"]
+    link = next(it["id"] for it in links if it["by"] == "agent:desk")
+    assert link in listed
+    back = ("--reason", "it was her neighbour")
+    assert "Would" in await command(shop, "customer", "withdraw", "user:anna", link, *back, "--dry-run")
+    await command(shop, "customer", "withdraw", "user:anna", link, *back)
+    assert identities(await shop.look_up("user:anna")) == {"user:anna", "email:anna@example.com"}
+    listed = await command(shop, "customer", "links", "user:anna")
+    assert "withdrawn" in listed
+    assert "≠" in listed
+
+    parted = await command(
+        shop, "customer", "split", "user:anna", "email:anna@example.com", *back, "--dry-run"
+    )
+    assert "Would become" in parted
+    await command(shop, "customer", "split", "user:anna", "email:anna@example.com", *back)
+    assert identities(await shop.look_up("user:anna")) == {"user:anna"}
+    by_id = await shop.customer("user:anna")
+    await command(shop, "customer", "link", by_id, "email:anna@example.com", *reason)
+    assert len(identities(await shop.look_up("user:anna"))) == 2
+
+
+async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path) -> None:
+    await shop.tell("login", identities=["user:anna"])
+    await shop.tell("login 2", identities=["user:bert"])
+    reason = ("--reason", "x")
+    refused = await command(shop, "customer", "link", "user:anna", "user:bert", *reason, code=1)
+    assert "guard_refused" in refused
+    assert "not_found" in await command(shop, "customer", "withdraw", "user:anna", "li_x", *reason, code=1)
+    nobody = await command(shop, "customer", "links", "user:nobody", code=1)
+    assert "none match" in nobody
+    history(tmp_path / "history.ndjson", 5)
+    gone = f"http://127.0.0.1:{free_port()}"
+    for arguments in (("customer", "links", "user:anna"), ("import", tmp_path / "history.ndjson")):
+        said = await command(shop, *arguments, code=1, url=gone)
+        assert gone in said, "no server answers"
+    assert "No such file" in await command(shop, "import", "/nowhere.ndjson", code=1)
+
+
+def history(path: Path, count: int, *, bad: int = 0) -> None:
+    """Years of history of ten customers; every `bad`th line is none."""
+    with path.open("w") as file:
+        for number in range(count):
+            if bad and number % bad == bad - 1:
+                file.write('{"id": "no channel"}\n')
+                continue
+            year, day = 2015 + number % 10, 1 + number % 28
+            at = f"{year}-03-{day:02}T10:00:00.{number % 1000:03}Z"
+            it = message(f"old {number}", identities=[f"user:u{number % 10}"], occurred_at=at)
+            file.write(json.dumps(it) + "\n\n")
+
+
+async def totals(shop: Shop) -> int:
+    found = [await shop.look_up(f"user:u{number}", limit=1) for number in range(10)]
+    return sum(it["timeline"]["total"] for it in found if it["match"] == "one")
+
+
+async def test_import_says_what_became_of_every_line(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "history.ndjson"
+    history(file, 60, bad=20)
+    said = await command(shop, "import", file, code=1)
+    assert "57 accepted, 0 known already, 3 rejected" in said
+    rejected = [json.loads(it) for it in (tmp_path / "history.ndjson.rejected").read_text().splitlines()]
+    lines = file.read_text().splitlines()
+    assert [lines[it["line"] - 1] for it in rejected] == ['{"id": "no channel"}'] * 3
+    assert await totals(shop) == 57
+    again = await command(shop, "import", file, "--restart", code=1)
+    assert "0 accepted, 57 known already, 3 rejected" in again
+    assert await totals(shop) == 57
+    assert len((tmp_path / "history.ndjson.rejected").read_text().splitlines()) == 3
+
+
+async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path) -> None:
+    """Nothing is lost, nothing doubled, and what was rejected stands once."""
+    file = tmp_path / "history.ndjson"
+    history(file, 9000, bad=1000)
+    process = await start(shop, "import", file)
+    mark, rejected_file = tmp_path / "history.ndjson.progress", tmp_path / "history.ndjson.rejected"
+    async with asyncio.timeout(PATIENCE_S):
+        while not mark.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    await process.communicate()
+    stored = await totals(shop)
+    assert 0 < stored < 8991, "it was killed in the middle"
+    said = await command(shop, "import", file, code=1)
+    assert await totals(shop) == 8991
+    rejected = [json.loads(it)["line"] for it in rejected_file.read_text().splitlines()]
+    assert rejected == sorted(set(rejected))
+    assert len(rejected) == 9
+    assert "accepted" in said
+    late = (await shop.look_up("user:u0", limit=500))["timeline"]["touchpoints"]
+    times = [it["occurred_at"] for it in late]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_an_import_whose_server_goes_away_ends_with_a_word(shop: Shop, tmp_path: Path) -> None:
+    """A connection that is cut in the middle of an answer."""
+    file = tmp_path / "history.ndjson"
+    history(file, 50)
+
+    async def cut(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhel"
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        said = await command(shop, "import", file, code=1, url=f"http://127.0.0.1:{port}")
+    assert "run the same again" in said
+    assert "50 accepted" in await command(shop, "import", file)
+    assert "text of old 0" in told(await shop.look_up("user:u0"))
+
+
+@pytest.mark.parametrize("asked", ["user:anna", "email:anna@example.com"])
+async def test_context_prints_json_for_programs(shop: Shop, asked: str) -> None:
+    await shop.tell("login", identities=["user:anna", EMAIL])
+    context = json.loads(await command(shop, "context", asked, "--json"))
+    assert context["match"] == "one"
