@@ -1,0 +1,104 @@
+"""docs/desktop.md is true: its pages embed the panel from another origin, its Python runs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import ClientSession, web
+from playwright.async_api import expect
+
+from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.settings import PanelSettings
+from tests.e2e.desks import ADMIN, Office, browser, free_port, settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "desktop.md").read_text()
+PLACEHOLDER = "https://handoff.example.com"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@asynccontextmanager
+async def desktop(store: str, allowed: bool = True) -> AsyncIterator[tuple[Office, str]]:
+    """A server, and a desktop of another origin that serves the guide's pages and asks for tokens."""
+    port = free_port()
+    origin = f"http://127.0.0.1:{port}"
+    chosen = msgspec.structs.replace(
+        settings(store), panel=PanelSettings(allowed_origins=[origin] if allowed else [])
+    )
+    options = Options(admin_token=ADMIN)
+    async with running(chosen, options) as server, ClientSession() as http, browser() as started:
+        office = Office(server.url, chosen.tokens[0].secret, http, started)
+
+        async def page(request: web.Request) -> web.Response:
+            html = blocks("html")[int(request.match_info["number"])]
+            return web.Response(text=html.replace(PLACEHOLDER, server.url), content_type="text/html")
+
+        async def token(_request: web.Request) -> web.Response:
+            return web.Response(text=await office.token("ville"))
+
+        app = web.Application()
+        app.add_routes([web.get("/{number:\\d}", page), web.post("/handoff-token", token)])
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        try:
+            yield office, origin
+        finally:
+            await runner.cleanup()
+
+
+async def test_the_panel_opens_in_the_guides_frame_and_as_its_elements(valkey: str) -> None:
+    async with desktop(valkey) as (office, origin):
+        await office.tell("call", identities=[{"type": "phone", "value": "+358401234567"}])
+        framed = await office.tab()
+        await framed.page.goto(f"{origin}/0")
+        inside = framed.page.frame_locator("#panel")
+        await expect(inside.locator("handoff-context .entry", has_text="text of call")).to_be_visible()
+        await office.tell("chat")
+        await office.hand_over()
+        elements = await office.tab()
+        await elements.page.goto(f"{origin}/1")
+        await elements.queue.locator(".card").get_by_role("button", name="Accept").click()
+        await expect(elements.entry("text of chat")).to_be_visible()
+        await elements.live()
+        hosts = {url.split("/")[2] for url in elements.asked if url.startswith("http")}
+        assert hosts == {office.url.split("/")[2], origin.split("/")[2]}
+
+
+async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str) -> None:
+    async with desktop(valkey, allowed=False) as (office, origin):
+        framed = await office.tab()
+        await framed.page.goto(f"{origin}/0")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while not any("frame-ancestors" in it for it in framed.complaints):  # noqa: ASYNC110 - the browser
+                    await asyncio.sleep(0.05)
+        assert any("frame-ancestors" in it for it in framed.complaints)
+        assert await framed.page.frame_locator("#panel").locator("main").count() == 0
+
+
+async def test_the_guides_python_takes_what_waits(valkey: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    module: dict[str, object] = {"__name__": "guide"}
+    exec(compile(code, "desktop.md", "exec"), module)  # the guide's own words
+    async with desktop(valkey) as (office, _origin):
+        await office.tell("first")
+        id_ = await office.hand_over()
+        working = asyncio.create_task(module["work"](office.url, office.secret))  # type: ignore[operator]
+        async with asyncio.timeout(10):
+            while (await office.call("GET", f"/v1/handoffs/{id_}"))["owner"] != "ville":  # noqa: ASYNC110 - the server
+                await asyncio.sleep(0.05)
+            while "Refund bot" not in capsys.readouterr().out:  # noqa: ASYNC110 - printed there
+                await asyncio.sleep(0.05)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
