@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.api.conftest import secret
 from tests.store.servers import free_port
 
@@ -66,29 +64,18 @@ async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
     assert "2 touchpoints" in made
     assert phone in identities(await shop.look_up("user:anna"))
 
-    listed = await command(shop, "customer", "links", "user:anna")
-    assert "she called from it" in listed
-    assert "agent:desk" in listed
     links = json.loads(await command(shop, "customer", "links", phone, "--json"))["links"]
     link = next(it["id"] for it in links if it["by"] == "agent:desk")
-    assert link in listed
     back = ("--reason", "it was her neighbour")
-    assert "Would" in await command(shop, "customer", "withdraw", "user:anna", link, *back, "--dry-run")
     await command(shop, "customer", "withdraw", "user:anna", link, *back)
     assert identities(await shop.look_up("user:anna")) == {"user:anna", "email:anna@example.com"}
     listed = await command(shop, "customer", "links", "user:anna")
-    assert "withdrawn" in listed
-    assert "≠" in listed
+    for expected in ("she called from it", "agent:desk", link, "withdrawn", "≠"):
+        assert expected in listed
 
-    parted = await command(
-        shop, "customer", "split", "user:anna", "email:anna@example.com", *back, "--dry-run"
-    )
-    assert "Would become" in parted
-    await command(shop, "customer", "split", "user:anna", "email:anna@example.com", *back)
-    assert identities(await shop.look_up("user:anna")) == {"user:anna"}
     by_id = await shop.customer("user:anna")
-    await command(shop, "customer", "link", by_id, "email:anna@example.com", *reason)
-    assert len(identities(await shop.look_up("user:anna"))) == 2
+    await command(shop, "customer", "split", by_id, "email:anna@example.com", *back)
+    assert identities(await shop.look_up("user:anna")) == {"user:anna"}
 
 
 async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path) -> None:
@@ -97,14 +84,12 @@ async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path)
     reason = ("--reason", "x")
     refused = await command(shop, "customer", "link", "user:anna", "user:bert", *reason, code=1)
     assert "guard_refused" in refused
-    assert "not_found" in await command(shop, "customer", "withdraw", "user:anna", "li_x", *reason, code=1)
     nobody = await command(shop, "customer", "links", "user:nobody", code=1)
     assert "none match" in nobody
     history(tmp_path / "history.ndjson", 5)
     gone = f"http://127.0.0.1:{free_port()}"
-    for arguments in (("customer", "links", "user:anna"), ("import", tmp_path / "history.ndjson")):
-        said = await command(shop, *arguments, code=1, url=gone)
-        assert gone in said, "no server answers"
+    said = await command(shop, "import", tmp_path / "history.ndjson", code=1, url=gone)
+    assert gone in said, "no server answers"
     assert "No such file" in await command(shop, "import", "/nowhere.ndjson", code=1)
 
 
@@ -184,10 +169,3 @@ async def test_an_import_whose_server_goes_away_ends_with_a_word(shop: Shop, tmp
     assert "run the same again" in said
     assert "50 accepted" in await command(shop, "import", file)
     assert "text of old 0" in told(await shop.look_up("user:u0"))
-
-
-@pytest.mark.parametrize("asked", ["user:anna", "email:anna@example.com"])
-async def test_context_prints_json_for_programs(shop: Shop, asked: str) -> None:
-    await shop.tell("login", identities=["user:anna", EMAIL])
-    context = json.loads(await command(shop, "context", asked, "--json"))
-    assert context["match"] == "one"

@@ -354,7 +354,7 @@ def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=18,
             stateful_step_count=15,
             deadline=None,
             derandomize=True,

@@ -22,7 +22,7 @@ from handoff.domain.evidence import (
 )
 from handoff.domain.identity import REFERENCE, Assurance, Identity
 
-EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
 LIMITS = {"user": 1, "phone": 2}
 TYPES = ("user", "user", "email", "phone", "anonymous", "crm.contact", REFERENCE)
 

@@ -21,7 +21,7 @@ from handoff.store.components import STEP, Component, Reading, walk
 from handoff.store.records import IdentityRecord, PointerTo, kind_of
 from tests.identity.test_resolve import LIMITS, components, key, node, piece
 
-EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 class Remembered(Reading):
