@@ -11,8 +11,11 @@
 
 import { Api, path, Refused } from "./api.js";
 import { briefLine, briefSections, effortRow, wrapUpText } from "./brief.js";
+import { compareSection, newsSince } from "./compare.js";
+import { completenessBanner } from "./completeness.js";
 import { composer, touchpointOf } from "./compose.js";
 import { button, h, said, styles } from "./dom.js";
+import { filterControls, noFilters } from "./filters.js";
 import { Live } from "./live.js";
 import { agentOf, hopList, may, move, moveButtons, partyName } from "./moves.js";
 import { TimelineView, kindOf } from "./timeline.js";
@@ -42,7 +45,7 @@ export class HandoffContext extends HTMLElement {
   /** @type {any} */ #snapshot = null;
   /** @type {Live | null} */ #live = null;
   /** @type {TimelineView | null} */ #timeline = null;
-  /** @type {import("./timeline.js").Filters} */ #filters = { channels: new Set(), kind: "", search: "", only: null };
+  /** @type {import("./timeline.js").Filters} */ #filters = noFilters();
   /** @type {Record<string, HTMLElement>} */ #regions = {};
   /** @type {Map<string, string>} */ #shown = new Map();
   #turn = 0;
@@ -356,7 +359,7 @@ export class HandoffContext extends HTMLElement {
     const story = /** @type {HTMLElement} */ (this.root.querySelector(".story"));
     story.hidden = false;
     const jump = (/** @type {string[]} */ ids) => this.#jump(ids);
-    this.#region("completeness", context.completeness, () => [completeness(context, voice)]);
+    this.#region("completeness", context.completeness, () => [completenessBanner(context, voice)]);
     this.#region("who", [context.customer, context.match, context.candidates, context.question], () => this.#who());
     this.#region("handoff", [this.#handoff, this.#session], () => this.#handoffPart());
     const why = context.brief?.why_now ?? [];
@@ -377,6 +380,7 @@ export class HandoffContext extends HTMLElement {
   /** @param {Context} context */
   #summary(context) {
     const older = context.left_out.brief_older_than;
+    if (!older && !context.brief.summary) return null;
     const { words, times } = /** @type {Voice} */ (this.#voice);
     return h(
       "div",
@@ -485,35 +489,16 @@ export class HandoffContext extends HTMLElement {
   #compare() {
     const handoff = this.#handoff;
     const snapshot = this.#snapshot;
-    const voice = /** @type {Voice} */ (this.#voice);
-    const news = snapshot ? this.#news(snapshot) : [];
+    const news = snapshot && handoff ? newsSince(snapshot, handoff, this.#ordered()) : [];
     this.#region("compare", snapshot && [news.map((it) => it.id), handoff?.snapshot], () => {
-      if (!snapshot || !handoff?.snapshot) return [];
-      const { words, times } = voice;
-      const only = button(words.text("compare.only"), () => {
+      if (!snapshot || !handoff) return [];
+      const toggle = () => {
         this.#filters.only = this.#filters.only ? null : new Set(news.map((it) => it.id));
-        only.setAttribute("aria-pressed", String(Boolean(this.#filters.only)));
         this.#list();
-      }, { "aria-pressed": "false", class: "chip" });
-      return [
-        h("section", { class: "part compare", "aria-label": words.text("compare.title") },
-          h("h3", {}, words.text("compare.title")),
-          h("p", { class: "quiet" }, words.text(`compare.at.${handoff.snapshot.at}`), ` · SHA-256 ${handoff.snapshot.sha256.slice(0, 12)}…`),
-          h("p", {}, words.text("compare.news", { count: news.length })),
-          h("ul", { class: "lines" }, news.slice(0, 20).map((it) => h("li", { class: "line" }, h("span", { class: "line-text" }, times.element(it.occurred_at), ` ${words.name("type", it.type)} `, said((it.text ?? it.subject ?? "").slice(0, 120))), button("↓", () => this.#jump([it.id]), { class: "jump", "aria-label": words.text("brief.show", { count: 1 }) })))),
-          news.length ? only : null,
-        ),
-      ];
+        return this.#filters.only !== null;
+      };
+      return [compareSection(handoff, news, /** @type {Voice} */ (this.#voice), (id) => this.#jump([id]), toggle)];
     });
-  }
-
-  /** What is in the loaded timeline, was not in the snapshot and came after it. @param {any} snapshot */
-  #news(snapshot) {
-    const listed = new Set((snapshot.timeline?.touchpoints ?? []).map((/** @type {any} */ it) => (typeof it === "string" ? it : it.id)));
-    const at = this.#handoff?.snapshot?.at;
-    const taken = (at === "accepted" && this.#handoff?.history.findLast((it) => it.state === "accepted")?.at) || this.#handoff?.requested_at || "";
-    const known = (snapshot.timeline?.touchpoints ?? []).at(-1)?.occurred_at ?? taken;
-    return this.#ordered().filter((it) => !listed.has(it.id) && (it.recorded_at >= taken || it.occurred_at >= known));
   }
 
   // --- Timeline ------------------------------------------------------------------------------------
@@ -566,7 +551,7 @@ export class HandoffContext extends HTMLElement {
     if (!id) return;
     for (let pages = 0; !this.#touchpoints.has(id) && pages < 20; pages += 1) if (!(await this.#loadOlder())) break;
     if (this.#timeline?.go(id)) return;
-    this.#filters = { channels: new Set(), kind: "", search: "", only: null };
+    this.#filters = noFilters();
     this.#shown.delete("filters");
     this.#list();
     if (!this.#timeline?.go(id)) this.#tell("notice", this.#say("error.not_loaded"));
@@ -575,25 +560,9 @@ export class HandoffContext extends HTMLElement {
   /** @param {Touchpoint[]} all */
   #buildFilters(all) {
     const { words } = /** @type {Voice} */ (this.#voice);
-    const filters = this.#filters;
     const channels = [...new Set(all.map((it) => it.channel))].sort();
     const kinds = [...new Set(all.map((it) => kindOf(it.type)))].sort();
-    this.#region("filters", [channels, kinds], () => {
-      const chips = channels.map((name) => {
-        const chip = button(words.name("channel", name), () => {
-          if (!filters.channels.delete(name)) filters.channels.add(name);
-          chip.setAttribute("aria-pressed", String(filters.channels.has(name)));
-          this.#list();
-        }, { class: "chip", "aria-pressed": String(filters.channels.has(name)), "data-channel": name });
-        return chip;
-      });
-      const kind = h("select", { "aria-label": words.text("filter.kind"), onchange: () => { filters.kind = kind.value; this.#list(); } },
-        h("option", { value: "" }, words.text("filter.all")),
-        kinds.map((it) => h("option", { value: it, selected: it === filters.kind }, words.text(`kind.${it}`))));
-      const search = h("input", { type: "search", placeholder: words.text("filter.search"), "aria-label": words.text("filter.search"), oninput: () => { filters.search = search.value.trim().toLowerCase(); this.#list(); } });
-      search.value = filters.search;
-      return [...chips, kind, search];
-    });
+    this.#region("filters", [channels, kinds], () => filterControls(channels, kinds, this.#filters, words, () => this.#list()));
   }
 
   // --- Adding --------------------------------------------------------------------------------------
@@ -631,22 +600,6 @@ export class HandoffContext extends HTMLElement {
       return error instanceof Refused ? error.message : this.#say("error.unreachable");
     }
   }
-}
-
-/** What may be missing, said out loud. @param {Context} context @param {Voice} voice */
-function completeness(context, { words, times }) {
-  if (!context.completeness || context.completeness.state === "complete") return null;
-  const sources = context.completeness.sources.filter((it) => it.quarantined || it.spooled || it.behind_s || !it.last_seen);
-  const items = sources.map((it) => {
-    const facts = [
-      it.quarantined ? words.text("completeness.quarantined", { count: it.quarantined }) : null,
-      it.spooled ? words.text("completeness.spooled", { count: it.spooled }) : null,
-      it.behind_s ? words.text("completeness.behind", { length: times.lasting(it.behind_s) }) : null,
-      it.last_seen ? null : words.text("completeness.silent"),
-    ];
-    return h("li", {}, said(it.name), `: ${facts.filter(Boolean).join(", ")}`);
-  });
-  return h("div", { class: "banner", role: "alert" }, h("strong", {}, words.text("completeness.degraded")), items.length ? h("ul", {}, items) : null);
 }
 
 customElements.define("handoff-context", HandoffContext);

@@ -84,6 +84,16 @@ async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str) -> None:
                     await asyncio.sleep(0.05)
         assert any("frame-ancestors" in it for it in framed.complaints)
         assert await framed.page.frame_locator("#panel").locator("main").count() == 0
+        token = await office.token("ville")
+        async with framed.page.expect_popup() as opening:
+            await framed.page.evaluate("(url) => { window.opened = open(url); }", f"{office.url}/panel/")
+        panel = await opening.value
+        await panel.get_by_label("Token").wait_for()
+        message = {"type": "handoff:init", "token": token, "identity": "user:anna"}
+        await framed.page.evaluate("(message) => window.opened.postMessage(message, '*')", message)
+        await panel.wait_for_timeout(500)
+        await expect(panel.get_by_label("Token")).to_be_visible()
+        await expect(panel.locator("handoff-context")).to_have_count(0)
 
 
 async def test_the_guides_python_takes_what_waits(valkey: str, capsys: pytest.CaptureFixture[str]) -> None:

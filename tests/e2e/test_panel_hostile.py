@@ -119,7 +119,7 @@ async def test_a_line_of_100_kb_is_cut_until_it_is_asked_for(shop: Office) -> No
     assert await desk.page.evaluate("document.documentElement.scrollWidth <= 320")
 
 
-async def test_a_stranger_cannot_speak_to_it_and_a_token_leaves_the_address_at_once(shop: Office) -> None:
+async def test_a_token_leaves_the_address_at_once_and_is_kept_in_memory_only(shop: Office) -> None:
     desk = await shop.desk("identity=user:anna")
     await desk.page.locator("handoff-context .who-part h2").wait_for()
     assert "hs_" not in await desk.page.evaluate("location.href + JSON.stringify(history.state)")
