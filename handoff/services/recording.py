@@ -21,6 +21,7 @@ from handoff.store.records import pack_evidence, pack_identity, pack_pointer
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
+_ASSURANCE_DIGITS = {assurance: b"%d" % (2 - rank) for assurance, rank in ASSURANCE_RANK.items()}
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -153,25 +154,36 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         pointers.append(
             Pointer(conversation, keys.conversation(conversation), ((b"h" + home, b""),)),
         )
-    flags = FLAG_PARTICIPANTS if touchpoint.participants else 0
+    said = digest(touchpoint)
     return Item(
         home=home,
-        occurred=pack_occurred(touchpoint.occurred_at),
-        order=touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
+        timeline=keys.timeline(home),
         id=id_,
-        header=bytes((flags, type_code(touchpoint.type), channel_code(touchpoint.channel), codec)),
+        digest=said,
+        fixed=b"".join(
+            (
+                pack_occurred(touchpoint.occurred_at),
+                id_,
+                _header(touchpoint, codec),
+                said,
+                b"d" if touchpoint.type in _DELETES else b"e",
+                _ASSURANCE_DIGITS[touchpoint.assurance],
+                touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
+                amends,
+            )
+        ),
         body=body,
-        digest=digest(touchpoint),
-        counter=bytes((type_code(touchpoint.type), channel_code(touchpoint.channel))),
         plain=pack_identity(touchpoint.home.identity),
         tenant=hashes.tenant.encode(),
-        amends=amends,
-        deletes=touchpoint.type in _DELETES,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        assurance=b"%d" % (2 - ASSURANCE_RANK[touchpoint.assurance]),
         evidence=tuple(evidence),
         pointers=tuple(pointers),
     )
+
+
+def _header(touchpoint: Touchpoint, codec: int) -> bytes:
+    flags = FLAG_PARTICIPANTS if touchpoint.participants else 0
+    return bytes((flags, type_code(touchpoint.type), channel_code(touchpoint.channel), codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:

@@ -55,10 +55,12 @@ async def read_records(
     order = list(wanted)
     if not order:
         return {}
-    replies = await connection.answers([(b"HGETALL", keys.record(key)) for key in order])
+    replies = await connection.answers(
+        [it for key in order for it in ((b"HGETALL", keys.record(key)), (b"HGET", keys.index(key), b"h"))]
+    )
     found: dict[bytes, IdentityRecord] = {}
-    for key, reply in zip(order, replies, strict=True):
-        record = read_record(key, as_mapping(reply))
+    for key, fields, head in zip(order, replies[::2], replies[1::2], strict=True):
+        record = read_record(key, as_mapping(fields), head)
         if record:
             found[key] = record
     return found

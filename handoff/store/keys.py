@@ -5,7 +5,8 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}t  timeline          sorted set, scores 0: members as in `handoff.codec.member`
     {n}i  index             hash: touchpoint id → place less the id (16) ‖ digest (9) ‖ of an edit, the
                             id of the edit of the same before it; a ‖ id → the amendment of it that
-                            counts: place (32) ‖ e or d ‖ the id of the edit that came last
+                            counts: place (32) ‖ e or d ‖ the id of the edit that came last;
+                            h → its head, as in `handoff.store.records`
     {n}n  identity record   hash: see `handoff.store.records`
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversation      hash: the homes its touchpoints are filed under
@@ -33,11 +34,6 @@ class Keys:
 
     def _key(self, letter: bytes, hash_: bytes) -> bytes:
         return self._tags[self.partition(hash_)] + letter + hash_
-
-    def of_touchpoint(self, home: bytes) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-        """What recording a touchpoint writes: timeline, index, identity record, last arrivals, outbox."""
-        tag = self._tags[self.partition(home)]
-        return tag + b"t" + home, tag + b"i" + home, tag + b"n" + home, tag + b"a" + home, tag + b"o"
 
     def timeline(self, identity: bytes) -> bytes:
         return self._key(b"t", identity)

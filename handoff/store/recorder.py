@@ -37,22 +37,20 @@ class Pointer(Struct, frozen=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One touchpoint ready to be stored: everything `record.lua` takes."""
+    """One touchpoint ready to be stored: everything `record.lua` takes.
+
+    `timeline` is its key, `fixed` occurred_at to the id that it amends in one piece.
+    """
 
     home: bytes
-    occurred: bytes
-    order: bytes
+    timeline: bytes
     id: bytes
-    header: bytes
-    body: bytes
     digest: bytes
-    counter: bytes
+    fixed: bytes
+    body: bytes
     plain: bytes
     tenant: bytes
-    amends: bytes = b""
-    deletes: bool = False
     resolves: bytes = b""
-    assurance: bytes
     evidence: tuple[tuple[bytes, bytes], ...] = ()
     pointers: tuple[Pointer, ...] = ()
 
@@ -166,7 +164,7 @@ class Recorder:
     async def _store(
         self, batch: list[tuple[Item, asyncio.Future[Recorded]]], pointers: list[Pointer]
     ) -> None:
-        keys, args = _program(pointers, [self._with_keys(item) for item, _ in batch])
+        keys, args = _program(pointers, [item for item, _ in batch])
         try:
             answers = await self._functions.call("record", keys, args)
         except StoreUnavailable as error:
@@ -204,9 +202,6 @@ class Recorder:
             else:
                 self._waiting.append(entry)
 
-    def _with_keys(self, item: Item) -> tuple[tuple[bytes, ...], Item]:
-        return self._keys.of_touchpoint(item.home), item
-
 
 def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     """One pointer a key, with the fields of all of them."""
@@ -218,33 +213,15 @@ def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
 
 
-def _program(
-    pointers: Sequence[Pointer], items: Sequence[tuple[tuple[bytes, ...], Item]]
-) -> tuple[list[bytes], list[Any]]:
-    keys = [pointer.key for pointer in pointers]
+def _program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
+    keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
     args: list[Any] = [len(pointers), len(items)]
     for pointer in pointers:
         args.append(len(pointer.fields))
         for field, value in pointer.fields:
             args += (field, value)
-    for item_keys, item in items:
-        keys += item_keys
-        args += (
-            item.occurred,
-            item.order,
-            item.id,
-            item.header,
-            item.body,
-            item.digest,
-            item.counter,
-            item.amends,
-            b"d" if item.deletes else b"e",
-            item.resolves,
-            item.assurance,
-            item.plain,
-            item.tenant,
-            len(item.evidence),
-        )
+    for item in items:
+        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, len(item.evidence))
         for id_, blob in item.evidence:
             args += (id_, blob)
     return keys, args

@@ -1,11 +1,15 @@
 """The record of an identity: one hash that holds all that is known of it but its timeline.
 
-v  its plain value, msgpack [type, space, value]      f  first recorded      l  last arrival (8 bytes)
-c  counts: (type, channel, 4 bytes) repeated          s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
+v  its plain value, msgpack [type, space, value]      f  first recorded
+s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
-q  best assurance of its touchpoints, '0' verified    x ‖ home  references to that home's touchpoints
+x ‖ home  references to that home's touchpoints
+
+What changes with every touchpoint stands in the index, which is written with it, as its head:
+last arrival (8) ‖ entries ever filed (4) ‖ latest occurred_at (8) ‖ best assurance of its touchpoints
+('0' verified, '9' none) ‖ counts: (type, channel, 4 bytes) repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from handoff.domain.touchpoint import TYPES
 
 SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
+_DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
 _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 
 
@@ -139,8 +144,12 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
         return Node(identity=self.identity, recorded_at=self.recorded_at, shared_mark=self.shared_mark)
 
 
-def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
-    """The record of the identity with this key, or None where nothing is known of it."""
+def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -> IdentityRecord | None:
+    """The record of the identity with this key, or None where nothing is known of it.
+
+    `head` is the one in its index, None where nothing is filed under it yet.
+    """
+    head = head or b""
     plain = fields.get(b"v")
     if plain is None:
         return None
@@ -155,13 +164,13 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         key=key,
         identity=Identity(*msgpack.unpackb(plain)),
         recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
-        last_arrival=int.from_bytes(fields.get(b"l", b""), "big"),
+        last_arrival=int.from_bytes(head[:8], "big"),
         shared_mark=fields.get(b"s", b"")[:1] == SHARED,
-        counts=_read_counts(fields.get(b"c", b"")),
+        counts=_read_counts(head[21:]),
         references={
             name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
         },
-        own_assurance=_ASSURANCES[int(fields[b"q"])] if b"q" in fields else None,
+        own_assurance=_DIGITS.get(head[20:21]),
         episodes=tuple(
             sorted(
                 (raw[:16] + name[1:], raw[16:].decode())

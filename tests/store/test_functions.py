@@ -68,28 +68,21 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
     home = store.hashes(tenant).identity(touchpoint("x").home.identity)
     keys = store.keys
     places = [keys.timeline(home), keys.index(home), keys.record(home), keys.arrivals(home)]
-    places.append(keys.outbox(keys.partition(home)))
+    outbox, conversation = keys.outbox(keys.partition(home)), keys.conversation(home)
 
     def one(id_: bytes) -> list[bytes | int | str]:
-        head = [b"\x80" * 8, b"", id_, b"\x00\x00\x00\x00", b"body", b"\x01" + b"d" * 8, b"\x00\x00"]
-        return [*head, b"", b"e", b"", b"0", b"plain", 0]
+        fixed = b"\x80" * 8 + id_ + b"\x00" * 4 + b"\x01" + b"d" * 8 + b"e0"
+        return [fixed, b"body", b"plain", b"tenant", b"", 0]
 
-    pointer = [1, b"field", b"value"]
-    before = await store.connection.call("XLEN", places[4])
+    pointer: list[bytes | int | str] = [1, b"field", b"value"]
+    before = await store.connection.call("XLEN", outbox)
     for wrong in (b"short", b""):
-        arguments: list[bytes | int | str] = [1, 2, *pointer, *_padded(one(b"i" * 16)), *_padded(one(wrong))]
+        arguments: list[bytes | int | str] = [1, 2, *pointer, *one(b"i" * 16), *one(wrong)]
         with pytest.raises(StoreError, match="item"):
-            await store.functions.call("record", [keys.conversation(home), *places, *places], arguments)
-    assert await store.connection.pipeline([("EXISTS", key) for key in places[:4]]) == [0, 0, 0, 0]
-    assert await store.connection.call("EXISTS", keys.conversation(home)) == 0
-    assert await store.connection.call("XLEN", places[4]) == before
-
-
-def _padded(item: list[bytes | int | str]) -> list[bytes | int | str]:
-    """The item as this release's function takes it: `STRIDE` arguments, the count of evidence last."""
-    _name, source = library("record")
-    stride = int(source.split(b"local STRIDE = ")[1].split(b"\n")[0])
-    return [*item[:-1], *([b""] * (stride - len(item))), item[-1]]
+            await store.functions.call("record", [conversation, places[0], places[0]], arguments)
+    assert await store.connection.pipeline([("EXISTS", key) for key in places]) == [0, 0, 0, 0]
+    assert await store.connection.call("EXISTS", conversation) == 0
+    assert await store.connection.call("XLEN", outbox) == before
 
 
 async def test_a_lease_has_one_holder_and_fences_off_the_one_before(store: Store, tenant: str) -> None:

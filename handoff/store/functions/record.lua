@@ -3,12 +3,12 @@
 -- ARGV: number of pointers, number of items, then the pointers, then the items.
 -- A pointer:  KEYS record of the far identity, or a conversation
 --             ARGV count, then field and value `count` times ('' stands for the store's clock)
--- An item:    KEYS timeline, index, identity record, last arrivals, outbox
---             ARGV occurred (8), order key (8, or '' for arrival), touchpoint id (16),
---                  header (4: flags, type, channel, codec), body, digest (9), counter (2),
---                  the touchpoint it amends (16, or ''), 'e' edit or 'd' deletion,
---                  the channel whose episode it resolves (or ''), assurance ('0' verified … '2'),
---                  plain identity, tenant, number of evidence, then evidence id (16) and blob each
+-- An item:    KEYS timeline `{tag}t` ‖ home; what else belongs to the home lies beside it, in the same slot
+--             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (9) ‖
+--                  'e' edit or 'd' deletion ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
+--                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
+--                  the channel whose episode it resolves (or ''), number of evidence,
+--                  then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
@@ -18,7 +18,8 @@
 
 local LATE, ARRIVAL_FOLLOWS, BLANKED, AMENDED = 1, 2, 4, 16
 local KEPT_ARRIVALS = 256
-local STRIDE = 14
+local STRIDE = 6
+local FIXED = 39
 
 local function has(flags, flag) return flags % (2 * flag) >= flag end
 
@@ -114,59 +115,67 @@ local function point(keys, args, k, a, clock)
   return a
 end
 
+-- What an index says of its timeline under 'h': last arrival (8) ‖ entries ever filed (4) ‖ the latest
+-- occurred (8) ‖ best assurance (1) ‖ counts.
+local function read_head(head)
+  if not head then return 0, 0, '', '9', '' end
+  local last, filed = struct.unpack('>I8I4', head)
+  return last, filed, string.sub(head, 13, 20), string.sub(head, 21, 21), string.sub(head, 22)
+end
+
 local function store(keys, args, k, a, now)
-  local timeline, index, record, arrivals, outbox = keys[k], keys[k + 1], keys[k + 2], keys[k + 3], keys[k + 4]
-  local occurred, order, id, header, body = args[a], args[a + 1], args[a + 2], args[a + 3], args[a + 4]
-  local digest, counter, amends, kind = args[a + 5], args[a + 6], args[a + 7], args[a + 8]
-  local resolves, assurance = args[a + 9], args[a + 10]
-  local plain, tenant, pieces = args[a + 11], args[a + 12], tonumber(args[a + 13])
-  local found = redis.call('HMGET', index, id, 'a' .. id)
+  local timeline, fixed, body = keys[k], args[a], args[a + 1]
+  local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
+  local index, record = tag .. 'i' .. home, tag .. 'n' .. home
+  local occurred, id, header = string.sub(fixed, 1, 8), string.sub(fixed, 9, 24), string.sub(fixed, 25, 28)
+  local digest, kind, assurance = string.sub(fixed, 29, 37), string.sub(fixed, 38, 38), string.sub(fixed, 39, 39)
+  local resolves, pieces = args[a + 4], tonumber(args[a + 5])
+  local found = redis.call('HMGET', index, id, 'a' .. id, 'h')
   local known, amended = found[1], found[2]
   if known then
     local same = string.byte(known, 17) ~= string.byte(digest, 1) or string.sub(known, 17, 25) == digest
     return {same and 1 or 2, string.sub(known, 1, 16), 0}
   end
-  local before = redis.call('HMGET', record, 'l', 'c', 'q')
-  local arrival = now
-  if before[1] then
-    local last = struct.unpack('>I8', before[1])
-    if arrival <= last then arrival = last + 1 end
-  end
+  local last, filed, latest, best, counters = read_head(found[3])
+  local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
-  local flags, tail = string.byte(header, 1), ''
-  if order == '' then
+  local flags, tail, order = string.byte(header, 1), '', nil
+  if #fixed % 16 == FIXED % 16 then
     order = '\128' .. string.sub(packed, 2)
   else
+    order = string.sub(fixed, FIXED + 1, FIXED + 8)
     flags, tail = flags + ARRIVAL_FOLLOWS, packed
   end
   local place = occurred .. order
-  if redis.call('ZLEXCOUNT', timeline, '(' .. place .. id, '+') > 0 then flags = flags + LATE end
+  if latest == '' or precedes(latest, occurred) then
+    latest = occurred
+  elseif redis.call('ZLEXCOUNT', timeline, '(' .. place .. id, '+') > 0 then
+    flags = flags + LATE
+  end
   if amended then
     flags = flags + AMENDED
     if string.sub(amended, 33, 33) == 'd' then
       flags, body, header = flags + BLANKED, '', string.sub(header, 1, 3) .. '\0'
     end
   end
+  if best < assurance then assurance = best end
   redis.call('ZADD', timeline, 0, place .. id .. string.char(flags) .. string.sub(header, 2) .. tail .. body)
-  redis.call('HSET', index, id, place .. digest)
-  if amends ~= '' then amend(timeline, index, amends, id, place .. id, kind) end
-  local counters = count(before[2] or '', counter)
-  if before[3] and before[3] < assurance then assurance = before[3] end
-  if before[1] then
-    redis.call('HSET', record, 'l', packed, 'c', counters, 'q', assurance)
-  else
+  redis.call('HSET', index, id, place .. digest,
+    'h', packed .. struct.pack('>I4', filed + 1) .. latest .. assurance .. count(counters, string.sub(header, 2, 3)))
+  if #fixed >= FIXED + 16 then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
+  if not found[3] then
     redis.call('HSETNX', record, 'f', packed)
-    redis.call('HSET', record, 'v', plain, 'l', packed, 'c', counters, 'q', assurance)
+    redis.call('HSET', record, 'v', args[a + 2])
   end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
-  for piece = 1, pieces do
-    redis.call('HSETNX', record, 'e' .. args[a + STRIDE - 2 + 2 * piece], packed .. args[a + STRIDE - 1 + 2 * piece])
+  for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do
+    redis.call('HSETNX', record, 'e' .. args[at], packed .. args[at + 1])
   end
-  if redis.call('ZCARD', timeline) > KEPT_ARRIVALS then
-    redis.call('LPUSH', arrivals, packed .. place .. id)
-    redis.call('LTRIM', arrivals, 0, KEPT_ARRIVALS - 1)
+  if filed >= KEPT_ARRIVALS then
+    redis.call('LPUSH', tag .. 'a' .. home, packed .. place .. id)
+    redis.call('LTRIM', tag .. 'a' .. home, 0, KEPT_ARRIVALS - 1)
   end
-  redis.call('XADD', outbox, '*', 't', string.sub(record, -16) .. place .. id .. string.sub(header, 1, 3) .. tenant)
+  redis.call('XADD', tag .. 'o', '*', 't', home .. place .. id .. string.sub(header, 1, 3) .. args[a + 3])
   return {0, place, arrival}
 end
 
@@ -178,11 +187,8 @@ local function run(keys, args)
   local check = 3
   for _ = 1, pointers do check = check + 1 + 2 * tonumber(args[check]) end
   for _ = 1, items do
-    if #args[check] ~= 8 or #args[check + 2] ~= 16 or #args[check + 3] ~= 4 or #args[check + 5] ~= 9
-      or #args[check + 6] ~= 2 or (#args[check + 7] ~= 0 and #args[check + 7] ~= 16)
-      or (#args[check + 1] ~= 0 and #args[check + 1] ~= 8) then
-      return redis.error_reply('INVALID item')
-    end
+    local rest = #args[check] - FIXED
+    if rest ~= 0 and rest ~= 8 and rest ~= 16 and rest ~= 24 then return redis.error_reply('INVALID item') end
     check = check + STRIDE + 2 * tonumber(args[check + STRIDE - 1])
   end
   local k, a = 1, 3
@@ -193,7 +199,7 @@ local function run(keys, args)
   local answers = {}
   for item = 1, items do
     answers[item] = store(keys, args, k, a, now + item - 1)
-    k = k + 5
+    k = k + 1
     a = a + STRIDE + 2 * tonumber(args[a + STRIDE - 1])
   end
   return answers

@@ -12,14 +12,17 @@ local function run(keys, args)
   if redis.call('HEXISTS', index, id) == 1 then return 0 end
   local time = redis.call('TIME')
   local arrival = tonumber(time[1]) * 1000000 + tonumber(time[2])
-  local last = redis.call('HGET', record, 'l')
-  if last and arrival <= struct.unpack('>I8', last) then arrival = struct.unpack('>I8', last) + 1 end
+  local head = redis.call('HGET', index, 'h') or string.rep('\0', 20) .. '9'
+  local last, filed = struct.unpack('>I8I4', head)
+  if arrival <= last then arrival = last + 1 end
   local packed = struct.pack('>I8', arrival)
   redis.call('ZADD', timeline, 0, args[1] .. args[2] .. packed .. args[3])
-  redis.call('HSET', index, id, place .. string.rep('\0', 9))
-  redis.call('HSET', record, 'l', packed)
+  -- As in record.lua; the latest occurred is told from the timeline itself, which is in its order.
+  local newest = redis.call('ZRANGE', timeline, -1, -1)[1]
+  redis.call('HSET', index, id, place .. string.rep('\0', 9),
+    'h', packed .. struct.pack('>I4', filed + 1) .. string.sub(newest, 1, 8) .. string.sub(head, 21))
   redis.call('HINCRBY', record, 'x' .. args[3], 1)
-  if redis.call('ZCARD', timeline) > KEPT_ARRIVALS then
+  if filed >= KEPT_ARRIVALS then
     redis.call('LPUSH', arrivals, packed .. args[1])
     redis.call('LTRIM', arrivals, 0, KEPT_ARRIVALS - 1)
   end
