@@ -89,6 +89,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/readyz", operations.readyz),
         web.get("/metrics", operations.metrics),
         web.get("/openapi.json", docs_page.describe),
+        web.get("/asyncapi.json", docs_page.describe_messages),
         web.get("/docs", docs_page.page),
         web.get("/docs/{asset}", docs_page.asset),
         web.get("/panel", panel.entry),

@@ -1,4 +1,4 @@
-"""`/openapi.json` and `/docs`: the description, and Swagger UI over it from an installed package.
+"""`/openapi.json`, `/asyncapi.json` and `/docs`: the descriptions, and Swagger UI from an installed package.
 
 The page loads nothing from elsewhere and runs no inline script; its policy says so to the browser.
 """
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from handoff.domain.errors import NotFound
 
+from . import asyncapi
 from .openapi import document
 from .reference import OPERATIONS
 
@@ -77,6 +78,7 @@ class Docs(Struct, frozen=True, kw_only=True):
     """Everything that is served here; `assets` is None where the package is not installed."""
 
     description: Text
+    messages: Text
     page: Text
     script: Text
     assets: Path | None
@@ -86,9 +88,10 @@ DOCS = web.AppKey("docs", Docs)
 
 
 def make_docs() -> Docs:
-    """The description and the page, built once at start."""
+    """The descriptions and the page, built once at start."""
     return Docs(
         description=_text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        messages=_text(msgspec.json.encode(asyncapi.document()), "application/json"),
         page=_text(_PAGE.encode(), "text/html"),
         script=_text(_SCRIPT.encode(), "text/javascript"),
         assets=_assets(),
@@ -107,7 +110,16 @@ def _assets() -> Path | None:
 
 async def describe(request: web.Request) -> web.Response:
     """`GET /openapi.json`. Anyone may read it, also from a page of another origin."""
-    response = _answer(request, request.app[DOCS].description)
+    return _for_anyone(request, request.app[DOCS].description)
+
+
+async def describe_messages(request: web.Request) -> web.Response:
+    """`GET /asyncapi.json`, likewise."""
+    return _for_anyone(request, request.app[DOCS].messages)
+
+
+def _for_anyone(request: web.Request, text: Text) -> web.Response:
+    response = _answer(request, text)
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 

@@ -5,35 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from handoff.domain.clock import format_time
+from handoff.services.event_shapes import CloudEvent
 from handoff.services.events import StoredEvent
 
-CONTENT_TYPE = "application/cloudevents+json"
 SEQUENCE_DIGITS = 20  # so that the order of the texts is the order of the numbers
-
-
-class CloudEvent(Struct, frozen=True, kw_only=True):
-    """Context attributes, our extensions, and `data`.
-
-    `sequence` orders the events of a `partitionkey`; `supersedes` are ids of older events of the same
-    hand-off that could not be delivered and need not be: this one carries the newer state.
-    """
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    datacontenttype: str
-    sequence: str
-    partitionkey: str
-    correlationid: str
-    recordedtime: str
-    data: msgspec.Raw
-    supersedes: str | UnsetType = UNSET
 
 
 def render(

@@ -8,6 +8,13 @@ import msgspec
 from yarl import URL
 
 from handoff.domain.clock import SECOND, format_time
+from handoff.services.event_shapes import (
+    DeadMessage,
+    SubscriptionRef,
+    WebhookDead,
+    WebhookDisabled,
+    WebhookFailing,
+)
 from handoff.services.events import Event, StoredEvent, encode_event
 from handoff.services.subscriptions import Subscription
 from handoff.store.deliveries import Claimed
@@ -25,8 +32,8 @@ def of_death(
         return []
     id_ = event.id if event else ""
     at = claimed.now * 1000
-    message = {"id": id_, "type": claimed.type, "attempts": claimed.attempts, "reason": why}
-    data = {"subscription": _described(it, name), "message": message}
+    message = DeadMessage(id=id_, type=claimed.type, attempts=claimed.attempts, reason=why)
+    data = WebhookDead(subscription=_described(it, name), message=message)
     once = f"{name}/{id_}/{claimed.born}"
     dead = Event(key=f"dead/{once}", type="webhook.dead", subject=name, at=at, data=data, untold=it.id)
     notices = [encode_event(dead)]
@@ -51,11 +58,11 @@ def of_death(
 def of_failing(claimed: Claimed, it: Subscription, name: str) -> bytes:
     """`webhook.failing`: nothing but failures for a day; says when it will be disabled."""
     since = claimed.failing_since * 1000
-    data = {
-        "subscription": _described(it, name),
-        "failing_since": format_time(since),
-        "disabled_at": format_time(since + round(DISABLE_AFTER_S * SECOND)),
-    }
+    data = WebhookFailing(
+        subscription=_described(it, name),
+        failing_since=format_time(since),
+        disabled_at=format_time(since + round(DISABLE_AFTER_S * SECOND)),
+    )
     key = f"failing/{name}/{claimed.failing_since}"
     return encode_event(
         Event(key=key, type="webhook.failing", subject=name, at=claimed.now * 1000, data=data, untold=it.id)
@@ -64,13 +71,12 @@ def of_failing(claimed: Claimed, it: Subscription, name: str) -> bytes:
 
 def of_disabling(claimed: Claimed, it: Subscription, name: str, why: str) -> bytes:
     """`webhook.disabled`: nothing is sent any more until somebody enables it."""
-    data = {"subscription": _described(it, name), "reason": why}
+    data = WebhookDisabled(subscription=_described(it, name), reason=why)
     key = f"disabled/{name}/{claimed.now}"
     return encode_event(
         Event(key=key, type="webhook.disabled", subject=name, at=claimed.now * 1000, data=data, untold=it.id)
     )
 
 
-def _described(it: Subscription, name: str) -> dict[str, Any]:
-    # The origin only: a path or query may hold a secret of the subscriber.
-    return {"id": name, "name": it.wishes.name, "url": str(URL(it.wishes.url).origin())}
+def _described(it: Subscription, name: str) -> SubscriptionRef:
+    return SubscriptionRef(id=name, name=it.wishes.name, url=str(URL(it.wishes.url).origin()))

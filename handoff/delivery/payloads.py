@@ -8,6 +8,7 @@ import msgspec
 
 from handoff.domain.clock import parse_time
 from handoff.domain.handoff import Handoff
+from handoff.services.event_shapes import HandoffLinks, TouchpointLinks
 from handoff.services.events import Event
 from handoff.services.handoff_records import HandoffView
 from handoff.services.views import TouchpointView
@@ -20,15 +21,16 @@ _DYING = frozenset({"handoff.requested", "handoff.offered"})
 
 
 def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -> Event:
-    """The event of one version of a hand-off: its full state after the change."""
+    """The event of one version of a hand-off: its full state after the change, as `HandoffData`."""
     data = msgspec.to_builtins(view)
     here = f"{public_url}/v1/handoffs/{it.id}"
-    data["links"] = {
-        "handoff": here,
-        "context": f"{here}/context",
-        "snapshot": f"{here}/snapshot",
-        "customer": f"{public_url}/v1/customers/{view.customer_id}/context",
-    }
+    links = HandoffLinks(
+        handoff=here,
+        context=f"{here}/context",
+        snapshot=f"{here}/snapshot",
+        customer=f"{public_url}/v1/customers/{view.customer_id}/context",
+    )
+    data["links"] = msgspec.to_builtins(links)
     _thin(
         data, (("context", 0), ("hops", _KEPT_STEPS), ("history", _KEPT_STEPS), ("history", 0), ("hops", 0))
     )
@@ -49,9 +51,10 @@ def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -
 
 
 def touchpoint_event(view: TouchpointView, public_url: str) -> Event:
-    """The event of a touchpoint that was stored."""
+    """The event of a touchpoint that was stored, as `TouchpointData`."""
     data = msgspec.to_builtins(view)
-    data["links"] = {"touchpoint": f"{public_url}/v1/touchpoints/{view.id}"}
+    links = TouchpointLinks(touchpoint=f"{public_url}/v1/touchpoints/{view.id}")
+    data["links"] = msgspec.to_builtins(links)
     names = ("text", "data", "traits", "attachments", "participants", "subject")
     _thin(data, tuple((name, _KEPT_TEXT if name in ("text", "subject") else 0) for name in names))
     return Event(

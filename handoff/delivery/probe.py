@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from handoff.services.destinations import Policy, check_url, parse_networks
+from handoff.services.event_shapes import WebhookTest
 from handoff.services.events import EVENT, StoredEvent
 from handoff.services.webhook_signing import check_key, make_key
 
@@ -63,7 +64,7 @@ async def probe(
         subject="test",
         at=now,
         recorded_at=now,
-        data=msgspec.json.encode({"message": "This is a test."}),
+        data=msgspec.json.encode(WebhookTest(message="This is a test.")),
         correlation="test",
     )
     async with sender or Sender() as client:

@@ -15,10 +15,10 @@ from aiohttp.abc import AbstractResolver
 
 from handoff import __version__
 from handoff.services.destinations import Policy
+from handoff.services.event_shapes import CONTENT_TYPE
 from handoff.services.webhook_signing import sign
 
 from .guard import ConnectionRefusedByPolicy, OpenSocket, Resolver, guarded_connector, open_socket
-from .messages import CONTENT_TYPE
 from .schedule import Outcome, retry_after_s
 
 TOTAL_S = 20.0

@@ -13,6 +13,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Action
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
+from handoff.services.event_shapes import ClockJumped, Unviewed
 from handoff.services.events import Event, encode_event, publish
 from handoff.services.handoff_records import read_handoff
 from handoff.services.handoffs import UNVIEWED, VIEW_TIMER, Move, due, move
@@ -66,7 +67,7 @@ class Timers:
                 type="operator.clock_jumped",
                 subject="clock",
                 at=now,
-                data={"by_s": seconds, "held": self._guard.holds(time.monotonic_ns() // 1000)},
+                data=ClockJumped(by_s=seconds, held=self._guard.holds(time.monotonic_ns() // 1000)),
             )
             await publish(self._store, tenant, event)
 
@@ -101,7 +102,7 @@ class Timers:
                 type="handoff.unviewed",
                 subject=handoff.id,
                 at=await control.clock(),
-                data={"handoff": handoff.id, "agent": handoff.owner, "version": handoff.version},
+                data=Unviewed(handoff=handoff.id, agent=handoff.owner, version=handoff.version),
                 correlation=handoff.id,
                 queues=handoff.queues,
             )

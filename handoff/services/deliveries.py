@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +14,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.store.deliveries import NO_DEADLINE, Entry, Message, QueueState
 from handoff.store.store import Store
 
+from .event_shapes import WebhookTest
 from .events import EVENT, Event, event_id, pack_event, stored_event, unpack_event
 from .subscriptions import Subscription, public_id
 
@@ -165,7 +165,7 @@ async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
     id_ = public_id(hashes, subscription.id)
     now = await store.control(subscription.tenant).clock()
     key = f"test/{id_}/{secrets.token_hex(8)}"
-    data: dict[str, Any] = {"subscription": id_, "message": "This is a test.", "by": by}
+    data = WebhookTest(message="This is a test.", subscription=id_, by=by)
     event = Event(key=key, type="webhook.test", subject=id_, at=now, data=data)
     stored = stored_event(event, hashes, now)
     entry = Entry(event=event_id(hashes, key), blob=pack_event(stored), type=event.type)

@@ -22,6 +22,7 @@ from .announcing import Announce
 from .completeness import Monitor
 from .contexts import conversations_of
 from .customers import Customer, by_key
+from .event_shapes import ChangeKind, ContextChange, ContextChanged
 from .events import Event, publish
 from .handoff_records import read_chains, read_of_homes
 from .handoff_targets import read_conversation_id
@@ -32,6 +33,7 @@ from .views import TouchpointView
 
 OURS = ("handoff.", "context.", "callback.due")
 """Our own bookkeeping: nothing follows from it."""
+_LINKING: dict[str, ChangeKind] = {"identity.linked": "linked", "identity.unlinked": "unlinked"}
 LOOKED_FOR_S = 1.0  # how long it is believed whether anybody owns anything in a tenant
 
 log = structlog.get_logger(__name__)
@@ -115,32 +117,28 @@ class Followers:
     async def _publish_change(
         self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView
     ) -> None:
-        if view.type.startswith("identity."):
-            kind = view.type.removeprefix("identity.")
-        else:
-            kind = "late" if view.late else "new"
-        change = {
-            "kind": kind,
-            "touchpoint": view.id,
-            "type": view.type,
-            "channel": view.channel,
-            "occurred_at": view.occurred_at,
-            "subject": view.subject,
-            "text": view.text,
-            "assurance": view.assurance,
-        }
+        change = ContextChange(
+            kind=_LINKING.get(view.type) or ("late" if view.late else "new"),
+            touchpoint=view.id,
+            type=view.type,
+            channel=view.channel,
+            occurred_at=view.occurred_at,
+            subject=view.subject,
+            text=view.text,
+            assurance=view.assurance,
+        )
         event = Event(
             key=f"{handoff.id}/context/{view.id}",
             type="context.changed",
             subject=handoff.id,
             at=await self._store.control(tenant).clock(),
-            data={
-                "handoff": handoff.id,
-                "agent": handoff.owner,
-                "customer_id": customer.id,
-                "since": handoff.snapshots[-1].position,
-                "change": change,
-            },
+            data=ContextChanged(
+                handoff=handoff.id,
+                agent=handoff.owner,
+                customer_id=customer.id,
+                since=handoff.snapshots[-1].position,
+                change=change,
+            ),
             correlation=handoff.id,
             queues=handoff.queues,
         )

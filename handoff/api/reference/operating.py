@@ -92,6 +92,16 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        path="/asyncapi.json",
+        id="describeMessages",
+        tag=TAG,
+        summary="The messages that webhooks bring",
+        text="Headers, envelope and the schema of each type of event.",
+        public=True,
+        replies=(Reply(200, "AsyncAPI 3.0.", dict[str, Any], (ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
         path="/docs",
         id="docs",
         tag=TAG,

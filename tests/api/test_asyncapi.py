@@ -1,0 +1,171 @@
+"""`/asyncapi.json` is valid, tells of every message there is, and what really comes is as it says."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
+
+import handoff
+from handoff.api.asyncapi import CHANNEL, document
+from handoff.domain.touchpoint import TYPES
+from handoff.services.following import LOOKED_FOR_S
+from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
+
+from .conftest import Api
+
+ROOT = Path(handoff.__file__).parent.parent
+SPECIFICATION = ROOT / "node_modules/@asyncapi/specs/schemas/3.0.0.json"
+WHOLE = "urn:messages"
+DESCRIBED = document()
+MESSAGES = DESCRIBED["components"]["messages"]
+REGISTRY: Registry = Registry().with_resource(WHOLE, Resource(contents=DESCRIBED, specification=DRAFT7))
+
+
+def problems(place: str, value: Any) -> list[str]:
+    """What of a value the schema at this place of the document does not allow."""
+    validator = Draft7Validator(
+        {"$ref": f"{WHOLE}#/components/{place}"},
+        registry=REGISTRY,
+        format_checker=Draft7Validator.FORMAT_CHECKER,
+    )
+    return [f"{it.json_path}: {it.message}" for it in validator.iter_errors(value)]
+
+
+def data_schemas(type_: str) -> list[dict[str, Any]]:
+    """The schemas of which `data` of this type has one."""
+    data = MESSAGES[type_]["payload"]["allOf"][1]["properties"]["data"]
+    return [at(it["$ref"]) for it in data.get("anyOf", [data])]
+
+
+def at(reference: str) -> dict[str, Any]:
+    return DESCRIBED["components"]["schemas"][reference.rpartition("/")[2]]  # type: ignore[no-any-return]
+
+
+def types_in_the_source() -> Iterator[str]:
+    """The types that are stated in words where an event is made."""
+    for path in (ROOT / "handoff").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id.endswith("Event")
+            ):
+                for it in node.keywords:
+                    if it.arg == "type" and isinstance(it.value, ast.Constant):
+                        yield str(it.value.value)
+
+
+def test_the_document_is_valid_asyncapi_3() -> None:
+    if not SPECIFICATION.exists():
+        pytest.skip("@asyncapi/specs (npm install) is not installed")
+    schema = json.loads(SPECIFICATION.read_text(encoding="utf-8"))
+    assert [f"{it.json_path}: {it.message}" for it in Draft7Validator(schema).iter_errors(DESCRIBED)] == []
+
+
+def test_every_type_that_anybody_is_told_of_is_described_and_no_other() -> None:
+    stated = set(types_in_the_source())
+    assert {"handoff.unviewed", "webhook.dead", "context.changed"} <= stated
+    assert set(MESSAGES) == {*TYPES, *stated}
+    assert set(DESCRIBED["channels"][CHANNEL]["messages"]) == set(MESSAGES)
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            assert len(value) == 1, f"draft 7 does not look at what stands beside a reference: {value}"
+            yield value["$ref"]
+        for it in value.values():
+            yield from references(it)
+    elif isinstance(value, list):
+        for it in value:
+            yield from references(it)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    resolver = REGISTRY.resolver(WHOLE)
+    for reference in set(references(DESCRIBED)):
+        assert resolver.lookup(reference).contents
+
+
+@pytest.mark.parametrize("name", sorted(DESCRIBED["components"]["schemas"]))
+def test_a_schema_says_what_it_is(name: str) -> None:
+    assert DESCRIBED["components"]["schemas"][name].get("description"), "give its type a docstring"
+
+
+def test_a_position_is_no_time() -> None:
+    assert "format" not in at("ContextChanged")["properties"]["since"]
+
+
+async def test_it_is_served_to_anyone_and_answers_its_etag(api: Api) -> None:
+    answer = await api.get("/asyncapi.json", token=None)
+    assert answer.status == 200
+    assert answer.json == DESCRIBED
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    again = await api.get("/asyncapi.json", token=None, headers={"If-None-Match": answer.headers["Etag"]})
+    assert (again.status, again.raw) == (304, b"")
+
+
+async def subscribe(api: Api, it: Subscriber, **wishes: Any) -> str:
+    loopback = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
+    asked = {"url": it.url, "secret": SECRET, **loopback, **wishes}
+    as_tenant = {"Handoff-Tenant": api.tenant}
+    made = await api.ok("POST", "/v1/webhooks", asked, token="admin", headers=as_tenant)
+    return str(made["id"])
+
+
+HAPPENS = {
+    *("message.received", "context.changed", "webhook.test", "webhook.dead", "webhook.disabled"),
+    *("handoff.requested", "handoff.offered", "handoff.accepted", "handoff.undelivered"),
+}
+
+
+async def let_it_happen(api: Api, id_: str) -> None:
+    """One event of each type of HAPPENS."""
+    await api.tell("first")
+    to = {"channel": "chat", "queue": "support"}
+    asked = {"identity": "user:anna", "to": to, "reason": "wants a person"}
+    it = await api.ok("POST", "/v1/handoffs", asked)
+    for action in ("offer", "accept"):
+        moved = {"version": it["version"], "agent": "erik"}
+        it = await api.ok("POST", f"/v1/handoffs/{it['id']}/{action}", moved)
+    await asyncio.sleep(LOOKED_FOR_S)  # so long it may be believed that nobody owns anything
+    await api.tell("second", text="x" * 30_000)
+    as_tenant = {"Handoff-Tenant": api.tenant}
+    await api.ok("POST", f"/v1/webhooks/{id_}/test", {}, token="admin", headers=as_tenant)
+
+
+async def test_what_really_comes_is_as_described(api: Api) -> None:
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(subscriber())
+        refusing = await stack.enter_async_context(subscriber(status=500))
+        gone = await stack.enter_async_context(subscriber(status=410))
+        id_ = await subscribe(api, platform, types=["*"], include="context")
+        await subscribe(api, refusing, types=["handoff.requested"], retry_schedule_s=[])
+        await subscribe(api, gone, types=["handoff.offered"])
+        await let_it_happen(api, id_)
+        await until(lambda: set(platform.types()) >= HAPPENS)
+    for received in platform.accepted:
+        check(received)
+    assert any("included" in it.event["data"] for it in platform.accepted)
+    assert any("left_out" in it.event["data"] for it in platform.accepted)
+
+
+def check(received: Received) -> None:
+    """The message as its type's description says, headers and members of `data` included."""
+    type_ = received.event["type"]
+    assert not problems(f"messages/{type_}/payload", received.event), type_
+    assert not problems("schemas/WebhookHeaders", received.headers)
+    members = set(received.event["data"])
+    assert any(members <= set(it["properties"]) for it in data_schemas(type_)), (type_, members)
+    assert problems(f"messages/{type_}/payload", {**received.event, "sequence": "1"})
+    assert problems(f"messages/{type_}/payload", {**received.event, "data": {}})
