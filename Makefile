@@ -44,14 +44,15 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 	@exec $(BIN)/handoff demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/dev.stamp tools ## every test, with a floor under the coverage
+test: $(VENV)/dev.stamp tools node_modules/.stamp ## every test, with a floor under the coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/dev.stamp ## style, format, the rules of who may import whom, the Dockerfile
+lint: $(VENV)/dev.stamp node_modules/.stamp ## style, format, the rules of who may import whom, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	@[ ! -x node_modules/.bin/eslint ] || { npm run --silent lint && npm run --silent types; }
 	@if [ -x $(BIN)/hadolint ]; then echo "$(BIN)/hadolint Dockerfile" && $(BIN)/hadolint Dockerfile; \
 	else echo "Dockerfile not checked: there is no hadolint for this machine"; fi
 
@@ -80,6 +81,10 @@ soak: $(VENV)/dev.stamp tools ## faults, kills and store tests again and again f
 		$(BIN)/python -m pytest tests/faults tests/store $(ARGS) || exit 1; \
 	done; echo "$$turn turns without a failure"
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev.stamp tools ## take the README's pictures of the panel from the demo's journey
+	@PYTHONPATH=. $(BIN)/python docs/screenshots.py
+
 .PHONY: wheel
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
@@ -100,6 +105,12 @@ tools: # what the tests use of the system; installed only where that needs no qu
 			apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null \
 			|| echo "apt could not install$$missing"; \
 	else echo "not installed:$$missing (the tests that need them are skipped)"; fi
+
+# What checks the panel's scripts and pages comes from the npm registry, where npm is; none of it is shipped.
+node_modules/.stamp: package.json
+	@if command -v npm >/dev/null; then echo "installing into node_modules"; \
+		npm install --silent --no-audit --no-fund && touch $@; \
+	else echo "npm is not here: the panel's scripts are not checked and some tests are skipped"; fi
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.14 is needed and none was found." \

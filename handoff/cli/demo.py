@@ -33,7 +33,7 @@ async def _demo(settings: Settings, *, once: bool) -> int:
             console.print(f"  {step.channel:6} {step.text}")
         console.print("\n[bold]What the agent receives[/bold]")
         print_context(console, await _context(doors))
-        _print_places(console, settings, server, doors)
+        await _print_places(console, settings, server, doors)
         if not once:
             console.print("Ctrl-C ends it; everything is kept in " + settings.store.data_dir)
             await stopping.wait()
@@ -67,9 +67,25 @@ async def _context(doors: Doors) -> dict[str, object]:
         return context
 
 
-def _print_places(console: Console, settings: Settings, server: Server, doors: Doors) -> None:
+async def _desk_session(doors: Doors, desk: str) -> str:
+    """A short-lived token for the panel, as a platform's back end asks for one."""
+    scopes = ["context:read", "handoffs:read", "handoffs:write", "touchpoints:write", "links:write"]
+    headers = {"Authorization": f"Bearer {desk}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{doors.url}/v1/sessions", json={"agent": "mia", "scopes": scopes}, headers=headers
+        ) as response,
+    ):
+        return str((await response.json()).get("token", ""))
+
+
+async def _print_places(console: Console, settings: Settings, server: Server, doors: Doors) -> None:
     desk = next((it.secret for it in settings.tokens if it.name == "desk"), doors.bot_token)
+    token = await _desk_session(doors, desk)
     console.print("\n[bold]To look at[/bold]")
+    panel = f"{server.url}/panel/#token={token}&queue=refunds&identity=user:anna"
+    console.print(f"  the agent  {panel}", soft_wrap=True, markup=False)
     console.print(f"  API page   {server.url}/docs")
     console.print(f"  metrics    {server.url}/metrics")
     console.print("  context    ", end="")
@@ -79,4 +95,4 @@ def _print_places(console: Console, settings: Settings, server: Server, doors: D
         markup=False,
     )
     if server.admin_token:
-        console.print(f"  admin token {server.admin_token}")
+        console.print(f"  admin      token {server.admin_token}")
