@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, Unprocessable
 from handoff.domain.identity import Identity
+from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import callbacks as service
 from handoff.services.customers import Match, by_id, find, require_current
 from handoff.services.native import IdentityInput
@@ -48,6 +49,8 @@ class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("name identity or customer_id, not both")
         if len(self.reason) > 2000:
             raise ValueError("a reason has at most 2000 characters")
+        if too_deep(self.data):
+            raise ValueError(f"in data objects and lists lie at most {MAX_DEPTH} deep in each other")
 
 
 class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

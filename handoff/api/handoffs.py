@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from handoff.domain.errors import Forbidden, NotFound, Unprocessable
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
+from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import handoff_listing as listing
 from handoff.services import handoffs as service
 from handoff.services.contexts import assemble
@@ -93,6 +94,8 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("a reason has 1 to 2000 characters")
         if len(self.fallback) > 20:
             raise ValueError("fallback has at most 20 steps")
+        if too_deep(self.context):
+            raise ValueError(f"in a context objects and lists lie at most {MAX_DEPTH} deep in each other")
 
 
 class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

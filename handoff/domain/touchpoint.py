@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -134,6 +135,7 @@ MAX_PARTICIPANTS = 200
 MAX_ATTACHMENTS = 100
 MAX_TOUCHPOINT_BYTES = 256 * 1024  # encoded, uncompressed
 MAX_SEQ = 2**63 - 1
+MAX_DEPTH = 64  # objects and lists in each other; readers of JSON give up at some hundred, real events at ten
 EARLIEST: Micros = parse_time("1900-01-01T00:00:00Z")
 LATEST: Micros = parse_time("2200-01-01T00:00:00Z")
 _CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -222,4 +224,32 @@ def _problem(it: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "a sequence is a whole number from 0 to 2^63-1"
     if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
         return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
+    for name, value in (
+        ("data", it.data),
+        ("attachments", it.attachments),
+        ("actor", it.actor),
+        ("traits", it.traits),
+    ):
+        if value and too_deep(value):
+            return f"/{name}", f"objects and lists lie at most {MAX_DEPTH} deep in each other"
     return None
+
+
+_CONTAINERS = frozenset({dict, list, tuple})
+
+
+def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
+    """Whether objects and lists lie deeper in each other than `levels`.
+
+    What is read with a shallow stack must be written again with a deep one: the limit is ours, far
+    below those of the readers and writers.
+    """
+    if isinstance(value, dict):
+        children: Iterable[object] = value.values()
+    elif isinstance(value, list | tuple):
+        children = value
+    else:
+        return False
+    if not levels:
+        return True
+    return any(type(child) in _CONTAINERS and too_deep(child, levels - 1) for child in children)

@@ -23,7 +23,7 @@ from handoff.store.components import read_records
 from handoff.store.control import Change, Changed, Control, decode_record
 from handoff.store.store import Store
 
-from .recording import Result, record
+from .recording import Result, prepare, record
 
 ID_SPACE = "callback"
 OPEN = frozenset({"requested", "scheduled", "attempted", "missed"})
@@ -118,12 +118,13 @@ async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros)
         requested_by=asked.by,
         due=asked.due,
     )
-    change = _change(control, hashes, None, made)
-    await control.commit(change)
     handle = Handle(asked.identity, await _assurance(store, made.home, asked.identity))
     steps = [_step(made, "callback.requested", handle, asked.by, now, asked.data)]
     if asked.due:
         steps.append(_step(made, "callback.scheduled", handle, asked.by, now + 1, {}))
+    for step in steps:
+        prepare(step, hashes, store.keys)  # what cannot be told on the timeline is not promised either
+    await control.commit(_change(control, hashes, None, made))
     await _record(store, tenant, steps)
     return made
 

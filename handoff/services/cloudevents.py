@@ -31,7 +31,7 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
     """
     try:
         event = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidPayload(f"not JSON: {error}", code="invalid_json") from error
     if not isinstance(event, dict):
         raise Unprocessable("a CloudEvent is a JSON object")
@@ -47,7 +47,7 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
     except msgspec.ValidationError as error:
         raise invalid(error) from error
     return msgspec.structs.replace(
-        touchpoint, id_space=f"cloudevents/{event['source']}"[:500], envelope=("cloudevent",)
+        touchpoint, id_space=f"cloudevents/{event['source']}", envelope=("cloudevent",)
     )
 
 
