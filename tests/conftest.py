@@ -8,11 +8,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import cluster_of_three, redis7_server, valkey_server
+
+# A shared machine is slow at times, and a red test must be red for the next one who runs it.
+settings.register_profile(
+    "shared", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared")
 
 BACKENDS = {"valkey": valkey_server, "redis-7.0": redis7_server, "cluster": cluster_of_three}
 _tenants = itertools.count()

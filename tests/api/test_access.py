@@ -51,7 +51,7 @@ async def test_every_route_needs_its_scope(api: Api, method: str, path: str, sco
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 async def test_a_scope_opens_its_own_routes_only(api: Api, method: str, path: str, scope: str) -> None:
     for token in ("touchpoints:write", "context:read", "handoffs:write", "callbacks:write", "operate"):
-        body = {} if method == "POST" else None
+        body: Any = {} if method == "POST" else None
         answer = await api.call(method, path, body, token=f"only-{token}")
         allowed = token == scope or (scope, token) == ("handoffs:read", "handoffs:write")
         assert (answer.status == 403) is not allowed, (token, answer.raw)

@@ -77,7 +77,15 @@ async def test_a_call_back_in_the_past_is_422(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"phone": "12"}, {"phone": "call me"}, {"due": "soon"}, {"customer_id": "cu_x"}, {"reason": "x" * 2001}],
+    [
+        {"phone": "12"},
+        {"phone": "call me"},
+        {"due": "soon"},
+        {"customer_id": "cu_x"},
+        {"reason": "x" * 2001},
+        {"data": {"note": "x" * 300_000}},
+        {"data": {"n": 2**80}},
+    ],
 )
 async def test_what_breaks_a_rule_is_422(api: Api, change: dict[str, Any]) -> None:
     answer = await api.post("/v1/callbacks", {"identity": "user:anna", "phone": NUMBER, **change})

@@ -264,6 +264,10 @@ async def test_an_ambiguous_identity_is_409_with_candidates(api: Api) -> None:
     assert len(answer.json["candidates"]) == 2
 
 
+def nested(levels: int) -> dict[str, Any]:
+    return {"a": nested(levels - 1)} if levels else {}
+
+
 BAD = [
     {"identity": None},
     {"customer_id": "cu_x"},
@@ -276,6 +280,7 @@ BAD = [
     {"to": {"kueue": "x"}},
     {"fallback": [{"queue": "q"}] * 21},
     {"identity": "nonsense"},
+    {"context": nested(80)},
 ]
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from handoff.api.exchange import MAX_BODY
-from handoff.domain.touchpoint import MAX_IDENTITIES, MAX_TEXT
+from handoff.domain.touchpoint import MAX_DEPTH, MAX_IDENTITIES, MAX_TEXT
 from tests.api.conftest import Api, message
 
 PATH = "/v1/touchpoints"
@@ -138,12 +138,16 @@ async def test_what_is_no_json_is_400(api: Api, raw: bytes) -> None:
     assert (answer.status, answer.code) == (400, "invalid_json")
 
 
-async def test_deep_json_never_crashes(api: Api) -> None:
-    for depth in (400, 600, 5_000):
+async def test_deep_json_is_refused_before_it_can_spoil_a_timeline(api: Api) -> None:
+    """What a reader takes with a shallow stack its writer must write with a deep one."""
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 600, *range(850, 1030, 10), 5_000):
         deep = b'{"a":' * depth + b"1" + b"}" * depth
-        raw = msgspec.json.encode(message("deep"))[:-1] + b',"data":' + deep + b"}"
-        answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
-        assert answer.status in (200, 400, 422)
+        for field, value in ((b"data", deep), (b"attachments", b"[" + deep + b"]"), (b"actor", deep)):
+            raw = msgspec.json.encode(message(f"{depth}"))[:-1] + b',"%s":%s}' % (field, value)
+            answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
+            if depth > MAX_DEPTH:
+                assert answer.status in (400, 422), (depth, field)
+    assert (await api.context())["timeline"]["total"] == 1
 
 
 @pytest.mark.parametrize("number", ["1e400", "-" + "9" * 400, "123456789012345678901234567890", "1e-400"])

@@ -1,0 +1,114 @@
+"""CloudEvents 1.0: what is ours is understood, what is not is kept, what is wrong is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from handoff.codec.body import digest
+from handoff.domain.errors import InvalidPayload, Unprocessable
+from handoff.services.cloudevents import read_cloudevent
+from handoff.services.native import Caller
+
+CALLER = Caller(name="bus", channels=frozenset({"chat", "web"}))
+NOW = 1_795_000_000_000_000
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/shop/basket",
+        "type": "message.received",
+        "subject": "user:anna",
+        "time": "2026-11-21T10:00:00Z",
+        "data": {"channel": "chat", "text": "hello"},
+        **changes,
+    }
+
+
+def read(**changes: Any) -> Any:
+    given_ = {key: value for key, value in event(**changes).items() if value is not msgspec.UNSET}
+    return read_cloudevent(msgspec.json.encode(given_), CALLER, NOW)
+
+
+def test_a_touchpoint_in_an_envelope() -> None:
+    it = read(
+        data={"channel": "chat", "text": "hello", "identities": ["user:anna", "email:a@b.fi"], "seq": 3}
+    )
+    assert (it.type, it.channel, it.text, it.seq, it.event_id) == (
+        "message.received",
+        "chat",
+        "hello",
+        3,
+        "1",
+    )
+    assert [str(handle.identity) for handle in it.identities] == ["user:anna", "email:a@b.fi"]
+
+
+def test_the_identity_may_stand_in_the_subject() -> None:
+    assert str(read().home.identity) == "user:anna"
+    for subject in (msgspec.UNSET, "nobody", 5, "Order: 7"):
+        with pytest.raises(Unprocessable) as refused:
+            read(subject=subject)
+        assert refused.value.fields["pointers"][0]["pointer"] == "/identities"
+
+
+def test_an_event_is_named_by_its_source_and_id() -> None:
+    """CloudEvents §3.1: source and id together are unique; however long the source is."""
+    spaces = {read(source=source).id_space for source in ("/a", "/b", "x" * 600 + "1", "x" * 600 + "2")}
+    assert len(spaces) == 4
+
+
+def test_without_a_time_it_is_when_it_came() -> None:
+    assert read(time=msgspec.UNSET).occurred_at == NOW
+    assert read(time=None).occurred_at == NOW
+
+
+def test_what_is_not_ours_is_kept() -> None:
+    it = read(
+        type="com.shop.basket", data={"lines": [1, 2], "data": {"total": 5}}, region="eu", partitionkey="k"
+    )
+    assert it.type == "event.tracked"
+    assert it.data == {
+        "lines": [1, 2],
+        "total": 5,
+        "name": "com.shop.basket",
+        "cloudevent": {"region": "eu", "partitionkey": "k"},
+    }
+    assert read(data="plain text", type="x").data["content"] == "plain text"
+    assert read(data=[1], type="x").data["content"] == [1]
+
+
+def test_a_retry_may_carry_another_trace_and_time() -> None:
+    one, other = read(traceparent="00-aa"), read(traceparent="00-bb", time="2027-01-01T00:00:00Z")
+    assert digest(one) == digest(other)
+    assert digest(one) != digest(read(data={"channel": "chat", "text": "other"}))
+
+
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type"])
+@pytest.mark.parametrize("value", [msgspec.UNSET, "", None, 5])
+def test_what_every_event_needs_is_pointed_at(name: str, value: Any) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        read(**{name: value})
+    assert refused.value.fields["pointers"][0]["pointer"] == f"/{name}"
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(Unprocessable) as refused:
+        read(specversion="0.3")
+    assert refused.value.problem_code == "unsupported_specversion"
+
+
+@given(st.binary(max_size=200))
+@example(b'{"specversion":"1.0","id":"\xff"}')
+@example(b'{"specversion":"1.0","id":"\\ud800","source":"s","type":"t"}')
+@example(b"[" * 5000)
+@example(b"null")
+def test_no_bytes_end_in_another_error(raw: bytes) -> None:
+    with pytest.raises((InvalidPayload, Unprocessable)):
+        read_cloudevent(raw, CALLER, NOW)
