@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from aiohttp import web
@@ -50,6 +51,7 @@ class Token(Struct, frozen=True, kw_only=True):
         return "admin" in self.scopes
 
 
+@lru_cache(maxsize=256)  # the tokens in use; hashing anew takes longer than all else that is done with one
 def hash_secret(secret: str) -> bytes:
     """SHA-256: token secrets are random, so that a slow hash would add nothing."""
     return sha256(secret.encode()).digest()

@@ -77,33 +77,43 @@ async def create(request: web.Request) -> web.StreamResponse:
         return await _stream(request, site, principal)
     body = await read_body(request)
     if media == STRUCTURED:
-        return await _record(site, principal, [body], cloudevents=True, batch=False)
+        return await _record_one(site, principal, body, cloudevents=True)
     if media == BATCHED:
-        return await _record(site, principal, decode(body, list[msgspec.Raw]), cloudevents=True, batch=True)
+        return await _record_batch(site, principal, decode(body, list[msgspec.Raw]), cloudevents=True)
     if media not in ("application/json", "application/octet-stream", "text/plain"):
         raise UnsupportedMedia("send JSON, NDJSON or CloudEvents")
     if body.lstrip()[:1] == b"[":
-        return await _record(site, principal, decode(body, list[msgspec.Raw]), cloudevents=False, batch=True)
-    return await _record(site, principal, [body], cloudevents=False, batch=False)
+        return await _record_batch(site, principal, decode(body, list[msgspec.Raw]), cloudevents=False)
+    return await _record_one(site, principal, body, cloudevents=False)
 
 
-async def _record(
-    site: Site,
-    principal: Principal,
-    raws: Sequence[bytes | msgspec.Raw],
-    *,
-    cloudevents: bool,
-    batch: bool,
+# Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
+
+
+async def _record_one(
+    site: Site, principal: Principal, raw: bytes | msgspec.Raw, *, cloudevents: bool
+) -> web.Response:
+    touchpoint = _read(raw, site.caller(principal), cloudevents)
+    if isinstance(touchpoint, HandoffError):
+        raise touchpoint
+    results = await record(site.store, principal.tenant, [touchpoint])
+    site.measures.count(principal.name, results)
+    result = results[0]
+    if not result.ok:
+        rejected = _rejected(0, result)
+        return problem(422, rejected.code, rejected.detail, id=rejected.id, rejected=[rejected])
+    accepted = result.status == "accepted"
+    return answer(
+        RecordedView(accepted=int(accepted), duplicates=int(not accepted), rejected=[], ids=[result.id])
+    )
+
+
+async def _record_batch(
+    site: Site, principal: Principal, raws: Sequence[bytes | msgspec.Raw], *, cloudevents: bool
 ) -> web.Response:
     caller = site.caller(principal)
     read = [_read(raw, caller, cloudevents) for raw in raws]
-    if not batch and isinstance(read[0], HandoffError):
-        raise read[0]
-    # Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
-    view = await _store(site, principal, read, 0, bulk=False)
-    if view.rejected and not batch:
-        only = view.rejected[0]
-        return problem(422, only.code, only.detail, id=only.id, rejected=view.rejected)
+    view = await _store(site, principal, read, bulk=False)
     if view.rejected and len(view.rejected) == len(raws):
         detail = "no touchpoint of the batch was stored"
         return problem(422, "all_rejected", detail, **msgspec.to_builtins(view))
@@ -123,7 +133,6 @@ async def _store(
     site: Site,
     principal: Principal,
     read: Sequence[Touchpoint | HandoffError],
-    first: int,
     *,
     bulk: bool,
 ) -> RecordedView:
@@ -133,9 +142,7 @@ async def _store(
     done = iter(results)
     entries: list[Result | HandoffError] = [it if isinstance(it, HandoffError) else next(done) for it in read]
     rejected = [
-        _rejected(first + place, it)
-        for place, it in enumerate(entries)
-        if isinstance(it, HandoffError) or not it.ok
+        _rejected(place, it) for place, it in enumerate(entries) if isinstance(it, HandoffError) or not it.ok
     ]
     return RecordedView(
         accepted=sum(1 for it in results if it.status == "accepted"),
@@ -164,7 +171,7 @@ async def _stream(request: web.Request, site: Site, principal: Principal) -> web
         read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
         places = [through + at for at, raw in enumerate(lines) if raw.strip()]
         try:
-            view = await asyncio.shield(_store(site, principal, read, 0, bulk=True))
+            view = await asyncio.shield(_store(site, principal, read, bulk=True))
         except HandoffError as error:
             if not started:
                 raise

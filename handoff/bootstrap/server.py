@@ -38,6 +38,8 @@ from handoff.store.store import Store, open_store
 from .settings import Settings
 from .sources import build_sources, facts, spaces, tenants
 
+GC_THRESHOLDS = (20_000, 20, 50)
+"""Objects made between two looks for cycles: a request leaves hardly any, and 700 are eight requests."""
 SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
 COUNT_S = 5.0
@@ -125,6 +127,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
                     listeners[source.name] = await stack.enter_async_context(_listen(inbound, source))
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         yield Server(
             url=url,
             site=site,

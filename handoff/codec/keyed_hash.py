@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 from hashlib import blake2b
 
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
 
+REMEMBERED = 4096  # hashes of each kind that are not made again: 1 MB
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
 
 
@@ -27,9 +29,12 @@ class KeyedHash:
         self._evidence = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"evidence")
         self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
+        # One customer, one thread come again and again.
+        self.identity = lru_cache(REMEMBERED)(self._identity_hash)
+        self.thread = lru_cache(REMEMBERED)(self._thread_hash)
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
-    def identity(self, it: Identity) -> bytes:
+    def _identity_hash(self, it: Identity) -> bytes:
         """16 bytes that stand for the identity in key names."""
         return self._hash(self._identity, it.type, it.space, it.value)
 
@@ -37,7 +42,7 @@ class KeyedHash:
         """16 bytes: the touchpoint id of an event, the same on whatever route it came."""
         return self._hash(self._event, id_space, event_id)
 
-    def thread(self, id_space: str, thread: str) -> bytes:
+    def _thread_hash(self, id_space: str, thread: str) -> bytes:
         """16 bytes: the conversation of a thread, for ever."""
         return self._hash(self._thread, "thread", id_space, thread)
 

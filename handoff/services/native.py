@@ -118,7 +118,7 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         type=given.type,
         occurred_at=_time(given.occurred_at),
         identities=home_first([_handle(it, at) for at, it in enumerate(given.identities)]),
-        participants=tuple(_participant(it, at) for at, it in enumerate(given.participants)),
+        participants=tuple([_participant(it, at) for at, it in enumerate(given.participants)]),
         direction=given.direction or default_direction(given.type),
         visibility=given.visibility or default_visibility(given.type),
         medium=given.medium,

@@ -60,16 +60,15 @@ async def record(
     for (place, item), answer in zip(items, answers, strict=True):
         if isinstance(answer, HandoffError):
             raise answer
-        results[place] = await _result(recorder, hashes, store.keys, touchpoints[place], item, answer.status)
+        if answer.status == REUSED and touchpoints[place].upsert:
+            results[place] = await _amend(recorder, hashes, store.keys, touchpoints[place], item)
+        else:
+            results[place] = _result(hashes, item, answer.status)
     return [result for result in results if result is not None]
 
 
-async def _result(
-    recorder: Recorder, hashes: KeyedHash, keys: Keys, touchpoint: Touchpoint, item: Item, status: int
-) -> Result:
+def _result(hashes: KeyedHash, item: Item, status: int) -> Result:
     public = hashes.public(TOUCHPOINT, item.home, item.id)
-    if status == REUSED and touchpoint.upsert:
-        return await _amend(recorder, hashes, keys, touchpoint, item)
     if status == REUSED:
         return Result(
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
@@ -89,7 +88,7 @@ async def _amend(
     (answer,) = await recorder.record([item])
     if isinstance(answer, HandoffError):
         raise answer
-    return await _result(recorder, hashes, keys, amendment, item, answer.status)
+    return _result(hashes, item, answer.status)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:

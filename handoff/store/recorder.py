@@ -102,23 +102,20 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
-        size = sum(item.size for item in items)
+        size = sum([item.size for item in items])
         if self._waiting and (
             len(self._waiting) + len(items) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
         ):
             raise Overloaded("too many touchpoints are waiting to be stored")
         if self._closing:
             raise StoreUnavailable("the server is stopping")
-        loop = asyncio.get_running_loop()
-        futures = []
-        for item in items:
-            future: asyncio.Future[Recorded] = loop.create_future()
-            futures.append(future)
-            self._waiting.append((item, future))
+        new_future = asyncio.get_running_loop().create_future
+        entries: list[tuple[Item, asyncio.Future[Recorded]]] = [(item, new_future()) for item in items]
+        self._waiting.extend(entries)
         self._waiting_bytes += size
         self._wake.set()
         answers: list[Recorded | HandoffError] = []
-        for future in futures:
+        for _item, future in entries:
             try:
                 answers.append(await future)
             except HandoffError as error:
