@@ -112,7 +112,14 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         timers = Timers(store, monitor, names, site.announce)
         followers = Followers(store, monitor, settings.policies, site.announce)
         delivery = Delivery(
-            store, monitor, measures, settings.webhooks, names, site.public_url, followers=followers
+            store,
+            monitor,
+            measures,
+            settings.webhooks,
+            names,
+            site.public_url,
+            followers=followers,
+            connectors=settings.connectors,
         )
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())

@@ -59,4 +59,5 @@ def tenants(settings: Settings, sources: Mapping[str, Source]) -> Sequence[str]:
     """Every tenant that the configuration names; `default` always."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
+    named += [it.tenant for it in settings.connectors]
     return list(dict.fromkeys(named))

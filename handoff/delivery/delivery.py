@@ -23,7 +23,7 @@ from .fan_out import FanOut
 from .measures import DeliveryMeasures
 from .relay import Relay
 from .sender import Sender
-from .settings import WebhookSettings
+from .settings import ConnectorSettings, WebhookSettings
 from .worker import Worker
 
 WATCH_S = 0.5
@@ -55,16 +55,18 @@ class Delivery:
         *,
         sender: Sender | None = None,
         followers: Followers | None = None,
+        connectors: Sequence[ConnectorSettings] = (),
     ) -> None:
         self._store = store
         self._monitor = monitor
         self._measures = measures
         self._configured = [it.configured() for it in subscriptions]
+        self._configured += [it.configured() for it in connectors]
         self._tenants = tenants
         self._own = DeliveryMeasures(measures.registry)
         self._sender = sender or Sender()
         directory = Directory(store)
-        self._worker = Worker(store, directory, self._sender, tenants, measures, self._own)
+        self._worker = Worker(store, directory, self._sender, tenants, measures, self._own, public_url)
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._own)
         self._directory = directory

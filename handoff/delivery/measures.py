@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from handoff.store.deliveries import QueueState
 
+from .schedule import SKIPPED
+
 OUTCOMES = {"ok": "delivered", "retry": "retried", "dead": "dead"}
 
 
@@ -35,9 +37,10 @@ class DeliveryMeasures:
         )
         self._shown: set[str] = set()
 
-    def settled(self, subscription: str, verdict: str) -> None:
+    def settled(self, subscription: str, verdict: str, why: str = "") -> None:
         if verdict in OUTCOMES:
-            self.messages.labels(subscription, OUTCOMES[verdict]).inc()
+            outcome = "skipped" if why.startswith(SKIPPED) else OUTCOMES[verdict]
+            self.messages.labels(subscription, outcome).inc()
 
     def show(self, states: Mapping[str, QueueState], now_ms: int) -> None:
         """Set the gauges; subscriptions that are gone disappear."""

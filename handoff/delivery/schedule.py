@@ -21,17 +21,24 @@ BREAKER_PAUSE_S = 30.0  # between two probes; never longer than the schedule's o
 DISABLE_AFTER_S = 120 * 3600.0  # of nothing but failures
 WARN_AFTER_S = 24 * 3600.0
 GONE = 410
+SKIPPED = "skipped: "  # how the reason begins where there was nobody to tell
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """One attempt: the status, or the `error` that came instead of one; the answer's first bytes."""
+    """One attempt: the status, or the `error` that came instead of one; the answer's first bytes.
+
+    `skipped` says why nothing was sent: there is nobody to tell. `final` is a refusal that trying again
+    does not change.
+    """
 
     latency_s: float
     status: int | None = None
     error: str | None = None
     retry_after_s: float | None = None
     answer: bytes = b""
+    skipped: str = ""
+    final: bool = False
 
     @property
     def ok(self) -> bool:
@@ -40,6 +47,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @property
     def reason(self) -> str:
         """Why it failed, in a word: `timeout`, `connection`, `redirect`, `status_500`, …"""
+        if self.skipped:
+            return self.skipped
         if self.error or self.status is None:
             return self.error or "connection"
         return "redirect" if 300 <= self.status < 400 else f"status_{self.status}"
@@ -71,9 +80,13 @@ def judge(
     """
     if outcome.ok:
         return Verdict(kind="ok")
+    if outcome.skipped:
+        return Verdict(kind="dead", why=SKIPPED + outcome.skipped)
     if outcome.status == GONE:
         return Verdict(kind="dead", why="gone", disable="gone")
     disable = "failing" if failing_s >= DISABLE_AFTER_S else ""
+    if outcome.final:
+        return Verdict(kind="dead", why=f"refused: {outcome.reason}", disable=disable)
     if attempts >= len(schedule_s):
         return Verdict(kind="dead", why=f"exhausted: {outcome.reason}", disable=disable)
     planned = schedule_s[attempts] * (1 + JITTER * chance)

@@ -12,6 +12,7 @@ from typing import Self
 import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver
+from msgspec import Struct
 
 from handoff import __version__
 from handoff.services.destinations import Policy
@@ -29,6 +30,14 @@ KEPT_ANSWER = 1024
 RESOLVERS = 32  # threads for names: one slow name server holds one of them at a time
 
 log = structlog.get_logger(__name__)
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """How long an attempt and its answer's body may take, and how many bytes of it are kept."""
+
+    total_s: float
+    body_s: float = BODY_S
+    keep: int = KEPT_ANSWER
 
 
 class Sender:
@@ -91,31 +100,70 @@ class Sender:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(keys, message_id, timestamp, body),
         }
+        return await self.request(
+            "POST", url, policy, headers=sent, body=body, reading=Reading(total_s=self._total_s)
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        policy: Policy,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        reading: Reading,
+    ) -> Outcome:
+        """One attempt as it is given, within the policy. Likewise every end is an Outcome."""
         started = time.perf_counter()
+        total_s = min(reading.total_s, self._total_s)
+        timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=min(CONNECT_S, total_s))
         try:
-            async with self._session(policy).post(
-                url, data=body, headers=sent, allow_redirects=False
+            async with self._session(policy).request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
+                middlewares=(_Once(),),
             ) as response:
                 latency_s = time.perf_counter() - started
                 return Outcome(
                     status=response.status,
                     latency_s=latency_s,
                     retry_after_s=retry_after_s(response.headers.get("Retry-After"), time.time()),
-                    answer=await _first_bytes(response),
+                    answer=await _first_bytes(response, reading),
                 )
         except Exception as error:  # the outermost loop: a subscriber can provoke anything
             return Outcome(error=_reason(error), latency_s=time.perf_counter() - started)
 
 
-async def _first_bytes(response: aiohttp.ClientResponse) -> bytes:
+class _Once:
+    """Keeps aiohttp from sending a PUT or GET again by itself when the connection is lost: it may have
+    been carried out, and trying again is for the queue to decide."""
+
+    def __init__(self) -> None:
+        self._sent = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._sent:
+            raise aiohttp.ServerDisconnectedError("not sent again")
+        self._sent = True
+        return await handler(request)
+
+
+async def _first_bytes(response: aiohttp.ClientResponse, reading: Reading) -> bytes:
     """The beginning of the answer; the connection is only kept where all of it was read."""
     read = bytearray()
     complete = False
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(reading.body_s):
             async for chunk in response.content.iter_any():
                 read += chunk
-                if len(read) > MAX_READ:
+                if len(read) > max(MAX_READ, reading.keep):
                     break
             else:
                 complete = True
@@ -123,7 +171,7 @@ async def _first_bytes(response: aiohttp.ClientResponse) -> bytes:
         pass
     if not complete:
         response.close()
-    return bytes(read[:KEPT_ANSWER])
+    return bytes(read[: reading.keep])
 
 
 def _reason(error: Exception) -> str:

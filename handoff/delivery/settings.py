@@ -1,4 +1,4 @@
-"""What `[[webhooks]]` in the configuration may say."""
+"""What `[[webhooks]]` and `[[connectors]]` in the configuration may say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from typing import Literal
 from msgspec import Struct, field
 
 from handoff.domain.errors import ConfigurationError, Unprocessable
+from handoff.domain.handoff import EVENTS
+from handoff.services.desktops import Desktop, Kind
 from handoff.services.subscriptions import Configured, Wishes, check
 from handoff.services.webhook_signing import Scheme, check_key
+
+from .connectors import CONNECTORS
+from .connectors.shapes import whole_number
+
+NOTED = frozenset({"handoff.requested", *EVENTS.values()}) - {"handoff.viewed"}
+"""Events that a note can be written for; a note per look at the context would be noise."""
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,3 +66,62 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         except Unprocessable as error:
             raise ConfigurationError(f"webhook {self.name or self.url!r}: {error.detail}") from error
         return Configured(tenant=self.tenant, wishes=wishes, secret=self.secret)
+
+
+class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A note with the brief in the desktop that agents use already.
+
+    `url` is the vendor's server without a path, `token` (and `user`, Zendesk's agent) what authorises;
+    `source` is the name that the touchpoints of its conversations carry, `account` Chatwoot's. `on` are
+    the hand-off events that bring a note. The rest is as with webhooks.
+    """
+
+    name: str
+    kind: Kind
+    url: str
+    token: str
+    source: str
+    account: str | None = None
+    user: str | None = None
+    tenant: str = "default"
+    on: list[str] = field(default_factory=lambda: ["handoff.requested"])
+    channels: list[str] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
+    rate_per_s: float | None = None
+    allow_insecure: bool = False
+    allow_networks: list[str] = field(default_factory=list)
+    retry_schedule_s: list[float] | None = None
+
+    def configured(self) -> Configured:
+        """The subscription that this asks for. ConfigurationError says what is wrong with it."""
+        try:
+            wishes = self._wishes()
+            check(wishes)
+        except Unprocessable as error:
+            raise ConfigurationError(f"connector {self.name!r}: {error.detail}") from error
+        return Configured(tenant=self.tenant, wishes=wishes)
+
+    def _wishes(self) -> Wishes:
+        unknown = [it for it in self.on if it not in NOTED]
+        if unknown or not self.on:
+            raise Unprocessable(f"on names hand-off events of {', '.join(sorted(NOTED))}")
+        if not self.source:
+            raise Unprocessable("source is empty")
+        if (self.kind == "chatwoot.note") != (self.account is not None):
+            raise Unprocessable("account is Chatwoot's account id: needed there, and only there")
+        if self.account is not None and whole_number(self.account) != self.account:
+            raise Unprocessable("account is a number in quotes, as in Chatwoot's own URLs")
+        return Wishes(
+            url=self.url,
+            types=tuple(self.on),
+            name=self.name,
+            channels=tuple(self.channels),
+            queues=tuple(self.queues),
+            headers=CONNECTORS[self.kind].credentials(self.token, self.user),
+            rate_per_s=self.rate_per_s,
+            signatures=(),
+            allow_insecure=self.allow_insecure,
+            allow_networks=tuple(self.allow_networks),
+            retry_schedule_s=None if self.retry_schedule_s is None else tuple(self.retry_schedule_s),
+            desktop=Desktop(kind=self.kind, source=self.source, account=self.account),
+        )

@@ -27,6 +27,7 @@ from handoff.store.errors import StoreError
 from handoff.store.store import Store
 
 from . import notices
+from .connectors.posting import post_note
 from .measures import DeliveryMeasures
 from .messages import render
 from .schedule import WARN_AFTER_S, Outcome, Verdict, judge
@@ -54,8 +55,10 @@ class Worker:
         tenants: Collection[str],
         measures: Measures,
         own: DeliveryMeasures,
+        public_url: str = "",
     ) -> None:
         self._store = store
+        self._public_url = public_url
         self._directory = directory
         self._sender = sender
         self._tenants = tenants
@@ -146,7 +149,7 @@ class Worker:
                 continue
             break
         name = public_id(self._store.hashes(tenant), claimed.subscription)
-        self._own.settled(name, settlement.verdict)
+        self._own.settled(name, settlement.verdict, settlement.why)
         self._measures.deliveries.labels(settlement.verdict).inc()
 
     async def _attempt(self, tenant: str, claimed: Claimed, it: Subscription | None) -> Settlement:
@@ -173,6 +176,8 @@ class Worker:
         return _settlement(claimed, event, it, name, outcome, verdict, started)
 
     async def _send(self, tenant: str, claimed: Claimed, event: StoredEvent, it: Subscription) -> Outcome:
+        if it.wishes.desktop is not None:
+            return await post_note(self._store, self._sender, self._public_url, event, it)
         hashes = self._store.hashes(tenant)
         context = None
         if it.wishes.include == "context" and event.snapshot is not None:
@@ -203,19 +208,20 @@ def _settlement(
     attempt = Attempt(
         at=started,
         status=outcome.status,
-        error=outcome.error,
+        error=outcome.skipped or outcome.error,
         latency_ms=round(outcome.latency_s * 1000, 3),
         answer=outcome.answer,
         verdict=verdict.kind,
         wait_s=round(verdict.wait_s, 3) if retry else None,
     )
     told: list[bytes] = []
-    if verdict.kind == "dead":
+    failed = not outcome.ok and not outcome.skipped
+    if verdict.kind == "dead" and failed:
         told += notices.of_death(claimed, event, it, name, verdict.why)
     if verdict.disable:
         told.append(notices.of_disabling(claimed, it, name, verdict.disable))
     failing_ms = claimed.now - claimed.failing_since if claimed.failing_since else 0
-    warn = not outcome.ok and not claimed.noticed and failing_ms >= WARN_AFTER_S * 1000
+    warn = failed and not claimed.noticed and failing_ms >= WARN_AFTER_S * 1000
     if warn and not verdict.disable:
         told.append(notices.of_failing(claimed, it, name))
     return Settlement(
@@ -224,7 +230,7 @@ def _settlement(
         pause_ms=round(verdict.pause_s * 1000),
         attempt=msgspec.msgpack.encode(attempt),
         why=verdict.why,
-        against=not outcome.ok,
+        against=failed,
         disable=verdict.disable,
         failing_noticed=warn,
         notices=tuple(told),

@@ -17,6 +17,7 @@ from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
 from handoff.store.store import Store
 
+from .desktops import Desktop
 from .destinations import Policy, check_url, parse_networks
 from .webhook_signing import Scheme, check_key, make_key
 
@@ -64,6 +65,8 @@ class Wishes(Struct, frozen=True, kw_only=True):
     allow_insecure: bool = False
     allow_networks: tuple[str, ...] = ()
     retry_schedule_s: tuple[float, ...] | None = None
+    desktop: Desktop | None = None
+    """Set by the configuration only: the messages are notes for an agents' desktop, and unsigned."""
 
     @property
     def policy(self) -> Policy:
@@ -131,7 +134,8 @@ def check(wishes: Wishes) -> None:
         raise _wrong("name", f"a name has 1 to {MAX_TEXT} characters")
     if wishes.rate_per_s is not None and not 0.01 <= wishes.rate_per_s <= 1000:
         raise _wrong("rate_per_s", "a rate is 0.01 to 1000 messages a second")
-    if not wishes.signatures or len(set(wishes.signatures)) != len(wishes.signatures):
+    repeated = len(set(wishes.signatures)) != len(wishes.signatures)
+    if repeated or bool(wishes.signatures) == bool(wishes.desktop):
         raise _wrong("signatures", "name each signature scheme once")
     _check_headers(wishes.headers)
     _check_schedule(wishes.retry_schedule_s)

@@ -1,0 +1,72 @@
+"""`zendesk.comment`: an internal comment on the ticket of a Zendesk messaging conversation.
+
+Sunshine Conversations has nothing that only agents see: every message of `POST /v2/apps/{appId}/
+conversations/{conversationId}/messages` goes to the customer, and the metadata of passControl is a
+flat object of at most 4 KB that fills ticket fields (Sunshine Conversations API v2, "Post Message"
+and "Pass Control"). In the agent workspace a messaging conversation is a ticket, and an internal
+comment on it is made by updating the ticket with `comment.public` false: Zendesk Ticketing API,
+"Ticket Comments" and "Update Ticket" (`PUT /api/v2/tickets/{ticket_id}`); "List Comments" (`GET
+/api/v2/tickets/{ticket_id}/comments`); https://developer.zendesk.com/api-reference/ticketing/.
+Authorised by HTTP Basic with `{email}/token` and an API token ("Security and authentication"), or by
+an OAuth token. `Idempotency-Key` is for creating tickets only: here the comments are read first.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from handoff.services.desktops import Desktop, Threads, of_source
+
+from .shapes import Place, Request, entry_with, read_object, whole_number
+
+TICKET = "zendesk_ticket"
+"""The key of a hand-off's `context` by which its requester names the ticket."""
+PAGE = 100  # comments read before one is written, newest first; the most a page has
+
+
+class Comments:
+    """Internal comments of an agent's account: with its address and an API token, or an OAuth token."""
+
+    limit = 16_000  # characters: below 64 KiB in any script
+
+    def credentials(self, token: str, user: str | None) -> dict[str, str]:
+        if user is None:
+            return {"Authorization": f"Bearer {token}"}
+        pair = base64.b64encode(f"{user}/token:{token}".encode()).decode("ascii")
+        return {"Authorization": f"Basic {pair}"}
+
+    def place(self, desktop: Desktop, threads: Threads, context: Any) -> Place | None:
+        """The ticket that the requester named, else the newest thread of the source."""
+        named = whole_number(context.get(TICKET)) if isinstance(context, dict) else None
+        stated = [named, *(whole_number(it.id) for it in of_source(threads.threads, desktop.source))]
+        ticket = next((it for it in stated if it is not None), None)
+        return Place(id=ticket) if ticket is not None else None
+
+    def look(self, url: str, place: Place) -> Request:
+        return Request(
+            method="GET",
+            url=f"{_ticket(url, place)}/comments.json?sort=-created_at&page[size]={PAGE}",
+        )
+
+    def standing(self, answer: bytes, mark: str) -> str | None:
+        return entry_with(read_object(answer).get("comments"), mark, ("plain_body", "body"))
+
+    def write(self, url: str, place: Place, text: str) -> Request:
+        body = {"ticket": {"comment": {"body": text, "public": False}}}
+        return Request(method="PUT", url=f"{_ticket(url, place)}.json", body=msgspec.json.encode(body))
+
+    def note_id(self, answer: bytes) -> str | None:
+        """The audit of an update lists what it did; its `Comment` event has the comment's id."""
+        audit = read_object(answer).get("audit")
+        events = audit.get("events") if isinstance(audit, dict) else None
+        for it in events if isinstance(events, list) else ():
+            if isinstance(it, dict) and it.get("type") == "Comment":
+                return whole_number(it.get("id"))
+        return None
+
+
+def _ticket(url: str, place: Place) -> str:
+    return f"{url.rstrip('/')}/api/v2/tickets/{place.id}"
