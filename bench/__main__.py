@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import ingest, live, memory
+from bench import ingest, live, memory, webhooks
 from bench.processes import ROOT, Failed
 from bench.table import machine, page
 
@@ -46,6 +46,8 @@ def main() -> int:
         if not settings.only:
             tables.append(memory.measure(directory / "memory"))
             tables.append(live.measure(directory / "live"))
+        if settings.full and not settings.only:
+            tables.append(webhooks.measure(directory / "webhooks"))
     except Failed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

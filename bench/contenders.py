@@ -9,7 +9,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench.load import Target
-from bench.processes import SERVER_CORE, Process, answers, free_port, python, running, valkey, wait_until
+from bench.processes import (
+    PATIENCE_S,
+    SERVER_CORE,
+    Process,
+    answers,
+    free_port,
+    python,
+    running,
+    valkey,
+    wait_until,
+)
 
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTHORIZATION = (("Authorization", f"Bearer {TOKEN}"),)
@@ -56,15 +66,15 @@ def _afternoon(directory: Path) -> Iterator[Started]:
 
 
 @contextlib.contextmanager
-def ours(directory: Path) -> Iterator[Started]:
-    """`handoff serve` with a configuration file, its store on a core beside the server's."""
+def ours(directory: Path, more: str = "", patience_s: float = PATIENCE_S) -> Iterator[Started]:
+    """`handoff serve` with a configuration file, which `more` is added to, its store on a core beside it."""
     port = free_port()
     with valkey(directory / "store") as (store, socket):
         config = directory / "handoff.toml"
-        config.write_text(_config(port, socket, directory / "data"))
+        config.write_text(_config(port, socket, directory / "data") + more)
         command = python("handoff.cli", "serve", "--config", str(config))
         with running("handoff", command, directory, SERVER_CORE) as process:
-            wait_until(lambda: answers(port, "/readyz", ok=True), process)
+            wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
             target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
             yield Started(target=target, process=process, store=store, socket=socket)
 

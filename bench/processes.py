@@ -131,13 +131,13 @@ def answers(port: int, path: str, *, ok: bool) -> bool:
         return False
 
 
-def wait_until(happened: Callable[[], bool], process: Process) -> None:
-    """Poll until `happened()`. Failed when the process ends or PATIENCE_S pass."""
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until(happened: Callable[[], bool], process: Process, patience_s: float = PATIENCE_S) -> None:
+    """Poll until `happened()`. Failed when the process ends or `patience_s` pass."""
+    deadline = time.monotonic() + patience_s
     while not happened():
         process.check()
         if time.monotonic() > deadline:
-            raise Failed(f"{process.name} was not ready in {PATIENCE_S:.0f} s; see {process.log}")
+            raise Failed(f"{process.name} was not ready in {patience_s:.0f} s; see {process.log}")
         time.sleep(0.02)
 
 
