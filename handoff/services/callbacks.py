@@ -20,7 +20,7 @@ from handoff.domain.touchpoint import (
     default_direction,
 )
 from handoff.store.components import read_records
-from handoff.store.control import Change, Changed, Control, decode_record
+from handoff.store.control import Change, Changed, Control, decode_record, mark
 from handoff.store.store import Store
 
 from .recording import Result, prepare, record
@@ -188,7 +188,7 @@ async def list_callbacks(
     found = await control.ids(control.keys.set(name), limit=limit + 1, below=below)
     raws = await control.read([control.keys.record("b", id_) for id_, _ in found[:limit]])
     items = [decode_record(raw, Callback) for raw in raws if raw]
-    return items, found[limit - 1][1] if len(found) > limit else None
+    return items, mark(found[limit - 1]) if len(found) > limit else None
 
 
 async def change_callback(

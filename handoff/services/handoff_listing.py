@@ -10,11 +10,10 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
-from handoff.store.control import Control
+from handoff.store.control import Control, decode_record, mark
 from handoff.store.store import Store
 
 from .customers import by_key
-from .handoff_records import read_handoffs
 
 
 class Listing(Struct, frozen=True, kw_only=True):
@@ -46,12 +45,15 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
     while more and len(found) < asked.limit:
         ids = await control.ids(key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound)
         more = len(ids) > asked.limit
-        for handoff in await read_handoffs(control, [id_ for id_, _ in ids[: asked.limit]]):
+        page = ids[: asked.limit]
+        raws = await control.read([control.keys.record("h", id_) for id_, _ in page])
+        for entry, raw in zip(page, raws, strict=True):
             if len(found) == asked.limit:
                 more = True
                 break
-            bound = handoff.requested_at
-            if _matches(handoff, asked):
+            bound = mark(entry)
+            handoff = decode_record(raw, Handoff) if raw is not None else None
+            if handoff is not None and _matches(handoff, asked):
                 found.append(handoff)
     total = None
     if len(names) <= 1:

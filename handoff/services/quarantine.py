@@ -9,7 +9,7 @@ from msgspec import Struct
 from handoff.codec.compression import compress, decompress
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import NotFound
-from handoff.store.control import Change, Control, decode_record
+from handoff.store.control import Change, Control, decode_record, mark
 
 from .adapter import InboundRequest
 
@@ -118,7 +118,7 @@ async def page(control: Control, *, limit: int, below: int | None) -> tuple[list
         )
         for it in items
     ]
-    return views, found[limit - 1][1] if len(found) > limit else None
+    return views, mark(found[limit - 1]) if len(found) > limit else None
 
 
 async def dismiss(control: Control, item: Quarantined) -> None:

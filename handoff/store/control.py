@@ -120,20 +120,44 @@ class Control:
     async def ids(
         self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
     ) -> list[tuple[bytes, int]]:
-        """Members of a list with their scores; `below` is an exclusive score bound."""
-        bound = b"(%d" % below if below is not None else (b"+inf" if newest_first else b"-inf")
-        command: tuple[bytes | int, ...] = (
-            (b"ZRANGE", key, bound, b"-inf", b"BYSCORE", b"REV", b"LIMIT", 0, limit, b"WITHSCORES")
-            if newest_first
-            else (b"ZRANGE", key, bound, b"+inf", b"BYSCORE", b"LIMIT", 0, limit, b"WITHSCORES")
-        )
-        (reply,) = await self.connection.answers([command])
-        return read_scored(reply)
+        """Members of a list with their scores, in order, at most `limit`.
+
+        `below` is the `mark` of the entry to go on behind: several may have one score. One round
+        trip, unless more than a few have the score that the page begins with.
+        """
+        found: list[tuple[bytes, int]] = []
+        start, count = 0, limit + (TIES if below is not None else 0)
+        while True:
+            (reply,) = await self.connection.answers([_listed(key, newest_first, below, start, count)])
+            entries = read_scored(reply)
+            found += [entry for entry in entries if below is None or _beyond(entry, below, newest_first)]
+            if len(found) >= limit or len(entries) < count:
+                return found[:limit]
+            start += count
 
     async def clock(self) -> int:
         """The store's clock in µs."""
         (reply,) = await self.connection.answers([(b"TIME",)])
         return int(reply[0]) * 1_000_000 + int(reply[1])
+
+
+TIES = 8  # entries with the score of the one before that are read along in vain
+
+
+def mark(entry: tuple[bytes, int]) -> int:
+    """A number for an entry's place in a list: by score, then by member (16 bytes)."""
+    member, score = entry
+    return score << 128 | int.from_bytes(member, "big")
+
+
+def _beyond(entry: tuple[bytes, int], below: int, newest_first: bool) -> bool:
+    return mark(entry) < below if newest_first else mark(entry) > below
+
+
+def _listed(key: bytes, newest_first: bool, below: int | None, start: int, count: int) -> tuple[Any, ...]:
+    bound = b"%d" % (below >> 128) if below is not None else (b"+inf" if newest_first else b"-inf")
+    ends = (bound, b"-inf", b"BYSCORE", b"REV") if newest_first else (bound, b"+inf", b"BYSCORE")
+    return (b"ZRANGE", key, *ends, b"LIMIT", start, count, b"WITHSCORES")
 
 
 def read_scored(reply: Any) -> list[tuple[bytes, int]]:

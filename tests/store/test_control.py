@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.store.control import Change, Changed, decode_record, read_versioned
+from handoff.store.control import Change, Changed, decode_record, mark, read_versioned
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.faults.proxy import cutting_proxy
@@ -81,19 +81,28 @@ async def test_what_is_kept_is_written_once(store: Store, tenant: str) -> None:
     assert await control.connection.call("GET", place) == b"first"
 
 
-async def test_lists_come_newest_or_oldest_first_in_pages(store: Store, tenant: str) -> None:
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("limit", [1, 3, 7, 100])
+async def test_pages_of_a_list_are_the_whole_though_scores_are_equal(
+    store: Store, tenant: str, limit: int, newest_first: bool
+) -> None:
     control = store.control(tenant)
     key = control.keys.set("all")
     change = Change()
-    for number in range(10):
-        change.add(key, number, b"%d" % number)
+    scores = [0, 1, 1, 1, *[1_795_000_000_000_000] * 30, 1_795_000_000_000_001]
+    entries = [(bytes([number * 7 % 256]) * 16, score) for number, score in enumerate(scores)]
+    for member, score in entries:
+        change.add(key, score, member)
     await control.commit(change)
-    assert [score for _, score in await control.ids(key, limit=3)] == [9, 8, 7]
-    assert [score for _, score in await control.ids(key, limit=3, below=7)] == [6, 5, 4]
-    oldest = await control.ids(key, limit=3, newest_first=False)
-    assert [score for _, score in oldest] == [0, 1, 2]
-    after = await control.ids(key, limit=3, newest_first=False, below=2)
-    assert [score for _, score in after] == [3, 4, 5]
+    found: list[tuple[bytes, int]] = []
+    below = None
+    while True:
+        page = await control.ids(key, limit=limit, newest_first=newest_first, below=below)
+        found += page
+        if len(page) < limit:
+            break
+        below = mark(page[-1])
+    assert found == sorted(entries, key=lambda it: (it[1], it[0]), reverse=newest_first)
 
 
 @pytest.mark.parametrize("tenants", [("acme", "acme2"), ("a", "a}z:all")])
