@@ -80,4 +80,4 @@ def test_an_example_is_a_request_that_is_taken(path: str, body: str | None) -> N
 def test_the_policies_are_policies() -> None:
     block = next(it for it in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL) if "[[policies]]" in it)
     policies = msgspec.convert(tomllib.loads(block)["policies"], list[Policy])
-    assert [it.when.transfers for it in policies] == [None, 2]
+    assert [it.when.transfers for it in policies] == [None, None, 2]
