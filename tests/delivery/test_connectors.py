@@ -6,12 +6,14 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
+from handoff.bootstrap.settings import load_settings
 from handoff.delivery.connectors.text import note_text, plain
 from handoff.delivery.delivery import Delivery
 from handoff.delivery.settings import ConnectorSettings
@@ -23,15 +25,20 @@ from handoff.domain.identity import Assurance, Handle, Identity, parse_identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 from handoff.services.adapter import InboundRequest
 from handoff.services.completeness import Monitor
+from handoff.services.contexts import conversations_of
+from handoff.services.customers import by_key
 from handoff.services.deliveries import DeliveryView, page
+from handoff.services.desktops import Desktop
 from handoff.services.measures import Measures
 from handoff.services.recording import record
 from handoff.services.subscriptions import read_all
+from handoff.services.views import public_conversation
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, hook
 from tests.delivery.desktops import AGENT, TOKEN, Vendor, chatwoot, zendesk
 from tests.delivery.subscribers import Subscriber, subscriber, until, until_async
 
+ROOT = Path(__file__).parents[2]
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
 WORDS = "My bike [here](http://evil.example/x.png) has not come"
 
@@ -95,8 +102,8 @@ def request_of(raw: bytes, now: int) -> InboundRequest:
     )
 
 
-async def on_thread(store: Store, source: str, thread: str | None) -> Identity:
-    who = parse_identity(f"user:{secrets.token_hex(6)}")
+async def on_thread(store: Store, source: str, thread: str | None, who: Identity | None = None) -> Identity:
+    who = who or parse_identity(f"user:{secrets.token_hex(6)}")
     now = await store.control("default").clock()
     it = Touchpoint(
         id_space="tests",
@@ -275,6 +282,23 @@ async def test_a_conversation_of_another_account_or_source_is_not_written_to(sto
     assert desk.requests == []
 
 
+async def test_the_note_goes_into_the_chat_that_a_call_goes_on_with(store: Store) -> None:
+    async with chatwoot() as desk:
+        who = await written_in_chatwoot(store, conversation=77)
+        async with way_to(store, notes(desk)) as way:
+            chat = await way.ask(identity=who)
+            await way.do(chat, Action.ACCEPT)
+            await on_thread(store, "phone", "call-1", who)
+            customer = await by_key(store, "default", chat.home)
+            call = next(
+                it for it in await conversations_of(store, "default", customer) if it.thread == "call-1"
+            )
+            number = public_conversation(store.hashes("default"), call.id)
+            await way.ask(conversation_id=number, previous=chat.conversation)
+            await until(lambda: len(desk.notes) == 2)
+    assert [it["in"]["conversation"] for it in desk.notes] == ["77", "77"]
+
+
 async def test_only_what_is_asked_for_brings_a_note(store: Store) -> None:
     async with chatwoot() as desk:
         who = await written_in_chatwoot(store)
@@ -295,6 +319,26 @@ async def test_an_address_that_is_not_allowed_is_not_called(store: Store) -> Non
             await way.ask(identity=who)
             done = await settled(way, "dead")
     assert (done.reason, desk.requests) == ("exhausted: refused_address", [])
+
+
+def test_the_documented_configuration_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
+    shipped = (ROOT / "config" / "handoff.toml").read_text(encoding="utf-8")
+    commented = shipped[shipped.index("# [[connectors]]") :].replace("# ", "")
+    (tmp_path / "zendesk-token").write_text("zt\n", encoding="utf-8")
+    for text in (page.split("```toml\n")[1].split("```")[0], commented):
+        file = tmp_path / "handoff.toml"
+        file.write_text(text, encoding="utf-8")
+        settings = load_settings(file, {"CHATWOOT_ACCESS_TOKEN": "ct"})
+        wishes = [it.configured().wishes for it in settings.connectors]
+        assert wishes[0].headers == {"api_access_token": "ct"}
+        assert wishes[0].desktop == Desktop(kind="chatwoot.note", source="shop-chat", account="3")
+        assert len(wishes) == page.count("[[connectors]]") or text is commented
+
+
+def test_zendesk_takes_an_oauth_token_too() -> None:
+    wishes = comments(Vendor(url="https://desk.example"), user=None).configured().wishes
+    assert wishes.headers == {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.mark.parametrize(

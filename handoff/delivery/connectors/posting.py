@@ -121,9 +121,14 @@ def _skipped(why: str) -> Outcome:
 
 
 async def _brief(store: Store, tenant: str, snapshot: str | None) -> Brief | None:
+    """The brief that was pinned; None where there is none, or one of rules that are no longer read."""
     if snapshot is None:
         return None
-    return msgspec.json.decode(await read_pinned(store.control(tenant), snapshot), type=_Pinned).brief
+    pinned = await read_pinned(store.control(tenant), snapshot)
+    try:
+        return msgspec.json.decode(pinned, type=_Pinned).brief
+    except msgspec.ValidationError:
+        return None
 
 
 def _head(event: StoredEvent, asked: _Asked) -> list[str]:
