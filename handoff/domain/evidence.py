@@ -93,11 +93,15 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """An identity of a component: its plain value, when it was first recorded, and an agent's mark."""
+    """An identity of a component: its plain value, when it was first recorded, and an agent's mark.
+
+    `crowded`: senders joined it with more than MAX_COMPONENT others, so that it stands alone.
+    """
 
     identity: Identity
     recorded_at: Micros
     shared_mark: bool = False
+    crowded: bool = False
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -285,14 +289,15 @@ def resolve(
     edges = [
         it for it in edges if REFERENCE not in (nodes[it.one].identity.type, nodes[it.other].identity.type)
     ]
-    open_edges = [it for it in edges if it.one not in shared and it.other not in shared]
-    crowd = _crowd(open_edges)
+    crowd = {key for key, node in nodes.items() if node.crowded}
+    alone = shared | crowd
+    crowd |= _crowd(it for it in edges if it.one not in alone and it.other not in alone)
     edges.sort(key=lambda piece: (-piece.evidence_class, piece.recorded_at, piece.id))
     for piece in edges:
         if piece.one in shared or piece.other in shared:
             refused.append(Refusal(evidence=piece, reason="shared"))
             continue
-        if piece.one in crowd:
+        if piece.one in crowd or piece.other in crowd:
             continue
         reason = partition.refusal(piece.one, piece.other)
         if reason:

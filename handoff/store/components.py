@@ -7,6 +7,7 @@ however many there are; what agents said is read before anything else. Each roun
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from msgspec import Struct
 
@@ -123,7 +124,7 @@ class _Area:
         for key in start:
             if key in self._records and key not in self.reached:
                 ahead |= self._explore_from(key)
-        return ahead
+        return ahead if joined <= MAX_COMPONENT else set()
 
     def _explore_from(self, start: bytes) -> set[bytes]:
         """One part: through identities of which all is known and that are not shared. Only those are
@@ -138,7 +139,7 @@ class _Area:
             unread = self._unread(key)
             if unread:
                 ahead |= unread
-            elif key not in self._shared:
+            elif key not in self._shared and not self._records[key].crowded:
                 joined += 1
                 todo += [other for other in self._neighbours.get(key, ()) if other in self._records]
         return ahead if joined <= MAX_COMPONENT else set()
@@ -150,13 +151,9 @@ class _Area:
         said = {end for end in _agents_ends(record) if end not in self._asked}
         if said or key in self._shared:
             return said
-        stated: set[bytes] = set()
-        for end in _senders_ends(record):
-            if end not in self._asked:
-                stated.add(end)
-                if len(stated) == STEP:
-                    break
-        return stated
+        if record.crowded:  # it stands alone: the first are enough to see whether it is shared
+            return set(islice(_senders_ends(record), STEP)) - self._asked
+        return set(islice((end for end in _senders_ends(record) if end not in self._asked), STEP))
 
 
 def _agents_ends(record: IdentityRecord) -> Iterator[bytes]:

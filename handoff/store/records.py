@@ -14,7 +14,7 @@ last arrival (8) ‖ entries ever filed (4) ‖ latest occurred_at (8) ‖ best 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -22,7 +22,7 @@ import msgpack
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
-from handoff.domain.evidence import Evidence, EvidenceClass, Node, Statement
+from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import TYPES
 
@@ -133,6 +133,8 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
     pointers: tuple[PointerTo, ...]
     withdrawals: tuple[Withdrawal, ...]
+    crowded: bool = False
+    """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
 
     @property
     def touchpoints(self) -> int:
@@ -141,7 +143,12 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def node(self) -> Node:
-        return Node(identity=self.identity, recorded_at=self.recorded_at, shared_mark=self.shared_mark)
+        return Node(
+            identity=self.identity,
+            recorded_at=self.recorded_at,
+            shared_mark=self.shared_mark,
+            crowded=self.crowded,
+        )
 
 
 def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -> IdentityRecord | None:
@@ -160,6 +167,16 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -
         for who, at, why in (msgpack.unpackb(raw),)
     )
     taken_back = {it.evidence for it in withdrawals}
+    evidence = tuple(
+        _read_evidence(name[1:], key, raw, name[1:] in taken_back)
+        for name, raw in fields.items()
+        if name[:1] == b"e" and len(name) > 1
+    )
+    pointers = tuple(
+        PointerTo(name[1:], raw[:16], Kind(raw[16:].decode()))
+        for name, raw in fields.items()
+        if name[:1] == b"p" and len(name) > 1
+    )
     return IdentityRecord(
         key=key,
         identity=Identity(*msgpack.unpackb(plain)),
@@ -178,18 +195,17 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -
                 if name[:1] == b"r" and len(name) > 1
             )
         ),
-        evidence=tuple(
-            _read_evidence(name[1:], key, raw, name[1:] in taken_back)
-            for name, raw in fields.items()
-            if name[:1] == b"e" and len(name) > 1
-        ),
-        pointers=tuple(
-            PointerTo(name[1:], raw[:16], Kind(raw[16:].decode()))
-            for name, raw in fields.items()
-            if name[:1] == b"p" and len(name) > 1
-        ),
+        evidence=evidence,
+        pointers=pointers,
         withdrawals=withdrawals,
+        crowded=is_crowded(evidence, pointers),
     )
+
+
+def is_crowded(evidence: Iterable[Evidence], pointers: Iterable[PointerTo]) -> bool:
+    """Whether senders joined an identity with more others than a component may have."""
+    others = {it.other for it in evidence if kind_of(it) is Kind.JOINS and it.statement is Statement.SAME}
+    return len(others.union(it.home for it in pointers if it.kind is Kind.JOINS)) > MAX_COMPONENT
 
 
 def doubled(records: Mapping[bytes, IdentityRecord]) -> int:

@@ -18,7 +18,7 @@ from handoff.domain.evidence import (
 )
 from handoff.domain.identity import Assurance
 from handoff.store.components import STEP, Component, Reading, walk
-from handoff.store.records import IdentityRecord, PointerTo, kind_of
+from handoff.store.records import IdentityRecord, PointerTo, is_crowded, kind_of
 from tests.identity.test_resolve import LIMITS, components, key, node, piece
 
 EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
@@ -51,6 +51,7 @@ class Remembered(Reading):
                 evidence=tuple(own[name]),
                 pointers=tuple(pointers[name]),
                 withdrawals=(),
+                crowded=is_crowded(own[name], pointers[name]),
             )
             for name, it in nodes.items()
         }
@@ -108,9 +109,9 @@ def test_a_box_of_thousands_is_not_read_through() -> None:
     for number in range(1, 3001):
         nodes[key(number)] = node(number, "user")
         pieces.append(piece(number, number, 0))
-    nodes[key(9000)] = node(9000, "phone")
-    pieces.append(piece(9000, 2000, 9000))
-    assert set(group_from(nodes, pieces, key(2000))) == {key(2000), key(9000)}
+        nodes[key(number + 5000)] = node(number + 5000, "phone")
+        pieces.append(piece(number + 5000, number, number + 5000))
+    assert set(group_from(nodes, pieces, key(2000))) == {key(2000), key(7000)}
     assert group_from(nodes, pieces, key(0)) == (key(0),)
     _, reading = walked(nodes, pieces, key(2000))
     assert len(reading.asked) <= STEP + 3
@@ -139,6 +140,8 @@ def test_an_agents_word_is_found_behind_any_number_of_senders() -> None:
     pieces.append(piece(999, 300, 0, evidence_class=EvidenceClass.AGENT))
     assert group_from(nodes, pieces, key(0)) == (key(300), key(0))
     assert group_from(nodes, pieces, key(300)) == (key(300), key(0))
+    found, _ = walked(nodes, pieces, key(1), key(2), key(0))
+    assert resolve(found.nodes, found.evidence).group_of(key(0)).members == (key(300), key(0))
     pieces.append(
         piece(
             1000,
@@ -172,6 +175,18 @@ def test_a_component_above_the_limit_stands_alone_from_everywhere() -> None:
         assert group_from(nodes, pieces, key(start)) == (key(start),)
     found, _ = walked(nodes, pieces, key(0))
     assert resolve(found.nodes, found.evidence).oversized
+
+
+def test_a_crowd_is_not_read_to_its_end() -> None:
+    count = 12 * MAX_COMPONENT
+    nodes = {key(it): node(it, "user" if it == 0 else "anonymous") for it in range(count)}
+    _, reading = walked(nodes, [piece(it, 0, it) for it in range(1, count)], key(0))
+    assert len(reading.asked) <= STEP + 1
+    _, reading = walked(nodes, [piece(it, 0, it) for it in range(1, count)], key(9))
+    assert len(reading.asked) <= STEP + 2
+    tree = [piece(it, (it - 1) // 2, it) for it in range(1, count)]
+    _, reading = walked(nodes, tree, key(0))
+    assert len(reading.asked) < 2 * 2 * MAX_COMPONENT, "two more levels than the limit has"
 
 
 def test_many_orders_make_no_component() -> None:
