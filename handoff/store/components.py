@@ -124,7 +124,7 @@ class _Area:
         for key in start:
             if key in self._records and key not in self.reached:
                 ahead |= self._explore_from(key)
-        return ahead if joined <= MAX_COMPONENT else set()
+        return ahead
 
     def _explore_from(self, start: bytes) -> set[bytes]:
         """One part: through identities of which all is known and that are not shared. Only those are
