@@ -5,7 +5,6 @@ Driven by the outbox, so that nothing is lost and everything may come twice: eac
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -34,7 +33,6 @@ from .views import TouchpointView
 OURS = ("handoff.", "context.", "callback.due")
 """Our own bookkeeping: nothing follows from it."""
 _LINKING: dict[str, ChangeKind] = {"identity.linked": "linked", "identity.unlinked": "unlinked"}
-LOOKED_FOR_S = 1.0  # how long it is believed whether anybody owns anything in a tenant
 
 log = structlog.get_logger(__name__)
 
@@ -59,12 +57,15 @@ class Followers:
         self._monitor = monitor
         self._policies = [it for it in policies if it.when.transfers is None]
         self._announce = announce
-        self._owning: dict[str, tuple[float, bool]] = {}
+        self._owning: dict[str, bool] = {}
 
     async def look(self, tenants: Iterable[str]) -> None:
-        """See in which tenants anybody owns anything, for `concerns`; seldom a round trip."""
-        for tenant in tenants:
-            await self._anybody_owns(tenant)
+        """See in which tenants anybody owns anything, after entries were read and before they are
+        followed, so that no acceptance that came before a touchpoint is missed; one round trip."""
+        names = list(tenants)
+        keys = [self._store.control(it).keys.set("state:accepted") for it in names]
+        sizes = await self._store.connection.pipeline([(b"ZCARD", key) for key in keys])
+        self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
     def concerns(self, it: Stored) -> bool:
         """Whether anything may follow from a touchpoint, as of the last `look`; asks nobody."""
@@ -72,8 +73,9 @@ class Followers:
             return True
         if it.type.startswith(OURS):
             return False
-        _at, owned = self._owning.get(it.tenant, (0.0, True))
-        return owned or any(policy.tenant == it.tenant for policy in self._policies)
+        return self._owning.get(it.tenant, True) or any(
+            policy.tenant == it.tenant for policy in self._policies
+        )
 
     async def follow(self, it: Stored) -> None:
         """Everything that follows from one touchpoint. Fails only where it should be tried again."""
@@ -82,7 +84,7 @@ class Followers:
         if it.type.startswith(OURS):
             return
         detecting = any(policy.tenant == it.tenant for policy in self._policies)
-        if not detecting and not await self._anybody_owns(it.tenant):
+        if not detecting and not self._owning.get(it.tenant, True):
             return
         hashes = self._store.hashes(it.tenant)
         try:
@@ -93,16 +95,6 @@ class Followers:
         await self._tell_owners(it.tenant, customer, view)
         if detecting and view.direction == "inbound" and not view.late:
             await self._detect(it.tenant, customer, view)
-
-    async def _anybody_owns(self, tenant: str) -> bool:
-        known = self._owning.get(tenant)
-        if known and time.monotonic() - known[0] < LOOKED_FOR_S:
-            return known[1]
-        control = self._store.control(tenant)
-        (size,) = await control.connection.pipeline([(b"ZCARD", control.keys.set("state:accepted"))])
-        found = bool(size) and not isinstance(size, Exception)
-        self._owning[tenant] = (time.monotonic(), found)
-        return found
 
     async def _tell_owners(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
         """`context.changed` for whoever owns a conversation of the customer."""
