@@ -261,9 +261,7 @@ def _recent(read: _Read, now: Micros) -> list[rules.Told]:
     since = min(oldest, open_since)
     # What only happened with this customer taking part says nothing of what they tried or want.
     recent = [
-        it
-        for it in read.told[:BRIEF_TOUCHPOINTS]
-        if it.stored.occurred_at >= since and not it.is_reference
+        it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
     ]
     return [_told(read, it) for it in reversed(recent)]
 
