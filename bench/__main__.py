@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import ingest, live, memory, webhooks
+from bench import identity, ingest, live, memory, webhooks
 from bench.processes import ROOT, Failed
 from bench.table import machine, page
 
@@ -46,6 +46,7 @@ def main() -> int:
         if not settings.only:
             tables.append(memory.measure(directory / "memory"))
             tables.append(live.measure(directory / "live"))
+            tables.append(identity.measure(directory / "identity", full=arguments.full))
         if settings.full and not settings.only:
             tables.append(webhooks.measure(directory / "webhooks"))
     except Failed as error:
