@@ -70,12 +70,15 @@ async def pages(
 ) -> list[list[TouchpointView]]:
     """Every page, following `next` as clients do."""
     found: list[list[TouchpointView]] = []
+    cursors: set[str] = set()
     window = Window(limit=limit, ascending=ascending)
     while True:
         view = await page(store, tenant, identity, window, filter_)
         found.append(view.touchpoints)
         if view.next is None:
             return found
+        assert view.next not in cursors, "the pages go in a circle"
+        cursors.add(view.next)
         place = decode_cursor(view.next)
         window = Window(
             limit=limit,

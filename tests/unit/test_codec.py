@@ -238,6 +238,7 @@ def test_a_public_id_is_read_back_by_its_own_tenant_only(one: bytes, other: byte
     assert ONE.private(TOUCHPOINT, public, 2) == (one, other)
     assert OTHER.private(TOUCHPOINT, public, 2) != (one, other)
     assert one.hex() not in public
+    assert KeyedHash(b"q" * 32, "acme").public(TOUCHPOINT, one, other) != public
 
 
 @given(st.text(max_size=60))

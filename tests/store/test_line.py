@@ -1,0 +1,34 @@
+"""A line that is given up while it is being opened leaves no connection behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from handoff.store.address import parse_address
+from handoff.store.line import Line, pack
+from tests.store.servers import Server, ask, server, valkey_binary, wait_until
+
+PING = pack(("PING",))
+
+
+def clients(running: Server) -> int:
+    """Connections that the server has, this question's own not counted."""
+    listing = ask(str(running.directory / "server.sock"), "CLIENT", "LIST")
+    return sum(line.startswith("id=") for line in listing.splitlines()) - 1
+
+
+async def test_callers_who_leave_before_the_greeting_is_answered() -> None:
+    with server(valkey_binary()) as running:
+        line = Line(parse_address(running.url), silence_s=5)
+        running.pause()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await line.exchange(PING)
+        running.resume()
+        assert [bytes(it) for it in await line.exchange(PING)] == [b"PONG"]
+        await asyncio.to_thread(wait_until, lambda: clients(running) == 1)
+        line.drop()
+        await asyncio.to_thread(wait_until, lambda: clients(running) == 0)
