@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from contextvars import ContextVar
 from itertools import count
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
+from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import (
     callbacks,
@@ -20,21 +22,21 @@ from . import (
     links,
     live,
     operations,
-    origins,
     panel,
     sessions,
     touchpoints,
     vcon,
     webhooks,
 )
-from .idempotency import idempotency
-from .keys import SITE, Site, authentication
-from .problems import problems
+from .exchange import IDEMPOTENCY_KEY
+from .idempotency import answer_once
+from .keys import PRINCIPAL, SITE, Site, authenticate
+from .origins import answer_preflight, is_preflight, mark_answers
+from .problems import answer_to
 
 log = structlog.get_logger("handoff.access")
-RUN = web.AppKey("run", str)
-"""What this process's request ids begin with: eight hex digits by chance, then comes a number."""
-_NUMBERS = count()
+_REQUEST_ID = ContextVar[str](f"{STRUCTLOG_KEY_PREFIX}request_id")
+"""On every log line of a request, as by structlog's `bind_contextvars`."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -98,27 +100,45 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-@web.middleware
-async def account(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A request id on every answer and log line, and the request's time in the metrics.
+def around(site: Site) -> Middleware:
+    """What stands around every request: one middleware, since each costs as much as reading a touchpoint.
 
-    The log has the route, never the path: ids and identities are personal data.
+    A request id on every answer and log line, the request's time in the metrics, and problem documents
+    for errors. The log has the route, never the path: ids and identities are personal data.
     """
-    request_id = f"{request.app[RUN]}{next(_NUMBERS):08x}"
-    structlog.contextvars.bind_contextvars(request_id=request_id)
-    started = time.perf_counter()
-    response = await handler(request)
-    seconds = time.perf_counter() - started
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unmatched"
-    request.app[SITE].measures.took(route, response.status // 100, seconds)
-    if not response.prepared:
-        response.headers["Handoff-Request-Id"] = request_id
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    if log.is_enabled_for(logging.DEBUG):
-        milliseconds = round(seconds * 1e3, 2)
-        log.debug("request", method=request.method, route=route, status=response.status, ms=milliseconds)
-    return response
+    run, numbers = secrets.token_hex(4), count()
+    took, allowed = site.measures.took, site.allowed_origins
+    detailed = log.is_enabled_for(logging.DEBUG)
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = f"{run}{next(numbers):08x}"
+        _REQUEST_ID.set(request_id)
+        started = time.perf_counter()
+        response: web.StreamResponse
+        try:
+            if request.method == "OPTIONS" and is_preflight(request):
+                response = answer_preflight(request, allowed)
+            else:
+                if request.path.startswith("/v1/"):
+                    request[PRINCIPAL] = await authenticate(request, site)
+                once = IDEMPOTENCY_KEY in request.headers
+                response = await (answer_once(request, handler) if once else handler(request))
+        except Exception as error:  # the outermost loop
+            response = answer_to(error)
+        seconds = time.perf_counter() - started
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "unmatched"
+        took(route, response.status // 100, seconds)
+        if not response.prepared:
+            response.headers["Handoff-Request-Id"] = request_id
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if detailed:
+            milliseconds = round(seconds * 1e3, 2)
+            log.debug("request", method=request.method, route=route, status=response.status, ms=milliseconds)
+        return response
+
+    return answer
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -128,11 +148,10 @@ async def _end_streams(app: web.Application) -> None:
 
 def make_app(site: Site) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
-    across = origins.origins_allowed(site.allowed_origins)
-    app = web.Application(middlewares=[account, problems, across, authentication, idempotency])
+    app = web.Application(middlewares=[around(site)])
     app[SITE] = site
-    app.on_response_prepare.append(origins.mark_answers(site.allowed_origins))
-    app[RUN] = secrets.token_hex(4)
+    if site.allowed_origins:
+        app.on_response_prepare.append(mark_answers(site.allowed_origins))
     app.on_shutdown.append(_end_streams)
     app[docs_page.DOCS] = docs_page.make_docs()
     app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins))

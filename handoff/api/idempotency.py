@@ -40,11 +40,10 @@ def _creates(request: web.Request) -> bool:
     return request.method == "POST" and (path in _CREATING or path.endswith("/links"))
 
 
-@web.middleware
-async def idempotency(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep and repeat the answer of a creating request that carries a key."""
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is None or not _creates(request) or "ndjson" in request.content_type:
+async def answer_once(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keep and repeat the answer of a creating request; it carries a key."""
+    key = request.headers[IDEMPOTENCY_KEY]
+    if not _creates(request) or "ndjson" in request.content_type:
         return await handler(request)
     if not 0 < len(key) <= MAX_KEY:
         raise Unprocessable(

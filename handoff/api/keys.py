@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from handoff.domain.errors import Unauthenticated
@@ -55,23 +54,13 @@ SITE = web.AppKey("site", Site)
 PRINCIPAL = web.RequestKey("principal", Principal)
 
 
-@web.middleware
-async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every `/v1` call proves who is calling before anything else is looked at."""
-    if request.path.startswith("/v1/"):
-        secret = bearer(request)
-        tenant = token_tenant(secret)
-        if tenant is None:
-            access = request.app[SITE].access
-            request[PRINCIPAL] = access.authenticate(secret, request.headers.get(TENANT_HEADER))
-        else:
-            request[PRINCIPAL] = await _of_session(request, secret, tenant)
-    return await handler(request)
-
-
-async def _of_session(request: web.Request, secret: str, tenant: str) -> Principal:
-    """Who a session's token stands for."""
-    site, session = request.app[SITE], None
+async def authenticate(request: web.Request, site: Site) -> Principal:
+    """Who is calling: every `/v1` call proves that before anything else is looked at."""
+    secret = bearer(request)
+    tenant = token_tenant(secret)
+    if tenant is None:
+        return site.access.authenticate(secret, request.headers.get(TENANT_HEADER))
+    session = None
     if site.access.has_tenant(tenant):
         session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
     if session is None or request.headers.get(TENANT_HEADER, tenant) != tenant:

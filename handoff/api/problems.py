@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from handoff.domain import errors
 
@@ -83,23 +82,21 @@ def problem_of(error: errors.HandoffError) -> web.Response:
 CLIENT_GONE = 499  # as nginx counts it
 
 
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error that leaves a handler becomes a problem document; nothing else becomes a 500."""
-    try:
-        return await handler(request)
-    except errors.HandoffError as error:
+def answer_to(error: Exception) -> web.Response:
+    """What every error that leaves a handler becomes: a problem document; only crashes become a 500.
+
+    To be called while the error is handled; a redirect of aiohttp's own is raised again.
+    """
+    if isinstance(error, errors.HandoffError):
         return problem_of(error)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         if error.status < 400:
-            raise
-        code = _CODES.get(error.status, "http_error")
-        response = problem(error.status, code, error.reason)
+            raise error
+        response = problem(error.status, _CODES.get(error.status, "http_error"), error.reason)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except ConnectionResetError:
+    if isinstance(error, ConnectionResetError):
         return web.Response(status=CLIENT_GONE)  # while we wrote to it: nobody reads an answer
-    except Exception:  # the outermost loop: a caller sees our own words, the log has the rest
-        log.exception("request_crashed")
-        return problem(500, "internal", "an unexpected error was logged")
+    log.exception("request_crashed")  # a caller sees our own words, the log has the rest
+    return problem(500, "internal", "an unexpected error was logged")

@@ -129,7 +129,12 @@ class Connection:
         if line is None:
             return await self.call(*command, key=keys[0])
         packed = pack(command)
-        return await self._run(lambda: _first(line, packed))
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        answer = await line.try_exchange(packed)
+        if answer is None:
+            return await self._run(lambda: _first(line, packed), deadline)
+        self.round_trips += 1
+        return answer
 
     def line(self) -> Line | None:
         """A connection besides the pool, for one caller of `fcall_durable`; None on a cluster."""
@@ -189,16 +194,19 @@ class Connection:
         async with reader:
             yield reader
 
-    async def _run(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+    async def _run(self, attempt: Callable[[], Awaitable[Result]], deadline: float | None = None) -> Result:
+        """What `attempt` gives, repeated until `deadline` (of the loop's clock; `timeout_s` from now)."""
         if self._closed:
             raise unavailable("closed")
         self.round_trips += 1
-        task = asyncio.ensure_future(self._until_deadline(attempt))
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._timeout_s if deadline is None else deadline
+        task = asyncio.ensure_future(self._until_deadline(attempt, deadline))
         self._running.add(task)
         task.add_done_callback(self._finished)
         try:
             # Unlike awaiting the task this neither cancels it with its caller nor trusts it to end in time.
-            done, _ = await asyncio.wait((task,), timeout=self._timeout_s + GRACE_S)
+            done, _ = await asyncio.wait((task,), timeout=max(deadline - now, 0.0) + GRACE_S)
         except asyncio.CancelledError:
             if not self._shielded:
                 task.cancel()
@@ -213,10 +221,9 @@ class Connection:
         if not task.cancelled():
             task.exception()  # the caller may be gone; looked at, it is not reported as never retrieved
 
-    async def _until_deadline(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+    async def _until_deadline(self, attempt: Callable[[], Awaitable[Result]], deadline: float) -> Result:
         last: BaseException | None = None
         now = asyncio.get_running_loop().time
-        deadline = now() + self._timeout_s
         try:
             async with asyncio.timeout_at(deadline):
                 for pause_s in _pauses():

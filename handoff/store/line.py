@@ -64,21 +64,26 @@ class Line:
         wire = self._wire
         if wire is None or wire.lost:
             wire = await self._open()
-        return await self._answers(wire, packed, count)
+        return await wire.send(packed, count)
+
+    async def try_exchange(self, packed: bytes) -> Any:
+        """The answer to one command by the shortest way; None where anything is amiss.
+
+        Then `exchange` tells what it is, or puts it right.
+        """
+        wire = self._wire
+        if wire is None or wire.lost:
+            return None
+        try:
+            (answer,) = await wire.send(packed, 1)
+        except OSError:
+            return None
+        return None if isinstance(answer, Exception) else answer
 
     def drop(self) -> None:
         """Close the line; the next exchange opens it again, at the primary of then."""
         if self._wire is not None:
             self._wire.give_up(ConnectionAbortedError("the line was closed"))
-
-    async def _answers(self, wire: _Wire, packed: bytes, count: int) -> list[Any]:
-        answers = wire.send(packed, count)
-        try:
-            async with asyncio.timeout(self._silence_s):
-                return await answers
-        except TimeoutError:
-            wire.give_up(ConnectionAbortedError("the server is silent"))
-            raise
 
     async def _open(self) -> _Wire:
         async with self._opening:
@@ -96,7 +101,7 @@ class Line:
 
     async def _greet(self, wire: _Wire) -> None:
         greeting = _greeting(self._address)
-        for answer in await self._answers(wire, b"".join(map(pack, greeting)), len(greeting)):
+        for answer in await wire.send(b"".join(map(pack, greeting)), len(greeting)):
             if isinstance(answer, Exception):
                 raise answer
 
@@ -104,10 +109,13 @@ class Line:
         loop = asyncio.get_running_loop()
         address = self._address
         if address.kind == "unix":
-            return (await loop.create_unix_connection(_Wire, address.path))[1]
+            return (await loop.create_unix_connection(self._new_wire, address.path))[1]
         host, port = await self._find() if self._find else address.nodes[0]
         secured = _tls(address) if address.tls else None
-        return (await loop.create_connection(_Wire, host, port, ssl=secured))[1]
+        return (await loop.create_connection(self._new_wire, host, port, ssl=secured))[1]
+
+    def _new_wire(self) -> _Wire:
+        return _Wire(self._silence_s)
 
 
 def _greeting(address: Address) -> list[tuple[Argument, ...]]:
@@ -129,14 +137,20 @@ def _tls(address: Address) -> ssl.SSLContext:
     return context
 
 
+_Asked = tuple[asyncio.Future[list[Any]], list[Any], int, float]
+"""Who waits, the answers so far, how many there will be, and since when."""
+
+
 class _Wire(asyncio.Protocol):
     """One open connection. Whatever happens to it, everyone who waits on it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence_s: float | None) -> None:
         # redis-py's own classes of errors, so that they are translated in one place.
         self._reader = hiredis.Reader(replyError=BaseParser.parse_error, notEnoughData=_NOTHING)
-        self._waiting: deque[tuple[asyncio.Future[list[Any]], list[Any], int]] = deque()
+        self._waiting: deque[_Asked] = deque()
         self._transport: asyncio.Transport | None = None
+        self._silence_s = silence_s
+        self._watch: asyncio.TimerHandle | None = None
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -144,19 +158,33 @@ class _Wire(asyncio.Protocol):
 
     def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
         """Write commands; the future gets their `count` answers."""
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
         if self.lost or self._transport is None:
             future.set_exception(ConnectionResetError("the line is lost"))
             return future
-        self._waiting.append((future, [], count))
+        self._waiting.append((future, [], count, loop.time()))
         self._transport.write(packed)
+        if self._watch is None and self._silence_s is not None:
+            self._watch = loop.call_later(self._silence_s, self._listen, loop)
         return future
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up when the oldest question stands too long: one timer for all, not one for each."""
+        self._watch = None
+        if not self._waiting or self._silence_s is None:
+            return
+        due = self._waiting[0][3] + self._silence_s
+        if loop.time() >= due:
+            self.give_up(TimeoutError("the server is silent"))
+        else:
+            self._watch = loop.call_at(due, self._listen, loop)
 
     def data_received(self, data: bytes) -> None:
         try:
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not _NOTHING:
-                future, answers, count = self._waiting[0]
+                future, answers, count, _asked_at = self._waiting[0]
                 answers.append(answer)
                 if len(answers) == count:
                     self._waiting.popleft()
@@ -171,9 +199,12 @@ class _Wire(asyncio.Protocol):
     def give_up(self, error: Exception) -> None:
         """Close, and fail everyone who waits with `error`."""
         self.lost = True
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if self._transport is not None:
             self._transport.abort()
         while self._waiting:
-            future, _answers, _count = self._waiting.popleft()
+            future, *_ = self._waiting.popleft()
             if not future.done():
                 future.set_exception(error)
