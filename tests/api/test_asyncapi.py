@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -18,7 +17,6 @@ from referencing.jsonschema import DRAFT7
 import handoff
 from handoff.api.asyncapi import CHANNEL, document
 from handoff.domain.touchpoint import TYPES
-from handoff.services.following import LOOKED_FOR_S
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
 
 from .conftest import Api
@@ -138,7 +136,6 @@ async def let_it_happen(api: Api, id_: str) -> None:
     for action in ("offer", "accept"):
         moved = {"version": it["version"], "agent": "erik"}
         it = await api.ok("POST", f"/v1/handoffs/{it['id']}/{action}", moved)
-    await asyncio.sleep(LOOKED_FOR_S)  # so long it may be believed that nobody owns anything
     await api.tell("second", text="x" * 30_000)
     as_tenant = {"Handoff-Tenant": api.tenant}
     await api.ok("POST", f"/v1/webhooks/{id_}/test", {}, token="admin", headers=as_tenant)
