@@ -22,9 +22,9 @@ from tests.faults.load import (
 )
 from tests.store.servers import alive, valkey_binary
 
-SERVER_ROUNDS = 3
-VALKEY_ROUNDS = 6
-LONGEST_S = 0.5  # under load before a kill: long enough for thousands of touchpoints
+SERVER_ROUNDS = 2
+VALKEY_ROUNDS = 5
+LONGEST_S = 0.4  # under load before a kill: long enough for thousands of touchpoints
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ async def test_killing_both_at_once_loses_nothing(tmp_path: Path) -> None:
     dice = random.Random(5)
     ledger = Ledger()
     port = None
-    for _ in range(3):
+    for _ in range(2):
         with serving(tmp_path / "data", port) as server:
             port = server.port
             await check(server.url, ledger)

@@ -22,12 +22,12 @@ from tests.conftest import fresh_tenant
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint
 
 EXAMPLES = settings(
-    max_examples=80,
+    max_examples=50,
     deadline=None,  # a real server on a shared machine
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FEW = settings(EXAMPLES, max_examples=40)
+FEW = settings(EXAMPLES, max_examples=25)
 HANDLES = ("user:anna", "email:anna@example.com", "anonymous:a1")
 
 moments = st.integers(0, 3).map(lambda step: NOON + step * SECOND)
