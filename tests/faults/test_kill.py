@@ -24,7 +24,7 @@ from tests.store.servers import alive, valkey_binary
 
 SERVER_ROUNDS = 2
 VALKEY_ROUNDS = 5
-LONGEST_S = 0.4  # under load before a kill: long enough for thousands of touchpoints
+LONGEST_S = 0.4  # under load before a kill: long enough for hundreds of touchpoints
 
 
 @pytest.fixture(autouse=True)
