@@ -253,7 +253,7 @@ def _against(component: Component, found: Evidence, by: By) -> Evidence:
         and (automatic or it.evidence_class is found.evidence_class)
     ]
     piece = _agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
-    return msgspec.structs.replace(piece, left=found.left, right=found.right, over=tuple(over))
+    return msgspec.structs.replace(piece, over=tuple(over))
 
 
 async def split(

@@ -299,6 +299,7 @@ async def test_a_claim_refused_stays_refused_when_it_is_repeated(shop: Shop) -> 
     (claim,) = [it for it in await shop.links(chat) if it["assurance"] == "claimed"]
     await shop.withdraw(chat, claim["id"])
     await shop.chat(7, "I said I am Anna", email="anna@example.com")
+    await tell(shop, "at the till", chat, "email:anna@example.com", source="till")
     for who in (chat, "user:anna"):
         assert (await shop.look_up(who))["customer"]["candidates"] == []
     assert identities(await shop.look_up(chat)) == {chat}

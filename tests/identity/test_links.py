@@ -340,6 +340,7 @@ async def test_references_find_and_never_join(shop: Shop) -> None:
     link = next(it for it in await shop.links("user:bert") if "reference:A-1" in it["identities"])
     await shop.withdraw("user:bert", link["id"])
     await tell(shop, "gift 2", "user:bert", "reference:A-1")
+    await tell(shop, "gift 3", "user:bert", "reference:A-1", source="till")
     assert (await shop.look_up("reference:A-1"))["match"] == "one", "taken back, and repeated in vain"
 
 

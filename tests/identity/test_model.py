@@ -229,7 +229,15 @@ class Identities(RuleBasedStateMachine):
             for piece in model.standing(same=True)
             if {piece.one, piece.other} == pair and (not it.agent or piece.agent)
         ]
-        self.tell(tenant, view.id, it.one, it.other, same=False, pairs=it.pairs, over=frozenset(over))
+        self.tell(
+            tenant,
+            view.id,
+            it.one,
+            it.other,
+            same=False,
+            pairs=pairs([it.one], [it.other]),
+            over=frozenset(over),
+        )
         return view.id
 
     @rule(tenant=tenants, pick=picks, others=picks, undo=st.booleans())
