@@ -236,7 +236,7 @@ async def find(
     resolution = _resolve(store, component)
     known = [key for key in dict.fromkeys(keys) if key in component.reached]
     loose = {
-        key: await _linked(reading, key, min_assurance)
+        key: await _linked(reading, key)
         for key in known
         if key in resolution.shared or component.reached[key].identity.type == REFERENCE
     }
@@ -265,7 +265,7 @@ async def find(
     )
 
 
-async def _linked(reading: Reading, key: bytes, min_assurance: Assurance) -> list[tuple[bytes, Evidence]]:
+async def _linked(reading: Reading, key: bytes) -> list[tuple[bytes, Evidence]]:
     """Whom a shared identity or a reference is linked with, the likeliest first: by assurance, then
     by who was heard of last. One or two round trips."""
     record = reading.records[key]
@@ -276,7 +276,7 @@ async def _linked(reading: Reading, key: bytes, min_assurance: Assurance) -> lis
     objections = Objections(component.evidence)
     best: dict[bytes, Evidence] = {}
     for it in component.evidence:
-        if key in it.pair and _says_same(it) and _rank(it.assurance) >= _rank(min_assurance):
+        if key in it.pair and _says_same(it):
             end = _far(it, key)
             known = best.get(end)
             if end in reading.records and end not in objections.of(key):

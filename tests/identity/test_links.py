@@ -139,6 +139,34 @@ async def test_a_split_of_several_parts_them_together_and_is_undone(shop: Shop) 
     assert set(restored[0][1]) == {*before[0][1], "text of login 2", "text of login 3"}
 
 
+def sure(type_: str, value: str) -> dict[str, str]:
+    return {"type": type_, "value": value, "assurance": "verified"}
+
+
+async def test_a_split_holds_for_each_of_its_identities_wherever_they_went(shop: Shop) -> None:
+    """Two that were parted are parted still when nothing else connects either with the others."""
+    near, far = sure("email", "near@example.com"), sure("email", "far@example.com")
+    phone, other = sure("phone", "+358401234567"), sure("phone", "+358401234568")
+    await tell(shop, "1", "user:anna", near)
+    await tell(shop, "2", near, "anonymous@app:a1")
+    await tell(shop, "3", "user:anna", far)
+    await tell(shop, "4", far, phone)
+    await tell(shop, "5", "user:anna", other)
+    await shop.split("user:anna", "phone:+358401234568", "phone:+358401234567")
+    for one, two in (("near@example.com", "anonymous@app:a1"), ("far@example.com", "phone:+358401234567")):
+        link = next(
+            it["id"]
+            for it in await shop.links(two)
+            if it["statement"] == "same" and {f"email:{one}", two} == set(it["identities"])
+        )
+        await shop.withdraw(two, link)
+    await tell(shop, "6", phone, "anonymous@app:a1")
+    for name in ("anonymous@app:a1", "phone:+358401234567"):
+        context = await shop.look_up(name)
+        assert identities(context) == {name}
+        assert {it["reason"] for it in context["customer"]["conflicts"]} >= {"not_same"}
+
+
 async def test_a_link_takes_back_what_was_said_against_it_and_only_that(shop: Shop) -> None:
     """Browser and phone were split off together; linking the browser again leaves the phone where it is."""
     await anna(shop)
