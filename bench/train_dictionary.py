@@ -60,7 +60,7 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 def packed(touchpoints: Sequence[Touchpoint], random: Random) -> list[bytes]:
-    """Uncompressed bodies, each of a conversation of its own."""
+    """Uncompressed bodies."""
     return [
         pack_body(it, conversation=random.randbytes(16) if it.thread else None, amends=None)
         for it in touchpoints

@@ -41,6 +41,8 @@ class Body(Struct, frozen=True, kw_only=True):
     visibility: Visibility = Visibility.PUBLIC
     assurance: Assurance = Assurance.VERIFIED
     conversation: bytes | None = None
+    """Only where the touchpoint names one itself; otherwise `thread_space` and `thread` make it."""
+    thread_space: str | None = None
     thread: str | None = None
     subject: str | None = None
     text: str | None = None
@@ -73,7 +75,7 @@ def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | Non
     row = [
         it.source,
         bits,
-        conversation,
+        conversation if conversation is not None or it.thread is None else it.thread_space or it.id_space,
         it.thread,
         it.subject,
         it.text,
@@ -107,7 +109,8 @@ def decode_body(codec: int, raw: bytes) -> Body:
         direction=_DIRECTIONS[bits & 3],
         visibility=_VISIBILITIES[bits >> 2 & 1],
         assurance=_ASSURANCES[bits >> 3 & 3],
-        conversation=row[2],
+        conversation=row[2] if isinstance(row[2], bytes) else None,
+        thread_space=row[2] if isinstance(row[2], str) else None,
         thread=row[3],
         subject=row[4],
         text=row[5],

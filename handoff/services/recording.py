@@ -147,7 +147,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
     if touchpoint.amends is not None:
         original_home, amends = _original(touchpoint, hashes, home)
         moved, home = original_home != home, original_home
-    codec, body = encode_body(touchpoint, conversation=conversation, amends=amends or None)
+    codec, body = encode_body(touchpoint, conversation=touchpoint.conversation, amends=amends or None)
     evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
     if conversation is not None and len(conversation) == SIZE:
         pointers.append(

@@ -88,6 +88,7 @@ def blank_body(stored: Stored, amendment: Body | None) -> Body:
         visibility=default_visibility(stored.type),
         assurance=amendment.assurance if amendment else Body().assurance,
         conversation=amendment.conversation if amendment else None,
+        thread_space=amendment.thread_space if amendment else None,
         thread=amendment.thread if amendment else None,
         amends=amendment.amends if amendment and amendment.amends != stored.id else None,
     )
@@ -103,6 +104,8 @@ def conversation_of(hashes: KeyedHash, record: IdentityRecord, stored: Stored, b
     """The conversation of a touchpoint: its thread's, or the episode of its home and channel."""
     if body.conversation is not None:
         return body.conversation
+    if body.thread_space is not None and body.thread is not None:
+        return hashes.thread(body.thread_space, body.thread)
     channel = channel_name(stored, body)
     ends = [place for place, name in record.episodes if name == channel]
     before = bisect_left(ends, stored.place)

@@ -129,12 +129,7 @@ class Connection:
         if line is None:
             return await self.call(*command, key=keys[0])
         packed = pack(command)
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        answer = await line.try_exchange(packed)
-        if answer is None:
-            return await self._run(lambda: _first(line, packed), deadline)
-        self.round_trips += 1
-        return answer
+        return await self._run(lambda: _first(line, packed), shortcut=lambda: line.try_exchange(packed))
 
     def line(self) -> Line | None:
         """A connection besides the pool, for one caller of `fcall_durable`; None on a cluster."""
@@ -194,19 +189,30 @@ class Connection:
         async with reader:
             yield reader
 
-    async def _run(self, attempt: Callable[[], Awaitable[Result]], deadline: float | None = None) -> Result:
-        """What `attempt` gives, repeated until `deadline` (of the loop's clock; `timeout_s` from now)."""
+    async def _run(
+        self,
+        attempt: Callable[[], Awaitable[Result]],
+        *,
+        shortcut: Callable[[], Awaitable[Result | None]] | None = None,
+    ) -> Result:
+        """What `attempt` gives, repeated until the deadline.
+
+        `shortcut` is tried before, without a task and a timer of its own; it ends by itself, half a
+        deadline from now at the latest, and gives None where only attempts can help.
+        """
         if self._closed:
             raise unavailable("closed")
         self.round_trips += 1
-        now = asyncio.get_running_loop().time()
-        deadline = now + self._timeout_s if deadline is None else deadline
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._timeout_s
+        if shortcut is not None and (answer := await shortcut()) is not None:
+            return answer
         task = asyncio.ensure_future(self._until_deadline(attempt, deadline))
         self._running.add(task)
         task.add_done_callback(self._finished)
         try:
             # Unlike awaiting the task this neither cancels it with its caller nor trusts it to end in time.
-            done, _ = await asyncio.wait((task,), timeout=max(deadline - now, 0.0) + GRACE_S)
+            done, _ = await asyncio.wait((task,), timeout=max(deadline - now(), 0.0) + GRACE_S)
         except asyncio.CancelledError:
             if not self._shielded:
                 task.cancel()
