@@ -12,7 +12,7 @@ from handoff.codec.compression import DICTIONARY_1, PLAIN, compress, decompress
 from handoff.domain.touchpoint import Touchpoint
 
 SEED = 99  # not the one that the dictionary was trained with
-FROZEN = "2c678c57776ea7b937ae2d68a8d0b34be62405d66c7beffbb93d46145f5f0410"
+FROZEN = "068c59e88236230660d4ae7c9e110b813b0fac86aafd1979ae0c0e6bffe2d384"
 
 
 def test_the_dictionary_is_the_one_that_stores_were_written_with() -> None:
@@ -21,7 +21,7 @@ def test_the_dictionary_is_the_one_that_stores_were_written_with() -> None:
 
 def test_every_body_comes_back_as_it_was() -> None:
     for it in [*corpus(SEED, 300), *hand_written()]:
-        body = decode_body(*encode_body(it, conversation=b"c" * 16, amends=None))
+        body = decode_body(*encode_body(it, conversation=None, amends=None))
         assert (body.source, body.subject, body.text, body.data) == (it.source, it.subject, it.text, it.data)
         assert (body.participants, body.attachments) == (it.participants, it.attachments)
         assert (body.handles, body.actor, body.traits) == (it.identities[1:], it.actor, it.traits)
@@ -49,5 +49,5 @@ def test_what_shrinks_names_its_dictionary() -> None:
 
 def _share(touchpoints: list[Touchpoint]) -> float:
     """Stored bytes of the bodies over their msgpack."""
-    bodies = packed(touchpoints, Random(SEED))
+    bodies = packed(touchpoints)
     return sum(len(compress(raw)[1]) for raw in bodies) / sum(map(len, bodies))
