@@ -362,7 +362,7 @@ def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=18,
+            max_examples=14,
             stateful_step_count=15,
             deadline=None,
             derandomize=True,
