@@ -14,6 +14,7 @@ from handoff.domain.policies import Policy
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
 from handoff.services.inbound import Inbound, Source
+from handoff.services.intake import Intake
 from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.services.native import Caller
@@ -31,6 +32,7 @@ class Site(Struct, frozen=True, kw_only=True):
     monitor: Monitor
     measures: Measures
     inbound: Inbound
+    intake: Intake
     access: Access
     sources: Mapping[str, Source]
     channels: frozenset[str]

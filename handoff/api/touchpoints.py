@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -93,12 +94,14 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def _record_one(
     site: Site, principal: Principal, raw: bytes | msgspec.Raw, *, cloudevents: bool
 ) -> web.Response:
-    touchpoint = _read(raw, site.caller(principal), cloudevents)
-    if isinstance(touchpoint, HandoffError):
-        raise touchpoint
-    results = await record(site.store, principal.tenant, [touchpoint])
-    site.measures.count(principal.name, results)
-    result = results[0]
+    caller = site.caller(principal)
+    read: Callable[[], Touchpoint]
+    if cloudevents:
+        read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
+    else:
+        read = partial(read_native, raw, caller)
+    result = await site.intake.record(principal.tenant, read)
+    site.measures.count(principal.name, (result,))
     if not result.ok:
         rejected = _rejected(0, result)
         return problem(422, rejected.code, rejected.detail, id=rejected.id, rejected=[rejected])

@@ -27,6 +27,7 @@ from handoff.services.announcing import record_handoff_events
 from handoff.services.completeness import Monitor
 from handoff.services.following import Followers
 from handoff.services.inbound import Inbound, Source
+from handoff.services.intake import Intake
 from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.services.summaries import load_summariser
@@ -97,6 +98,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
             monitor=monitor,
             measures=measures,
             inbound=inbound,
+            intake=Intake(store),
             access=Access([admin, *(it.token() for it in settings.tokens)], names),
             sources=sources,
             channels=settings.channel_names,

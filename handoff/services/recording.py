@@ -54,7 +54,7 @@ async def record(
             known = without_nobody(touchpoint, store.rules)
             items.append((place, prepare(known, hashes, store.keys)))
         except Unprocessable as error:
-            results[place] = _rejected("", error)
+            results[place] = rejected(error)
     recorder = store.importer if bulk else store.recorder
     answers = await recorder.record([item for _, item in items])
     for (place, item), answer in zip(items, answers, strict=True):
@@ -63,11 +63,12 @@ async def record(
         if answer.status == REUSED and touchpoints[place].upsert:
             results[place] = await _amend(recorder, hashes, store.keys, touchpoints[place], item)
         else:
-            results[place] = _result(hashes, item, answer.status)
+            results[place] = result_of(hashes, item, answer.status)
     return [result for result in results if result is not None]
 
 
-def _result(hashes: KeyedHash, item: Item, status: int) -> Result:
+def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
+    """The result of what the store answered for an item."""
     public = hashes.public(TOUCHPOINT, item.home, item.id)
     if status == REUSED:
         return Result(
@@ -88,7 +89,7 @@ async def _amend(
     (answer,) = await recorder.record([item])
     if isinstance(answer, HandoffError):
         raise answer
-    return _result(hashes, item, answer.status)
+    return result_of(hashes, item, answer.status)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:
@@ -124,8 +125,9 @@ def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     return msgspec.structs.replace(touchpoint, identities=known)
 
 
-def _rejected(id_: str, error: HandoffError) -> Result:
-    return Result(status="rejected", id=id_, code=error.problem_code, detail=error.detail)
+def rejected(error: HandoffError) -> Result:
+    """The result of what was not stored."""
+    return Result(status="rejected", id="", code=error.problem_code, detail=error.detail)
 
 
 def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:

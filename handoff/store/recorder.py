@@ -102,18 +102,9 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
-        size = sum([item.size for item in items])
-        if self._waiting and (
-            len(self._waiting) + len(items) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
-        ):
-            raise Overloaded("too many touchpoints are waiting to be stored")
-        if self._closing:
-            raise StoreUnavailable("the server is stopping")
         new_future = asyncio.get_running_loop().create_future
         entries: list[tuple[Item, asyncio.Future[Recorded]]] = [(item, new_future()) for item in items]
-        self._waiting.extend(entries)
-        self._waiting_bytes += size
-        self._wake.set()
+        self.submit(entries)
         answers: list[Recorded | HandoffError] = []
         for _item, future in entries:
             try:
@@ -121,6 +112,22 @@ class Recorder:
             except HandoffError as error:
                 answers.append(error)
         return answers
+
+    def submit(self, entries: Sequence[tuple[Item, asyncio.Future[Any]]]) -> None:
+        """Have items stored, in order; each future gets its `Recorded` or its HandoffError.
+
+        Overloaded at once when too much is waiting.
+        """
+        size = sum([item.size for item, _future in entries])
+        if self._waiting and (
+            len(self._waiting) + len(entries) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
+        ):
+            raise Overloaded("too many touchpoints are waiting to be stored")
+        if self._closing:
+            raise StoreUnavailable("the server is stopping")
+        self._waiting.extend(entries)
+        self._waiting_bytes += size
+        self._wake.set()
 
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):

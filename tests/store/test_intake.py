@@ -1,0 +1,82 @@
+"""Touchpoints that are read and prepared together share neither their faults nor their fate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from handoff.domain.errors import InvalidPayload, StoreUnavailable
+from handoff.domain.touchpoint import Touchpoint
+from handoff.services.intake import AT_ONCE, Intake
+from handoff.services.recording import Result
+from handoff.store.store import Store
+from tests.conftest import opened
+from tests.samples import NOON, timeline, touchpoint
+
+
+def stating(it: Touchpoint) -> Callable[[], Touchpoint]:
+    return lambda: it
+
+
+def refusing(error: Exception) -> Callable[[], Touchpoint]:
+    def read() -> Touchpoint:
+        raise error
+
+    return read
+
+
+async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant: str) -> None:
+    intake = Intake(store)
+    asked = [
+        stating(touchpoint("first")),
+        refusing(InvalidPayload("no JSON", code="invalid_json")),
+        refusing(ZeroDivisionError("hostile")),
+        stating(touchpoint("for nobody", "user:0")),
+        stating(touchpoint("cannot be packed", data={"n": 2**70})),
+        stating(touchpoint("last", at=NOON + 1)),
+    ]
+    became = await asyncio.gather(*(intake.record(tenant, it) for it in asked), return_exceptions=True)
+    first, unread, crashed, nobody, unpacked, last = became
+    assert isinstance(first, Result)
+    assert isinstance(last, Result)
+    assert (first.status, last.status) == ("accepted", "accepted")
+    assert isinstance(unread, InvalidPayload)
+    assert isinstance(crashed, ZeroDivisionError)
+    assert isinstance(nobody, Result)
+    assert (nobody.status, nobody.code) == ("rejected", "blocked_identity")
+    assert isinstance(unpacked, Result)
+    assert unpacked.status == "rejected"
+    assert len(await timeline(store, tenant)) == 2
+
+
+async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
+    intake = Intake(store)
+    leaving = asyncio.create_task(intake.record(tenant, stating(touchpoint("left alone"))))
+    staying = asyncio.create_task(intake.record(tenant, stating(touchpoint("waited for", at=NOON + 1))))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).status == "accepted"
+    assert len(await timeline(store, tenant)) == 2
+
+
+async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store, tenant: str) -> None:
+    intake = Intake(store)
+    count = AT_ONCE * 2 + 3
+    asked = (intake.record(tenant, stating(touchpoint(f"e{n}", text=f"{n}"))) for n in range(count))
+    became = await asyncio.gather(*asked)
+    assert {it.status for it in became} == {"accepted"}
+    # All at one moment: what was asked first arrived first.
+    texts = [it.text for it in await timeline(store, tenant)]
+    assert texts == [f"{n}" for n in range(count)]
+
+
+async def test_a_store_that_takes_nothing_is_said_to_everyone(valkey: str, tenant: str) -> None:
+    async with opened(valkey) as store:
+        intake = Intake(store)
+    asked = (intake.record(tenant, stating(touchpoint(f"e{n}"))) for n in range(3))
+    became = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(it) for it in became] == [StoreUnavailable] * 3
+    with pytest.raises(StoreUnavailable):
+        await intake.record(tenant, stating(touchpoint("again")))
