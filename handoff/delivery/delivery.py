@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
 from handoff.services.completeness import Monitor
+from handoff.services.configured_subscriptions import configure
 from handoff.services.following import Followers
 from handoff.services.measures import Measures
-from handoff.services.subscriptions import Directory, configure, public_id
+from handoff.services.subscriptions import Directory, public_id
 from handoff.store.deliveries import QueueState
 from handoff.store.errors import StoreError
 from handoff.store.store import Store

@@ -8,8 +8,9 @@ from msgspec import Struct, field
 
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.handoff import EVENTS
+from handoff.services.configured_subscriptions import Configured
 from handoff.services.desktops import Desktop, Kind
-from handoff.services.subscriptions import Configured, Wishes, check
+from handoff.services.subscriptions import Wishes, check
 from handoff.services.webhook_signing import Scheme, check_key
 
 from .connectors import CONNECTORS

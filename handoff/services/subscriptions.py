@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from handoff.codec.keyed_hash import SIZE, KeyedHash
 from handoff.domain.clock import SECOND, Micros
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
-from handoff.store.control import Change, Changed, Control, decode_record, read_versioned
+from handoff.store.control import Change, Changed, Control, decode_record
 from handoff.store.store import Store
 
 from .desktops import Desktop
@@ -168,7 +168,7 @@ def _wrong(name: str, detail: str) -> Unprocessable:
     return Unprocessable(detail, parameter=name, pointers=[pointer])
 
 
-def _keys_for(wishes: Wishes, given: str | None) -> tuple[Key, ...]:
+def keys_for(wishes: Wishes, given: str | None) -> tuple[Key, ...]:
     """One key per scheme: the given one for its own, new ones for the others."""
     by_scheme: dict[Scheme, str] = {check_key(given): given} if given else {}
     if set(by_scheme) - set(wishes.signatures):
@@ -180,11 +180,11 @@ def public_id(hashes: KeyedHash, id_: bytes) -> str:
     return hashes.public(WEBHOOK, id_)
 
 
-def _record(control: Control, id_: bytes) -> bytes:
+def record_key(control: Control, id_: bytes) -> bytes:
     return control.keys.record("w", id_)
 
 
-def _touched(control: Control, change: Change) -> Change:
+def touched(control: Control, change: Change) -> Change:
     """Let every worker see that the tenant's subscriptions are not what they were."""
     return change.put(_generation(control), secrets.randbits(62), None)
 
@@ -204,7 +204,7 @@ async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None =
         id=secrets.token_bytes(SIZE),
         tenant=tenant,
         wishes=wishes,
-        keys=_keys_for(wishes, secret),
+        keys=keys_for(wishes, secret),
         origin="api",
         created_at=await control.clock(),
     )
@@ -212,13 +212,24 @@ async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None =
     return made
 
 
-async def _write(store: Store, control: Control, it: Subscription, version: int) -> None:
-    key = _record(control, it.id)
-    change = Change().expect(key, version).put(key, it.version, it)
+def put(control: Control, change: Change, it: Subscription, version: int) -> None:
+    """Let the change write the subscription over the one with this version (0: none)."""
+    key = record_key(control, it.id)
+    change.expect(key, version).put(key, it.version, it)
     change.add(control.keys.set("webhooks"), it.created_at, it.id)
-    await control.commit(_touched(control, change))
+
+
+async def set_pace(store: Store, it: Subscription) -> None:
+    """Let its queue keep its rate."""
     rate = it.wishes.rate_per_s
     await store.deliveries(it.tenant).switch(it.id, "pace", round(1000 / rate) if rate else 0)
+
+
+async def _write(store: Store, control: Control, it: Subscription, version: int) -> None:
+    change = Change()
+    put(control, change, it, version)
+    await control.commit(touched(control, change))
+    await set_pace(store, it)
 
 
 async def change(
@@ -253,25 +264,29 @@ def rotated(
     until = now + round(overlap_s * SECOND)
     old = [key for key in it.keys if key.until is None or key.until > now]
     kept = [Key(key=key.key, until=min(until, key.until or until)) for key in old]
-    return (*_keys_for(wishes, secret), *kept[:8])
+    return (*keys_for(wishes, secret), *kept[:8])
 
 
 async def delete(store: Store, tenant: str, id_: bytes) -> None:
     """The subscription with everything that waits for it."""
     control = store.control(tenant)
     require_own(await read(store, tenant, id_))
-    await _drop(store, control, id_)
+    await drop(store, control, [id_])
 
 
-async def _drop(store: Store, control: Control, id_: bytes) -> None:
-    change = Change().drop(_record(control, id_)).remove(control.keys.set("webhooks"), id_)
-    await control.commit(_touched(control, change))
-    await store.deliveries(control.tenant).switch(id_, "drop")
+async def drop(store: Store, control: Control, ids: Sequence[bytes]) -> None:
+    """These subscriptions, whoever made them, with everything that waits for them."""
+    change = Change()
+    for id_ in ids:
+        change.drop(record_key(control, id_)).remove(control.keys.set("webhooks"), id_)
+    await control.commit(touched(control, change))
+    queues = store.deliveries(control.tenant)
+    await asyncio.gather(*(queues.switch(id_, "drop") for id_ in ids))
 
 
 async def read(store: Store, tenant: str, id_: bytes) -> Subscription:
     control = store.control(tenant)
-    (raw,) = await control.read([_record(control, id_)])
+    (raw,) = await control.read([record_key(control, id_)])
     if raw is None:
         raise NotFound("there is no such webhook")
     return decode_record(raw, Subscription)
@@ -281,86 +296,13 @@ async def read_all(store: Store, tenant: str, ids: Iterable[bytes] | None = None
     """The subscriptions with these ids, or all; oldest first."""
     control = store.control(tenant)
     wanted = list(ids) if ids is not None else await _ids(control)
-    raws = await control.read([_record(control, id_) for id_ in wanted])
+    raws = await control.read([record_key(control, id_) for id_ in wanted])
     return [decode_record(raw, Subscription) for raw in raws if raw is not None]
 
 
 async def _ids(control: Control) -> list[bytes]:
     key = control.keys.set("webhooks")
     return list(await control.connection.call(b"ZRANGE", key, 0, -1, key=key))
-
-
-def configured_id(tenant: str, url: str, name: str | None) -> bytes:
-    """16 bytes that stay the same while tenant, URL and name do."""
-    text = "\0".join((tenant, url, name or ""))
-    return blake2b(text.encode(), digest_size=SIZE, person=b"webhook").digest()
-
-
-class Configured(Struct, frozen=True, kw_only=True):
-    """A subscription of the configuration."""
-
-    tenant: str
-    wishes: Wishes
-    secret: str | None = None
-
-
-async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Configured]) -> list[Subscription]:
-    """Make the store's configured subscriptions those of the configuration.
-
-    Those whose secret was made here, now and never shown again. What is no longer configured goes.
-    """
-    made: list[Subscription] = []
-    for tenant in tenants:
-        mine = {
-            configured_id(tenant, it.wishes.url, it.wishes.name): it for it in wanted if it.tenant == tenant
-        }
-        control = store.control(tenant)
-        for id_, it in mine.items():
-            check(it.wishes)
-            new = await _configure(store, control, id_, it)
-            if new is not None and it.secret is None:
-                made.append(new)
-        for old in await read_all(store, tenant):
-            if old.origin == "configuration" and old.id not in mine:
-                await _drop(store, control, old.id)
-    return made
-
-
-async def _configure(store: Store, control: Control, id_: bytes, wanted: Configured) -> Subscription | None:
-    """The subscription when it is new, None when it was known; several workers may do it at once."""
-    for _attempt in range(ATTEMPTS):
-        (raw,) = await control.read([_record(control, id_)])
-        before = decode_record(raw, Subscription) if raw else None
-        now = await control.clock()
-        keys = _configured_keys(before, wanted, now)
-        if before and (before.wishes, before.keys) == (wanted.wishes, keys):
-            return None
-        after = Subscription(
-            id=id_,
-            tenant=control.tenant,
-            wishes=wanted.wishes,
-            keys=keys,
-            origin="configuration",
-            created_at=before.created_at if before else now,
-            version=read_versioned(raw).version + 1,
-        )
-        try:
-            await _write(store, control, after, read_versioned(raw).version)
-        except Changed:
-            continue
-        return None if before else after
-    raise Conflict("the subscription changes too fast", code="busy_webhook")
-
-
-def _configured_keys(before: Subscription | None, wanted: Configured, now: Micros) -> tuple[Key, ...]:
-    """The keys it has, unless the configuration asks for others; then the old ones overlap."""
-    if before is None:
-        return _keys_for(wanted.wishes, wanted.secret)
-    current = [it.key for it in before.keys if it.until is None]
-    same_schemes = {check_key(it) for it in current} == set(wanted.wishes.signatures)
-    if same_schemes and wanted.secret in (None, *current):
-        return before.keys
-    return rotated(before, wanted.wishes, now, secret=wanted.secret, overlap_s=DEFAULT_OVERLAP_S)
 
 
 class Directory:

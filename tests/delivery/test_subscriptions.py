@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -15,12 +16,13 @@ from handoff.domain.handoff import Action, Party
 from handoff.domain.identity import Assurance, Handle, parse_identity
 from handoff.domain.touchpoint import Direction, Touchpoint
 from handoff.services import subscriptions
+from handoff.services.configured_subscriptions import configure
 from handoff.services.events import Event, publish
 from handoff.services.recording import record
-from handoff.services.subscriptions import Wishes, check, configure, matches, read_all, rotated
+from handoff.services.subscriptions import Wishes, check, matches, read_all, rotated
 from handoff.services.webhook_signing import make_key
 from handoff.store.store import Store
-from tests.delivery.conftest import Way, WayOut, hook
+from tests.delivery.conftest import Way, WayOut, hook, opened
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
@@ -188,6 +190,33 @@ async def test_the_configuration_makes_changes_and_removes_its_subscriptions(sto
     now = await store.control("default").clock()
     assert after.signing_keys(now) == [changed.secret, SECRET], "the old secret overlaps"
     assert after.signing_keys(now + 8 * 86400 * SECOND) == [changed.secret]
+
+
+async def test_many_of_the_configuration_are_written_in_few_round_trips(store: Store) -> None:
+    wanted = [WebhookSettings(url=f"https://{n}.example/", secret=SECRET).configured() for n in range(450)]
+    paced = WebhookSettings(url="https://paced.example/", secret=SECRET, rate_per_s=4.0).configured()
+    before = store.connection.round_trips
+    await configure(store, ["default"], [*wanted, paced])
+    assert store.connection.round_trips - before < 20
+    assert len(await read_all(store, "default")) == 451
+    pace = await store.connection.call(b"HGET", b"{c.default}ds" + paced.id, b"i", key=b"{c.default}")
+    assert pace == b"250"
+    before = store.connection.round_trips
+    await configure(store, ["default"], [*wanted[1:], paced])
+    assert store.connection.round_trips - before < 20
+    assert {it.id for it in await read_all(store, "default")} == {it.id for it in [*wanted[1:], paced]}
+    assert {it.version for it in await read_all(store, "default")} == {1}, "what is as it was is not written"
+
+
+async def test_workers_that_start_at_once_agree_about_the_secrets_they_make(
+    server_url: str, store: Store
+) -> None:
+    wanted = [WebhookSettings(url=f"https://{n}.example/").configured() for n in range(50)]
+    async with opened(server_url) as other:
+        made = await asyncio.gather(*(configure(it, ["default"], wanted) for it in (store, other)))
+    told = {it.id: it.keys for it in (*made[0], *made[1])}
+    assert sum(map(len, made)) == len(told) == 50, "each is told once"
+    assert {it.id: it.keys for it in await read_all(store, "default")} == told
 
 
 @pytest.mark.parametrize(

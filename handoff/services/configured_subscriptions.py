@@ -1,0 +1,130 @@
+"""The subscriptions of the configuration: put into the store at each start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import SIZE
+from handoff.domain.clock import Micros
+from handoff.domain.errors import Conflict
+from handoff.store.control import Change, Changed, Control, decode_record
+from handoff.store.store import Store
+
+from .subscriptions import (
+    ATTEMPTS,
+    DEFAULT_OVERLAP_S,
+    Key,
+    Subscription,
+    Wishes,
+    check,
+    drop,
+    keys_for,
+    put,
+    read_all,
+    record_key,
+    rotated,
+    set_pace,
+    touched,
+)
+from .webhook_signing import check_key
+
+ORIGIN = "configuration"
+WRITTEN_AT_ONCE = 200  # subscriptions a commit: a few ms of the server's time, and one fsync
+
+
+class Configured(Struct, frozen=True, kw_only=True):
+    """A subscription of the configuration."""
+
+    tenant: str
+    wishes: Wishes
+    secret: str | None = None
+
+    @property
+    def id(self) -> bytes:
+        """16 bytes that stay the same while tenant, URL and name do."""
+        text = "\0".join((self.tenant, self.wishes.url, self.wishes.name or ""))
+        return blake2b(text.encode(), digest_size=SIZE, person=b"webhook").digest()
+
+
+async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Configured]) -> list[Subscription]:
+    """Make the store's configured subscriptions those of the configuration.
+
+    Those whose secret was made here, now and never shown again. What is no longer configured goes.
+    One round trip for those that are as they should be, and one for each WRITTEN_AT_ONCE others.
+    """
+    made: list[Subscription] = []
+    for tenant in tenants:
+        mine = {it.id: it for it in wanted if it.tenant == tenant}
+        for it in mine.values():
+            check(it.wishes)
+        ids = list(mine)
+        for at in range(0, len(ids), WRITTEN_AT_ONCE):
+            part = {id_: mine[id_] for id_ in ids[at : at + WRITTEN_AT_ONCE]}
+            new = await _configure(store, store.control(tenant), part)
+            made += [it for it in new if mine[it.id].secret is None]
+        known = await read_all(store, tenant)
+        gone = [it.id for it in known if it.origin == ORIGIN and it.id not in mine]
+        if gone:
+            await drop(store, store.control(tenant), gone)
+    return made
+
+
+async def _configure(
+    store: Store, control: Control, wanted: Mapping[bytes, Configured]
+) -> list[Subscription]:
+    """Those that are new; several workers may do it at once, and find what the other has written."""
+    for _attempt in range(ATTEMPTS):
+        raws = await control.read([record_key(control, id_) for id_ in wanted])
+        before = {id_: decode_record(raw, Subscription) for id_, raw in zip(wanted, raws, strict=True) if raw}
+        now = await control.clock()
+        after = [_configured(it, before.get(id_), now) for id_, it in wanted.items()]
+        changed = [it for it in after if it != before.get(it.id)]
+        if not changed:
+            return []
+        # Before they are written: after a crash in between, the next start does it again.
+        paced = [it for it in changed if it.wishes.rate_per_s != _rate(before.get(it.id))]
+        await asyncio.gather(*(set_pace(store, it) for it in paced))
+        change = Change()
+        for it in changed:
+            put(control, change, it, before[it.id].version if it.id in before else 0)
+        try:
+            await control.commit(touched(control, change))
+        except Changed:
+            continue
+        return [it for it in changed if it.id not in before]
+    raise Conflict("the subscriptions change too fast", code="busy_webhook")
+
+
+def _rate(before: Subscription | None) -> float | None:
+    return before.wishes.rate_per_s if before else None
+
+
+def _configured(wanted: Configured, before: Subscription | None, now: Micros) -> Subscription:
+    """The subscription as it should be; the one before where that is the same."""
+    keys = _keys(wanted, before, now)
+    if before and (before.wishes, before.keys) == (wanted.wishes, keys):
+        return before
+    return Subscription(
+        id=wanted.id,
+        tenant=wanted.tenant,
+        wishes=wanted.wishes,
+        keys=keys,
+        origin=ORIGIN,
+        created_at=before.created_at if before else now,
+        version=before.version + 1 if before else 1,
+    )
+
+
+def _keys(wanted: Configured, before: Subscription | None, now: Micros) -> tuple[Key, ...]:
+    """The keys it has, unless the configuration asks for others; then the old ones overlap."""
+    if before is None:
+        return keys_for(wanted.wishes, wanted.secret)
+    current = [it.key for it in before.keys if it.until is None]
+    same_schemes = {check_key(it) for it in current} == set(wanted.wishes.signatures)
+    if same_schemes and wanted.secret in (None, *current):
+        return before.keys
+    return rotated(before, wanted.wishes, now, secret=wanted.secret, overlap_s=DEFAULT_OVERLAP_S)
