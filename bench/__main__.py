@@ -11,8 +11,9 @@ from pathlib import Path
 
 from bench import identity, ingest, live, memory, webhooks
 from bench.processes import ROOT, Failed
-from bench.table import machine, page
+from bench.table import Table, machine, page
 
+TABLES = ("ingest", "memory", "live", "identity", "webhooks")
 PAGE = ROOT / "docs/benchmarks.md"
 
 
@@ -21,12 +22,38 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="all comparisons (`make bench-full`)")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     parser.add_argument("--only", default="", help="keys of contenders, with commas; no memory table")
+    parser.add_argument("--table", choices=TABLES, help="this table alone")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one run")
     parser.add_argument("--connections", type=int, default=ingest.CONNECTIONS)
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.write and arguments.table:
+        parser.error("--write keeps all tables, --table measures one")
+    return arguments
+
+
+def chosen(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Which tables are asked for, in the order in which they are measured."""
+    if arguments.table:
+        return (arguments.table,)
+    if arguments.only:
+        return ("ingest",)
+    return TABLES if arguments.full else TABLES[:-1]
+
+
+def measure(name: str, settings: ingest.Settings, directory: Path) -> Table:
+    """One table, with its files in the directory."""
+    if name == "ingest":
+        return ingest.measure(settings, directory)
+    if name == "memory":
+        return memory.measure(directory)
+    if name == "live":
+        return live.measure(directory)
+    if name == "identity":
+        return identity.measure(directory, full=settings.full)
+    return webhooks.measure(directory)
 
 
 def main() -> int:
@@ -42,13 +69,7 @@ def main() -> int:
     )
     directory = Path(tempfile.mkdtemp(prefix=".handoff-bench-", dir=arguments.data.resolve()))
     try:
-        tables = [ingest.measure(settings, directory / "ingest")]
-        if not settings.only:
-            tables.append(memory.measure(directory / "memory"))
-            tables.append(live.measure(directory / "live"))
-            tables.append(identity.measure(directory / "identity", full=arguments.full))
-        if settings.full and not settings.only:
-            tables.append(webhooks.measure(directory / "webhooks"))
+        tables = [measure(name, settings, directory / name) for name in chosen(arguments)]
     except Failed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

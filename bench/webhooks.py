@@ -27,7 +27,7 @@ from bench.table import Table
 
 SUBSCRIBERS = 1000
 DEAD = 100
-EVENTS = 25  # measured at either server
+EVENTS = 10  # measured at either server
 WARM_UP = 3
 PATIENCE_S = 60.0  # for one event at everybody who is alive
 START_S = 120.0  # a new subscription is a commit with an fsync of its own
