@@ -85,6 +85,10 @@ soak: $(VENV)/dev.stamp tools ## faults, kills and store tests again and again f
 screenshots: $(VENV)/dev.stamp tools ## take the README's pictures of the panel from the demo's journey
 	@PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
+.PHONY: ts-types
+ts-types: $(VENV)/dev.stamp node_modules/.stamp ## write the TypeScript types of the API anew
+	@PYTHONPATH=. $(BIN)/python docs/typescript.py
+
 .PHONY: wheel
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .

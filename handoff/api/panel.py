@@ -26,6 +26,7 @@ _MEDIA = {
     ".js": "text/javascript",
     ".css": "text/css",
     ".json": "application/json",
+    ".ts": "text/plain",  # the types of the API, for whoever writes their own
 }
 _ORIGINS = "{{origins}}"
 _COMMON = {

@@ -186,8 +186,11 @@ def _text(schema: Schema) -> Schema | None:
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
     if isinstance(schema, dict):
-        return {
+        renamed = {
             key: SCHEMAS + names[value.removeprefix(SCHEMAS)] if key == "$ref" else _renamed(value, names)
             for key, value in schema.items()
         }
+        if schema.get("type") == "object" and not schema.keys() & {"properties", "additionalProperties"}:
+            renamed["additionalProperties"] = True  # the default; generators take its absence for "empty"
+        return renamed
     return [_renamed(it, names) for it in schema] if isinstance(schema, list) else schema
