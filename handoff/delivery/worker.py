@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from handoff.domain.errors import HandoffError, NotFound
 from handoff.services.deliveries import Attempt
@@ -34,6 +35,8 @@ from .schedule import WARN_AFTER_S, Outcome, Verdict, judge
 from .sender import Sender
 
 PLACES = 256  # messages on their way to subscribers that answer
+SLOW_PLACES = 256  # more, for those that have not answered for SLOW_S: they hold up nobody who does
+SLOW_S = 1.0
 FAILING_PLACES = 128  # and to those that do not, which may take all of the time they are given
 GATHER_S = 0.005  # places that become free within it are filled by one claim
 POLL_S = 0.5  # how soon a worker sees what another process has queued
@@ -42,6 +45,13 @@ SETTLE_TRIES = 3
 DRAIN_S = 3.0  # what is on its way at a stop gets this long; then it goes back
 
 log = structlog.get_logger(__name__)
+
+
+class Underway(Struct, frozen=True):
+    """A message on its way: whether its subscriber fails, and since when (monotonic seconds)."""
+
+    failing: bool
+    since: float
 
 
 class Worker:
@@ -68,8 +78,7 @@ class Worker:
         self._claims = 0
         self._ask_at: dict[str, float] = {}
         self._woken = asyncio.Event()
-        self._running: dict[asyncio.Task[None], bool] = {}
-        """What is on its way, and whether its subscriber fails."""
+        self._running: dict[asyncio.Task[None], Underway] = {}
 
     def wake(self, tenant: str) -> None:
         """Something was queued for a subscription of the tenant."""
@@ -104,12 +113,10 @@ class Worker:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _claim(self, tenant: str) -> None:
-        failing = sum(self._running.values())
-        places = PLACES - (len(self._running) - failing)
-        failing_places = FAILING_PLACES - failing
+        places, failing_places = self._free_places()
         self._ask_at[tenant] = time.monotonic() + POLL_S
         if places <= 0 and failing_places <= 0:
-            return  # whoever finishes wakes this loop
+            return  # whoever finishes wakes this loop; who gets slow makes place by the next look
         self._claims += 1
         token = f"{self._token}.{self._claims}"
         claim = await self._store.deliveries(tenant).claim(token, max(places, 0), max(failing_places, 0))
@@ -121,8 +128,16 @@ class Worker:
         for claimed in claim.messages:
             it = subscriptions.get(claimed.subscription)
             task = asyncio.create_task(self._deliver(tenant, claimed, it), name="webhook")
-            self._running[task] = claimed.failures > 0
+            self._running[task] = Underway(claimed.failures > 0, time.monotonic())
             task.add_done_callback(lambda done, tenant=tenant: self._finished(done, tenant))  # type: ignore[misc]
+
+    def _free_places(self) -> tuple[int, int]:
+        """How many more messages may go to subscribers that answer, and to those that fail."""
+        failing = sum(it.failing for it in self._running.values())
+        slow_since = time.monotonic() - SLOW_S
+        slow = sum(not it.failing and it.since <= slow_since for it in self._running.values())
+        waiting = len(self._running) - failing - min(slow, SLOW_PLACES)
+        return PLACES - waiting, FAILING_PLACES - failing
 
     def _finished(self, task: asyncio.Task[None], tenant: str) -> None:
         del self._running[task]

@@ -13,11 +13,14 @@ from contextlib import contextmanager
 import pytest
 from aiohttp import web
 
+from handoff.delivery.worker import PLACES
+from handoff.services import subscriptions
 from handoff.services.completeness import Monitor
-from handoff.store.deliveries import LEASE_S
+from handoff.services.subscriptions import Wishes
+from handoff.store.deliveries import LEASE_S, Entry, Settlement
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, opened
-from tests.delivery.subscribers import Received, Subscriber, subscriber, until
+from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
 from tests.store.servers import cluster_of_three, redis7_server
 
 
@@ -94,6 +97,42 @@ async def test_two_workers_send_each_message_once(server_url: str, way_out: WayO
             process.send_signal(signal.SIGKILL)
             await process.wait()
     assert len(platform.accepted) == 30
+
+
+async def test_hanging_subscribers_do_not_hold_up_those_who_answer(way_out: WayOut) -> None:
+    """More of them than the worker sends messages at once."""
+
+    async def hang(_received: Received) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with subscriber(answer=hang) as dead, subscriber() as platform:
+        many = [Subscriber(url=f"{dead.url}?{number}") for number in range(PLACES)]
+        async with way_out(platform, *many) as way:
+            await way.ask()
+            await until(lambda: len(dead.received) == PLACES and platform.accepted)
+            started = time.monotonic()
+            await way.ask()
+            await until(lambda: len(platform.accepted) == 2, patience_s=8)
+            delay_s = time.monotonic() - started
+    assert delay_s < 5, "not the time after which a message is given up"
+
+
+async def test_a_subscriber_that_does_not_answer_gets_no_more_meanwhile(store: Store) -> None:
+    it = await subscriptions.create(store, "default", Wishes(url="https://platform.example/"), SECRET)
+    queue = store.deliveries("default")
+    for number in range(8):
+        await queue.put(Entry(event=bytes([number]) * 16, blob=b"x", type="a"), [it.id])
+    (first,) = (await queue.claim("one", 10, 10)).messages
+    await queue.settle(first, Settlement(verdict="ok"))
+    at_once = (await queue.claim("two", 10, 10)).messages
+    assert len(at_once) == 4, "it has answered before"
+    queue.skip_ms += 3_000
+    for claimed in at_once[:3]:
+        await queue.settle(claimed, Settlement(verdict="ok"))
+        assert (await queue.claim("three", 10, 10)).messages == []
+    await queue.settle(at_once[3], Settlement(verdict="ok"))
+    assert len((await queue.claim("three", 10, 10)).messages) == 3
 
 
 @contextmanager

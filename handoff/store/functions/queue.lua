@@ -22,6 +22,7 @@ local HOLD_MS = 60 * 1000          -- a failing message holds its successors thi
 local LEASE_MS = 30 * 1000         -- longer than any attempt may take
 local TRIPS = 5                    -- failures in a row that open the circuit breaker
 local CONCURRENCY = 4              -- messages on their way to a subscriber that answers
+local SLOW_MS = 2 * 1000           -- one that has not answered for so long gets no second one meanwhile
 local KEPT_ATTEMPTS = 50
 
 local function now_ms(skip)
@@ -46,8 +47,15 @@ local function enter(key, member, now)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', (now - KEEP_MS) * 1000)
 end
 
+-- How many of its messages may be on their way at once, for the state's fields f and k.
+local function concurrency(q, failures, succeeded, now)
+  if tonumber(failures or 0) > 0 or not succeeded then return 1 end
+  local oldest = redis.call('ZRANGE', q.claimed, 0, 0, 'WITHSCORES')[2]
+  return oldest and tonumber(oldest) - LEASE_MS <= now - SLOW_MS and 1 or CONCURRENCY
+end
+
 -- When the subscription has something to do next, in the index of its class.
-local function index(q)
+local function index(q, now)
   local state = redis.call('HMGET', q.state, 'on', 'f', 'g', 'k', 'j')
   redis.call('ZREM', q.healthy, q.id)
   redis.call('ZREM', q.failing, q.id)
@@ -55,9 +63,8 @@ local function index(q)
   local doubtful = tonumber(state[2] or 0) > 0
   local first = redis.call('ZRANGE', q.due, 0, 0, 'WITHSCORES')
   local lease = redis.call('ZRANGE', q.claimed, 0, 0, 'WITHSCORES')
-  local limit = (doubtful or not state[4]) and 1 or CONCURRENCY
   local at = nil
-  if first[2] and redis.call('ZCARD', q.claimed) < limit then
+  if first[2] and redis.call('ZCARD', q.claimed) < concurrency(q, state[2], state[4], now) then
     at = math.max(tonumber(first[2]), tonumber(state[3] or 0), tonumber(state[5] or 0))
   end
   if lease[2] and (not at or tonumber(lease[2]) < at) then at = tonumber(lease[2]) end

@@ -58,7 +58,7 @@ local function serve(q, token, now, most, taken)
   local count = 0
   local from = math.max(tonumber(state[1] or 0), tonumber(state[7] or 0))
   if redis.call('EXISTS', q.record) == 1 and from <= now then
-    local limit = (tonumber(state[2] or 0) > 0 or not state[3]) and 1 or CONCURRENCY
+    local limit = concurrency(q, state[2], state[3], now)
     local pace = tonumber(state[4] or 0)
     local free = math.min(limit - redis.call('ZCARD', q.claimed), most, pace > 0 and 1 or most)
     if free > 0 then
@@ -72,7 +72,7 @@ local function serve(q, token, now, most, taken)
       if count > 0 and pace > 0 then redis.call('HSET', q.state, 'j', now + pace) end
     end
   end
-  index(q)
+  index(q, now)
   return count
 end
 

@@ -16,7 +16,7 @@ local function put(q, event, args, now)
   enter(q.log, event, now)
   if line ~= '' then redis.call('ZADD', q.line .. line, args[6], event) end
   wait(q, event, line, now)
-  index(q)
+  index(q, now)
   return 1
 end
 

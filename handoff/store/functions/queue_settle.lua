@@ -52,6 +52,6 @@ local function run(keys, args)
   if args[11] ~= '' then redis.call('HSET', q.state, 'on', 0, 'why', args[11], 'at', now) end
   if args[12] == '1' then redis.call('HSET', q.state, 'b', now) end
   for at = 13, #args do redis.call('XADD', keys[1] .. 'o', '*', 'c', args[at]) end
-  index(q)
+  index(q, now)
   return 1
 end

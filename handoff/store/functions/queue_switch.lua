@@ -21,6 +21,6 @@ local function run(keys, args)
     end
     redis.call('DEL', q.state, q.due, q.claimed, q.pending, q.log, q.dead)
   end
-  index(q)
+  index(q, now)
   return 1
 end
