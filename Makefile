@@ -19,9 +19,11 @@ PYTHON := $(shell for it in $(CANDIDATES); do \
 endif
 
 VENV := .venv
+RIVALS := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --constraint constraints.txt
+INSTALL_HERE := python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/$(INSTALL_HERE)
 
 # What tests use of the system, as `command:package of Debian`. Tests skip, with a reason, without them.
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium
@@ -70,8 +72,8 @@ bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); AR
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-full
-bench-full: $(VENV)/dev.stamp tools ## the same with every comparison
-	$(BIN)/python -m bench --full $(ARGS)
+bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ## the same with every comparison
+	$(RIVALS)/bin/python -m bench --full $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/dev.stamp tools ## faults, kills and store tests again and again for SOAK_MINUTES (60)
@@ -95,7 +97,7 @@ wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 
 .PHONY: clean
 clean: ## remove .venv and everything that was made; never .handoff, where the demo's history lies
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) bench/rivals/node/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f .coverage .coverage.*
 	find handoff adapters tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -109,6 +111,20 @@ tools: # what the tests use of the system; installed only where that needs no qu
 			apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null \
 			|| echo "apt could not install$$missing"; \
 	else echo "not installed:$$missing (the tests that need them are skipped)"; fi
+
+# What `make bench-full` compares with. It stays out of the tests' environment: some of it brings plugins for pytest.
+$(RIVALS)/bench.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(RIVALS)"
+	@$(BIN)/python -m venv --clear $(RIVALS)
+	@$(RIVALS)/bin/$(INSTALL_HERE) 'pip>=25.1'
+	@$(RIVALS)/bin/$(INSTALL_HERE) --editable '.[embedded]'
+	@$(RIVALS)/bin/$(INSTALL_HERE) --group bench || echo "not all could be installed: what lacks is left out"
+	@touch $@
+
+bench/rivals/node/node_modules/.stamp: bench/rivals/node/package.json
+	@if command -v npm >/dev/null; then echo "installing into bench/rivals/node/node_modules"; \
+		cd bench/rivals/node && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.stamp; \
+	else echo "npm is not here: the comparison with fastify is left out"; fi
 
 # What checks the panel's scripts and pages comes from the npm registry, where npm is; none of it is shipped.
 node_modules/.stamp: package.json

@@ -7,59 +7,81 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+
+from msgspec import Struct
 
 from bench import identity, ingest, live, memory, webhooks
 from bench.processes import ROOT, Failed
+from bench.rounds import CONNECTIONS, Settings
 from bench.table import Table, machine, page
 
-TABLES = ("ingest", "memory", "live", "identity", "webhooks")
 PAGE = ROOT / "docs/benchmarks.md"
+
+
+class Measurement(Struct, frozen=True):
+    """Makes one table. `full` ones run with `make bench-full` and by their name only."""
+
+    measure: Callable[[Settings, Path], Table]
+    full: bool = False
+
+
+MEASUREMENTS = {
+    "ingest": Measurement(ingest.measure),
+    "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
+    "live": Measurement(lambda _settings, directory: live.measure(directory)),
+    "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),
+    "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
+}
+"""By name, in the order in which they are measured."""
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--full", action="store_true", help="all comparisons (`make bench-full`)")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
-    parser.add_argument("--only", default="", help="keys of contenders, with commas; no memory table")
-    parser.add_argument("--table", choices=TABLES, help="this table alone")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one run")
-    parser.add_argument("--connections", type=int, default=ingest.CONNECTIONS)
+    parser.add_argument("--only", default="", help="keys of contenders, with commas; the ingest table alone")
+    parser.add_argument("--table", choices=MEASUREMENTS, action="append", help="this table alone; repeatable")
+    parser.add_argument("--rounds", type=int, default=Settings().rounds)
+    parser.add_argument("--seconds", type=float, default=Settings().seconds, help="of one run")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of the ingest table")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
-    arguments = parser.parse_args()
-    if arguments.write and arguments.table:
-        parser.error("--write keeps all tables, --table measures one")
-    return arguments
+    return parser.parse_args()
 
 
-def chosen(arguments: argparse.Namespace) -> tuple[str, ...]:
+def chosen(arguments: argparse.Namespace) -> list[str]:
     """Which tables are asked for, in the order in which they are measured."""
     if arguments.table:
-        return (arguments.table,)
+        return [name for name in MEASUREMENTS if name in arguments.table]
     if arguments.only:
-        return ("ingest",)
-    return TABLES if arguments.full else TABLES[:-1]
+        return ["ingest"]
+    return [name for name, it in MEASUREMENTS.items() if arguments.full or not it.full]
 
 
-def measure(name: str, settings: ingest.Settings, directory: Path) -> Table:
-    """One table, with its files in the directory."""
-    if name == "ingest":
-        return ingest.measure(settings, directory)
-    if name == "memory":
-        return memory.measure(directory)
-    if name == "live":
-        return live.measure(directory)
-    if name == "identity":
-        return identity.measure(directory, full=settings.full)
-    return webhooks.measure(directory)
+def measured(name: str, settings: Settings, directory: Path) -> Table | str:
+    """One table, with its files in the directory; or why there is none, so that the others are not lost."""
+    print(f"\n{name}", flush=True)
+    begun = time.monotonic()
+    try:
+        table = MEASUREMENTS[name].measure(settings, directory)
+    except Exception as error:  # whatever it is, the other tables are still to come
+        if not isinstance(error, Failed):
+            traceback.print_exc()
+        print(f"bench: {name}: {error}", file=sys.stderr, flush=True)
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"\n{table.text()}\n\n  took {time.monotonic() - begun:.0f} s", flush=True)
+    return table
 
 
 def main() -> int:
     arguments = _arguments()
     print("\n".join(machine()), flush=True)
-    settings = ingest.Settings(
+    settings = Settings(
         rounds=arguments.rounds,
         seconds=arguments.seconds,
         full=arguments.full,
@@ -69,19 +91,18 @@ def main() -> int:
     )
     directory = Path(tempfile.mkdtemp(prefix=".handoff-bench-", dir=arguments.data.resolve()))
     try:
-        tables = [measure(name, settings, directory / name) for name in chosen(arguments)]
-    except Failed as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+        found = {name: measured(name, settings, directory / name) for name in chosen(arguments)}
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    for table in tables:
-        print(f"\n{table.text()}")
+    tables = [it for it in found.values() if isinstance(it, Table)]
+    failed = {name: it for name, it in found.items() if isinstance(it, str)}
     if arguments.write:
         command = "make bench-full" if arguments.full else "make bench"
-        PAGE.write_text(page(tables, command))
+        PAGE.write_text(page(tables, command, failed))
         print(f"\nwrote {PAGE.relative_to(ROOT)}")
-    return 0
+    for name, why in failed.items():
+        print(f"bench: no table of {name}: {why}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

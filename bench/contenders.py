@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +13,11 @@ from msgspec import Struct
 
 from bench.load import Target
 from bench.processes import (
+    LOAD_CORE,
     PATIENCE_S,
+    ROOT,
     SERVER_CORE,
+    Durability,
     Process,
     answers,
     free_port,
@@ -23,6 +29,7 @@ from bench.processes import (
 
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTHORIZATION = (("Authorization", f"Bearer {TOKEN}"),)
+NODE = ROOT / "bench/rivals/node"
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -38,57 +45,111 @@ Start = Callable[[Path], contextlib.AbstractContextManager[Started]]
 """Starts a contender with its files in the directory."""
 
 
+def _nothing() -> str | None:
+    return None
+
+
 class Contender(Struct, frozen=True, kw_only=True):
-    """One line of the table. `full` ones run with `make bench-full` only."""
+    """One line of the table. `full` ones run with `make bench-full` only.
+
+    `missing` says why one cannot run here.
+    """
 
     key: str
     name: str
     start: Start
     full: bool = False
+    missing: Callable[[], str | None] = _nothing
 
 
 @contextlib.contextmanager
-def _bare(directory: Path) -> Iterator[Started]:
+def alone(name: str, command: Callable[[int], list[str]], directory: Path) -> Iterator[Started]:
+    """A server without a store."""
     port = free_port()
-    with running("bare", python("bench.rivals.bare", str(port)), directory, SERVER_CORE) as process:
+    with running(name, command(port), directory, SERVER_CORE) as process:
         wait_until(lambda: answers(port, "/", ok=False), process)
         yield Started(target=Target(port=port, path="/"), process=process)
 
 
 @contextlib.contextmanager
-def _afternoon(directory: Path) -> Iterator[Started]:
+def stored(name: str, command: Callable[[int, Path], list[str]], directory: Path) -> Iterator[Started]:
+    """A server with a Valkey of its own, as durable as ours."""
     port = free_port()
-    with valkey(directory / "store") as (store, socket):
-        command = python("bench.rivals.afternoon", str(port), str(socket))
-        with running("afternoon", command, directory, SERVER_CORE) as process:
-            wait_until(lambda: answers(port, "/", ok=False), process)
-            yield Started(target=Target(port=port, path="/"), process=process, store=store, socket=socket)
+    with (
+        valkey(directory / "store") as (store, socket),
+        running(name, command(port, socket), directory, SERVER_CORE) as process,
+    ):
+        wait_until(lambda: answers(port, "/", ok=False), process)
+        yield Started(target=Target(port=port, path="/"), process=process, store=store, socket=socket)
+
+
+def bare(directory: Path, loop: str = "asyncio") -> contextlib.AbstractContextManager[Started]:
+    return alone(f"bare {loop}", lambda port: python("bench.rivals.bare", str(port), loop), directory)
+
+
+def fixed(directory: Path, body: bytes) -> contextlib.AbstractContextManager[Started]:
+    """Answers every request with the same bytes of JSON."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "body"
+    path.write_bytes(body)
+    return alone("fixed", lambda port: python("bench.rivals.fixed", str(port), str(path)), directory)
+
+
+def afternoon(directory: Path) -> contextlib.AbstractContextManager[Started]:
+    return stored("afternoon", functools.partial(_module, "bench.rivals.afternoon"), directory)
+
+
+def _fastapi(directory: Path) -> contextlib.AbstractContextManager[Started]:
+    return stored("fastapi", functools.partial(_module, "bench.rivals.fast"), directory)
+
+
+def _fastify(directory: Path) -> contextlib.AbstractContextManager[Started]:
+    return stored(
+        "fastify", lambda port, socket: ["node", str(NODE / "server.js"), str(port), str(socket)], directory
+    )
+
+
+def _module(module: str, port: int, socket: Path) -> list[str]:
+    return python(module, str(port), str(socket))
 
 
 @contextlib.contextmanager
-def ours(directory: Path, more: str = "", patience_s: float = PATIENCE_S) -> Iterator[Started]:
-    """`handoff serve` with a configuration file, which `more` is added to, its store on a core beside it."""
+def ours(
+    directory: Path,
+    more: str = "",
+    patience_s: float = PATIENCE_S,
+    *,
+    durability: Durability = "always",
+    workers: int = 1,
+    apart: bool = True,
+) -> Iterator[Started]:
+    """`handoff serve` with a configuration file, which `more` is added to.
+
+    `apart`: the server has a core and its store another; else the machine places both.
+    """
     port = free_port()
-    with valkey(directory / "store") as (store, socket):
+    cores = (SERVER_CORE, LOAD_CORE) if apart else (None, None)
+    with valkey(directory / "store", durability=durability, core=cores[1]) as (store, socket):
         config = directory / "handoff.toml"
-        config.write_text(_config(port, socket, directory / "data") + more)
+        config.write_text(_config(port, workers, socket, directory / "data", durability) + more)
         command = python("handoff.cli", "serve", "--config", str(config))
-        with running("handoff", command, directory, SERVER_CORE) as process:
+        with running("handoff", command, directory, cores[0]) as process:
             wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
             target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
             yield Started(target=target, process=process, store=store, socket=socket)
 
 
-def _config(port: int, socket: Path, data: Path) -> str:
+def _config(port: int, workers: int, socket: Path, data: Path, durability: Durability) -> str:
     return f"""
 [server]
 host = "127.0.0.1"
 port = {port}
+workers = {workers}
 
 [store]
 url = "unix://{socket}"
 data_dir = "{data}"
-durability = "always"
+durability = "{durability}"
 
 [[tokens]]
 name = "bench"
@@ -97,12 +158,44 @@ secret = "{TOKEN}"
 """
 
 
+def _without(*packages: str) -> str | None:
+    gone = [name for name in packages if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(gone)} not installed (`make bench-full` does)" if gone else None
+
+
+def _without_node() -> str | None:
+    if not shutil.which("node"):
+        return "node is not installed"
+    here = (NODE / "node_modules/fastify").exists() and (NODE / "node_modules/ioredis").exists()
+    return None if here else "its packages are not installed (`make bench-full` does, where npm is)"
+
+
 BARE = "bare"
 AFTERNOON = "afternoon"
 OURS = "handoff"
 
 CONTENDERS = (
-    Contender(key=BARE, name="bare aiohttp, answers 204", start=_bare),
-    Contender(key=AFTERNOON, name="aiohttp + redis-py, one `await xadd`", start=_afternoon),
+    Contender(key=BARE, name="bare aiohttp, answers 204", start=bare),
+    Contender(
+        key="bare-uvloop",
+        name="bare aiohttp on uvloop",
+        start=functools.partial(bare, loop="uvloop"),
+        full=True,
+    ),
+    Contender(key=AFTERNOON, name="aiohttp + redis-py, one `await xadd`", start=afternoon),
+    Contender(
+        key="fastapi",
+        name="FastAPI + uvicorn + redis-py, one `await xadd`",
+        start=_fastapi,
+        full=True,
+        missing=functools.partial(_without, "fastapi", "uvicorn", "httptools"),
+    ),
+    Contender(
+        key="fastify",
+        name="fastify + ioredis, one XADD, autopipelining",
+        start=_fastify,
+        full=True,
+        missing=_without_node,
+    ),
     Contender(key=OURS, name="handoff, `POST /v1/touchpoints`", start=ours),
 )

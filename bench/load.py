@@ -1,14 +1,16 @@
-"""Load: one request per touchpoint over many connections, by wrk where it is installed."""
+"""Load over many connections, by wrk where it is installed: touchpoints, or requests made beforehand."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bench.processes import LOAD_CORE, ROOT, Failed, pinned, python
 from bench.touchpoints import journeys, native
@@ -30,6 +32,7 @@ class Shot(Struct, frozen=True, kw_only=True):
     broken: int
     p50_us: float
     p99_us: float
+    load_cpu_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -45,12 +48,25 @@ class Target(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Pressure(Struct, frozen=True, kw_only=True):
+    """How hard a server is loaded. `core` None lets the load generator run on any."""
+
+    connections: int
+    seconds: float
+    core: int | None = LOAD_CORE
+
+
 def write_templates(path: Path) -> float:
     """Write the bodies that the load is made of; their mean size in bytes."""
-    bodies = [body for person in journeys(SEED, TEMPLATES, EACH) for body in map(_template, person)]
+    bodies = templates()
     path.write_bytes(b"\n".join(bodies) + b"\n")
     width = sum(len(body) + body.count(b"\x01") * 19 + body.count(b"\x02") * 11 for body in bodies)
     return width / len(bodies)
+
+
+def templates() -> list[bytes]:
+    """Bodies with EVENT and PERSON where ids go; EACH in a row are one customer's."""
+    return [body for person in journeys(SEED, TEMPLATES, EACH) for body in map(_template, person)]
 
 
 def _template(it: Touchpoint) -> bytes:
@@ -74,30 +90,66 @@ def customers(run: int, count: int) -> list[str]:
     return [f"user:{run:04d}{person:08d}" for person in range(1, min(count, BLOCK))]
 
 
-def shoot(target: Target, templates: Path, *, run: int, connections: int, seconds: float) -> Shot:
-    """One run. Failed when the load generator does, or when most answers are bad."""
+def shoot(target: Target, templates: Path, pressure: Pressure, run: int) -> Shot:
+    """One run of touchpoints. Failed when the load generator does, or when most answers are bad."""
     headers = {"Content-Type": "application/json", **dict(target.headers)}
     environment = {
-        **os.environ,
         "BENCH_TEMPLATES": str(templates),
         "BENCH_PATH": target.path,
         "BENCH_HEADERS": "".join(f"{name}: {value}\r\n" for name, value in headers.items()),
         "BENCH_RUN": str(run),
     }
+    return _fire(target, "load.lua", environment, pressure)
+
+
+def shoot_ready(target: Target, requests: Path, pressure: Pressure) -> Shot:
+    """One run of what `write_requests` wrote. Failed as for `shoot`."""
+    return _fire(target, "ready.lua", {"BENCH_REQUESTS": str(requests)}, pressure)
+
+
+def request(target: Target, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """A whole HTTP request: POST where there is a body, else GET."""
+    lines = [f"{'GET' if body is None else 'POST'} {target.path} HTTP/1.1", "Host: 127.0.0.1"]
+    stated = {"Content-Type": "application/json"} if body is not None else {}
+    stated |= {**dict(target.headers), **dict(headers)}
+    if body is not None:
+        stated["Content-Length"] = str(len(body))
+    lines += [f"{name}: {value}" for name, value in stated.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+
+def write_requests(path: Path, requests: Iterable[bytes]) -> int:
+    """Write whole requests for `shoot_ready`; how many."""
+    count = 0
+    with path.open("wb") as file:
+        for one in requests:
+            file.write(b"%d\n%s" % (len(one), one))
+            count += 1
+    return count
+
+
+def _fire(target: Target, script: str, environment: dict[str, str], pressure: Pressure) -> Shot:
     url = f"http://127.0.0.1:{target.port}{target.path}"
-    tool = wrk()
+    tool, seconds, connections = wrk(), pressure.seconds, pressure.connections
     if tool:
-        script = str(ROOT / "bench/load.lua")
-        command = [tool, "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "-s", script, url]
+        limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+        command = [tool, *limits, "-s", str(ROOT / "bench" / script), url]
     else:
         command = python("bench.load_loop", str(target.port), str(connections), str(seconds))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        pinned(LOAD_CORE, command), env=environment, cwd=ROOT, capture_output=True, timeout=seconds + 30
+        pinned(pressure.core, command),
+        env=os.environ | environment,
+        cwd=ROOT,
+        capture_output=True,
+        timeout=seconds + 60,
     )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
     if done.returncode or not lines:
         raise Failed(f"the load generator failed: {(done.stderr or done.stdout).decode()[-500:]}")
     shot = msgspec.json.decode(lines[-1], type=Shot)
     if not shot.requests or shot.refused > shot.requests / 2:
         raise Failed(f"{url}: {shot.refused} of {shot.requests} requests were refused")
-    return shot
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return structs.replace(shot, load_cpu_s=spent)

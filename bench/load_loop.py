@@ -1,4 +1,4 @@
-"""The load of load.lua without wrk: slower than wrk, so that fast servers wait for it.
+"""The load of load.lua and ready.lua without wrk: slower than wrk, so that fast servers wait for it.
 
 `python -m bench.load_loop PORT CONNECTIONS SECONDS` with the environment that `bench.load` sets.
 """
@@ -9,7 +9,8 @@ import asyncio
 import os
 import sys
 import time
-from itertools import count
+from collections.abc import Mapping
+from itertools import count, cycle
 from pathlib import Path
 from typing import cast
 
@@ -40,10 +41,20 @@ class Bodies:
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
 
+class Ready:
+    """Requests made beforehand, in their order, from the beginning again at the end."""
+
+    def __init__(self, requests: list[bytes]) -> None:
+        self._requests = cycle(requests)
+
+    def next(self) -> bytes:
+        return next(self._requests)
+
+
 class Client(asyncio.Protocol):
     """One connection: the next request when the last is answered."""
 
-    def __init__(self, bodies: Bodies, latencies: list[int], refused: list[int]) -> None:
+    def __init__(self, bodies: Bodies | Ready, latencies: list[int], refused: list[int]) -> None:
         self._bodies = bodies
         self._latencies = latencies
         self._refused = refused
@@ -59,8 +70,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
-        end = self._answer.find(b"\r\n\r\n")
-        if end < 0 or len(self._answer) < end + 4 + _length(self._answer[:end].lower()):
+        if not _whole(self._answer):
             return
         self._latencies.append(time.perf_counter_ns() - self._sent)
         if self._answer[9:10] != b"2":
@@ -73,12 +83,19 @@ class Client(asyncio.Protocol):
         self._transport.write(self._bodies.next())
 
 
-def _length(head: bytes | bytearray) -> int:
+def _whole(answer: bytearray) -> bool:
+    """Whether an answer is all there: its length is stated, or its last chunk is empty."""
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    head = answer[:end].lower()
+    if b"transfer-encoding: chunked" in head:
+        return answer.endswith(b"\r\n0\r\n\r\n")
     _, found, rest = head.partition(b"content-length:")
-    return int(rest.partition(b"\r\n")[0]) if found else 0
+    return len(answer) >= end + 4 + (int(rest.partition(b"\r\n")[0]) if found else 0)
 
 
-async def load(port: int, connections: int, seconds: float, bodies: Bodies) -> dict[str, float]:
+async def load(port: int, connections: int, seconds: float, bodies: Bodies | Ready) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     latencies: list[int] = []
     refused: list[int] = []
@@ -105,12 +122,17 @@ async def load(port: int, connections: int, seconds: float, bodies: Bodies) -> d
 
 def main() -> None:
     port, connections, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    environment = os.environ
+    result = uvloop.run(load(port, connections, seconds, _bodies(os.environ)))
+    print(msgspec.json.encode(result).decode())
+
+
+def _bodies(environment: Mapping[str, str]) -> Bodies | Ready:
+    if "BENCH_REQUESTS" in environment:
+        with Path(environment["BENCH_REQUESTS"]).open("rb") as file:
+            return Ready([file.read(int(length)) for length in iter(file.readline, b"")])
     head = f"POST {environment['BENCH_PATH']} HTTP/1.1\r\nHost: 127.0.0.1\r\n{environment['BENCH_HEADERS']}"
     templates = Path(environment["BENCH_TEMPLATES"]).read_bytes().splitlines()
-    bodies = Bodies(templates, head.encode(), int(environment["BENCH_RUN"]))
-    result = uvloop.run(load(port, connections, seconds, bodies))
-    print(msgspec.json.encode(result).decode())
+    return Bodies(templates, head.encode(), int(environment["BENCH_RUN"]))
 
 
 if __name__ == "__main__":

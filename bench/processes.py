@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from redis import Redis
@@ -24,6 +25,7 @@ from handoff.store.valkey_conf import valkey_conf
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 20.0
+Durability = Literal["always", "everysec"]
 SERVER_CORE, LOAD_CORE = 0, 1
 """The server under load has a core to itself; its store and the load generator share the other."""
 
@@ -41,18 +43,26 @@ class Process(Struct, frozen=True):
 
     def cpu_s(self) -> float:
         """CPU seconds, user and system, of the process and its children so far."""
-        ticks = 0
-        for pid in (self.popen.pid, *_children(self.popen.pid)):
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(_cpu_s(pid) for pid in (self.popen.pid, *_children(self.popen.pid)))
+
+    def workers_cpu_s(self) -> list[float]:
+        """CPU seconds of each process that this one started."""
+        return [_cpu_s(pid) for pid in _children(self.popen.pid)]
 
     def check(self) -> None:
         """Failed, with the end of its log, when it no longer runs."""
         if self.popen.poll() is not None:
             end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise Failed(f"{self.name} ended with {self.popen.returncode}\n{end}")
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of one process; 0 of one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _children(pid: int) -> list[int]:
@@ -63,10 +73,12 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in stated] + [one for child in stated for one in _children(int(child))]
 
 
-def pinned(core: int, command: list[str]) -> list[str]:
-    """`command` on one core; as it is where there are not two cores or no `taskset`."""
+def pinned(core: int | None, command: list[str]) -> list[str]:
+    """`command` on one core; as it is for None and where there are not two cores or no `taskset`."""
     taskset = shutil.which("taskset")
-    return [taskset, "-c", str(core), *command] if taskset and can_pin() else command
+    if core is None or not taskset or not can_pin():
+        return command
+    return [taskset, "-c", str(core), *command]
 
 
 def can_pin() -> bool:
@@ -74,7 +86,7 @@ def can_pin() -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str, command: list[str], directory: Path, core: int) -> Iterator[Process]:
+def running(name: str, command: list[str], directory: Path, core: int | None) -> Iterator[Process]:
     """A process for the time of the block; ended by SIGTERM, after five seconds by SIGKILL."""
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / f"{name.replace(' ', '-')}.log"
@@ -92,7 +104,9 @@ def running(name: str, command: list[str], directory: Path, core: int) -> Iterat
 
 
 @contextlib.contextmanager
-def valkey(directory: Path) -> Iterator[tuple[Process, Path]]:
+def valkey(
+    directory: Path, *, durability: Durability = "always", core: int | None = LOAD_CORE
+) -> Iterator[tuple[Process, Path]]:
     """A Valkey with the embedded store's own settings (`appendfsync always`), and its socket.
 
     The log is not rewritten while measuring, so that one round does not pay for another's.
@@ -101,9 +115,9 @@ def valkey(directory: Path) -> Iterator[tuple[Process, Path]]:
     path, conf = directory / "valkey.sock", directory / "valkey.conf"
     if len(str(path)) > 100:  # sun_path holds 108 bytes
         raise Failed(f"{path} is too long for a socket: choose another directory with --data")
-    text = valkey_conf(StoreSettings(data_dir=str(directory)), directory, path)
+    text = valkey_conf(StoreSettings(data_dir=str(directory), durability=durability), directory, path)
     conf.write_text(text + "auto-aof-rewrite-percentage 0\n")
-    with running("valkey", [str(get_binary_path()), str(conf)], directory, LOAD_CORE) as process:
+    with running("valkey", [str(get_binary_path()), str(conf)], directory, core) as process:
         wait_until(path.exists, process)
         yield process, path
 

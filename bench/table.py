@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,8 +107,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def page(tables: Sequence[Table], command: str) -> str:
-    """docs/benchmarks.md of one run."""
+def page(tables: Sequence[Table], command: str, failed: Mapping[str, str]) -> str:
+    """docs/benchmarks.md of one run. `failed`: name of a measurement -> why it has no table."""
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = [
         "# Benchmarks",
@@ -117,6 +117,7 @@ def page(tables: Sequence[Table], command: str) -> str:
         "Ratios within one run can be compared across machines, absolute figures cannot.",
         "",
         *(f"- {fact}" for fact in machine()),
+        *(f"- Failed in this run: {name}: {why}" for name, why in failed.items()),
         "",
     ]
     return "\n".join(head) + "\n" + "\n\n".join(table.markdown() for table in tables) + "\n"

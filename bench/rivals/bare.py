@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
+import uvloop
 from aiohttp import web
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 async def nothing(_request: web.Request) -> web.Response:
@@ -14,7 +18,8 @@ async def nothing(_request: web.Request) -> web.Response:
 def main() -> None:
     app = web.Application()
     app.router.add_post("/", nothing)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
+    port, loop = int(sys.argv[1]), LOOPS[sys.argv[2]]()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
 
 
 if __name__ == "__main__":
