@@ -28,6 +28,8 @@ from . import (
     vcon,
     webhooks,
 )
+from .compression import ROUTES as COMPRESSED
+from .compression import compress
 from .exchange import IDEMPOTENCY_KEY
 from .idempotency import answer_once
 from .keys import PRINCIPAL, SITE, Site, authenticate
@@ -131,6 +133,8 @@ def around(site: Site) -> Middleware:
         route = resource.canonical if resource else "unmatched"
         took(route, response.status // 100, seconds)
         if not response.prepared:
+            if route in COMPRESSED:
+                await compress(request, response)
             response.headers["Handoff-Request-Id"] = request_id
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
         if detailed:
