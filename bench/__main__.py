@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench import identity, ingest, live, memory, webhooks
+from bench import identity, ingest, live, memory, vendor, webhooks
 from bench.processes import ROOT, Failed
 from bench.rounds import CONNECTIONS, Settings
 from bench.table import Table, machine, page
@@ -30,6 +30,7 @@ class Measurement(Struct, frozen=True):
 
 MEASUREMENTS = {
     "ingest": Measurement(ingest.measure),
+    "vendor": Measurement(vendor.measure, full=True),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
     "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),
