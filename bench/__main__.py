@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench import identity, ingest, live, memory, vendor, webhooks
+from bench import batches, connections, fsync, identity, ingest, live, memory, vendor, webhooks
 from bench.processes import ROOT, Failed
 from bench.rounds import CONNECTIONS, Settings
 from bench.table import Table, machine, page
@@ -31,6 +31,9 @@ class Measurement(Struct, frozen=True):
 MEASUREMENTS = {
     "ingest": Measurement(ingest.measure),
     "vendor": Measurement(vendor.measure, full=True),
+    "fsync": Measurement(fsync.measure, full=True),
+    "connections": Measurement(connections.measure, full=True),
+    "batches": Measurement(batches.measure, full=True),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
     "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),

@@ -102,14 +102,19 @@ def _round(lane: Lane, run: int, seconds: float) -> Round:
 
 
 def touchpoints(
-    started: Started, templates: Path, connections: int = CONNECTIONS, core: int | None = LOAD_CORE
+    started: Started,
+    templates: Path,
+    connections: int = CONNECTIONS,
+    *,
+    core: int | None = LOAD_CORE,
+    may_refuse: bool = False,
 ) -> Callable[[int, float], Shot]:
     """Loads with touchpoints of the templates, one per request."""
     if not templates.exists():
         write_templates(templates)
 
     def fire(run: int, seconds: float) -> Shot:
-        pressure = Pressure(connections=connections, seconds=seconds, core=core)
+        pressure = Pressure(connections=connections, seconds=seconds, core=core, may_refuse=may_refuse)
         return shoot(started.target, templates, pressure, run)
 
     return fire
