@@ -13,7 +13,19 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench import batches, connections, fsync, identity, ingest, live, memory, vendor, webhooks
+from bench import (
+    appends,
+    batches,
+    connections,
+    fsync,
+    identity,
+    ingest,
+    live,
+    memory,
+    reads,
+    vendor,
+    webhooks,
+)
 from bench.processes import ROOT, Failed
 from bench.rounds import CONNECTIONS, Settings
 from bench.table import Table, machine, page
@@ -34,6 +46,9 @@ MEASUREMENTS = {
     "fsync": Measurement(fsync.measure, full=True),
     "connections": Measurement(connections.measure, full=True),
     "batches": Measurement(batches.measure, full=True),
+    "appends": Measurement(appends.measure, full=True),
+    "contexts": Measurement(reads.contexts, full=True),
+    "histories": Measurement(reads.histories, full=True),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
     "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import statistics
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from bench.contenders import Started, ours
+from bench.lives import Life, identity, live, touchpoint
 from bench.processes import Failed
+from bench.rounds import call
 from bench.table import Table, spread, thousands
-from handoff.domain.clock import MINUTE, Micros, format_time, parse_time
 
-START: Micros = parse_time("2018-01-01T00:00:00Z")
-LINES = 5_000  # of one request, as `handoff import` sends them
 ROUNDS = 40
 WARM_UP = 5
-SEED_TEXT = "Where is my parcel? It was promised for Tuesday and the shop says that it is on its way. "
-
-
-class Life(Struct, frozen=True, kw_only=True):
-    """A customer: how many identities, and how many touchpoints among them."""
-
-    name: str
-    identities: int
-    touchpoints: int
 
 
 def lives(full: bool) -> list[Life]:
@@ -47,7 +35,7 @@ def measure(directory: Path, *, full: bool = False) -> Table:
     every = lives(full)
     with ours(directory) as started:
         for life in every:
-            _fill(started, life)
+            live(started, life)
         spent: dict[str, dict[str, list[float]]] = {life.name: {} for life in every}
         for turn in range(WARM_UP + ROUNDS):
             for life in every:
@@ -87,12 +75,12 @@ def _row(life: Life, spent: dict[str, dict[str, list[float]]]) -> tuple[str, ...
 
 
 def _questions(started: Started, life: Life, turn: int) -> dict[str, Callable[[], object]]:
-    asked = _json({"identities": [_identity(life, 0)], "limit": 50})
+    asked = _json({"identities": [identity(life, 0)], "limit": 50})
     found = _call(started, "/v1/context", asked)
     if found["timeline"]["returned"] != 50 or found["timeline"]["total"] < life.touchpoints:
         raise Failed(f"{life.name}: the newest 50 of {life.touchpoints} are not there")
     page = f"/v1/customers/{found['customer']['id']}/timeline?limit=50"
-    late = {**_touchpoint(life, 0), "id": f"late-{turn}", "occurred_at": "2010-01-01T00:00:00Z"}
+    late = {**touchpoint(life, 0), "id": f"late-{turn}", "occurred_at": "2010-01-01T00:00:00Z"}
     return {
         "timeline": lambda: _call(started, page),
         "context": lambda: _call(started, "/v1/context", asked),
@@ -100,55 +88,8 @@ def _questions(started: Started, life: Life, turn: int) -> dict[str, Callable[[]
     }
 
 
-def _fill(started: Started, life: Life) -> None:
-    everybody = {
-        **_touchpoint(life, 0),
-        "id": "together",
-        "identities": [_identity(life, number) for number in range(life.identities)],
-    }
-    _call(started, "/v1/touchpoints", _json(everybody))
-    for lines in _batches(life):
-        accepted = sum(
-            it["accepted"] for it in _call(started, "/v1/touchpoints", lines, "application/x-ndjson")
-        )
-        if accepted != lines.count(b"\n"):
-            raise Failed(f"{life.name}: {accepted} touchpoints of a request were accepted")
-
-
-def _batches(life: Life) -> Iterator[bytes]:
-    for first in range(0, life.touchpoints, LINES):
-        numbers = range(first, min(first + LINES, life.touchpoints))
-        yield b"".join(_json(_touchpoint(life, number)) + b"\n" for number in numbers)
-
-
-def _identity(life: Life, number: int) -> str:
-    return f"anonymous@{life.name}:a{number}" if number else f"user@{life.name}:anna"
-
-
-def _touchpoint(life: Life, number: int) -> dict[str, Any]:
-    return {
-        "id": f"{life.name}-{number}",
-        "channel": "chat",
-        "type": "message.received",
-        "occurred_at": format_time(START + number * MINUTE),
-        "identities": [_identity(life, number % life.identities)],
-        "text": f"{SEED_TEXT}({number})",
-    }
-
-
-def _call(started: Started, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
-    """The JSON of an answer; a list of its lines for NDJSON. Failed where it is no 2xx."""
-    headers = {"Content-Type": kind, **dict(started.target.headers)}
-    request = urllib.request.Request(f"http://127.0.0.1:{started.target.port}{path}", body, headers)
-    try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            said = answer.read()
-    except OSError as error:
-        started.process.check()
-        raise Failed(f"{path}: {error}") from error
-    if kind == "application/x-ndjson":
-        return [msgspec.json.decode(line) for line in said.splitlines()]
-    return msgspec.json.decode(said)
+def _call(started: Started, path: str, body: bytes | None = None) -> Any:
+    return msgspec.json.decode(call(started, path, body))
 
 
 def _json(value: object) -> bytes:

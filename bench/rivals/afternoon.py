@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -14,26 +15,39 @@ from redis.asyncio import Redis
 STORE = web.AppKey("store", Redis)
 
 
+def key(customer: str) -> str:
+    return f"timeline:{customer}"
+
+
+def fields(touchpoint: dict[str, Any]) -> dict[str, str]:
+    """What a stream's entry holds."""
+    return {
+        "id": touchpoint["id"],
+        "channel": touchpoint["channel"],
+        "type": touchpoint["type"],
+        "occurred_at": touchpoint["occurred_at"],
+        "text": touchpoint.get("text", ""),
+        "data": json.dumps(touchpoint.get("data", {})),
+    }
+
+
 async def store(request: web.Request) -> web.Response:
     touchpoint = await request.json()
-    await request.app[STORE].xadd(
-        f"timeline:{touchpoint['identities'][0]}",
-        {
-            "id": touchpoint["id"],
-            "channel": touchpoint["channel"],
-            "type": touchpoint["type"],
-            "occurred_at": touchpoint["occurred_at"],
-            "text": touchpoint.get("text", ""),
-            "data": json.dumps(touchpoint.get("data", {})),
-        },
-    )
+    await request.app[STORE].xadd(key(touchpoint["identities"][0]), fields(touchpoint))
     return web.Response(status=204)
+
+
+async def history(request: web.Request) -> web.Response:
+    """All that one customer did."""
+    entries = await request.app[STORE].xrange(key(request.query["customer"]))
+    return web.json_response([entry for _, entry in entries])
 
 
 def main() -> None:
     app = web.Application()
-    app[STORE] = Redis(unix_socket_path=sys.argv[2])
+    app[STORE] = Redis(unix_socket_path=sys.argv[2], decode_responses=True)
     app.router.add_post("/", store)
+    app.router.add_get("/history", history)
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
 
 
