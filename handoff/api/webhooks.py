@@ -16,6 +16,7 @@ from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.touchpoint import TYPES
 from handoff.services import deliveries, subscriptions
 from handoff.services.deliveries import DeliveryView, Replayed, StatusView, status_view
+from handoff.services.desktops import Desktop
 from handoff.services.subscriptions import (
     DEFAULT_OVERLAP_S,
     WEBHOOK,
@@ -90,7 +91,8 @@ class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class WebhookView(Struct, frozen=True, kw_only=True):
-    """A subscription. `secret` is there only in the answer that made it; `headers` are names only."""
+    """A subscription. `secret` is there only in the answer that made it; `headers` are names only;
+    `connector` says where notes go, null for webhooks."""
 
     id: str
     url: str
@@ -100,6 +102,7 @@ class WebhookView(Struct, frozen=True, kw_only=True):
     channels: list[str]
     queues: list[str]
     headers: list[str]
+    connector: Desktop | None
     rate_per_s: float | None
     signatures: list[str]
     public_key: str | None
@@ -162,6 +165,7 @@ def _view(it: Subscription, state: QueueState, hashes: KeyedHash, *, secret: boo
         channels=list(wishes.channels),
         queues=list(wishes.queues),
         headers=list(wishes.headers),
+        connector=wishes.desktop,
         rate_per_s=wishes.rate_per_s,
         signatures=list(wishes.signatures),
         public_key=public_key(private) if private else None,

@@ -15,6 +15,7 @@ from handoff import __version__
 from handoff.bootstrap.logs import configure_logging
 from handoff.bootstrap.settings import Settings, load_settings
 from handoff.bootstrap.sources import build_sources
+from handoff.delivery.settings import subscriptions_of
 from handoff.domain.errors import HandoffError
 
 from . import customers, importing, webhooks
@@ -112,9 +113,10 @@ def _overridden(settings: Settings, options: argparse.Namespace) -> Settings:
 def _check_config(options: argparse.Namespace) -> int:
     settings = load_settings(options.file)
     sources = build_sources(settings)
+    subscriptions_of(settings.webhooks, settings.connectors)
     print(
         f"{options.file} is well-formed: {len(sources)} sources, {len(settings.tokens)} tokens, "
-        f"{len(settings.webhooks)} webhooks"
+        f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"
     )
     for source in sources.values():
         print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")

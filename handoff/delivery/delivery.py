@@ -24,7 +24,7 @@ from .fan_out import FanOut
 from .measures import DeliveryMeasures
 from .relay import Relay
 from .sender import Sender
-from .settings import ConnectorSettings, WebhookSettings
+from .settings import ConnectorSettings, WebhookSettings, subscriptions_of
 from .worker import Worker
 
 WATCH_S = 0.5
@@ -61,8 +61,7 @@ class Delivery:
         self._store = store
         self._monitor = monitor
         self._measures = measures
-        self._configured = [it.configured() for it in subscriptions]
-        self._configured += [it.configured() for it in connectors]
+        self._configured = subscriptions_of(subscriptions, connectors)
         self._tenants = tenants
         self._own = DeliveryMeasures(measures.registry)
         self._sender = sender or Sender()

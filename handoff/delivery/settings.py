@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct, field
@@ -126,3 +127,21 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             retry_schedule_s=None if self.retry_schedule_s is None else tuple(self.retry_schedule_s),
             desktop=Desktop(kind=self.kind, source=self.source, account=self.account),
         )
+
+
+def subscriptions_of(
+    webhooks: Iterable[WebhookSettings], connectors: Iterable[ConnectorSettings]
+) -> list[Configured]:
+    """What the configuration asks for. ConfigurationError names the entry that is wrong or stands twice."""
+    wanted: dict[bytes, Configured] = {}
+    entries: list[WebhookSettings | ConnectorSettings] = [*webhooks, *connectors]
+    for it in entries:
+        made = it.configured()
+        if made.id in wanted:
+            kind = "connector" if made.wishes.desktop else "webhook"
+            raise ConfigurationError(
+                f"{kind} {it.name or it.url!r} stands twice with this url: "
+                "entries with one url need a name each, and different ones"
+            )
+        wanted[made.id] = made
+    return list(wanted.values())

@@ -1386,6 +1386,19 @@ export interface components {
             next: string | null;
         };
         /**
+         * Desktop
+         * @description The desktop that a subscription writes to: whose threads are its conversations.
+         *
+         *         `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
+         *         has several.
+         */
+        Desktop: {
+            /** @enum {unknown} */
+            kind: "chatwoot.note" | "zendesk.comment";
+            source: string;
+            account: string | null;
+        };
+        /**
          * Direction
          * @description Seen from the business.
          * @enum {unknown}
@@ -2144,7 +2157,8 @@ export interface components {
         Visibility: "internal" | "public";
         /**
          * Webhook
-         * @description A subscription. `secret` is there only in the answer that made it; `headers` are names only.
+         * @description A subscription. `secret` is there only in the answer that made it; `headers` are names only;
+         *         `connector` says where notes go, null for webhooks.
          */
         Webhook: {
             id: string;
@@ -2155,6 +2169,7 @@ export interface components {
             channels: string[];
             queues: string[];
             headers: string[];
+            connector: components["schemas"]["Desktop"] | null;
             rate_per_s: number | null;
             signatures: string[];
             public_key: string | null;

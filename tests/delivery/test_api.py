@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -70,6 +71,16 @@ async def api(server_url: str, store: Store) -> AsyncIterator[Api]:
         "store": {"url": server_url, "partitions": store.keys.partitions},
         "tokens": tokens,
         "webhooks": [{"url": "https://configured.example/", "types": ["nothing.at.all"], "secret": SECRET}],
+        "connectors": [
+            {
+                "name": "desk",
+                "kind": "chatwoot.note",
+                "url": "https://chat.example",
+                "account": "3",
+                "token": "token-of-the-desk",
+                "source": "shop-chat",
+            }
+        ],
     }
     settings = msgspec.convert(table, Settings)
     async with (
@@ -88,6 +99,15 @@ async def test_the_secret_is_shown_once(api: Api) -> None:
     assert status == 200
     assert "secret" not in read
     assert {key: read[key] for key in read} == {key: made[key] for key in read}
+
+
+async def test_a_connector_says_where_its_notes_go_and_not_with_which_token(api: Api) -> None:
+    _, listed = await api.call("GET", "/v1/webhooks")
+    views = {it["name"]: it for it in listed["webhooks"]}
+    assert views["desk"]["connector"] == {"kind": "chatwoot.note", "source": "shop-chat", "account": "3"}
+    assert views["desk"]["headers"] == ["api_access_token"]
+    assert "token-of-the-desk" not in json.dumps(listed)
+    assert views[None]["connector"] is None
 
 
 @pytest.mark.parametrize(
@@ -252,7 +272,7 @@ async def test_changes_take_effect_and_null_is_the_default(api: Api) -> None:
 
 async def test_a_configured_subscription_is_listed_and_changed_elsewhere(api: Api) -> None:
     _, listed = await api.call("GET", "/v1/webhooks")
-    (configured,) = [it for it in listed["webhooks"] if it["origin"] == "configuration"]
+    (configured,) = [it for it in listed["webhooks"] if it["url"] == "https://configured.example/"]
     path = f"/v1/webhooks/{configured['id']}"
     for method, body in (("PATCH", {"types": ["*"]}), ("DELETE", None)):
         status, problem = await api.call(method, path, body)
@@ -268,9 +288,9 @@ async def test_a_list_is_paged_newest_first(api: Api) -> None:
     _, second = await api.call("GET", f"/v1/webhooks?limit=4&cursor={first['next']}")
     ids = [it["id"] for it in first["webhooks"] + second["webhooks"]]
     assert ids[:5] == made[::-1]
-    assert (first["total"], len(ids), second["next"]) == (6, 6, None)
-    _, oldest = await api.call("GET", "/v1/webhooks?limit=2&order=asc")
-    assert oldest["webhooks"][1]["id"] == made[0]
+    assert (first["total"], len(ids), second["next"]) == (7, 7, None)
+    _, oldest = await api.call("GET", "/v1/webhooks?limit=3&order=asc")
+    assert oldest["webhooks"][2]["id"] == made[0]
 
 
 async def test_an_ended_subscription_is_gone(api: Api) -> None:
@@ -286,7 +306,7 @@ async def test_the_same_request_with_the_same_key_makes_one(api: Api) -> None:
     answers = [await api.call("POST", "/v1/webhooks", body, **key) for _ in range(2)]
     assert answers[0] == answers[1]
     _, listed = await api.call("GET", "/v1/webhooks")
-    assert listed["total"] == 2
+    assert listed["total"] == 3
 
 
 async def test_an_asymmetric_subscription_shows_its_public_key(api: Api) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +17,10 @@ import pytest
 
 from adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
 from handoff.bootstrap.settings import load_settings
+from handoff.delivery.connectors.shapes import whole_number
 from handoff.delivery.connectors.text import note_text, plain
 from handoff.delivery.delivery import Delivery
-from handoff.delivery.settings import ConnectorSettings
+from handoff.delivery.settings import ConnectorSettings, subscriptions_of
 from handoff.domain.brief import Brief, Line, tell
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
@@ -211,7 +215,17 @@ async def test_a_note_whose_answer_was_lost_is_not_written_again(store: Store, v
     assert done.attempts[-1].answer.endswith("stands there already")
 
 
-@pytest.mark.parametrize("looks", [b"<html>", b'{"payload": null}', b'{"payload": [{"content": "cut'])
+@pytest.mark.parametrize(
+    "looks",
+    [
+        b"<html>",
+        b'{"payload": null}',
+        b'{"payload": [{"content": "cut',
+        b'{"payload": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"payload": [{"id": "\xff"}]}',
+    ],
+    ids=["html", "no_list", "cut", "nested", "no_utf8"],
+)
 async def test_who_cannot_look_does_not_write(store: Store, looks: bytes) -> None:
     async with chatwoot() as desk:
         desk.looks = looks
@@ -357,6 +371,39 @@ def test_zendesk_takes_an_oauth_token_too() -> None:
 def test_a_wrong_configuration_says_what_is_wrong(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(ConfigurationError, match=word):
         notes(Vendor(url="https://desk.example"), **changes).configured()
+
+
+@pytest.mark.parametrize("value", [True, -1, 10**20, 10**30, "1" * 21, "²", "4/1", "", None, 4.0, [4]])
+def test_what_is_no_number_of_a_vendor_gets_into_no_path(value: object) -> None:
+    assert whole_number(value) is None
+
+
+def test_check_config_counts_and_names_the_entry_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "handoff.toml"
+    hook = '[[webhooks]]\nurl = "https://a.example/"\n'
+    desk = (
+        '[[connectors]]\nname = "desk"\nkind = "chatwoot.note"\nurl = "https://chat.example"\n'
+        'token = "t"\nsource = "shop-chat"\n'
+    )
+    file.write_text(hook + 'name = "x"\n' + hook + desk + 'account = "3"\n', encoding="utf-8")
+    assert "2 webhooks, 1 connectors" in checked(file)
+    file.write_text(hook + desk, encoding="utf-8")
+    assert "connector 'desk': account" in checked(file)
+    for text, said in (
+        (hook + 'types = ["?"]\n', "webhook 'https://a.example/': '?'"),
+        (hook + hook, "webhook 'https://a.example/' stands twice"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        settings = load_settings(file, {})
+        with pytest.raises(ConfigurationError, match=re.escape(said)):
+            subscriptions_of(settings.webhooks, settings.connectors)
+
+
+def checked(file: Path) -> str:
+    command = [sys.executable, "-m", "handoff.cli", "check-config", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == bool(done.stderr)
+    return done.stdout + done.stderr
 
 
 def test_a_note_keeps_within_its_limit_and_says_what_it_cut() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+MAX_DIGITS = 20  # of a vendor's numeric id: a 64-bit number has no more
+
 
 class Place(Struct, frozen=True, kw_only=True):
     """A conversation or ticket at a vendor, by the vendor's ids: digits only."""
@@ -30,16 +32,22 @@ def whole_number(value: object) -> str | None:
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    text = str(value).strip()
-    return text if text.isascii() and text.isdigit() and len(text) <= 20 else None
+    if isinstance(value, int):
+        return str(value) if 0 <= value < 10**MAX_DIGITS else None
+    text = value.strip()
+    return text if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 def read_object(answer: bytes) -> dict[str, Any]:
     """A JSON object. ValueError when it is none."""
     try:
         return msgspec.json.decode(answer, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise ValueError("the answer is no JSON object") from error
+
+
+def _holds(text: object, mark: str) -> bool:
+    return isinstance(text, str) and mark in text
 
 
 def entry_with(entries: object, mark: str, fields: tuple[str, ...]) -> str | None:
@@ -50,6 +58,6 @@ def entry_with(entries: object, mark: str, fields: tuple[str, ...]) -> str | Non
     if not isinstance(entries, list):
         raise ValueError("the answer has no entries")
     for it in entries:
-        if isinstance(it, dict) and any(mark in str(it.get(field) or "") for field in fields):
-            return str(it.get("id"))
+        if isinstance(it, dict) and any(_holds(it.get(field), mark) for field in fields):
+            return whole_number(it.get("id")) or "without a number"
     return None
