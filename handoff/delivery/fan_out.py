@@ -31,7 +31,7 @@ from handoff.services.subscriptions import Directory, Subscription
 from handoff.services.timelines import read_touchpoint
 from handoff.store.deliveries import NO_DEADLINE
 from handoff.store.deliveries import Entry as QueueEntry
-from handoff.store.outbox import Entry, Outbox, Reference, read_reference
+from handoff.store.outbox import Entry, Outbox, Reference, names_others, read_reference, read_tenant
 from handoff.store.store import Store
 
 from .payloads import handoff_event, touchpoint_event
@@ -65,6 +65,8 @@ class FanOut:
         self._wake = wake
         self._seen: dict[str, tuple[Subscription, ...]] = {}
         self._wanted: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
+        self._quiet: frozenset[bytes] = frozenset()
+        """Tenants in which nothing follows from a touchpoint that names nobody else, as of the last look."""
 
     @property
     def follows(self) -> bool:
@@ -84,6 +86,11 @@ class FanOut:
         self._seen |= dict(zip(tenants, found, strict=True))
         if self._followers is not None:
             await self._followers.look(tenants)
+        self._quiet = frozenset(it.encode() for it in tenants if self._is_quiet(it))
+
+    def _is_quiet(self, tenant: str) -> bool:
+        followed = self._followers is not None and self._followers.follow_all(tenant)
+        return not followed and not self._types_wanted(tenant, self._seen[tenant])
 
     def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
         """The touchpoint types that somebody is told of; worked out once per change of subscriptions."""
@@ -100,6 +107,8 @@ class FanOut:
     def work(self, outbox: Outbox, entry: Entry) -> Work | None:
         """What to do for an entry; None for nothing. Any error says that it cannot be read."""
         if outbox.tenant is None:
+            if read_tenant(entry.payload) in self._quiet and not names_others(entry.payload):
+                return None
             return self._touchpoint(read_reference(entry.payload))
         family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
         reader = _FAMILIES.get(msgspec.msgpack.decode(family, type=str))

@@ -42,7 +42,8 @@ SWEEP_S = 1.0
 MAX_TRIES = 5
 TRY_PAUSE_S = 0.1
 STORE_PAUSE_S = 0.5
-BATCH_PAUSE_S = 0.025  # after a turn that only brought touchpoints: they come in floods, and share one
+MANY = 50  # touchpoints in one turn
+PAUSE_S, FLOOD_PAUSE_S = 0.025, 0.1  # before touchpoints are read again: those of a flood share a turn
 SIDE_BY_SIDE = 16  # entries of different things handled at once
 RELEASE_S = 2.0
 
@@ -184,17 +185,24 @@ class Relay:
         block_ms = None if reader.cluster else max(round(block_s * 1000), 1)
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
         lanes = [lane for lane in ready if lane.outbox.stream in found]
-        concerned: set[str] = set()
+        concerned: set[bytes] = set()
         for lane in lanes:
             entries = found[lane.outbox.stream]
             lane.waiting_ms = _milliseconds(entries[0].id)
             tenant = lane.outbox.tenant
-            concerned |= {tenant} if tenant else {read_tenant(it.payload) for it in entries}
-        await self._fan_out.look(concerned & set(self._tenants))
+            concerned |= {tenant.encode()} if tenant else {read_tenant(it.payload) for it in entries}
+        await self._fan_out.look([it for it in self._tenants if it.encode() in concerned])
         await asyncio.gather(*(self._handle(lane, found[lane.outbox.stream]) for lane in lanes))
-        if found and not any(lane.control for lane in lanes):
-            await asyncio.sleep(BATCH_PAUSE_S)
+        self._gather_touchpoints(sum(len(found[it.outbox.stream]) for it in lanes if not it.control))
         return bool(found)
+
+    def _gather_touchpoints(self, count: int) -> None:
+        """Leave touchpoints alone for a moment after `count` of them; hand-offs wait for nothing."""
+        if count:
+            resume_at = time.monotonic() + (FLOOD_PAUSE_S if count >= MANY else PAUSE_S)
+            for lane in self._lanes.values():
+                if not lane.control:
+                    lane.resume_at = max(lane.resume_at, resume_at)
 
     async def _handle(self, lane: Lane, entries: list[Entry]) -> None:
         """Fan out the entries and move the cursor past those that are done."""

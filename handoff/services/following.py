@@ -73,9 +73,11 @@ class Followers:
             return True
         if it.type.startswith(OURS):
             return False
-        return self._owning.get(it.tenant, True) or any(
-            policy.tenant == it.tenant for policy in self._policies
-        )
+        return self.follow_all(it.tenant)
+
+    def follow_all(self, tenant: str) -> bool:
+        """Whether something may follow from any touchpoint of a tenant, as of the last `look`."""
+        return self._owning.get(tenant, True) or any(it.tenant == tenant for it in self._policies)
 
     async def follow(self, it: Stored) -> None:
         """Everything that follows from one touchpoint. Fails only where it should be tried again."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from redis.asyncio.cluster import ClusterNode
@@ -36,7 +36,7 @@ REPLICATION_WAIT_S = 0.8  # replicas answer in milliseconds; a partitioned one i
 
 
 class Connection:
-    """A pool of connections to one store.
+    """One store: over a line of our own that all calls share, where it is a single server, else over a pool.
 
     `url` (of the embedded server) stands before `settings.url`. Answers are the server's own, in
     RESP2: bytes, int, list, None. Whatever goes wrong is StoreUnavailable with a stable `reason`
@@ -70,6 +70,8 @@ class Connection:
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
+        # What waits on the server would hold up whoever comes behind it on a line.
+        self._line = self.line() if self._shielded else None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -100,7 +102,13 @@ class Connection:
         On a cluster `key` names the slot. It may be left out where the command has its key in a fixed
         place or is FCALL; for others (XREAD) redis-py would ask the server where the key is each time.
         """
-        return await self._run(lambda: self._attempt(command, key))
+        if self._line is None:
+            return await self._run(lambda: self._attempt(command, key))
+        return await self._call_over(self._line, command)
+
+    async def _call_over(self, line: Line, command: Command) -> Any:
+        packed = pack(command)
+        return await self._run(lambda: _first(line, packed), line=line)
 
     async def fcall(
         self, function: str, keys: Sequence[bytes], arguments: Sequence[Argument], *, read_only: bool = False
@@ -128,11 +136,10 @@ class Connection:
             return await self._run(lambda: self._attempt_replicated(command, keys[0], line))
         if line is None:
             return await self.call(*command, key=keys[0])
-        packed = pack(command)
-        return await self._run(lambda: _first(line, packed), shortcut=lambda: line.try_exchange(packed))
+        return await self._call_over(line, command)
 
     def line(self) -> Line | None:
-        """A connection besides the pool, for one caller of `fcall_durable`; None on a cluster."""
+        """A further connection, for one caller of `fcall_durable`; None on a cluster."""
         if self.cluster:
             return None
         line = Line(self._address, silence_s=self._silence_s, find=self._client.primary)
@@ -152,7 +159,7 @@ class Connection:
             return []
         work = _Pipeline(commands, keys or [None] * len(commands))
         try:
-            await self._run(lambda: work.advance(self._exchange))
+            await self._run(lambda: work.advance(self._exchange), line=self._line)
         except StoreUnavailable:
             if len(work.open) == len(commands):
                 raise
@@ -189,24 +196,20 @@ class Connection:
         async with reader:
             yield reader
 
-    async def _run(
-        self,
-        attempt: Callable[[], Awaitable[Result]],
-        *,
-        shortcut: Callable[[], Awaitable[Result | None]] | None = None,
-    ) -> Result:
+    async def _run(self, attempt: Callable[[], Awaitable[Result]], *, line: Line | None = None) -> Result:
         """What `attempt` gives, repeated until the deadline.
 
-        `shortcut` is tried before, without a task and a timer of its own; it ends by itself, half a
-        deadline from now at the latest, and gives None where only attempts can help.
+        Over a `line` that is open the first attempt needs no task and no timer of its own: it ends by
+        itself, half a deadline from now at the latest. What it failed of the next one tells, or puts right.
         """
         if self._closed:
             raise unavailable("closed")
         self.round_trips += 1
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout_s
-        if shortcut is not None and (answer := await shortcut()) is not None:
-            return answer
+        if line is not None and line.is_open:
+            with suppress(Exception):
+                return await attempt()
         task = asyncio.ensure_future(self._until_deadline(attempt, deadline))
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -285,6 +288,11 @@ class Connection:
         return {"target_nodes": node}
 
     async def _exchange(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
+        if self._line is not None:
+            return await self._line.exchange(b"".join([pack(it) for it, _key in commands]), len(commands))
+        return await self._exchange_over_pool(commands)
+
+    async def _exchange_over_pool(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
         if self._client.redis is not None:
             pipe = self._client.redis.pipeline(transaction=False)
             for command, _key in commands:
@@ -304,7 +312,8 @@ class Connection:
         if line is not None:
             answers = await line.exchange(b"".join(map(pack, (command, barrier, wait))), 3)
         elif self._client.redis is not None:
-            answers = await self._exchange([(command, None), (barrier, None), (wait, None)])
+            # Not over the line, where others would wait with it.
+            answers = await self._exchange_over_pool([(command, None), (barrier, None), (wait, None)])
         else:
             # One connection of one node: a redirected FCALL must not be followed here (MOVED is learnt
             # and all three are sent again).

@@ -1,8 +1,8 @@
 """A connection of our own to a single server: packed in one join, written at once, answered in order.
 
-redis-py joins what it has with every further piece and awaits a task per call; a batch of a hundred
-touchpoints has a thousand pieces. How a lost line is met (again, until the deadline) is `Connection`'s
-affair: a line only says that it is lost.
+Any number of callers share it. redis-py takes one connection for each, joins what it has with every further
+piece and awaits a task per call; a batch of a hundred touchpoints has a thousand pieces. How a lost line is
+met (again, until the deadline) is `Connection`'s affair: a line only says that it is lost.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import hiredis
 from redis._parsers import BaseParser
 
 from .address import Address
+from .errors import StoreError
 
 Argument = bytes | str | int | float
 Place = tuple[str, int]
@@ -31,12 +32,18 @@ def pack(command: Sequence[Argument]) -> bytes:
     """A command in RESP2. One join of pieces that are there already: hiredis prints every length anew."""
     pieces = [b"*%d" % len(command)]
     for it in command:
-        raw = it if isinstance(it, bytes) else str(it).encode()
+        raw = it if isinstance(it, bytes) else _bytes_of(it)
         size = len(raw)
         pieces.append(_SIZES[size] if size < 1024 else b"\r\n$%d\r\n" % size)
         pieces.append(raw)
     pieces.append(b"\r\n")
     return b"".join(pieces)
+
+
+def _bytes_of(it: str | int | float) -> bytes:
+    if not isinstance(it, str | int | float):
+        raise StoreError(f"an argument is bytes, text or a number, not {type(it).__name__}")
+    return str(it).encode()
 
 
 class Line:
@@ -66,19 +73,10 @@ class Line:
             wire = await self._open()
         return await wire.send(packed, count)
 
-    async def try_exchange(self, packed: bytes) -> Any:
-        """The answer to one command by the shortest way; None where anything is amiss.
-
-        Then `exchange` tells what it is, or puts it right.
-        """
-        wire = self._wire
-        if wire is None or wire.lost:
-            return None
-        try:
-            (answer,) = await wire.send(packed, 1)
-        except OSError:
-            return None
-        return None if isinstance(answer, Exception) else answer
+    @property
+    def is_open(self) -> bool:
+        """Whether an exchange begins at once."""
+        return self._wire is not None and not self._wire.lost
 
     def drop(self) -> None:
         """Close the line; the next exchange opens it again, at the primary of then."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from handoff.codec.member import FLAG_PARTICIPANTS
+
 from .connection import Connection
 from .functions import Functions
 
@@ -72,9 +74,14 @@ def read_reference(payload: bytes) -> Reference:
     )
 
 
-def read_tenant(payload: bytes) -> str:
+def read_tenant(payload: bytes) -> bytes:
     """The tenant in a `t` entry alone; empty where it is none."""
-    return payload[51:].decode(errors="replace")
+    return payload[51:]
+
+
+def names_others(payload: bytes) -> bool:
+    """Whether a `t` entry's touchpoint has participants. IndexError when it is too short to be one."""
+    return bool(payload[48] & FLAG_PARTICIPANTS)
 
 
 async def take_lease(functions: Functions, outbox: Outbox, owner: str) -> Lease | None:
