@@ -21,13 +21,16 @@ from bench import (
     identity,
     ingest,
     libraries,
+    limits,
     live,
     memory,
     reads,
+    start,
     vendor,
     webhooks,
+    workers,
 )
-from bench.processes import ROOT, Failed
+from bench.processes import ROOT, Failed, Missing
 from bench.rounds import CONNECTIONS, Settings
 from bench.table import Table, machine, page
 
@@ -51,6 +54,9 @@ MEASUREMENTS = {
     "contexts": Measurement(reads.contexts, full=True),
     "histories": Measurement(reads.histories, full=True),
     "libraries": Measurement(libraries.measure, full=True),
+    "limits": Measurement(limits.measure, full=True),
+    "workers": Measurement(workers.measure, full=True),
+    "start": Measurement(start.measure),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
     "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),
@@ -89,7 +95,7 @@ def measured(name: str, settings: Settings, directory: Path) -> Table | str:
     try:
         table = MEASUREMENTS[name].measure(settings, directory)
     except Exception as error:  # whatever it is, the other tables are still to come
-        if not isinstance(error, Failed):
+        if not isinstance(error, (Failed, Missing)):
             traceback.print_exc()
         print(f"bench: {name}: {error}", file=sys.stderr, flush=True)
         return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -34,6 +34,10 @@ class Failed(Exception):
     """A server did not start, or did not do what it said."""
 
 
+class Missing(Exception):
+    """What a measurement needs is not installed here."""
+
+
 class Process(Struct, frozen=True):
     """A running server and the file that its output goes to."""
 
