@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -25,7 +26,10 @@ _CREATING = frozenset({"/v1/touchpoints", "/v1/handoffs", "/v1/callbacks", "/v1/
 
 
 class Kept(Struct, frozen=True):
-    """The answer to a key's first request; status 0 while it is still running, by whom says `run`."""
+    """The answer to a key's first request, its body sealed: it may show a secret or a session's token.
+
+    Status 0 while the request is still running, by whom says `run`.
+    """
 
     request: bytes
     status: int = 0
@@ -56,18 +60,18 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
     control = site.store.control(principal.tenant)
     place = control.keys.idempotency(site.store.hashes(principal.tenant).request(principal.name, key))
     connection = control.connection
+    seal = site.store.seal(principal.tenant)
     first = await _claim(connection, place, digest)
     if first is not None:
-        return _repeat(first, digest)
+        return _repeat(first, digest, lambda: seal.open(first.body, place))
     try:
         response = await handler(request)
     except (HandoffError, asyncio.CancelledError):
         await asyncio.shield(connection.call(b"DEL", place, key=place))
         raise
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        kept = Kept(
-            digest, response.status, response.body, response.content_type, response.headers.get("Location")
-        )
+        sealed = seal.seal(response.body, place)
+        kept = Kept(digest, response.status, sealed, response.content_type, response.headers.get("Location"))
         # What was asked is done: an answer that cannot be kept is still the answer.
         with contextlib.suppress(StoreUnavailable):
             await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
@@ -86,7 +90,7 @@ async def _claim(connection: Connection, place: bytes, digest: bytes) -> Kept | 
     return None
 
 
-def _repeat(kept: Kept, digest: bytes) -> web.Response:
+def _repeat(kept: Kept, digest: bytes, body: Callable[[], bytes]) -> web.Response:
     if kept.request != digest:
         raise Unprocessable(
             "this Idempotency-Key was used for another request", code="idempotency_key_reused"
@@ -96,4 +100,4 @@ def _repeat(kept: Kept, digest: bytes) -> web.Response:
     headers = {"Idempotent-Replayed": "true", "Cache-Control": "no-store"}
     if kept.location:
         headers["Location"] = kept.location
-    return web.Response(status=kept.status, body=kept.body, content_type=kept.content_type, headers=headers)
+    return web.Response(status=kept.status, body=body(), content_type=kept.content_type, headers=headers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import SIZE
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Conflict
-from handoff.store.control import Change, Changed, Control, decode_record
+from handoff.store.control import Change, Changed, Control
 from handoff.store.store import Store
 
 from .subscriptions import (
@@ -22,10 +23,11 @@ from .subscriptions import (
     Wishes,
     check,
     drop,
+    ids_of,
     keys_for,
+    opened,
     put,
-    read_all,
-    record_key,
+    read_sealed,
     rotated,
     set_pace,
     touched,
@@ -66,11 +68,30 @@ async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Confi
             part = {id_: mine[id_] for id_ in ids[at : at + WRITTEN_AT_ONCE]}
             new = await _configure(store, store.control(tenant), part)
             made += [it for it in new if mine[it.id].secret is None]
-        known = await read_all(store, tenant)
-        gone = [it.id for it in known if it.origin == ORIGIN and it.id not in mine]
-        if gone:
-            await drop(store, store.control(tenant), gone)
+        await _drop_and_reseal(store, store.control(tenant), mine)
     return made
+
+
+async def _drop_and_reseal(store: Store, control: Control, wanted: Collection[bytes]) -> None:
+    """Let those of the configuration that are not wanted go, and seal with the first key what is not."""
+    ids = await ids_of(control)
+    sealed = await read_sealed(store, control.tenant, ids)
+    seal = store.seal(control.tenant)
+    gone, stale = [], []
+    for id_, raw in zip(ids, sealed, strict=True):
+        it = opened(store, control.tenant, id_, raw) if raw else None
+        if it and it.origin == ORIGIN and id_ not in wanted:
+            gone.append(id_)
+        elif it and raw and not seal.is_current(raw):
+            stale.append(it)
+    if gone:
+        await drop(store, control, gone)
+    for at in range(0, len(stale), WRITTEN_AT_ONCE):
+        change = Change()
+        for it in stale[at : at + WRITTEN_AT_ONCE]:
+            put(store, control, change, it, it.version)
+        with suppress(Changed):  # who changed one of them sealed it; the next start sees to the others
+            await control.commit(change)
 
 
 async def _configure(
@@ -78,8 +99,9 @@ async def _configure(
 ) -> list[Subscription]:
     """Those that are new; several workers may do it at once, and find what the other has written."""
     for _attempt in range(ATTEMPTS):
-        raws = await control.read([record_key(control, id_) for id_ in wanted])
-        before = {id_: decode_record(raw, Subscription) for id_, raw in zip(wanted, raws, strict=True) if raw}
+        sealed = await read_sealed(store, control.tenant, list(wanted))
+        found = zip(wanted, sealed, strict=True)
+        before = {id_: opened(store, control.tenant, id_, it) for id_, it in found if it}
         now = await control.clock()
         after = [_configured(it, before.get(id_), now) for id_, it in wanted.items()]
         changed = [it for it in after if it != before.get(it.id)]
@@ -90,7 +112,7 @@ async def _configure(
         await asyncio.gather(*(set_pace(store, it) for it in paced))
         change = Change()
         for it in changed:
-            put(control, change, it, before[it.id].version if it.id in before else 0)
+            put(store, control, change, it, before[it.id].version if it.id in before else 0)
         try:
             await control.commit(touched(control, change))
         except Changed:

@@ -22,6 +22,7 @@ from .destinations import Policy, check_url, parse_networks
 from .webhook_signing import Scheme, check_key, make_key
 
 WEBHOOK = "wh_"
+SEALED_AS = b"webhook\0"
 MAX_SUBSCRIPTIONS = 2_000  # per tenant: each change of a hand-off is matched against all of them
 MAX_OVERLAP_S = 7 * 86400
 DEFAULT_OVERLAP_S = 86400
@@ -197,7 +198,7 @@ async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None =
     """A new subscription, whose events are queued from now on. Conflict (`too_many`) above the limit."""
     check(wishes)
     control = store.control(tenant)
-    known = await _ids(control)
+    known = await ids_of(control)
     if len(known) >= MAX_SUBSCRIPTIONS:
         raise Conflict(f"a tenant has at most {MAX_SUBSCRIPTIONS} subscriptions", code="too_many")
     made = Subscription(
@@ -212,10 +213,11 @@ async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None =
     return made
 
 
-def put(control: Control, change: Change, it: Subscription, version: int) -> None:
-    """Let the change write the subscription over the one with this version (0: none)."""
+def put(store: Store, control: Control, change: Change, it: Subscription, version: int) -> None:
+    """Let the change write the subscription, sealed, over the one with this version (0: none)."""
     key = record_key(control, it.id)
-    change.expect(key, version).put(key, it.version, it)
+    sealed = store.seal(it.tenant).seal(msgspec.msgpack.encode(it), SEALED_AS + it.id)
+    change.expect(key, version).put(key, it.version, sealed)
     change.add(control.keys.set("webhooks"), it.created_at, it.id)
 
 
@@ -227,7 +229,7 @@ async def set_pace(store: Store, it: Subscription) -> None:
 
 async def _write(store: Store, control: Control, it: Subscription, version: int) -> None:
     change = Change()
-    put(control, change, it, version)
+    put(store, control, change, it, version)
     await control.commit(touched(control, change))
     await set_pace(store, it)
 
@@ -285,22 +287,32 @@ async def drop(store: Store, control: Control, ids: Sequence[bytes]) -> None:
 
 
 async def read(store: Store, tenant: str, id_: bytes) -> Subscription:
-    control = store.control(tenant)
-    (raw,) = await control.read([record_key(control, id_)])
-    if raw is None:
+    (sealed,) = await read_sealed(store, tenant, [id_])
+    if sealed is None:
         raise NotFound("there is no such webhook")
-    return decode_record(raw, Subscription)
+    return opened(store, tenant, id_, sealed)
 
 
 async def read_all(store: Store, tenant: str, ids: Iterable[bytes] | None = None) -> list[Subscription]:
     """The subscriptions with these ids, or all; oldest first."""
+    wanted = list(ids) if ids is not None else await ids_of(store.control(tenant))
+    found = await read_sealed(store, tenant, wanted)
+    return [opened(store, tenant, id_, it) for id_, it in zip(wanted, found, strict=True) if it]
+
+
+async def read_sealed(store: Store, tenant: str, ids: Sequence[bytes]) -> list[bytes | None]:
+    """The subscriptions as they lie in the store. All of one is sealed: URLs and headers have secrets too."""
     control = store.control(tenant)
-    wanted = list(ids) if ids is not None else await _ids(control)
-    raws = await control.read([record_key(control, id_) for id_ in wanted])
-    return [decode_record(raw, Subscription) for raw in raws if raw is not None]
+    raws = await control.read([record_key(control, id_) for id_ in ids])
+    return [decode_record(raw, bytes) if raw else None for raw in raws]
 
 
-async def _ids(control: Control) -> list[bytes]:
+def opened(store: Store, tenant: str, id_: bytes, sealed: bytes) -> Subscription:
+    """ConfigurationError when it was sealed with a key that is not among `store.secret_keys`."""
+    return msgspec.msgpack.decode(store.seal(tenant).open(sealed, SEALED_AS + id_), type=Subscription)
+
+
+async def ids_of(control: Control) -> list[bytes]:
     key = control.keys.set("webhooks")
     return list(await control.connection.call(b"ZRANGE", key, 0, -1, key=key))
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 Durability = Literal["always", "everysec", "replicated", "provider"]
 
 MAX_PARTITIONS = 1024  # each costs an outbox stream and a tail of it; fixed when the store is created
+MIN_SECRET = 32  # characters: 128 bits in hexadecimal
 _MEMORY = re.compile(r"[1-9]\d*(?:b|k|kb|m|mb|g|gb)?", re.ASCII | re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
@@ -21,7 +22,8 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     one, Valkey runs inside `data_dir`. `replicas` counts for `durability = "replicated"` only: how
     many must have a write before it is acknowledged. `timeout_s` is the overall deadline of one
     call, repeats included. `maxmemory` (`"512mb"`) bounds the embedded Valkey: writes beyond it are
-    refused with 503, nothing is evicted.
+    refused with 503, nothing is evicted. `secret_keys` seal what the product must keep secret and use
+    again: the first seals, all of them open.
 
     ValueError when a value is out of range or two contradict (msgspec makes it a ValidationError).
     """
@@ -33,6 +35,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     replicas: int = 1
     timeout_s: float = 5.0
     maxmemory: str | None = None
+    secret_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.partitions <= MAX_PARTITIONS:
@@ -41,6 +44,8 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("store.replicas is 1 to 16")
         if not 0.1 <= self.timeout_s <= 60:
             raise ValueError("store.timeout_s is 0.1 to 60 seconds")
+        if any(len(it) < MIN_SECRET for it in self.secret_keys):
+            raise ValueError(f"each of store.secret_keys has at least {MIN_SECRET} characters")
         if not self.data_dir or "\x00" in self.data_dir:
             raise ValueError("store.data_dir is not a path")
         if self.url is None:

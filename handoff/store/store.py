@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.sealing import Seal
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 
@@ -43,6 +44,7 @@ class Store:
         self.importer = Recorder(functions.on_own_line(), self.keys, cluster=connection.cluster)
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
+        self._seals: dict[str, Seal] = {}
         self._controls: dict[str, Control] = {}
         self._deliveries: dict[str, Deliveries] = {}
 
@@ -51,6 +53,14 @@ class Store:
         known = self._hashes.get(tenant)
         if known is None:
             known = self._hashes[tenant] = KeyedHash(self._pepper, tenant)
+        return known
+
+    def seal(self, tenant: str) -> Seal:
+        """What seals the tenant's secrets: with the first of `store.secret_keys`, else with the pepper."""
+        known = self._seals.get(tenant)
+        if known is None:
+            secrets_ = [it.encode() for it in self.settings.secret_keys]
+            known = self._seals[tenant] = Seal([*secrets_, self._pepper], tenant)
         return known
 
     def control(self, tenant: str) -> Control:

@@ -48,6 +48,22 @@ async def store(server_url: str) -> AsyncIterator[Store]:
         yield store
 
 
+async def everything(store: Store) -> bytes:
+    """All that lies in the store, as one text."""
+    found = []
+    for key in await store.connection.call(b"KEYS", b"*"):
+        kind = await store.connection.call(b"TYPE", key, key=key)
+        if kind == b"string":
+            found.append(await store.connection.call(b"GET", key, key=key))
+        elif kind == b"hash":
+            found += await store.connection.call(b"HVALS", key, key=key)
+        elif kind == b"stream":
+            found.append(repr(await store.connection.call(b"XRANGE", key, b"-", b"+", key=key)).encode())
+        elif kind == b"list":
+            found += await store.connection.call(b"LRANGE", key, 0, -1, key=key)
+    return b"\0".join(found)
+
+
 class Way:
     """A running way out and what tests do with it."""
 

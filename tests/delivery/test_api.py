@@ -13,6 +13,7 @@ import pytest
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings
 from handoff.store.store import Store
+from tests.delivery.conftest import everything
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 ADMIN = "admin-token-of-these-tests"
@@ -298,6 +299,16 @@ async def test_an_ended_subscription_is_gone(api: Api) -> None:
     path = f"/v1/webhooks/{made['id']}"
     assert (await api.call("DELETE", path, token="hooks"))[0] == 204
     assert (await api.call("GET", path, token="hooks"))[0] == 404
+
+
+async def test_an_answer_kept_for_a_repeat_has_no_plain_secret(api: Api, store: Store) -> None:
+    body = {"url": "https://one.example/"}
+    for _ in range(2):
+        _, made = await api.call("POST", "/v1/webhooks", body, **{"Idempotency-Key": "k"})
+        _, session = await api.call("POST", "/v1/sessions", {"agent": "erik"}, **{"Idempotency-Key": "s"})
+        lying = await everything(store)
+        assert made["secret"].encode() not in lying
+        assert session["token"].encode() not in lying
 
 
 async def test_the_same_request_with_the_same_key_makes_one(api: Api) -> None:

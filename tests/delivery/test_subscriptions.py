@@ -22,7 +22,7 @@ from handoff.services.recording import record
 from handoff.services.subscriptions import Wishes, check, matches, read_all, rotated
 from handoff.services.webhook_signing import make_key
 from handoff.store.store import Store
-from tests.delivery.conftest import Way, WayOut, hook, opened
+from tests.delivery.conftest import Way, WayOut, everything, hook, opened
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
@@ -219,6 +219,51 @@ async def test_workers_that_start_at_once_agree_about_the_secrets_they_make(
     assert {it.id: it.keys for it in await read_all(store, "default")} == told
 
 
+HEADER = "Bearer what-only-the-platform-knows"
+KEYS = ("a" * 32, "b" * 32)
+
+
+async def test_no_secret_lies_in_the_store_as_it_is(store: Store, way_out: WayOut) -> None:
+    async with subscriber() as platform, way_out(platform, headers={"Authorization": HEADER}) as way:
+        wishes = Wishes(url=f"{platform.url}?key=part-of-the-url", headers={"X-Key": HEADER}, **LOOPBACK)
+        it = await subscriptions.create(store, "default", wishes, SECRET)
+        keys = rotated(it, wishes, await store.control("default").clock(), secret=None, overlap_s=60)
+        await subscriptions.change(store, "default", it.id, wishes, keys)
+        await way.ask()
+        await until(lambda: len(platform.accepted) == 2)
+        lying = await everything(store)
+    assert b"handoff.requested" in lying
+    for secret in (SECRET, keys[0].key, HEADER, "part-of-the-url"):
+        assert secret.encode() not in lying, secret
+
+
+async def test_keys_that_seal_are_changed_one_after_the_other(server_url: str, store: Store) -> None:
+    """From the store's own to one of the configuration, to the next; then the first opens nothing more."""
+    wanted = [WebhookSettings(url=f"https://{n}.example/").configured() for n in range(3)]
+    made = await configure(store, ["default"], wanted)
+    one = await subscriptions.create(store, "default", Wishes(url="https://one.example/"), SECRET)
+    known = {it.id: it for it in (*made, one)}
+    for secret_keys in ((KEYS[0],), (KEYS[1], KEYS[0]), (KEYS[1],)):
+        async with opened(server_url, secret_keys=secret_keys) as it:
+            assert await configure(it, ["default"], wanted) == []
+            assert {one.id: one for one in await read_all(it, "default")} == known
+    for secret_keys in ((), (KEYS[0],)):
+        async with opened(server_url, secret_keys=secret_keys) as it:
+            with pytest.raises(ConfigurationError, match=r"store\.secret_keys"):
+                await configure(it, ["default"], wanted)
+
+
+async def test_what_is_sealed_for_one_opens_for_no_other(store: Store) -> None:
+    one, other = [
+        await subscriptions.create(store, "default", Wishes(url=f"https://{n}.example/")) for n in "ab"
+    ]
+    record = store.control("default").keys.record
+    blob = await store.connection.call(b"GET", record("w", one.id), key=record("w", one.id))
+    await store.connection.call(b"SET", record("w", other.id), blob, key=record("w", other.id))
+    with pytest.raises(ConfigurationError, match="changed"):
+        await subscriptions.read(store, "default", other.id)
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"url": "http://one.example/"}, {"secret": "short"}, {"types": ["?"]}, {"url": "https://10.0.0.1/"}],
@@ -302,7 +347,6 @@ async def test_metrics_tell_what_was_delivered_and_what_waits(way_out: WayOut) -
             return value("handoff_webhook_messages_total", labels)
 
         await until(lambda: counted(fine, "delivered") == 2 and counted(broken, "retried") == 1)
-        way.skip(100)
         await way.delivery._show()
         oldest = value("handoff_webhook_oldest_pending_seconds", {"subscription": label[broken.url]})
         assert value("handoff_webhook_pending", {"subscription": label[broken.url]}) == 2

