@@ -26,6 +26,7 @@ from bench import (
     memory,
     reads,
     start,
+    streams,
     vendor,
     webhooks,
     workers,
@@ -59,6 +60,7 @@ MEASUREMENTS = {
     "start": Measurement(start.measure),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
+    "streams": Measurement(streams.measure, full=True),
     "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }

@@ -18,7 +18,7 @@ IMPORTS = "import aiohttp.web, msgspec, redis.asyncio, structlog"
 
 
 def measure(_settings: Settings, directory: Path) -> Table:
-    """Starts in an empty directory each, as many in one that a server left, and what Python takes by itself."""
+    """Starts in empty directories, in one that a server left, and what Python takes by itself, in turn."""
     known = directory / "known"
     _start(known)
     rows: dict[str, list[float]] = {
