@@ -307,7 +307,7 @@ async def mark_shared(
     packed: bytes = msgpack.packb([by.who, now, by.reason])
     value = (SHARED if shared else NOT_SHARED) + packed
     place = store.keys.record(key)
-    await store.connection.call(b"HSET", place, b"s", value, key=place)
+    await store.connection.call_durable(b"HSET", place, b"s", value, key=place)
 
 
 async def _tell(

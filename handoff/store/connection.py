@@ -117,6 +117,12 @@ class Connection:
         command = ("FCALL_RO" if read_only else "FCALL", function, len(keys), *keys, *arguments)
         return await self.call(*command, key=keys[0] if keys else None)
 
+    async def call_durable(self, *command: Argument, key: bytes) -> Any:
+        """The answer to one writing command, promised as with `fcall_durable`."""
+        if self._settings.durability == "replicated":
+            return await self._run(lambda: self._attempt_replicated(command, key, None))
+        return await self.call(*command, key=key)
+
     async def fcall_durable(
         self,
         function: str,

@@ -113,6 +113,9 @@ async def test_without_enough_replicas_a_replicated_write_is_not_acknowledged(ur
                 await store.fcall_durable("once_1", [b"{%d}r" % tag], [b"x"])
             assert refused.value.problem_code == "not_replicated"
             assert await store.fcall("once_1", [b"{%d}r" % tag], [b"x"]) == [0, b"x"]
+            with pytest.raises(StoreUnavailable) as refused:
+                await store.call_durable("HSET", b"{%d}h" % tag, b"s", b"1", key=b"{%d}h" % tag)
+            assert refused.value.problem_code == "not_replicated"
 
 
 async def test_a_pipeline_answers_in_order_with_errors_in_place_in_one_round_trip(url: str) -> None:
