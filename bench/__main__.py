@@ -90,17 +90,27 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
     return [name for name, it in MEASUREMENTS.items() if arguments.full or not it.full]
 
 
-def measured(name: str, settings: Settings, directory: Path) -> Table | str:
-    """One table, with its files in the directory; or why there is none, so that the others are not lost."""
+class Without(Struct, frozen=True):
+    """Why there is no table of a measurement, and whether that is an error."""
+
+    why: str
+    failed: bool
+
+
+def measured(name: str, settings: Settings, directory: Path) -> Table | Without:
+    """One table, with its files in the directory. Whatever goes wrong, the other tables are still to come."""
     print(f"\n{name}", flush=True)
     begun = time.monotonic()
     try:
         table = MEASUREMENTS[name].measure(settings, directory)
-    except Exception as error:  # whatever it is, the other tables are still to come
-        if not isinstance(error, (Failed, Missing)):
+    except Missing as error:
+        print(f"left out: {error}", flush=True)
+        return Without(str(error), failed=False)
+    except Exception as error:
+        if not isinstance(error, Failed):
             traceback.print_exc()
         print(f"bench: {name}: {error}", file=sys.stderr, flush=True)
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return Without(f"{type(error).__name__}: {error}".splitlines()[0], failed=True)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     print(f"\n{table.text()}\n\n  took {time.monotonic() - begun:.0f} s", flush=True)
@@ -124,14 +134,14 @@ def main() -> int:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     tables = [it for it in found.values() if isinstance(it, Table)]
-    failed = {name: it for name, it in found.items() if isinstance(it, str)}
+    without = {name: it for name, it in found.items() if isinstance(it, Without)}
     if arguments.write:
         command = "make bench-full" if arguments.full else "make bench"
-        PAGE.write_text(page(tables, command, failed))
+        PAGE.write_text(page(tables, command, {name: it.why for name, it in without.items()}))
         print(f"\nwrote {PAGE.relative_to(ROOT)}")
-    for name, why in failed.items():
-        print(f"bench: no table of {name}: {why}", file=sys.stderr)
-    return 1 if failed else 0
+    for name, it in without.items():
+        print(f"bench: no table of {name}: {it.why}", file=sys.stderr)
+    return 1 if any(it.failed for it in without.values()) else 0
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def measure(settings: Settings, directory: Path) -> Table:
         columns=("timeline", "p50 ms", "ratio", "server µs", "store µs", "ratio of CPU"),
         rows=(
             _row(f"{SHORT} touchpoints", short, short),
-            _row(f"{thousands(LONG.touchpoints)}", long, short),
+            _row(f"{thousands(LONG.touchpoints)} touchpoints", long, short),
         ),
         notes=(
             f"{settings.rounds} blocks of {BLOCK} requests on each in turn, one request at a time, with an "

@@ -74,8 +74,8 @@ def measure(settings: Settings, directory: Path) -> Table:
             _row(f"handoff, {READERS} readers", "handoff", READERS, found),
         ),
         notes=(
-            f"{settings.rounds} turns of {TURN} touchpoints each, one at a time; from sending the request until "
-            "the last reader has the event; median (quartiles) of the turns",
+            f"{settings.rounds} turns of {TURN} touchpoints each, one at a time; from sending the request "
+            "until the last reader has the event; median (quartiles) of the turns",
             "CPU of the server for the request and all its deliveries, by the number of readers; one write: "
             "what the echo needs, which writes as many bytes to each stream in its process",
         ),

@@ -107,8 +107,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def page(tables: Sequence[Table], command: str, failed: Mapping[str, str]) -> str:
-    """docs/benchmarks.md of one run. `failed`: name of a measurement -> why it has no table."""
+def page(tables: Sequence[Table], command: str, without: Mapping[str, str]) -> str:
+    """docs/benchmarks.md of one run. `without`: name of a measurement -> why it has no table."""
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = [
         "# Benchmarks",
@@ -117,7 +117,7 @@ def page(tables: Sequence[Table], command: str, failed: Mapping[str, str]) -> st
         "Ratios within one run can be compared across machines, absolute figures cannot.",
         "",
         *(f"- {fact}" for fact in machine()),
-        *(f"- Failed in this run: {name}: {why}" for name, why in failed.items()),
+        *(f"- No table of `{name}` in this run: {why}" for name, why in without.items()),
         "",
     ]
     return "\n".join(head) + "\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
