@@ -5,7 +5,6 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-import msgpack
 import msgspec
 from msgspec import Struct
 
@@ -30,7 +29,9 @@ _VISIBILITY_CODE = {name: code << 2 for code, name in enumerate(_VISIBILITIES)}
 _ASSURANCE_CODE = {name: code << 3 for code, name in enumerate(_ASSURANCES)}
 
 
-_PACK = msgpack.Packer(use_bin_type=True).pack  # made once: that takes as long as packing
+# msgpack by msgspec: half the time of msgpack's own packer, the same bytes.
+_PACK = msgspec.msgpack.Encoder().encode
+_UNPACK = msgspec.msgpack.Decoder(list[Any]).decode
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -93,15 +94,14 @@ def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | Non
     while row[-1] is None:
         row.pop()
     try:
-        raw: bytes = _PACK(row)
+        return _PACK(row)
     except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
         raise Unprocessable(f"the content cannot be stored: {error}") from error
-    return raw
 
 
 def decode_body(codec: int, raw: bytes) -> Body:
     """The body that `encode_body` wrote."""
-    row = msgpack.unpackb(decompress(codec, raw), raw=False, strict_map_key=False)
+    row = _UNPACK(decompress(codec, raw))
     row += [None] * (16 - len(row))
     bits = row[1]
     return Body(

@@ -40,7 +40,10 @@ class KeyedHash:
 
     def event(self, id_space: str, event_id: str) -> bytes:
         """16 bytes: the touchpoint id of an event, the same on whatever route it came."""
-        return self._hash(self._event, id_space, event_id)
+        state = self._event.copy()
+        words = f"{len(id_space)}:{id_space}{len(event_id)}:{event_id}"  # as `_hash` joins them
+        state.update(words.encode("utf-8", "surrogatepass"))
+        return state.digest()
 
     def _thread_hash(self, id_space: str, thread: str) -> bytes:
         """16 bytes: the conversation of a thread, for ever."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from .errors import InvalidIdentity
 
+REMEMBERED = 4096  # handles that are not read again: one person comes by many times
 MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
@@ -78,6 +79,7 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
     return Identity(type, space, _normal_text(value))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_identity(text: str, *, region: str | None = None) -> Identity:
     """The identity written `type:value` or `type@space:value`, split at the first colon."""
     head, colon, value = text.strip().partition(":")
@@ -102,7 +104,7 @@ def _normal_text(value: str) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def normal_email(value: str) -> str:
     """The address in lower case with its domain in IDNA ASCII form (RFC 5890, UTS 46)."""
     text = _normal_text(value)
@@ -124,7 +126,7 @@ def normal_email(value: str) -> str:
     return f"{local.lower()}@{ascii_domain.lower()}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def normal_phone(value: str, region: str | None = None) -> str:
     """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
     text = _normal_text(value)

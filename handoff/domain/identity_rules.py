@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import translate
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from msgspec import Struct, field
 
-from .identity import Identity
+from .identity import REMEMBERED, Identity
 
 BLOCKED = (
     "email:noreply@*",
@@ -53,6 +53,13 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def means_nobody(self, it: Identity) -> bool:
         """Whether the value is one that senders write when they know nobody."""
+        return self._judge(it)
+
+    @cached_property
+    def _judge(self) -> Callable[[Identity], bool]:
+        return lru_cache(maxsize=REMEMBERED)(self._is_nobody)
+
+    def _is_nobody(self, it: Identity) -> bool:
         plain = f"{it.type}:{it.value}".lower()
         words, pattern = self._nobody
         return plain.partition(":")[2] in words or pattern.match(plain) is not None

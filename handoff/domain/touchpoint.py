@@ -224,12 +224,8 @@ def _problem(it: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "a sequence is a whole number from 0 to 2^63-1"
     if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
         return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
-    for name, value in (
-        ("data", it.data),
-        ("attachments", it.attachments),
-        ("actor", it.actor),
-        ("traits", it.traits),
-    ):
+    for name in ("data", "attachments", "actor", "traits"):
+        value = getattr(it, name)
         if value and too_deep(value):
             return f"/{name}", f"objects and lists lie at most {MAX_DEPTH} deep in each other"
     return None

@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from .recording import Result
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BOUNDS = (*map(str, _LATENCY), "+Inf")
+
+
+class Tally(Collector):
+    """What is counted with every request, in plain numbers: one thread counts, a scrape reads.
+
+    A counter with a lock and a histogram take as long as reading a touchpoint.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, int], list[float]] = {}
+        self._touchpoints: dict[tuple[str, str], int] = {}
+
+    def request(self, route: str, hundreds: int, seconds: float) -> None:
+        """A request of `route` was answered, with a status of so many hundreds."""
+        counted = self._requests.get((route, hundreds))
+        if counted is None:  # how many by bucket, the last above all bounds, and the sum of seconds
+            counted = self._requests[route, hundreds] = [0.0] * (len(_LATENCY) + 2)
+        counted[bisect_left(_LATENCY, seconds)] += 1
+        counted[-1] += seconds
+
+    def touchpoint(self, source: str, result: str) -> None:
+        """A touchpoint of a source came to this."""
+        self._touchpoints[source, result] = self._touchpoints.get((source, result), 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        touchpoints = CounterMetricFamily(
+            "handoff_touchpoints", "Touchpoints by what became of them", labels=("source", "result")
+        )
+        for labels, count in self._touchpoints.items():
+            touchpoints.add_metric(labels, count)
+        yield touchpoints
+        requests = HistogramMetricFamily(
+            "handoff_request_seconds", "HTTP requests by route and status class", labels=("route", "status")
+        )
+        for (route, hundreds), (*counts, seconds) in self._requests.items():
+            buckets = list(zip(_BOUNDS, accumulate(counts), strict=True))
+            requests.add_metric((route, f"{hundreds}xx"), buckets, seconds)
+        yield requests
 
 
 class Measures:
@@ -17,12 +59,9 @@ class Measures:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.touchpoints = Counter(
-            "handoff_touchpoints",
-            "Touchpoints by what became of them",
-            ["source", "result"],
-            registry=registry,
-        )
+        self._tally = Tally()
+        registry.register(self._tally)
+        self.took = self._tally.request
         self.quarantined = Counter(
             "handoff_quarantined", "Items that could not be read", ["source"], registry=registry
         )
@@ -31,13 +70,6 @@ class Measures:
         )
         self.ignored = Counter(
             "handoff_ignored", "Known events that are no touchpoint", ["source", "event"], registry=registry
-        )
-        self.requests = Histogram(
-            "handoff_request_seconds",
-            "HTTP requests by route and status class",
-            ["route", "status"],
-            buckets=_LATENCY,
-            registry=registry,
         )
         self.handoffs = Counter("handoff_handoffs", "Hand-off events", ["event"], registry=registry)
         self.unviewed = Gauge(
@@ -51,14 +83,7 @@ class Measures:
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store answered last", registry=registry)
 
-        # Finding a metric by its labels takes longer than adding to it.
-        self._request = cache(lambda route, hundreds: self.requests.labels(route, f"{hundreds}xx"))
-        self._touchpoint = cache(self.touchpoints.labels)
-
-    def took(self, route: str, hundreds: int, seconds: float) -> None:
-        """A request of `route` was answered, with a status of so many hundreds."""
-        self._request(route, hundreds).observe(seconds)
-
     def count(self, source: str, results: Sequence[Result]) -> None:
+        """What became of a source's touchpoints."""
         for result in results:
-            self._touchpoint(source, result.status).inc()
+            self._tally.touchpoint(source, result.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 from msgspec import Struct
@@ -165,7 +166,12 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(touchpoint, codec),
+                _header(
+                    FLAG_PARTICIPANTS if touchpoint.participants else 0,
+                    type_code(touchpoint.type),
+                    channel_code(touchpoint.channel),
+                    codec,
+                ),
                 said,
                 b"d" if touchpoint.type in _DELETES else b"e",
                 _ASSURANCE_DIGITS[touchpoint.assurance],
@@ -182,9 +188,9 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
     )
 
 
-def _header(touchpoint: Touchpoint, codec: int) -> bytes:
-    flags = FLAG_PARTICIPANTS if touchpoint.participants else 0
-    return bytes((flags, type_code(touchpoint.type), channel_code(touchpoint.channel), codec))
+@cache  # a few hundred: types by channels, and all channels without a name of ours are one
+def _header(flags: int, type: int, channel: int, codec: int) -> bytes:
+    return bytes((flags, type, channel, codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:

@@ -18,7 +18,10 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 META = b"handoff:meta"
+REMEMBERED = 4096  # timelines whose keys are not made again
 
 
 class Keys:
@@ -27,6 +30,7 @@ class Keys:
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self._tags = [b"{%d}" % number for number in range(partitions)]
+        self.timeline = lru_cache(REMEMBERED)(self._timeline)
 
     def partition(self, hash_: bytes) -> int:
         """The partition of whatever the hash names."""
@@ -35,7 +39,7 @@ class Keys:
     def _key(self, letter: bytes, hash_: bytes) -> bytes:
         return self._tags[self.partition(hash_)] + letter + hash_
 
-    def timeline(self, identity: bytes) -> bytes:
+    def _timeline(self, identity: bytes) -> bytes:
         return self._key(b"t", identity)
 
     def index(self, identity: bytes) -> bytes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -23,7 +24,7 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
-from handoff.domain.identity import Assurance, Identity
+from handoff.domain.identity import REMEMBERED, Assurance, Identity
 from handoff.domain.touchpoint import TYPES
 
 SHARED, NOT_SHARED = b"1", b"0"
@@ -32,6 +33,7 @@ _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCE
 _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def pack_identity(it: Identity) -> bytes:
     packed: bytes = msgpack.packb([it.type, it.space, it.value])
     return packed
