@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from adapters.chat.chatwoot import ChatwootAdapter
-from adapters.email.smtp import SmtpAdapter
-from adapters.phone.twilio import TwilioAdapter
-from adapters.web.segment import SegmentAdapter
 from handoff.domain.errors import ConfigurationError
 from handoff.services.adapter import Adapter
 
 ENTRY_POINTS = "handoff.adapters"
 """The entry-point group in which other packages name their adapter classes."""
 
-BUILT_IN: Mapping[str, type[Adapter]] = {
+BUILT_IN: Mapping[str, str] = {
     # Web self-service
-    SegmentAdapter.name: SegmentAdapter,
+    "web.segment": "adapters.web.segment:SegmentAdapter",
     # Chat
-    ChatwootAdapter.name: ChatwootAdapter,
+    "chat.chatwoot": "adapters.chat.chatwoot:ChatwootAdapter",
     # Phone and call-back
-    TwilioAdapter.name: TwilioAdapter,
+    "phone.twilio": "adapters.phone.twilio:TwilioAdapter",
     # Email
-    SmtpAdapter.name: SmtpAdapter,
+    "email.smtp": "adapters.email.smtp:SmtpAdapter",
 }
+"""Written as an entry point is: a server imports those it has a source for, and starts the sooner."""
 
 
 def available() -> dict[str, type[Adapter]]:
@@ -33,7 +30,7 @@ def available() -> dict[str, type[Adapter]]:
 
     ConfigurationError when a package's adapter cannot be loaded or claims a name that is taken.
     """
-    found = dict(BUILT_IN)
+    found = {name: _built_in(name) for name in BUILT_IN}
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             loaded: Any = entry.load()
@@ -46,7 +43,14 @@ def available() -> dict[str, type[Adapter]]:
 
 def adapter_class(name: str) -> type[Adapter]:
     """The adapter called `name`. ConfigurationError, naming those there are, when there is none."""
+    if name in BUILT_IN:
+        return _built_in(name)
     found = available()
     if name not in found:
         raise ConfigurationError(f"there is no adapter {name!r}; there are {', '.join(sorted(found))}")
     return found[name]
+
+
+def _built_in(name: str) -> type[Adapter]:
+    adapter: type[Adapter] = EntryPoint(name, BUILT_IN[name], ENTRY_POINTS).load()
+    return adapter

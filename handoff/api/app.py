@@ -157,7 +157,7 @@ def make_app(site: Site) -> web.Application:
     if site.allowed_origins:
         app.on_response_prepare.append(mark_answers(site.allowed_origins))
     app.on_shutdown.append(_end_streams)
-    app[docs_page.DOCS] = docs_page.make_docs()
+    app[docs_page.DOCS] = docs_page.Docs()
     app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins))
     app.add_routes(routes())
     return app

@@ -5,6 +5,7 @@ The page loads nothing from elsewhere and runs no inline script; its policy says
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +16,6 @@ from aiohttp.helpers import ETag
 from msgspec import Struct
 
 from handoff.domain.errors import NotFound
-
-from . import asyncapi
-from .openapi import document
-from .reference import OPERATIONS
 
 ASSETS = "flask_swagger_ui"  # of its wheel only the files are used; it is never imported
 SCRIPT_NAME = "start.js"
@@ -74,27 +71,42 @@ class Text(Struct, frozen=True):
     etag: str
 
 
-class Docs(Struct, frozen=True, kw_only=True):
+class Descriptions(Struct, frozen=True):
+    """Of the API and of its messages."""
+
+    api: Text
+    messages: Text
+
+
+class Docs:
     """Everything that is served here; `assets` is None where the package is not installed."""
 
-    description: Text
-    messages: Text
-    page: Text
-    script: Text
-    assets: Path | None
+    def __init__(self) -> None:
+        self.page = _text(_PAGE.encode(), "text/html")
+        self.script = _text(_SCRIPT.encode(), "text/javascript")
+        self.assets = _assets()
+        self._making: asyncio.Task[Descriptions] | None = None
+
+    async def descriptions(self) -> Descriptions:
+        """Made once, for whoever asks first, in a thread: they take as long as a whole start."""
+        if self._making is None:
+            self._making = asyncio.create_task(asyncio.to_thread(make_descriptions))
+        return await asyncio.shield(self._making)  # who asked first may hang up
 
 
 DOCS = web.AppKey("docs", Docs)
 
 
-def make_docs() -> Docs:
-    """The descriptions and the page, built once at start."""
-    return Docs(
-        description=_text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
-        messages=_text(msgspec.json.encode(asyncapi.document()), "application/json"),
-        page=_text(_PAGE.encode(), "text/html"),
-        script=_text(_SCRIPT.encode(), "text/javascript"),
-        assets=_assets(),
+def make_descriptions() -> Descriptions:
+    """Both documents, as this release answers."""
+    # A server that nobody asks for them starts without these.
+    from . import asyncapi
+    from .openapi import document
+    from .reference import OPERATIONS
+
+    return Descriptions(
+        _text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        _text(msgspec.json.encode(asyncapi.document()), "application/json"),
     )
 
 
@@ -110,12 +122,12 @@ def _assets() -> Path | None:
 
 async def describe(request: web.Request) -> web.Response:
     """`GET /openapi.json`. Anyone may read it, also from a page of another origin."""
-    return _for_anyone(request, request.app[DOCS].description)
+    return _for_anyone(request, (await request.app[DOCS].descriptions()).api)
 
 
 async def describe_messages(request: web.Request) -> web.Response:
     """`GET /asyncapi.json`, likewise."""
-    return _for_anyone(request, request.app[DOCS].messages)
+    return _for_anyone(request, (await request.app[DOCS].descriptions()).messages)
 
 
 def _for_anyone(request: web.Request, text: Text) -> web.Response:

@@ -15,7 +15,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import handoff
 from handoff.api.access import SCOPES
 from handoff.api.app import routes
-from handoff.api.docs_page import make_docs
+from handoff.api.docs_page import make_descriptions
 from handoff.api.openapi import document
 from handoff.api.operation import Operation
 from handoff.api.problem_codes import PROBLEM_CODES
@@ -152,4 +152,4 @@ def test_no_problem_code_is_listed_that_nothing_says() -> None:
 
 
 def test_the_document_is_the_same_each_time_it_is_built() -> None:
-    assert make_docs().description == make_docs().description
+    assert make_descriptions() == make_descriptions()
