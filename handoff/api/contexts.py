@@ -6,16 +6,15 @@ import time
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.clock import parse_time
-from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
+from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.contexts import OPTIONAL_FIELDS, ContextView, Wanted, assemble
 from handoff.services.conversations import read_conversation
 from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
-from handoff.services.native import IdentityInput
 from handoff.services.timelines import Filter, read_timeline
 from handoff.store.timelines import Window, decode_cursor
 
@@ -30,7 +29,6 @@ from .exchange import (
     query_limit,
     query_list,
     read_assurance,
-    read_identity,
     read_json,
 )
 from .keys import SITE, Site, authorized
@@ -38,10 +36,20 @@ from .keys import SITE, Site, authorized
 MAX_IDENTITIES = 20
 
 
+class SoughtIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An identity to look for. A `space`, also an empty one, means exactly the identity in it; without
+    one, the spaces of the tenant's sources are looked in too. `assurance` says nothing in a look-up."""
+
+    type: str
+    value: str
+    space: str | UnsetType = UNSET
+    assurance: Assurance | None = None
+
+
 class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/context`: handles of one person; several narrow an ambiguous one."""
 
-    identities: list[str | IdentityInput]
+    identities: list[str | SoughtIdentity]
     limit: int = 50
     fields: list[str] | None = None
     min_assurance: Assurance | None = None
@@ -60,7 +68,8 @@ async def look_up(request: web.Request) -> web.Response:
         frozenset(given.fields) if given.fields is not None else None,
         given.min_assurance or principal.min_assurance,
     )
-    identities = [read_identity(it) for it in given.identities]
+    site, tenant = request.app[SITE], principal.tenant
+    identities = [other for it in given.identities for other in _sought(site, tenant, it)]
     return await _context(request, principal, identities, wanted)
 
 
@@ -70,7 +79,8 @@ async def look_up_by_query(request: web.Request) -> web.Response:
     texts = request.query.getall("identity", [])
     if not 1 <= len(texts) <= MAX_IDENTITIES:
         raise bad_parameter("identity", f"identity is given 1 to {MAX_IDENTITIES} times")
-    identities = [query_identity(it) for it in texts]
+    site, tenant = request.app[SITE], principal.tenant
+    identities = [other for it in texts for other in _spellings(site, tenant, query_identity(it))]
     return await _context(request, principal, identities, query_wanted(request, principal))
 
 
@@ -94,10 +104,17 @@ def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance)
 async def _context(
     request: web.Request, principal: Principal, identities: list[Identity], wanted: Wanted
 ) -> web.Response:
-    site = request.app[SITE]
-    known = [other for it in identities for other in _spellings(site, principal.tenant, it)]
-    found = await find(site.store, principal.tenant, known, wanted.min_assurance)
+    store = request.app[SITE].store
+    found = await find(store, principal.tenant, identities, wanted.min_assurance)
     return await _assembled(request, principal, found, wanted)
+
+
+def _sought(site: Site, tenant: str, it: str | SoughtIdentity) -> list[Identity]:
+    if isinstance(it, str):
+        return _spellings(site, tenant, parse_identity(it))
+    if isinstance(it.space, UnsetType):
+        return _spellings(site, tenant, identity(it.type, it.value))
+    return [identity(it.type, it.value, space=it.space)]
 
 
 def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:

@@ -1286,7 +1286,7 @@ export interface components {
          * @description The body of `POST /v1/context`: handles of one person; several narrow an ambiguous one.
          */
         ContextInput: {
-            identities: (string | components["schemas"]["IdentityInput"])[];
+            identities: (string | components["schemas"]["SoughtIdentity"])[];
             /**
              * @description Touchpoints at most.
              * @default 50
@@ -1608,6 +1608,8 @@ export interface components {
             /** @default null */
             handoffs?: number | null;
             /** @default null */
+            candidates?: number | null;
+            /** @default null */
             fields?: string[] | null;
         };
         /**
@@ -1889,6 +1891,18 @@ export interface components {
          */
         SnapshotList: {
             snapshots: components["schemas"]["Snapshot"][];
+        };
+        /**
+         * SoughtIdentity
+         * @description An identity to look for. A `space`, also an empty one, means exactly the identity in it; without
+         *         one, the spaces of the tenant's sources are looked in too. `assurance` says nothing in a look-up.
+         */
+        SoughtIdentity: {
+            type: string;
+            value: string;
+            space?: string;
+            /** @default null */
+            assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
          * SourceState

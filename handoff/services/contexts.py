@@ -96,6 +96,9 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Touchpoints that happened before the newest snapshot of this hand-off and came after it."""
     conversations: int | None = None
     handoffs: int | None = None
+    candidates: int | None = None
+    """Identities that are linked with who was asked for, or claimed to be theirs, and not among the
+    candidates: an order number, an address or a login narrows a look-up."""
     fields: list[str] | None = None
 
 
@@ -153,6 +156,7 @@ async def assemble(
             requested_id=look_up.requested_id,
             customer=None,
             completeness=await monitor.completeness(tenant, since=None, now=now),
+            left_out=LeftOut(candidates=look_up.left_out or None),
             candidates=[_candidate(it) for it in look_up.candidates],
             question=look_up.question if look_up.question else UNSET,
         )
@@ -175,7 +179,7 @@ async def assemble(
         brief=brief,
         timeline=_timeline(told, wanted),
         completeness=completeness,
-        left_out=_left_out(told, wanted, handoff),
+        left_out=_left_out(told, look_up.customer, wanted, handoff),
     )
     return _selected(context, wanted.fields)
 
@@ -314,7 +318,7 @@ def _timeline(read: _Read, wanted: Wanted) -> TimelineView:
     )
 
 
-def _left_out(read: _Read, wanted: Wanted, handoff: Handoff | None) -> LeftOut:
+def _left_out(read: _Read, customer: Customer, wanted: Wanted, handoff: Handoff | None) -> LeftOut:
     shown = min(len(read.told), wanted.limit)
     rest = read.total - shown - read.hidden
     last = read.told[shown - 1].entry if shown else None
@@ -326,6 +330,7 @@ def _left_out(read: _Read, wanted: Wanted, handoff: Handoff | None) -> LeftOut:
         if read.page.more and read.told
         else None,
         late=_late(read, handoff) or None,
+        candidates=customer.claims_left_out or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )
 

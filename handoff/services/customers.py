@@ -241,8 +241,8 @@ async def find(
         if key in resolution.shared or component.reached[key].identity.type == REFERENCE
     }
     if loose:
-        ends = [end for linked in loose.values() for end in linked[:MAX_CANDIDATES]]
-        component = await walk(reading, dict.fromkeys((*known, *(end for end, _it in ends))))
+        ends = [end for linked in loose.values() for end, _it in linked.likeliest]
+        component = await walk(reading, dict.fromkeys((*known, *ends)))
         resolution = _resolve(store, component)
     choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
     best = max((it for choice in choices for it in choice.roots.values()), key=_rank, default=None)
@@ -265,12 +265,20 @@ async def find(
     )
 
 
-async def _linked(reading: Reading, key: bytes) -> list[tuple[bytes, Evidence]]:
+class _Linked(Struct, frozen=True):
+    """Identities that another one is linked with, the likeliest first, and how many more there are."""
+
+    likeliest: list[tuple[bytes, Evidence]]
+    left_out: int
+
+
+async def _linked(reading: Reading, key: bytes) -> _Linked:
     """Whom a shared identity or a reference is linked with, the likeliest first: by assurance, then
     by who was heard of last. One or two round trips."""
     record = reading.records[key]
     ends = [it.other for it in record.evidence if _says_same(it)]
     ends += [it.home for it in sorted(record.pointers, key=lambda it: (it.kind is Kind.CLAIM, it.id))]
+    ends = list(dict.fromkeys(ends))
     await reading.read(ends[:MAX_LINKED])
     component = await walk(reading, [key])  # with what is withdrawn; nothing is left to read
     objections = Objections(component.evidence)
@@ -281,27 +289,28 @@ async def _linked(reading: Reading, key: bytes) -> list[tuple[bytes, Evidence]]:
             known = best.get(end)
             if end in reading.records and end not in objections.of(key):
                 best[end] = max(known, it, key=lambda piece: _rank(piece.assurance)) if known else it
-    return sorted(
+    found = sorted(
         best.items(),
         key=lambda entry: (_rank(entry[1].assurance), reading.records[entry[0]].last_arrival),
         reverse=True,
     )
+    unread = max(0, len(ends) - MAX_LINKED)
+    return _Linked(found[:MAX_CANDIDATES], max(0, len(found) - MAX_CANDIDATES) + unread)
 
 
 def _choice(
     component: Component,
     resolution: Resolution,
     key: bytes,
-    linked: Sequence[tuple[bytes, Evidence]] | None,
+    linked: _Linked | None,
 ) -> _Choice:
     """Its own customer; for an identity that joins nobody those it is linked with."""
     roots: dict[bytes, Assurance] = {}
-    for end, piece in (linked or ())[:MAX_CANDIDATES]:
+    for end, piece in linked.likeliest if linked else ():
         root = resolution.group_of(end).root
         roots[root] = max(roots.get(root, Assurance.INFERRED), piece.assurance, key=_rank)
-    if roots:
-        left_out = max(0, len(linked or ()) - MAX_CANDIDATES)
-        return _Choice(key=key, roots=roots, decides=False, left_out=left_out)
+    if linked and roots:
+        return _Choice(key=key, roots=roots, decides=False, left_out=linked.left_out)
     own = assurance_of(component.reached[key], component.evidence)
     return _Choice(key=key, roots={resolution.group_of(key).root: own}, decides=linked is None)
 

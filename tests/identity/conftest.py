@@ -144,7 +144,7 @@ class Shop(Api):
 
     # --- The desktop --------------------------------------------------------------------------
 
-    async def look_up(self, *identities: str, **given: Any) -> Any:
+    async def look_up(self, *identities: str | dict[str, str], **given: Any) -> Any:
         """`POST /v1/context`."""
         token = given.pop("token", "desk")
         return await self.ok("POST", "/v1/context", {"identities": list(identities), **given}, token=token)

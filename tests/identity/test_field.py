@@ -199,6 +199,20 @@ async def test_user_42_of_two_shops_with_their_own_spaces(shop: Shop) -> None:
     assert {it["identity"] for it in unsaid["candidates"]} == {"user@fi:42", "user@se:42"}
 
 
+async def test_who_stands_in_no_space_is_found_by_saying_so(shop: Shop) -> None:
+    await shop.web("track", "web-fi", userId="42", event="Finnish")
+    await shop.web("track", "web", userId="42", event="Of no shop")
+    handle = {"type": "user", "value": "42"}
+    for unsaid in ("user:42", handle):
+        found = await shop.look_up(unsaid)
+        assert {it["identity"] for it in found["candidates"]} == {"user@fi:42", "user:42"}
+    assert identities(await shop.look_up({**handle, "space": ""})) == {"user:42"}
+    assert identities(await shop.look_up({**handle, "space": "fi"})) == {"user@fi:42"}
+    assert (await shop.look_up({**handle, "space": "se"}))["match"] == "none"
+    wrong = await shop.post("/v1/context", {"identities": [{**handle, "space": "a b"}]})
+    assert (wrong.status, wrong.code) == (422, "invalid_identity")
+
+
 # --- What is stated and what is sure ---------------------------------------------------------------
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from handoff.services.customers import MAX_LINKED
+
 from .conftest import Shop, identities, message, told
 
 ANNA = (
@@ -313,8 +315,27 @@ async def test_a_box_that_hundreds_write_from(shop: Shop) -> None:
     assert found["match"] == "several"
     assert len(found["candidates"]) == 50
     assert len({it["customer_id"] for it in found["candidates"]}) == 50
+    assert found["left_out"] == {"candidates": 250}
     narrowed = await shop.look_up("email:info@corp.example", "anonymous@app:a299")
     assert identities(narrowed) == {"user:u299", "anonymous@app:a299"}
+    assert "candidates" not in narrowed["left_out"]
+
+
+async def test_of_more_people_than_are_read_the_rest_is_counted_too(shop: Shop) -> None:
+    order = "reference:order-of-everybody"
+    batch = [message(f"m{n}", identities=[f"user:u{n}", order]) for n in range(MAX_LINKED + 20)]
+    for at in range(0, len(batch), 100):
+        await shop.ok("POST", "/v1/touchpoints", batch[at : at + 100])
+    found = await shop.look_up(order)
+    assert (len(found["candidates"]), found["left_out"]) == (50, {"candidates": MAX_LINKED + 20 - 50})
+
+
+async def test_of_many_claims_those_that_are_not_named_are_counted(shop: Shop) -> None:
+    batch = [message(f"m{n}", identities=["user:anna", f"email:a{n}@example.com"]) for n in range(53)]
+    await shop.ok("POST", "/v1/touchpoints", batch)
+    context = await shop.look_up("user:anna", fields=["timeline"])
+    assert len(context["customer"]["candidates"]) == 50
+    assert context["left_out"]["candidates"] == 3
 
 
 async def test_ambiguous_handles_narrow_each_other(shop: Shop) -> None:
