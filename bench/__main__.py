@@ -61,7 +61,9 @@ MEASUREMENTS = {
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
     "streams": Measurement(streams.measure, full=True),
-    "identity": Measurement(lambda settings, directory: identity.measure(directory, full=settings.full)),
+    "identity": Measurement(
+        lambda settings, directory: identity.measure(directory, full=settings.full), full=True
+    ),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }
 """By name, in the order in which they are measured."""
