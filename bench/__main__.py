@@ -80,7 +80,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of the ingest table")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.write and (arguments.table or arguments.only):
+        parser.error("the page is written with all its tables")
+    return arguments
 
 
 def chosen(arguments: argparse.Namespace) -> list[str]:

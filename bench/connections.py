@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 from msgspec import structs
@@ -32,7 +33,7 @@ NAMES = {
 
 def measure(settings: Settings, directory: Path) -> Table:
     """Three servers in turn at each number of connections. Failed when ours refuses anybody."""
-    rows = []
+    rows, runs = [], count(1)
     settings = structs.replace(settings, rounds=max(1, settings.rounds * 2 // 3))
     with together({"bare": bare, "afternoon": afternoon, "handoff": ours}, directory) as started:
         for connections in CONNECTIONS:
@@ -47,7 +48,7 @@ def measure(settings: Settings, directory: Path) -> Table:
                 )
                 for key, name in NAMES.items()
             ]
-            found = interleaved(lanes, settings)
+            found = interleaved(lanes, settings, runs)
             no_refusals("handoff", found["handoff"])
             check_kept(started["handoff"], found["handoff"], connections)
             base = found["bare"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from itertools import count
 from pathlib import Path
 
 from bench.contenders import ours
@@ -25,7 +26,7 @@ NAMES = {"everysec": "handoff, `everysec`", "always": "handoff, `always`"}
 
 def measure(settings: Settings, directory: Path) -> Table:
     """Both servers in turn, at 64 connections and, one request at a time, at one."""
-    rows = []
+    rows, runs = [], count(1)
     with together(
         {"everysec": functools.partial(ours, durability="everysec"), "always": ours}, directory
     ) as started:
@@ -39,7 +40,7 @@ def measure(settings: Settings, directory: Path) -> Table:
                 )
                 for key, name in NAMES.items()
             ]
-            found = interleaved(lanes, settings)
+            found = interleaved(lanes, settings, runs)
             for lane in lanes:
                 no_refusals(lane.key, found[lane.key])
                 check_kept(lane.started, found[lane.key], connections)

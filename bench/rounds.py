@@ -69,9 +69,13 @@ Rounds = dict[str, list[Round]]
 """By the lane's key, one after the other."""
 
 
-def interleaved(lanes: Sequence[Lane], settings: Settings) -> Rounds:
-    """All lanes once a round, each round in another order; the first, short round is thrown away."""
-    random, runs = Random(settings.seed), count(1)
+def interleaved(lanes: Sequence[Lane], settings: Settings, runs: Iterator[int] | None = None) -> Rounds:
+    """All lanes once a round, each round in another order; the first, short round is thrown away.
+
+    `runs` numbers the runs, whose touchpoints have ids made of it: whoever loads the same server again
+    goes on counting.
+    """
+    random, runs = Random(settings.seed), runs or count(1)
     found: Rounds = {it.key: [] for it in lanes}
     for number in range(settings.rounds + 1):
         for lane in random.sample(list(lanes), len(lanes)):
