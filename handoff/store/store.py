@@ -94,8 +94,8 @@ async def open_store(
 async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
     """The store's pepper. ConfigurationError where layout or partitions differ from what lies there."""
     fresh = {b"layout": b"%d" % LAYOUT, b"partitions": b"%d" % settings.partitions}
-    for field, value in (*fresh.items(), (b"pepper", secrets.token_bytes(32))):
-        await connection.call(b"HSETNX", META, field, value, key=META)
+    fields = (*fresh.items(), (b"pepper", secrets.token_bytes(32)))
+    await connection.answers([(b"HSETNX", META, field, value) for field, value in fields])
     found = as_mapping(await connection.call(b"HGETALL", META, key=META))
     if int(found[b"layout"]) != LAYOUT:
         raise ConfigurationError(
