@@ -11,6 +11,7 @@ from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
 
 REMEMBERED = 4096  # hashes of each kind that are not made again: 1 MB
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 §5
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
 
 
@@ -72,7 +73,8 @@ class KeyedHash:
         both = b"".join(hashes)
         mask = self._masks[len(hashes)]
         masked = (int.from_bytes(both, "big") ^ mask).to_bytes(len(both), "big")
-        return prefix + base64.urlsafe_b64encode(masked).rstrip(b"=").decode("ascii")
+        text = binascii.b2a_base64(masked, newline=False).translate(_URL_SAFE).rstrip(b"=")
+        return prefix + text.decode("ascii")
 
     def private(self, prefix: str, public_id: str, count: int = 1) -> tuple[bytes, ...]:
         """The hashes behind a public id. NotFound when it is not one of ours."""

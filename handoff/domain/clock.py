@@ -41,7 +41,7 @@ def to_datetime(at: Micros) -> datetime:
 
 def format_time(at: Micros) -> str:
     """RFC 3339 in UTC with exactly six fraction digits, e.g. `2026-11-21T10:00:00.000000Z`."""
-    return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return to_datetime(at).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_time(text: str) -> Micros:

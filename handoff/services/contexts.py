@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
+from handoff.codec.keyed_hash import EVIDENCE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import channel_name
 from handoff.domain import brief as rules
 from handoff.domain.clock import DAY, Micros, format_time
@@ -49,6 +49,8 @@ class CandidateView(Struct, frozen=True, kw_only=True):
     reason: str
     assurance: str
     touchpoints: int
+    links: list[str] = field(default_factory=list)
+    """The claims behind it: what is withdrawn when it turns out to be somebody else."""
 
 
 class ConflictView(Struct, frozen=True, kw_only=True):
@@ -286,23 +288,24 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
 
 
 def _told(read: _Read, it: Told) -> rules.Told:
-    view = read.decoded.view(it)
+    rendering, body = read.decoded.rendering, it.body
+    shown = rendering.shown(it.stored, body)
     return rules.Told(
-        id=view.id,
-        type=view.type,
-        channel=view.channel,
-        direction=view.direction,
-        visibility=view.visibility,
-        assurance=view.assurance,
+        id=read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id),
+        type=it.stored.type,
+        channel=_channel(it),
+        direction=body.direction,
+        visibility=body.visibility,
+        assurance=body.assurance,
         occurred_at=it.stored.occurred_at,
-        conversation=view.conversation_id,
-        subject=view.subject,
-        text=view.text,
-        by=_actor_type(view.actor),
-        name=_actor_name(view.actor),
-        data=view.data,
-        traits=view.traits,
-        deleted=view.deleted,
+        conversation=rendering.conversation_id(it.stored, body),
+        subject=shown.subject,
+        text=shown.text,
+        by=_actor_type(body.actor),
+        name=_actor_name(body.actor),
+        data=shown.data,
+        traits=body.traits,
+        deleted=it.stored.blanked,
     )
 
 
@@ -340,7 +343,7 @@ def _late(read: _Read, handoff: Handoff | None) -> list[str]:
         return []
     pinned = handoff.snapshots[-1].taken_at
     return [
-        read.decoded.view(it).id
+        read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
         for it in read.told
         if it.stored.occurred_at < pinned < it.stored.recorded_at
         and not it.stored.type.startswith(("handoff.", "identity."))
@@ -412,7 +415,7 @@ def _traits(read: _Read) -> dict[str, Any]:
     """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
     for it in reversed(read.told):
-        if it.body.assurance is Assurance.VERIFIED and not it.is_reference:
+        if it.body.traits and it.body.assurance is Assurance.VERIFIED and not it.is_reference:
             traits.update(it.body.traits)
     return traits
 
@@ -442,4 +445,5 @@ def _candidate(it: Candidate) -> CandidateView:
         reason=it.reason,
         assurance=it.assurance,
         touchpoints=it.touchpoints,
+        links=list(it.links),
     )

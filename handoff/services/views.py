@@ -119,6 +119,26 @@ class Rendering(Struct, frozen=True, kw_only=True):
     hashes: KeyedHash
     records: Mapping[bytes, IdentityRecord]
     amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
+    conversations: dict[bytes, str] = field(default_factory=dict)
+    """Public ids that were made already, by conversation."""
+
+    def conversation_id(self, stored: Stored, body: Body) -> str:
+        """The public id of a touchpoint's conversation."""
+        conversation = conversation_of(self.hashes, self.records[stored.home], stored, body)
+        known = self.conversations.get(conversation)
+        if known is None:
+            known = self.conversations[conversation] = public_conversation(self.hashes, conversation)
+        return known
+
+    def shown(self, stored: Stored, body: Body) -> Body:
+        """The body with its newest edit folded in."""
+        amendment = self.amendments.get((stored.home, stored.id))
+        return body if amendment is None or stored.blanked else _folded(body, amendment[1])
+
+    def amended_by(self, stored: Stored) -> str | None:
+        """The public id of the newest edit or deletion."""
+        amendment = self.amendments.get((stored.home, stored.id))
+        return self.hashes.public(TOUCHPOINT, amendment[0].home, amendment[0].id) if amendment else None
 
 
 def touchpoint_view(
@@ -127,13 +147,7 @@ def touchpoint_view(
     """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
     hashes = rendering.hashes
     record = rendering.records[stored.home]
-    shown, amended_by = body, None
-    amendment = rendering.amendments.get((stored.home, stored.id))
-    if amendment:
-        by, changed = amendment
-        amended_by = hashes.public(TOUCHPOINT, by.home, by.id)
-        if not stored.blanked:
-            shown = _folded(body, changed)
+    shown = rendering.shown(stored, body)
     return TouchpointView(
         id=hashes.public(TOUCHPOINT, stored.home, stored.id),
         channel=channel_name(stored, body),
@@ -148,7 +162,7 @@ def touchpoint_view(
         late=stored.late,
         identity=str(record.identity),
         thread=body.thread,
-        conversation_id=public_conversation(hashes, conversation_of(hashes, record, stored, body)),
+        conversation_id=rendering.conversation_id(stored, body),
         actor=body.actor,
         subject=shown.subject,
         text=shown.text,
@@ -161,7 +175,7 @@ def touchpoint_view(
         ],
         traits=body.traits,
         seq=sequence(stored),
-        amended_by=amended_by,
+        amended_by=rendering.amended_by(stored),
         deleted=stored.blanked,
         participant_of=_taking_part(body, rendering, entry),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
@@ -67,9 +68,10 @@ def times(count: int) -> str:
     return f" ({count}×)" if count > 1 else ""
 
 
+@lru_cache(maxsize=4096)  # names of fields and traits, mostly
 def same(text: str) -> str:
     """Words as they are compared: case, punctuation and spaces do not matter."""
-    return "".join(it for it in text.casefold() if it.isalnum())
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def weakest(proof: Sequence[Told]) -> str:
