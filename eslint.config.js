@@ -3,9 +3,9 @@ import js from "@eslint/js";
 
 const MARKUP = "text goes in as text";
 const browser = [
-  "AbortController", "CSSStyleSheet", "CustomEvent", "Element", "Event", "FormData", "HTMLElement", "Node", "Response",
-  "TextDecoderStream", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
-  "customElements", "document", "fetch", "history", "location", "matchMedia", "navigator", "queueMicrotask",
+  "AbortController", "AudioContext", "CSSStyleSheet", "CustomEvent", "Element", "Event", "FormData", "GainNode",
+  "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
+  "customElements", "document", "fetch", "history", "localStorage", "location", "matchMedia", "navigator", "queueMicrotask",
   "setTimeout", "window",
 ];
 

@@ -31,6 +31,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     reason: str
     assurance: str
     touchpoints: int
+    links: list[str] = field(default_factory=list)
 
 
 class Customer(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import { button, h, said } from "./dom.js";
 /** @typedef {import("./types.js").Line} Line */
 /** @typedef {{words: import("./words.js").Words, times: import("./times.js").Times}} Voice */
 
-const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
+export const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
 
 /**
  * @param {import("./types.js").Brief} brief
@@ -131,6 +131,23 @@ export function effortRow(effort, voice) {
   const shown = items.filter(Boolean).map((it) => h("li", {}, said(it)));
   if (effort.since) shown.push(h("li", {}, words.nodes("effort.since", { at: times.element(effort.since, "ago") })));
   return h("ul", { class: "effort", "aria-label": words.text("effort.title") }, shown);
+}
+
+/**
+ * What a machine has summed up, and how far back the brief looks.
+ * @param {import("./types.js").Context} context
+ * @param {Voice} voice
+ */
+export function briefEnd(context, { words, times }) {
+  const older = context.left_out.brief_older_than;
+  const { summary } = context.brief;
+  if (!older && !summary) return null;
+  return h(
+    "div",
+    {},
+    summary ? h("p", {}, said(summary.text), h("span", { class: "quiet" }, ` ${words.text("brief.machine", { by: summary.by })}`)) : null,
+    older ? h("p", { class: "quiet" }, words.nodes("brief.older_than", { at: times.element(older) })) : null,
+  );
 }
 
 /**

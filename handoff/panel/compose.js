@@ -67,6 +67,26 @@ export function composer({ voice: { words, times }, summary, add }) {
   return form;
 }
 
+/**
+ * The place to write, and a button that copies the brief.
+ * @param {import("./brief.js").Voice} voice
+ * @param {() => string} summary
+ * @param {Desk["add"] | null} add null where the agent may only read
+ */
+export function composePart(voice, summary, add) {
+  const { words } = voice;
+  const copied = h("span", { class: "quiet", role: "status" });
+  const copy = button(words.text("copy.button"), async () => {
+    try {
+      await navigator.clipboard.writeText(summary());
+      copied.textContent = words.text("copy.done");
+    } catch {
+      copied.textContent = words.text("copy.failed"); // a frame may not be allowed to
+    }
+  });
+  return [h("h3", {}, words.text("compose.title")), add ? composer({ voice, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
+}
+
 /** `crypto.randomUUID` is missing on plain HTTP. */
 function freshId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

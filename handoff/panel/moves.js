@@ -69,6 +69,19 @@ export async function move(api, handoff, action, reason, words) {
   }
 }
 
+/**
+ * Once, when the owner looks at it: the server keeps the first.
+ * @param {import("./api.js").Api} api
+ * @param {Handoff | null} handoff
+ * @param {Session | null} session
+ */
+export function tellViewed(api, handoff, session) {
+  if (!handoff || !session || handoff.viewed_at || handoff.state !== "accepted") return;
+  if (handoff.owner !== agentOf(session) || !may(session, "handoffs:write")) return;
+  handoff.viewed_at = new Date().toISOString();
+  api.post(path`/v1/handoffs/${handoff.id}/viewed`, {}).catch(() => null);
+}
+
 /** @param {Handoff} current @param {import("./words.js").Words} words */
 function faster(current, words) {
   const state = words.name("handoff", current.state);
@@ -134,6 +147,34 @@ export function reasonForm(words, label, done, cancel) {
     if (event.key === "Escape") cancel();
   });
   return form;
+}
+
+/**
+ * Where a hand-off stands, what the agent may do with it, and the way it has come.
+ * @param {Handoff} handoff
+ * @param {Session} session
+ * @param {import("./brief.js").Voice} voice
+ * @param {(action: string, reason: string | null) => void} act
+ */
+export function handoffPart(handoff, session, voice, act) {
+  const { words, times } = voice;
+  const mine = handoff.owner === agentOf(session);
+  const owner = handoff.owner ? [" · ", words.text(mine ? "handoff.yours" : "handoff.owner", { who: handoff.owner })] : null;
+  const hops = handoff.hops.length;
+  return [
+    h(
+      "p",
+      { class: "handoff-line" },
+      h("span", { class: `state ${handoff.state}` }, words.name("handoff", handoff.state)),
+      " ",
+      said(partyName(handoff.from)),
+      " → ",
+      said(partyName(handoff.to)),
+      h("span", { class: "quiet" }, owner, " · ", times.element(handoff.requested_at, "ago")),
+    ),
+    moveButtons(handoff, session, words, act),
+    hops ? h("details", { class: "hops-part" }, h("summary", {}, words.text("hops.title", { count: hops })), hopList(handoff, voice)) : null,
+  ];
 }
 
 /**

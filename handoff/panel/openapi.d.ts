@@ -1226,6 +1226,7 @@ export interface components {
             /** @enum {string} */
             assurance: "verified" | "claimed" | "inferred";
             touchpoints: number;
+            links: string[];
         };
         /**
          * CloudEvent

@@ -15,6 +15,7 @@ import { Api, path, Refused } from "./api.js";
 import { button, h, icon, said, styles } from "./dom.js";
 import { Live } from "./live.js";
 import { agentOf, isPending, move, moveButtons, movesOf, partyName } from "./moves.js";
+import { Sound } from "./sound.js";
 import { Times } from "./times.js";
 import { Words } from "./words.js";
 
@@ -37,6 +38,8 @@ export class HandoffQueue extends HTMLElement {
   /** @type {HTMLElement} */ #lists = h("div", {});
   /** @type {HTMLElement} */ #status = h("p", {});
   /** @type {HTMLElement} */ #connection = h("p", {});
+  /** @type {Set<string>} lists that were read once: what is in them at first makes no sound */ #listed = new Set();
+  #sound = new Sound();
   #turn = 0;
   #pending = false;
   /** @type {number | undefined} */ #ticking;
@@ -70,6 +73,7 @@ export class HandoffQueue extends HTMLElement {
 
   disconnectedCallback() {
     window.clearInterval(this.#ticking);
+    this.#sound.close();
     this.#stop();
   }
 
@@ -108,6 +112,7 @@ export class HandoffQueue extends HTMLElement {
     this.#handoffs.clear();
     this.#cards.clear();
     this.#states.clear();
+    this.#listed.clear();
     this.#build();
     if (!this.#api) {
       this.#status.textContent = words.text("state.no_token");
@@ -155,8 +160,8 @@ export class HandoffQueue extends HTMLElement {
   #event(type, data, query) {
     if (type === "ready" || type === "reset") {
       this.#all(data.handoffs, query);
-    } else if (type.startsWith("handoff.") && data.id) {
-      this.#take(data);
+    } else if (type.startsWith("handoff.") && data.id && this.#take(data)) {
+      this.#sound.play();
     }
     this.#show();
   }
@@ -168,13 +173,18 @@ export class HandoffQueue extends HTMLElement {
       const itsOwn = query.queue ? it.to.queue === query.queue : it.to.agent === query.agent;
       if (itsOwn && !there.has(it.id)) this.#handoffs.delete(it.id);
     }
-    for (const it of handoffs) this.#take(it);
+    const fresh = handoffs.filter((it) => this.#take(it)); // all are taken, whoever is new
+    const list = JSON.stringify(query);
+    if (fresh.length && this.#listed.has(list)) this.#sound.play();
+    this.#listed.add(list);
   }
 
-  /** Never an older version over a newer one. @param {Handoff} it */
+  /** Never an older version over a newer one. Whether somebody waits who did not before. @param {Handoff} it */
   #take(it) {
     const known = this.#handoffs.get(it.id);
-    if (!known || known.version <= it.version) this.#handoffs.set(it.id, it);
+    if (known && known.version > it.version) return false;
+    this.#handoffs.set(it.id, it);
+    return isPending(it) && !(known && isPending(known));
   }
 
   /** @param {Record<string, string>} query */
@@ -208,6 +218,7 @@ export class HandoffQueue extends HTMLElement {
         this.#status,
         this.#lists,
         h("p", { class: "quiet keys" }, words.text("queue.keys")),
+        this.#sound.control(words),
       ),
     );
     this.#show();

@@ -11,7 +11,7 @@
  *   summary?: {text: string, by: string} | null}} Brief
  * @typedef {{type: string, space: string, value: string, assurance: string, via: string, since: string}} Identity
  * @typedef {{customer_id: string, identity: string, reason: string, assurance: string,
- *   touchpoints: number, links?: string[]}} Candidate
+ *   touchpoints: number, links: string[]}} Candidate
  * @typedef {{identity: string, other: string, reason: string, link: string}} Conflict
  * @typedef {{id: string, identities: Identity[], traits: Record<string, any>, candidates: Candidate[],
  *   conflicts: Conflict[], shared: boolean}} Customer

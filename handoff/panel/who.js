@@ -38,6 +38,34 @@ function place(it) {
   return found < 0 ? 3 : found;
 }
 
+/**
+ * Who it is; where several may be meant, who they are.
+ * @param {import("./types.js").Context} context
+ * @param {Voice} voice
+ * @param {(customer: string) => void} open
+ * @param {((candidate: Candidate, yes: boolean) => void) | null} decide null where the agent may not
+ */
+export function whoPart(context, voice, open, decide) {
+  const { words } = voice;
+  const { customer } = context;
+  if (!customer) {
+    const choice = (/** @type {Candidate} */ it) => h("li", {}, button(it.identity, () => open(it.customer_id)), h("span", { class: "quiet" }, said(it.reason)));
+    return [
+      h("h2", {}, words.text(context.match === "several" ? "who.several" : "who.none")),
+      context.question ? h("p", {}, said(context.question)) : null,
+      context.candidates?.length ? h("ul", { class: "candidates" }, context.candidates.map(choice)) : null,
+    ];
+  }
+  const sure = context.match_assurance;
+  const match = sure && sure !== "verified" ? words.text("who.match", { assurance: words.name("assurance", sure) }) : null;
+  return [
+    h("h2", {}, said(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
+    identityList(customer, voice),
+    customer.candidates.length ? candidateList(customer.candidates, voice, decide) : null,
+    warnings(customer, voice),
+  ];
+}
+
 /** @param {Customer} customer @param {Voice} voice */
 export function identityList(customer, { words, times }) {
   const marks = { verified: "✓", claimed: "?", inferred: "~" };
@@ -107,11 +135,5 @@ export async function decide(api, customer, candidate, yes, reason) {
     await api.post(path`/v1/customers/${customer.id}/links`, { identity: candidate.identity, reason });
     return;
   }
-  let links = candidate.links;
-  if (!links?.length) {
-    const all = await api.get(path`/v1/customers/${customer.id}/links`);
-    const claims = all.links.filter((/** @type {any} */ it) => it.statement === "same" && !it.withdrawn && it.assurance !== "verified" && it.identities.includes(candidate.identity));
-    links = claims.map((/** @type {any} */ it) => it.id);
-  }
-  for (const link of links ?? []) await api.post(path`/v1/customers/${customer.id}/links/${link}/withdraw`, { reason });
+  for (const link of candidate.links) await api.post(path`/v1/customers/${customer.id}/links/${link}/withdraw`, { reason });
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from handoff.bootstrap.server import Options, running
 from handoff.cli.journey import Doors, play
@@ -94,6 +95,47 @@ async def test_accepting_declining_and_completing_need_no_mouse(shop: Office) ->
     assert not desk.complaints
 
 
+async def test_a_sound_is_made_only_where_it_was_asked_for(shop: Office) -> None:
+    await shop.tell("first")
+    await shop.hand_over()
+    desk = await shop.tab()
+    await desk.page.add_init_script(
+        """window.tones = 0;
+        window.OscillatorNode = class extends OscillatorNode {
+          start(at) { window.tones += 1; super.start(at); }
+        };"""
+    )
+    await desk.page.goto(f"{shop.url}/panel/#token={await shop.token('ville')}&queue=refunds")
+    await desk.live("handoff-queue")
+    cards = desk.queue.locator(".card")
+    await expect(cards).to_have_count(1)
+    await shop.hand_over(identity="user:bertta", reason="Silent")
+    await expect(cards).to_have_count(2)
+    assert await desk.page.evaluate("window.tones") == 0
+    switch = desk.queue.get_by_role("switch", name="Sound")
+    await expect(switch).to_have_attribute("aria-checked", "false")
+    for _ in range(20):
+        await desk.page.keyboard.press("Tab")
+        if await switch.evaluate("(it) => it.matches(':focus')"):
+            break
+    await desk.page.keyboard.press("Space")
+    await expect(switch).to_have_attribute("aria-checked", "true")
+    heard = await desk.page.evaluate("window.tones")
+    assert heard > 0
+    await shop.hand_over(identity="user:cecilia", reason="Heard")
+    await expect(cards).to_have_count(3)
+    assert await desk.page.evaluate("window.tones") > heard
+    assert await desk.page.evaluate("Object.entries(localStorage)") == [["handoff-sound", "on"]]
+    await desk.page.reload()
+    await desk.page.get_by_label("Token").fill(await shop.token("ville"))
+    await desk.page.keyboard.press("Enter")
+    await expect(switch).to_have_attribute("aria-checked", "true")
+    await switch.click()
+    assert await desk.page.evaluate("localStorage.length") == 0
+    assert not [url for url in desk.asked if not url.startswith(shop.url)]
+    assert not desk.complaints
+
+
 async def test_of_two_agents_one_sees_that_the_other_was_faster(shop: Office) -> None:
     await shop.tell("first")
     id_ = await shop.hand_over()
@@ -135,6 +177,33 @@ async def test_what_happens_while_it_is_open_is_shown_and_marked(shop: Office) -
     await desk.story.locator(".chip[data-channel=email]").click()
     await desk.story.get_by_role("searchbox").fill("asked before")
     await expect(desk.story.locator(".entry")).to_have_count(1)
+
+
+async def test_what_the_owner_was_shown_stands_beside_what_is_known_now(shop: Office) -> None:
+    due = {"promise": "p1", "due": "2026-11-21T12:00:00Z"}
+    promise = {"type": "promise.made", "direction": "outbound", "data": due, "text": "We call you back"}
+    await shop.tell("asked")
+    await shop.tell("promised", occurred_at="2026-11-21T10:01:00Z", **promise)
+    id_ = await shop.hand_over()
+    desk = await shop.desk(f"handoff={id_}")
+    await desk.live()
+    await desk.story.get_by_role("button", name="What is new since?").click()
+    compare = desk.story.locator(".compare")
+    await expect(compare).to_contain_text("The brief says the same as then")
+    await expect(compare.locator(".line")).to_have_count(0)
+    kept = {"type": "promise.kept", "direction": "outbound", "data": {"promise": "p1"}, "text": ""}
+    await shop.tell("kept", occurred_at="2026-11-21T10:02:00Z", **kept)
+    wish = {"channel": "email", "type": "email.received", "text": "Can it go to the parcel shop?"}
+    await shop.tell("wish", occurred_at="2026-11-21T10:03:00Z", **wish)
+    verified = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
+    await shop.tell("mail", occurred_at="2026-11-21T10:04:00Z", identities=["user:anna", verified])
+    await expect(compare.locator(".line", has_text="We call you back").first).to_contain_text("kept")
+    await expect(compare.locator(".line", has_text="We call you back").first).to_contain_text("then: ")
+    await expect(compare.locator(".line", has_text="parcel shop").first).to_contain_text("new")
+    await expect(compare.locator(".line", has_text="anna@example.com")).to_contain_text("new")
+    await desk.story.get_by_role("button", name="Close the comparison").click()
+    await expect(compare).to_have_count(0)
+    assert not desk.complaints
 
 
 async def test_an_unlink_while_open_shows_the_right_person_alone(shop: Office) -> None:
@@ -185,6 +254,36 @@ async def test_it_goes_on_where_it_was_when_the_server_comes_back(valkey: str) -
             await expect(desk.entry("text of meanwhile")).to_be_visible(timeout=15_000)
             await desk.live()
             await expect(desk.entry("text of before")).to_have_count(1)
+
+
+async def test_without_streams_it_looks_by_itself_and_says_so(shop: Office) -> None:
+    await shop.tell("before")
+    desk = await shop.tab()
+    await desk.page.clock.install()  # its pauses are long; here they pass as fast as the test likes
+
+    async def sooner(shown: Locator) -> None:
+        for _ in range(60):
+            if await shown.count():
+                return
+            await desk.page.clock.fast_forward(3000)
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never shown: {shown}")
+
+    await desk.page.route("**/events", lambda route: route.abort())
+    fragment = f"token={await shop.token('ville')}&identity=user:anna&queue=refunds"
+    await desk.page.goto(f"{shop.url}/panel/#{fragment}")
+    await expect(desk.entry("text of before")).to_be_visible()
+    for element in (desk.story, desk.queue):
+        await sooner(element.locator(".connection[data-state=polling]"))
+    await expect(desk.story.locator(".connection")).to_have_text("Updated now and then")
+    await shop.tell("meanwhile", occurred_at="2026-11-21T10:01:00Z")
+    await shop.hand_over()
+    await sooner(desk.entry("text of meanwhile"))
+    await sooner(desk.queue.locator(".card", has_text=REASON))
+    await expect(desk.queue.locator(".connection")).to_have_attribute("data-state", "polling")
+    await desk.page.unroute("**/events")
+    for element in (desk.story, desk.queue):
+        await sooner(element.locator(".connection[data-state=live]"))
 
 
 async def test_notes_promises_and_wrap_ups_are_touchpoints(shop: Office) -> None:
