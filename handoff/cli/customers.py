@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from rich.console import Console
@@ -15,52 +16,46 @@ from handoff.domain.errors import HandoffError
 from .client import Remote, remote
 from .rendering import print_context
 
-
-def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    context = commands.add_parser("context", help="show what an agent would receive")
-    context.add_argument("identity", nargs="+", help="type:value; several narrow an ambiguous one")
-    _add_remote(context, _show_context)
-    handoffs = commands.add_parser("handoffs", help="list hand-offs")
-    for name in ("state", "queue", "agent"):
-        handoffs.add_argument(f"--{name}")
-    _add_remote(handoffs, _show_handoffs)
-    customer = commands.add_parser("customer", help="who is who: look, link, withdraw, split")
-    actions = customer.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("show", help="the customer behind an identity")
-    show.add_argument("identity", nargs="+")
-    _add_remote(show, _show_context)
-    links = actions.add_parser("links", help="the evidence about a customer")
-    links.add_argument("identity", nargs="+")
-    _add_remote(links, _show_links)
-    _add_change(actions, "link", "say that another identity is this customer's", "other", _link)
-    _add_change(actions, "withdraw", "take a piece of evidence back", "link", _withdraw)
-    _add_change(actions, "split", "take identities out of a customer", "others", _split)
+Action = Callable[[Remote, argparse.Namespace, Console], Coroutine[Any, Any, None]]
 
 
-def _add_change(actions: Any, name: str, words: str, operand: str, run: Any) -> None:
-    parser = actions.add_parser(name, help=words)
-    parser.add_argument("identity")
-    parser.add_argument(operand, **({"nargs": "+"} if operand == "others" else {}))
-    parser.add_argument("--reason", required=True)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would join or part")
-    _add_remote(parser, run)
+def show_context(options: argparse.Namespace) -> int:
+    """What an agent would receive about whoever has these identities."""
+    return _run(_show_context, options)
 
 
-def _add_remote(parser: argparse.ArgumentParser, run: Any) -> None:
-    parser.add_argument("--url", help="the server (or HANDOFF_URL)")
-    parser.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
-    parser.add_argument("--json", action="store_true", help="print the server's own answer")
+def show_handoffs(options: argparse.Namespace) -> int:
+    """Hand-offs by state, queue and agent."""
+    return _run(_show_handoffs, options)
 
-    def command(options: argparse.Namespace) -> int:
-        async def call() -> None:
-            async with remote(options.url, options.token) as server:
-                await run(server, options, Console(highlight=False))
 
-        asyncio.run(call())
-        return 0
+def show_links(options: argparse.Namespace) -> int:
+    """The evidence about a customer."""
+    return _run(_show_links, options)
 
-    parser.set_defaults(run=command)
+
+def link(options: argparse.Namespace) -> int:
+    """Say that another identity is this customer's."""
+    return _run(_link, options)
+
+
+def withdraw(options: argparse.Namespace) -> int:
+    """Take a piece of evidence back."""
+    return _run(_withdraw, options)
+
+
+def split(options: argparse.Namespace) -> int:
+    """Take identities out of a customer."""
+    return _run(_split, options)
+
+
+def _run(action: Action, options: argparse.Namespace) -> int:
+    async def call() -> None:
+        async with remote(options.url, options.token) as server:
+            await action(server, options, Console(highlight=False))
+
+    asyncio.run(call())
+    return 0
 
 
 def _print_json(value: Any) -> None:

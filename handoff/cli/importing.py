@@ -24,17 +24,9 @@ _GO_ON = "run the same again to go on"
 SHOWN = 20  # rejected lines printed; all are counted and written to FILE.rejected
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser's."""
-    parser = commands.add_parser("import", help="import touchpoints from an NDJSON file")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--url", help="the server (or HANDOFF_URL)")
-    parser.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
-    parser.add_argument("--restart", action="store_true", help="begin again instead of going on")
-    parser.set_defaults(run=_run)
+def run(options: argparse.Namespace) -> int:
+    """Import a file; 1 when lines were rejected."""
 
-
-def _run(options: argparse.Namespace) -> int:
     async def call() -> int:
         async with remote(options.url, options.token) as server:
             return await import_file(server, options.file, restart=options.restart)

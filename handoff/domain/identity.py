@@ -8,7 +8,6 @@ from enum import StrEnum
 from functools import lru_cache
 
 import idna
-import phonenumbers
 from msgspec import Struct
 
 from .errors import InvalidIdentity
@@ -129,6 +128,8 @@ def normal_email(value: str) -> str:
 @lru_cache(maxsize=REMEMBERED)
 def normal_phone(value: str, region: str | None = None) -> str:
     """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
+    import phonenumbers  # ten modules and their tables, which no start has to wait for
+
     text = _normal_text(value)
     if text.lower().startswith("tel:"):
         text = text[4:]

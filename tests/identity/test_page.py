@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from handoff.bootstrap.settings import Settings
-from handoff.cli.main import _parser
+from handoff.cli.arguments import parser
 from handoff.domain.evidence import MAX_COMPONENT, MAX_STRONG_NEIGHBOURS
 from tests.api.conftest import secret
 
@@ -63,4 +63,4 @@ def test_its_terminal_commands_are_taken() -> None:
     assert len(lines) == 6
     for line in lines:
         words = [it.strip('"') for it in re.findall(r'"[^"]*"|\S+', line)]
-        assert _parser().parse_args(words[1:]).command == words[1]
+        assert parser().parse_args(words[1:]).command == words[1]

@@ -1,0 +1,110 @@
+"""Arguments of the command line: what each command takes, and by name the function that runs it.
+
+Nothing here imports what a command needs, so that `handoff --help` and small commands answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from handoff import __version__
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser; `run` in what it gives is `module:function` of `handoff.cli`."""
+    top = argparse.ArgumentParser(prog="handoff", description="Omnichannel conversation hand-off middleware.")
+    top.add_argument("--version", action="version", version=f"handoff {__version__}")
+    top.add_argument(
+        "--log-level", default=os.environ.get("HANDOFF_LOG_LEVEL", "info"), choices=_LEVELS, metavar="LEVEL"
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serving(commands.add_parser("serve", help="run the server"), "configured:serve")
+    showing = commands.add_parser("demo", help="run the server and play a customer's journey through it")
+    _add_serving(showing, "configured:demo")
+    showing.add_argument("--once", action="store_true", help="end after the journey")
+    _add_customers(commands)
+    importing = commands.add_parser("import", help="import touchpoints from an NDJSON file")
+    importing.add_argument("file", type=Path)
+    _add_remote(importing, "importing:run")
+    importing.add_argument("--restart", action="store_true", help="begin again instead of going on")
+    _add_webhooks(commands)
+    checking = commands.add_parser("check-config", help="check a configuration file")
+    checking.add_argument("file", type=Path)
+    checking.set_defaults(run="configured:check")
+    listing = commands.add_parser("adapters", help="list the adapters that are installed")
+    listing.set_defaults(run="configured:list_adapters")
+    _add_store(commands)
+    return top
+
+
+def _add_serving(it: argparse.ArgumentParser, run: str) -> None:
+    it.add_argument("--config", type=Path, help="a TOML file; without one, loopback and no sources")
+    it.add_argument("--host")
+    it.add_argument("--port", type=int)
+    it.add_argument("--data", metavar="DIR", help="where the embedded store keeps its data")
+    it.add_argument("--workers", type=int, help="server processes on the one port")
+    it.set_defaults(run=run)
+
+
+def _add_customers(commands: Any) -> None:
+    context = commands.add_parser("context", help="show what an agent would receive")
+    context.add_argument("identity", nargs="+", help="type:value; several narrow an ambiguous one")
+    _add_reading(context, "customers:show_context")
+    handoffs = commands.add_parser("handoffs", help="list hand-offs")
+    for name in ("state", "queue", "agent"):
+        handoffs.add_argument(f"--{name}")
+    _add_reading(handoffs, "customers:show_handoffs")
+    customer = commands.add_parser("customer", help="who is who: look, link, withdraw, split")
+    actions = customer.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="the customer behind an identity")
+    show.add_argument("identity", nargs="+")
+    _add_reading(show, "customers:show_context")
+    links = actions.add_parser("links", help="the evidence about a customer")
+    links.add_argument("identity", nargs="+")
+    _add_reading(links, "customers:show_links")
+    for name, words, operand in (
+        ("link", "say that another identity is this customer's", "other"),
+        ("withdraw", "take a piece of evidence back", "link"),
+        ("split", "take identities out of a customer", "others"),
+    ):
+        change = actions.add_parser(name, help=words)
+        change.add_argument("identity")
+        change.add_argument(operand, **({"nargs": "+"} if operand == "others" else {}))
+        change.add_argument("--reason", required=True)
+        change.add_argument("--dry-run", action="store_true", help="only say what would join or part")
+        _add_reading(change, f"customers:{name}")
+
+
+def _add_reading(it: argparse.ArgumentParser, run: str) -> None:
+    _add_remote(it, run)
+    it.add_argument("--json", action="store_true", help="print the server's own answer")
+
+
+def _add_remote(it: argparse.ArgumentParser, run: str) -> None:
+    it.add_argument("--url", help="the server (or HANDOFF_URL)")
+    it.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
+    it.set_defaults(run=run)
+
+
+def _add_webhooks(commands: Any) -> None:
+    webhooks = commands.add_parser("webhooks", help="look after outgoing webhooks")
+    tools = webhooks.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    test = tools.add_parser("test", help="send a signed test event to a URL")
+    test.add_argument("url")
+    test.add_argument("--secret", help="whsec_…; without one, one is made and printed")
+    test.add_argument("--allow-insecure", action="store_true", help="permit http")
+    test.add_argument("--allow-network", action="append", default=[], metavar="CIDR", help="a private subnet")
+    test.set_defaults(run="webhooks:test")
+
+
+def _add_store(commands: Any) -> None:
+    store = commands.add_parser("store", help="look after the store")
+    tools = store.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    pruning = tools.add_parser("prune-functions", help="remove functions of other releases from the store")
+    pruning.add_argument("--config", type=Path)
+    pruning.set_defaults(run="maintenance:prune_functions")

@@ -1,0 +1,76 @@
+"""Commands that read a configuration: `serve`, `demo`, `check-config`; and `adapters`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from handoff.bootstrap.settings import Settings, load_settings
+from handoff.domain.errors import HandoffError
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Run the server."""
+    from .serve import serve
+
+    return serve(_overridden(load_settings(options.config), options))
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the server and a customer's journey through it."""
+    from .demo import demo  # with what shows it in a terminal, which a server does without
+
+    return demo(
+        _overridden(load_settings(options.config or demo_configuration()), options), once=options.once
+    )
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say whether a configuration is well-formed, and what it holds."""
+    from handoff.bootstrap.sources import build_sources
+    from handoff.delivery.settings import subscriptions_of
+
+    settings = load_settings(options.file)
+    sources = build_sources(settings)
+    subscriptions_of(settings.webhooks, settings.connectors)
+    print(
+        f"{options.file} is well-formed: {len(sources)} sources, {len(settings.tokens)} tokens, "
+        f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"
+    )
+    for source in sources.values():
+        print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")
+    return 0
+
+
+def list_adapters(_options: argparse.Namespace) -> int:
+    """Every adapter that is installed, with its first line."""
+    from adapters.registry import available
+
+    for name, kind in sorted(available().items()):
+        words = (kind.__doc__ or "").strip().splitlines()
+        print(f"{name:16} {words[0] if words else ''}")
+    return 0
+
+
+def demo_configuration() -> Path:
+    """The demo's configuration: in the wheel, or in the checkout that this runs from."""
+    package = Path(__file__).parent.parent
+    inside = package / "demo.toml"
+    return inside if inside.exists() else package.parent / "config" / "demo.toml"
+
+
+def _overridden(settings: Settings, options: argparse.Namespace) -> Settings:
+    """The command line stands above the environment, which stands above the file."""
+    server = {"host": options.host, "port": options.port, "workers": options.workers}
+    given = {key: value for key, value in server.items() if value is not None}
+    try:
+        changed = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))
+    except ValueError as error:
+        raise HandoffError(str(error), code="configuration") from error
+    if options.data is None:
+        return changed
+    return msgspec.structs.replace(
+        changed, store=msgspec.structs.replace(changed.store, data_dir=options.data)
+    )

