@@ -83,13 +83,12 @@ async def decode(
     No round trip for plain ones; two where any was amended, two where any is a participant's entry.
     """
     originals, known = await _originals(store, records, entries)
-    wanted = {(it.home, it.id) for it in originals.values() if it.amended}
+    wanted = {(it.home, it.id) for it in originals if it is not None and it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
     # An amendment that was itself deleted says nothing any more.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     told = []
-    for entry in entries:
-        it = originals.get(entry.raw)
+    for entry, it in zip(entries, originals, strict=True):
         if it is not None:
             amendment = amendments.get((it.home, it.id))
             body = blank_body(it, amendment[1] if amendment else None) if it.blanked else it.body()
@@ -99,16 +98,15 @@ async def decode(
 
 async def _originals(
     store: Store, records: Mapping[bytes, IdentityRecord], entries: Sequence[Stored]
-) -> tuple[dict[bytes, Stored], Mapping[bytes, IdentityRecord]]:
-    """The touchpoint of each entry, by the entry's bytes, and the records of all their homes."""
-    originals = {it.raw: it for it in entries if it.reference is None}
-    pointing = [it for it in entries if it.reference is not None]
+) -> tuple[Sequence[Stored | None], Mapping[bytes, IdentityRecord]]:
+    """The touchpoint of each entry, None where it is gone, and the records of all their homes."""
+    originals: list[Stored | None] = list(entries)
+    pointing = [at for at, it in enumerate(entries) if it.reference is not None]
     if not pointing:
         return originals, records
-    places = [(it.reference or b"", it.place) for it in pointing]
-    for entry, original in zip(pointing, await read_at(store.connection, store.keys, places), strict=True):
-        if original is not None:
-            originals[entry.raw] = original
+    places = [(entries[at].reference or b"", entries[at].place) for at in pointing]
+    for at, original in zip(pointing, await read_at(store.connection, store.keys, places), strict=True):
+        originals[at] = original
     homes = {home for home, _place in places if home not in records}
     others = await read_records(store.connection, store.keys, sorted(homes))
     return originals, {**records, **others}

@@ -121,6 +121,15 @@ class Rendering(Struct, frozen=True, kw_only=True):
     amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
     conversations: dict[bytes, str] = field(default_factory=dict)
     """Public ids that were made already, by conversation."""
+    identities: dict[bytes, str] = field(default_factory=dict)
+    """Identities that were written already, by home."""
+
+    def identity(self, home: bytes) -> str:
+        """The identity that a touchpoint is filed under, `type:value` or `type@space:value`."""
+        known = self.identities.get(home)
+        if known is None:
+            known = self.identities[home] = str(self.records[home].identity)
+        return known
 
     def conversation_id(self, stored: Stored, body: Body) -> str:
         """The public id of a touchpoint's conversation."""
@@ -146,7 +155,6 @@ def touchpoint_view(
 ) -> TouchpointView:
     """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
     hashes = rendering.hashes
-    record = rendering.records[stored.home]
     shown = rendering.shown(stored, body)
     return TouchpointView(
         id=hashes.public(TOUCHPOINT, stored.home, stored.id),
@@ -160,7 +168,7 @@ def touchpoint_view(
         occurred_at=format_time(stored.occurred_at),
         recorded_at=format_time(stored.recorded_at),
         late=stored.late,
-        identity=str(record.identity),
+        identity=rendering.identity(stored.home),
         thread=body.thread,
         conversation_id=rendering.conversation_id(stored, body),
         actor=body.actor,
