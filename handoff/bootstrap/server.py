@@ -33,14 +33,14 @@ from handoff.services.measures import Measures
 from handoff.services.summaries import load_summariser
 from handoff.store.connection import Connection
 from handoff.store.durability import prove
-from handoff.store.embedded import EmbeddedValkey
 from handoff.store.store import Store, open_store
 
+from .opening import Options, Place, opened
 from .settings import Settings
 from .sources import build_sources, facts, spaces, tenants
 
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Objects made between two looks for cycles: a request leaves hardly any, and 700 are eight requests."""
+__all__ = ["Options", "Server", "running", "running_in"]
+
 SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
 COUNT_S = 5.0
@@ -63,17 +63,16 @@ class Server(Struct, frozen=True, kw_only=True):
     """Secrets made for configured webhooks that had none."""
 
 
-class Options(Struct, frozen=True, kw_only=True):
-    """What a process does beside its settings. Only the first of several workers opens mail listeners."""
-
-    admin_token: str | None = None
-    first: bool = True
-    reuse_port: bool = False
-
-
 @asynccontextmanager
 async def running(settings: Settings, options: Options) -> AsyncIterator[Server]:
     """The server, started on entering and stopped cleanly on leaving."""
+    async with opened(settings, options) as place, running_in(place, settings, options) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running_in(place: Place, settings: Settings, options: Options) -> AsyncIterator[Server]:
+    """The server over what was opened for it."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
     made = None if options.admin_token else secrets.token_urlsafe(24)
@@ -84,9 +83,8 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         secret_hash=hash_secret(options.admin_token or made or ""),
     )
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(contextlib.closing(_bind(settings, options.reuse_port)))
-        url = _url(settings.server.host, listening.getsockname()[1])
-        store = await stack.enter_async_context(_store(settings))
+        url = _url(settings.server.host, place.listening.getsockname()[1])
+        store = await stack.enter_async_context(_store(settings, place.embedded))
         measures = Measures()
         monitor = Monitor(store, facts(sources))
         inbound = Inbound(store, monitor, measures)
@@ -128,15 +126,13 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
-        await stack.enter_async_context(_http(listening, site))
+        await stack.enter_async_context(_http(place.listening, site))
         listeners = {}
         if options.first:
             for source in sources.values():
                 if isinstance(source.adapter, Listener):
                     listeners[source.name] = await stack.enter_async_context(_listen(inbound, source))
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        gc.freeze()  # what a start leaves lives as long as the server
         yield Server(
             url=url,
             site=site,
@@ -148,28 +144,14 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def _store(settings: Settings, embedded: str | None) -> AsyncIterator[Store]:
     """The configured store, or the embedded one; its promise is proved before anything uses it."""
-    async with AsyncExitStack() as stack:
-        address = None
-        if settings.store.url is None:
-            embedded = await stack.enter_async_context(EmbeddedValkey(settings.store).running())
-            address = embedded.address
-        connection = await stack.enter_async_context(Connection(settings.store, url=address))
+    async with Connection(settings.store, url=embedded) as connection:
         await _reachable(connection)
-        for note in await prove(connection, settings.store, embedded=address is not None):
+        for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
-        yield await stack.enter_async_context(open_store(settings.store, connection, settings.identity))
-
-
-@asynccontextmanager
-async def store_for_workers(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the store that several worker processes share; the embedded one runs meanwhile."""
-    if settings.store.url is not None:
-        yield settings.store.url
-        return
-    async with EmbeddedValkey(settings.store).running() as embedded:
-        yield embedded.address
+        async with open_store(settings.store, connection, settings.identity) as store:
+            yield store
 
 
 async def _reachable(connection: Connection) -> None:
@@ -245,24 +227,6 @@ async def _repeating(name: str, every_s: float, work: Callable[[], Awaitable[obj
             await task
         with contextlib.suppress(HandoffError):
             await work()
-
-
-def _bind(settings: Settings, reuse_port: bool) -> socket.socket:
-    """The bound socket; nothing is accepted before the server is ready."""
-    host, port = settings.server.host, settings.server.port
-    try:
-        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(info[0], socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind(info[4])
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}. Is another server running? "
-            f"Choose another port with --port."
-        ) from error
-    return listening
 
 
 def _url(host: str, port: int) -> str:

@@ -8,13 +8,17 @@ import secrets
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from handoff.bootstrap.server import Options, Server, running, store_for_workers
+from handoff.bootstrap.opening import Options, opened, store_for_workers
 from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
 from handoff.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from handoff.bootstrap.server import Server
 
 WORKER = "HANDOFF_WORKER"
 STOP_S = 12.0
@@ -46,10 +50,14 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, options: Options) -> int:
     stopping = stop_signal()
-    async with running(settings, options) as server:
-        announce(server)
-        await stopping.wait()
-        log.info("stopping")
+    # The modules take longer than anything else of a start: the embedded store starts meanwhile.
+    importing = asyncio.create_task(asyncio.to_thread(import_module, "handoff.bootstrap.server"))
+    async with opened(settings, options) as place:
+        bootstrap = await importing
+        async with bootstrap.running_in(place, settings, options) as server:
+            announce(server)
+            await stopping.wait()
+            log.info("stopping")
     return 0
 
 
