@@ -20,7 +20,15 @@ from handoff.domain.handoff import Handoff, State
 from handoff.services.customers import Customer, by_id
 from handoff.services.handoff_listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoff_records import HandoffView, handoff_view
-from handoff.services.live import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame, arrivals_after
+from handoff.services.live import (
+    EventFrame,
+    Feed,
+    Frame,
+    HandoffFrame,
+    TouchpointFrame,
+    arrivals_after,
+    touchpoint_frame,
+)
 from handoff.services.position import Position, position_of, read_position
 from handoff.services.timelines import decode
 
@@ -50,10 +58,13 @@ class Stream:
         await self._response.write(b"retry: %d\n\n" % RETRY_MS)
 
     async def send(self, event: str, id_: str | None, value: Any) -> None:
+        """One event with a value."""
+        await self.send_json(event, id_, _ENCODER.encode(value))
+
+    async def send_json(self, event: str, id_: str | None, json: bytes) -> None:
         """One event; JSON has no raw line breaks, so that one data line holds it."""
-        head = f"id: {id_}\n" if id_ is not None else ""
-        body = head.encode() + b"event: " + event.encode() + b"\ndata: " + _ENCODER.encode(value) + b"\n\n"
-        await self._response.write(body)
+        head = f"event: {event}\n" if id_ is None else f"id: {id_}\nevent: {event}\n"
+        await self._response.write(b"%bdata: %b\n\n" % (head.encode(), json))
 
     async def beat(self) -> None:
         await self._response.write(b": still here\n\n")
@@ -161,18 +172,15 @@ class _CustomerStream:
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [
-            TouchpointFrame(home=it.entry.home, arrival=it.entry.recorded_at, view=decoded.view(it))
-            for it in decoded.told
-        ]
+        return [touchpoint_frame(it, decoded) for it in decoded.told]
 
     async def _touchpoint(self, frame: TouchpointFrame) -> None:
         if frame.arrival <= self._position.arrivals.get(frame.home, 0):
             return  # told while catching up
         arrivals = {**self._position.arrivals, frame.home: frame.arrival}
         self._position = Position(state=self._position.state, arrivals=arrivals)
-        await self._stream.send("touchpoint", self._position.encode(), frame.view)
-        if frame.view.type.startswith("identity."):
+        await self._stream.send_json("touchpoint", self._position.encode(), frame.json)
+        if frame.type.startswith("identity."):
             await self._look_again()
 
     async def _look_again(self) -> None:
@@ -253,11 +261,16 @@ async def _tell(
     mine_too: Callable[[EventFrame], bool],
 ) -> None:
     if isinstance(frame, HandoffFrame) and mine(frame.handoff):
-        customer_id = await current_customer_id(site.store, tenant, frame.handoff.home)
-        view = handoff_view(frame.handoff, site.store.hashes(tenant), customer_id)
-        await stream.send(frame.type, frame.id, view)
+        if frame.json is None:
+            frame.json = asyncio.ensure_future(_view(site, tenant, frame.handoff))
+        await stream.send_json(frame.type, frame.id, await asyncio.shield(frame.json))
     elif isinstance(frame, EventFrame) and mine_too(frame):
         await stream.send(frame.event.type, frame.id, frame.event.data)
+
+
+async def _view(site: Site, tenant: str, handoff: Handoff) -> bytes:
+    customer_id = await current_customer_id(site.store, tenant, handoff.home)
+    return _ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
 
 
 async def _begin(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.codec.member import PLACE, Stored, read_member
-from handoff.domain.clock import Micros, parse_time
+from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.store.connection import Connection
@@ -25,8 +25,7 @@ from handoff.store.outbox import Entry, read_entries, read_reference
 from handoff.store.store import Store
 
 from .events import FAMILY, Event
-from .timelines import read_touchpoint
-from .views import TouchpointView
+from .timelines import Decoded, Told, read_entry
 
 MAX_BEHIND = 500  # frames buffered for one subscriber: a screen that is this far behind reads again
 BLOCK_S = 0.25  # how long a new subscriber's first event may wait behind a read that is under way
@@ -38,19 +37,22 @@ log = structlog.get_logger(__name__)
 
 
 class TouchpointFrame(Struct, frozen=True, kw_only=True):
-    """A touchpoint that was stored: at which home, with which arrival."""
+    """A touchpoint that was stored: at which home, with which arrival; `json` is its view's."""
 
     home: bytes
     arrival: Micros
-    view: TouchpointView
+    type: str
+    json: bytes
 
 
-class HandoffFrame(Struct, frozen=True, kw_only=True):
+class HandoffFrame(Struct, kw_only=True, eq=False):
     """A change of a hand-off; `id` is the entry's, to resume after."""
 
     id: str
     type: str
     handoff: Handoff
+    json: asyncio.Future[bytes] | None = None
+    """Its view: made by the first who tells of it, for all."""
 
 
 class EventFrame(Struct, frozen=True, kw_only=True):
@@ -64,37 +66,41 @@ Frame = TouchpointFrame | HandoffFrame | EventFrame
 
 
 class Feed:
-    """One subscriber. Iterate with `next`; `cut` says that it must resume."""
+    """One subscriber, who reads alone. Iterate with `next`; `cut` says that it must resume."""
 
     def __init__(self) -> None:
-        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_BEHIND)
-        self._cut = asyncio.Event()
-
-    @property
-    def cut(self) -> bool:
-        return self._cut.is_set()
+        self._frames: deque[Frame] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self.cut = False
 
     def put(self, frame: Frame) -> None:
-        try:
-            self._frames.put_nowait(frame)
-        except asyncio.QueueFull:
-            self._cut.set()
+        if len(self._frames) < MAX_BEHIND:
+            self._frames.append(frame)
+        else:
+            self.cut = True
+        self._wake()
 
     def break_off(self) -> None:
         """The source was interrupted: what came meanwhile is only to be had by resuming."""
-        self._cut.set()
-        if self._frames.empty():
-            self._frames.put_nowait(None)  # wake who waits
+        self.cut = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def next(self, timeout_s: float) -> Frame | None:
         """The next frame, or None after `timeout_s` without one or when the feed is cut."""
-        if self._cut.is_set():
-            return None
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._frames.get()
-        except TimeoutError:
-            return None
+        if not self.cut and not self._frames:
+            loop = asyncio.get_running_loop()
+            self._reader = loop.create_future()
+            timer = loop.call_later(timeout_s, self._wake)
+            try:
+                await self._reader
+            finally:
+                timer.cancel()
+                self._reader = None
+        return self._frames.popleft() if self._frames and not self.cut else None
 
 
 class Hub:
@@ -230,12 +236,18 @@ class Hub:
         feeds = self._homes.get(reference.home)
         if not feeds:
             return
-        public_id = self._store.hashes(reference.tenant).public(TOUCHPOINT, reference.home, reference.id)
-        view = await read_touchpoint(self._store, reference.tenant, public_id)
-        arrival = parse_time(view.recorded_at)
-        frame = TouchpointFrame(home=reference.home, arrival=arrival, view=view)
+        told, rendering = await read_entry(self._store, reference.tenant, reference.home, reference.place)
+        frame = touchpoint_frame(told, rendering)
         for feed in tuple(feeds):
             feed.put(frame)
+
+
+def touchpoint_frame(it: Told, decoded: Decoded) -> TouchpointFrame:
+    """The frame of a touchpoint that was read."""
+    view = decoded.view(it)
+    return TouchpointFrame(
+        home=it.entry.home, arrival=it.entry.recorded_at, type=view.type, json=msgspec.json.encode(view)
+    )
 
 
 def _entry_number(entry_id: str) -> tuple[int, int]:

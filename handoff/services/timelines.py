@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -183,9 +184,25 @@ async def read_touchpoint(store: Store, tenant: str, touchpoint_id: str) -> Touc
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
     records = await read_records(store.connection, store.keys, [home])
-    if stored is None or home not in records:
+    told, decoded = await _decode_one(store, hashes, stored, records)
+    return decoded.view(told)
+
+
+async def read_entry(store: Store, tenant: str, home: bytes, place: bytes) -> tuple[Told, Decoded]:
+    """The touchpoint at a place of a home's timeline. NotFound where there is none. One round trip."""
+    (found, records) = await asyncio.gather(
+        read_at(store.connection, store.keys, [(home, place)]),
+        read_records(store.connection, store.keys, [home]),
+    )
+    return await _decode_one(store, store.hashes(tenant), found[0], records)
+
+
+async def _decode_one(
+    store: Store, hashes: KeyedHash, stored: Stored | None, records: Mapping[bytes, IdentityRecord]
+) -> tuple[Told, Decoded]:
+    if stored is None or stored.home not in records:
         raise NotFound("there is no such touchpoint")
     decoded = await decode(store, hashes, records, [stored])
     if not decoded.told:
         raise NotFound("there is no such touchpoint")
-    return decoded.view(decoded.told[0])
+    return decoded.told[0], decoded

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from redis.asyncio.cluster import ClusterNode
@@ -70,8 +70,7 @@ class Connection:
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
-        # What waits on the server would hold up whoever comes behind it on a line.
-        self._line = self.line() if self._shielded else None
+        self._line = self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -146,9 +145,12 @@ class Connection:
 
     def line(self) -> Line | None:
         """A further connection, for one caller of `fcall_durable`; None on a cluster."""
+        return self._new_line(self._silence_s)
+
+    def _new_line(self, silence_s: float | None) -> Line | None:
         if self.cluster:
             return None
-        line = Line(self._address, silence_s=self._silence_s, find=self._client.primary)
+        line = Line(self._address, silence_s=silence_s, find=self._client.primary)
         self._lines.append(line)
         return line
 
@@ -194,7 +196,8 @@ class Connection:
     async def blocking(self, longest_s: float) -> AsyncIterator[Connection]:
         """A connection for commands that wait on the server (XREAD BLOCK) for at most `longest_s`.
 
-        It has its own sockets, at least one per partition, and no read timeout; a call ends
+        Its caller makes one call at a time: what waits on the server holds up what comes behind it. It
+        has its own sockets, and no read timeout; a call ends
         `store.timeout_s` after `longest_s` at the latest, and at once when its caller is cancelled.
         """
         places = self._settings.partitions + 8
@@ -214,8 +217,13 @@ class Connection:
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout_s
         if line is not None and line.is_open:
-            with suppress(Exception):
+            try:
                 return await attempt()
+            except asyncio.CancelledError:
+                self._leave()
+                raise
+            except Exception:  # noqa: S110 - attempts tell what it is
+                pass
         task = asyncio.ensure_future(self._until_deadline(attempt, deadline))
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -225,11 +233,18 @@ class Connection:
         except asyncio.CancelledError:
             if not self._shielded:
                 task.cancel()
+            self._leave()
             raise
         if not done:
             task.cancel()
             raise unavailable("timeout")
         return task.result()
+
+    def _leave(self) -> None:
+        """A caller has gone. What waits on the server is not waited for: it would answer late, to nobody."""
+        if not self._shielded:
+            for line in self._lines:
+                line.drop()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

@@ -49,6 +49,7 @@ class Reference(Struct, frozen=True, kw_only=True):
     """What an entry of a partition's outbox says of the touchpoint that was stored."""
 
     home: bytes
+    place: bytes
     id: bytes
     flags: int
     type_code: int
@@ -66,6 +67,7 @@ def read_reference(payload: bytes) -> Reference:
         raise ValueError("a touchpoint's reference has at least 52 bytes")
     return Reference(
         home=payload[:16],
+        place=payload[16:48],
         id=payload[32:48],
         flags=payload[48],
         type_code=payload[49],
