@@ -23,6 +23,10 @@ EVENT, PERSON = "\x01", "\x02"
 SEED = 7
 
 
+class Unanswered(Failed):
+    """No request was answered in the time of a run."""
+
+
 class Shot(Struct, frozen=True, kw_only=True):
     """What one run of the load generator saw. `refused` counts answers of 400 and above."""
 
@@ -153,7 +157,9 @@ def _fire(target: Target, script: str, environment: dict[str, str], pressure: Pr
     if done.returncode or not lines:
         raise Failed(f"the load generator failed: {(done.stderr or done.stdout).decode()[-500:]}")
     shot = msgspec.json.decode(lines[-1], type=Shot)
-    if not shot.requests or (shot.refused > shot.requests / 2 and not pressure.may_refuse):
+    if not shot.requests:
+        raise Unanswered(f"{url} answered none of {connections} connections in {seconds:.0f} s")
+    if shot.refused > shot.requests / 2 and not pressure.may_refuse:
         raise Failed(f"{url}: {shot.refused} of {shot.requests} requests were refused")
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return structs.replace(shot, load_cpu_s=spent)

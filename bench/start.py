@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.processes import Failed, answers, free_port, python, running
@@ -21,15 +22,15 @@ def measure(_settings: Settings, directory: Path) -> Table:
     """Starts in empty directories, in one that a server left, and what Python takes by itself, in turn."""
     known = directory / "known"
     _start(known)
-    rows: dict[str, list[float]] = {
-        "python, its imports only": [],
-        "empty directory": [],
-        "directory of before": [],
+    starts: dict[str, Callable[[int], float]] = {
+        "handoff, an empty directory": lambda number: _start(directory / str(number)),
+        "handoff, a directory that a server left": lambda _: _start(known),
+        "python alone, its imports": lambda _: _python(),
     }
+    rows: dict[str, list[float]] = {name: [] for name in starts}
     for number in range(STARTS):
-        rows["python, its imports only"].append(_python())
-        rows["empty directory"].append(_start(directory / str(number)))
-        rows["directory of before"].append(_start(known))
+        for name, start in starts.items():
+            rows[name].append(start(number))
     return Table(
         title="Cold start: `handoff serve` to ready, embedded store",
         columns=("start", "median s", "slowest s"),
