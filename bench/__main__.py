@@ -17,6 +17,7 @@ from bench import (
     appends,
     batches,
     connections,
+    desktops,
     fsync,
     identity,
     ingest,
@@ -24,6 +25,7 @@ from bench import (
     limits,
     live,
     memory,
+    panel,
     reads,
     start,
     streams,
@@ -64,6 +66,8 @@ MEASUREMENTS = {
     "identity": Measurement(
         lambda settings, directory: identity.measure(directory, full=settings.full), full=True
     ),
+    "desktops": Measurement(lambda _settings, directory: desktops.measure(directory), full=True),
+    "panel": Measurement(lambda _settings, directory: panel.measure(directory), full=True),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }
 """By name, in the order in which they are measured."""
