@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest_asyncio
 from aiohttp import ClientSession
+from playwright.async_api import Browser
 
 from handoff.bootstrap.server import Options, running
 from tests.e2e.desks import ADMIN, Office, browser, settings
@@ -14,11 +15,18 @@ TENANTS = 40  # tests that may ask for one
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def offices(valkey: str) -> AsyncIterator[Iterator[Office]]:
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser; every tab is a profile of its own in it."""
+    async with browser() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def offices(valkey: str, chromium: Browser) -> AsyncIterator[Iterator[Office]]:
     chosen = settings(valkey, tenants=TENANTS)
     options = Options(admin_token=ADMIN)
-    async with running(chosen, options) as server, ClientSession() as http, browser() as started:
-        yield iter([Office(server.url, it.secret, http, started) for it in chosen.tokens])
+    async with running(chosen, options) as server, ClientSession() as http:
+        yield iter([Office(server.url, it.secret, http, chromium) for it in chosen.tokens])
 
 
 @pytest_asyncio.fixture(loop_scope="session")

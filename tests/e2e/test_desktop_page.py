@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import ClientSession, web
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import PanelSettings
-from tests.e2e.desks import ADMIN, Office, browser, free_port, settings
+from tests.e2e.desks import ADMIN, Office, free_port, settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "desktop.md").read_text()
@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 
 @asynccontextmanager
-async def desktop(store: str, allowed: bool = True) -> AsyncIterator[tuple[Office, str]]:
+async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIterator[tuple[Office, str]]:
     """A server, and a desktop of another origin that serves the guide's pages and asks for tokens."""
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
@@ -35,7 +35,7 @@ async def desktop(store: str, allowed: bool = True) -> AsyncIterator[tuple[Offic
         settings(store), panel=PanelSettings(allowed_origins=[origin] if allowed else [])
     )
     options = Options(admin_token=ADMIN)
-    async with running(chosen, options) as server, ClientSession() as http, browser() as started:
+    async with running(chosen, options) as server, ClientSession() as http:
         office = Office(server.url, chosen.tokens[0].secret, http, started)
 
         async def page(request: web.Request) -> web.Response:
@@ -56,8 +56,10 @@ async def desktop(store: str, allowed: bool = True) -> AsyncIterator[tuple[Offic
             await runner.cleanup()
 
 
-async def test_the_panel_opens_in_the_guides_frame_and_as_its_elements(valkey: str) -> None:
-    async with desktop(valkey) as (office, origin):
+async def test_the_panel_opens_in_the_guides_frame_and_as_its_elements(
+    valkey: str, chromium: Browser
+) -> None:
+    async with desktop(valkey, chromium) as (office, origin):
         await office.tell("call", identities=[{"type": "phone", "value": "+358401234567"}])
         framed = await office.tab()
         await framed.page.goto(f"{origin}/0")
@@ -74,8 +76,8 @@ async def test_the_panel_opens_in_the_guides_frame_and_as_its_elements(valkey: s
         assert hosts == {office.url.split("/")[2], origin.split("/")[2]}
 
 
-async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str) -> None:
-    async with desktop(valkey, allowed=False) as (office, origin):
+async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str, chromium: Browser) -> None:
+    async with desktop(valkey, chromium, allowed=False) as (office, origin):
         framed = await office.tab()
         await framed.page.goto(f"{origin}/0")
         with suppress(TimeoutError):
@@ -96,11 +98,13 @@ async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str) -> None:
         await expect(panel.locator("handoff-context")).to_have_count(0)
 
 
-async def test_the_guides_python_takes_what_waits(valkey: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_guides_python_takes_what_waits(
+    valkey: str, chromium: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
     (code,) = blocks("python")
     module: dict[str, object] = {"__name__": "guide"}
     exec(compile(code, "desktop.md", "exec"), module)  # the guide's own words
-    async with desktop(valkey) as (office, _origin):
+    async with desktop(valkey, chromium) as (office, _origin):
         await office.tell("first")
         id_ = await office.hand_over()
         working = asyncio.create_task(module["work"](office.url, office.secret))  # type: ignore[operator]

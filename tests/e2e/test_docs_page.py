@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
+from playwright.async_api import expect
 
 from handoff.api.reference import OPERATIONS
-from tests.api.described import ADMIN, Described, described_server
-from tests.e2e.chromium import binary, page
-from tests.store.servers import valkey_binary
+from tests.e2e.desks import ADMIN, Desk, Office
 
-ROWS = "document.querySelectorAll('.opblock').length"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Described]:
-    binary()
-    valkey_binary()
-    (tmp_path / "server").mkdir()
-    async with described_server(tmp_path / "server") as client:
-        yield client
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+PATIENCE_MS = 20_000  # the page's script is large
 
 
-async def test_the_page_shows_every_operation_and_loads_only_from_here(
-    server: Described, tmp_path: Path
-) -> None:
-    async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{server.url}/docs")
-        await tab.until(f"{ROWS} === {len(OPERATIONS)}")
-        await tab.evaluate("document.querySelector('#operations-Customers-lookUp button').click()")
-        await tab.until("document.querySelector('#operations-Customers-lookUp .opblock-body')")
-        elsewhere = [
-            url for url in tab.requested if not url.startswith((f"{server.url}/", "data:", "about:"))
-        ]
-        assert not elsewhere
-        assert f"{server.url}/openapi.json" in tab.requested
-        assert not tab.complaints
+async def page(shop: Office, fragment: str = "") -> Desk:
+    """The page in a tab of its own, with every operation on it."""
+    desk = await shop.tab()
+    await desk.page.goto(f"{shop.url}/docs{fragment}")
+    await expect(desk.page.locator(".opblock")).to_have_count(len(OPERATIONS), timeout=PATIENCE_MS)
+    return desk
 
 
-async def test_a_request_can_be_tried_from_the_page(server: Described, tmp_path: Path) -> None:
-    async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{server.url}/docs#/Operations/listQuarantine")
-        await tab.until(f"{ROWS} === {len(OPERATIONS)}")
-        await tab.evaluate(f"window.ui.preauthorizeApiKey('bearer', {ADMIN!r})")
-        row = "document.querySelector('#operations-Operations-listQuarantine')"
-        for step in (".try-out__btn", ".execute"):
-            await tab.until(f"{row}.querySelector('{step}')")
-            await tab.evaluate(f"{row}.querySelector('{step}').click()")
-        await tab.until(f"{row}.querySelector('.live-responses-table .response-col_status')")
-        status = await tab.evaluate(f"{row}.querySelector('.live-responses-table tbody tr td').innerText")
-        assert status.startswith("200")
-        assert not tab.complaints
+async def test_the_page_shows_every_operation_and_loads_only_from_here(shop: Office) -> None:
+    desk = await page(shop)
+    operation = desk.page.locator("#operations-Customers-lookUp")
+    await operation.get_by_role("button").first.click()
+    await expect(operation.locator(".opblock-body")).to_be_visible()
+    elsewhere = [url for url in desk.asked if not url.startswith((f"{shop.url}/", "data:", "about:"))]
+    assert not elsewhere
+    assert f"{shop.url}/openapi.json" in desk.asked
+    assert not desk.complaints
 
 
-async def test_the_browser_holds_the_page_to_its_policy(server: Described, tmp_path: Path) -> None:
-    async with page(tmp_path / "profile") as tab:
-        await tab.open(f"{server.url}/docs")
-        await tab.until(f"{ROWS} > 0")
-        await tab.evaluate("fetch('http://127.0.0.1:1/').catch(() => null)")
-        assert any("Content Security Policy" in it for it in tab.complaints)
+async def test_a_request_can_be_tried_from_the_page(shop: Office) -> None:
+    desk = await page(shop, "#/Operations/listQuarantine")
+    await desk.page.evaluate("(token) => { window.ui.preauthorizeApiKey('bearer', token); }", ADMIN)
+    operation = desk.page.locator("#operations-Operations-listQuarantine")
+    for step in (".try-out__btn", ".execute"):
+        await operation.locator(step).click()
+    status = operation.locator(".live-responses-table .response-col_status").last
+    await expect(status).to_contain_text("200")
+    assert not desk.complaints
+
+
+async def test_the_browser_holds_the_page_to_its_policy(shop: Office) -> None:
+    desk = await shop.tab()
+    await desk.page.goto(f"{shop.url}/docs", wait_until="commit")
+    await desk.page.evaluate("fetch('http://127.0.0.1:1/').catch(() => null)")
+    assert any("Content Security Policy" in it for it in desk.complaints)

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
 from handoff.bootstrap.server import Options, running
 from handoff.cli.journey import Doors, play
-from tests.e2e.desks import ADMIN, REASON, Office, browser, free_port, settings
+from tests.e2e.desks import ADMIN, REASON, Office, free_port, settings
 from tests.store.servers import valkey_binary
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_demo_journey_is_told_in_reading_order(tmp_path: Path) -> None:
+async def test_the_demo_journey_is_told_in_reading_order(tmp_path: Path, chromium: Browser) -> None:
     valkey_binary()
     pytest.importorskip("segment.analytics")
     from docs import screenshots  # the same that the README's pictures show
 
     chosen = screenshots.settings(str(tmp_path / "data"))
     options = Options(admin_token=ADMIN)
-    async with running(chosen, options) as server, ClientSession() as http, browser() as started:
+    async with running(chosen, options) as server, ClientSession() as http:
         secrets = {it["name"]: it["secrets"][0] for it in chosen.sources if it.get("secrets")}
         bot = next(it.secret for it in chosen.tokens if it.name == "bot")
         await play(
@@ -39,7 +39,7 @@ async def test_the_demo_journey_is_told_in_reading_order(tmp_path: Path) -> None
                 bot_token=bot,
             )
         )
-        desk = await Office(server.url, ADMIN, http, started).desk("identity=phone:+358401234567")
+        desk = await Office(server.url, ADMIN, http, chromium).desk("identity=phone:+358401234567")
         await desk.live()
         assert "token" not in desk.page.url
         story = desk.story
@@ -239,12 +239,12 @@ async def test_a_candidate_is_confirmed_or_refused_from_the_panel(shop: Office) 
     await expect(second.story.locator(".candidates")).to_have_count(0)
 
 
-async def test_it_goes_on_where_it_was_when_the_server_comes_back(valkey: str) -> None:
+async def test_it_goes_on_where_it_was_when_the_server_comes_back(valkey: str, chromium: Browser) -> None:
     chosen = settings(valkey, free_port())
     options = Options(admin_token=ADMIN)
-    async with ClientSession() as http, browser() as started:
+    async with ClientSession() as http:
         async with running(chosen, options) as server:
-            shop = Office(server.url, chosen.tokens[0].secret, http, started)
+            shop = Office(server.url, chosen.tokens[0].secret, http, chromium)
             await shop.tell("before")
             desk = await shop.desk("identity=user:anna")
             await desk.live()
