@@ -108,3 +108,18 @@ def _add_store(commands: Any) -> None:
     pruning = tools.add_parser("prune-functions", help="remove functions of other releases from the store")
     pruning.add_argument("--config", type=Path)
     pruning.set_defaults(run="maintenance:prune_functions")
+    size = tools.add_parser("size", help="show what the store's memory is spent on")
+    size.add_argument("--config", type=Path)
+    size.add_argument("--data", metavar="DIR", help="where the embedded store of a running server is")
+    size.add_argument(
+        "--sample", type=_count, default=1000, metavar="N", help="keys of each kind to measure; 0 for all"
+    )
+    size.add_argument("--json", action="store_true", help="figures for programs")
+    size.set_defaults(run="maintenance:show_sizes")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number

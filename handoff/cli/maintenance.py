@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
 
 from handoff.bootstrap.settings import load_settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
 from handoff.store.functions import prune
+from handoff.store.settings import StoreSettings
+from handoff.store.sizes import Sizes, sizes
 
 
 def prune_functions(options: argparse.Namespace) -> int:
@@ -24,3 +34,70 @@ def prune_functions(options: argparse.Namespace) -> int:
     removed = asyncio.run(run())
     print(f"removed {len(removed)} function libraries" + "".join(f"\n  {name}" for name in removed))
     return 0
+
+
+def show_sizes(options: argparse.Namespace) -> int:
+    """What the store's memory is spent on, by kind of key and by touchpoint."""
+    settings = load_settings(options.config).store
+    if options.data is not None:
+        settings = msgspec.structs.replace(settings, data_dir=options.data)
+    url = settings.url or _embedded(settings)
+
+    async def run() -> Sizes:
+        async with Connection(settings, url=url) as connection:
+            return await sizes(connection, url, options.sample)
+
+    found = asyncio.run(run())
+    if options.json:
+        print(json.dumps(_told(found), indent=2))
+    else:
+        _print_sizes(Console(highlight=False), found)
+    return 0
+
+
+def _embedded(settings: StoreSettings) -> str:
+    """The embedded store's URL, while a server runs it."""
+    socket = Path(settings.data_dir).resolve() / "valkey" / "valkey.sock"
+    if not socket.exists():
+        raise ConfigurationError(f"no server runs on {settings.data_dir}: start it, or set store.url")
+    return f"unix://{quote(str(socket))}"
+
+
+def _told(it: Sizes) -> dict[str, Any]:
+    """For programs: bytes, and bytes for each touchpoint (null where there are none)."""
+    kinds = [
+        {**msgspec.structs.asdict(kind), "bytes_per_touchpoint": it.per_touchpoint(kind.bytes)}
+        for kind in it.kinds
+    ]
+    derived = {
+        "rest": it.rest,
+        "fragmentation": it.fragmentation,
+        "bytes_per_touchpoint": it.per_touchpoint(it.used - it.overhead),
+    }
+    return {**msgspec.structs.asdict(it), **derived, "kinds": kinds}
+
+
+def _print_sizes(console: Console, it: Sizes) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Kind")
+    for heading in ("Keys", "Measured", "Bytes", "Share", "A touchpoint"):
+        table.add_column(heading, justify="right")
+
+    def row(name: str, keys: str, measured: str, bytes_: int) -> None:
+        each = it.per_touchpoint(bytes_)
+        share = f"{bytes_ / it.used:.1%}" if it.used else ""
+        table.add_row(name, keys, measured, f"{bytes_:,}", share, "" if each is None else f"{each:.1f}")
+
+    for kind in it.kinds:
+        row(kind.kind, f"{kind.keys:,}", f"{kind.measured:,}", kind.bytes)
+    row("the servers themselves" if it.servers > 1 else "the server itself", "", "", it.overhead)
+    row("told by no key", "", "", it.rest)
+    row("allocated", "", "", it.used)
+    console.print(table)
+    each = it.per_touchpoint(it.used - it.overhead)
+    about = f" (± {it.error:.1%})" if it.error else ""
+    console.print(
+        f"{it.touchpoints:,} touchpoints{about}"
+        + ("" if each is None else f", {each:.0f} bytes each without the servers themselves")
+    )
+    console.print(f"{it.rss:,} bytes of the machine: {it.fragmentation:.2f} for each one allocated")

@@ -1,0 +1,142 @@
+"""What memory is spent on: every key has its kind, the figures add up, a sample comes near the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from handoff.cli.main import main
+from handoff.domain.errors import StoreUnavailable
+from handoff.store.keys import META, ControlKeys, Keys
+from handoff.store.sizes import OTHER, Sizes, kind_of, sizes
+from handoff.store.store import Store
+from tests.conftest import BACKENDS, opened
+from tests.samples import NOON, record_all, touchpoint
+from tests.store.servers import server, valkey_binary
+
+CUSTOMERS = 400
+HASH = bytes(range(16))
+UNTOLD = (
+    1_000_000  # bytes of a server that belong to no key: our functions, buffers of lately used connections
+)
+
+
+def test_every_key_of_the_store_has_its_kind() -> None:
+    keys, control = Keys(64), ControlKeys("a.tenant")
+    made = [getattr(keys, name)(HASH) for name in ("timeline", "index", "record", "arrivals")]
+    made += [keys.outbox(7), keys.cursor(7, "relay"), keys.lease(7, "relay")]
+    made += [b"{7}c" + HASH, b"{7}~", b"{c.a}~"]
+    made += [control.record(kind, HASH) for kind in "hrmbwqe"]
+    made += [control.set("all"), control.timers(), control.outbox(), control.snapshot(HASH)]
+    made += [control.idempotency(HASH), control.quarantine(), control.sources(), control.named("webhooks")]
+    made += [b"{c.a}dm" + HASH, META]
+    assert OTHER not in {kind_of(it) for it in made}
+    assert kind_of(control.sources()) == "sources"
+    assert kind_of(control.snapshot(b"ources" * 5)) == "snapshots"
+    assert {kind_of(it) for it in (b"", b"{", b"session:1", b"{7}", b"{x}t" + HASH, b"{7}?")} == {OTHER}
+
+
+@pytest.fixture(params=BACKENDS)
+async def filled(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Store, int]]:
+    """A server of each kind of its own, with customers of one to thirty touchpoints; and how many in all."""
+    chance, count = random.Random(7), 0
+    with BACKENDS[request.param](appendonly="no") as url:
+        async with opened(url) as store:
+            for number in range(CUSTOMERS):
+                events = [
+                    touchpoint(f"{number}.{step}", f"user:u{number}", at=NOON + step, text="why " * 40)
+                    for step in range(chance.randint(1, 30))
+                ]
+                count += len(events)
+                await record_all(store, "default", events)
+            yield store, count
+
+
+def by_kind(found: Sizes) -> dict[str, int]:
+    return {it.kind: it.bytes for it in found.kinds}
+
+
+async def test_figures_add_up_and_a_sample_comes_near(filled: tuple[Store, int]) -> None:
+    store, count = filled
+    whole = await sizes(store.connection, store.settings.url or "", 0)
+    assert whole.touchpoints == count
+    assert whole.error == 0
+    assert {it.kind: it.keys for it in whole.kinds}["timelines"] == CUSTOMERS
+    assert all(it.measured == it.keys for it in whole.kinds)
+    keys = sum(by_kind(whole).values())
+    assert whole.used == whole.overhead + keys + whole.rest
+    assert -keys * 0.1 < whole.rest < keys * 0.1 + UNTOLD * whole.servers
+    assert 0.5 < whole.fragmentation < 20
+
+    sampled = await sizes(store.connection, store.settings.url or "", 60)
+    assert {it.kind: it.keys for it in sampled.kinds} == {it.kind: it.keys for it in whole.kinds}
+    assert {it.kind: it.measured for it in sampled.kinds}["timelines"] <= 60 * sampled.servers
+    assert 0 < sampled.error < 0.2
+    assert abs(sampled.touchpoints - count) < 5 * sampled.error * count
+    for kind in ("timelines", "indexes", "identities"):
+        assert by_kind(sampled)[kind] == pytest.approx(by_kind(whole)[kind], rel=0.35)
+
+
+async def test_the_server_answers_others_meanwhile(filled: tuple[Store, int]) -> None:
+    store, _count = filled
+    looking = asyncio.create_task(sizes(store.connection, store.settings.url or "", 0))
+    slowest, now = 0.0, asyncio.get_running_loop().time
+    while not looking.done():
+        begun = now()
+        await store.connection.call("GET", META.replace(b"meta", b"none"))
+        slowest = max(slowest, now() - begun)
+    assert (await looking).touchpoints
+    assert slowest < 1
+
+
+async def test_the_command_prints_them_and_tells_them_to_programs(
+    filled: tuple[Store, int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, count = filled
+    monkeypatch.setenv("HANDOFF_STORE_URL", store.settings.url or "")
+    assert await asyncio.to_thread(main, ["store", "size", "--sample", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "timelines" in printed
+    assert f"{count:,} touchpoints, " in printed
+    assert await asyncio.to_thread(main, ["store", "size", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["touchpoints"] == count
+    assert told["used"] == told["overhead"] + told["rest"] + sum(it["bytes"] for it in told["kinds"])
+    each = (told["used"] - told["overhead"]) / count
+    assert told["bytes_per_touchpoint"] == pytest.approx(each)
+
+
+def test_without_a_running_server_the_embedded_store_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["store", "size", "--data", str(tmp_path / "none")]) == 1
+    assert "start it, or set store.url" in capsys.readouterr().err
+
+
+async def test_our_user_may_look_and_one_who_may_not_is_told() -> None:
+    ours = (
+        "on >pw ~* &* +@all -@admin -@dangerous +config|get +info +function|load"  # as in config/redis.conf
+    )
+    for rights, allowed in ((ours, True), (f"{ours} -memory", False)):
+        with server(valkey_binary(), user=f"ours {rights}") as running:
+            url = running.url.replace("unix://", "unix://ours:pw@")
+            async with opened(url) as store:
+                if allowed:
+                    assert (await sizes(store.connection, url, 100)).used
+                else:
+                    with pytest.raises(StoreUnavailable, match="credentials"):
+                        await sizes(store.connection, url, 100)
+
+
+async def test_an_empty_store_has_no_touchpoints() -> None:
+    with BACKENDS["valkey"](appendonly="no") as url:
+        async with opened(url) as store:
+            found = await sizes(store.connection, url, 100)
+    assert found.touchpoints == 0
+    assert found.per_touchpoint(found.used) is None
+    assert {it.kind for it in found.kinds} == {"meta"}
