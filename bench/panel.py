@@ -9,16 +9,19 @@ from __future__ import annotations
 import shutil
 import statistics
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from bench.contenders import Started, ours
 from bench.lives import Life, identity, live
 from bench.processes import Failed, Missing
 from bench.rounds import call
 from bench.table import Table, spread, thousands
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
 
 SHORT = Life(name="short", identities=1, touchpoints=10)
 LONG = Life(name="long", identities=1, touchpoints=10_000)
@@ -52,6 +55,10 @@ def measure(directory: Path) -> Table:
     binary = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if binary is None:
         raise Missing(f"no Chromium ({', '.join(BROWSERS)})")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise Missing("playwright is not installed (`make bench-full` does)") from error
     with ours(directory) as started, sync_playwright() as play:
         session = msgspec.json.encode({"agent": "bench", "scopes": ["context:read"]})
         token = msgspec.json.decode(call(started, "/v1/sessions", session))["token"]
