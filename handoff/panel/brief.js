@@ -140,7 +140,7 @@ export function effortRow(effort, voice) {
  */
 export function briefEnd(context, { words, times }) {
   const older = context.left_out.brief_older_than;
-  const { summary } = context.brief;
+  const summary = context.brief?.summary;
   if (!older && !summary) return null;
   return h(
     "div",

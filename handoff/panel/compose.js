@@ -106,7 +106,7 @@ export function touchpointOf(context, handoff, session, { kind, text, due, id })
   const place = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
   const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);
   const [home] = [...customer.identities].sort((one, other) => sure(one.assurance) - sure(other.assurance) || place(one.type) - place(other.type));
-  const channel = handoff?.to.channel ?? context.timeline.touchpoints[0]?.channel ?? "chat";
+  const channel = handoff?.to.channel ?? context.timeline?.touchpoints[0]?.channel ?? "chat";
   return {
     id,
     channel,

@@ -49,7 +49,7 @@ export class Pages {
     return found.map((it) => it.touchpoint);
   }
 
-  /** The newest page as it is now; what else is held stays. @param {Timeline | undefined} timeline */
+  /** The newest page as it is now; what else is held stays. @param {Timeline | null | undefined} timeline */
   take(timeline) {
     if (this.#away.length) return; // it does not hang together with what is held
     const page = timeline?.touchpoints ?? [];

@@ -86,7 +86,7 @@ export class Story {
     ];
   }
 
-  /** @param {number} loaded @param {number | null} total @param {number | undefined} hidden */
+  /** @param {number} loaded @param {number | null} total @param {number | null | undefined} hidden */
   #rest(loaded, total, hidden) {
     const { words } = this.voice;
     const left = total ? Math.max(total - loaded - this.#pages.away, 0) : 0;
