@@ -82,13 +82,11 @@ async def home_of(store: Store, conversation: bytes) -> bytes:
     """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
     if len(conversation) == 2 * SIZE:
         return conversation[:SIZE]
-    key = store.keys.conversation(conversation)
-    (reply,) = await store.connection.answers([(b"HGETALL", key)])
-    fields = list(zip(reply[::2], reply[1::2], strict=True)) if reply else []
-    homes = sorted((seen, name[1:]) for name, seen in fields if name[:1] == b"h")
-    if not homes:
+    key = store.keys.conversations(conversation)
+    home = await store.connection.call(b"HGET", key, conversation, key=key)
+    if home is None:
         raise NotFound("there is no such conversation")
-    return bytes(homes[0][1])
+    return bytes(home)
 
 
 async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:

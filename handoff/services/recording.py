@@ -154,7 +154,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
     evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
     if conversation is not None and len(conversation) == SIZE:
         pointers.append(
-            Pointer(conversation, keys.conversation(conversation), ((b"h" + home, b""),)),
+            Pointer(conversation, keys.conversations(conversation), ((conversation, home),)),
         )
     said = digest(touchpoint)
     return Item(

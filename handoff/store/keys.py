@@ -1,6 +1,6 @@
 """Every key of the store. Keys of a partition, and all control keys of a tenant, share a slot each.
 
-A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names something:
+A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names one thing:
 
     {n}t  timeline          sorted set, scores 0: members as in `handoff.codec.member`
     {n}i  index             hash: touchpoint id → place less the id (16) ‖ digest (9) ‖ of an edit, the
@@ -9,7 +9,8 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
                             h → its head, as in `handoff.store.records`
     {n}n  identity record   hash: see `handoff.store.records`
     {n}a  last arrivals     list, only for timelines too long to be read whole
-    {n}c  conversation      hash: the homes its touchpoints are filed under
+    {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
+                            share a key of one more byte, for a key costs four times such an entry
     {n}o  outbox            stream of references
     {tag}~  a marker that `replicated` writes, so that WAIT speaks of this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
@@ -21,6 +22,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 META = b"handoff:meta"
+SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them
 REMEMBERED = 4096  # timelines whose keys are not made again
 
 
@@ -51,8 +53,9 @@ class Keys:
     def arrivals(self, identity: bytes) -> bytes:
         return self._key(b"a", identity)
 
-    def conversation(self, conversation: bytes) -> bytes:
-        return self._key(b"c", conversation)
+    def conversations(self, conversation: bytes) -> bytes:
+        """Where a conversation stands among others of its partition."""
+        return self._tags[self.partition(conversation)] + b"c" + bytes((conversation[4] % SHELVES,))
 
     def outbox(self, partition: int) -> bytes:
         return self._tags[partition] + b"o"

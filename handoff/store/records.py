@@ -30,6 +30,7 @@ from handoff.domain.touchpoint import TYPES
 SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
+_TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
 _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 
 
@@ -49,8 +50,8 @@ def pack_evidence(it: Evidence) -> bytes:
             int(it.evidence_class),
             it.source,
             it.touchpoint,
-            it.who,
-            it.why,
+            it.who if it.who != f"source:{it.source}" else None,
+            _TYPE_CODES.get(it.why, it.why),
             *((it.left, it.right, it.over, it.finds) if it.left or it.over or it.finds else ()),
         ]
     )
@@ -70,9 +71,9 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
         evidence_class=EvidenceClass(class_),
         source=source,
         touchpoint=touchpoint,
-        who=who,
+        who=f"source:{source}" if who is None else who,
         recorded_at=int.from_bytes(raw[:8], "big"),
-        why=why,
+        why=TYPES[why] if isinstance(why, int) else why,
         withdrawn=withdrawn,
         left=tuple(left),
         right=tuple(right),

@@ -68,7 +68,7 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
     home = store.hashes(tenant).identity(touchpoint("x").home.identity)
     keys = store.keys
     places = [keys.timeline(home), keys.index(home), keys.record(home), keys.arrivals(home)]
-    outbox, conversation = keys.outbox(keys.partition(home)), keys.conversation(home)
+    outbox, conversation = keys.outbox(keys.partition(home)), keys.conversations(home)
 
     def one(id_: bytes) -> list[bytes | int | str]:
         fixed = b"\x80" * 8 + id_ + b"\x00" * 4 + b"\x01" + b"d" * 8 + b"e0"
