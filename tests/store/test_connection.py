@@ -272,7 +272,7 @@ async def test_a_server_that_refuses_is_unavailable_with_a_stable_reason(
     options: dict[str, str], command: tuple[str, ...], reason: str
 ) -> None:
     with server(valkey_binary(), **options) as running:
-        async with connect(running.url, timeout_s=0.3) as store:
+        async with connect(running.url, timeout_s=1.0) as store:
             with unavailable(reason):
                 await store.call(*command)
             if reason == "out_of_memory":
