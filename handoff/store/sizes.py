@@ -130,11 +130,13 @@ async def sizes(connection: Connection, url: str, sample: int) -> Sizes:
 def _nodes(url: str, slots: Iterable[Sequence[Any]]) -> list[str]:
     """The URL of each primary: as the cluster's, with the address that the cluster has for it."""
     parts = urlsplit(url)
-    credentials, at, _ = parts.netloc.rpartition("@")
+    credentials, at, hosts = parts.netloc.rpartition("@")
     scheme = parts.scheme.partition("+")[0]
     urls = []
     for _from, _to, primary, *_replicas in slots:
-        host, port = primary[0].decode(), primary[1]
+        # A node that has met no other does not know its own address, or may keep it to itself.
+        host = (primary[0] or b"").decode() or urlsplit(f"//{hosts.partition(',')[0]}").hostname or ""
+        port = primary[1]
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         urls.append(parts._replace(scheme=scheme, netloc=credentials + at + place).geturl())
     return sorted(set(urls))

@@ -17,7 +17,7 @@ from handoff.store.sizes import OTHER, Sizes, kind_of, sizes
 from handoff.store.store import Store
 from tests.conftest import BACKENDS, opened
 from tests.samples import NOON, record_all, touchpoint
-from tests.store.servers import server, valkey_binary
+from tests.store.servers import ask, free_port, server, valkey_binary, wait_until
 
 CUSTOMERS = 400
 HASH = bytes(range(16))
@@ -64,6 +64,7 @@ def by_kind(found: Sizes) -> dict[str, int]:
 async def test_figures_add_up_and_a_sample_comes_near(filled: tuple[Store, int]) -> None:
     store, count = filled
     whole = await sizes(store.connection, store.settings.url or "", 0)
+    assert whole.servers == (3 if store.connection.cluster else 1)
     assert whole.touchpoints == count
     assert whole.error == 0
     assert {it.kind: it.keys for it in whole.kinds}["timelines"] == CUSTOMERS
@@ -131,6 +132,18 @@ async def test_our_user_may_look_and_one_who_may_not_is_told() -> None:
                 else:
                     with pytest.raises(StoreUnavailable, match="credentials"):
                         await sizes(store.connection, url, 100)
+
+
+async def test_a_cluster_of_one_that_does_not_know_its_address() -> None:
+    bus = str(free_port())
+    with server(valkey_binary(), tcp=True, cluster_enabled="yes", cluster_port=bus, appendonly="no") as node:
+        ask(("127.0.0.1", node.port), "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        wait_until(lambda: "cluster_state:ok" in ask(("127.0.0.1", node.port), "CLUSTER", "INFO"))
+        url = f"redis+cluster://127.0.0.1:{node.port}"
+        async with opened(url) as store:
+            await record_all(store, "default", [touchpoint("one")])
+            found = await sizes(store.connection, url, 0)
+    assert (found.servers, found.touchpoints) == (1, 1)
 
 
 async def test_an_empty_store_has_no_touchpoints() -> None:
