@@ -16,6 +16,7 @@ from msgspec import Struct
 from bench import (
     appends,
     batches,
+    cluster,
     connections,
     desktops,
     fsync,
@@ -59,6 +60,7 @@ MEASUREMENTS = {
     "libraries": Measurement(libraries.measure, full=True),
     "limits": Measurement(limits.measure, full=True),
     "workers": Measurement(workers.measure, full=True),
+    "cluster": Measurement(cluster.measure, full=True),
     "start": Measurement(start.measure),
     "memory": Measurement(lambda _settings, directory: memory.measure(directory)),
     "live": Measurement(lambda _settings, directory: live.measure(directory)),
