@@ -224,6 +224,7 @@ def figures(rounds: Sequence[Round], base: Sequence[Round]) -> tuple[str, ...]:
         thousands(statistics.median(it.shot.rate for it in rounds)),
         spread(ratios(rounds, base)),
         middle(it.server_us for it in rounds),
+        spread(ratios(rounds, base, lambda it: it.server_us)),
         middle(it.store_us for it in rounds),
         middle((it.shot.p50_us / 1000 for it in rounds), 2),
         middle((it.shot.p99_us / 1000 for it in rounds), 2),
@@ -232,7 +233,17 @@ def figures(rounds: Sequence[Round], base: Sequence[Round]) -> tuple[str, ...]:
     )
 
 
-FIGURES = ("req/s", "of bare", "server µs", "store µs", "p50 ms", "p99 ms", "p99 × bare", "refused")
+FIGURES = (
+    "req/s",
+    "of bare",
+    "server µs",
+    "µs × bare",
+    "store µs",
+    "p50 ms",
+    "p99 ms",
+    "p99 × bare",
+    "refused",
+)
 
 
 def how(settings: Settings) -> str:
