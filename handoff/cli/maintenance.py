@@ -72,7 +72,7 @@ def _told(it: Sizes) -> dict[str, Any]:
     derived = {
         "rest": it.rest,
         "fragmentation": it.fragmentation,
-        "bytes_per_touchpoint": it.per_touchpoint(it.used - it.overhead),
+        "bytes_per_touchpoint": it.per_touchpoint(it.used - it.startup),
     }
     return {**msgspec.structs.asdict(it), **derived, "kinds": kinds}
 
@@ -90,14 +90,15 @@ def _print_sizes(console: Console, it: Sizes) -> None:
 
     for kind in it.kinds:
         row(kind.kind, f"{kind.keys:,}", f"{kind.measured:,}", kind.bytes)
-    row("the servers themselves" if it.servers > 1 else "the server itself", "", "", it.overhead)
+    row("tables of keys, buffers", "", "", it.overhead - it.startup)
     row("told by no key", "", "", it.rest)
+    row("empty servers" if it.servers > 1 else "an empty server", "", "", it.startup)
     row("allocated", "", "", it.used)
     console.print(table)
-    each = it.per_touchpoint(it.used - it.overhead)
+    each = it.per_touchpoint(it.used - it.startup)
     about = f" (± {it.error:.1%})" if it.error else ""
     console.print(
         f"{it.touchpoints:,} touchpoints{about}"
-        + ("" if each is None else f", {each:.0f} bytes each without the servers themselves")
+        + ("" if each is None else f", {each:.0f} bytes each beside what an empty server takes")
     )
     console.print(f"{it.rss:,} bytes of the machine: {it.fragmentation:.2f} for each one allocated")

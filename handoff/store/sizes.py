@@ -66,9 +66,9 @@ class KindSize(Struct, frozen=True, kw_only=True):
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
-    """All primaries together, in bytes. `used` is what the servers have allocated, `overhead` what of it
-    is not data by their own account (the empty server, the table of keys, buffers of clients), `rss` what
-    they hold of the machine.
+    """All primaries together, in bytes. `used` is what the servers have allocated; `overhead` what of it is
+    no data by their own account (tables of keys, buffers of clients), `startup` included, which each had
+    allocated before its first key; `rss` what they hold of the machine.
 
     `touchpoints` are entries of timelines, `error` their standard error as a share of them (0: counted).
     """
@@ -79,6 +79,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     error: float
     used: int
     overhead: int
+    startup: int
     rss: int
 
     @property
@@ -226,6 +227,7 @@ class _Server:
             error=error,
             used=memory.get("used_memory", 0),
             overhead=memory.get("used_memory_overhead", 0),
+            startup=memory.get("used_memory_startup", 0),
             rss=memory.get("used_memory_rss", 0),
         )
 
@@ -264,5 +266,6 @@ def _together(found: Sequence[Sizes]) -> Sizes:
         error=off / touchpoints if touchpoints else 0.0,
         used=sum(it.used for it in found),
         overhead=sum(it.overhead for it in found),
+        startup=sum(it.startup for it in found),
         rss=sum(it.rss for it in found),
     )

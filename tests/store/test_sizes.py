@@ -71,6 +71,7 @@ async def test_figures_add_up_and_a_sample_comes_near(filled: tuple[Store, int])
     assert all(it.measured == it.keys for it in whole.kinds)
     keys = sum(by_kind(whole).values())
     assert whole.used == whole.overhead + keys + whole.rest
+    assert whole.startup < whole.overhead < whole.startup + keys
     assert -keys * 0.1 < whole.rest < keys * 0.1 + UNTOLD * whole.servers
     assert 0.5 < whole.fragmentation < 20
 
@@ -108,7 +109,7 @@ async def test_the_command_prints_them_and_tells_them_to_programs(
     told = json.loads(capsys.readouterr().out)
     assert told["touchpoints"] == count
     assert told["used"] == told["overhead"] + told["rest"] + sum(it["bytes"] for it in told["kinds"])
-    each = (told["used"] - told["overhead"]) / count
+    each = (told["used"] - told["startup"]) / count
     assert told["bytes_per_touchpoint"] == pytest.approx(each)
 
 
