@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from handoff.cli.main import main
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.keys import META, ControlKeys, Keys
 from handoff.store.sizes import OTHER, Sizes, kind_of, sizes
@@ -96,28 +98,30 @@ async def test_the_server_answers_others_meanwhile(filled: tuple[Store, int]) ->
     assert slowest < 1
 
 
-async def test_the_command_prints_them_and_tells_them_to_programs(
-    filled: tuple[Store, int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `handoff store size` says, in a process of its own: it sets up the logs of all of it."""
+    asked = [sys.executable, "-m", "handoff.cli", "store", "size", *arguments]
+    return subprocess.run(asked, env=os.environ | environment, capture_output=True, text=True, timeout=60)
+
+
+async def test_the_command_prints_them_and_tells_them_to_programs(filled: tuple[Store, int]) -> None:
     store, count = filled
-    monkeypatch.setenv("HANDOFF_STORE_URL", store.settings.url or "")
-    assert await asyncio.to_thread(main, ["store", "size", "--sample", "0"]) == 0
-    printed = capsys.readouterr().out
-    assert "timelines" in printed
-    assert f"{count:,} touchpoints, " in printed
-    assert await asyncio.to_thread(main, ["store", "size", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    url = store.settings.url or ""
+    printed = await asyncio.to_thread(command, "--sample", "0", HANDOFF_STORE_URL=url)
+    assert printed.returncode == 0
+    assert "timelines" in printed.stdout
+    assert f"{count:,} touchpoints, " in printed.stdout
+    told = json.loads((await asyncio.to_thread(command, "--json", HANDOFF_STORE_URL=url)).stdout)
     assert told["touchpoints"] == count
     assert told["used"] == told["overhead"] + told["rest"] + sum(it["bytes"] for it in told["kinds"])
     each = (told["used"] - told["startup"]) / count
     assert told["bytes_per_touchpoint"] == pytest.approx(each)
 
 
-def test_without_a_running_server_the_embedded_store_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["store", "size", "--data", str(tmp_path / "none")]) == 1
-    assert "start it, or set store.url" in capsys.readouterr().err
+def test_without_a_running_server_the_embedded_store_says_so(tmp_path: Path) -> None:
+    refused = command("--data", str(tmp_path / "none"))
+    assert refused.returncode == 1
+    assert "start it, or set store.url" in refused.stderr
 
 
 async def test_our_user_may_look_and_one_who_may_not_is_told() -> None:
