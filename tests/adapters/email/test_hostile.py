@@ -97,9 +97,9 @@ BOMBS: dict[str, tuple[bytes, str | None]] = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_fizzle(name: str) -> None:
     raw, code = BOMBS[name]
-    started = time.perf_counter()
+    started = time.process_time()
     made = survive(raw[:MEGABYTE])
-    assert time.perf_counter() - started < SLOWEST
+    assert time.process_time() - started < SLOWEST
     assert (made.problem_code if isinstance(made, InvalidPayload) else None) == code
 
 
@@ -115,10 +115,10 @@ def _corpus(name: str) -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize("name", CORPORA)
 def test_collected_mails_are_read(name: str) -> None:
     for file, raw in _corpus(name):
-        started = time.perf_counter()
+        started = time.process_time()
         survive(raw)
         survive(raw[: len(raw) // 2])
-        assert time.perf_counter() - started < SLOWEST, file
+        assert time.process_time() - started < SLOWEST, file
 
 
 def test_collected_bounces_are_told_from_other_mail() -> None:
