@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 import structlog
@@ -26,8 +26,8 @@ from handoff.store.outbox import (
     advance,
     read_entries,
     read_tenant,
-    release_lease,
-    take_lease,
+    release_leases,
+    take_leases,
 )
 from handoff.store.store import Store
 
@@ -67,6 +67,16 @@ class Lane:
     @property
     def control(self) -> bool:
         return self.outbox.tenant is not None
+
+
+class Turn:
+    """What one read of a lane brought: works by their key, and what could not be read or done."""
+
+    def __init__(self, lane: Lane, entries: list[Entry]) -> None:
+        self.lane = lane
+        self.entries = entries
+        self.groups: dict[str, list[tuple[Entry, Work]]] = {}
+        self.failed: dict[bytes, Exception] = {}
 
 
 class Relay:
@@ -154,22 +164,20 @@ class Relay:
         before = time.time() * 1000
         now_us = await self._store.control("default").clock()
         self._clock_ahead_ms = now_us / 1000 - (before + time.time() * 1000) / 2
-        await asyncio.gather(*(self._take(lane) for lane in self._lanes.values()))
-
-    async def _take(self, lane: Lane) -> None:
-        lease = await take_lease(self._store.functions, lane.outbox, self._owner)
-        if lease is not None and (lane.lease is None or lane.lease.token != lease.token):
-            lane.cursor = lane.saved = lease.cursor
-            lane.tries.clear()
-        lane.lease = lease
+        lanes = list(self._lanes.values())
+        leases = await take_leases(self._store.functions, [it.outbox for it in lanes], self._owner)
+        for lane, lease in zip(lanes, leases, strict=True):
+            if lease is not None and (lane.lease is None or lane.lease.token != lease.token):
+                lane.cursor = lane.saved = lease.cursor
+                lane.tries.clear()
+            lane.lease = lease
 
     async def _release(self) -> None:
         held = [lane for lane in self._lanes.values() if lane.lease is not None]
         with suppress(HandoffError, StoreError, TimeoutError):
             async with asyncio.timeout(RELEASE_S):
-                await asyncio.gather(*(self._save(lane) for lane in held))
-                calls = (release_lease(self._store.functions, it.outbox, self._owner) for it in held)
-                await asyncio.gather(*calls)
+                await self._save(held)
+                await release_leases(self._store.functions, [it.outbox for it in held], self._owner)
 
     async def _turn(self, reader: Connection) -> bool:
         """Read and handle what is new; whether there was anything."""
@@ -192,7 +200,11 @@ class Relay:
             tenant = lane.outbox.tenant
             concerned |= {tenant.encode()} if tenant else {read_tenant(it.payload) for it in entries}
         await self._fan_out.look([it for it in self._tenants if it.encode() in concerned])
-        await asyncio.gather(*(self._handle(lane, found[lane.outbox.stream]) for lane in lanes))
+        turns = [self._sort(lane, found[lane.outbox.stream]) for lane in lanes]
+        await asyncio.gather(*(self._run(it) for it in turns if it.groups))
+        for turn in turns:
+            self._move(turn)
+        await self._save([it for it in lanes if it.control or time.monotonic() - it.saved_at > SWEEP_S])
         self._gather_touchpoints(sum(len(found[it.outbox.stream]) for it in lanes if not it.control))
         return bool(found)
 
@@ -204,23 +216,28 @@ class Relay:
                 if not lane.control:
                     lane.resume_at = max(lane.resume_at, resume_at)
 
-    async def _handle(self, lane: Lane, entries: list[Entry]) -> None:
-        """Fan out the entries and move the cursor past those that are done."""
-        groups: dict[str, list[tuple[Entry, Work]]] = {}
-        failed: dict[bytes, Exception] = {}
+    def _sort(self, lane: Lane, entries: list[Entry]) -> Turn:
+        """What the entries of a lane ask for; most ask for nothing."""
+        turn = Turn(lane, entries)
         for entry in entries:
             try:
                 work = self._fan_out.work(lane.outbox, entry)
             except Exception as error:  # whatever a malformed entry provokes
-                failed[entry.id] = error
+                turn.failed[entry.id] = error
                 continue
             if work is not None:
-                groups.setdefault(work.key, []).append((entry, work))
-        if groups:
-            await asyncio.gather(*(self._run_group(group, failed) for group in groups.values()))
+                turn.groups.setdefault(work.key, []).append((entry, work))
+        return turn
+
+    async def _run(self, turn: Turn) -> None:
+        await asyncio.gather(*(self._run_group(group, turn.failed) for group in turn.groups.values()))
+
+    def _move(self, turn: Turn) -> None:
+        """Move the lane's cursor past what is done, up to the first entry that is to be tried again."""
+        lane = turn.lane
         lane.waiting_ms = None
-        for entry in entries:
-            failure = failed.get(entry.id)
+        for entry in turn.entries if turn.failed else ():
+            failure = turn.failed.get(entry.id)
             if failure is None:
                 lane.cursor = entry.id
                 continue
@@ -228,9 +245,8 @@ class Relay:
                 lane.cursor = entry.id
             else:
                 lane.waiting_ms = _milliseconds(entry.id)
-            break  # what comes after it is read again: it may have waited for this one
-        if lane.control or time.monotonic() - lane.saved_at > SWEEP_S:
-            await self._save(lane)
+            return  # what comes after it is read again: it may have waited for this one
+        lane.cursor = turn.entries[-1].id
 
     async def _run_group(self, group: list[tuple[Entry, Work]], failed: dict[bytes, Exception]) -> None:
         async with self._side_by_side:
@@ -262,15 +278,19 @@ class Relay:
         )
         return True
 
-    async def _save(self, lane: Lane) -> None:
-        """Move the stored cursor; a lane that another relay has taken over is let go."""
-        if lane.lease is None or lane.cursor == lane.saved:
+    async def _save(self, lanes: Iterable[Lane]) -> None:
+        """Move the stored cursors; a lane that another relay has taken over is let go."""
+        steps = [(it, it.lease, it.cursor) for it in lanes if it.lease and it.cursor != it.saved]
+        if not steps:
             return
-        cursor = lane.cursor
-        if await advance(self._store.functions, lane.outbox, lane.lease, cursor):
-            lane.saved, lane.saved_at = cursor, time.monotonic()
-        else:
-            lane.lease, lane.waiting_ms = None, None
+        places = [(lane.outbox, lease, cursor) for lane, lease, cursor in steps]
+        for (lane, _lease, cursor), mine in zip(
+            steps, await advance(self._store.functions, places), strict=True
+        ):
+            if mine:
+                lane.saved, lane.saved_at = cursor, time.monotonic()
+            else:
+                lane.lease, lane.waiting_ms = None, None
 
     async def _sweep(self) -> None:
         """Now and then: save cursors, pass by touchpoints that nobody wants, look after others' lanes."""
@@ -278,7 +298,7 @@ class Relay:
             return
         self._swept_at = time.monotonic()
         await self._pass_by()
-        await asyncio.gather(*(self._save(lane) for lane in self._lanes.values()))
+        await self._save(self._lanes.values())
         await self._watch([lane for lane in self._lanes.values() if lane.lease is None])
 
     async def _pass_by(self) -> None:

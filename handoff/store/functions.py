@@ -28,6 +28,8 @@ NAMES = (
     "queue_settle",
     "queue_switch",
 )
+Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
+"""Keys and arguments of a function; the keys share a slot."""
 _TAIL = """
 redis.register_function{{function_name = '{name}', callback = run}}
 """
@@ -77,6 +79,23 @@ class Functions:
         except FunctionMissing:
             await self.load()
             return await self._connection.fcall_durable(name, keys, args, line=self._line)
+
+    async def call_each(self, operation: str, calls: Sequence[Call]) -> list[Any]:
+        """Call a function many times in one round trip (on a Cluster: one per server).
+
+        It waits for no replicas. The first error is raised when all were called.
+        """
+        name = self._names[operation]
+        commands = [("FCALL", name, len(keys), *keys, *args) for keys, args in calls]
+        places = [keys[0] for keys, _args in calls]
+        answers = await self._connection.pipeline(commands, keys=places)
+        if any(isinstance(it, FunctionMissing) for it in answers):
+            await self.load()
+            answers = await self._connection.pipeline(commands, keys=places)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
 
 async def prune(connection: Connection) -> list[str]:

@@ -7,6 +7,7 @@ have finished an entry; what a worker had begun when it died is begun again by t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec import Struct
 from handoff.codec.member import FLAG_PARTICIPANTS
 
 from .connection import Connection
-from .functions import Functions
+from .functions import Call, Functions
 
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
 KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
@@ -86,24 +87,28 @@ def names_others(payload: bytes) -> bool:
     return bool(payload[48] & FLAG_PARTICIPANTS)
 
 
-async def take_lease(functions: Functions, outbox: Outbox, owner: str) -> Lease | None:
-    """The lease, new or renewed; None while another worker holds it."""
-    token, cursor = await functions.call("lease", [outbox.lease, outbox.cursor], [owner, LEASE_MS])
-    return Lease(token=token, cursor=cursor) if token else None
+# Leases and cursors wait for no replicas: what a failover takes back of them is done once more.
 
 
-async def release_lease(functions: Functions, outbox: Outbox, owner: str) -> None:
-    await functions.call("release", [outbox.lease], [owner])
+async def take_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> list[Lease | None]:
+    """The leases, new or renewed; None while another worker holds it. One round trip."""
+    calls: list[Call] = [([it.lease, it.cursor], [owner, LEASE_MS]) for it in outboxes]
+    answers = await functions.call_each("lease", calls)
+    return [Lease(token=token, cursor=cursor) if token else None for token, cursor in answers]
 
 
-async def advance(functions: Functions, outbox: Outbox, lease: Lease, cursor: bytes) -> bool:
-    """Move the cursor and trim what is old; False when another worker has taken over."""
-    milliseconds = int(cursor.split(b"-")[0])
-    oldest = b"%d-0" % max(milliseconds - KEEP_MS, 0)
-    answer = await functions.call(
-        "advance", [outbox.lease, outbox.cursor, outbox.stream], [str(lease.token), cursor, oldest]
-    )
-    return bool(answer)
+async def release_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> None:
+    await functions.call_each("release", [([it.lease], [owner]) for it in outboxes])
+
+
+async def advance(functions: Functions, steps: Sequence[tuple[Outbox, Lease, bytes]]) -> list[bool]:
+    """Move each outbox's cursor, under its lease, and trim what is old; False when another worker has
+    taken over. One round trip."""
+    calls: list[Call] = []
+    for outbox, lease, cursor in steps:
+        oldest = b"%d-0" % max(int(cursor.split(b"-")[0]) - KEEP_MS, 0)
+        calls.append(([outbox.lease, outbox.cursor, outbox.stream], [str(lease.token), cursor, oldest]))
+    return [bool(it) for it in await functions.call_each("advance", calls)]
 
 
 async def read_entries(

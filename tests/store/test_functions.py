@@ -8,7 +8,7 @@ import pytest
 
 from handoff.store.connection import StoreError
 from handoff.store.functions import NAMES, library, prune
-from handoff.store.outbox import Outbox, advance, release_lease, take_lease
+from handoff.store.outbox import Lease, Outbox, advance, release_leases, take_leases
 from handoff.store.store import Store
 from tests.samples import NOON, record_all, timeline, touchpoint
 
@@ -85,30 +85,40 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
     assert await store.connection.call("XLEN", outbox) == before
 
 
+async def taken(store: Store, box: Outbox, owner: str) -> Lease | None:
+    (lease,) = await take_leases(store.functions, [box], owner)
+    return lease
+
+
+async def moved(store: Store, box: Outbox, lease: Lease, cursor: bytes) -> bool:
+    (done,) = await advance(store.functions, [(box, lease, cursor)])
+    return done
+
+
 async def test_a_lease_has_one_holder_and_fences_off_the_one_before(store: Store, tenant: str) -> None:
     box = outbox_of(store, 3, f"consumer-{tenant}")
-    first = await take_lease(store.functions, box, "worker-1")
+    first = await taken(store, box, "worker-1")
     assert first is not None
     assert first.cursor == b"0-0"
-    assert await take_lease(store.functions, box, "worker-2") is None
-    assert await advance(store.functions, box, first, b"5-1")
-    renewed = await take_lease(store.functions, box, "worker-1")
+    assert await taken(store, box, "worker-2") is None
+    assert await moved(store, box, first, b"5-1")
+    renewed = await taken(store, box, "worker-1")
     assert renewed is not None
     assert renewed.token == first.token
-    await release_lease(store.functions, box, "worker-1")
-    second = await take_lease(store.functions, box, "worker-2")
+    await release_leases(store.functions, [box], "worker-1")
+    second = await taken(store, box, "worker-2")
     assert second is not None
     assert second.token > first.token
     assert second.cursor == b"5-1"
-    assert not await advance(store.functions, box, first, b"9-9")
-    assert await advance(store.functions, box, second, b"6-0")
+    assert not await moved(store, box, first, b"9-9")
+    assert await moved(store, box, second, b"6-0")
 
 
 async def test_a_lease_that_is_not_renewed_runs_out(store: Store, tenant: str) -> None:
     box = outbox_of(store, 4, f"consumer-{tenant}")
     await store.functions.call("lease", [box.lease, box.cursor], ["worker-1", 50])
     await asyncio.sleep(0.1)
-    assert await take_lease(store.functions, box, "worker-2") is not None
+    assert await taken(store, box, "worker-2") is not None
 
 
 async def test_every_stored_touchpoint_has_one_outbox_entry(store: Store, tenant: str) -> None:
