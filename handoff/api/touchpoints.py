@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -163,41 +163,76 @@ def _rejected(index: int, it: Result | HandoffError) -> RejectedView:
     return RejectedView(index=index, code=it.code or "rejected", detail=it.detail or "", id=it.id or None)
 
 
-async def _stream(request: web.Request, site: Site, principal: Principal) -> web.StreamResponse:
-    """NDJSON in, NDJSON out: answers come while lines are still being sent."""
-    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
-    response.content_type = "application/x-ndjson"
-    caller = site.caller(principal)
-    started = False
-    through = 0
-    async for lines in _chunks(request):
-        read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
-        places = [through + at for at, raw in enumerate(lines) if raw.strip()]
+class _Lines:
+    """The answer to NDJSON: a line for each group of lines, in their order, begun with the first."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response = web.StreamResponse(headers={"Cache-Control": "no-store"})
+        self._response.content_type = "application/x-ndjson"
+        self._through = 0
+
+    async def tell(self, lines: Sequence[bytes], storing: Awaitable[RecordedView]) -> bool:
+        """Answer for a group when it is stored; False where the import must go on from here another time."""
         try:
-            view = await asyncio.shield(_store(site, principal, read, bulk=True))
+            view = await storing
         except HandoffError as error:
-            if not started:
+            if not self._response.prepared:
                 raise
             # The status has been sent: the last line says where to go on.
-            body = {"error": error.problem_code, "status": status_of(error), "through": through}
-            await response.write(msgspec.json.encode(body) + b"\n")
-            break
-        through += len(lines)
-        line = LinesView(
-            accepted=view.accepted,
-            duplicates=view.duplicates,
-            rejected=[msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected],
-            ids=view.ids,
-            through=through,
+            await self._write(
+                {"error": error.problem_code, "status": status_of(error), "through": self._through}
+            )
+            return False
+        places = [self._through + at for at, raw in enumerate(lines) if raw.strip()]
+        self._through += len(lines)
+        if not self._response.prepared:
+            await self._response.prepare(self._request)
+        await self._write(
+            LinesView(
+                accepted=view.accepted,
+                duplicates=view.duplicates,
+                rejected=[msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected],
+                ids=view.ids,
+                through=self._through,
+            )
         )
-        if not started:
-            await response.prepare(request)
-            started = True
-        await response.write(msgspec.json.encode(line) + b"\n")
-    if not started:
-        raise InvalidPayload("there is no line in the request", code="empty")
-    await response.write_eof()
-    return response
+        return True
+
+    async def _write(self, line: object) -> None:
+        await self._response.write(msgspec.json.encode(line) + b"\n")
+
+    async def end(self) -> web.StreamResponse:
+        if not self._response.prepared:
+            raise InvalidPayload("there is no line in the request", code="empty")
+        await self._response.write_eof()
+        return self._response
+
+
+async def _stream(request: web.Request, site: Site, principal: Principal) -> web.StreamResponse:
+    """NDJSON in, NDJSON out: answers come while lines are still being sent.
+
+    While the store has one group of lines the next one is read.
+    """
+    caller, answers = site.caller(principal), _Lines(request)
+    before: tuple[list[bytes], asyncio.Task[RecordedView]] | None = None
+    async for lines in _chunks(request):
+        read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
+        if before is not None and not await answers.tell(before[0], asyncio.shield(before[1])):
+            return await answers.end()
+        storing = asyncio.create_task(_store(site, principal, read, bulk=True))
+        storing.add_done_callback(_look_at)
+        before = lines, storing
+        await asyncio.sleep(0)  # it begins
+    if before is not None:
+        await answers.tell(before[0], asyncio.shield(before[1]))
+    return await answers.end()
+
+
+def _look_at(storing: asyncio.Task[RecordedView]) -> None:
+    """Its sender may have gone: an error that is looked at is not reported as never retrieved."""
+    if not storing.cancelled():
+        storing.exception()
 
 
 def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:

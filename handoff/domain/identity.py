@@ -16,6 +16,8 @@ REMEMBERED = 4096  # handles that are not read again: one person comes by many t
 MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
+_PLAIN_DOMAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*", re.ASCII)
+MAX_PLAIN = 63  # characters: shorter than any limit of a domain or its labels
 GLOBAL_TYPES = frozenset({"email", "phone"})
 """Types that mean the same person in every space of a tenant; a space given with them is dropped."""
 REFERENCE = "reference"
@@ -112,6 +114,8 @@ def normal_email(value: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain or any(c.isspace() or c in "<>,;" for c in text):
         raise InvalidIdentity("an email address is written local@domain")
+    if len(domain) <= MAX_PLAIN and _PLAIN_DOMAIN.fullmatch(lowered := domain.lower()):
+        return f"{local.lower()}@{lowered}"  # what the rest would come to, for nearly every domain there is
     try:
         ascii_domain = idna.encode(domain.rstrip("."), uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
