@@ -12,14 +12,16 @@ from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.clock import parse_time
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
-from handoff.services.contexts import OPTIONAL_FIELDS, ContextView, Wanted, assemble
+from handoff.services.context_basis import look_again
+from handoff.services.context_views import OPTIONAL_FIELDS, ContextView, Wanted
+from handoff.services.contexts import assemble
 from handoff.services.conversations import read_conversation
 from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
 from handoff.services.timelines import Filter, read_timeline
 from handoff.store.timelines import Window, decode_cursor
 
 from .access import Principal
-from .conditional import answer_context
+from .conditional import answer_context, not_modified
 from .exchange import (
     MAX_LIMIT,
     answer,
@@ -128,17 +130,20 @@ def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:
 async def _assembled(
     request: web.Request, principal: Principal, found: LookUp, wanted: Wanted
 ) -> web.Response:
-    site = request.app[SITE]
-    context = await assemble(
-        site.store,
-        site.monitor,
-        principal.tenant,
-        found,
-        wanted=wanted,
-        now=time.time_ns() // 1000,
-        summariser=site.summariser,
+    site, tenant, customer, now = request.app[SITE], principal.tenant, found.customer, time.time_ns() // 1000
+    asked = (tenant, customer.id if customer else None, found.requested_id, found.assurance, wanted)
+    told = site.recent.of(asked, request) if customer and request.method == "GET" else None
+    if customer and told:
+        again = await look_again(site.store, site.monitor, tenant, customer, told.basis, now)
+        if again == told.basis.digest:
+            return not_modified(told.etag)
+    made = await assemble(
+        site.store, site.monitor, tenant, found, wanted=wanted, now=now, summariser=site.summariser
     )
-    return answer_context(request, context)
+    response = answer_context(request, made.view)
+    if made.basis and response.etag:
+        site.recent.keep(asked, response.etag.value, made.basis)
+    return response
 
 
 async def of_customer(request: web.Request) -> web.Response:

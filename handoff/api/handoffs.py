@@ -223,7 +223,7 @@ async def context(request: web.Request) -> web.Response:
     site = request.app[SITE]
     customer = await by_key(site.store, principal.tenant, handoff.home)
     found = LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
-    view = await assemble(
+    made = await assemble(
         site.store,
         site.monitor,
         principal.tenant,
@@ -233,7 +233,7 @@ async def context(request: web.Request) -> web.Response:
         handoff=handoff,
         summariser=site.summariser,
     )
-    return answer_context(request, view)
+    return answer_context(request, made.view)
 
 
 async def snapshots(request: web.Request) -> web.Response:

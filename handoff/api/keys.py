@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, field
 
 from handoff.domain.errors import Unauthenticated
 from handoff.domain.identity import Assurance
@@ -23,6 +23,7 @@ from handoff.services.summaries import Summariser
 from handoff.store.store import Store
 
 from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
+from .conditional import Recent
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,7 @@ class Site(Struct, frozen=True, kw_only=True):
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops: they may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
+    recent: Recent = field(default_factory=Recent)
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

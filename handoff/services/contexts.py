@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct
 
 from handoff.codec.keyed_hash import EVIDENCE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import channel_name
@@ -20,9 +20,20 @@ from handoff.store.records import doubled
 from handoff.store.store import Store
 from handoff.store.timelines import Page, Window, encode_cursor, read_page
 
-from .completeness import Completeness, Monitor
+from .completeness import Monitor
+from .context_basis import Basis, digest_of
+from .context_views import (
+    OPTIONAL_FIELDS,
+    CandidateView,
+    ConflictView,
+    ContextView,
+    ConversationView,
+    CustomerView,
+    LeftOut,
+    Wanted,
+)
 from .customers import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
-from .handoff_records import Chain, HandoffView, handoff_view, read_chains, read_of_homes
+from .handoff_records import Chain, handoff_view, read_chains, read_of_homes
 from .position import position_of
 from .summaries import Summariser
 from .timelines import Decoded, Filter, Told, decode
@@ -37,100 +48,13 @@ from .views import (
 
 BRIEF_TOUCHPOINTS = 1_000
 BRIEF_AGE: Micros = 90 * DAY
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
 
 
-class CandidateView(Struct, frozen=True, kw_only=True):
-    """Somebody who may be this customer; nothing of their history is shown before it is confirmed."""
+class Assembled(Struct, frozen=True):
+    """A context, and what it was made of where that can be looked at without its timeline."""
 
-    customer_id: str
-    identity: str
-    reason: str
-    assurance: str
-    touchpoints: int
-    links: list[str] = field(default_factory=list)
-    """The claims behind it: what is withdrawn when it turns out to be somebody else."""
-
-
-class ConflictView(Struct, frozen=True, kw_only=True):
-    """Evidence that a guard kept from joining two customers."""
-
-    identity: str
-    other: str
-    reason: str
-    link: str
-
-
-class CustomerView(Struct, frozen=True, kw_only=True):
-    """Who it is, as far as the evidence goes."""
-
-    id: str
-    identities: list[IdentityView]
-    traits: dict[str, Any]
-    candidates: list[CandidateView]
-    conflicts: list[ConflictView]
-    shared: bool = False
-
-
-class ConversationView(Struct, frozen=True, kw_only=True):
-    """One conversation of the customer and who owns its chain."""
-
-    id: str
-    state: str
-    subject: str | None
-    channels: list[str]
-    opened_at: str
-    root: str
-    previous: str | None
-    owner: str | None
-    waiting_since: str | None = None
-
-
-class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What this answer does not hold, and where it is: nothing is cut silently."""
-
-    touchpoints: int | None = None
-    timeline_next: str | None = None
-    below_min_assurance: int | None = None
-    brief_older_than: str | None = None
-    late: list[str] | None = None
-    """Touchpoints that happened before the newest snapshot of this hand-off and came after it."""
-    conversations: int | None = None
-    handoffs: int | None = None
-    candidates: int | None = None
-    """Identities that are linked with who was asked for, or claimed to be theirs, and not among the
-    candidates: an order number, an address or a login narrows a look-up."""
-    fields: list[str] | None = None
-
-
-class ContextView(Struct, frozen=True, kw_only=True):
-    """The contract's context. `customer` is null unless the match is `one`."""
-
-    match: str
-    match_assurance: str | None
-    as_of: str
-    requested_id: str | None
-    customer: CustomerView | None
-    conversations: list[ConversationView] | UnsetType = field(default_factory=list)
-    handoffs: list[HandoffView] | UnsetType = field(default_factory=list)
-    brief: rules.Brief | UnsetType | None = None
-    timeline: TimelineView | UnsetType | None = None
-    completeness: Completeness | UnsetType = UNSET
-    left_out: LeftOut = field(default_factory=LeftOut)
-    candidates: list[CandidateView] | UnsetType = UNSET
-    question: str | UnsetType = UNSET
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """What of a context is asked for."""
-
-    limit: int = DEFAULT_LIMIT
-    min_assurance: Assurance = Assurance.INFERRED
-    fields: frozenset[str] | None = None
-
-
-OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})
+    view: ContextView
+    basis: Basis | None
 
 
 async def assemble(
@@ -143,7 +67,7 @@ async def assemble(
     now: Micros,
     handoff: Handoff | None = None,
     summariser: Summariser | None = None,
-) -> ContextView:
+) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
     summary in the brief where there is a `summariser`.
 
@@ -151,7 +75,7 @@ async def assemble(
     more where something in them was amended.
     """
     if look_up.customer is None:
-        return ContextView(
+        nobody = ContextView(
             match=look_up.match,
             match_assurance=look_up.assurance,
             as_of="",
@@ -162,6 +86,7 @@ async def assemble(
             candidates=[_candidate(it) for it in look_up.candidates],
             question=look_up.question if look_up.question else UNSET,
         )
+        return Assembled(nobody, None)
     told = await _read(store, tenant, look_up.customer, wanted)
     chains = await read_chains(store.control(tenant), [it.id for it in told.conversations])
     handoffs = await read_of_homes(store.control(tenant), told.homes)
@@ -183,7 +108,12 @@ async def assemble(
         completeness=completeness,
         left_out=_left_out(told, look_up.customer, wanted, handoff),
     )
-    return _selected(context, wanted.fields)
+    view = _selected(context, wanted.fields)
+    if summariser or any(it.is_reference for it in told.told):
+        return Assembled(view, None)  # made elsewhere, or told in timelines that were not looked at
+    conversations = tuple(it.id for it in told.conversations)
+    digest = digest_of(look_up.customer, handoffs, chains, completeness)
+    return Assembled(view, Basis(digest=digest, conversations=conversations, since=since))
 
 
 class _Read(Struct, kw_only=True):

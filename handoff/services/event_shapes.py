@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from .contexts import ContextView
+from .context_views import ContextView
 from .handoff_records import HandoffView
 from .views import TouchpointView
 

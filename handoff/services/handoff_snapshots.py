@@ -11,7 +11,8 @@ from handoff.store.control import Change, Control
 from handoff.store.store import Store
 
 from .completeness import Monitor
-from .contexts import DEFAULT_LIMIT, ContextView, Wanted, assemble
+from .context_views import DEFAULT_LIMIT, ContextView, Wanted
+from .contexts import assemble
 from .customers import LookUp, Match
 from .handoff_records import pin
 from .handoff_targets import Target
@@ -29,9 +30,10 @@ async def pinned_content(
         look_up = LookUp(match=Match.ONE, customer=target.customer, requested_id=target.customer.id)
     content, view = b"", None
     for limit in _LIMITS:
-        view = await assemble(
+        made = await assemble(
             store, monitor, tenant, look_up, wanted=Wanted(limit=limit), now=now, handoff=handoff
         )
+        view = made.view
         content = encode_context(view)
         if len(content) <= MAX_SNAPSHOT:
             break

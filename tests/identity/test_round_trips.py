@@ -11,7 +11,8 @@ import pytest
 from handoff.domain.clock import SECOND
 from handoff.domain.identity import Assurance, parse_identity
 from handoff.services.completeness import Monitor
-from handoff.services.contexts import Wanted, assemble
+from handoff.services.context_views import Wanted
+from handoff.services.contexts import assemble
 from handoff.services.customers import LookUp, find
 from handoff.services.timelines import Filter, read_timeline
 from handoff.store.store import Store
@@ -93,7 +94,8 @@ async def test_a_whole_context(own_store: Store, tenant: str) -> None:
     monitor = Monitor(store, [])
     before = store.connection.round_trips
     found = await find(store, tenant, [parse_identity("user:anna")])
-    context = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON + 1000 * SECOND)
+    made = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON + 1000 * SECOND)
+    context = made.view
     spent = store.connection.round_trips - before
     assert context.customer is not None
     assert len(context.customer.identities) == 10

@@ -12,7 +12,8 @@ from handoff.codec.member import read_member
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.services.completeness import Monitor
-from handoff.services.contexts import Wanted, assemble
+from handoff.services.context_views import Wanted
+from handoff.services.contexts import assemble
 from handoff.services.customers import find
 from handoff.services.recording import record
 from handoff.store.connection import Connection

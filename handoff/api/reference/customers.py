@@ -22,7 +22,8 @@ from handoff.api.operation import (
     Reply,
     path_parameter,
 )
-from handoff.services.contexts import BRIEF_TOUCHPOINTS, ContextView
+from handoff.services.context_views import ContextView
+from handoff.services.contexts import BRIEF_TOUCHPOINTS
 from handoff.services.conversations import ConversationDetail
 from handoff.services.link_views import ForecastView
 from handoff.services.timelines import MAX_SCANNED

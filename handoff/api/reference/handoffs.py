@@ -27,7 +27,7 @@ from handoff.api.operation import (
     path_parameter,
 )
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, TRANSITIONS, Action, State
-from handoff.services.contexts import ContextView
+from handoff.services.context_views import ContextView
 from handoff.services.handoff_records import HandoffView
 
 TAG = "Hand-offs"

@@ -1,0 +1,98 @@
+"""A context that is looked at again: told from what it was made of, and never when anything has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from handoff.api import conditional
+from handoff.services import contexts
+
+from .conftest import Api
+
+PATH = "/v1/context?identity=user:anna"
+
+
+@pytest.fixture
+def assembled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with every context that is made from its timeline."""
+    made: list[int] = []
+    read = contexts._read
+
+    async def counted(*args: Any) -> Any:
+        made.append(1)
+        return await read(*args)
+
+    monkeypatch.setattr(contexts, "_read", counted)
+    return made
+
+
+async def looked(api: Api, etag: str, path: str = PATH) -> int:
+    return (await api.get(path, headers={"If-None-Match": etag})).status
+
+
+async def test_the_timeline_is_not_read_again_for_what_has_not_changed(
+    api: Api, assembled: list[int]
+) -> None:
+    await api.tell("one")
+    etag = (await api.get(PATH)).headers["Etag"]
+    assert len(assembled) == 1
+    assert [await looked(api, etag) for _ in range(3)] == [304, 304, 304]
+    assert len(assembled) == 1
+    assert await looked(api, etag, PATH + "&fields=brief") == 200
+    assert await looked(api, 'W/"another"') == 200
+
+
+async def test_what_the_clock_alone_changes_is_looked_at_in_time(
+    api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditional, "TRUSTED_S", 0.05)
+    await api.tell("one")
+    etag = (await api.get(PATH)).headers["Etag"]
+    await asyncio.sleep(0.1)
+    assert await looked(api, etag) == 304
+    assert len(assembled) == 2
+
+
+async def say(api: Api) -> None:
+    await api.tell("two")
+
+
+async def edit(api: Api) -> None:
+    await api.tell("three", type="message.edited", amends="one", text="Other words")
+
+
+async def hand_over(api: Api) -> None:
+    asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
+    await api.ok("POST", "/v1/handoffs", asked)
+
+
+async def link(api: Api) -> None:
+    body = {"identity": "email:anna@example.com", "reason": "she said so"}
+    customer = (await api.get(PATH)).json["customer"]["id"]
+    await api.ok(
+        "POST", f"/v1/customers/{customer}/links", body, token="admin", headers={"Handoff-Tenant": api.tenant}
+    )
+
+
+async def mark(api: Api) -> None:
+    body = {"identity": "user:anna", "shared": True, "reason": "a family's"}
+    await api.ok("POST", "/v1/identities/shared", body, token="admin", headers={"Handoff-Tenant": api.tenant})
+
+
+CHANGES = [say, edit, hand_over, link, mark]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda it: it.__name__)
+async def test_whatever_changes_the_answer_is_told(
+    api: Api, change: Callable[[Api], Awaitable[None]]
+) -> None:
+    await api.tell("one")
+    first = await api.get(PATH)
+    await change(api)
+    again = await api.get(PATH, headers={"If-None-Match": first.headers["Etag"]})
+    assert again.status == 200
+    assert again.raw != first.raw
