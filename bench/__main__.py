@@ -36,7 +36,7 @@ from bench import (
 )
 from bench.processes import ROOT, Failed, Missing
 from bench.rounds import CONNECTIONS, Settings
-from bench.table import Table, machine, page
+from bench.table import Table, machine, page, renewed
 
 PAGE = ROOT / "docs/benchmarks.md"
 
@@ -87,8 +87,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
     arguments = parser.parse_args()
-    if arguments.write and (arguments.table or arguments.only):
-        parser.error("the page is written with all its tables")
+    if arguments.write and arguments.only:
+        parser.error("the page is written with all contenders")
     return arguments
 
 
@@ -148,7 +148,10 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
     tables = {name: it for name, it in found.items() if isinstance(it, Table)}
     without = {name: it for name, it in found.items() if isinstance(it, Without)}
-    if arguments.write:
+    if arguments.write and arguments.table:
+        PAGE.write_text(renewed(PAGE.read_text(), tables))
+        print(f"\nrenewed {PAGE.relative_to(ROOT)}")
+    elif arguments.write:
         command = "make bench-full" if arguments.full else "make bench"
         PAGE.write_text(page(tables, command, {name: it.why for name, it in without.items()}))
         print(f"\nwrote {PAGE.relative_to(ROOT)}")

@@ -21,6 +21,7 @@ BLOCK = 512  # customers who come by in turn, as in load.lua
 TEMPLATES = 400  # customers whose touchpoints the load is made of
 EVENT, PERSON = "\x01", "\x02"
 SEED = 7
+PATIENCE_S = 10
 
 
 class Unanswered(Failed):
@@ -140,7 +141,8 @@ def _fire(target: Target, script: str, environment: dict[str, str], pressure: Pr
     url = f"http://127.0.0.1:{target.port}{target.path}"
     tool, seconds, connections = wrk(), pressure.seconds, pressure.connections
     if tool:
-        limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+        # What is only slow shows in the latencies; a connection without an answer for so long is broken.
+        limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={PATIENCE_S}s"]
         command = [tool, *limits, "-s", str(ROOT / "bench" / script), url]
     else:
         command = python("bench.load_loop", str(target.port), str(connections), str(seconds))

@@ -138,5 +138,24 @@ def page(tables: Mapping[str, Table], command: str, without: Mapping[str, str]) 
         *(f"- No table of `{name}` in this run: {why}" for name, why in without.items()),
         "",
     ]
-    parts = [f"{it.markdown()}\n- alone: `python -m bench --table {name}`" for name, it in tables.items()]
-    return "\n".join(head) + "\n" + "\n\n".join(parts) + "\n"
+    return "\n".join(head) + "\n" + "\n\n".join(_section(name, it) for name, it in tables.items()) + "\n"
+
+
+def _section(name: str, table: Table) -> str:
+    return f"{table.markdown()}\n{_alone(name)}"
+
+
+def _alone(name: str) -> str:
+    return f"- alone: `python -m bench --table {name}`"
+
+
+def renewed(text: str, tables: Mapping[str, Table]) -> str:
+    """The page with these tables in the place of those it had, or at its end; each says that it is newer."""
+    head, *sections = text.rstrip("\n").split("\n\n## ")
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    for name, table in tables.items():
+        head = "\n".join(it for it in head.split("\n") if not it.startswith(f"- No table of `{name}` "))
+        newer = f"{_section(name, table)}\n- measured again, by itself, on {today}".removeprefix("## ")
+        at = next((at for at, it in enumerate(sections) if _alone(name) in it.split("\n")), len(sections))
+        sections[at : at + 1] = [newer]
+    return "\n\n## ".join([head, *sections]) + "\n"

@@ -9,7 +9,7 @@ import pytest
 from bench.__main__ import Measurement, Without, measured
 from bench.processes import Failed, Missing
 from bench.rounds import Settings
-from bench.table import Table, page, spread
+from bench.table import Table, page, renewed, spread
 
 TABLE = Table(title="Cats", columns=("cat", "weight"), rows=(("Miisu", "4.1"),), notes=("asleep",))
 
@@ -46,6 +46,20 @@ def test_the_page_has_each_table_with_its_command_and_says_which_is_not_there() 
     assert "|Miisu|4.1|" in text
     assert "`python -m bench --table cats`" in text
     assert "No table of `dogs` in this run: Failed: none answered" in text
+
+
+def test_one_table_takes_the_place_of_the_one_that_was_there() -> None:
+    dogs = Table(title="Dogs", columns=("dog", "weight"), rows=(("Musti", "20"),), notes=())
+    text = page({"cats": TABLE, "dogs": dogs}, "make bench", {"birds": "Failed: all flew"})
+    heavier = Table(title="Cats", columns=TABLE.columns, rows=(("Miisu", "4.3"),), notes=())
+    birds = Table(title="Birds", columns=("bird",), rows=(("Tirppa",),), notes=())
+    again = renewed(text, {"cats": heavier, "birds": birds})
+    assert [it for it in again.splitlines() if it.startswith("## ")] == ["## Cats", "## Dogs", "## Birds"]
+    assert "|Miisu|4.3|" in again
+    assert "|4.1|" not in again
+    assert "No table of" not in again
+    assert again.count("measured again") == 2
+    assert renewed(again, {"cats": TABLE}).count("## Cats") == 1
 
 
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
