@@ -12,11 +12,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import msgspec
 
-from handoff.domain.clock import DAY, HOUR, Micros, parse_any_time
+from handoff.domain.clock import DAY, HOUR, Micros, parse_any_time, parse_time
 from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff.domain.touchpoint import (
     EARLIEST,
@@ -154,6 +155,8 @@ def moment(value: object) -> Micros | None:
     """The time that `value` spells in any of the usual ways, without a zone read as UTC, or None."""
     if isinstance(value, str):
         value = value.strip()
+        with suppress(ValueError):
+            return parse_time(value)  # what nearly everybody writes
         if _DATE.fullmatch(value):
             value += "T00:00:00Z"
         elif match := _JS_DATE.fullmatch(value):

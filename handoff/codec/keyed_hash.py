@@ -30,9 +30,10 @@ class KeyedHash:
         self._evidence = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"evidence")
         self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
-        # One customer, one thread come again and again.
+        # One customer, one thread and what senders say of them come again and again.
         self.identity = lru_cache(REMEMBERED)(self._identity_hash)
         self.thread = lru_cache(REMEMBERED)(self._thread_hash)
+        self.evidence = lru_cache(REMEMBERED)(self._evidence_hash)
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
     def _identity_hash(self, it: Identity) -> bytes:
@@ -54,7 +55,7 @@ class KeyedHash:
         """16 bytes: the conversation of a (home, channel) without a thread, begun after `after` resolved."""
         return self._hash(self._thread, "episode", home.hex(), channel, after.hex())
 
-    def evidence(self, one: bytes, other: bytes, *words: str) -> bytes:
+    def _evidence_hash(self, one: bytes, other: bytes, *words: str) -> bytes:
         """16 bytes: a piece of evidence, so that repeating a statement adds nothing."""
         return self._hash(self._evidence, one.hex(), other.hex(), *words)
 

@@ -62,6 +62,7 @@ class Handle(Struct, frozen=True):
     assurance: Assurance
 
 
+@lru_cache(maxsize=REMEMBERED)
 def identity(type: str, value: str, *, space: str = "", region: str | None = None) -> Identity:
     """A normalised identity.
 

@@ -248,4 +248,7 @@ def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
         return False
     if not levels:
         return True
-    return any(type(child) in _CONTAINERS and too_deep(child, levels - 1) for child in children)
+    for child in children:  # noqa: SIM110 - a generator takes twice as long for each of millions
+        if type(child) in _CONTAINERS and too_deep(child, levels - 1):
+            return True
+    return False

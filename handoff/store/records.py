@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgpack
+import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
@@ -27,6 +28,7 @@ from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node
 from handoff.domain.identity import REMEMBERED, Assurance, Identity
 from handoff.domain.touchpoint import TYPES
 
+_PACK = msgspec.msgpack.Encoder().encode
 SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
@@ -36,13 +38,12 @@ _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 
 @lru_cache(maxsize=REMEMBERED)
 def pack_identity(it: Identity) -> bytes:
-    packed: bytes = msgpack.packb([it.type, it.space, it.value])
-    return packed
+    return _PACK((it.type, it.space, it.value))
 
 
 def pack_evidence(it: Evidence) -> bytes:
     """What is stored under `e ‖ id`; the time of recording is put before it by the store."""
-    packed: bytes = msgpack.packb(
+    return _PACK(
         [
             it.other,
             _STATEMENTS.index(it.statement),
@@ -55,7 +56,6 @@ def pack_evidence(it: Evidence) -> bytes:
             *((it.left, it.right, it.over, it.finds) if it.left or it.over or it.finds else ()),
         ]
     )
-    return packed
 
 
 def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence:
