@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import ClassVar
@@ -68,8 +67,7 @@ class ChatwootAdapter:
             raise SignatureRefused("the signature's time is not now")
         signed = stamp.encode("ascii") + b"." + request.raw
         expected = [
-            b"sha256=" + hmac.new(key, signed, hashlib.sha256).hexdigest().encode("ascii")
-            for key in self._secrets
+            b"sha256=" + hmac.digest(key, signed, "sha256").hex().encode("ascii") for key in self._secrets
         ]
         if not any_equal(signature.strip().encode("utf-8", "replace"), expected):
             raise SignatureRefused("the signature is wrong")
