@@ -34,6 +34,7 @@ class KeyedHash:
         self.identity = lru_cache(REMEMBERED)(self._identity_hash)
         self.thread = lru_cache(REMEMBERED)(self._thread_hash)
         self.evidence = lru_cache(REMEMBERED)(self._evidence_hash)
+        self.episode = lru_cache(REMEMBERED)(self._episode_hash)
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
     def _identity_hash(self, it: Identity) -> bytes:
@@ -51,7 +52,7 @@ class KeyedHash:
         """16 bytes: the conversation of a thread, for ever."""
         return self._hash(self._thread, "thread", id_space, thread)
 
-    def episode(self, home: bytes, channel: str, after: bytes = b"") -> bytes:
+    def _episode_hash(self, home: bytes, channel: str, after: bytes = b"") -> bytes:
         """16 bytes: the conversation of a (home, channel) without a thread, begun after `after` resolved."""
         return self._hash(self._thread, "episode", home.hex(), channel, after.hex())
 
