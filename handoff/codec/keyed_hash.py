@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
+from handoff.domain.remembering import REMEMBERED, remembered
 
-REMEMBERED = 4096  # hashes of each kind that are not made again: 1 MB
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 §5
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
 
@@ -32,9 +32,9 @@ class KeyedHash:
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
         # One customer, one thread and what senders say of them come again and again.
         self.identity = lru_cache(REMEMBERED)(self._identity_hash)
-        self.thread = lru_cache(REMEMBERED)(self._thread_hash)
-        self.evidence = lru_cache(REMEMBERED)(self._evidence_hash)
-        self.episode = lru_cache(REMEMBERED)(self._episode_hash)
+        self.thread = remembered(self._thread_hash)
+        self.evidence = remembered(self._evidence_hash)
+        self.episode = remembered(self._episode_hash)
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
     def _identity_hash(self, it: Identity) -> bytes:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
-from functools import lru_cache
 
 import idna
 from msgspec import Struct
 
 from .errors import InvalidIdentity
+from .remembering import remembered
 
-REMEMBERED = 4096  # handles that are not read again: one person comes by many times
 MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
@@ -62,7 +61,7 @@ class Handle(Struct, frozen=True):
     assurance: Assurance
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered
 def identity(type: str, value: str, *, space: str = "", region: str | None = None) -> Identity:
     """A normalised identity.
 
@@ -81,7 +80,7 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
     return Identity(type, space, _normal_text(value))
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered
 def parse_identity(text: str, *, region: str | None = None) -> Identity:
     """The identity written `type:value` or `type@space:value`, split at the first colon."""
     head, colon, value = text.strip().partition(":")
@@ -106,7 +105,7 @@ def _normal_text(value: str) -> str:
     return text
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered
 def normal_email(value: str) -> str:
     """The address in lower case with its domain in IDNA ASCII form (RFC 5890, UTS 46)."""
     text = _normal_text(value)
@@ -130,7 +129,7 @@ def normal_email(value: str) -> str:
     return f"{local.lower()}@{ascii_domain.lower()}"
 
 
-@lru_cache(maxsize=REMEMBERED)
+@remembered
 def normal_phone(value: str, region: str | None = None) -> str:
     """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
     import phonenumbers  # ten modules and their tables, which no start has to wait for

@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 
 from msgspec import Struct, field
 
-from .identity import REMEMBERED, Identity
+from .identity import Identity
+from .remembering import REMEMBERED
 
 BLOCKED = (
     "email:noreply@*",

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from handoff.domain.remembering import REMEMBERED
+
 META = b"handoff:meta"
 SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them
-REMEMBERED = 4096  # timelines whose keys are not made again
 
 
 class Keys:

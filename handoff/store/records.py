@@ -25,7 +25,8 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
-from handoff.domain.identity import REMEMBERED, Assurance, Identity
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.remembering import REMEMBERED
 from handoff.domain.touchpoint import TYPES
 
 _PACK = msgspec.msgpack.Encoder().encode

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.domain.remembering import remembered
 
 from .shapes import Line, Told
 
@@ -68,7 +68,7 @@ def times(count: int) -> str:
     return f" ({count}×)" if count > 1 else ""
 
 
-@lru_cache(maxsize=4096)  # names of fields and traits, mostly
+@remembered  # names of fields and traits come again and again
 def same(text: str) -> str:
     """Words as they are compared: case, punctuation and spaces do not matter."""
     return "".join(filter(str.isalnum, text.casefold()))
