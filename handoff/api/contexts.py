@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.clock import parse_time
+from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.context_basis import look_again
@@ -23,6 +24,7 @@ from handoff.store.timelines import Window, decode_cursor
 from .access import Principal
 from .conditional import answer_context, not_modified
 from .exchange import (
+    DEFAULT_LIMIT,
     MAX_LIMIT,
     answer,
     bad_parameter,
@@ -52,7 +54,7 @@ class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The body of `POST /v1/context`: handles of one person; several narrow an ambiguous one."""
 
     identities: list[str | SoughtIdentity]
-    limit: int = 50
+    limit: int = DEFAULT_LIMIT
     fields: list[str] | None = None
     min_assurance: Assurance | None = None
 
@@ -108,7 +110,7 @@ async def _context(
 ) -> web.Response:
     store = request.app[SITE].store
     found = await find(store, principal.tenant, identities, wanted.min_assurance)
-    return await _assembled(request, principal, found, wanted)
+    return await tell(request, principal, found, wanted)
 
 
 def _sought(site: Site, tenant: str, it: str | SoughtIdentity) -> list[Identity]:
@@ -127,18 +129,27 @@ def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:
     return [it, *(msgspec.structs.replace(it, space=space) for space in dict.fromkeys(spaces))]
 
 
-async def _assembled(
-    request: web.Request, principal: Principal, found: LookUp, wanted: Wanted
+async def tell(
+    request: web.Request, principal: Principal, found: LookUp, wanted: Wanted, handoff: Handoff | None = None
 ) -> web.Response:
+    """The context of a look-up, or of a hand-off; 304 where the reader has it."""
     site, tenant, customer, now = request.app[SITE], principal.tenant, found.customer, time.time_ns() // 1000
-    asked = (tenant, customer.id if customer else None, found.requested_id, found.assurance, wanted)
+    for_whom = (handoff.id, handoff.version) if handoff else None
+    asked = (tenant, customer.id if customer else None, found.requested_id, found.assurance, wanted, for_whom)
     told = site.recent.of(asked, request) if customer and request.method == "GET" else None
     if customer and told:
         again = await look_again(site.store, site.monitor, tenant, customer, told.basis, now)
         if again == told.basis.digest:
             return not_modified(told.etag)
     made = await assemble(
-        site.store, site.monitor, tenant, found, wanted=wanted, now=now, summariser=site.summariser
+        site.store,
+        site.monitor,
+        tenant,
+        found,
+        wanted=wanted,
+        now=now,
+        handoff=handoff,
+        summariser=site.summariser,
     )
     response = answer_context(request, made.view)
     if made.basis and response.etag:
@@ -157,7 +168,7 @@ async def of_customer(request: web.Request) -> web.Response:
         key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
     )
     found = LookUp(match=Match.ONE, assurance=best, customer=customer, requested_id=id_)
-    return await _assembled(request, principal, found, query_wanted(request, principal))
+    return await tell(request, principal, found, query_wanted(request, principal))
 
 
 async def timeline(request: web.Request) -> web.Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +13,6 @@ from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import handoff_listing as listing
 from handoff.services import handoffs as service
-from handoff.services.contexts import assemble
 from handoff.services.customers import LookUp, Match, by_key
 from handoff.services.handoff_records import (
     HandoffView,
@@ -26,8 +24,7 @@ from handoff.services.handoff_records import (
 from handoff.services.native import IdentityInput
 
 from .access import Principal
-from .conditional import answer_context
-from .contexts import query_wanted
+from .contexts import query_wanted, tell
 from .exchange import (
     answer,
     bad_parameter,
@@ -220,20 +217,9 @@ async def context(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}/context`: as it is now; `/snapshot` has it as it was."""
     principal, handoff = await _read(request)
     principal.require("context:read")
-    site = request.app[SITE]
-    customer = await by_key(site.store, principal.tenant, handoff.home)
+    customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home)
     found = LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
-    made = await assemble(
-        site.store,
-        site.monitor,
-        principal.tenant,
-        found,
-        wanted=query_wanted(request, principal),
-        now=time.time_ns() // 1000,
-        handoff=handoff,
-        summariser=site.summariser,
-    )
-    return answer_context(request, made.view)
+    return await tell(request, principal, found, query_wanted(request, principal), handoff)
 
 
 async def snapshots(request: web.Request) -> web.Response:

@@ -75,18 +75,7 @@ async def assemble(
     more where something in them was amended.
     """
     if look_up.customer is None:
-        nobody = ContextView(
-            match=look_up.match,
-            match_assurance=look_up.assurance,
-            as_of="",
-            requested_id=look_up.requested_id,
-            customer=None,
-            completeness=await monitor.completeness(tenant, since=None, now=now),
-            left_out=LeftOut(candidates=look_up.left_out or None),
-            candidates=[_candidate(it) for it in look_up.candidates],
-            question=look_up.question if look_up.question else UNSET,
-        )
-        return Assembled(nobody, None)
+        return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
     told = await _read(store, tenant, look_up.customer, wanted)
     chains = await read_chains(store.control(tenant), [it.id for it in told.conversations])
     handoffs = await read_of_homes(store.control(tenant), told.homes)
@@ -114,6 +103,21 @@ async def assemble(
     conversations = tuple(it.id for it in told.conversations)
     digest = digest_of(look_up.customer, handoffs, chains, completeness)
     return Assembled(view, Basis(digest=digest, conversations=conversations, since=since))
+
+
+async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
+    """What is told where it is not one customer: whom it may be, and what to ask."""
+    return ContextView(
+        match=look_up.match,
+        match_assurance=look_up.assurance,
+        as_of="",
+        requested_id=look_up.requested_id,
+        customer=None,
+        completeness=await monitor.completeness(tenant, since=None, now=now),
+        left_out=LeftOut(candidates=look_up.left_out or None),
+        candidates=[_candidate(it) for it in look_up.candidates],
+        question=look_up.question if look_up.question else UNSET,
+    )
 
 
 class _Read(Struct, kw_only=True):

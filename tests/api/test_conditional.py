@@ -83,6 +83,19 @@ async def mark(api: Api) -> None:
     await api.ok("POST", "/v1/identities/shared", body, token="admin", headers={"Handoff-Tenant": api.tenant})
 
 
+async def test_the_context_of_a_hand_off_is_told_so_too(api: Api, assembled: list[int]) -> None:
+    await api.tell("one")
+    asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
+    handoff = await api.ok("POST", "/v1/handoffs", asked)
+    path = f"/v1/handoffs/{handoff['id']}/context"
+    etag = (await api.get(path)).headers["Etag"]
+    before = len(assembled)
+    assert await looked(api, etag, path) == 304
+    assert len(assembled) == before
+    await api.ok("POST", f"/v1/handoffs/{handoff['id']}/accept", {"version": 1, "agent": "mia"})
+    assert await looked(api, etag, path) == 200
+
+
 CHANGES = [say, edit, hand_over, link, mark]
 
 
