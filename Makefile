@@ -29,7 +29,7 @@ INSTALL := $(BIN)/$(INSTALL_HERE)
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium
 
 # Lines and branches, together. The suite has this much now; it may only rise.
-COVERAGE_FLOOR := 82
+COVERAGE_FLOOR := 91
 
 # Tests wait for servers more than they compute: more processes than processors (0: all in this one).
 TEST_PROCESSES ?= 3

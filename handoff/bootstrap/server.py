@@ -76,12 +76,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
     sources = build_sources(settings)
     names = tenants(settings, sources)
     made = None if options.admin_token else secrets.token_urlsafe(24)
-    admin = Token(
-        name="admin",
-        tenant="default",
-        scopes=frozenset({"admin"}),
-        secret_hash=hash_secret(options.admin_token or made or ""),
-    )
+    admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, place.listening.getsockname()[1])
         store = await stack.enter_async_context(_store(settings, place.embedded))
@@ -127,11 +122,10 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
         await stack.enter_async_context(_http(place.listening, site))
-        listeners = {}
-        if options.first:
-            for source in sources.values():
-                if isinstance(source.adapter, Listener):
-                    listeners[source.name] = await stack.enter_async_context(_listen(inbound, source))
+        listening = (
+            [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
+        )
+        listeners = {it.name: await stack.enter_async_context(_listen(inbound, it)) for it in listening}
         gc.freeze()  # what a start leaves lives as long as the server
         yield Server(
             url=url,
@@ -141,6 +135,12 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
             admin_token=made,
             made_secrets=delivery.made_secrets,
         )
+
+
+def _admin(secret: str) -> Token:
+    """The token that may everything."""
+    scopes = frozenset({"admin"})
+    return Token(name="admin", tenant="default", scopes=scopes, secret_hash=hash_secret(secret))
 
 
 @asynccontextmanager

@@ -20,11 +20,11 @@ from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
 from handoff.store.line import Argument, Line, pack
+from handoff.store.pipeline import Command, Pipeline
 from handoff.store.settings import StoreSettings
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "StoreError"]
 
-Command = Sequence[Argument]
 Result = TypeVar("Result")
 
 CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and one fsync for all of them
@@ -165,7 +165,7 @@ class Connection:
         """
         if not commands:
             return []
-        work = _Pipeline(commands, keys or [None] * len(commands))
+        work = Pipeline(commands, keys or [None] * len(commands))
         try:
             await self._run(lambda: work.advance(self._exchange), line=self._line)
         except StoreUnavailable:
@@ -196,9 +196,9 @@ class Connection:
     async def blocking(self, longest_s: float) -> AsyncIterator[Connection]:
         """A connection for commands that wait on the server (XREAD BLOCK) for at most `longest_s`.
 
-        Its caller makes one call at a time: what waits on the server holds up what comes behind it. It
-        has its own sockets, and no read timeout; a call ends
-        `store.timeout_s` after `longest_s` at the latest, and at once when its caller is cancelled.
+        Its caller makes one call at a time: what waits on the server holds up what comes behind it. A
+        call ends `store.timeout_s` after `longest_s` at the latest, and at once when its caller is
+        cancelled.
         """
         places = self._settings.partitions + 8
         reader = Connection(self._settings, url=self._url, connections=places, blocking_s=longest_s)
@@ -386,29 +386,6 @@ async def _first(line: Line, packed: bytes) -> Any:
     return answer
 
 
-class _Pipeline:
-    """The answers so far and which commands are still open, across the attempts of one pipeline."""
-
-    def __init__(self, commands: Sequence[Command], keys: Sequence[bytes | None]) -> None:
-        self._pairs = list(zip(commands, keys, strict=True))
-        self.answers: list[Any] = [None] * len(self._pairs)
-        self.open = list(range(len(self._pairs)))
-
-    async def advance(
-        self, exchange: Callable[[Sequence[tuple[Command, bytes | None]]], Awaitable[list[Any]]]
-    ) -> None:
-        """Send what is open once. Raises the first failure that another attempt may heal."""
-        places, still_open = self.open, []
-        replies = await exchange([self._pairs[place] for place in places])
-        for place, reply in zip(places, replies, strict=True):
-            self.answers[place] = _in_our_words(reply)
-            if reason_of(self.answers[place]) in TRANSIENT:
-                still_open.append(place)
-        self.open = still_open
-        if still_open:
-            raise self.answers[still_open[0]]
-
-
 def _named(command: Command) -> Command:
     """The same with its name as text, which redis-py's cluster client compares with."""
     name = command[0]
@@ -427,15 +404,6 @@ def _barrier_key(key: bytes) -> bytes:
     """A key for nothing but a write in the slot of `key`: `{tag}~`."""
     tag, brace, _rest = key.partition(b"}")
     return tag + b"}~" if brace and tag.startswith(b"{") else b"{" + key + b"}~"
-
-
-def _in_our_words(reply: Any) -> Any:
-    if not isinstance(reply, Exception):
-        return reply
-    known = translate(reply)
-    if known is not reply:
-        known.__cause__ = reply
-    return known
 
 
 def _pauses() -> Iterator[float]:
