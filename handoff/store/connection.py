@@ -109,13 +109,6 @@ class Connection:
         packed = pack(command)
         return await self._run(lambda: _first(line, packed), line=line)
 
-    async def fcall(
-        self, function: str, keys: Sequence[bytes], arguments: Sequence[Argument], *, read_only: bool = False
-    ) -> Any:
-        """The answer of a server function. The keys share one slot. FunctionMissing when it is not loaded."""
-        command = ("FCALL_RO" if read_only else "FCALL", function, len(keys), *keys, *arguments)
-        return await self.call(*command, key=keys[0] if keys else None)
-
     async def call_durable(self, *command: Argument, key: bytes) -> Any:
         """The answer to one writing command, promised as with `fcall_durable`."""
         if self._settings.durability == "replicated":
@@ -130,11 +123,12 @@ class Connection:
         *,
         line: Line | None = None,
     ) -> Any:
-        """The answer of a writing function once it is as durable as `store.durability` says.
+        """The answer of a function once what it wrote is as durable as `store.durability` says.
 
-        With `replicated`: StoreUnavailable, code `not_replicated`, when fewer than `store.replicas`
-        have the write; it is stored on the primary and may be lost with it. In the other modes the
-        server's own answer is the promise. `line` (of `line()`) is for calls with many arguments.
+        The keys share one slot. FunctionMissing when it is not loaded. With `replicated`: StoreUnavailable,
+        code `not_replicated`, when fewer than `store.replicas` have the write; it is stored on the primary
+        and may be lost with it. In the other modes the server's own answer is the promise. `line` (of
+        `line()`) is for calls with many arguments.
         """
         command = ("FCALL", function, len(keys), *keys, *arguments)
         if self._settings.durability == "replicated":

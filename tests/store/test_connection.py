@@ -93,11 +93,11 @@ async def test_a_function_is_missing_then_loaded_once_on_every_primary(url: str)
     async with connect(url) as store:
         await store.on_primaries("FUNCTION", "FLUSH")
         with pytest.raises(FunctionMissing):
-            await store.fcall("once_1", [b"{a}once"], [b"x"])
+            await store.fcall_durable("once_1", [b"{a}once"], [b"x"])
         await store.load_function(ONCE)
         await store.load_function(ONCE)
         for tag in range(8):  # slots of different primaries
-            assert await store.fcall("once_1", [b"{%d}once" % tag], [b"x"]) == [1, b"x"]
+            assert await store.fcall_durable("once_1", [b"{%d}once" % tag], [b"x"]) == [1, b"x"]
             assert await store.fcall_durable("once_1", [b"{%d}once" % tag], [b"y"]) == [0, b"x"]
         await store.on_primaries("FLUSHALL")
 
@@ -112,7 +112,7 @@ async def test_without_enough_replicas_a_replicated_write_is_not_acknowledged(ur
             with pytest.raises(StoreUnavailable) as refused:
                 await store.fcall_durable("once_1", [b"{%d}r" % tag], [b"x"])
             assert refused.value.problem_code == "not_replicated"
-            assert await store.fcall("once_1", [b"{%d}r" % tag], [b"x"]) == [0, b"x"]
+            assert await store.call("FCALL", "once_1", 1, b"{%d}r" % tag, b"x") == [0, b"x"]
             with pytest.raises(StoreUnavailable) as refused:
                 await store.call_durable("HSET", b"{%d}h" % tag, b"s", b"1", key=b"{%d}h" % tag)
             assert refused.value.problem_code == "not_replicated"
@@ -343,7 +343,7 @@ async def test_calls_follow_a_slot_that_moved() -> None:
             new_owner = ask(targets[owner - 1], "CLUSTER", "MYID").split()[-1]
             for target in [targets[owner - 1], targets[owner], targets[owner - 2]]:
                 assert ask(target, "CLUSTER", "SETSLOT", str(slot), "NODE", new_owner) == "+OK"
-            assert await store.fcall("once_1", [b"{a}1"], [b"x"]) == [1, b"x"]
+            assert await store.fcall_durable("once_1", [b"{a}1"], [b"x"]) == [1, b"x"]
             with pytest.raises(StoreUnavailable) as refused:
                 await replicated.fcall_durable("once_1", [b"{a}1"], [b"x"])
             assert refused.value.problem_code == "not_replicated", "it reached the new owner, which has none"

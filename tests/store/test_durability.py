@@ -90,7 +90,7 @@ async def test_the_recommended_user_can_do_all_that_the_store_does() -> None:
             await store.load_function(
                 b"#!lua name=one\nredis.register_function('one', function() return 1 end)"
             )
-            assert await store.fcall("one", [b"k"], []) == 1
+            assert await store.fcall_durable("one", [b"k"], []) == 1
             assert await store.call("WAIT", 0, 10) == 0
 
 

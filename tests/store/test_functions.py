@@ -53,7 +53,7 @@ async def test_pruning_takes_other_releases_and_leaves_strangers(store: Store) -
     await store.connection.load_function(old)
     await store.connection.load_function(foreign)
     try:
-        assert await store.connection.fcall("record_00000000", [b"{0}x"], []) == 1
+        assert await store.connection.fcall_durable("record_00000000", [b"{0}x"], []) == 1
         assert await prune(store.connection) == ["record_00000000"]
         left = await loaded(store)
         assert "somebody" in left
