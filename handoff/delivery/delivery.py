@@ -59,7 +59,6 @@ class Delivery:
         connectors: Sequence[ConnectorSettings] = (),
     ) -> None:
         self._store = store
-        self._monitor = monitor
         self._measures = measures
         self._configured = subscriptions_of(subscriptions, connectors)
         self._tenants = tenants
@@ -69,6 +68,7 @@ class Delivery:
         self._worker = Worker(store, directory, self._sender, tenants, measures, self._own, public_url)
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._own)
+        monitor.fan_out_behind_s = lambda: self._relay.behind_s
         self._directory = directory
         self.made_secrets: tuple[MadeSecret, ...] = ()
 
@@ -104,9 +104,7 @@ class Delivery:
         """Say how far behind the fan-out is, and now and then how the queues do."""
         turn = 0
         while True:
-            behind_s = self.behind_s
-            self._monitor.fan_out_behind_s = behind_s
-            self._measures.outbox_behind.set(behind_s)
+            self._measures.outbox_behind.set(self.behind_s)
             if turn % SHOW_EVERY == 0:
                 with suppress(HandoffError, StoreError):
                     await self._show()

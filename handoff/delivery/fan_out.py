@@ -190,11 +190,16 @@ class FanOut:
     async def _queue(
         self, tenant: str, event: Event, recorded_at: int, subscriptions: Sequence[Subscription]
     ) -> None:
-        """Keep the event, for replays, if there is anybody to tell, and queue it for those who want it."""
+        """Keep the event, for replays, if there is anybody to tell, and queue it for those who want it.
+
+        Who subscribed after it was recorded is not told, however long it waited in the outbox.
+        """
         told = [
             it.id
             for it in subscriptions
-            if it.id != event.untold and it.wants(event.type, event.channels, event.queues)
+            if it.id != event.untold
+            and it.created_at // 1000 <= recorded_at // 1000  # an entry's id says no more than milliseconds
+            and it.wants(event.type, event.channels, event.queues)
         ]
         if not told:
             return

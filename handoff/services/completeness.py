@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -47,7 +47,8 @@ class Monitor:
         self._store = store
         self._sources = sources
         self._unsaved: dict[tuple[str, str], Micros] = {}
-        self.fan_out_behind_s = 0.0
+        self.fan_out_behind_s: Callable[[], float] = lambda: 0.0
+        """Age of the oldest outbox entry not fanned out, asked for each answer."""
 
     def seen(self, tenant: str, source: str, at: Micros) -> None:
         """A source delivered something that is now durable."""
@@ -79,7 +80,7 @@ class Monitor:
                 raise reply
         heard = dict(zip(replies[0][::2], replies[0][1::2], strict=True))
         states = []
-        degraded = self.fan_out_behind_s > MAX_FAN_OUT_S
+        degraded = self.fan_out_behind_s() > MAX_FAN_OUT_S
         for it, quarantined in zip(mine, replies[1:], strict=True):
             saved = heard.get(it.name.encode())
             last = self._unsaved.get((tenant, it.name)) or (int(saved) if saved else None)

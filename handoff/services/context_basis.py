@@ -25,9 +25,11 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class Basis(Struct, frozen=True, kw_only=True):
-    """`conversations` and the beginning of the oldest open one follow from the timeline."""
+    """`conversations` and the beginning of the oldest open one follow from the timeline;
+    `with_completeness`: whether that was among what was asked for."""
 
     digest: bytes
+    with_completeness: bool
     conversations: tuple[bytes, ...]
     since: Micros | None
 
@@ -36,15 +38,16 @@ def digest_of(
     customer: Customer,
     handoffs: Sequence[Handoff],
     chains: Mapping[bytes, Chain],
-    completeness: Completeness,
+    completeness: Completeness | None,
 ) -> bytes:
     """16 bytes over all that a context is made of, but for when sources were last heard."""
     records = customer.component.records
     state = blake2b(digest_size=16)
     state.update(_ENCODE([customer.id, *(_standing(records[key]) for key in sorted(records))]))
     state.update(_ENCODE((handoffs, sorted(chains.items()), customer.claims_left_out)))
-    sources = [(it.name, it.spooled, it.quarantined) for it in completeness.sources]
-    state.update(_ENCODE((completeness.state, sources)))
+    if completeness is not None:
+        sources = [(it.name, it.spooled, it.quarantined) for it in completeness.sources]
+        state.update(_ENCODE((completeness.state, sources)))
     return state.digest()
 
 
@@ -63,5 +66,7 @@ async def look_again(
     control = store.control(tenant)
     chains = await read_chains(control, basis.conversations)
     handoffs = await read_of_homes(control, [it.key for it in customer.members])
-    completeness = await monitor.completeness(tenant, since=basis.since, now=now)
+    completeness = None
+    if basis.with_completeness:
+        completeness = await monitor.completeness(tenant, since=basis.since, now=now)
     return digest_of(customer, handoffs, chains, completeness)

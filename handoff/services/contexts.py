@@ -100,9 +100,14 @@ async def assemble(
     view = _selected(context, wanted.fields)
     if summariser or any(it.is_reference for it in told.told):
         return Assembled(view, None)  # made elsewhere, or told in timelines that were not looked at
-    conversations = tuple(it.id for it in told.conversations)
-    digest = digest_of(look_up.customer, handoffs, chains, completeness)
-    return Assembled(view, Basis(digest=digest, conversations=conversations, since=since))
+    told_completeness = None if view.completeness is UNSET else completeness
+    basis = Basis(
+        digest=digest_of(look_up.customer, handoffs, chains, told_completeness),
+        with_completeness=told_completeness is not None,
+        conversations=tuple(it.id for it in told.conversations),
+        since=since,
+    )
+    return Assembled(view, basis)
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:

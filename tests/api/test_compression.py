@@ -13,7 +13,8 @@ from handoff.api.compression import BLUR, ON_THE_LOOP, ROUTES, WORTH_IT, gzipped
 from handoff.client import Client
 from tests.api.conftest import Api, secret, served
 
-CONTEXT = "/v1/context?identity=user:anna"
+# Without completeness: a server that has just started is behind for a moment, and says so.
+CONTEXT = "/v1/context?identity=user:anna&fields=conversations,handoffs,brief,timeline"
 TAKES = {"Accept-Encoding": "gzip, deflate"}
 
 

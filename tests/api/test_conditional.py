@@ -13,7 +13,8 @@ from handoff.services import contexts
 
 from .conftest import Api
 
-PATH = "/v1/context?identity=user:anna"
+# Without completeness: a server that has just started is behind for a moment, and says so.
+PATH = "/v1/context?identity=user:anna&fields=conversations,handoffs,brief,timeline"
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def test_the_timeline_is_not_read_again_for_what_has_not_changed(
     assert len(assembled) == 1
     assert [await looked(api, etag) for _ in range(3)] == [304, 304, 304]
     assert len(assembled) == 1
-    assert await looked(api, etag, PATH + "&fields=brief") == 200
+    assert await looked(api, etag, PATH.replace("timeline", "completeness")) == 200
     assert await looked(api, 'W/"another"') == 200
 
 
@@ -83,11 +84,23 @@ async def mark(api: Api) -> None:
     await api.ok("POST", "/v1/identities/shared", body, token="admin", headers={"Handoff-Tenant": api.tenant})
 
 
+async def test_completeness_counts_where_it_is_shown(api: Api) -> None:
+    await api.tell("one")
+    path = "/v1/context?identity=user:anna&fields=completeness"
+    monitor = api.server.site.monitor
+    monitor.fan_out_behind_s = lambda: 0.0
+    etag = (await api.get(path)).headers["Etag"]
+    assert await looked(api, etag, path) == 304
+    monitor.fan_out_behind_s = lambda: 60.0
+    degraded = await api.get(path, headers={"If-None-Match": etag})
+    assert (degraded.status, degraded.json["completeness"]["state"]) == (200, "degraded")
+
+
 async def test_the_context_of_a_hand_off_is_told_so_too(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
-    path = f"/v1/handoffs/{handoff['id']}/context"
+    path = f"/v1/handoffs/{handoff['id']}/context?fields=handoffs,brief,timeline"
     etag = (await api.get(path)).headers["Etag"]
     before = len(assembled)
     assert await looked(api, etag, path) == 304
