@@ -32,33 +32,44 @@ from bench.table import Table, spread, thousands
 
 KNOWN = Life(name="known", identities=10, touchpoints=1_000)
 LONG = Life(name="long", identities=1, touchpoints=10_000)
+ANEW = (("Cache-Control", "no-cache"),)
 CONNECTIONS = 16
 PAGE = 500  # touchpoints a request: the most that is given
 READS, FLOOR_READS = 3, 60  # whole reads of a round: what is fast is done more often, to be measured at all
 
 
 def contexts(settings: Settings, directory: Path) -> Table:
-    """One customer's context again and again, and a handler that answers with the same bytes."""
-    asked = msgspec.json.encode({"identities": [identity(KNOWN, 0)]})
+    """One customer's context, told again and made anew, and a handler that answers with the same bytes."""
+    asked, path = msgspec.json.encode({"identities": [identity(KNOWN, 0)]}), "/v1/context"
     with together({"handoff": ours}, directory) as servers:
         started = servers["handoff"]
         live(started, KNOWN)
-        said = call(started, "/v1/context", asked)
+        said = call(started, path, asked)
         _check_context(said)
         with fixed(directory / "fixed", said) as floor:
+            ways = {"fixed": (floor, "/", ()), "again": (started, path, ()), "anew": (started, path, ANEW)}
             lanes = []
-            for name, it, path in (("fixed", floor, "/"), ("handoff", started, "/v1/context")):
-                target = msgspec.structs.replace(it.target, path=path)
-                fire = same(target, request(target, asked), directory / f"{name}.requests", CONNECTIONS)
+            for name, (it, where, headers) in ways.items():
+                target = msgspec.structs.replace(it.target, path=where)
+                fire = same(target, request(target, asked, headers), directory / f"to-{name}", CONNECTIONS)
                 lanes.append(Lane(key=name, name=name, started=it, fire=fire))
             found = interleaved(lanes, settings)
-        no_refusals("handoff", found["handoff"])
-    names = {"fixed": "bare aiohttp, the same bytes", "handoff": "handoff, `POST /v1/context`"}
+        for name in ("again", "anew"):
+            no_refusals(f"handoff, {name}", found[name])
+    names = {
+        "fixed": "bare aiohttp, the same bytes",
+        "again": "handoff, told again: nothing has changed",
+        "anew": "handoff, made anew each time",
+    }
     return Table(
         title="A context: 10 identities, 1 000 touchpoints, the newest 50 shown",
         columns=("server", *FIGURES),
         rows=tuple((names[it.key], *figures(found[it.key], found["fixed"])) for it in lanes),
-        notes=(how(settings), f"{thousands(len(said))} bytes of JSON, {CONNECTIONS} connections"),
+        notes=(
+            how(settings),
+            f"`POST /v1/context`: {thousands(len(said))} bytes of JSON, {CONNECTIONS} connections",
+            "made anew: `Cache-Control: no-cache`, as for whom something came, or nobody asked in 10 s",
+        ),
     )
 
 

@@ -4,16 +4,11 @@ The ETag is weak and covers the whole answer but for what moves with the clock a
 and when each source was last heard. Readers count those on from `waiting_since`. It is made of the
 answer itself, so whatever changes the answer (fields, limit, assurance, the token's scope) changes
 it too. `no-store` stays: a desktop keeps the last answer in memory, and nothing lies on a disk.
-
-Of the last answers is remembered what they were made of, so that a desktop that looks again within
-TRUSTED_S is told without reading the timeline anew.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -22,13 +17,10 @@ from aiohttp import web
 from aiohttp.helpers import ETag
 from msgspec import Struct, UnsetType
 
-from handoff.services.context_basis import Basis
 from handoff.services.context_views import ContextView
 
-from .exchange import answer
+from .exchange import answer_json
 
-REMEMBERED = 512  # answers: some 200 bytes each, and 16 for each conversation
-TRUSTED_S = 10.0  # promises fall due and briefs grow old by the clock alone
 _SIZE = 16  # bytes: no two states of a customer meet by chance
 _MOVING = {
     "source": ("last_seen", "behind_s"),
@@ -38,42 +30,13 @@ _MOVING = {
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-class Told(Struct, frozen=True):
-    """An answer that was given: its ETag, what it was made of, until when that is looked at alone."""
-
-    etag: str
-    basis: Basis
-    until: float
-
-
-class Recent:
-    """What the last answers were made of, by what was asked."""
-
-    def __init__(self) -> None:
-        self._told: OrderedDict[Hashable, Told] = OrderedDict()
-
-    def of(self, asked: Hashable, request: web.Request) -> Told | None:
-        """The last answer, where it is recent and the one that the reader has."""
-        told = self._told.get(asked)
-        if told is None or time.monotonic() > told.until or not _has(request, told.etag):
-            return None
-        return told
-
-    def keep(self, asked: Hashable, etag: str, basis: Basis) -> None:
-        self._told[asked] = Told(etag, basis, time.monotonic() + TRUSTED_S)
-        self._told.move_to_end(asked)
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
-
-
-def answer_context(request: web.Request, context: ContextView) -> web.Response:
+def answer_context(request: web.Request, body: bytes, etag: str) -> web.Response:
     """200 with the context and its ETag, or 304 where the reader has it."""
     if request.method != "GET":
-        return answer(context)
-    etag = fingerprint(context)
-    if _has(request, etag):
+        return answer_json(body)
+    if any(it.value in (etag, "*") for it in request.if_none_match or ()):
         return not_modified(etag)
-    response = answer(context)
+    response = answer_json(body)
     response.etag = ETag(etag, is_weak=True)
     return response
 
@@ -82,10 +45,6 @@ def not_modified(etag: str) -> web.Response:
     response = web.Response(status=304, headers={"Cache-Control": "no-store"})
     response.etag = ETag(etag, is_weak=True)
     return response
-
-
-def _has(request: web.Request, etag: str) -> bool:
-    return any(it.value in (etag, "*") for it in request.if_none_match or ())
 
 
 def fingerprint(context: ContextView) -> str:

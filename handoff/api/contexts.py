@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Hashable
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.codec.member import PLACE, pack_occurred
@@ -13,21 +15,23 @@ from handoff.domain.clock import parse_time
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
-from handoff.services.context_basis import look_again
+from handoff.services.context_basis import Watch, is_still
 from handoff.services.context_views import OPTIONAL_FIELDS, ContextView, Wanted
 from handoff.services.contexts import assemble
 from handoff.services.conversations import read_conversation
 from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
 from handoff.services.timelines import Filter, read_timeline
+from handoff.store.connection import Reads
 from handoff.store.timelines import Window, decode_cursor
 
 from .access import Principal
-from .conditional import answer_context, not_modified
+from .conditional import answer_context, fingerprint
 from .exchange import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     answer,
     bad_parameter,
+    encode,
     query_ascending,
     query_identity,
     query_limit,
@@ -108,9 +112,11 @@ def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance)
 async def _context(
     request: web.Request, principal: Principal, identities: list[Identity], wanted: Wanted
 ) -> web.Response:
-    store = request.app[SITE].store
-    found = await find(store, principal.tenant, identities, wanted.min_assurance)
-    return await tell(request, principal, found, wanted)
+    async def look(reads: Reads) -> LookUp:
+        store = request.app[SITE].store
+        return await find(store, principal.tenant, identities, wanted.min_assurance, reads)
+
+    return await tell(request, principal, ("identities", *identities), look, wanted)
 
 
 def _sought(site: Site, tenant: str, it: str | SoughtIdentity) -> list[Identity]:
@@ -130,31 +136,39 @@ def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:
 
 
 async def tell(
-    request: web.Request, principal: Principal, found: LookUp, wanted: Wanted, handoff: Handoff | None = None
+    request: web.Request,
+    principal: Principal,
+    whom: Hashable,
+    look: Callable[[Reads], Awaitable[LookUp]],
+    wanted: Wanted,
+    handoff: Handoff | None = None,
 ) -> web.Response:
-    """The context of a look-up, or of a hand-off; 304 where the reader has it."""
-    site, tenant, customer, now = request.app[SITE], principal.tenant, found.customer, time.time_ns() // 1000
-    for_whom = (handoff.id, handoff.version) if handoff else None
-    asked = (tenant, customer.id if customer else None, found.requested_id, found.assurance, wanted, for_whom)
-    told = site.recent.of(asked, request) if customer and request.method == "GET" else None
-    if customer and told:
-        again = await look_again(site.store, site.monitor, tenant, customer, told.basis, now)
-        if again == told.basis.digest:
-            return not_modified(told.etag)
+    """The context of a look-up, or of a hand-off; 304 where the reader has it.
+
+    `whom` stands for what `look` looks for: what was told of it lately is told again while it holds,
+    unless the request says `Cache-Control: no-cache`.
+    """
+    site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
+    asked = (tenant, whom, wanted)
+    kept = None if "no-cache" in request.headers.get(CACHE_CONTROL, "") else site.recent.of(asked)
+    if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
+        return answer_context(request, kept.body, kept.etag)
+    watch = Watch(site.store.connection)
     made = await assemble(
         site.store,
         site.monitor,
         tenant,
-        found,
+        await look(watch),
         wanted=wanted,
         now=now,
         handoff=handoff,
         summariser=site.summariser,
+        watch=watch,
     )
-    response = answer_context(request, made.view)
-    if made.basis and response.etag:
-        site.recent.keep(asked, response.etag.value, made.basis)
-    return response
+    body, etag = encode(made.view), fingerprint(made.view)
+    if made.basis:
+        site.recent.keep(asked, body, etag, made.basis)
+    return answer_context(request, body, etag)
 
 
 async def of_customer(request: web.Request) -> web.Response:
@@ -162,13 +176,16 @@ async def of_customer(request: web.Request) -> web.Response:
     principal = authorized(request, "context:read")
     site = request.app[SITE]
     id_ = request.match_info["id"]
-    customer = await by_id(site.store, principal.tenant, id_)
-    best = max(
-        (assurance_of(it, customer.evidence()) for it in customer.members),
-        key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
-    )
-    found = LookUp(match=Match.ONE, assurance=best, customer=customer, requested_id=id_)
-    return await tell(request, principal, found, query_wanted(request, principal))
+
+    async def look(reads: Reads) -> LookUp:
+        customer = await by_id(site.store, principal.tenant, id_, reads)
+        best = max(
+            (assurance_of(it, customer.evidence()) for it in customer.members),
+            key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
+        )
+        return LookUp(match=Match.ONE, assurance=best, customer=customer, requested_id=id_)
+
+    return await tell(request, principal, ("customer", id_), look, query_wanted(request, principal))
 
 
 async def timeline(request: web.Request) -> web.Response:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
-_ENCODER = msgspec.json.Encoder()
+encode = msgspec.json.Encoder().encode
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
@@ -74,7 +74,12 @@ def decode(body: bytes, type_: type[T]) -> T:
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer. Personal data is never stored by what lies between us and the caller."""
-    return web.Response(status=status, body=_ENCODER.encode(value), headers={**_HEADERS, **(headers or {})})
+    return answer_json(encode(value), status, headers)
+
+
+def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """As `answer`, of what `encode` gave."""
+    return web.Response(status=status, body=body, headers={**_HEADERS, **(headers or {})})
 
 
 def query_limit(request: web.Request) -> int:

@@ -22,6 +22,7 @@ from handoff.services.handoff_records import (
     read_pinned,
 )
 from handoff.services.native import IdentityInput
+from handoff.store.connection import Reads
 
 from .access import Principal
 from .contexts import query_wanted, tell
@@ -217,9 +218,13 @@ async def context(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}/context`: as it is now; `/snapshot` has it as it was."""
     principal, handoff = await _read(request)
     principal.require("context:read")
-    customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home)
-    found = LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
-    return await tell(request, principal, found, query_wanted(request, principal), handoff)
+
+    async def look(reads: Reads) -> LookUp:
+        customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home, reads)
+        return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+
+    whom = ("handoff", handoff.id, handoff.version)
+    return await tell(request, principal, whom, look, query_wanted(request, principal), handoff)
 
 
 async def snapshots(request: web.Request) -> web.Response:

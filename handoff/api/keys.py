@@ -23,7 +23,7 @@ from handoff.services.summaries import Summariser
 from handoff.store.store import Store
 
 from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
-from .conditional import Recent
+from .recent import Recent
 
 
 class Site(Struct, frozen=True, kw_only=True):

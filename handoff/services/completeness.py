@@ -8,6 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.domain.clock import SECOND, Micros, format_time
+from handoff.store.connection import Command
+from handoff.store.records import as_mapping
 from handoff.store.store import Store
 
 MAX_BEHIND_S = 60.0  # a source whose newest receipt is older than this when recorded is behind
@@ -69,19 +71,24 @@ class Monitor:
 
         One round trip.
         """
-        control = self._store.control(tenant)
-        mine = [it for it in self._sources if it.tenant == tenant]
+        answers = await self._store.connection.answers(self.questions(tenant, since=since))
+        return self.completeness_by(tenant, answers, now)
+
+    def questions(self, tenant: str, *, since: Micros | None) -> tuple[Command, ...]:
+        """The commands whose answers `completeness_by` takes."""
+        keys = self._store.control(tenant).keys
         low: bytes | int = since if since is not None else b"-inf"
-        commands: list[tuple[Any, ...]] = [(b"HGETALL", control.keys.sources())]
-        commands += [(b"ZCOUNT", control.keys.set(f"quarantine:{it.name}"), low, b"+inf") for it in mine]
-        replies = await control.connection.pipeline(commands)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        heard = dict(zip(replies[0][::2], replies[0][1::2], strict=True))
+        return (
+            (b"HGETALL", keys.sources()),
+            *((b"ZCOUNT", keys.set(f"quarantine:{it.name}"), low, b"+inf") for it in self._of(tenant)),
+        )
+
+    def completeness_by(self, tenant: str, answers: Sequence[Any], now: Micros) -> Completeness:
+        """The state as of `now` by the store's answers."""
+        heard = as_mapping(answers[0])
         states = []
         degraded = self.fan_out_behind_s() > MAX_FAN_OUT_S
-        for it, quarantined in zip(mine, replies[1:], strict=True):
+        for it, quarantined in zip(self._of(tenant), answers[1:], strict=True):
             saved = heard.get(it.name.encode())
             last = self._unsaved.get((tenant, it.name)) or (int(saved) if saved else None)
             silent = it.expected_every_s is not None and (
@@ -98,3 +105,6 @@ class Monitor:
                 )
             )
         return Completeness(state="degraded" if degraded else "complete", sources=states)
+
+    def _of(self, tenant: str) -> list[SourceFacts]:
+        return [it for it in self._sources if it.tenant == tenant]

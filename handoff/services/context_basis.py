@@ -1,72 +1,80 @@
-"""What a context is made of, in few bytes: whether it would be the same again, without its timeline.
+"""What a context was made of, so that it can be said whether it would be the same again.
 
 Reading and decoding the timeline is nearly all of a context's cost. That nothing in it has changed is
-told by the heads of its identities, which change with every entry.
+told by the heads of its identities, which change with every entry and are read before it. So it is
+enough to ask all but the timeline again, all at once: the same answers make the same context, but for
+what moves with the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
-from handoff.domain.handoff import Handoff
-from handoff.store.records import IdentityRecord
+from handoff.store.connection import Command, Reads
+from handoff.store.line import Prepared, prepare
 from handoff.store.store import Store
 
 from .completeness import Completeness, Monitor
-from .customers import Customer
-from .handoff_records import Chain, read_chains, read_of_homes
 
 _ENCODE = msgspec.msgpack.Encoder().encode
+_SIZE = 16  # bytes: no two states of a customer meet by chance
+
+
+class Watch:
+    """Answers by the store, and keeps what was asked and what it said."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._questions: list[Command] = []
+        self._answers: list[Any] = []
+
+    async def answers(self, commands: Sequence[Command]) -> list[Any]:
+        said = await self._reads.answers(commands)
+        self._questions += commands
+        self._answers += said
+        return said
+
+    def basis(self, completeness: Completeness | None, questions: Sequence[Command]) -> Basis:
+        """All that was asked so far. With the completeness that was told, and what to ask for it anew."""
+        told = _still(completeness) if completeness else None
+        return Basis(
+            asked=prepare((*self._questions, *(questions if completeness else ()))),
+            count=len(self._answers),
+            digest=_digest(self._answers),
+            completeness=told,
+        )
 
 
 class Basis(Struct, frozen=True, kw_only=True):
-    """`conversations` and the beginning of the oldest open one follow from the timeline;
-    `with_completeness`: whether that was among what was asked for."""
+    """Questions to the store: a digest of the answers to the first `count`, and the completeness that
+    the answers to the others made, None for none."""
 
+    asked: Prepared
+    count: int
     digest: bytes
-    with_completeness: bool
-    conversations: tuple[bytes, ...]
-    since: Micros | None
+    completeness: bytes | None
 
 
-def digest_of(
-    customer: Customer,
-    handoffs: Sequence[Handoff],
-    chains: Mapping[bytes, Chain],
-    completeness: Completeness | None,
-) -> bytes:
-    """16 bytes over all that a context is made of, but for when sources were last heard."""
-    records = customer.component.records
-    state = blake2b(digest_size=16)
-    state.update(_ENCODE([customer.id, *(_standing(records[key]) for key in sorted(records))]))
-    state.update(_ENCODE((handoffs, sorted(chains.items()), customer.claims_left_out)))
-    if completeness is not None:
-        sources = [(it.name, it.spooled, it.quarantined) for it in completeness.sources]
-        state.update(_ENCODE((completeness.state, sources)))
-    return state.digest()
+async def is_still(store: Store, monitor: Monitor, tenant: str, basis: Basis, now: Micros) -> bool:
+    """Whether a context on this basis would be the same now. One round trip."""
+    answers = await store.connection.answers_to(basis.asked)
+    if _digest(answers[: basis.count]) != basis.digest:
+        return False
+    if basis.completeness is None:
+        return True
+    return _still(monitor.completeness_by(tenant, answers[basis.count :], now)) == basis.completeness
 
 
-def _standing(it: IdentityRecord) -> tuple[object, ...]:
-    """What changes with every touchpoint filed under an identity and every word said of it."""
-    withdrawn = sum(1 for piece in it.evidence if piece.withdrawn)
-    said = (len(it.evidence), withdrawn, len(it.pointers), len(it.withdrawals), it.shared_mark, it.crowded)
-    return it.key, it.last_arrival, it.touchpoints, sum(it.references.values()), len(it.episodes), said
+def _digest(answers: Sequence[Any]) -> bytes:
+    return blake2b(_ENCODE(answers), digest_size=_SIZE).digest()
 
 
-async def look_again(
-    store: Store, monitor: Monitor, tenant: str, customer: Customer, basis: Basis, now: Micros
-) -> bytes:
-    """The digest that a context on this basis would have now; as many round trips as its own, less the
-    timeline's."""
-    control = store.control(tenant)
-    chains = await read_chains(control, basis.conversations)
-    handoffs = await read_of_homes(control, [it.key for it in customer.members])
-    completeness = None
-    if basis.with_completeness:
-        completeness = await monitor.completeness(tenant, since=basis.since, now=now)
-    return digest_of(customer, handoffs, chains, completeness)
+def _still(it: Completeness) -> bytes:
+    """Completeness but for when sources were last heard, which says nothing new of the customer."""
+    return _ENCODE((it.state, [(source.name, source.spooled, source.quarantined) for source in it.sources]))

@@ -16,12 +16,13 @@ from handoff.domain.conversation import Conversation, Line, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
+from handoff.store.control import ControlReads
 from handoff.store.records import doubled
 from handoff.store.store import Store
 from handoff.store.timelines import Page, Window, encode_cursor, read_page
 
 from .completeness import Monitor
-from .context_basis import Basis, digest_of
+from .context_basis import Basis, Watch
 from .context_views import (
     OPTIONAL_FIELDS,
     CandidateView,
@@ -51,7 +52,7 @@ BRIEF_AGE: Micros = 90 * DAY
 
 
 class Assembled(Struct, frozen=True):
-    """A context, and what it was made of where that can be looked at without its timeline."""
+    """A context, and what it was made of where it was watched and can be asked without its timeline."""
 
     view: ContextView
     basis: Basis | None
@@ -67,9 +68,10 @@ async def assemble(
     now: Micros,
     handoff: Handoff | None = None,
     summariser: Summariser | None = None,
+    watch: Watch | None = None,
 ) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
-    summary in the brief where there is a `summariser`.
+    summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
 
     After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
     more where something in them was amended.
@@ -77,8 +79,9 @@ async def assemble(
     if look_up.customer is None:
         return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
     told = await _read(store, tenant, look_up.customer, wanted)
-    chains = await read_chains(store.control(tenant), [it.id for it in told.conversations])
-    handoffs = await read_of_homes(store.control(tenant), told.homes)
+    control = ControlReads(watch or store.connection, tenant)
+    chains = await read_chains(control, [it.id for it in told.conversations])
+    handoffs = await read_of_homes(control, told.homes)
     since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
     brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
@@ -98,16 +101,10 @@ async def assemble(
         left_out=_left_out(told, look_up.customer, wanted, handoff),
     )
     view = _selected(context, wanted.fields)
-    if summariser or any(it.is_reference for it in told.told):
-        return Assembled(view, None)  # made elsewhere, or told in timelines that were not looked at
+    if watch is None or summariser or any(it.is_reference for it in told.told):
+        return Assembled(view, None)  # also where it was made elsewhere, or told in others' timelines
     told_completeness = None if view.completeness is UNSET else completeness
-    basis = Basis(
-        digest=digest_of(look_up.customer, handoffs, chains, told_completeness),
-        with_completeness=told_completeness is not None,
-        conversations=tuple(it.id for it in told.conversations),
-        since=since,
-    )
-    return Assembled(view, basis)
+    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)))
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:

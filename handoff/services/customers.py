@@ -13,6 +13,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
 from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Assurance, Identity
 from handoff.store.components import Component, Reading, walk
+from handoff.store.connection import Reads
 from handoff.store.records import IdentityRecord, Kind
 from handoff.store.store import Store
 
@@ -101,20 +102,20 @@ def _far(it: Evidence, key: bytes) -> bytes:
 # --- By an identity or an id -----------------------------------------------------------------------
 
 
-async def by_key(store: Store, tenant: str, key: bytes) -> Customer:
+async def by_key(store: Store, tenant: str, key: bytes, reads: Reads | None = None) -> Customer:
     """The customer that the identity with this key belongs to. NotFound where nothing is known of it.
 
     One round trip for an identity by itself, two from the identity that holds the evidence (mostly
     the user), three from another one, and one for each further step along the evidence. What is
-    only claimed of them takes one to three more.
+    only claimed of them takes one to three more. `reads` answers instead of the store's connection.
     """
-    return await _whole(store, tenant, Reading(store.connection, store.keys), key)
+    return await _whole(store, tenant, Reading(reads or store.connection, store.keys), key)
 
 
-async def by_id(store: Store, tenant: str, customer_id: str) -> Customer:
-    """The customer that a current or former id belongs to. Round trips as `by_key`."""
+async def by_id(store: Store, tenant: str, customer_id: str, reads: Reads | None = None) -> Customer:
+    """The customer that a current or former id belongs to. Round trips and `reads` as `by_key`."""
     (key,) = store.hashes(tenant).private(CUSTOMER, customer_id)
-    return await by_key(store, tenant, key)
+    return await by_key(store, tenant, key, reads)
 
 
 async def _whole(store: Store, tenant: str, reading: Reading, key: bytes) -> Customer:
@@ -222,16 +223,20 @@ class _Choice(Struct, frozen=True, kw_only=True):
 
 
 async def find(
-    store: Store, tenant: str, identities: Sequence[Identity], min_assurance: Assurance = Assurance.INFERRED
+    store: Store,
+    tenant: str,
+    identities: Sequence[Identity],
+    min_assurance: Assurance = Assurance.INFERRED,
+    reads: Reads | None = None,
 ) -> LookUp:
     """The customer behind the identities; several of them narrow an ambiguous one.
 
-    What is less sure than `min_assurance` counts as unknown. Round trips as `by_key`; a shared
-    identity or a reference takes one to four more.
+    What is less sure than `min_assurance` counts as unknown. Round trips and `reads` as `by_key`; a
+    shared identity or a reference takes one to four more.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
-    reading = Reading(store.connection, store.keys)
+    reading = Reading(reads or store.connection, store.keys)
     component = await walk(reading, keys)
     resolution = _resolve(store, component)
     known = [key for key in dict.fromkeys(keys) if key in component.reached]

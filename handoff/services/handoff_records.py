@@ -14,7 +14,7 @@ from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Fallback, Handoff, Hop, Party
-from handoff.store.control import Change, Control, decode_record
+from handoff.store.control import Change, Control, ControlReads, decode_record
 
 from .views import public_conversation
 
@@ -189,26 +189,26 @@ async def read_handoff(control: Control, hashes: KeyedHash, public_id: str) -> H
     return decode_record(raw, Handoff)
 
 
-async def read_handoffs(control: Control, ids: Iterable[bytes]) -> list[Handoff]:
+async def read_handoffs(control: ControlReads, ids: Iterable[bytes]) -> list[Handoff]:
     """The hand-offs with these ids, in order; one round trip."""
     raws = await control.read([control.keys.record("h", id_) for id_ in ids])
     return [decode_record(raw, Handoff) for raw in raws if raw is not None]
 
 
-async def read_of_homes(control: Control, homes: Sequence[bytes]) -> list[Handoff]:
+async def read_of_homes(control: ControlReads, homes: Sequence[bytes]) -> list[Handoff]:
     """The newest hand-offs of a customer's homes, newest first; two round trips."""
     if not homes:
         return []
     keys = [control.keys.set("home:", home) for home in homes]
     commands = [(b"ZRANGE", key, 0, MAX_HANDOFFS - 1, b"REV") for key in keys]
-    replies = await control.connection.answers(commands)
+    replies = await control.reads.answers(commands)
     ids = [id_ for reply in replies for id_ in reply]
     found = await read_handoffs(control, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
     return found[:MAX_HANDOFFS]
 
 
-async def read_chains(control: Control, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
+async def read_chains(control: ControlReads, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
     """The chain of each conversation that has one; two round trips."""
     roots = await control.read([control.keys.record("m", it) for it in conversations])
     by_conversation = {

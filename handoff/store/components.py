@@ -20,7 +20,7 @@ from handoff.domain.evidence import (
     standing,
 )
 
-from .connection import Connection
+from .connection import Reads
 from .keys import Keys
 from .records import IdentityRecord, Kind, as_mapping, kind_of, read_record
 
@@ -49,14 +49,12 @@ class Component(Struct, frozen=True, kw_only=True):
         return {key: record.node for key, record in self.records.items()}
 
 
-async def read_records(
-    connection: Connection, keys: Keys, wanted: Iterable[bytes]
-) -> dict[bytes, IdentityRecord]:
+async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
     """The records of the identities that exist, by key; one round trip."""
     order = list(wanted)
     if not order:
         return {}
-    replies = await connection.answers(
+    replies = await reads.answers(
         [it for key in order for it in ((b"HGETALL", keys.record(key)), (b"HGET", keys.index(key), b"h"))]
     )
     found: dict[bytes, IdentityRecord] = {}
@@ -70,8 +68,8 @@ async def read_records(
 class Reading:
     """The records read for one answer, each once, so that all of it is judged by the same state."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
-        self._connection = connection
+    def __init__(self, reads: Reads, keys: Keys) -> None:
+        self._reads = reads
         self._keys = keys
         self.records: dict[bytes, IdentityRecord] = {}
         self.asked: set[bytes] = set()
@@ -80,7 +78,7 @@ class Reading:
         """Read what was not read yet; one round trip, none for none."""
         missing = sorted(set(wanted) - self.asked)
         self.asked.update(missing)
-        self.records |= await read_records(self._connection, self._keys, missing)
+        self.records |= await read_records(self._reads, self._keys, missing)
 
 
 async def walk(reading: Reading, start: Iterable[bytes]) -> Component:

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import MovedError
@@ -19,11 +19,11 @@ from redis.exceptions import MovedError
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
-from handoff.store.line import Argument, Line, pack
+from handoff.store.line import Argument, Line, Prepared, pack
 from handoff.store.pipeline import Command, Pipeline
 from handoff.store.settings import StoreSettings
 
-__all__ = ["Argument", "Command", "Connection", "FunctionMissing", "StoreError"]
+__all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "StoreError"]
 
 Result = TypeVar("Result")
 
@@ -33,6 +33,12 @@ FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 0.25
 _FUNCTION_CALLS = ("FCALL", "FCALL_RO", b"FCALL", b"FCALL_RO")
 REPLICATION_WAIT_S = 0.8  # replicas answer in milliseconds; a partitioned one is not worth waiting longer
+
+
+class Reads(Protocol):
+    """Whatever answers commands that read, as `Connection.answers`."""
+
+    async def answers(self, commands: Sequence[Command]) -> list[Any]: ...
 
 
 class Connection:
@@ -169,11 +175,22 @@ class Connection:
 
     async def answers(self, commands: Sequence[Command]) -> list[Any]:
         """As `pipeline`, where every command must succeed: otherwise the first failure is raised."""
+        if self._line is not None and commands:
+            return await self._answers_over(self._line, b"".join(map(pack, commands)), len(commands))
         replies = await self.pipeline(commands)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+    async def answers_to(self, asked: Prepared) -> list[Any]:
+        """As `answers`, for what is asked again and again."""
+        if self._line is None:
+            return await self.answers(asked.commands)
+        return await self._answers_over(self._line, asked.packed, len(asked.commands))
+
+    async def _answers_over(self, line: Line, packed: bytes, count: int) -> list[Any]:
+        return await self._run(lambda: _every(line, packed, count), line=line)
 
     async def on_primaries(self, *command: Argument, tolerate: str | None = None) -> list[Any]:
         """The answers of every primary (one, unless a cluster) to one command.
@@ -374,10 +391,17 @@ class Connection:
 
 async def _first(line: Line, packed: bytes) -> Any:
     """The answer to one command on a line; the server's error is raised."""
-    (answer,) = await line.exchange(packed)
-    if isinstance(answer, Exception):
-        raise answer
+    (answer,) = await _every(line, packed, 1)
     return answer
+
+
+async def _every(line: Line, packed: bytes, count: int) -> list[Any]:
+    """The answers to commands on a line; the first error of the server is raised."""
+    answers = await line.exchange(packed, count)
+    for it in answers:
+        if isinstance(it, Exception):
+            raise it
+    return answers
 
 
 def _named(command: Command) -> Command:

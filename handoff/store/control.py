@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
 
-from .connection import Connection
+from .connection import Connection, Reads
 from .functions import Functions
 from .keys import ControlKeys
 
@@ -96,26 +96,20 @@ class Change:
         return packed
 
 
-class Control:
-    """Reads and commits of one tenant's control partition."""
+class ControlReads:
+    """Reads of one tenant's control partition."""
 
-    def __init__(self, connection: Connection, functions: Functions, tenant: str) -> None:
-        self.connection = connection
-        self._functions = functions
+    def __init__(self, reads: Reads, tenant: str) -> None:
+        self.reads = reads
         self.keys = ControlKeys(tenant)
         self.tenant = tenant
-
-    async def commit(self, change: Change) -> None:
-        """Apply the change. Changed when a version is not the expected one; then nothing happened."""
-        answer = await self._functions.call("commit", list(change.keys), [change.program()])
-        if answer[0] != 1:
-            raise Changed("a record was changed by somebody else")
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The raw records at the keys; one round trip."""
         if not keys:
             return []
-        return await self.connection.answers([(b"GET", key) for key in keys])
+        (found,) = await self.reads.answers([(b"MGET", *keys)])  # one slot holds a tenant's control partition
+        return list(found)
 
     async def ids(
         self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
@@ -128,7 +122,7 @@ class Control:
         found: list[tuple[bytes, int]] = []
         start, count = 0, limit + (TIES if below is not None else 0)
         while True:
-            (reply,) = await self.connection.answers([_listed(key, newest_first, below, start, count)])
+            (reply,) = await self.reads.answers([_listed(key, newest_first, below, start, count)])
             entries = read_scored(reply)
             found += [entry for entry in entries if below is None or _beyond(entry, below, newest_first)]
             if len(found) >= limit or len(entries) < count:
@@ -137,8 +131,23 @@ class Control:
 
     async def clock(self) -> int:
         """The store's clock in µs."""
-        (reply,) = await self.connection.answers([(b"TIME",)])
+        (reply,) = await self.reads.answers([(b"TIME",)])
         return int(reply[0]) * 1_000_000 + int(reply[1])
+
+
+class Control(ControlReads):
+    """Reads and commits of one tenant's control partition."""
+
+    def __init__(self, connection: Connection, functions: Functions, tenant: str) -> None:
+        super().__init__(connection, tenant)
+        self.connection = connection
+        self._functions = functions
+
+    async def commit(self, change: Change) -> None:
+        """Apply the change. Changed when a version is not the expected one; then nothing happened."""
+        answer = await self._functions.call("commit", list(change.keys), [change.program()])
+        if answer[0] != 1:
+            raise Changed("a record was changed by somebody else")
 
 
 TIES = 8  # entries with the score of the one before that are read along in vain

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
 import hiredis
+from msgspec import Struct
 from redis._parsers import BaseParser
 
 from .address import Address
@@ -38,6 +39,18 @@ def pack(command: Sequence[Argument]) -> bytes:
         pieces.append(raw)
     pieces.append(b"\r\n")
     return b"".join(pieces)
+
+
+class Prepared(Struct, frozen=True):
+    """Commands that are asked again and again, packed once."""
+
+    commands: tuple[Sequence[Argument], ...]
+    packed: bytes
+
+
+def prepare(commands: Iterable[Sequence[Argument]]) -> Prepared:
+    kept = tuple(commands)
+    return Prepared(kept, b"".join(map(pack, kept)))
 
 
 def _bytes_of(it: str | int | float) -> bytes:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from handoff.api import conditional
+from handoff.api import recent
 from handoff.services import contexts
+from handoff.services.context_basis import Basis
+from handoff.store.line import prepare
 
 from .conftest import Api
 
@@ -50,12 +52,58 @@ async def test_the_timeline_is_not_read_again_for_what_has_not_changed(
 async def test_what_the_clock_alone_changes_is_looked_at_in_time(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conditional, "TRUSTED_S", 0.05)
+    monkeypatch.setattr(recent, "TRUSTED_S", 0.05)
     await api.tell("one")
     etag = (await api.get(PATH)).headers["Etag"]
     await asyncio.sleep(0.1)
     assert await looked(api, etag) == 304
     assert len(assembled) == 2
+
+
+async def test_who_asks_the_same_is_told_in_the_same_bytes_while_they_hold(
+    api: Api, assembled: list[int]
+) -> None:
+    await api.tell("one")
+    asked = {"identities": ["user:anna"]}
+    told = [(await api.call("POST", "/v1/context", asked)).raw for _ in range(3)]
+    assert len(set(told)) == len(assembled) == 1
+    fewer = await api.call("POST", "/v1/context", {**asked, "limit": 1, "fields": ["timeline"]})
+    assert fewer.raw != told[0]
+    await api.tell("two")
+    again = await api.call("POST", "/v1/context", asked)
+    assert again.json["timeline"]["total"] == 2
+    assert len(assembled) == 3
+
+
+async def test_who_wants_it_anew_gets_it_anew(api: Api, assembled: list[int]) -> None:
+    await api.tell("one")
+    for _ in range(2):
+        assert (await api.get(PATH, headers={"Cache-Control": "no-cache"})).status == 200
+    assert len(assembled) == 2
+
+
+async def test_what_customers_said_is_not_kept_longer_than_it_is_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "TRUSTED_S", 0.05)
+    await api.tell("one")
+    await api.get(PATH)
+    kept = api.server.site.recent
+    assert kept._kept
+    await asyncio.sleep(0.2)
+    assert not kept._kept
+    assert kept._size == 0
+
+
+async def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "MAX_BYTES", 8_000)
+    kept = recent.Recent()
+    basis = Basis(asked=prepare(()), count=0, digest=b"", completeness=None)
+    for number in range(20):
+        kept.keep(number, b"x" * 900, "etag", basis)
+    kept.keep("too long", b"x" * 2_000, "etag", basis)
+    assert [asked for asked in range(20) if kept.of(asked)] == list(range(12, 20))
+    assert kept.of("too long") is None
 
 
 async def say(api: Api) -> None:
