@@ -32,7 +32,7 @@ from bench.table import Table, spread, thousands
 
 KNOWN = Life(name="known", identities=10, touchpoints=1_000)
 LONG = Life(name="long", identities=1, touchpoints=10_000)
-ANEW = (("Cache-Control", "no-cache"),)
+ANEW = (("Cache-Control", "no-store"),)
 CONNECTIONS = 16
 PAGE = 500  # touchpoints a request: the most that is given
 READS, FLOOR_READS = 3, 60  # whole reads of a round: what is fast is done more often, to be measured at all
@@ -68,7 +68,7 @@ def contexts(settings: Settings, directory: Path) -> Table:
         notes=(
             how(settings),
             f"`POST /v1/context`: {thousands(len(said))} bytes of JSON, {CONNECTIONS} connections",
-            "made anew: `Cache-Control: no-cache`, as for whom something came, or nobody asked in 10 s",
+            "made anew: `Cache-Control: no-store`, as for whom something came, or nobody asked in 10 s",
         ),
     )
 

@@ -146,11 +146,12 @@ async def tell(
     """The context of a look-up, or of a hand-off; 304 where the reader has it.
 
     `whom` stands for what `look` looks for: what was told of it lately is told again while it holds,
-    unless the request says `Cache-Control: no-cache`.
+    unless the request says `Cache-Control: no-store`: then nothing is kept of it either.
     """
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
     asked = (tenant, whom, wanted)
-    kept = None if "no-cache" in request.headers.get(CACHE_CONTROL, "") else site.recent.of(asked)
+    may_keep = "no-store" not in request.headers.get(CACHE_CONTROL, "")
+    kept = site.recent.of(asked) if may_keep else None
     if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
         return answer_context(request, kept.body, kept.etag)
     watch = Watch(site.store.connection)
@@ -166,7 +167,7 @@ async def tell(
         watch=watch,
     )
     body, etag = encode(made.view), fingerprint(made.view)
-    if made.basis:
+    if made.basis and may_keep:
         site.recent.keep(asked, body, etag, made.basis)
     return answer_context(request, body, etag)
 

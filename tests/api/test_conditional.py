@@ -75,10 +75,10 @@ async def test_who_asks_the_same_is_told_in_the_same_bytes_while_they_hold(
     assert len(assembled) == 3
 
 
-async def test_who_wants_it_anew_gets_it_anew(api: Api, assembled: list[int]) -> None:
+async def test_nothing_is_kept_of_who_does_not_want_it(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     for _ in range(2):
-        assert (await api.get(PATH, headers={"Cache-Control": "no-cache"})).status == 200
+        assert (await api.get(PATH, headers={"Cache-Control": "no-store"})).status == 200
     assert len(assembled) == 2
 
 
