@@ -31,32 +31,85 @@ _ASSURANCE_CODE = {name: code << 3 for code, name in enumerate(_ASSURANCES)}
 
 # msgpack by msgspec: half the time of msgpack's own packer, the same bytes.
 _PACK = msgspec.msgpack.Encoder().encode
-_UNPACK = msgspec.msgpack.Decoder(list[Any]).decode
 
 
-class Body(Struct, frozen=True, kw_only=True):
-    """What of a touchpoint is not in its member's header. The home's plain value is in its own record."""
+class Body(Struct, frozen=True, kw_only=True, array_like=True):
+    """What of a touchpoint is not in its member's header, field by field as it is stored.
+
+    The home's plain value is in its own record. What is stated of several things in one field, or left
+    out where there is none, has a property that tells it.
+    """
 
     source: str = ""
-    direction: Direction = Direction.INBOUND
-    visibility: Visibility = Visibility.PUBLIC
-    assurance: Assurance = Assurance.VERIFIED
-    conversation: bytes | None = None
-    """Only where the touchpoint names one itself; otherwise `thread_space` and `thread` make it."""
-    thread_space: str | None = None
+    bits: int = 0
+    """Of `bits_of`: direction, visibility, assurance."""
+    belongs: Any = None
+    """The conversation (bytes), where the touchpoint names one itself, or the space of `thread` (text)."""
     thread: str | None = None
     subject: str | None = None
     text: str | None = None
-    data: dict[str, Any] = msgspec.field(default_factory=dict)
-    handles: tuple[Handle, ...] = ()
-    participants: tuple[Participant, ...] = ()
+    stated_data: dict[str, Any] | None = None
+    stated_handles: list[list[Any]] | None = None
+    stated_participants: list[list[str]] | None = None
     medium: str | None = None
     language: str | None = None
-    attachments: tuple[dict[str, Any], ...] = ()
+    stated_attachments: tuple[dict[str, Any], ...] | None = None
     amends: bytes | None = None
     actor: dict[str, Any] | None = None
-    traits: dict[str, Any] = msgspec.field(default_factory=dict)
+    stated_traits: dict[str, Any] | None = None
     channel: str | None = None
+
+    @property
+    def direction(self) -> Direction:
+        return _DIRECTIONS[self.bits & 3]
+
+    @property
+    def visibility(self) -> Visibility:
+        return _VISIBILITIES[self.bits >> 2 & 1]
+
+    @property
+    def assurance(self) -> Assurance:
+        return _ASSURANCES[self.bits >> 3 & 3]
+
+    @property
+    def conversation(self) -> bytes | None:
+        """Only where the touchpoint names one itself; otherwise `thread_space` and `thread` make it."""
+        return self.belongs if isinstance(self.belongs, bytes) else None
+
+    @property
+    def thread_space(self) -> str | None:
+        return self.belongs if isinstance(self.belongs, str) else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.stated_data or {}
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        return self.stated_traits or {}
+
+    @property
+    def attachments(self) -> tuple[dict[str, Any], ...]:
+        return self.stated_attachments or ()
+
+    @property
+    def handles(self) -> tuple[Handle, ...]:
+        """Whom it named beside the home."""
+        stated = self.stated_handles
+        return tuple(Handle(Identity(*row[:3]), _ASSURANCES[row[3]]) for row in stated) if stated else ()
+
+    @property
+    def participants(self) -> tuple[Participant, ...]:
+        stated = self.stated_participants
+        return tuple(Participant(Identity(*row[:3]), row[3]) for row in stated) if stated else ()
+
+
+_UNPACK = msgspec.msgpack.Decoder(Body).decode
+
+
+def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) -> int:
+    """The three in one number."""
+    return _DIRECTION_CODE[direction] | _VISIBILITY_CODE[visibility] | _ASSURANCE_CODE[assurance]
 
 
 def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:
@@ -72,10 +125,9 @@ def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | N
 
 def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
     """The body before compression. Unprocessable when msgpack cannot carry the content."""
-    bits = _DIRECTION_CODE[it.direction] | _VISIBILITY_CODE[it.visibility] | _ASSURANCE_CODE[it.assurance]
     row = [
         it.source,
-        bits,
+        bits_of(it.direction, it.visibility, it.assurance),
         conversation if conversation is not None or it.thread is None else it.thread_space or it.id_space,
         it.thread,
         it.subject,
@@ -101,30 +153,7 @@ def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | Non
 
 def decode_body(codec: int, raw: bytes) -> Body:
     """The body that `encode_body` wrote."""
-    row = _UNPACK(decompress(codec, raw))
-    row += [None] * (16 - len(row))
-    bits = row[1]
-    return Body(
-        source=row[0],
-        direction=_DIRECTIONS[bits & 3],
-        visibility=_VISIBILITIES[bits >> 2 & 1],
-        assurance=_ASSURANCES[bits >> 3 & 3],
-        conversation=row[2] if isinstance(row[2], bytes) else None,
-        thread_space=row[2] if isinstance(row[2], str) else None,
-        thread=row[3],
-        subject=row[4],
-        text=row[5],
-        data=row[6] or {},
-        handles=tuple(_read_handle(h) for h in row[7] or ()),
-        participants=tuple(Participant(Identity(*p[:3]), p[3]) for p in row[8] or ()),
-        medium=row[9],
-        language=row[10],
-        attachments=tuple(row[11] or ()),
-        amends=row[12],
-        actor=row[13],
-        traits=row[14] or {},
-        channel=row[15],
-    )
+    return _UNPACK(decompress(codec, raw))
 
 
 def _pack_identity(it: Identity) -> tuple[str, str, str]:
@@ -133,10 +162,6 @@ def _pack_identity(it: Identity) -> tuple[str, str, str]:
 
 def _pack_handle(handle: Handle) -> list[Any]:
     return [*_pack_identity(handle.identity), _ASSURANCE_CODE[handle.assurance] >> 3]
-
-
-def _read_handle(row: list[Any]) -> Handle:
-    return Handle(Identity(*row[:3]), _ASSURANCES[row[3]])
 
 
 DIGEST_VERSION = b"\x01"

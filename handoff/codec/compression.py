@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 
@@ -39,8 +40,9 @@ def _compressor(number: int) -> zstandard.ZstdCompressor:
 
 
 @cache
-def _decompressor(number: int) -> zstandard.ZstdDecompressor:
-    return zstandard.ZstdDecompressor(dict_data=_dictionary(number), format=_FORMAT)
+def _decompress(number: int) -> Callable[[bytes, int], bytes]:
+    """By (bytes, most bytes that come out)."""
+    return zstandard.ZstdDecompressor(dict_data=_dictionary(number), format=_FORMAT).decompress
 
 
 def compress(raw: bytes) -> tuple[int, bytes]:
@@ -53,4 +55,4 @@ def decompress(codec: int, stored: bytes) -> bytes:
     """The bytes that `compress` was given."""
     if codec == PLAIN:
         return stored
-    return _decompressor(codec).decompress(stored, max_output_size=MAX_BODY)
+    return _decompress(codec)(stored, MAX_BODY)

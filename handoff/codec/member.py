@@ -114,5 +114,7 @@ def channel_name(stored: Stored, body: Body) -> str:
 
 def sequence(stored: Stored) -> int | None:
     """The source's own sequence, if it gave one."""
+    if not stored.flags & FLAG_ARRIVAL:
+        return None
     order = int.from_bytes(stored.raw[8:16], "big")
     return None if order & ARRIVAL_BIT else order

@@ -42,7 +42,6 @@ from .views import (
     IdentityView,
     TimelineView,
     TouchpointView,
-    conversation_of,
     identity_fields,
     public_conversation,
 )
@@ -164,10 +163,9 @@ async def conversations_of(store: Store, tenant: str, customer: Customer) -> lis
 
 
 def _line(read: _Read, it: Told) -> Line:
-    record = read.decoded.rendering.records[it.stored.home]
     view = it.body
     return Line(
-        conversation=conversation_of(read.hashes, record, it.stored, view),
+        conversation=read.decoded.rendering.conversation(it.stored, view)[0],
         home=it.stored.home,
         channel=_channel(it),
         type=it.stored.type,
@@ -234,7 +232,7 @@ def _told(read: _Read, it: Told) -> rules.Told:
         visibility=body.visibility,
         assurance=body.assurance,
         occurred_at=it.stored.occurred_at,
-        conversation=rendering.conversation_id(it.stored, body),
+        conversation=rendering.conversation(it.stored, body)[1],
         subject=shown.subject,
         text=shown.text,
         by=_actor_type(body.actor),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
-from handoff.codec.body import Body
+from handoff.codec.body import Body, bits_of
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import Stored, channel_name, sequence
 from handoff.domain.clock import format_time
-from handoff.domain.identity import Identity
+from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import default_direction, default_visibility
 from handoff.store.records import IdentityRecord
 
@@ -82,13 +82,11 @@ class TimelineView(Struct, frozen=True, kw_only=True):
 
 def blank_body(stored: Stored, amendment: Body | None) -> Body:
     """What is left of a deleted touchpoint: where it was, by what its deletion says."""
+    assurance = amendment.assurance if amendment else Assurance.VERIFIED
     return Body(
         source=amendment.source if amendment else "",
-        direction=default_direction(stored.type),
-        visibility=default_visibility(stored.type),
-        assurance=amendment.assurance if amendment else Body().assurance,
-        conversation=amendment.conversation if amendment else None,
-        thread_space=amendment.thread_space if amendment else None,
+        bits=bits_of(default_direction(stored.type), default_visibility(stored.type), assurance),
+        belongs=amendment.belongs if amendment else None,
         thread=amendment.thread if amendment else None,
         amends=amendment.amends if amendment and amendment.amends != stored.id else None,
     )
@@ -119,8 +117,8 @@ class Rendering(Struct, frozen=True, kw_only=True):
     hashes: KeyedHash
     records: Mapping[bytes, IdentityRecord]
     amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
-    conversations: dict[bytes, str] = field(default_factory=dict)
-    """Public ids that were made already, by conversation."""
+    conversations: dict[Hashable, tuple[bytes, str]] = field(default_factory=dict)
+    """Conversations with their public ids that were made already, by what names them."""
     identities: dict[bytes, str] = field(default_factory=dict)
     """Identities that were written already, by home."""
 
@@ -131,13 +129,17 @@ class Rendering(Struct, frozen=True, kw_only=True):
             known = self.identities[home] = str(self.records[home].identity)
         return known
 
-    def conversation_id(self, stored: Stored, body: Body) -> str:
-        """The public id of a touchpoint's conversation."""
+    def conversation(self, stored: Stored, body: Body) -> tuple[bytes, str]:
+        """The conversation of a touchpoint and its public id."""
+        named = (body.belongs, body.thread)
+        known = self.conversations.get(named)
+        if known is not None:
+            return known
         conversation = conversation_of(self.hashes, self.records[stored.home], stored, body)
-        known = self.conversations.get(conversation)
-        if known is None:
-            known = self.conversations[conversation] = public_conversation(self.hashes, conversation)
-        return known
+        found = (conversation, public_conversation(self.hashes, conversation))
+        if body.belongs is not None:  # else it is an episode, which its place decides
+            self.conversations[named] = found
+        return found
 
     def shown(self, stored: Stored, body: Body) -> Body:
         """The body with its newest edit folded in."""
@@ -170,7 +172,7 @@ def touchpoint_view(
         late=stored.late,
         identity=rendering.identity(stored.home),
         thread=body.thread,
-        conversation_id=rendering.conversation_id(stored, body),
+        conversation_id=rendering.conversation(stored, body)[1],
         actor=body.actor,
         subject=shown.subject,
         text=shown.text,
@@ -203,8 +205,8 @@ def _folded(body: Body, edit: Body) -> Body:
         subject=edit.subject if edit.subject is not None else body.subject,
         text=edit.text if edit.text is not None else body.text,
         language=edit.language or body.language,
-        attachments=edit.attachments or body.attachments,
-        data=body.data | edit.data,
+        stated_attachments=edit.attachments or body.attachments,
+        stated_data=body.data | edit.data,
     )
 
 

@@ -137,10 +137,10 @@ async def test_a_pipeline_answers_in_order_with_errors_in_place_in_one_round_tri
 
 
 async def test_a_blocking_read_outlasts_the_deadline_of_calls_and_ends_when_cancelled(url: str) -> None:
-    async with connect(url, timeout_s=0.2) as store, store.blocking(5.0) as reader:
-        read = ("XREAD", "BLOCK", 3000, "STREAMS", "s", "$")
+    async with connect(url, timeout_s=1.0) as store, store.blocking(5.0) as reader:
+        read = ("XREAD", "BLOCK", 4000, "STREAMS", "s", "$")
         waiting = asyncio.create_task(reader.call(*read, key=b"s"))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.3)
         await store.call("XADD", "s", "*", "f", "v")
         ((stream, entries),) = await waiting
         assert (stream, entries[0][1]) == (b"s", [b"f", b"v"])

@@ -112,9 +112,10 @@ def _facts(it: Told) -> Iterator[Fact]:
 def _references(data: Mapping[str, Any]) -> Iterator[Fact]:
     """Numbers of orders, cases, contracts; a value without a digit is no number."""
     for name, value in data.items():
-        shown = word(value)
-        if same(name) in REFERENCES and any(it.isdigit() for it in shown):
-            yield Fact(0, _spaced(name), shown)
+        if same(name) in REFERENCES:
+            shown = word(value)
+            if any(it.isdigit() for it in shown):
+                yield Fact(0, _spaced(name), shown)
 
 
 def _named(rank: int, stated: Mapping[str, Any]) -> Iterator[Fact]:
