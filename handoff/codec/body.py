@@ -167,6 +167,7 @@ def _pack_handle(handle: Handle) -> list[Any]:
 DIGEST_VERSION = b"\x01"
 """First byte of a digest; raised when the digest's input changes. Another version counts as equal."""
 DIGEST_SIZE = 9  # bytes: the version and 64 bits of hash
+DIGEST_KEPT = 6  # of them stand in the member: one of 10¹² ids that are used again passes for a retry
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 

@@ -1,11 +1,11 @@
 """A touchpoint as a member of its timeline: a clear header whose byte order is the timeline's, and a body.
 
     occurred_at (8, µs, biased) ‖ order key (8) ‖ touchpoint id (16)          the place: 32 bytes
-    flags (1) ‖ type (1) ‖ channel (1) ‖ codec (1) ‖ [arrival (8)] ‖ body
+    flags (1) ‖ type (1) ‖ channel (1) ‖ codec (1) ‖ [arrival (8)] ‖ digest (6) ‖ body
 
 The order key is bit 0 ‖ the source's sequence, or bit 1 ‖ arrival. With a sequence, and in a
-participant's entry, the arrival follows the header. The store's function fills in arrival and the
-late flag; everything else is made here.
+participant's entry, the arrival follows the header. The digest says what a retry repeats, see `body`.
+The store's function fills in arrival and the late flag; everything else is made here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import CHANNELS, TYPES
 
-from .body import Body, decode_body
+from .body import DIGEST_KEPT, Body, decode_body
 
 BIAS = 1 << 63
 PLACE = 32  # bytes: what a cursor holds
@@ -102,7 +102,8 @@ def read_member(raw: bytes, home: bytes) -> Stored:
         at += 8
     else:
         recorded_at = order ^ ARRIVAL_BIT
-    return Stored(raw, home, occurred - BIAS, id_, flags, TYPES[type_], recorded_at, codec, channel, at)
+    body_at = at + DIGEST_KEPT
+    return Stored(raw, home, occurred - BIAS, id_, flags, TYPES[type_], recorded_at, codec, channel, body_at)
 
 
 def channel_name(stored: Stored, body: Body) -> str:

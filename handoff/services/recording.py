@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.body import digest, encode_body
+from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
@@ -172,7 +172,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
                     channel_code(touchpoint.channel),
                     codec,
                 ),
-                said,
+                said[:DIGEST_KEPT],
                 b"d" if touchpoint.type in _DELETES else b"e",
                 _ASSURANCE_DIGITS[touchpoint.assurance],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",

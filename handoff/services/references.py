@@ -49,4 +49,4 @@ async def _file(store: Store, participant: bytes, stored: Stored, body: Body) ->
         keys.record(participant),
         keys.arrivals(participant),
     ]
-    return int(await store.functions.call("refer", places, [stored.place, header, stored.home]))
+    return int(await store.functions.call("timeline_refer", places, [stored.place, header, stored.home]))

@@ -54,12 +54,10 @@ async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dic
     order = list(wanted)
     if not order:
         return {}
-    replies = await reads.answers(
-        [it for key in order for it in ((b"HGETALL", keys.record(key)), (b"HGET", keys.index(key), b"h"))]
-    )
+    replies = await reads.answers([(b"HGETALL", keys.record(key)) for key in order])
     found: dict[bytes, IdentityRecord] = {}
-    for key, fields, head in zip(order, replies[::2], replies[1::2], strict=True):
-        record = read_record(key, as_mapping(fields), head)
+    for key, fields in zip(order, replies, strict=True):
+        record = read_record(key, as_mapping(fields))
         if record:
             found[key] = record
     return found

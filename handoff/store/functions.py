@@ -17,8 +17,8 @@ from .errors import FunctionMissing
 from .line import Line
 
 NAMES = (
-    "record",
-    "refer",
+    "timeline_record",
+    "timeline_refer",
     "commit",
     "lease",
     "advance",

@@ -3,10 +3,10 @@
 A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names one thing:
 
     {n}t  timeline          sorted set, scores 0: members as in `handoff.codec.member`
-    {n}i  index             hash: touchpoint id → place less the id (16) ‖ digest (9) ‖ of an edit, the
-                            id of the edit of the same before it; a ‖ id → the amendment of it that
-                            counts: place (32) ‖ e or d ‖ the id of the edit that came last;
-                            h → its head, as in `handoff.store.records`
+    {n}i  index             hash, where a timeline is long, has a large entry or an amended one:
+                            touchpoint id → place less the id (16) ‖ of an edit, the id of the edit of
+                            the same before it; a ‖ id → the amendment of it that counts: place (32) ‖
+                            e or d ‖ the id of the edit that came last
     {n}n  identity record   hash: see `handoff.store.records`
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many

@@ -37,7 +37,7 @@ class Pointer(Struct, frozen=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One touchpoint ready to be stored: everything `record.lua` takes.
+    """One touchpoint ready to be stored: everything `timeline_record.lua` takes.
 
     `timeline` is its key, `fixed` occurred_at to the id that it amends in one piece.
     """
@@ -162,7 +162,7 @@ class Recorder:
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
-        calls = (self._functions.call("record", *_program(part, [])) for part in by_slot.values())
+        calls = (self._functions.call("timeline_record", *_program(part, [])) for part in by_slot.values())
         await asyncio.gather(*calls)
 
     async def _store(
@@ -170,7 +170,7 @@ class Recorder:
     ) -> None:
         keys, args = _program(pointers, [item for item, _ in batch])
         try:
-            answers = await self._functions.call("record", keys, args)
+            answers = await self._functions.call("timeline_record", keys, args)
         except StoreUnavailable as error:
             self._fail_all(batch, error)
             return

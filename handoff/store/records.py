@@ -6,10 +6,9 @@ e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdra
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 x ‖ home  references to that home's touchpoints
-
-What changes with every touchpoint stands in the index, which is written with it, as its head:
-last arrival (8) ‖ entries ever filed (4) ‖ latest occurred_at (8) ‖ best assurance of its touchpoints
-('0' verified, '9' none) ‖ counts: (type, channel, 4 bytes) repeated.
+h  the head of its timeline, which changes with every entry: last arrival (8) ‖ entries ever filed (4) ‖
+   latest occurred_at (8) ‖ best assurance of its touchpoints ('0' verified, '9' none) ‖ '1' where the
+   timeline has an index, else '0' ‖ counts: (type, channel, 4 bytes) repeated
 """
 
 from __future__ import annotations
@@ -155,12 +154,9 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
         )
 
 
-def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -> IdentityRecord | None:
-    """The record of the identity with this key, or None where nothing is known of it.
-
-    `head` is the one in its index, None where nothing is filed under it yet.
-    """
-    head = head or b""
+def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
+    """The record of the identity with this key, or None where nothing is known of it."""
+    head = fields.get(b"h", b"")
     plain = fields.get(b"v")
     if plain is None:
         return None
@@ -187,7 +183,7 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -
         recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
         last_arrival=int.from_bytes(head[:8], "big"),
         shared_mark=fields.get(b"s", b"")[:1] == SHARED,
-        counts=_read_counts(head[21:]),
+        counts=_read_counts(head[22:]),
         references={
             name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
         },
@@ -204,6 +200,11 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes], head: bytes | None) -
         withdrawals=withdrawals,
         crowded=is_crowded(evidence, pointers),
     )
+
+
+def has_index(head: bytes) -> bool:
+    """Whether the timeline with this head has an index."""
+    return head[21:22] == b"1"
 
 
 def is_crowded(evidence: Iterable[Evidence], pointers: Iterable[PointerTo]) -> bool:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from handoff.codec.member import PLACE, Stored, read_member
+from handoff.codec.member import ORDER, PLACE, Stored, read_member
 from handoff.domain.errors import Unprocessable
 
 from .connection import Connection
 from .keys import Keys
+from .records import has_index
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -110,14 +111,17 @@ def _place(member: Stored) -> bytes:
     return member.place
 
 
+def _at(timeline: bytes, place: bytes) -> tuple[bytes | int, ...]:
+    return (b"ZRANGE", timeline, b"[" + place, b"[" + place + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
+
+
 async def read_at(
     connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
 ) -> list[Stored | None]:
     """The members at (identity, place ‖ id); one round trip, none for none."""
     commands: list[tuple[bytes | int, ...]] = []
     for home, place in places:
-        key = keys.timeline(home)
-        commands.append((b"ZRANGE", key, b"[" + place, b"[" + place + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1))
+        commands.append(_at(keys.timeline(home), place))
     replies = await connection.answers(commands) if commands else []
     found: list[Stored | None] = []
     for (home, _place), reply in zip(places, replies, strict=True):
@@ -130,16 +134,36 @@ async def read_at(
 async def read_places(
     connection: Connection, keys: Keys, wanted: Sequence[tuple[bytes, bytes]]
 ) -> list[Stored | None]:
-    """The members at (identity, touchpoint id), by the index; two round trips."""
-    replies = await connection.answers([(b"HGET", keys.index(home), id_) for home, id_ in wanted])
-    known = [
-        (home, reply[:16] + id_)
-        for (home, id_), reply in zip(wanted, replies, strict=True)
-        if isinstance(reply, bytes)
+    """The members at (identity, touchpoint id); two round trips.
+
+    By the index where the timeline has one; else it is short, and is read whole.
+    """
+    commands: list[tuple[bytes, ...]] = []
+    for home, id_ in wanted:
+        commands += ((b"HGET", keys.record(home), b"h"), (b"HGET", keys.index(home), id_))
+    replies = await connection.answers(commands)
+    asked = [
+        (home, id_, _asked_for(keys.timeline(home), id_, head, entry))
+        for (home, id_), head, entry in zip(wanted, replies[::2], replies[1::2], strict=True)
     ]
-    found = dict(zip(known, await read_at(connection, keys, known), strict=True))
-    by_id = {(home, place[16:]): member for (home, place), member in found.items()}
-    return [by_id.get(it) for it in wanted]
+    answers = await connection.answers([command for *_which, command in asked if command])
+    found: list[Stored | None] = []
+    members = iter(answers)
+    for home, id_, command in asked:
+        raws = next(members) if command else ()
+        found.append(next((read_member(raw, home) for raw in raws if raw[ORDER:PLACE] == id_), None))
+    return found
+
+
+def _asked_for(
+    timeline: bytes, id_: bytes, head: bytes | None, entry: bytes | None
+) -> tuple[bytes | int, ...] | None:
+    """The command whose answer has the touchpoint with an id, by what head and index say; None for none."""
+    if entry is not None:
+        return _at(timeline, entry[:ORDER] + id_)
+    if head is None or has_index(head):
+        return None
+    return (b"ZRANGE", timeline, 0, -1)
 
 
 async def read_amendments(

@@ -48,13 +48,14 @@ async def test_functions_that_the_server_lost_are_loaded_again(store: Store, ten
 
 
 async def test_pruning_takes_other_releases_and_leaves_strangers(store: Store) -> None:
-    old = b"#!lua name=record_00000000\nredis.register_function('record_00000000', function() return 1 end)"
+    name = "timeline_record_00000000"
+    old = f"#!lua name={name}\nredis.register_function('{name}', function() return 1 end)".encode()
     foreign = b"#!lua name=somebody\nredis.register_function('somebody', function() return 1 end)"
     await store.connection.load_function(old)
     await store.connection.load_function(foreign)
     try:
-        assert await store.connection.fcall_durable("record_00000000", [b"{0}x"], []) == 1
-        assert await prune(store.connection) == ["record_00000000"]
+        assert await store.connection.fcall_durable(name, [b"{0}x"], []) == 1
+        assert await prune(store.connection) == [name]
         left = await loaded(store)
         assert "somebody" in left
         assert {library(operation)[0] for operation in NAMES} <= left
@@ -79,7 +80,7 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
     for wrong in (b"short", b""):
         arguments: list[bytes | int | str] = [1, 2, *pointer, *one(b"i" * 16), *one(wrong)]
         with pytest.raises(StoreError, match="item"):
-            await store.functions.call("record", [conversation, places[0], places[0]], arguments)
+            await store.functions.call("timeline_record", [conversation, places[0], places[0]], arguments)
     assert await store.connection.pipeline([("EXISTS", key) for key in places]) == [0, 0, 0, 0]
     assert await store.connection.call("EXISTS", conversation) == 0
     assert await store.connection.call("XLEN", outbox) == before

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handoff.codec.body import DIGEST_SIZE, Body, decode_body, digest, encode_body
+from handoff.codec.body import DIGEST_KEPT, DIGEST_SIZE, Body, decode_body, digest, encode_body
 from handoff.codec.compression import CURRENT, PLAIN, compress, decompress
 from handoff.codec.keyed_hash import CUSTOMER, SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import (
@@ -173,13 +173,16 @@ def test_bytes_sort_as_times_do(one: int, other: int) -> None:
     assert unpack_occurred(pack_occurred(one)) == one
 
 
+DIGEST = b"d" * DIGEST_KEPT
+
+
 def member(at: int, order: int, id_: bytes, flags: int, tail: bytes = b"") -> bytes:
     head = pack_occurred(at) + order.to_bytes(8, "big") + id_
     return head + bytes((flags, type_code("message.sent"), channel_code("chat"), PLAIN)) + tail
 
 
 def test_a_member_with_an_arrival_for_its_order() -> None:
-    raw = member(-5, ARRIVAL_BIT | 1234, b"i" * 16, FLAG_LATE, b"body")
+    raw = member(-5, ARRIVAL_BIT | 1234, b"i" * 16, FLAG_LATE, DIGEST + b"body")
     it = read_member(raw, b"h" * 16)
     assert (it.occurred_at, it.recorded_at, it.id, it.late) == (-5, 1234, b"i" * 16, True)
     assert (it.type, sequence(it), it.raw[it.body_at :]) == ("message.sent", None, b"body")
@@ -187,7 +190,7 @@ def test_a_member_with_an_arrival_for_its_order() -> None:
 
 
 def test_a_member_with_a_sequence_has_its_arrival_behind_the_header() -> None:
-    raw = member(7, 42, b"i" * 16, FLAG_ARRIVAL, (99).to_bytes(8, "big") + b"body")
+    raw = member(7, 42, b"i" * 16, FLAG_ARRIVAL, (99).to_bytes(8, "big") + DIGEST + b"body")
     it = read_member(raw, b"h" * 16)
     assert (sequence(it), it.recorded_at, it.late) == (42, 99, False)
     assert it.raw[it.body_at :] == b"body"

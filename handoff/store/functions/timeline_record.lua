@@ -4,7 +4,7 @@
 -- A pointer:  KEYS record of the far identity, or a conversation
 --             ARGV count, then field and value `count` times ('' stands for the store's clock)
 -- An item:    KEYS timeline `{tag}t` ‖ home; what else belongs to the home lies beside it, in the same slot
---             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (9) ‖
+--             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (6) ‖
 --                  'e' edit or 'd' deletion ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
 --                  the channel whose episode it resolves (or ''), number of evidence,
@@ -16,12 +16,9 @@
 -- id of the edit that came last, also when it comes first; each edit's entry ends in the id of the edit
 -- before it, so that a deletion finds them all and takes their content out of the timeline too.
 
-local LATE, ARRIVAL_FOLLOWS, BLANKED, AMENDED = 1, 2, 4, 16
-local KEPT_ARRIVALS = 256
+local LATE, BLANKED, AMENDED = 1, 4, 16
 local STRIDE = 6
-local FIXED = 39
-
-local function has(flags, flag) return flags % (2 * flag) >= flag end
+local FIXED = 36
 
 -- Strings compare by the locale in Lua; places compare by their bytes.
 local function precedes(one, other)
@@ -37,12 +34,12 @@ local function mark(timeline, index, id, erased)
   local known = redis.call('HGET', index, id)
   if not known then return end
   local prefix = string.sub(known, 1, 16) .. id
-  local member = redis.call('ZRANGE', timeline, '[' .. prefix, '[' .. prefix .. string.rep('\255', 16), 'BYLEX', 'LIMIT', 0, 1)[1]
+  local member = member_at(timeline, prefix)
   if not member then return end
   local flags, rest = string.byte(member, 33), string.sub(member, 34)
   if not has(flags, AMENDED) then flags = flags + AMENDED end
   if erased and not has(flags, BLANKED) then
-    rest = string.sub(member, 34, 35) .. '\0' .. (has(flags, ARRIVAL_FOLLOWS) and string.sub(member, 37, 44) or '')
+    rest = string.sub(member, 34, 35) .. '\0' .. string.sub(member, 37, (has(flags, ARRIVAL_FOLLOWS) and 44 or 36) + DIGEST)
     flags = flags + BLANKED
   end
   redis.call('ZREM', timeline, member)
@@ -63,7 +60,7 @@ local function erase(timeline, index, original, deletion)
       while edit ~= '' and not seen[edit] do
         todo[#todo + 1] = edit
         local entry = redis.call('HGET', index, edit)
-        edit = entry and string.sub(entry, 26) or ''
+        edit = entry and string.sub(entry, 17) or ''
       end
     end
   end
@@ -115,12 +112,10 @@ local function point(keys, args, k, a, clock)
   return a
 end
 
--- What an index says of its timeline under 'h': last arrival (8) ‖ entries ever filed (4) ‖ the latest
--- occurred (8) ‖ best assurance (1) ‖ counts.
-local function read_head(head)
-  if not head then return 0, 0, '', '9', '' end
-  local last, filed = struct.unpack('>I8I4', head)
-  return last, filed, string.sub(head, 13, 20), string.sub(head, 21, 21), string.sub(head, 22)
+-- Whether an entry says what the digest is of; a digest of another version counts as equal.
+local function says(member, digest)
+  local at = has(string.byte(member, 33), ARRIVAL_FOLLOWS) and 45 or 37
+  return string.byte(member, at) ~= string.byte(digest) or string.sub(member, at, at + DIGEST - 1) == digest
 end
 
 local function store(keys, args, k, a, now)
@@ -128,15 +123,17 @@ local function store(keys, args, k, a, now)
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
   local index, record = tag .. 'i' .. home, tag .. 'n' .. home
   local occurred, id, header = string.sub(fixed, 1, 8), string.sub(fixed, 9, 24), string.sub(fixed, 25, 28)
-  local digest, kind, assurance = string.sub(fixed, 29, 37), string.sub(fixed, 38, 38), string.sub(fixed, 39, 39)
+  local digest, kind, assurance = string.sub(fixed, 29, 34), string.sub(fixed, 35, 35), string.sub(fixed, 36, 36)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
-  local found = redis.call('HMGET', index, id, 'a' .. id, 'h')
-  local known, amended = found[1], found[2]
-  if known then
-    local same = string.byte(known, 17) ~= string.byte(digest, 1) or string.sub(known, 17, 25) == digest
-    return {same and 1 or 2, string.sub(known, 1, 16), 0}
+  local last, filed, latest, best, indexed, counters = read_head(record)
+  local known, amended
+  if indexed then
+    local found = redis.call('HMGET', index, id, 'a' .. id)
+    known, amended = found[1] and member_at(timeline, string.sub(found[1], 1, 16) .. id), found[2]
+  elseif filed > 0 then
+    known = look_through(timeline, id)
   end
-  local last, filed, latest, best, counters = read_head(found[3])
+  if known then return {says(known, digest) and 1 or 2, string.sub(known, 1, 16), 0} end
   local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
   local flags, tail, order = string.byte(header, 1), '', nil
@@ -159,22 +156,24 @@ local function store(keys, args, k, a, now)
     end
   end
   if best < assurance then assurance = best end
-  redis.call('ZADD', timeline, 0, place .. id .. string.char(flags) .. string.sub(header, 2) .. tail .. body)
-  redis.call('HSET', index, id, place .. digest,
-    'h', packed .. struct.pack('>I4', filed + 1) .. latest .. assurance .. count(counters, string.sub(header, 2, 3)))
-  if #fixed >= FIXED + 16 then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
-  if not found[3] then
+  local member = place .. id .. string.char(flags) .. string.sub(header, 2) .. tail .. digest .. body
+  local amends = #fixed >= FIXED + 16
+  redis.call('ZADD', timeline, 0, member)
+  filed = filed + 1
+  indexed = enter(timeline, index, indexed, member, filed, amends)
+  local head = pack_head(packed, filed, latest, assurance, indexed, count(counters, string.sub(header, 2, 3)))
+  if filed > 1 then
+    redis.call('HSET', record, 'h', head)
+  else
     redis.call('HSETNX', record, 'f', packed)
-    redis.call('HSET', record, 'v', args[a + 2])
+    redis.call('HSET', record, 'v', args[a + 2], 'h', head)
   end
+  if amends then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do
     redis.call('HSETNX', record, 'e' .. args[at], packed .. args[at + 1])
   end
-  if filed >= KEPT_ARRIVALS then
-    redis.call('LPUSH', tag .. 'a' .. home, packed .. place .. id)
-    redis.call('LTRIM', tag .. 'a' .. home, 0, KEPT_ARRIVALS - 1)
-  end
+  arrived(tag .. 'a' .. home, filed, packed, place .. id)
   redis.call('XADD', tag .. 'o', '*', 't', home .. place .. id .. string.sub(header, 1, 3) .. args[a + 3])
   return {0, place, arrival}
 end
