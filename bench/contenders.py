@@ -29,6 +29,8 @@ from bench.processes import (
 
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTHORIZATION = (("Authorization", f"Bearer {TOKEN}"),)
+ANEW = (("Cache-Control", "no-store"),)
+"""A context with it is made anew, as after every touchpoint, or where nobody asked in 10 s."""
 NODE = ROOT / "bench/rivals/node"
 
 

@@ -1,4 +1,4 @@
-"""What a desktop waits for: a context by how long the life is, and the same again with its ETag.
+"""What a desktop waits for: a context by how long the life is, told again, and again with its ETag.
 
 Each answer is compared with a bare handler that answers the same bytes, asked by the same client in turn.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 from msgspec import Struct
 
-from bench.contenders import AUTHORIZATION, Started, fixed, ours
+from bench.contenders import ANEW, AUTHORIZATION, Started, fixed, ours
 from bench.lives import Life, identity, live
 from bench.processes import Failed
 from bench.rounds import call
@@ -51,11 +51,12 @@ def measure(directory: Path) -> Table:
             floors = {ORDINARY.name: _url(ordinary, "/"), LONG.name: _url(long, "/")}
             questions = [
                 Question(
-                    name=f"{thousands(life.touchpoints)} touchpoints, {len(said[life.name]) // 1000} kB",
+                    name=f"{thousands(life.touchpoints)} touchpoints, {_size(said[life.name])}, {what}",
                     url=_url(started, paths[life.name]),
                     floor=floors[life.name],
-                    headers=dict(AUTHORIZATION),
+                    headers=dict((*AUTHORIZATION, *anew)),
                 )
+                for what, anew in (("made anew", ANEW), ("told again", ()))
                 for life in (ORDINARY, LONG)
             ]
             rows = [
@@ -70,9 +71,14 @@ def measure(directory: Path) -> Table:
         notes=(
             f"{(TURNS - WARM_UP) * READS} reads each, in turn with a bare aiohttp handler that answers the "
             "same bytes; one aiohttp client asks both",
+            "made anew: `Cache-Control: no-store`, as for whom something came, or nobody asked in 10 s",
             "nothing new: with `If-None-Match`, answered 304, against the handler that answers the whole",
         ),
     )
+
+
+def _size(said: bytes) -> str:
+    return f"{len(said) // 1000} kB"
 
 
 def _url(started: Started, path: str) -> str:

@@ -35,7 +35,7 @@ def live(started: Started, life: Life) -> None:
     }
     call(started, "/v1/touchpoints", msgspec.json.encode(everybody))
     for lines in _batches(life):
-        said = call(started, "/v1/touchpoints", lines, "application/x-ndjson")
+        said = call(started, "/v1/touchpoints", lines, (("Content-Type", "application/x-ndjson"),))
         accepted = sum(msgspec.json.decode(line)["accepted"] for line in said.splitlines())
         if accepted != lines.count(b"\n"):
             raise Failed(f"{life.name}: {accepted} touchpoints of a request were accepted")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from bench.contenders import Started, ours
+from bench.contenders import ANEW, Started, ours
 from bench.lives import Life, identity, live
 from bench.processes import Failed, Missing
 from bench.rounds import call
@@ -108,7 +108,7 @@ def _address(started: Started, token: str, life: Life) -> str:
 
 
 def _opened(browser: Browser, address: str) -> float:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, extra_http_headers=dict(ANEW))
     try:
         page = context.new_page()
         page.goto(address, wait_until="commit")

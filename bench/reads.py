@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from redis import Redis
 
-from bench.contenders import Started, afternoon, fixed, ours
+from bench.contenders import ANEW, Started, afternoon, fixed, ours
 from bench.lives import Life, identity, live, touchpoint
 from bench.load import request
 from bench.processes import Failed
@@ -32,7 +32,6 @@ from bench.table import Table, spread, thousands
 
 KNOWN = Life(name="known", identities=10, touchpoints=1_000)
 LONG = Life(name="long", identities=1, touchpoints=10_000)
-ANEW = (("Cache-Control", "no-store"),)
 CONNECTIONS = 16
 PAGE = 500  # touchpoints a request: the most that is given
 READS, FLOOR_READS = 3, 60  # whole reads of a round: what is fast is done more often, to be measured at all

@@ -185,12 +185,14 @@ def check_total(started: Started, identity: str, expected: int) -> None:
         raise Failed(f"{identity} has {found} touchpoints after {expected} were acknowledged")
 
 
-def call(started: Started, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
+def call(
+    started: Started, path: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """What the server answers. Failed where it is no 2xx."""
     url = f"http://127.0.0.1:{started.target.port}{path}"
-    headers = {"Content-Type": kind, **dict(started.target.headers)}
+    stated = {"Content-Type": "application/json", **dict(started.target.headers), **dict(headers)}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=120) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, stated), timeout=120) as answer:
             said = answer.read()
     except OSError as error:
         started.process.check()
