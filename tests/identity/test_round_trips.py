@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
 
 from handoff.domain.clock import SECOND
 from handoff.domain.identity import Assurance, parse_identity
 from handoff.services.completeness import Monitor
+from handoff.services.context_basis import Basis, Watch, is_still
 from handoff.services.context_views import Wanted
 from handoff.services.contexts import assemble
-from handoff.services.customers import LookUp, find
+from handoff.services.customers import find
 from handoff.services.timelines import Filter, read_timeline
 from handoff.store.store import Store
 from handoff.store.timelines import Window
 from tests.samples import NOON, handle, record_all, touchpoint
 
+Result = TypeVar("Result")
 ANNA = ["user:anna", "email:anna@example.com", "phone:+358401234567", *(f"anonymous:a{n}" for n in range(7))]
 
 
@@ -33,7 +37,7 @@ async def ten_identities(store: Store, tenant: str, *, touchpoints: int = 40) ->
     )
 
 
-async def counted(store: Store, work: Callable[[], Awaitable[LookUp]]) -> tuple[LookUp, int]:
+async def counted(store: Store, work: Callable[[], Awaitable[Result]]) -> tuple[Result, int]:
     before = store.connection.round_trips
     found = await work()
     return found, store.connection.round_trips - before
@@ -100,6 +104,34 @@ async def test_a_whole_context(own_store: Store, tenant: str) -> None:
     assert context.customer is not None
     assert len(context.customer.identities) == 10
     assert spent <= 8
+
+
+async def test_whether_a_context_still_holds(own_store: Store, tenant: str) -> None:
+    """Asked in one round trip, and never answered yes where anything was said, linked or handed over."""
+    store = own_store
+    await ten_identities(store, tenant)
+    monitor = Monitor(store, [])
+    asked = [parse_identity("user:anna")]
+
+    async def basis() -> Basis:
+        watch = Watch(store.connection)
+        found = await find(store, tenant, asked, reads=watch)
+        made = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON, watch=watch)
+        assert made.basis is not None
+        return made.basis
+
+    for number, change in enumerate(
+        (
+            touchpoint("said", "user:anna", at=NOON + 1),
+            touchpoint("linked", "user:anna", "email:another@example.com", at=NOON + 2),
+            touchpoint("changed", "user:anna", type="message.edited", amends="said", text="Other words"),
+        )
+    ):
+        known = await basis()
+        holds, spent = await counted(store, partial(is_still, store, monitor, tenant, known, NOON))
+        assert (holds, spent) == (True, 1), number
+        await record_all(store, tenant, [change])
+        assert not await is_still(store, monitor, tenant, known, NOON), number
 
 
 async def test_a_reader_beside_many_writers_sees_whole_statements(own_store: Store, tenant: str) -> None:
