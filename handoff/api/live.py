@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
 from handoff.domain.handoff import Handoff, State
@@ -25,6 +25,7 @@ from handoff.services.live import (
     Feed,
     Frame,
     HandoffFrame,
+    Move,
     TouchpointFrame,
     arrivals_after,
     touchpoint_frame,
@@ -41,7 +42,11 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Stream:
-    """One open response. Writing waits for a slow reader; its feed meanwhile fills up and is cut."""
+    """One open response. Writing waits for a slow reader; its feed meanwhile fills up and is cut.
+
+    Events go to the transport as aiohttp's writer would send them, but one write and no more for each,
+    and never above the transport's own limit: who has that much before them is waited for.
+    """
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -52,26 +57,54 @@ class Stream:
                 "X-Accel-Buffering": "no",
             }
         )
+        self._chunked = True
 
     async def open(self) -> None:
         await self._response.prepare(self._request)
+        self._chunked = hdrs.TRANSFER_ENCODING in self._response.headers  # not to HTTP/1.0
         await self._response.write(b"retry: %d\n\n" % RETRY_MS)
+
+    def put(self, event: bytes) -> bool:
+        """Write an event at once; False where its reader is too slow for that, or gone."""
+        transport = self._transport
+        if transport is None or self._request.protocol.writing_paused:
+            return False
+        transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event)
+        return True
+
+    async def room(self) -> None:
+        """Wait until a slow reader has taken what was before. ConnectionError where it is gone."""
+        if self._transport is None:
+            raise ConnectionResetError("the reader is gone")
+        await self._request.writer.drain()
+
+    async def write(self, event: bytes) -> None:
+        """Write an event as soon as the reader has room for it. ConnectionError where it is gone."""
+        while not self.put(event):
+            await self.room()
+
+    @property
+    def _transport(self) -> asyncio.Transport | None:
+        """Where to write; None when the reader is gone."""
+        transport = self._request.transport
+        return None if transport is None or transport.is_closing() else transport
 
     async def send(self, event: str, id_: str | None, value: Any) -> None:
         """One event with a value."""
-        await self.send_json(event, id_, _ENCODER.encode(value))
-
-    async def send_json(self, event: str, id_: str | None, json: bytes) -> None:
-        """One event; JSON has no raw line breaks, so that one data line holds it."""
-        head = f"event: {event}\n" if id_ is None else f"id: {id_}\nevent: {event}\n"
-        await self._response.write(b"%bdata: %b\n\n" % (head.encode(), json))
+        await self.write(event_bytes(event, id_, _ENCODER.encode(value)))
 
     async def beat(self) -> None:
-        await self._response.write(b": still here\n\n")
+        await self.write(b": still here\n\n")
 
     async def close(self) -> web.StreamResponse:
         await self._response.write_eof()
         return self._response
+
+
+def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
+    """An event; JSON has no raw line breaks, so that one data line holds it."""
+    head = f"event: {event}\n" if id_ is None else f"id: {id_}\nevent: {event}\n"
+    return b"%bdata: %b\n\n" % (head.encode(), json)
 
 
 class ResetView(Struct, frozen=True, kw_only=True):
@@ -101,7 +134,7 @@ async def of_customer(request: web.Request) -> web.StreamResponse:
     watcher = _CustomerStream(site, principal.tenant, request.match_info["id"], Stream(request))
     try:
         return await watcher.run(customer, _last_id(request))
-    except ConnectionResetError:
+    except ConnectionError:
         return web.Response(status=499)
     finally:
         site.hub.leave(watcher.feed)
@@ -119,7 +152,7 @@ class _CustomerStream:
         self._tenant = tenant
         self._id = customer_id
         self._stream = stream
-        self.feed = Feed()
+        self.feed = Feed(self._at_once)
         self._position = Position(state=b"", arrivals={})
         self._looked_at = time.monotonic()
 
@@ -174,14 +207,24 @@ class _CustomerStream:
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
         return [touchpoint_frame(it, decoded) for it in decoded.told]
 
+    def _at_once(self, frame: Frame) -> bool:
+        return isinstance(frame, TouchpointFrame) and not _may_change_who(frame) and self._tell(frame)
+
     async def _touchpoint(self, frame: TouchpointFrame) -> None:
-        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
-            return  # told while catching up
-        arrivals = {**self._position.arrivals, frame.home: frame.arrival}
-        self._position = Position(state=self._position.state, arrivals=arrivals)
-        await self._stream.send_json("touchpoint", self._position.encode(), frame.json)
-        if frame.type.startswith("identity."):
+        while not self._tell(frame):
+            await self._stream.room()
+        if _may_change_who(frame):
             await self._look_again()
+
+    def _tell(self, frame: TouchpointFrame) -> bool:
+        """Tell of a touchpoint unless that was done while catching up; False where it has to wait."""
+        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
+            return True
+        move = _move(frame, self._position)
+        if not self._stream.put(move.event):
+            return False
+        self._position = move.after
+        return True
 
     async def _look_again(self) -> None:
         """Whether they are still the same identities; a reader must read anew when not."""
@@ -197,47 +240,68 @@ class _CustomerStream:
         await self._stream.send("reset", self._position.encode(), view)
 
 
+def _may_change_who(frame: TouchpointFrame) -> bool:
+    """Whether a customer's identities are to be looked at anew after a touchpoint."""
+    return frame.type.startswith("identity.")
+
+
+def _move(frame: TouchpointFrame, position: Position) -> Move:
+    """What a touchpoint is to a reader at a position; most stand at the same, where it is made once."""
+    move = frame.move
+    if move is None or move.before != position:
+        after = position.moved(frame.home, frame.arrival)
+        event = event_bytes("touchpoint", after.encode(), frame.json)
+        move = frame.move = Move(position, after, event)
+    return move
+
+
+Concerns = Callable[[Frame], bool]
+"""Whether a stream tells of a frame."""
+
+
 async def of_queue(request: web.Request) -> web.StreamResponse:
     """`GET /v1/queues/{name}/events`: hand-offs that stand, or have stood, in the queue."""
     name = request.match_info["name"]
-    return await _handoffs(request, Listing(queue=name), lambda it: name in it.queues, lambda _event: False)
+
+    def concerns(frame: Frame) -> bool:
+        return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
+
+    return await _handoffs(request, Listing(queue=name), concerns)
 
 
 async def of_agent(request: web.Request) -> web.StreamResponse:
     """`GET /v1/agents/{id}/events`: hand-offs offered to or owned by the agent, and what changes
     in the contexts they were handed."""
     id_ = request.match_info["id"]
-    return await _handoffs(
-        request,
-        Listing(agent=id_),
-        lambda it: id_ in it.agents,
-        lambda frame: isinstance(frame.event.data, dict) and frame.event.data.get("agent") == id_,
-    )
+
+    def concerns(frame: Frame) -> bool:
+        if isinstance(frame, HandoffFrame):
+            return id_ in frame.handoff.agents
+        data = frame.event.data if isinstance(frame, EventFrame) else None
+        return isinstance(data, dict) and data.get("agent") == id_
+
+    return await _handoffs(request, Listing(agent=id_), concerns)
 
 
-async def _handoffs(
-    request: web.Request,
-    listing: Listing,
-    mine: Callable[[Handoff], bool],
-    mine_too: Callable[[EventFrame], bool],
-) -> web.StreamResponse:
+async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
     principal = authorized(request, "handoffs:read")
     site = request.app[SITE]
-    feed, stream = Feed(), Stream(request)
+    # Nobody wakes for what is nothing to them: a hand-off concerns few of those who listen.
+    feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
     try:
         await stream.open()
-        last = await _begin(site, principal.tenant, stream, listing, _last_id(request), mine, mine_too)
+        last = await _begin(site, principal.tenant, stream, listing, _last_id(request), concerns)
         while not feed.cut:
             frame = await feed.next(HEARTBEAT_S)
             if frame is None:
                 if not feed.cut:
                     await stream.beat()
-            elif _after(frame, last):
-                await _tell(site, principal.tenant, stream, frame, mine, mine_too)
+            elif concerns(frame) and _after(frame, last):
+                await _tell(site, principal.tenant, stream, frame)
         await stream.send("resume", None, ResumeView(reason="behind"))
         return await stream.close()
-    except ConnectionResetError:
+    except ConnectionError:
         return web.Response(status=499)
     finally:
         site.hub.leave(feed)
@@ -252,19 +316,12 @@ def _number(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-async def _tell(
-    site: Site,
-    tenant: str,
-    stream: Stream,
-    frame: Frame,
-    mine: Callable[[Handoff], bool],
-    mine_too: Callable[[EventFrame], bool],
-) -> None:
-    if isinstance(frame, HandoffFrame) and mine(frame.handoff):
+async def _tell(site: Site, tenant: str, stream: Stream, frame: Frame) -> None:
+    if isinstance(frame, HandoffFrame):
         if frame.json is None:
             frame.json = asyncio.ensure_future(_view(site, tenant, frame.handoff))
-        await stream.send_json(frame.type, frame.id, await asyncio.shield(frame.json))
-    elif isinstance(frame, EventFrame) and mine_too(frame):
+        await stream.write(event_bytes(frame.type, frame.id, await asyncio.shield(frame.json)))
+    elif isinstance(frame, EventFrame):
         await stream.send(frame.event.type, frame.id, frame.event.data)
 
 
@@ -279,14 +336,13 @@ async def _begin(
     stream: Stream,
     listing: Listing,
     last_id: str | None,
-    mine: Callable[[Handoff], bool],
-    mine_too: Callable[[EventFrame], bool],
+    concerns: Concerns,
 ) -> str:
     """What was missed since `last_id`, or what is pending now; the id up to which was told."""
     missed = await site.hub.missed(tenant, last_id) if last_id else None
     if missed is not None and last_id:
-        for frame in missed:
-            await _tell(site, tenant, stream, frame, mine, mine_too)
+        for frame in filter(concerns, missed):
+            await _tell(site, tenant, stream, frame)
         return missed[-1].id if missed else last_id
     newest = await site.hub.newest(tenant)
     pages = await asyncio.gather(

@@ -1,7 +1,8 @@
 """The live feed: what is stored is told to whoever listens, by tailing the outboxes.
 
-A subscriber has a bounded buffer: one that reads too slowly is told to resume from where it was,
-and so is everybody when the store was away. Nothing is skipped in silence.
+A subscriber that waits with nothing in its buffer may take a frame at once, without its task being
+woken; otherwise the frame waits in the buffer, which is bounded: one that reads too slowly is told to
+resume from where it was, and so is everybody when the store was away. Nothing is skipped in silence.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
@@ -21,28 +22,41 @@ from handoff.domain.errors import HandoffError, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
-from handoff.store.outbox import Entry, read_entries, read_reference
+from handoff.store.outbox import Entry, Reference, read_entries, read_reference
 from handoff.store.store import Store
+from handoff.store.timelines import Filed, read_filed
 
 from .events import FAMILY, Event
+from .position import Position
 from .timelines import Decoded, Told, read_entry
 
 MAX_BEHIND = 500  # frames buffered for one subscriber: a screen that is this far behind reads again
 BLOCK_S = 0.25  # how long a new subscriber's first event may wait behind a read that is under way
 PAUSE_S = 0.5
 COUNT = 200
+AT_ONCE = 50  # touchpoints held to be told: some MB where they are large
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
 
-class TouchpointFrame(Struct, frozen=True, kw_only=True):
+class Move(Struct, frozen=True):
+    """From which position a touchpoint takes a reader to which, and the bytes of its event."""
+
+    before: Position
+    after: Position
+    event: bytes
+
+
+class TouchpointFrame(Struct, kw_only=True):
     """A touchpoint that was stored: at which home, with which arrival; `json` is its view's."""
 
     home: bytes
     arrival: Micros
     type: str
     json: bytes
+    move: Move | None = None
+    """Made by the first who tells of it, for all who stand where it stood."""
 
 
 class HandoffFrame(Struct, kw_only=True, eq=False):
@@ -66,14 +80,22 @@ Frame = TouchpointFrame | HandoffFrame | EventFrame
 
 
 class Feed:
-    """One subscriber, who reads alone. Iterate with `next`; `cut` says that it must resume."""
+    """One subscriber, who reads alone. Iterate with `next`; `cut` says that it must resume.
 
-    def __init__(self) -> None:
+    `at_once` is offered a frame while the subscriber waits in `next`, and says whether it took it. What
+    it does not take comes from `next`; so the order is the same, whichever way a frame goes.
+    """
+
+    def __init__(self, at_once: Callable[[Frame], bool] | None = None) -> None:
+        self._at_once = at_once
         self._frames: deque[Frame] = deque()
         self._reader: asyncio.Future[None] | None = None
         self.cut = False
 
     def put(self, frame: Frame) -> None:
+        # Who waits and is not woken yet has told all that came before.
+        if self._at_once and self._reader and not self._reader.done() and self._at_once(frame):
+            return
         if len(self._frames) < MAX_BEHIND:
             self._frames.append(frame)
         else:
@@ -207,39 +229,64 @@ class Hub:
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         places = list(self._cursors.items())
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        touchpoints: list[Entry] = []
         for stream, entries in found.items():
             if stream in self._cursors:
                 self._cursors[stream] = entries[-1].id
-            for entry in entries:
-                await self._tell(stream, entry)
+            if stream in self._tenants:
+                self._tell_tenant(self._tenants[stream], entries)
+            else:
+                touchpoints += entries
+        await self._tell_homes(touchpoints)
         if reader.cluster and not found:
             await asyncio.sleep(0.05)
 
-    async def _tell(self, stream: bytes, entry: Entry) -> None:
+    def _tell_tenant(self, feeds: set[Feed], entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            try:
+                frame = _control_frame(entry)
+            except (ValueError, msgspec.DecodeError) as error:
+                _unreadable(error)
+                continue
+            if frame is not None:
+                _tell(feeds, frame)
+
+    async def _tell_homes(self, entries: Iterable[Entry]) -> None:
+        """Tell of touchpoints in their order; AT_ONCE of them are read in one round trip."""
+        watched = [it for entry in entries if (it := self._watched(entry))]
+        for start in range(0, len(watched), AT_ONCE):
+            references = watched[start : start + AT_ONCE]
+            places = [(it.home, it.place) for it in references]
+            found = await read_filed(self._store.connection, self._store.keys, places)
+            for reference, filed in zip(references, found, strict=True):
+                await self._tell_home(reference, filed)
+
+    async def _tell_home(self, reference: Reference, filed: Filed) -> None:
         try:
-            if stream in self._tenants:
-                self._tell_tenant(self._tenants[stream], entry)
-            elif entry.kind == b"t":
-                await self._tell_home(entry)
+            frame = touchpoint_frame(*await read_entry(self._store, reference.tenant, filed))
         except (ValueError, msgspec.DecodeError, NotFound) as error:
-            log.warning("live_entry_unreadable", error=type(error).__name__)
-
-    def _tell_tenant(self, feeds: set[Feed], entry: Entry) -> None:
-        frame = _control_frame(entry)
-        if frame is None:
+            _unreadable(error)
             return
-        for feed in tuple(feeds):
-            feed.put(frame)
+        _tell(self._homes.get(reference.home, ()), frame)
+        await asyncio.sleep(0)  # many may have been written to: whoever else has work comes next
 
-    async def _tell_home(self, entry: Entry) -> None:
-        reference = read_reference(entry.payload)
-        feeds = self._homes.get(reference.home)
-        if not feeds:
-            return
-        told, rendering = await read_entry(self._store, reference.tenant, reference.home, reference.place)
-        frame = touchpoint_frame(told, rendering)
-        for feed in tuple(feeds):
-            feed.put(frame)
+    def _watched(self, entry: Entry) -> Reference | None:
+        """The touchpoint that an entry speaks of, None where nobody watches its home."""
+        try:
+            reference = read_reference(entry.payload) if entry.kind == b"t" else None
+        except ValueError as error:
+            _unreadable(error)
+            return None
+        return reference if reference and reference.home in self._homes else None
+
+
+def _tell(feeds: Iterable[Feed], frame: Frame) -> None:
+    for feed in tuple(feeds):
+        feed.put(frame)
+
+
+def _unreadable(error: Exception) -> None:
+    log.warning("live_entry_unreadable", error=type(error).__name__)
 
 
 def touchpoint_frame(it: Told, decoded: Decoded) -> TouchpointFrame:

@@ -26,6 +26,10 @@ class Position(Struct, frozen=True, kw_only=True):
     state: bytes
     arrivals: dict[bytes, Micros]
 
+    def moved(self, home: bytes, arrival: Micros) -> Position:
+        """The position of who has seen this arrival too."""
+        return Position(state=self.state, arrivals={**self.arrivals, home: arrival})
+
     def encode(self) -> str:
         numbers = [self.arrivals[key] for key in sorted(self.arrivals)]
         packed: bytes = msgpack.packb([self.state, numbers])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from handoff.store.components import read_records
 from handoff.store.records import IdentityRecord, doubled
 from handoff.store.store import Store
 from handoff.store.timelines import (
+    Filed,
     Page,
     Window,
     encode_cursor,
@@ -29,6 +29,7 @@ from .views import Rendering, TimelineView, TouchpointView, blank_body, touchpoi
 
 MAX_SCANNED = 5_000  # touchpoints looked at for one filtered page; the answer says how far it got
 _SCAN_STEP = 500
+_GONE = "there is no such touchpoint"
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -184,25 +185,24 @@ async def read_touchpoint(store: Store, tenant: str, touchpoint_id: str) -> Touc
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
     records = await read_records(store.connection, store.keys, [home])
-    told, decoded = await _decode_one(store, hashes, stored, records)
+    if stored is None or home not in records:
+        raise NotFound(_GONE)
+    told, decoded = await _decode_one(store, hashes, stored, records[home])
     return decoded.view(told)
 
 
-async def read_entry(store: Store, tenant: str, home: bytes, place: bytes) -> tuple[Told, Decoded]:
-    """The touchpoint at a place of a home's timeline. NotFound where there is none. One round trip."""
-    (found, records) = await asyncio.gather(
-        read_at(store.connection, store.keys, [(home, place)]),
-        read_records(store.connection, store.keys, [home]),
-    )
-    return await _decode_one(store, store.hashes(tenant), found[0], records)
+async def read_entry(store: Store, tenant: str, filed: Filed) -> tuple[Told, Decoded]:
+    """The touchpoint in what was read of a place. NotFound where there is none. Round trips as `decode`."""
+    found = filed.read()
+    if found is None:
+        raise NotFound(_GONE)
+    return await _decode_one(store, store.hashes(tenant), *found)
 
 
 async def _decode_one(
-    store: Store, hashes: KeyedHash, stored: Stored | None, records: Mapping[bytes, IdentityRecord]
+    store: Store, hashes: KeyedHash, stored: Stored, record: IdentityRecord
 ) -> tuple[Told, Decoded]:
-    if stored is None or stored.home not in records:
-        raise NotFound("there is no such touchpoint")
-    decoded = await decode(store, hashes, records, [stored])
+    decoded = await decode(store, hashes, {record.key: record}, [stored])
     if not decoded.told:
-        raise NotFound("there is no such touchpoint")
+        raise NotFound(_GONE)
     return decoded.told[0], decoded

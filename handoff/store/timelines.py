@@ -10,15 +10,16 @@ import base64
 import binascii
 import heapq
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from handoff.codec.member import ORDER, PLACE, Stored, read_member
 from handoff.domain.errors import Unprocessable
 
-from .connection import Connection
+from .connection import Command, Connection
 from .keys import Keys
-from .records import has_index
+from .records import IdentityRecord, as_mapping, has_index, read_record
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ def _place(member: Stored) -> bytes:
     return member.place
 
 
-def _at(timeline: bytes, place: bytes) -> tuple[bytes | int, ...]:
+def _at(timeline: bytes, place: bytes) -> Command:
     return (b"ZRANGE", timeline, b"[" + place, b"[" + place + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
 
 
@@ -119,16 +120,37 @@ async def read_at(
     connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
 ) -> list[Stored | None]:
     """The members at (identity, place ‖ id); one round trip, none for none."""
-    commands: list[tuple[bytes | int, ...]] = []
-    for home, place in places:
-        commands.append(_at(keys.timeline(home), place))
-    replies = await connection.answers(commands) if commands else []
-    found: list[Stored | None] = []
-    for (home, _place), reply in zip(places, replies, strict=True):
-        if isinstance(reply, Exception):
-            raise reply
-        found.append(read_member(reply[0], home) if reply else None)
-    return found
+    replies = await connection.answers([_at(keys.timeline(home), place) for home, place in places])
+    return [
+        read_member(reply[0], home) if reply else None
+        for (home, _place), reply in zip(places, replies, strict=True)
+    ]
+
+
+class Filed(Struct, frozen=True):
+    """What the store says of one place in a timeline and of whose it is, as it came."""
+
+    home: bytes
+    members: list[bytes]
+    fields: Any
+
+    def read(self) -> tuple[Stored, IdentityRecord] | None:
+        """The member and its home's record, None where either is gone. ValueError where it is neither."""
+        record = read_record(self.home, as_mapping(self.fields))
+        return (read_member(self.members[0], self.home), record) if self.members and record else None
+
+
+async def read_filed(
+    connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
+) -> list[Filed]:
+    """The members at (identity, place ‖ id) with the records of the identities; one round trip, none for
+    none."""
+    if not places:
+        return []
+    asked = [(_at(keys.timeline(home), place), (b"HGETALL", keys.record(home))) for home, place in places]
+    replies = await connection.answers([command for commands in asked for command in commands])
+    parts = zip(places, replies[::2], replies[1::2], strict=True)
+    return [Filed(home, members, fields) for (home, _place), members, fields in parts]
 
 
 async def read_places(
@@ -155,9 +177,7 @@ async def read_places(
     return found
 
 
-def _asked_for(
-    timeline: bytes, id_: bytes, head: bytes | None, entry: bytes | None
-) -> tuple[bytes | int, ...] | None:
+def _asked_for(timeline: bytes, id_: bytes, head: bytes | None, entry: bytes | None) -> Command | None:
     """The command whose answer has the touchpoint with an id, by what head and index say; None for none."""
     if entry is not None:
         return _at(timeline, entry[:ORDER] + id_)

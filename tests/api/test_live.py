@@ -1,0 +1,327 @@
+"""Live streams on the wire: who reads slowly is cut and holds up nobody, and silence is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from handoff.api import live as streams
+from handoff.bootstrap.server import Options, running
+from handoff.services import live as feeds
+from handoff.services.customers import by_id
+from handoff.services.live import Feed, TouchpointFrame
+from tests.api.conftest import ADMIN, Api, secret, settings_for
+
+LONG = "x" * 50_000
+SMALL = 4096  # bytes that a slow reader's kernel takes for it
+PATIENCE_S = 10.0
+
+
+Seen = tuple[str, str, Any]
+"""An event's name, id and data."""
+
+
+class Reader:
+    """A connection to a stream, which reads when it is told to and no more."""
+
+    def __init__(self, connection: socket.socket, version: str) -> None:
+        self._connection = connection
+        self._framed = version == "1.1"
+        self._raw = b""
+        self._body = b""
+        self._begun = False
+        self.ended = False
+        self.beats = 0
+        self.events: list[Seen] = []
+
+    async def more(self) -> None:
+        """Read what is there; wait for it where nothing is."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(PATIENCE_S):
+            came = await loop.sock_recv(self._connection, 1 << 20)
+        assert came, "the server closed the connection"
+        self._raw += came
+        if not self._begun:
+            head, self._begun, rest = self._raw.partition(b"\r\n\r\n")
+            self._raw = rest if self._begun else head
+        if self._begun:
+            self._unframe()
+            *blocks, self._body = self._body.split(b"\n\n")
+            for block in blocks:
+                self._take(dict(line.split(": ", 1) for line in block.decode().split("\n")))
+
+    def _unframe(self) -> None:
+        if not self._framed:
+            self._body, self._raw = self._body + self._raw, b""
+        while b"\r\n" in self._raw:
+            size, _, rest = self._raw.partition(b"\r\n")
+            length = int(size, 16)
+            if len(rest) < length + 2:
+                break
+            assert rest[length : length + 2] == b"\r\n"
+            self._body, self._raw = self._body + rest[:length], rest[length + 2 :]
+            self.ended = length == 0
+
+    def _take(self, fields: dict[str, str]) -> None:
+        if "" in fields:
+            self.beats += 1
+        elif "event" in fields:
+            self.events.append((fields["event"], fields.get("id", ""), json.loads(fields["data"])))
+
+    async def until(self, count: int) -> list[Seen]:
+        """The events once there are so many."""
+        while len(self.events) < count:
+            await self.more()
+        return self.events
+
+    def gone(self) -> None:
+        self._connection.close()
+
+
+@contextlib.asynccontextmanager
+async def reading(
+    api: Api, path: str, *, version: str = "1.1", last_id: str = "", buffer: int | None = None
+) -> AsyncIterator[Reader]:
+    """A stream that has begun."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        if buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        host, port = api.url.removeprefix("http://").split(":")
+        await loop.sock_connect(connection, (host, int(port)))
+        lines = [
+            f"GET {path} HTTP/{version}",
+            f"Host: {host}",
+            f"Authorization: Bearer {secret('desk', api.tenant)}",
+            *([f"Last-Event-ID: {last_id}"] if last_id else []),
+        ]
+        await loop.sock_sendall(connection, "\r\n".join([*lines, "", ""]).encode())
+        reader = Reader(connection, version)
+        await reader.until(1)
+        yield reader
+
+
+async def watched(api: Api) -> str:
+    """The path of a customer's stream; there is a touchpoint already."""
+    await api.tell("first")
+    return f"/v1/customers/{(await api.context())['customer']['id']}/events"
+
+
+def open_feeds(api: Api) -> set[Feed]:
+    return {feed for known in api.server.site.hub._homes.values() for feed in known}
+
+
+def texts(events: list[Seen]) -> list[str]:
+    return [data["text"].partition(" ")[0] for event, _id, data in events if event == "touchpoint"]
+
+
+async def test_a_slow_reader_is_cut_and_holds_up_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MAX_BEHIND", 10)
+    path = await watched(api)
+    async with (
+        reading(api, path, buffer=SMALL) as slow,
+        reading(api, path) as one,
+        reading(api, path) as other,
+    ):
+        told: list[str] = []
+        while not any(feed.cut for feed in open_feeds(api)):
+            assert len(told) < 500, "the slow reader is never cut"
+            told.append(f"m{len(told)}")
+            await api.tell(told[-1], text=f"{told[-1]} {LONG}")
+            for reader in (one, other):
+                assert texts(await reader.until(len(told) + 1))[-1] == told[-1]
+            # Who reads has nothing before it that is not written.
+            assert sorted(len(feed._frames) for feed in open_feeds(api))[:2] == [0, 0]
+        assert texts(one.events) == texts(other.events) == told
+        assert [feed.cut for feed in open_feeds(api)].count(True) == 1
+        while not slow.ended:
+            await slow.more()
+        assert slow.events[-1][0] == "resume"
+        before = texts(slow.events)
+        assert before == told[: len(before)]
+        async with reading(api, path, last_id=slow.events[-2][1]) as again:
+            missed = told[len(before) :]
+            assert texts(await again.until(len(missed))) == missed
+
+
+async def test_a_reader_who_pauses_gets_all_in_order(api: Api) -> None:
+    path = await watched(api)
+    async with reading(api, path, buffer=SMALL) as reader:
+        told: list[str] = []
+        for _ in range(2):
+            # What the connection does not hold waits in the feed; once it is read, nothing waits.
+            while not any(feed._frames for feed in open_feeds(api)):
+                assert len(told) < 500, "the connection holds everything"
+                told.append(f"m{len(told)}")
+                await api.tell(told[-1], text=f"{told[-1]} {LONG}")
+            assert texts(await reader.until(len(told) + 1)) == told
+            assert not any(feed._frames or feed.cut for feed in open_feeds(api))
+
+
+async def test_an_id_stands_for_all_that_was_told_before(api: Api) -> None:
+    both = ["user:anna", {"type": "email", "value": "a@x.fi", "assurance": "verified"}]
+    await api.tell("first", identities=both)
+    path = f"/v1/customers/{(await api.context())['customer']['id']}/events"
+    homes = ["user:anna", "email:a@x.fi"] * 3
+    async with reading(api, path) as one, reading(api, path) as other:
+        for number, home in enumerate(homes):
+            await api.tell(f"m{number}", text=f"m{number}", identities=[home])
+            assert (await one.until(number + 2))[-1] == (await other.until(number + 2))[-1]
+    seen = one.events
+    assert texts(seen) == [f"m{number}" for number in range(len(homes))]
+    assert (await api.context())["as_of"] == seen[-1][1]
+    for number in range(len(homes) - 1):
+        async with reading(api, path, last_id=seen[number + 1][1]) as again:
+            left = len(homes) - 1 - number
+            assert await again.until(left) == seen[-left:]
+
+
+async def test_readers_who_stand_at_different_positions_get_ids_of_their_own(api: Api) -> None:
+    path = await watched(api)
+    async with reading(api, path) as before:
+        link = {"type": "email", "value": "a@x.fi", "assurance": "verified"}
+        await api.tell("linked", text="linked", identities=["user:anna", link])
+        await before.until(2)
+        async with reading(api, path) as after:
+            await api.tell("m1", text="m1")
+            old, new = (await before.until(3))[-1], (await after.until(2))[-1]
+            assert texts(before.events) == ["linked", "m1"]
+            assert old[2] == new[2]
+            assert (await api.context())["as_of"] == new[1] != old[1]
+
+
+async def test_what_was_told_while_catching_up_is_not_told_again(api: Api) -> None:
+    path = await watched(api)
+    async with reading(api, path) as reader:
+        homes = api.server.site.hub._homes
+        for home, watching in homes.items():
+            for feed in watching:
+                feed.put(TouchpointFrame(home=home, arrival=1, type="message.received", json=b"{}"))
+        await api.tell("m1", text="m1")
+        assert texts(await reader.until(2)) == ["m1"]
+
+
+async def test_many_at_once_come_in_the_order_in_which_they_came_in(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "AT_ONCE", 7)
+    path = await watched(api)
+    await api.tell("second", identities=["user:otto"])
+    theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"
+    async with reading(api, path) as one, reading(api, theirs) as other:
+        who = ["user:anna", "user:otto"] * 30
+        await asyncio.gather(*(api.tell(f"m{at}", identities=[it]) for at, it in enumerate(who)))
+        for reader, identity in ((one, "user:anna"), (other, "user:otto")):
+            found = [data for _event, _id, data in (await reader.until(31))[1:]]
+            assert {it["identity"] for it in found} == {identity}
+            arrivals = [it["recorded_at"] for it in found]
+            assert arrivals == sorted(arrivals)
+            assert len({it["id"] for it in found}) == 30
+
+
+async def test_a_flood_that_is_told_leaves_others_their_turn(api: Api) -> None:
+    await watched(api)
+    customer = await by_id(api.server.store, api.tenant, (await api.context())["customer"]["id"])
+    turns = 0
+    seen: list[int] = []
+    feed = Feed(lambda _frame: seen.append(turns) is None)
+    await api.server.site.hub.watch_homes(feed, customer.group.members)
+    waiting = asyncio.create_task(feed.next(PATIENCE_S))
+    telling = asyncio.gather(*(api.tell(f"m{number}") for number in range(60)))
+    async with asyncio.timeout(PATIENCE_S):
+        while len(seen) < 60:
+            turns += 1
+            await asyncio.sleep(0)
+    await telling
+    waiting.cancel()
+    api.server.site.hub.leave(feed)
+    assert len(set(seen)) == 60
+
+
+async def test_an_entry_that_cannot_be_read_takes_no_other_with_it(api: Api) -> None:
+    path = await watched(api)
+    store = api.server.store
+    async with reading(api, path) as reader:
+        (home,) = api.server.site.hub._homes
+        outbox = store.keys.outbox(store.keys.partition(home))
+        nowhere = home + bytes(32) + bytes(3) + api.tenant.encode()
+        call = store.connection.call
+        made = [
+            await call(b"XADD", outbox, b"*", b"t", payload, key=outbox) for payload in (b"short", nowhere)
+        ]
+        await api.tell("m1", text="m1")
+        assert texts(await reader.until(2)) == ["m1"]
+        await call(b"XDEL", outbox, *made, key=outbox)  # the store is other tests' too
+
+
+async def test_what_another_server_on_the_store_takes_in_is_told_too(api: Api, valkey: str) -> None:
+    path = await watched(api)
+    settings = settings_for(valkey, api.tenant, api.other)
+    async with (
+        running(settings, Options(admin_token=ADMIN)) as server,
+        ClientSession() as session,
+        reading(api, path) as reader,
+    ):
+        second = Api(server, session, api.tenant, api.other)
+        async with reading(second, path) as theirs:
+            for number in range(6):
+                taking = second if number % 2 else api
+                await taking.tell(f"m{number}", text=f"m{number}")
+            expected = [f"m{number}" for number in range(6)]
+            assert texts(await reader.until(7)) == texts(await theirs.until(7)) == expected
+            assert reader.events[1:] == theirs.events[1:]
+
+
+async def test_silence_is_told_between_events(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+    path = await watched(api)
+    async with reading(api, path) as reader:
+        for number in range(3):
+            beats = reader.beats
+            while reader.beats < beats + 2:
+                await reader.more()
+            await api.tell(f"m{number}", text=f"m{number}")
+            assert texts(await reader.until(number + 2)) == [f"m{it}" for it in range(number + 1)]
+
+
+async def test_a_queue_is_told_of_its_own_handoffs_alone(api: Api) -> None:
+    await watched(api)
+    async with reading(api, "/v1/queues/refunds/events") as reader:
+        for number, queue in enumerate(("refunds", "others", "refunds")):
+            to = {"channel": "chat", "queue": queue}
+            await api.tell(f"m{number}", identities=[f"user:u{number}"])
+            asked = {"identity": f"user:u{number}", "to": to, "reason": f"reason {number}"}
+            await api.ok("POST", "/v1/handoffs", asked)
+        told = (await reader.until(3))[1:]
+    assert [(event, data["reason"]) for event, _id, data in told] == [
+        ("handoff.requested", "reason 0"),
+        ("handoff.requested", "reason 2"),
+    ]
+
+
+async def test_events_reach_who_speaks_an_older_http_unframed(api: Api) -> None:
+    path = await watched(api)
+    async with reading(api, path, version="1.0") as reader:
+        await api.tell("m1", text="m1")
+        assert texts(await reader.until(2)) == ["m1"]
+
+
+async def test_who_has_gone_is_left_at_the_next_event(api: Api) -> None:
+    path = await watched(api)
+    async with reading(api, path) as stays, reading(api, path) as goes:
+        goes.gone()
+        await api.tell("m1", text="m1")
+        assert texts(await stays.until(2)) == ["m1"]
+        async with asyncio.timeout(PATIENCE_S):
+            while len(open_feeds(api)) > 1:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        await api.tell("m2", text="m2")
+        assert texts(await stays.until(3)) == ["m1", "m2"]
