@@ -93,7 +93,7 @@ class Connection:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         for line in self._lines:
-            line.drop()
+            line.close()
         await self._client.aclose()
 
     @property
@@ -233,8 +233,9 @@ class Connection:
             except asyncio.CancelledError:
                 self._leave()
                 raise
-            except Exception:  # noqa: S110 - attempts tell what it is
-                pass
+            except Exception:  # attempts tell what it is
+                if self._closed:
+                    raise unavailable("closed") from None
         task = asyncio.ensure_future(self._until_deadline(attempt, deadline))
         self._running.add(task)
         task.add_done_callback(self._finished)

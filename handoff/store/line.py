@@ -74,6 +74,7 @@ class Line:
         self._silence_s = silence_s
         self._wire: _Wire | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
 
     async def exchange(self, packed: bytes, count: int = 1) -> list[Any]:
         """The answers to `count` packed commands; errors of the server stand in their place.
@@ -96,10 +97,17 @@ class Line:
         if self._wire is not None:
             self._wire.give_up(ConnectionAbortedError("the line was closed"))
 
+    def close(self) -> None:
+        """Close the line for good; whoever comes after that fails."""
+        self._closed = True
+        self.drop()
+
     async def _open(self) -> _Wire:
         async with self._opening:
             if self._wire is not None and not self._wire.lost:
                 return self._wire
+            if self._closed:
+                raise ConnectionAbortedError("the line was closed")
             async with asyncio.timeout(CONNECT_S):
                 wire = await self._connect()
             try:
@@ -108,6 +116,8 @@ class Line:
                 wire.give_up(ConnectionAbortedError("the greeting was not answered"))
                 raise
             self._wire = wire
+            if self._closed:  # meanwhile
+                self.drop()
             return wire
 
     async def _greet(self, wire: _Wire) -> None:
