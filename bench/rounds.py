@@ -153,6 +153,7 @@ class Fresh:
         self._make = make
         self._connections = connections
         self._likely = likely
+        self._least = likely / 4
 
     def __call__(self, run: int, seconds: float) -> Shot:
         """Failed when there were too few: what is sent twice is no touchpoint."""
@@ -164,7 +165,8 @@ class Fresh:
         # wrk asks its script for one request more than it sends, and has some under way at the end.
         if shot.requests + self._connections + 1 > made:
             raise Failed(f"{shot.requests} requests in {seconds:.0f} s: only {made} were made for it")
-        self._likely = max(self._likely / 4, 2.5 * shot.rate)
+        self._least = max(self._least, 2.5 * shot.rate)  # a slow round says nothing of the next
+        self._likely = self._least
         return shot
 
 
