@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import msgspec
@@ -101,14 +100,16 @@ def clean(value: str) -> str:
 
 def text(value: object) -> str | None:
     """A trimmed string; numbers are written out, whatever else and the empty string are absent."""
-    if isinstance(value, str):
-        return clean(value).strip() or None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if value is None:
         return None
+    if isinstance(value, str):
+        return (value if value.isascii() else clean(value)).strip() or None
     if isinstance(value, float):
         if not math.isfinite(value) or not value.is_integer():
             return str(value) if math.isfinite(value) else None
         value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
     return str(value) if abs(value) < 10**_MAX_DIGITS else None
 
 
@@ -153,10 +154,14 @@ def subject(value: str | None) -> str | None:
 
 def moment(value: object) -> Micros | None:
     """The time that `value` spells in any of the usual ways, without a zone read as UTC, or None."""
+    if value is None:
+        return None
     if isinstance(value, str):
         value = value.strip()
-        with suppress(ValueError):
+        try:
             return parse_time(value)  # what nearly everybody writes
+        except ValueError:
+            pass
         if _DATE.fullmatch(value):
             value += "T00:00:00Z"
         elif match := _JS_DATE.fullmatch(value):
@@ -186,28 +191,28 @@ def bounded(value: object, depth: int = 0) -> Any:
 
     Whole numbers beyond 64 bits are written out as strings: their digits count more than their type.
     """
+    if isinstance(value, str):
+        return value if value.isascii() else clean(value)
+    if depth >= MAX_DEPTH and isinstance(value, dict | list):
+        raise Unprocessable(f"the data is nested deeper than {MAX_DEPTH} levels", code="too_deep")
+    if isinstance(value, dict):
+        return {clean(str(key)): bounded(item, depth + 1) for key, item in value.items()}
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return clean(value)
     if isinstance(value, int):
         return value if _INT_MIN <= value <= _INT_MAX else str(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise Unprocessable("a number is out of range", code="out_of_range")
         return value
-    if depth >= MAX_DEPTH:
-        raise Unprocessable(f"the data is nested deeper than {MAX_DEPTH} levels", code="too_deep")
     if isinstance(value, list):
         return [bounded(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {clean(str(key)): bounded(item, depth + 1) for key, item in value.items()}
     raise Unprocessable("the data holds a value that is not JSON", code="not_json")
 
 
 def data(value: Mapping[str, Any]) -> dict[str, Any]:
     """`bounded` of an object."""
-    result: dict[str, Any] = bounded(dict(value))
+    result: dict[str, Any] = bounded(dict(value)) if value else {}
     return result
 
 

@@ -37,7 +37,7 @@ async def deliver(request: web.Request) -> web.Response:
         return _response(early)
     try:
         # The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
-        outcome = await asyncio.shield(site.inbound.deliver(source, inbound))
+        outcome = await site.inbound.deliver(source, inbound)
     except HandoffError as error:
         response = problem_of(error)
         response.headers.extend(source.adapter.headers(inbound))
@@ -54,7 +54,7 @@ def _inbound_request(request: web.Request, raw: bytes, body: bytes, public_url: 
         method=request.method,
         path=request.rel_url.path[len(prefix) :],
         url=public_url + request.raw_path,
-        query=tuple(request.rel_url.query.items()),
+        query=tuple(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
         headers=headers,
         raw=raw,
         body=body,

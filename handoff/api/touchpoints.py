@@ -91,16 +91,14 @@ async def create(request: web.Request) -> web.StreamResponse:
 # Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
 
 
-async def _record_one(
-    site: Site, principal: Principal, raw: bytes | msgspec.Raw, *, cloudevents: bool
-) -> web.Response:
+async def _record_one(site: Site, principal: Principal, raw: bytes, *, cloudevents: bool) -> web.Response:
     caller = site.caller(principal)
     read: Callable[[], Touchpoint]
     if cloudevents:
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
-    result = await site.intake.record(principal.tenant, read)
+    result = await site.intake.record(principal.tenant, read, len(raw))
     site.measures.count(principal.name, (result,))
     if not result.ok:
         rejected = _rejected(0, result)

@@ -82,7 +82,8 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         store = await stack.enter_async_context(_store(settings, place.embedded))
         measures = Measures()
         monitor = Monitor(store, facts(sources))
-        inbound = Inbound(store, monitor, measures)
+        intake = Intake(store)
+        inbound = Inbound(store, intake, monitor, measures)
         health: list[Callable[[], str | None]] = []
         hub = Hub(store)
         await stack.enter_async_context(_running("live", hub.run()))
@@ -91,7 +92,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
             monitor=monitor,
             measures=measures,
             inbound=inbound,
-            intake=Intake(store),
+            intake=intake,
             access=Access([admin, *(it.token() for it in settings.tokens)], names),
             sources=sources,
             channels=settings.channel_names,

@@ -24,9 +24,7 @@ from .compression import compress, decompress
 _DIRECTIONS = (Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL)
 _VISIBILITIES = (Visibility.PUBLIC, Visibility.INTERNAL)
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
-_DIRECTION_CODE = {name: code for code, name in enumerate(_DIRECTIONS)}
-_VISIBILITY_CODE = {name: code << 2 for code, name in enumerate(_VISIBILITIES)}
-_ASSURANCE_CODE = {name: code << 3 for code, name in enumerate(_ASSURANCES)}
+# Codes are places in these: `index` is quicker than a dictionary, which hashes an enum in Python.
 
 
 # msgpack by msgspec: half the time of msgpack's own packer, the same bytes.
@@ -109,7 +107,11 @@ _UNPACK = msgspec.msgpack.Decoder(Body).decode
 
 def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) -> int:
     """The three in one number."""
-    return _DIRECTION_CODE[direction] | _VISIBILITY_CODE[visibility] | _ASSURANCE_CODE[assurance]
+    return (
+        _DIRECTIONS.index(direction)
+        | _VISIBILITIES.index(visibility) << 2
+        | _ASSURANCES.index(assurance) << 3
+    )
 
 
 def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:
@@ -125,16 +127,17 @@ def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | N
 
 def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
     """The body before compression. Unprocessable when msgpack cannot carry the content."""
+    first, *others = it.identities
     row = [
         it.source,
-        bits_of(it.direction, it.visibility, it.assurance),
+        bits_of(it.direction, it.visibility, first.assurance),
         conversation if conversation is not None or it.thread is None else it.thread_space or it.id_space,
         it.thread,
         it.subject,
         it.text,
         it.data or None,
-        [_pack_handle(handle) for handle in it.identities[1:]] or None,
-        [[*_pack_identity(p.identity), p.role] for p in it.participants] or None,
+        [_pack_handle(handle) for handle in others] if others else None,
+        [_pack_participant(one) for one in it.participants] if it.participants else None,
         it.medium,
         it.language,
         it.attachments or None,
@@ -156,12 +159,14 @@ def decode_body(codec: int, raw: bytes) -> Body:
     return _UNPACK(decompress(codec, raw))
 
 
-def _pack_identity(it: Identity) -> tuple[str, str, str]:
-    return (it.type, it.space, it.value)
+def _pack_handle(it: Handle) -> list[Any]:
+    one = it.identity
+    return [one.type, one.space, one.value, _ASSURANCES.index(it.assurance)]
 
 
-def _pack_handle(handle: Handle) -> list[Any]:
-    return [*_pack_identity(handle.identity), _ASSURANCE_CODE[handle.assurance] >> 3]
+def _pack_participant(it: Participant) -> list[str]:
+    one = it.identity
+    return [one.type, one.space, one.value, it.role]
 
 
 DIGEST_VERSION = b"\x01"

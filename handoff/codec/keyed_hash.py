@@ -24,6 +24,7 @@ class KeyedHash:
 
     def __init__(self, pepper: bytes, tenant: str) -> None:
         self.tenant = tenant
+        self.tenant_bytes = tenant.encode()
         self._identity = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"identity")
         self._thread = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"conversation")
         self._event = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"event")

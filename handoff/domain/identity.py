@@ -39,6 +39,8 @@ ASSURANCE_RANK = {Assurance.VERIFIED: 2, Assurance.CLAIMED: 1, Assurance.INFERRE
 
 def weaker(one: Assurance, other: Assurance) -> Assurance:
     """The lower of two assurances: a statement is as sure as its weakest part."""
+    if one is other:
+        return one
     return one if ASSURANCE_RANK[one] <= ASSURANCE_RANK[other] else other
 
 
@@ -61,7 +63,6 @@ class Handle(Struct, frozen=True):
     assurance: Assurance
 
 
-@remembered
 def identity(type: str, value: str, *, space: str = "", region: str | None = None) -> Identity:
     """A normalised identity.
 
@@ -69,14 +70,19 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
     (UTS 46) domain, phones become E.164, everything else is trimmed and NFC. InvalidIdentity when
     the type, space or value cannot be one.
     """
+    return _identity(type, value, space, region)
+
+
+@remembered
+def _identity(type: str, value: str, space: str, region: str | None) -> Identity:
     if not _TYPE.fullmatch(type):
         raise InvalidIdentity(f"an identity type matches [a-z][a-z0-9_.]*, not {type[:40]!r}")
     if space and not _SPACE.fullmatch(space):
         raise InvalidIdentity(f"an identity space has no white space, colon or brace: {space[:40]!r}")
     if type == "email":
-        return Identity(type, "", normal_email(value))
+        return Identity(type, "", _email(value))
     if type == "phone":
-        return Identity(type, "", normal_phone(value, region))
+        return Identity(type, "", _phone(value, region))
     return Identity(type, space, _normal_text(value))
 
 
@@ -108,6 +114,10 @@ def _normal_text(value: str) -> str:
 @remembered
 def normal_email(value: str) -> str:
     """The address in lower case with its domain in IDNA ASCII form (RFC 5890, UTS 46)."""
+    return _email(value)
+
+
+def _email(value: str) -> str:
     text = _normal_text(value)
     if text.lower().startswith("mailto:"):
         text = text[7:]
@@ -132,6 +142,10 @@ def normal_email(value: str) -> str:
 @remembered
 def normal_phone(value: str, region: str | None = None) -> str:
     """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
+    return _phone(value, region)
+
+
+def _phone(value: str, region: str | None) -> str:
     import phonenumbers  # ten modules and their tables, which no start has to wait for
 
     text = _normal_text(value)

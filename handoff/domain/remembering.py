@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 REMEMBERED = 4096  # results of each function: one person comes by many times
 LONGEST = 256  # characters of a word that is remembered, so that all of them stay within a few megabytes
@@ -17,14 +17,14 @@ R = TypeVar("R")
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, which depends on its arguments alone, with its last results kept by them."""
+    """The function, which depends on its words (text, bytes or None) alone, with its last results kept."""
     kept = lru_cache(maxsize=REMEMBERED)(function)
 
     @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        for it in (*args, *kwargs.values()):
-            if isinstance(it, str) and len(it) > LONGEST:
-                return function(*args, **kwargs)
-        return kept(*args, **kwargs)  # type: ignore[arg-type]  # unhashable arguments are the caller's mistake
+    def call(*words: Any, **named: Any) -> R:
+        for it in (*words, *named.values()) if named else words:
+            if it and len(it) > LONGEST:
+                return function(*words, **named)
+        return kept(*words, **named)
 
-    return call
+    return cast(Callable[P, R], call)

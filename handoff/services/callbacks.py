@@ -225,14 +225,18 @@ async def _home_handle(store: Store, it: Callback) -> Handle:
     return Handle(known.identity, known.own_assurance or default_assurance(known.identity.type))
 
 
+def names_callback(it: Touchpoint) -> bool:
+    """Whether it is a vendor's word of a call that may be one of our call-backs."""
+    return it.channel == "phone" and isinstance(it.data.get("callback"), str) and it.id_space != ID_SPACE
+
+
 async def rehome(store: Store, tenant: str, it: Touchpoint) -> Touchpoint:
     """A call that carries one of our call-back ids (in its signed status URL) under the call-back's
     home, with the number as a participant: a typed number links nobody."""
-    public_id = it.data.get("callback")
-    if it.channel != "phone" or not isinstance(public_id, str) or it.id_space == ID_SPACE:
+    if not names_callback(it):
         return it
     try:
-        known = await read_callback(store, tenant, public_id)
+        known = await read_callback(store, tenant, it.data["callback"])
         handle = await _home_handle(store, known)
     except NotFound:
         return it
@@ -249,8 +253,10 @@ async def follow(
     """
     control, hashes = store.control(tenant), store.hashes(tenant)
     for it, result in zip(touchpoints, results, strict=True):
+        if it.type not in _NEXT or not result.ok:
+            continue
         public_id = it.data.get("callback")
-        if not result.ok or it.type not in _NEXT or not isinstance(public_id, str):
+        if not isinstance(public_id, str):
             continue
         event = hashes.event(it.id_space, it.event_id)
         for _attempt in range(ATTEMPTS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -15,11 +16,12 @@ from handoff.store.store import Store
 
 from . import quarantine
 from .adapter import Adapter, InboundRequest, Outcome, Parsed, SourceOptions
-from .callbacks import follow, rehome
+from .callbacks import follow, names_callback, rehome
 from .completeness import Monitor
+from .intake import Intake
 from .measures import Measures
 from .quarantine import Rejected
-from .recording import record
+from .recording import Result, record
 
 THREAD_ABOVE = 64 * 1024  # bytes: above it parsing would hold the event loop for milliseconds
 
@@ -44,8 +46,9 @@ class Source(Struct, frozen=True, kw_only=True):
 class Inbound:
     """Takes deliveries of all sources. `deliver` returns when everything it counts is durable."""
 
-    def __init__(self, store: Store, monitor: Monitor, measures: Measures) -> None:
+    def __init__(self, store: Store, intake: Intake, monitor: Monitor, measures: Measures) -> None:
         self._store = store
+        self._intake = intake
         self._monitor = monitor
         self._measures = measures
 
@@ -56,52 +59,68 @@ class Inbound:
         this vendor's (they are kept in quarantine first); StoreUnavailable or Overloaded when
         nothing may be acknowledged.
         """
+        reading = _Reading(source.adapter, request)
         try:
-            source.adapter.verify(request)
+            if len(request.body) > THREAD_ABOVE:
+                source.adapter.verify(request)
+                reading.parsed = await asyncio.to_thread(source.adapter.parse, request)
+                touchpoints, results = await self._record(source.tenant, reading.parsed.touchpoints)
+            else:
+                size = len(request.body)
+                results = await self._intake.record_all(source.tenant, reading.at_once, size)
+                touchpoints = reading.parsed.touchpoints
+                if len(results) < len(touchpoints):  # a call-back has to be asked for first
+                    touchpoints, results = await self._record(source.tenant, touchpoints)
         except SignatureRefused as error:
             self._measures.refused.labels(source.name).inc()
             log.warning("signature_refused", source=source.name, reason=error.detail)
             raise
-        try:
-            parsed = await self._parse(source, request)
         except InvalidPayload as error:
-            await self._keep(
-                source, request, (Rejected(code=error.problem_code, detail=error.detail, item=request.body),)
-            )
+            whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
+            await self._keep(source, request, [whole])
             raise
-        return await self._record(source, request, parsed)
+        return await self._finish(source, request, reading.parsed, touchpoints, results)
 
-    async def _parse(self, source: Source, request: InboundRequest) -> Parsed:
-        if len(request.body) > THREAD_ABOVE:
-            return await asyncio.to_thread(source.adapter.parse, request)
-        return source.adapter.parse(request)
+    async def _record(
+        self, tenant: str, stated: Sequence[Touchpoint]
+    ) -> tuple[Sequence[Touchpoint], list[Result]]:
+        """Record the touchpoints, calls under the home of the call-back that they name; both."""
+        touchpoints = [await rehome(self._store, tenant, it) for it in stated]
+        return touchpoints, await record(self._store, tenant, touchpoints)
 
-    async def _record(self, source: Source, request: InboundRequest, parsed: Parsed) -> Outcome:
-        touchpoints = [await rehome(self._store, source.tenant, it) for it in parsed.touchpoints]
-        results = await record(self._store, source.tenant, touchpoints)
-        rejected = tuple(
+    async def _finish(
+        self,
+        source: Source,
+        request: InboundRequest,
+        parsed: Parsed,
+        touchpoints: Sequence[Touchpoint],
+        results: Sequence[Result],
+    ) -> Outcome:
+        """Keep what was rejected, do what follows from the rest, and count all of it."""
+        kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
+        kept += [
             Rejected(code=result.code or "rejected", detail=result.detail or "", item=_describe(it))
             for it, result in zip(touchpoints, results, strict=True)
             if not result.ok
-        )
-        malformed = tuple(Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed)
-        if rejected or malformed:
-            await self._keep(source, request, malformed + rejected)
+        ]
+        if kept:
+            await self._keep(source, request, kept)
         await follow(self._store, source.tenant, touchpoints, results)
         self._monitor.seen(source.tenant, source.name, request.received_at)
         self._measures.count(source.name, results)
         for name, count in parsed.ignored.items():
             self._measures.ignored.labels(source.name, _label(name)).inc(count)
+        counted = [it.status for it in results]
         return Outcome(
-            accepted=sum(1 for it in results if it.status == "accepted"),
-            duplicates=sum(1 for it in results if it.status == "duplicate"),
-            quarantined=len(rejected) + len(malformed),
+            accepted=counted.count("accepted"),
+            duplicates=counted.count("duplicate"),
+            quarantined=len(kept),
             ignored=sum(parsed.ignored.values()),
         )
 
-    async def _keep(self, source: Source, request: InboundRequest, items: tuple[Rejected, ...]) -> None:
+    async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         control = self._store.control(source.tenant)
-        await quarantine.keep(control, source.name, request, items)
+        await quarantine.keep(control, source.name, request, tuple(items))
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({i.code for i in items})
@@ -130,8 +149,7 @@ class Inbound:
         if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
             detail = parsed.malformed[0].detail if parsed.malformed else "it holds nothing"
             raise Unprocessable(detail, code="still_malformed")
-        touchpoints = [await rehome(self._store, source.tenant, it) for it in parsed.touchpoints]
-        results = await record(self._store, source.tenant, touchpoints)
+        touchpoints, results = await self._record(source.tenant, parsed.touchpoints)
         if any(not it.ok for it in results):
             raise Unprocessable(results[0].detail or "it was rejected again", code="still_malformed")
         await follow(self._store, source.tenant, touchpoints, results)
@@ -141,6 +159,22 @@ class Inbound:
             accepted=sum(1 for it in results if it.status == "accepted"),
             duplicates=sum(1 for it in results if it.status == "duplicate"),
         )
+
+
+class _Reading:
+    """One delivery as it is read: `parsed` once it is."""
+
+    def __init__(self, adapter: Adapter, request: InboundRequest) -> None:
+        self._adapter = adapter
+        self._request = request
+        self.parsed = Parsed()
+
+    def at_once(self) -> Sequence[Touchpoint]:
+        """Verify and parse; what may be recorded at once: nothing where a call-back has to be asked for."""
+        self._adapter.verify(self._request)
+        self.parsed = self._adapter.parse(self._request)
+        found = self.parsed.touchpoints
+        return () if any(map(names_callback, found)) else found
 
 
 def _label(name: str) -> str:

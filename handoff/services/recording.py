@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -13,16 +14,17 @@ from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
-from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Handle, Identity, weaker
+from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
-from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorder
+from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded, Recorder, outcomes
 from handoff.store.records import pack_evidence, pack_identity, pack_pointer
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
-_ASSURANCE_DIGITS = {assurance: b"%d" % (2 - rank) for assurance, rank in ASSURANCE_RANK.items()}
+_ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
+_DIGITS = (b"0", b"1", b"2")
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -47,25 +49,50 @@ async def record(
     StoreUnavailable or Overloaded when the outcome of any is unknown: the same may be sent again.
     One round trip where calls are not shared with other requests, two on a Cluster.
     """
-    hashes = store.hashes(tenant)
-    results: list[Result | None] = [None] * len(touchpoints)
-    items: list[tuple[int, Item]] = []
-    for place, touchpoint in enumerate(touchpoints):
-        try:
-            known = without_nobody(touchpoint, store.rules)
-            items.append((place, prepare(known, hashes, store.keys)))
-        except Unprocessable as error:
-            results[place] = rejected(error)
     recorder = store.importer if bulk else store.recorder
-    answers = await recorder.record([item for _, item in items])
-    for (place, item), answer in zip(items, answers, strict=True):
+    made = prepare_or_reject(store, tenant, touchpoints)
+    futures = recorder.begin([it for it in made if isinstance(it, Item)])
+    return await settle(store, recorder, tenant, touchpoints, made, futures)
+
+
+def prepare_or_reject(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Item | Result]:
+    """What the store writes for each touchpoint, or why it is not stored."""
+    hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
+    made: list[Item | Result] = []
+    for touchpoint in touchpoints:
+        try:
+            made.append(prepare(without_nobody(touchpoint, rules), hashes, keys))
+        except Unprocessable as error:
+            made.append(Result(status="rejected", id="", code=error.problem_code, detail=error.detail))
+    return made
+
+
+async def settle(
+    store: Store,
+    recorder: Recorder,
+    tenant: str,
+    touchpoints: Sequence[Touchpoint],
+    made: Sequence[Item | Result],
+    futures: Sequence[asyncio.Future[Recorded]],
+) -> list[Result]:
+    """What became of touchpoints whose items are with the recorder; `futures` are the items'.
+
+    Every future is looked at before the first error is raised.
+    """
+    hashes, answers = store.hashes(tenant), iter(await outcomes(futures))
+    results: list[Result] = []
+    for touchpoint, it in zip(touchpoints, made, strict=True):
+        if isinstance(it, Result):
+            results.append(it)
+            continue
+        answer = next(answers)
         if isinstance(answer, HandoffError):
             raise answer
-        if answer.status == REUSED and touchpoints[place].upsert:
-            results[place] = await _amend(recorder, hashes, store.keys, touchpoints[place], item)
+        if answer.status == REUSED and touchpoint.upsert:
+            results.append(await _amend(recorder, hashes, store.keys, touchpoint, it))
         else:
-            results[place] = result_of(hashes, item, answer.status)
-    return [result for result in results if result is not None]
+            results.append(result_of(hashes, it, answer.status))
+    return results
 
 
 def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
@@ -115,20 +142,18 @@ def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
 
 def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without handles that mean nobody. Unprocessable where nothing else is left."""
-    known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
-    if len(known) == len(touchpoint.identities):
+    for it in touchpoint.identities:
+        if rules.means_nobody(it.identity):
+            break
+    else:
         return touchpoint
+    known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
     if not known:
         detail = "its only identity is one that many senders write for nobody"
         raise Unprocessable(
             detail, code="blocked_identity", pointers=[{"pointer": "/identities", "detail": detail}]
         )
     return msgspec.structs.replace(touchpoint, identities=known)
-
-
-def rejected(error: HandoffError) -> Result:
-    """The result of what was not stored."""
-    return Result(status="rejected", id="", code=error.problem_code, detail=error.detail)
 
 
 def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
@@ -142,7 +167,8 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
 
 def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
     """What the store writes for a touchpoint: a pure function, so that a retry prepares the same."""
-    home = hashes.identity(touchpoint.home.identity)
+    stated = touchpoint.identities[0]
+    home = hashes.identity(stated.identity)
     id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
     conversation = conversation_of(touchpoint, hashes)
     amends = b""
@@ -156,7 +182,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
         pointers.append(
             Pointer(conversation, keys.conversations(conversation), ((conversation, home),)),
         )
-    said = digest(touchpoint)
+    said, type_ = digest(touchpoint), touchpoint.type
     return Item(
         home=home,
         timeline=keys.timeline(home),
@@ -168,20 +194,20 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
                 id_,
                 _header(
                     FLAG_PARTICIPANTS if touchpoint.participants else 0,
-                    type_code(touchpoint.type),
+                    type_code(type_),
                     channel_code(touchpoint.channel),
                     codec,
                 ),
                 said[:DIGEST_KEPT],
-                b"d" if touchpoint.type in _DELETES else b"e",
-                _ASSURANCE_DIGITS[touchpoint.assurance],
+                b"d" if type_ in _DELETES else b"e",
+                _DIGITS[_ASSURANCES.index(stated.assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
                 amends,
             )
         ),
         body=body,
-        plain=pack_identity(touchpoint.home.identity),
-        tenant=hashes.tenant.encode(),
+        plain=pack_identity(stated.identity),
+        tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
         evidence=tuple(evidence),
         pointers=tuple(pointers),

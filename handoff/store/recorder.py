@@ -102,16 +102,14 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
+        return await outcomes(self.begin(items))
+
+    def begin(self, items: Sequence[Item]) -> list[asyncio.Future[Recorded]]:
+        """`submit` items; a future of each, for `outcomes`."""
         new_future = asyncio.get_running_loop().create_future
-        entries: list[tuple[Item, asyncio.Future[Recorded]]] = [(item, new_future()) for item in items]
-        self.submit(entries)
-        answers: list[Recorded | HandoffError] = []
-        for _item, future in entries:
-            try:
-                answers.append(await future)
-            except HandoffError as error:
-                answers.append(error)
-        return answers
+        futures: list[asyncio.Future[Recorded]] = [new_future() for _ in items]
+        self.submit(list(zip(items, futures, strict=True)))
+        return futures
 
     def submit(self, entries: Sequence[tuple[Item, asyncio.Future[Any]]]) -> None:
         """Have items stored, in order; each future gets its `Recorded` or its HandoffError.
@@ -145,7 +143,8 @@ class Recorder:
 
     async def _commit(self, batch: list[tuple[Item, asyncio.Future[Recorded]]]) -> None:
         if not self._cluster:
-            await self._store(batch, [p for item, _ in batch for p in item.pointers])
+            # One person's touchpoints come together, and each leads to the same: that is said once.
+            await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
             return
         try:
             await self.point(_merged(p for item, _ in batch for p in item.pointers))
@@ -205,6 +204,17 @@ class Recorder:
                 _fail([entry], error)
             else:
                 self._waiting.append(entry)
+
+
+async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
+    """What became of items, or why each failed."""
+    answers: list[Recorded | HandoffError] = []
+    for future in futures:
+        try:
+            answers.append(await future)
+        except HandoffError as error:
+            answers.append(error)
+    return answers
 
 
 def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:

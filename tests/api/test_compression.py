@@ -13,8 +13,7 @@ from handoff.api.compression import BLUR, ON_THE_LOOP, ROUTES, WORTH_IT, gzipped
 from handoff.client import Client
 from tests.api.conftest import Api, secret, served
 
-# Without completeness: a server that has just started is behind for a moment, and says so.
-CONTEXT = "/v1/context?identity=user:anna&fields=conversations,handoffs,brief,timeline"
+CONTEXT = "/v1/context?identity=user:anna"
 TAKES = {"Accept-Encoding": "gzip, deflate"}
 
 

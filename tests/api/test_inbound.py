@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import io
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -50,6 +52,20 @@ async def test_a_delivery_is_durable_when_it_is_answered(api: Api) -> None:
     context = await api.context()
     assert context["timeline"]["total"] == 2
     assert context["completeness"]["sources"][0]["last_seen"]
+
+
+async def test_a_sender_that_hangs_up_has_sent_all_the_same(api: Api) -> None:
+    body = msgspec.json.encode({"batch": [track("1"), {"type": "track"}], "writeKey": SECRET})
+    address = urlsplit(api.url)
+    _reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"POST /in/shop/v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    writer.transport.abort()
+    async with asyncio.timeout(10):
+        while not await quarantined(api):  # noqa: ASYNC110 - the server does it, last of all
+            await asyncio.sleep(0.01)
+    assert (await api.context())["timeline"]["total"] == 1
 
 
 async def test_a_wrong_key_is_refused_and_never_quarantined(api: Api) -> None:

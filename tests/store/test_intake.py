@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.intake import AT_ONCE, Intake
+from handoff.services.intake import AT_ONCE, BYTES_AT_ONCE, Intake
 from handoff.services.recording import Result
 from handoff.store.store import Store
 from tests.conftest import opened
@@ -80,3 +80,62 @@ async def test_a_store_that_takes_nothing_is_said_to_everyone(valkey: str, tenan
     assert [type(it) for it in became] == [StoreUnavailable] * 3
     with pytest.raises(StoreUnavailable):
         await intake.record(tenant, stating(touchpoint("again")))
+
+
+def delivering(*its: Touchpoint) -> Callable[[], Sequence[Touchpoint]]:
+    return lambda: its
+
+
+async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store, tenant: str) -> None:
+    intake = Intake(store)
+    deliveries = (
+        delivering(touchpoint("1"), touchpoint("for nobody", "user:0"), touchpoint("2", at=NOON + 1)),
+        delivering(),
+        delivering(touchpoint("nobody's", "user:0")),
+        delivering(touchpoint("2", at=NOON + 1), touchpoint("3", at=NOON + 2)),
+    )
+    became = await asyncio.gather(*(intake.record_all(tenant, it, 100) for it in deliveries))
+    assert [[it.status for it in results] for results in became] == [
+        ["accepted", "rejected", "accepted"],
+        [],
+        ["rejected"],
+        ["duplicate", "accepted"],
+    ]
+    assert [it.text for it in await timeline(store, tenant)] == ["text of 1", "text of 2", "text of 3"]
+
+
+async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tenant: str) -> None:
+    intake = Intake(store)
+    said = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
+    became = await intake.record_all(tenant, delivering(*said), 100)
+    assert [it.status for it in became] == ["accepted", "accepted"]
+    refused = await intake.record_all(tenant, delivering(touchpoint("1", text="third")), 100)
+    assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
+
+
+async def test_no_more_is_read_in_a_turn_than_one_large_delivery_may_have(store: Store, tenant: str) -> None:
+    intake, turn = Intake(store), 0
+    turns: list[int] = []
+
+    def reading(number: int) -> Callable[[], Sequence[Touchpoint]]:
+        def read() -> Sequence[Touchpoint]:
+            turns.append(turn)
+            return (touchpoint(f"e{number}"),)
+
+        return read
+
+    asked = [
+        asyncio.ensure_future(intake.record_all(tenant, reading(n), BYTES_AT_ONCE // 2)) for n in range(5)
+    ]
+    for turn in range(6):  # noqa: B007 - what reads looks at it
+        await asyncio.sleep(0)
+    assert {it.status for results in await asyncio.gather(*asked) for it in results} == {"accepted"}
+    assert len(set(turns)) == 3
+    assert max(turns.count(it) for it in turns) == 2
+
+
+async def test_a_delivery_that_the_store_does_not_take_fails_whole(valkey: str, tenant: str) -> None:
+    async with opened(valkey) as store:
+        intake = Intake(store)
+    with pytest.raises(StoreUnavailable):
+        await intake.record_all(tenant, delivering(touchpoint("1"), touchpoint("2")), 100)

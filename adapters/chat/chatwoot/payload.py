@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from adapters.fields import decode_json, first_text, mapping, moment, plausible, sequence, text
@@ -29,64 +28,48 @@ class Payload:
         self.body: Mapping[str, Any] = value
         self.event = event.removeprefix("automation_event.")  # automation rules send it so
         self.received_at = received_at
-
-    @cached_property
-    def conversation(self) -> Mapping[str, Any]:
+        self.message_type = _message_type(value.get("message_type"))
+        """One of MESSAGE_TYPES; None where the event has none of them."""
+        self.conversation = self._conversation()
         """The conversation: nested in message events, the body itself in conversation events."""
+        self.contact_inbox = mapping(self.conversation.get("contact_inbox"))
+        self.meta = mapping(self.conversation.get("meta"))
+        self.contact = self._contact()
+        """The customer, as far as the event tells: never the agent who sent a message."""
+        self.nested_message = self._nested_message()
+        """The conversation's copy of this message, which alone tells its delivery status."""
+        channel = text(self.conversation.get("channel")) or ""
+        self.medium = channel.rpartition("::")[2].lower()[:64] or None
+        """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
+        self.channel = CHANNELS.get(self.medium or "", "chat")
+
+    def _conversation(self) -> Mapping[str, Any]:
         if self.event.startswith("conversation_"):
             return self.body
         return mapping(self.body.get("conversation")) or mapping(self.body.get("current_conversation"))
 
-    @cached_property
-    def nested_message(self) -> Mapping[str, Any]:
-        """The conversation's copy of this message, which alone tells its delivery status."""
+    def _contact(self) -> Mapping[str, Any]:
+        if self.event.startswith("contact_"):
+            return self.body
+        stated = mapping(self.meta.get("sender")) or mapping(self.body.get("contact"))
+        if not stated and self.message_type == "incoming":
+            stated = mapping(self.body.get("sender"))
+        return stated
+
+    def _nested_message(self) -> Mapping[str, Any]:
         for message in sequence(self.conversation.get("messages")):
             if mapping(message).get("id") == self.body.get("id"):
                 return mapping(message)
         return {}
 
-    @cached_property
-    def contact(self) -> Mapping[str, Any]:
-        """The customer, as far as the event tells: never the agent who sent a message."""
-        if self.event.startswith("contact_"):
-            return self.body
-        meta_sender = mapping(mapping(self.conversation.get("meta")).get("sender"))
-        stated = meta_sender or mapping(self.body.get("contact"))
-        if not stated and self.message_type == "incoming":
-            stated = mapping(self.body.get("sender"))
-        return stated
-
-    @cached_property
-    def contact_inbox(self) -> Mapping[str, Any]:
-        return mapping(self.conversation.get("contact_inbox"))
-
-    @cached_property
+    @property
     def contact_id(self) -> str | None:
         return first_text(self.contact, "id") or first_text(self.contact_inbox, "contact_id")
 
-    @cached_property
+    @property
     def hmac_verified(self) -> bool:
         """Whether the site proved the contact's identifier to Chatwoot (identity validation)."""
-        meta = mapping(self.conversation.get("meta"))
-        return self.contact_inbox.get("hmac_verified") is True or meta.get("hmac_verified") is True
-
-    @cached_property
-    def message_type(self) -> str | None:
-        stated = self.body.get("message_type")
-        if isinstance(stated, int) and not isinstance(stated, bool) and 0 <= stated < len(MESSAGE_TYPES):
-            return MESSAGE_TYPES[stated]
-        return stated if stated in MESSAGE_TYPES else None
-
-    @cached_property
-    def medium(self) -> str | None:
-        """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
-        channel = text(self.conversation.get("channel"))
-        short = (channel or "").rpartition("::")[2].lower()
-        return short[:64] or None
-
-    @cached_property
-    def channel(self) -> str:
-        return CHANNELS.get(self.medium or "", "chat")
+        return self.contact_inbox.get("hmac_verified") is True or self.meta.get("hmac_verified") is True
 
     def account(self, fallback: str | None) -> str:
         """The account's id. Unprocessable `no_account` where neither event nor source tells it."""
@@ -102,8 +85,10 @@ class Payload:
 
     def at(self, *candidates: object) -> Micros:
         """The first of `candidates` that is a time, else when the event was received."""
-        found = next((at for one in candidates if (at := moment(one))), None)
-        return plausible(found, self.received_at)
+        for one in candidates:
+            if at := moment(one):
+                return plausible(at, self.received_at)
+        return self.received_at
 
     def changed(self) -> dict[str, tuple[Any, Any]] | None:
         """Attribute -> (previous, current) of `changed_attributes`; None where the event has none.
@@ -121,3 +106,9 @@ class Payload:
                 values = mapping(change)
                 found[name] = (values.get("previous_value"), values.get("current_value"))
         return found
+
+
+def _message_type(stated: object) -> str | None:
+    if isinstance(stated, int) and not isinstance(stated, bool) and 0 <= stated < len(MESSAGE_TYPES):
+        return MESSAGE_TYPES[stated]
+    return stated if isinstance(stated, str) and stated in MESSAGE_TYPES else None

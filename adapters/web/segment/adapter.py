@@ -13,6 +13,7 @@ from adapters.fields import bounded, first_text, mapping, text
 from adapters.handles import own_identities
 from adapters.web.segment import events, people
 from adapters.web.segment.clock import occurred_at
+from adapters.web.segment.event import Event, event
 from adapters.web.segment.options import SegmentOptions
 from adapters.web.segment.routes import BATCH, MERGE, Delivery, delivery, pixel_event, route
 from handoff.domain.errors import (
@@ -63,6 +64,7 @@ class SegmentAdapter:
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
         self._own = own_identities(options.own, options.default_region)
         self._types = events.track_types(options.events)
+        self._articles = events.articles(options)
 
     def preflight(self, request: InboundRequest) -> Reply | None:
         """The answer to a browser's OPTIONS (Fetch standard, CORS preflight)."""
@@ -149,8 +151,9 @@ class SegmentAdapter:
             return call
         if call == "alias" and _is_self_alias(item):
             return "alias.self"
-        fact = self._fact(call, item)
-        session = text(mapping(item.get("context")).get("sessionId"))
+        it = event(item, call)
+        fact = self._fact(it)
+        session = text(it.context.get("sessionId"))
         return fields.checked(
             Touchpoint(
                 id_space=self.settings.space,
@@ -158,35 +161,35 @@ class SegmentAdapter:
                 source=self.settings.name,
                 channel=self.channel,
                 type=fact.type,
-                occurred_at=occurred_at(item, found.sent_at, request.received_at),
-                identities=self._identities(item, call, fact.type),
+                occurred_at=occurred_at(item, found.sent, request.received_at),
+                identities=self._identities(it, fact.type),
                 direction=default_direction(fact.type),
-                medium=events.medium(item, call),
+                medium=events.medium(it),
                 subject=fields.subject(fact.subject),
                 text=fact.text,
-                language=fields.language(mapping(item.get("context")).get("locale")),
+                language=fields.language(it.context.get("locale")),
                 thread=session if session is None or len(session) <= MAX_EVENT_ID else None,
-                traits=people.bounded_traits(item, call),
+                traits=fields.data(it.traits),
                 data=fact.data,
             )
         )
 
-    def _fact(self, call: str, item: Mapping[str, Any]) -> events.Fact:
-        match call:
+    def _fact(self, it: Event) -> events.Fact:
+        match it.call:
             case "track":
-                return events.track_fact(item, self._types)
+                return events.track_fact(it, self._types)
             case "page":
-                return events.page_fact(item, self.settings)
+                return events.page_fact(it, self._articles)
             case "screen":
-                return events.screen_fact(item)
+                return events.screen_fact(it)
             case "identify" | "alias":
-                return events.identify_fact(call, item)
+                return events.identify_fact(it)
             case "group":
-                return events.group_fact(item)
+                return events.group_fact(it)
         raise Unprocessable("the event's type is not one of the tracking API", code="unknown_type")
 
-    def _identities(self, item: Mapping[str, Any], call: str, type_: str) -> tuple[Handle, ...]:
-        found = people.identities(item, call, type_, self.settings, self._own)
+    def _identities(self, it: Event, type_: str) -> tuple[Handle, ...]:
+        found = people.identities(it, type_, self.settings, self._own)
         if not found:
             raise Unprocessable("neither userId nor anonymousId is stated", code="no_identity")
         return found

@@ -14,7 +14,7 @@ from adapters.fields import moment, plausible
 from handoff.domain.clock import Micros
 
 
-def occurred_at(item: Mapping[str, Any], batch_sent_at: object, received_at: Micros) -> Micros:
+def occurred_at(item: Mapping[str, Any], batch_sent: Micros | None, received_at: Micros) -> Micros:
     """The event's time. One that cannot be read or lies in the future is `received_at`.
 
     The event's own `sentAt` goes before the batch's; without either nothing is corrected.
@@ -28,7 +28,7 @@ def occurred_at(item: Mapping[str, Any], batch_sent_at: object, received_at: Mic
         return received_at
     sent_at = moment(item.get("sentAt"))
     if sent_at is None:
-        sent_at = moment(batch_sent_at)
+        sent_at = batch_sent
     return _past(client if sent_at is None else client + received_at - sent_at, received_at)
 
 

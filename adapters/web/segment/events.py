@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from adapters import fields
 from adapters.fields import first_text, mapping, text
+from adapters.web.segment.event import Event
 from adapters.web.segment.options import SegmentOptions
 from handoff.domain.errors import ConfigurationError, Unprocessable
+from handoff.domain.remembering import remembered
 from handoff.domain.touchpoint import TYPE_SET
 
 TRACK_TYPES: Mapping[str, str] = {
@@ -83,6 +85,18 @@ def squashed(name: str) -> str:
     return _APART.sub("", name).casefold()
 
 
+class Articles(Struct, frozen=True):
+    """What tells a help article from another page: its category, as compared, or the start of its path."""
+
+    categories: frozenset[str]
+    paths: tuple[str, ...]
+
+
+def articles(options: SegmentOptions) -> Articles:
+    """What the source calls an article."""
+    return Articles(frozenset(map(squashed, options.article_categories)), options.article_paths)
+
+
 def track_types(extra: Mapping[str, str]) -> dict[str, str]:
     """The table of track events with the source's own on top. ConfigurationError for an unknown type."""
     unknown = sorted(set(extra.values()) - TYPE_SET)
@@ -91,78 +105,81 @@ def track_types(extra: Mapping[str, str]) -> dict[str, str]:
     return {squashed(name): type_ for name, type_ in {**TRACK_TYPES, **extra}.items()}
 
 
-def page_fact(item: Mapping[str, Any], options: SegmentOptions) -> Fact:
+def page_fact(it: Event, articles: Articles) -> Fact:
     """A page, or a help article where its category or its path says so."""
-    data = _with_page(item, _properties(item, text(item.get("name"))))
-    category = text(item.get("category")) or text(data.get("category"))
+    data = _with_page(it, _properties(it, text(it.item.get("name"))))
+    category = text(it.item.get("category")) or text(data.get("category"))
     if category:
         data.setdefault("category", category)
-    article = _is_article(category, data, options)
+    article = _is_article(category, data, articles)
     title = first_text(data, "title", "name", "path", "url")
     return Fact(type="article.viewed" if article else "page.viewed", data=data, subject=title)
 
 
-def screen_fact(item: Mapping[str, Any]) -> Fact:
-    data = _properties(item, text(item.get("name")))
-    category = text(item.get("category"))
+def screen_fact(it: Event) -> Fact:
+    data = _properties(it, text(it.item.get("name")))
+    category = text(it.item.get("category"))
     if category:
         data.setdefault("category", category)
     return Fact(type="page.viewed", data=data, subject=first_text(data, "name", "title"))
 
 
-def track_fact(item: Mapping[str, Any], types: Mapping[str, str]) -> Fact:
+def track_fact(it: Event, types: Mapping[str, str]) -> Fact:
     """A track event by its name. Unprocessable without one."""
-    name = text(item.get("event"))
+    name = text(it.item.get("event"))
     if name is None:
         raise Unprocessable("a track call names its event", code="missing_event")
     type_ = types.get(squashed(name), "event.tracked")
-    properties = mapping(item.get("properties"))
-    data = _properties(item, name)
+    data = _properties(it, name)
     for ours, theirs in DATA_KEYS.get(type_, ()):
-        found = first_text(properties, *theirs)
+        found = first_text(it.properties, *theirs)
         if found is not None and text(data.get(ours)) is None:
             data[ours] = found
-    data = _with_page(item, data)
-    words = first_text(properties, *TEXT_KEYS.get(type_, ()))
+    data = _with_page(it, data)
+    words = first_text(it.properties, *TEXT_KEYS.get(type_, ()))
     subject = first_text(data, "title") if type_ == "article.viewed" else name
     return Fact(type=type_, data=data, subject=subject or name, text=words)
 
 
-def identify_fact(call: str, item: Mapping[str, Any]) -> Fact:
+def identify_fact(it: Event) -> Fact:
     """`identify`, and `alias`, which states two ids of one person."""
-    data: dict[str, Any] = {"call": call}
-    previous = text(item.get("previousId"))
-    if call == "alias" and previous:
+    data: dict[str, Any] = {"call": it.call}
+    previous = text(it.item.get("previousId"))
+    if it.call == "alias" and previous:
         data["previous_id"] = previous
     return Fact(type="identified", data=data)
 
 
-def group_fact(item: Mapping[str, Any]) -> Fact:
-    data: dict[str, Any] = {"name": "group", "group_id": text(item.get("groupId"))}
-    data["group"] = fields.data(mapping(item.get("traits")))
+def group_fact(it: Event) -> Fact:
+    data: dict[str, Any] = {"name": "group", "group_id": text(it.item.get("groupId"))}
+    data["group"] = fields.data(mapping(it.item.get("traits")))
     return Fact(type="event.tracked", data=data, subject=first_text(data["group"], "name") or "group")
 
 
-def medium(item: Mapping[str, Any], call: str) -> str | None:
+def medium(it: Event) -> str | None:
     """`browser`, `app` or `server`, where the event tells."""
-    if call == "screen":
+    if it.call == "screen":
         return "app"
-    stated = _MEDIUM_OF_CHANNEL.get((text(item.get("channel")) or "").lower())
+    stated = _MEDIUM_OF_CHANNEL.get((text(it.item.get("channel")) or "").lower())
     if stated:
         return stated
-    library = text(mapping(mapping(item.get("context")).get("library")).get("name")) or ""
+    return _medium_of_library(text(mapping(it.context.get("library")).get("name")) or "")
+
+
+@remembered
+def _medium_of_library(library: str) -> str | None:
     for pattern, name in _MEDIUM_OF_LIBRARY:
         if pattern.search(library):
             return name
     return None
 
 
-def _properties(item: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+def _properties(it: Event, name: str | None) -> dict[str, Any]:
     """The properties at the top level, the call's own name under `name`.
 
     A property called `name` that says something else is kept as `property_name`.
     """
-    data = fields.data(mapping(item.get("properties")))
+    data = fields.data(it.properties)
     if name is None:
         return data
     other = data.get("name")
@@ -172,23 +189,24 @@ def _properties(item: Mapping[str, Any], name: str | None) -> dict[str, Any]:
     return data
 
 
-def _with_page(item: Mapping[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    page = mapping(mapping(item.get("context")).get("page"))
-    for key in _PAGE_KEYS:
+def _with_page(it: Event, data: dict[str, Any]) -> dict[str, Any]:
+    page = mapping(it.context.get("page"))
+    for key in _PAGE_KEYS if page else ():
         stated = text(page.get(key))
         if stated is not None and text(data.get(key)) is None:
             data[key] = stated
     return data
 
 
-def _is_article(category: str | None, data: Mapping[str, Any], options: SegmentOptions) -> bool:
-    if category and squashed(category) in {squashed(name) for name in options.article_categories}:
+def _is_article(category: str | None, data: Mapping[str, Any], articles: Articles) -> bool:
+    if category and squashed(category) in articles.categories:
         return True
     path = text(data.get("path")) or _path_of(text(data.get("url")))
     if path is None:
         return False
     paths = (path, _LOCALE.sub("", path))  # /en-us/help/… is help too
-    return any(one.startswith(prefix) and one != prefix for one in paths for prefix in options.article_paths)
+    likely = [one for one in paths if one.startswith(articles.paths)]
+    return any(one.startswith(prefix) and one != prefix for one in likely for prefix in articles.paths)
 
 
 def _path_of(url: str | None) -> str | None:

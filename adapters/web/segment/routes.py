@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters.fields import clean, decode_json, json_object, mapping
+from adapters.fields import clean, decode_json, json_object, mapping, moment
+from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
 from handoff.services.adapter import InboundRequest
 
@@ -49,11 +50,15 @@ class Route(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """The events of one request. `sent_at` and `context` are what the batch says for all of them."""
+    """The events of one request. `sent_at` and `context` are what the batch says for all of them.
+
+    `sent` is the time that `sent_at` spells.
+    """
 
     route: Route
     items: list[Any]
     sent_at: Any = None
+    sent: Micros | None = None
     context: Mapping[str, Any] = {}
 
 
@@ -82,7 +87,8 @@ def delivery(request: InboundRequest) -> Delivery:
         raise InvalidPayload("a batch has at least one event under `batch`")
     if len(items) > MAX_ITEMS:
         raise PayloadTooLarge(f"a batch has at most {MAX_ITEMS} events")
-    return Delivery(where, items, body.get("sentAt"), mapping(body.get("context")))
+    sent_at = body.get("sentAt")
+    return Delivery(where, items, sent_at, moment(sent_at), mapping(body.get("context")))
 
 
 def pixel_event(request: InboundRequest) -> dict[str, Any]:
