@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import nullcontext
 
 import msgspec
 from aiohttp import web
@@ -11,7 +12,7 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.codec.member import PLACE, pack_occurred
-from handoff.domain.clock import parse_time
+from handoff.domain.clock import Micros, parse_time
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
@@ -40,6 +41,7 @@ from .exchange import (
     read_json,
 )
 from .keys import SITE, Site, authorized
+from .recent import Kept
 
 MAX_IDENTITIES = 20
 
@@ -151,25 +153,36 @@ async def tell(
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
     asked = (tenant, whom, wanted)
     may_keep = "no-store" not in request.headers.get(CACHE_CONTROL, "")
-    kept = site.recent.of(asked) if may_keep else None
-    if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
+    kept = await _holding(site, tenant, asked, now) if may_keep else None
+    if kept is None and may_keep and await site.recent.made(asked):
+        kept = await _holding(site, tenant, asked, now)
+    if kept:
         return answer_context(request, kept.body, kept.etag)
     watch = Watch(site.store.connection)
-    made = await assemble(
-        site.store,
-        site.monitor,
-        tenant,
-        await look(watch),
-        wanted=wanted,
-        now=now,
-        handoff=handoff,
-        summariser=site.summariser,
-        watch=watch,
-    )
-    body, etag = encode(made.view), fingerprint(made.view)
-    if made.basis and may_keep:
-        site.recent.keep(asked, body, etag, made.basis)
+    with site.recent.making(asked) if may_keep else nullcontext():
+        made = await assemble(
+            site.store,
+            site.monitor,
+            tenant,
+            await look(watch),
+            wanted=wanted,
+            now=now,
+            handoff=handoff,
+            summariser=site.summariser,
+            watch=watch,
+        )
+        body, etag = encode(made.view), fingerprint(made.view)
+        if made.basis and may_keep:
+            site.recent.keep(asked, body, etag, made.basis)
     return answer_context(request, body, etag)
+
+
+async def _holding(site: Site, tenant: str, asked: Hashable, now: Micros) -> Kept | None:
+    """What was told lately, where it still holds."""
+    kept = site.recent.of(asked)
+    if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
+        return kept
+    return None
 
 
 async def of_customer(request: web.Request) -> web.Response:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -42,11 +43,30 @@ class Recent:
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._making: dict[Hashable, asyncio.Event] = {}
 
     def of(self, asked: Hashable) -> Kept | None:
         """The last answer to this, where it is recent."""
         kept = self._kept.get(asked)
         return kept if kept is not None and time.monotonic() < kept.until else None
+
+    @contextmanager
+    def making(self, asked: Hashable) -> Iterator[None]:
+        """While an answer is made: whoever asks the same may wait for it."""
+        made = self._making.setdefault(asked, asyncio.Event())
+        try:
+            yield
+        finally:
+            made.set()
+            self._making.pop(asked, None)
+
+    async def made(self, asked: Hashable) -> bool:
+        """Wait for an answer to this that is being made, or has failed; False where none is."""
+        under_way = self._making.get(asked)
+        if under_way is None:
+            return False
+        await under_way.wait()
+        return True
 
     def keep(self, asked: Hashable, body: bytes, etag: str, basis: Basis) -> None:
         self._forget(asked)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from handoff.api import recent
+from handoff.domain.errors import StoreUnavailable
 from handoff.services import contexts
 from handoff.services.context_basis import Basis
 from handoff.store.line import prepare
@@ -72,6 +73,30 @@ async def test_who_asks_the_same_is_told_in_the_same_bytes_while_they_hold(
     again = await api.call("POST", "/v1/context", asked)
     assert again.json["timeline"]["total"] == 2
     assert len(assembled) == 3
+
+
+async def test_of_many_who_ask_at_once_one_is_waited_for(api: Api, assembled: list[int]) -> None:
+    await api.tell("one")
+    asked = {"identities": ["user:anna"]}
+    told = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(12)))
+    assert len({it.raw for it in told}) == len(assembled) == 1
+
+
+async def test_who_waited_for_one_that_failed_makes_its_own(
+    api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.tell("one")
+    counted = contexts._read
+
+    async def failing(*args: Any) -> Any:
+        await asyncio.sleep(0.05)  # the others come meanwhile
+        monkeypatch.setattr(contexts, "_read", counted)
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(contexts, "_read", failing)
+    asked = {"identities": ["user:anna"]}
+    told = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
+    assert sorted(it.status for it in told) == [200, 200, 200, 200, 503]
 
 
 async def test_nothing_is_kept_of_who_does_not_want_it(api: Api, assembled: list[int]) -> None:

@@ -45,7 +45,10 @@ class Shared(TypedDict):
 LOOK_UP = (
     "`match` is `one`, `several` (`customer` is null, ranked `candidates`, a `question` to ask) or `none`; "
     f"all three are 200. The brief is over the open conversation and at most the newest {BRIEF_TOUCHPOINTS} "
-    "touchpoints. What an answer does not hold is named in `left_out`."
+    "touchpoints. What an answer does not hold is named in `left_out`.\n\n"
+    "While nothing has changed, who asks the same again is told the same: what moves with the clock alone "
+    "(minutes waited, when sources were last heard) may then be ten seconds old. "
+    "`Cache-Control: no-store` asks for one made anew."
 )
 PLACE = "A cursor or an RFC 3339 time; that place itself is not included."
 
