@@ -35,6 +35,7 @@ from handoff.store.connection import Connection
 from handoff.store.durability import prove
 from handoff.store.store import Store, open_store
 
+from .accepting import accepting
 from .opening import Options, Place, opened
 from .settings import Settings
 from .sources import build_sources, facts, spaces, tenants
@@ -44,7 +45,6 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
 COUNT_S = 5.0
-BACKLOG = 1024  # connections waiting to be accepted: a burst of senders is not refused
 START_WAIT_S = 10.0  # how long a store that is still starting is waited for
 
 log = structlog.get_logger(__name__)
@@ -245,9 +245,10 @@ async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
         handle_signals=False,
     )
     await runner.setup()
+    assert runner.server is not None
     try:
-        await web.SockSite(runner, listening, backlog=BACKLOG).start()
-        yield
+        async with accepting(listening, runner.server):
+            yield
     finally:
         await runner.cleanup()
 

@@ -58,6 +58,8 @@ export interface paths {
          * The same look-up for a shell
          * @description `match` is `one`, `several` (`customer` is null, ranked `candidates`, a `question` to ask) or `none`; all three are 200. The brief is over the open conversation and at most the newest 1000 touchpoints. What an answer does not hold is named in `left_out`.
          *
+         *     While nothing has changed, who asks the same again is told the same: what moves with the clock alone (minutes waited, when sources were last heard) may then be ten seconds old. `Cache-Control: no-store` asks for one made anew.
+         *
          *     Needs the scope `context:read`.
          */
         get: operations["lookUpByQuery"];
@@ -65,6 +67,8 @@ export interface paths {
         /**
          * Who is this, and what happened?
          * @description The look-up for programs, by 1 to 20 handles of one person. `match` is `one`, `several` (`customer` is null, ranked `candidates`, a `question` to ask) or `none`; all three are 200. The brief is over the open conversation and at most the newest 1000 touchpoints. What an answer does not hold is named in `left_out`.
+         *
+         *     While nothing has changed, who asks the same again is told the same: what moves with the clock alone (minutes waited, when sources were last heard) may then be ten seconds old. `Cache-Control: no-store` asks for one made anew.
          *
          *     Needs the scope `context:read`.
          */
