@@ -11,16 +11,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
+from handoff.store.commands import Argument, Command, Reads, barrier_key, key_of, named
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
-from handoff.store.line import Argument, Line, Prepared, pack
-from handoff.store.pipeline import Command, Pipeline
+from handoff.store.line import Line, Prepared, every, first, pack
+from handoff.store.pipeline import Pipeline
 from handoff.store.settings import StoreSettings
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "StoreError"]
@@ -31,14 +32,7 @@ CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and o
 GRACE_S = 0.05  # for a call's own clean-up at its deadline
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 0.25
-_FUNCTION_CALLS = ("FCALL", "FCALL_RO", b"FCALL", b"FCALL_RO")
 REPLICATION_WAIT_S = 0.8  # replicas answer in milliseconds; a partitioned one is not worth waiting longer
-
-
-class Reads(Protocol):
-    """Whatever answers commands that read, as `Connection.answers`."""
-
-    async def answers(self, commands: Sequence[Command]) -> list[Any]: ...
 
 
 class Connection:
@@ -113,7 +107,7 @@ class Connection:
 
     async def _call_over(self, line: Line, command: Command) -> Any:
         packed = pack(command)
-        return await self._run(lambda: _first(line, packed), line=line)
+        return await self._run(lambda: first(line, packed), line=line)
 
     async def call_durable(self, *command: Argument, key: bytes) -> Any:
         """The answer to one writing command, promised as with `fcall_durable`."""
@@ -190,7 +184,7 @@ class Connection:
         return await self._answers_over(self._line, asked.packed, len(asked.commands))
 
     async def _answers_over(self, line: Line, packed: bytes, count: int) -> list[Any]:
-        return await self._run(lambda: _every(line, packed, count), line=line)
+        return await self._run(lambda: every(line, packed, count), line=line)
 
     async def on_primaries(self, *command: Argument, tolerate: str | None = None) -> list[Any]:
         """The answers of every primary (one, unless a cluster) to one command.
@@ -308,11 +302,11 @@ class Connection:
     async def _attempt(self, command: Command, key: bytes | None) -> Any:
         if self._client.redis is not None:
             return await self._single().execute_command(*command)
-        return await self._cluster().execute_command(*_named(command), **await self._target(command, key))
+        return await self._cluster().execute_command(*named(command), **await self._target(command, key))
 
     async def _target(self, command: Command, key: bytes | None) -> dict[str, ClusterNode]:
         """redis-py's argument that sends a command to the primary of its key; none lets it find out."""
-        key = key or _key_of(command)
+        key = key or key_of(command)
         if key is None:
             return {}
         cluster = self._cluster()
@@ -333,7 +327,7 @@ class Connection:
             return list(await pipe.execute(raise_on_error=False))
         cluster = self._cluster().pipeline()
         for command, key in commands:
-            cluster.execute_command(*_named(command), **await self._target(command, key))
+            cluster.execute_command(*named(command), **await self._target(command, key))
         return list(await cluster.execute(raise_on_error=False))
 
     async def _attempt_replicated(self, command: Command, key: bytes, line: Line | None) -> Any:
@@ -341,7 +335,7 @@ class Connection:
         wait = ("WAIT", self._settings.replicas, wait_ms)
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
         # call that replicated at once, though the first attempt's write is not: so there is always one.
-        barrier = ("SET", _barrier_key(key), b"", "PX", 1000)
+        barrier = ("SET", barrier_key(key), b"", "PX", 1000)
         if line is not None:
             answers = await line.exchange(b"".join(map(pack, (command, barrier, wait))), 3)
         elif self._client.redis is not None:
@@ -370,7 +364,7 @@ class Connection:
             cluster = self._cluster()
             await cluster.initialize()
             calls = [
-                cluster.execute_command(*_named(command), target_nodes=node)
+                cluster.execute_command(*named(command), target_nodes=node)
                 for node in cluster.get_primaries()
             ]
         replies = await asyncio.gather(*calls, return_exceptions=True)
@@ -388,41 +382,6 @@ class Connection:
         """The same for a cluster."""
         assert self._client.cluster is not None
         return self._client.cluster
-
-
-async def _first(line: Line, packed: bytes) -> Any:
-    """The answer to one command on a line; the server's error is raised."""
-    (answer,) = await _every(line, packed, 1)
-    return answer
-
-
-async def _every(line: Line, packed: bytes, count: int) -> list[Any]:
-    """The answers to commands on a line; the first error of the server is raised."""
-    answers = await line.exchange(packed, count)
-    for it in answers:
-        if isinstance(it, Exception):
-            raise it
-    return answers
-
-
-def _named(command: Command) -> Command:
-    """The same with its name as text, which redis-py's cluster client compares with."""
-    name = command[0]
-    return (name.decode("ascii"), *command[1:]) if isinstance(name, bytes) else command
-
-
-def _key_of(command: Command) -> bytes | None:
-    """The first key of a function call; other commands have theirs where redis-py's table says."""
-    if command[0] in _FUNCTION_CALLS and len(command) > 3 and command[2] not in (0, "0", b"0"):
-        key = command[3]
-        return key if isinstance(key, bytes) else str(key).encode()
-    return None
-
-
-def _barrier_key(key: bytes) -> bytes:
-    """A key for nothing but a write in the slot of `key`: `{tag}~`."""
-    tag, brace, _rest = key.partition(b"}")
-    return tag + b"}~" if brace and tag.startswith(b"{") else b"{" + key + b"}~"
 
 
 def _pauses() -> Iterator[float]:

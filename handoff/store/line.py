@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 import hiredis
@@ -18,9 +18,9 @@ from msgspec import Struct
 from redis._parsers import BaseParser
 
 from .address import Address
+from .commands import Argument, Command
 from .errors import StoreError
 
-Argument = bytes | str | int | float
 Place = tuple[str, int]
 CONNECT_S = 2.0  # as redis-py's connections: a host that does not answer is left for its successor
 _NOTHING = object()
@@ -29,7 +29,7 @@ _NOTHING = object()
 _SIZES = [b"\r\n$%d\r\n" % size for size in range(1024)]
 
 
-def pack(command: Sequence[Argument]) -> bytes:
+def pack(command: Command) -> bytes:
     """A command in RESP2. One join of pieces that are there already: hiredis prints every length anew."""
     pieces = [b"*%d" % len(command)]
     for it in command:
@@ -44,11 +44,11 @@ def pack(command: Sequence[Argument]) -> bytes:
 class Prepared(Struct, frozen=True):
     """Commands that are asked again and again, packed once."""
 
-    commands: tuple[Sequence[Argument], ...]
+    commands: tuple[Command, ...]
     packed: bytes
 
 
-def prepare(commands: Iterable[Sequence[Argument]]) -> Prepared:
+def prepare(commands: Iterable[Command]) -> Prepared:
     kept = tuple(commands)
     return Prepared(kept, b"".join(map(pack, kept)))
 
@@ -156,6 +156,21 @@ def _tls(address: Address) -> ssl.SSLContext:
     if certificate := address.options.get("ssl_certfile"):
         context.load_cert_chain(certificate, address.options.get("ssl_keyfile"))
     return context
+
+
+async def first(line: Line, packed: bytes) -> Any:
+    """The answer to one command on a line; the server's error is raised."""
+    (answer,) = await every(line, packed, 1)
+    return answer
+
+
+async def every(line: Line, packed: bytes, count: int) -> list[Any]:
+    """The answers to commands on a line; the first error of the server is raised."""
+    answers = await line.exchange(packed, count)
+    for it in answers:
+        if isinstance(it, Exception):
+            raise it
+    return answers
 
 
 _Asked = tuple[asyncio.Future[list[Any]], list[Any], int, float]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from .commands import Command
 from .errors import TRANSIENT, reason_of, translate
-from .line import Argument
-
-Command = Sequence[Argument]
 
 
 class Pipeline:
