@@ -11,7 +11,7 @@ LOG_LIMIT = 8 << 20  # bytes; a crash loop writes about 2 KiB every 5 s
 _LAST_LINES = 3
 
 MODEL_SETTINGS = {
-    # Sizes up to which timelines, records and outboxes stay packed: 458 B a touchpoint instead of 637.
+    # Sizes up to which timelines, records and outboxes stay packed: 237 B a touchpoint instead of 433.
     "zset-max-listpack-value": "2048",
     "zset-max-listpack-entries": "64",
     "hash-max-listpack-value": "1024",
