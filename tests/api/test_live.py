@@ -17,7 +17,8 @@ from handoff.bootstrap.server import Options, running
 from handoff.services import live as feeds
 from handoff.services.customers import by_id
 from handoff.services.live import Feed, TouchpointFrame
-from tests.api.conftest import ADMIN, Api, secret, settings_for
+from tests.api.conftest import ADMIN, Api, secret, served, settings_for
+from tests.store.servers import cluster_of_three
 
 LONG = "x" * 50_000
 SMALL = 4096  # bytes that a slow reader's kernel takes for it
@@ -325,3 +326,20 @@ async def test_who_has_gone_is_left_at_the_next_event(api: Api) -> None:
                 await asyncio.sleep(0.01)
         await api.tell("m2", text="m2")
         assert texts(await stays.until(3)) == ["m1", "m2"]
+
+
+async def test_on_a_cluster_a_customer_is_told_of_and_read_alike() -> None:
+    with cluster_of_three() as url:
+        async with served(url) as api:
+            path = await watched(api)
+            before = await api.context()
+            async with reading(api, path) as reader:
+                for number in range(20):
+                    await api.tell(f"m{number}", text=f"m{number}")
+                expected = [f"m{number}" for number in range(20)]
+                assert texts(await reader.until(21)) == expected
+            after = await api.context()
+            assert after == await api.context()
+            assert (before["timeline"]["total"], after["timeline"]["total"]) == (1, 21)
+            for it in after["timeline"]["touchpoints"]:
+                assert (await api.get(f"/v1/touchpoints/{it['id']}")).json["text"] == it["text"]
