@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -28,12 +28,19 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 FEW = settings(EXAMPLES, max_examples=25)
+T = TypeVar("T")
 HANDLES = ("user:anna", "email:anna@example.com", "anonymous:a1")
 
 moments = st.integers(0, 3).map(lambda step: NOON + step * SECOND)
-places = st.lists(
-    st.tuples(moments, st.integers(0, 5)), min_size=1, max_size=12, unique=True
-)  # distinct (occurred_at, sequence)
+
+
+def few_or_many(one: st.SearchStrategy[T], *, unique: bool = False) -> st.SearchStrategy[list[T]]:
+    """As many as are looked through, or more, which have an index."""
+    few = st.lists(one, min_size=1, max_size=12, unique=unique)
+    return few | st.lists(one, min_size=17, max_size=22, unique=unique)
+
+
+places = few_or_many(st.tuples(moments, st.integers(0, 9)), unique=True)  # distinct (occurred_at, sequence)
 
 
 @st.composite
@@ -115,8 +122,8 @@ async def test_any_order_duplication_and_batching_gives_the_same_timeline(
 
 @EXAMPLES
 @given(
-    st.lists(st.tuples(moments, st.none() | st.integers(0, 3)), min_size=1, max_size=12),
-    st.lists(st.integers(0, 11), max_size=8),
+    few_or_many(st.tuples(moments, st.none() | st.integers(0, 40))),
+    st.lists(st.integers(0, 21), max_size=4),
 )
 async def test_ties_keep_first_arrival_after_those_with_a_sequence(
     store: Store, events: list[tuple[int, int | None]], repeats: list[int]
