@@ -152,7 +152,7 @@ async def tell(
     """
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
     asked = (tenant, whom, wanted)
-    may_keep = "no-store" not in request.headers.get(CACHE_CONTROL, "")
+    may_keep = site.summariser is None and "no-store" not in request.headers.get(CACHE_CONTROL, "")
     kept = await _holding(site, tenant, asked, now) if may_keep else None
     if kept is None and may_keep and await site.recent.made(asked):
         kept = await _holding(site, tenant, asked, now)

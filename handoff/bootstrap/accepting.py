@@ -10,7 +10,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -75,5 +75,7 @@ class _Acceptor:
             task.add_done_callback(self._opening.discard)
 
     async def _open(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # it is gone already
+        try:
             await self._loop.connect_accepted_socket(self._protocol, connection)
+        except OSError:  # it is gone already
+            connection.close()

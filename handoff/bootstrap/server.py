@@ -7,7 +7,7 @@ import contextlib
 import gc
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -80,31 +80,11 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, place.listening.getsockname()[1])
         store = await stack.enter_async_context(_store(settings, place.embedded))
-        measures = Measures()
-        monitor = Monitor(store, facts(sources))
-        intake = Intake(store)
-        inbound = Inbound(store, intake, monitor, measures)
+        access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = []
-        hub = Hub(store)
-        await stack.enter_async_context(_running("live", hub.run()))
-        site = Site(
-            store=store,
-            monitor=monitor,
-            measures=measures,
-            inbound=inbound,
-            intake=intake,
-            access=Access([admin, *(it.token() for it in settings.tokens)], names),
-            sources=sources,
-            channels=settings.channel_names,
-            public_url=(settings.server.public_url or url).rstrip("/"),
-            identity_spaces=spaces(sources),
-            ready=lambda: next((why for check in health if (why := check())), None),
-            announce=_announcer(store, measures),
-            hub=hub,
-            policies=settings.policies,
-            allowed_origins=frozenset(settings.panel.allowed_origins),
-            summariser=load_summariser(),
-        )
+        site = _site(settings, store, sources, access, url, health)
+        monitor, measures = site.monitor, site.measures
+        await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, monitor, names, site.announce)
         followers = Followers(store, monitor, settings.policies, site.announce)
         delivery = Delivery(
@@ -126,7 +106,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
-        listeners = {it.name: await stack.enter_async_context(_listen(inbound, it)) for it in listening}
+        listeners = {it.name: await stack.enter_async_context(_listen(site.inbound, it)) for it in listening}
         gc.freeze()  # what a start leaves lives as long as the server
         yield Server(
             url=url,
@@ -136,6 +116,38 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
             admin_token=made,
             made_secrets=delivery.made_secrets,
         )
+
+
+def _site(
+    settings: Settings,
+    store: Store,
+    sources: Mapping[str, Source],
+    access: Access,
+    url: str,
+    health: Sequence[Callable[[], str | None]],
+) -> Site:
+    """What the handlers work with; the server is ready when no check of `health` says why not."""
+    measures = Measures()
+    monitor = Monitor(store, facts(sources))
+    intake = Intake(store)
+    return Site(
+        store=store,
+        monitor=monitor,
+        measures=measures,
+        inbound=Inbound(store, intake, monitor, measures),
+        intake=intake,
+        access=access,
+        sources=sources,
+        channels=settings.channel_names,
+        public_url=(settings.server.public_url or url).rstrip("/"),
+        identity_spaces=spaces(sources),
+        ready=lambda: next((why for check in health if (why := check())), None),
+        announce=_announcer(store, measures),
+        hub=Hub(store),
+        policies=settings.policies,
+        allowed_origins=frozenset(settings.panel.allowed_origins),
+        summariser=load_summariser(),
+    )
 
 
 def _admin(secret: str) -> Token:

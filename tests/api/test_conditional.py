@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
+from aiohttp import web
 
 from handoff.api import recent
+from handoff.api.keys import SITE, Site
 from handoff.domain.errors import StoreUnavailable
 from handoff.services import contexts
 from handoff.services.context_basis import Basis
+from handoff.store.connection import Connection
 from handoff.store.line import prepare
 
 from .conftest import Api
@@ -97,6 +101,49 @@ async def test_who_waited_for_one_that_failed_makes_its_own(
     asked = {"identities": ["user:anna"]}
     told = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
     assert sorted(it.status for it in told) == [200, 200, 200, 200, 503]
+
+
+async def test_without_the_store_nothing_that_was_told_is_told_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.tell("one")
+    etag = (await api.get(PATH)).headers["Etag"]
+
+    async def gone(*_asked: Any) -> Any:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(Connection, "answers_to", gone)
+    assert (await api.get(PATH)).status == await looked(api, etag) == 503
+
+
+async def test_who_has_a_summariser_waits_for_nobody(
+    api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A summary takes a model's seconds and is never kept: nobody waits for another's."""
+
+    class Slow:
+        async def add(self, _told: Any, brief: Any) -> Any:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await asyncio.sleep(0.05)
+            at_once -= 1
+            return brief
+
+    at_once = most = 0
+    await api.tell("one")
+    site = api.server.site
+    app_site = msgspec.structs.replace(site, summariser=Slow())
+    monkeypatch.setattr(web.Application, "__getitem__", with_site(app_site))
+    told = await asyncio.gather(*(api.get(PATH) for _ in range(4)))
+    assert {it.status for it in told} == {200}
+    assert (most, len(assembled)) == (4, 4)
+
+
+def with_site(site: Site) -> Callable[..., Any]:
+    """How an application looks its keys up, with another site in it."""
+    plain = web.Application.__getitem__
+    return lambda app, key: site if key is SITE else plain(app, key)
 
 
 async def test_nothing_is_kept_of_who_does_not_want_it(api: Api, assembled: list[int]) -> None:
