@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 
-from aiohttp import web
-from aiohttp.hdrs import AUTHORIZATION
 from msgspec import Struct
 
 from handoff.domain.errors import Forbidden, NotFound, Unauthenticated
@@ -115,7 +113,7 @@ def _principal(token: Token, tenant: str) -> Principal:
     )
 
 
-def bearer(request: web.Request) -> str:
-    """The bearer token of a request, or nothing."""
-    scheme, _, secret = request.headers.get(AUTHORIZATION, "").partition(" ")
+def bearer(authorization: str) -> str:
+    """The bearer token in an Authorization header, or nothing."""
+    scheme, _, secret = authorization.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import secrets
 import time
-from contextvars import ContextVar
-from itertools import count
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import (
     callbacks,
@@ -31,14 +29,15 @@ from . import (
 from .compression import ROUTES as COMPRESSED
 from .compression import compress
 from .exchange import IDEMPOTENCY_KEY
+from .fast_path import FastPath
 from .idempotency import answer_once
 from .keys import PRINCIPAL, SITE, Site, authenticate
 from .origins import answer_preflight, is_preflight, mark_answers
 from .problems import answer_to
+from .request_ids import HEADER as REQUEST_ID_HEADER
+from .request_ids import REQUEST_ID, next_request_id
 
 log = structlog.get_logger("handoff.access")
-_REQUEST_ID = ContextVar[str](f"{STRUCTLOG_KEY_PREFIX}request_id")
-"""On every log line of a request, as by structlog's `bind_contextvars`."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -46,7 +45,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.route("*", "/in/{source}", inbound.deliver),
         web.route("*", "/in/{source}/{rest:.*}", inbound.deliver),
-        web.post("/v1/touchpoints", touchpoints.create),
+        web.post(touchpoints.PATH, touchpoints.create),
         web.get("/v1/touchpoints/{id}", touchpoints.read),
         web.post("/v1/context", contexts.look_up),
         web.get("/v1/context", contexts.look_up_by_query),
@@ -108,14 +107,13 @@ def around(site: Site) -> Middleware:
     A request id on every answer and log line, the request's time in the metrics, and problem documents
     for errors. The log has the route, never the path: ids and identities are personal data.
     """
-    run, numbers = secrets.token_hex(4), count()
     took, allowed = site.measures.took, site.allowed_origins
     detailed = log.is_enabled_for(logging.DEBUG)
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = f"{run}{next(numbers):08x}"
-        _REQUEST_ID.set(request_id)
+        request_id = next_request_id()
+        REQUEST_ID.set(request_id)
         started = time.perf_counter()
         response: web.StreamResponse
         try:
@@ -135,7 +133,7 @@ def around(site: Site) -> Middleware:
         if not response.prepared:
             if route in COMPRESSED:
                 await compress(request, response)
-            response.headers["Handoff-Request-Id"] = request_id
+            response.headers[REQUEST_ID_HEADER] = request_id
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
         if detailed:
             milliseconds = round(seconds * 1e3, 2)
@@ -161,3 +159,14 @@ def make_app(site: Site) -> web.Application:
     app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins))
     app.add_routes(routes())
     return app
+
+
+def make_fast_path(site: Site, otherwise: Callable[[], asyncio.Protocol]) -> FastPath:
+    """The way past the application for plain requests; `otherwise` makes the application's protocol.
+
+    Nothing is plain where every request is logged.
+    """
+    ways = {touchpoints.PATH.encode(): touchpoints.fast_way(site)} | inbound.fast_ways(site)
+    if log.is_enabled_for(logging.DEBUG):
+        ways = {}
+    return FastPath(ways, otherwise, site.measures.took)

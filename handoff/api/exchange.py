@@ -22,8 +22,7 @@ MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
 encode = msgspec.json.Encoder().encode
-_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-
+HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
@@ -79,7 +78,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """As `answer`, of what `encode` gave."""
-    return web.Response(status=status, body=body, headers={**_HEADERS, **(headers or {})})
+    return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
 
 
 def query_limit(request: web.Request) -> int:

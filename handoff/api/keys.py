@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 from msgspec import Struct, field
 
 from handoff.domain.errors import Unauthenticated
@@ -60,14 +61,16 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 async def authenticate(request: web.Request, site: Site) -> Principal:
     """Who is calling: every `/v1` call proves that before anything else is looked at."""
-    secret = bearer(request)
-    tenant = token_tenant(secret)
-    if tenant is None:
-        return site.access.authenticate(secret, request.headers.get(TENANT_HEADER))
+    authorization, asked = request.headers.get(AUTHORIZATION, ""), request.headers.get(TENANT_HEADER)
+    principal = principal_of(site, authorization, asked)
+    if principal is not None:
+        return principal
+    secret = bearer(authorization)
+    tenant = token_tenant(secret) or ""
     session = None
     if site.access.has_tenant(tenant):
         session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
-    if session is None or request.headers.get(TENANT_HEADER, tenant) != tenant:
+    if session is None or asked not in (None, tenant):
         raise Unauthenticated(UNKNOWN_TOKEN)
     return Principal(
         name=session.made_by,
@@ -76,6 +79,14 @@ async def authenticate(request: web.Request, site: Site) -> Principal:
         min_assurance=Assurance(session.min_assurance),
         agent=session.agent,
     )
+
+
+def principal_of(site: Site, authorization: str, asked_tenant: str | None) -> Principal | None:
+    """The holder of a configured token; None where the token is a session's, which the store knows."""
+    secret = bearer(authorization)
+    if token_tenant(secret) is not None:
+        return None
+    return site.access.authenticate(secret, asked_tenant)
 
 
 def authorized(request: web.Request, scope: str | None = None) -> Principal:

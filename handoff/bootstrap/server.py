@@ -16,7 +16,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.access import Access, Token, hash_secret
-from handoff.api.app import make_app
+from handoff.api.app import make_app, make_fast_path
 from handoff.api.keys import Site
 from handoff.delivery.delivery import Delivery, MadeSecret
 from handoff.delivery.timers import TICK_S, Timers
@@ -258,11 +258,12 @@ async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
     )
     await runner.setup()
     assert runner.server is not None
+    fast = make_fast_path(site, runner.server)
     try:
-        async with accepting(listening, runner.server):
+        async with accepting(listening, fast.protocol):
             yield
     finally:
-        await runner.cleanup()
+        await asyncio.gather(fast.end(SHUTDOWN_S), runner.cleanup())
 
 
 @asynccontextmanager

@@ -52,12 +52,21 @@ class Intake:
         Raises what `read` raises, and StoreUnavailable or Overloaded as `recording.record` does. An id
         with other content is refused, whether or not its sender updates.
         """
-        asked = self._ask(tenant, lambda: (read(),), size)
-        recorded = await asked.future
+        asked = self.begin(tenant, read, size)
+        await asked.future
+        return self.result(asked)
+
+    def begin(self, tenant: str, read: Callable[[], Touchpoint], size: int = 0) -> Asked:
+        """As `record`, for one who does not wait here: `result` when the future is done."""
+        return self._ask(tenant, lambda: (read(),), size)
+
+    def result(self, asked: Asked) -> Result:
+        """What became of the one touchpoint of `begin`, whose future is done; raises as `record` does."""
+        recorded = asked.future.result()
         (made,) = asked.made
         if isinstance(made, Result):
             return made
-        return result_of(self._store.hashes(tenant), made, recorded.status)
+        return result_of(self._store.hashes(asked.tenant), made, recorded.status)
 
     async def record_all(
         self, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int
