@@ -12,14 +12,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 from httptools import HttpParserError, HttpRequestParser
 from msgspec import Struct
+
+from handoff.domain.errors import HandoffError
 
 from .problems import answer_to
 from .request_ids import HEADER as REQUEST_ID_HEADER
@@ -28,6 +30,7 @@ from .request_ids import REQUEST_ID, next_request_id
 MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
 MAX_BODY = 64 * 1024  # bytes: what is larger is read in pieces
 MAX_HELD = 256 * 1024  # bytes that come before the answer to those before them; then no more is read
+REMEMBERED_HEADS = 512
 SILENT_S = 3630.0  # as aiohttp: longer than any reverse proxy keeps a connection
 STALLED_S = 60.0  # for the next bytes of a request that began to come
 SWEEP_S = 15.0
@@ -57,22 +60,22 @@ class Plain(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Taken(Struct, frozen=True):
-    """A request that was taken. When `future` is done, `told` is called once: it gives the answer or raises."""
+Answer = Callable[[Plain | Exception], None]
+"""Gets the answer to a request, once, or the error that `problems.answer_to` makes one of."""
 
-    future: asyncio.Future[Any]
-    told: Callable[[], Plain]
+Take = Callable[[bytes, Answer], bool]
+"""Takes the body of a request. False, or an error before anything was done, where it is aiohttp's."""
 
 
 class Way(Struct, frozen=True):
     """What is done with plain requests to one path.
 
-    `route` names it in the metrics. `take` gets headers and body; it gives None or raises, before
-    anything is done, where the request is aiohttp's after all. `headers` are on every answer.
+    `route` names it in the metrics. `open` reads a request's headers, of which it may be told once for many
+    requests; it gives None or raises where the request is aiohttp's. `headers` are on every answer.
     """
 
     route: str
-    take: Callable[[Headers, bytes], Taken | None]
+    open: Callable[[Headers], Take | None]
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -89,7 +92,8 @@ class FastPath:
         otherwise: Callable[[], asyncio.Protocol],
         took: Callable[[str, int, float], None],
     ) -> None:
-        self.ways = ways
+        self._ways = ways
+        self._read_head = lru_cache(REMEMBERED_HEADS)(_read_head)
         self.otherwise = otherwise
         self.took = took
         self.open: set[_Connection] = set()
@@ -100,6 +104,15 @@ class FastPath:
     def protocol(self) -> asyncio.Protocol:
         """The protocol of a connection that was accepted."""
         return _Connection(self)
+
+    def head_of(self, raw: bytes) -> _Head | None:
+        """The head of the request that `raw` begins with; None where that is no plain one.
+
+        Senders say the same with each request: what was read of a head is remembered.
+        """
+        way = self._ways.get(raw[5 : raw.find(b" ", 5)]) if raw.startswith(b"POST ") else None
+        size = raw.find(b"\r\n\r\n", 0, MAX_HEAD) + 4
+        return self._read_head(raw[:size], way) if way is not None and size > 4 else None
 
     def entered(self, connection: _Connection) -> None:
         self.open.add(connection)
@@ -112,7 +125,7 @@ class FastPath:
             self._all_closed.set()
 
     async def end(self, patience_s: float) -> None:
-        """Close connections, those that wait for an answer after it; abort what is left after `patience_s`."""
+        """Close connections, after the answers that they wait for; abort what is left after `patience_s`."""
         self.ending = True
         for connection in list(self.open):
             connection.end()
@@ -135,13 +148,13 @@ class FastPath:
         self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self.open else None
 
 
-class _Head(Struct):
-    """The head of a request that may be plain: it ends at `at`, its body at `end`."""
+class _Head(Struct, frozen=True):
+    """The head of a plain request: how many bytes it has, and how many follow."""
 
     way: Way
-    headers: Headers
-    at: int
-    end: int
+    take: Take
+    size: int
+    body: int
 
 
 class _Connection(asyncio.Protocol):
@@ -154,13 +167,14 @@ class _Connection(asyncio.Protocol):
         self._raw = b""
         """What came and was not taken yet."""
         self._head: _Head | None = None
-        self._taken: Taken | None = None
-        """What waits for its answer."""
+        """Of the request that is coming, or waits for its answer."""
+        self._waits = False
         self._held = False
         """Nothing is read, for too much waits."""
         self._full = False
         """Nothing is taken, for the sender does not read its answers."""
         self._heard_at = self._loop.time()
+        self._taken_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
@@ -172,7 +186,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
         self._raw = self._raw + data if self._raw else data
-        if self._taken is None:
+        if not self._waits:
             self._go_on()
         elif len(self._raw) > MAX_HELD and not self._held:
             self._held = True
@@ -183,12 +197,12 @@ class _Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._full = False
-        if self._taken is None:
+        if not self._waits:
             self._go_on()
 
     def end(self) -> None:
         """Close the connection, after the answer that it waits for."""
-        if self._taken is None:
+        if not self._waits:
             self._transport.close()
 
     def abort(self) -> None:
@@ -196,51 +210,55 @@ class _Connection(asyncio.Protocol):
 
     def is_overdue(self, now: float) -> bool:
         """Whether its sender said nothing for too long."""
-        return self._taken is None and now - self._heard_at > (STALLED_S if self._raw else SILENT_S)
+        return not self._waits and now - self._heard_at > (STALLED_S if self._raw else SILENT_S)
 
     def _go_on(self) -> None:
         """Take the next request, if all of it is there."""
-        if not self._raw or self._full or self._transport.is_closing():
+        raw = self._raw
+        if not raw or self._full or self._transport.is_closing():
             return
-        if self._head is None:
-            self._head = read_head(self._raw, self._path.ways)
         head = self._head
         if head is None:
-            self._leave()
-        elif len(self._raw) >= head.end:
-            started = time.perf_counter()
-            try:
-                taken = head.way.take(head.headers, self._raw[head.at : head.end])
-            except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
-                taken = None
-            if taken is None:
+            head = self._head = self._path.head_of(raw)
+            if head is None:
                 self._leave()
                 return
-            self._raw = self._raw[head.end :]
-            self._head = None
-            self._taken = taken
-            taken.future.add_done_callback(partial(self._answer, taken, head.way, started))
-
-    def _answer(self, taken: Taken, way: Way, started: float, _future: asyncio.Future[Any]) -> None:
-        request_id = next_request_id()
-        ending = self._path.ending
+        end = head.size + head.body
+        if len(raw) < end:
+            return
+        self._taken_at = time.perf_counter()
+        self._waits = True
+        self._raw = raw[end:]
         try:
-            plain = taken.told()
-        except Exception as error:  # the outermost loop
+            taken = head.take(raw[head.size : end], self._answer)
+        except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
+            taken = False
+        if not taken:
+            self._raw = raw
+            self._leave()
+
+    def _answer(self, outcome: Plain | Exception) -> None:
+        head, self._head, self._waits = self._head, None, False
+        assert head is not None
+        request_id = next_request_id()
+        if isinstance(outcome, Exception):
             REQUEST_ID.set(request_id)
-            plain = plain_of(answer_to(error))
-        self._path.took(way.route, plain.status // 100, time.perf_counter() - started)
-        self._taken = None
+            plain = plain_of(answer_to(outcome))
+        else:
+            plain = outcome
+        self._path.took(head.way.route, plain.status // 100, time.perf_counter() - self._taken_at)
         if self._transport.is_closing():
             return
-        self._transport.write(written(plain, way.headers, request_id, last=ending))
+        ending = self._path.ending
+        self._transport.write(written(plain, head.way.headers, request_id, last=ending))
         if ending:
             self._transport.close()
             return
         if self._held:
             self._held = False
             self._transport.resume_reading()
-        self._go_on()
+        if self._raw:
+            self._go_on()
 
     def _leave(self) -> None:
         """Give the connection to aiohttp, with everything that was not answered yet."""
@@ -251,18 +269,12 @@ class _Connection(asyncio.Protocol):
         protocol.data_received(self._raw)
 
 
-def read_head(raw: bytes, ways: Mapping[bytes, Way]) -> _Head | None:
-    """The head of the request that `raw` begins with; None where that is no plain one."""
-    if not raw.startswith(b"POST "):
-        return None
-    way = ways.get(raw[5 : raw.find(b" ", 5)])
-    at = raw.find(b"\r\n\r\n", 0, MAX_HEAD) + 4
-    if way is None or at < 4:
-        return None
+def _read_head(raw: bytes, way: Way) -> _Head | None:
+    """What the head of a request says; None where that is no plain one."""
     given = _Given()
     parser = HttpRequestParser(given)
     try:
-        parser.feed_data(raw[:at])
+        parser.feed_data(raw)
     except HttpParserError:
         return None
     headers = given.headers
@@ -273,11 +285,15 @@ def read_head(raw: bytes, ways: Mapping[bytes, Way]) -> _Head | None:
         or not parser.should_keep_alive()
         or headers.get("connection", "keep-alive").lower() != "keep-alive"
         or not _UNUSUAL.isdisjoint(headers)
-        or not 0 < len(length) < 6
-        or not 0 < (size := int(length)) <= MAX_BODY
+        or not 0 < len(length) <= len(str(MAX_BODY))
+        or not 0 < int(length) <= MAX_BODY
     ):
         return None
-    return _Head(way, headers, at, at + size)
+    try:
+        take = way.open(headers)
+    except HandoffError:
+        return None
+    return _Head(way, take, len(raw), int(length)) if take is not None else None
 
 
 class _Given:

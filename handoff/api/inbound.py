@@ -15,7 +15,7 @@ from handoff.services.inbound import Source
 
 from .decompression import decompress
 from .exchange import read_body
-from .fast_path import Headers, Plain, Taken, Way, plain_of
+from .fast_path import Answer, Headers, Plain, Take, Way, plain_of
 from .keys import SITE, Site
 from .problems import problem_of
 
@@ -63,12 +63,16 @@ def _plain(reply: Reply) -> Plain:
 def fast_ways(site: Site) -> dict[bytes, Way]:
     """`deliver` of each source's plain deliveries, past the framework."""
     return {
-        f"/in/{name}".encode(): Way("/in/{source}", partial(_take, site, source))
+        f"/in/{name}".encode(): Way("/in/{source}", partial(_open, site, source))
         for name, source in site.sources.items()
     }
 
 
-def _take(site: Site, source: Source, headers: Headers, raw: bytes) -> Taken:
+def _open(site: Site, source: Source, headers: Headers) -> Take:
+    return partial(_take, site, source, headers)
+
+
+def _take(site: Site, source: Source, headers: Headers, raw: bytes, answer: Answer) -> bool:
     inbound = InboundRequest(
         method="POST",
         path="",
@@ -79,8 +83,14 @@ def _take(site: Site, source: Source, headers: Headers, raw: bytes) -> Taken:
         body=decompress(raw, "", MAX_INBOUND),
         received_at=time.time_ns() // 1000,
     )
-    task = asyncio.get_running_loop().create_task(_answer(site, source, inbound))
-    return Taken(task, task.result)
+
+    def told(task: asyncio.Task[Plain]) -> None:
+        if not task.cancelled():
+            error = task.exception()
+            answer(error if isinstance(error, Exception) else task.result())
+
+    asyncio.get_running_loop().create_task(_answer(site, source, inbound)).add_done_callback(told)
+    return True
 
 
 def _inbound_request(request: web.Request, raw: bytes, body: bytes, public_url: str) -> InboundRequest:

@@ -85,7 +85,7 @@ CLIENT_GONE = 499  # as nginx counts it
 def answer_to(error: Exception) -> web.Response:
     """What every error that leaves a handler becomes: a problem document; only crashes become a 500.
 
-    To be called while the error is handled; a redirect of aiohttp's own is raised again.
+    A redirect of aiohttp's own is raised again.
     """
     if isinstance(error, errors.HandoffError):
         return problem_of(error)
@@ -98,5 +98,5 @@ def answer_to(error: Exception) -> web.Response:
         return response
     if isinstance(error, ConnectionResetError):
         return web.Response(status=CLIENT_GONE)  # while we wrote to it: nobody reads an answer
-    log.exception("request_crashed")  # a caller sees our own words, the log has the rest
+    log.error("request_crashed", exc_info=error)  # a caller sees our own words, the log has the rest
     return problem(500, "internal", "an unexpected error was logged")

@@ -15,14 +15,13 @@ from msgspec import Struct
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.cloudevents import BATCHED, STRUCTURED, read_cloudevent
-from handoff.services.intake import Asked
 from handoff.services.native import Caller, read_native
 from handoff.services.recording import Result, record
 from handoff.services.timelines import read_touchpoint
 
 from .access import TENANT_HEADER, Principal
 from .exchange import HEADERS, answer, decode, encode, read_body, refuse_encoding
-from .fast_path import Headers, Plain, Taken, Way, plain_of
+from .fast_path import Answer, Headers, Plain, Take, Way, plain_of
 from .keys import SITE, Site, authorized, principal_of
 from .problems import problem, status_of
 
@@ -122,29 +121,34 @@ def _refused(result: Result) -> web.Response:
 def fast_way(site: Site) -> Way:
     """`create` for one touchpoint in JSON from the holder of a configured token, past the framework."""
 
-    def take(headers: Headers, body: bytes) -> Taken | None:
-        media = headers.get("content-type", "")
-        if media != "application/json" and media.partition(";")[0].strip().lower() != "application/json":
-            return None
-        if body.lstrip()[:1] == b"[":
-            return None
+    def open_(headers: Headers) -> Take | None:
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
-        if principal is None:
+        if media != "application/json" or principal is None:
             return None
         principal.require("touchpoints:write")
-        asked = site.intake.begin(principal.tenant, partial(read_native, body, site.caller(principal)), len(body))
-        return Taken(asked.future, partial(_told, site, principal, asked))
+        return partial(_take, site, principal, site.caller(principal))
 
     vary = (("Vary", "Origin"),) if site.allowed_origins else ()
-    return Way(PATH, take, vary)
+    return Way(PATH, open_, vary)
 
 
-def _told(site: Site, principal: Principal, asked: Asked) -> Plain:
-    result = site.intake.result(asked)
-    site.measures.count(principal.name, (result,))
-    if not result.ok:
-        return plain_of(_refused(result))
-    return Plain(200, encode(_recorded(result)), HEADERS)
+def _take(site: Site, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
+    if body.lstrip()[:1] == b"[":
+        return False
+
+    def told(outcome: Result | Exception) -> None:
+        if isinstance(outcome, Exception):
+            answer(outcome)
+            return
+        site.measures.count(principal.name, (outcome,))
+        if outcome.ok:
+            answer(Plain(200, encode(_recorded(outcome)), HEADERS))
+        else:
+            answer(plain_of(_refused(outcome)))
+
+    site.intake.begin(principal.tenant, partial(read_native, body, caller), len(body), told)
+    return True
 
 
 async def _record_batch(

@@ -11,32 +11,120 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import Struct
+import structlog
 
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import HandoffError, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.store.recorder import Item
+from handoff.store.recorder import Awaited, Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .recording import Result, prepare_or_reject, result_of, settle
+from .recording import Result, prepare, prepare_or_reject, rejected, result_of, settle, without_nobody
 
-AT_ONCE = 64  # requests: 3 ms of single touchpoints in which no other request is looked at
+AT_ONCE = 16  # requests: 3 ms of single touchpoints in which no other request is looked at
 BYTES_AT_ONCE = 64 * 1024  # of what they sent: no more than one delivery that is read by itself
 
+Told = Callable[[Result | Exception], None]
 
-class Asked(Struct, eq=False):
-    """What one request has on its way: how to read it, and who waits for what becomes of it.
+log = structlog.get_logger(__name__)
 
-    `future` is that of the last item, or of what kept it from having any.
+
+class _One:
+    """One request with one touchpoint; to the recorder it is the future of its item.
+
+    `told` is called once, with what became of it or with the error, in the turn in which that is known.
     """
 
-    tenant: str
-    read: Callable[[], Sequence[Touchpoint]]
-    size: int
-    future: asyncio.Future[Any]
-    touchpoints: Sequence[Touchpoint] = ()
-    made: Sequence[Item | Result] = ()
-    futures: Sequence[asyncio.Future[Any]] = ()
+    __slots__ = ("_hashes", "_item", "_read", "_store", "_told", "_touchpoint", "size", "tenant")
+
+    def __init__(
+        self, store: Store, tenant: str, read: Callable[[], Touchpoint], size: int, told: Told
+    ) -> None:
+        self.tenant = tenant
+        self.size = size
+        self._store = store
+        self._read = read
+        self._told: Told | None = told
+        self._hashes = store.hashes(tenant)
+        self._touchpoint: Touchpoint
+        self._item: Item
+
+    def read(self) -> bool:
+        try:
+            self._touchpoint = self._read()
+        except Exception as error:  # whatever hostile bytes provoke is their own sender's
+            self.set_exception(error)
+            return False
+        return True
+
+    def prepare(self) -> Sequence[Entry]:
+        try:
+            touchpoint = without_nobody(self._touchpoint, self._store.rules)
+            self._item = item = prepare(touchpoint, self._hashes, self._store.keys)
+        except Unprocessable as error:
+            self._tell(rejected(error))
+            return ()
+        except Exception as error:  # one that cannot be prepared takes nobody with it
+            self.set_exception(error)
+            return ()
+        return ((item, self),)
+
+    def done(self) -> bool:
+        return self._told is None
+
+    def set_result(self, recorded: Recorded) -> None:
+        self._tell(result_of(self._hashes, self._item, recorded.status))
+
+    def set_exception(self, error: Exception) -> None:
+        self._tell(error)
+
+    def _tell(self, outcome: Result | Exception) -> None:
+        told, self._told = self._told, None
+        if told is None:
+            return
+        try:
+            told(outcome)
+        except Exception:  # others of the call wait behind this one
+            log.exception("telling_failed")
+
+
+class _Many:
+    """One request with any number of touchpoints. `future` is done when all that follows is with the recorder
+    or is done itself; it is that of the last item, or of what kept it from having any.
+    """
+
+    def __init__(
+        self, store: Store, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int
+    ) -> None:
+        self.tenant = tenant
+        self.size = size
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.touchpoints: Sequence[Touchpoint] = ()
+        self.made: Sequence[Item | Result] = ()
+        self.futures: Sequence[asyncio.Future[Any]] = ()
+        self._store = store
+        self._read = read
+
+    def read(self) -> bool:
+        try:
+            self.touchpoints = self._read()
+        except Exception as error:  # whatever hostile bytes provoke is their own sender's
+            _fail(self.future, error)
+            return False
+        return True
+
+    def prepare(self) -> Sequence[Entry]:
+        try:
+            self.made = prepare_or_reject(self._store, self.tenant, self.touchpoints)
+        except Exception as error:  # one that cannot be prepared takes nobody with it
+            _fail(self.future, error)
+            return ()
+        items = [it for it in self.made if isinstance(it, Item)]
+        if items:
+            loop = self.future.get_loop()
+            self.futures = [*[loop.create_future() for _ in items[1:]], self.future]
+        elif not self.future.done():
+            self.future.set_result(None)
+        return list(zip(items, self.futures, strict=True))
 
 
 class Intake:
@@ -44,35 +132,36 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[Asked] = []
+        self._waiting: list[_One | _Many] = []
+
+    def begin(self, tenant: str, read: Callable[[], Touchpoint], size: int, told: Told) -> None:
+        """Record the touchpoint that `read` makes of `size` bytes.
+
+        `told` gets what becomes of it, once it is durable, or what `read` raises, or StoreUnavailable or
+        Overloaded as `recording.record` raises them. An id with other content is refused, whether or not
+        its sender updates.
+        """
+        self._ask(_One(self._store, tenant, read, size, told))
 
     async def record(self, tenant: str, read: Callable[[], Touchpoint], size: int = 0) -> Result:
-        """What becomes of the touchpoint that `read` makes of `size` bytes, once it is durable.
+        """As `begin`, for one who waits."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-        Raises what `read` raises, and StoreUnavailable or Overloaded as `recording.record` does. An id
-        with other content is refused, whether or not its sender updates.
-        """
-        asked = self.begin(tenant, read, size)
-        await asked.future
-        return self.result(asked)
+        def told(outcome: Result | Exception) -> None:
+            if isinstance(outcome, Exception):
+                _fail(future, outcome)
+            elif not future.done():
+                future.set_result(outcome)
 
-    def begin(self, tenant: str, read: Callable[[], Touchpoint], size: int = 0) -> Asked:
-        """As `record`, for one who does not wait here: `result` when the future is done."""
-        return self._ask(tenant, lambda: (read(),), size)
-
-    def result(self, asked: Asked) -> Result:
-        """What became of the one touchpoint of `begin`, whose future is done; raises as `record` does."""
-        recorded = asked.future.result()
-        (made,) = asked.made
-        if isinstance(made, Result):
-            return made
-        return result_of(self._store.hashes(asked.tenant), made, recorded.status)
+        self.begin(tenant, read, size, told)
+        return await future
 
     async def record_all(
         self, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int
     ) -> list[Result]:
         """The same of all touchpoints that `read` gives, in their order; one that updates is an amendment."""
-        asked = self._ask(tenant, read, size)
+        asked = _Many(self._store, tenant, read, size)
+        self._ask(asked)
         try:
             await asked.future
         except HandoffError:
@@ -82,27 +171,24 @@ class Intake:
             self._store, self._store.recorder, tenant, asked.touchpoints, asked.made, asked.futures
         )
 
-    def _ask(self, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int) -> Asked:
-        loop = asyncio.get_running_loop()
-        asked = Asked(tenant, read, size, loop.create_future())
+    def _ask(self, asked: _One | _Many) -> None:
         if not self._waiting:
-            loop.call_soon(self._turn, loop)
+            asyncio.get_running_loop().call_soon(self._turn)
         self._waiting.append(asked)
-        return asked
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _turn(self) -> None:
         batch = self._take()
-        if self._waiting:
-            loop.call_soon(self._turn, loop)
-        read = [asked for asked in batch if _read(asked)]
-        entries = [entry for asked in read for entry in self._prepare(asked, loop)]
+        read = [asked for asked in batch if asked.read()]
+        entries = [entry for asked in read for entry in asked.prepare()]
         try:
             self._store.recorder.submit(entries)
         except HandoffError as error:
             for _item, future in entries:
                 _fail(future, error)
+        if self._waiting:  # after the store was given what is ready
+            asyncio.get_running_loop().call_soon(self._turn)
 
-    def _take(self) -> list[Asked]:
+    def _take(self) -> list[_One | _Many]:
         """Who is served in this turn: the first, and as many more as may be."""
         count = size = 0
         for asked in self._waiting:
@@ -113,32 +199,7 @@ class Intake:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    def _prepare(
-        self, asked: Asked, loop: asyncio.AbstractEventLoop
-    ) -> Sequence[tuple[Item, asyncio.Future[Any]]]:
-        """What the store shall write of it; each item with the future that tells what became of it."""
-        try:
-            asked.made = prepare_or_reject(self._store, asked.tenant, asked.touchpoints)
-        except Exception as error:  # one that cannot be prepared takes nobody with it
-            _fail(asked.future, error)
-            return ()
-        items = [it for it in asked.made if isinstance(it, Item)]
-        if items:
-            asked.futures = [*[loop.create_future() for _ in items[1:]], asked.future]
-        elif not asked.future.done():
-            asked.future.set_result(None)
-        return list(zip(items, asked.futures, strict=True))
 
-
-def _read(asked: Asked) -> bool:
-    try:
-        asked.touchpoints = asked.read()
-    except Exception as error:  # whatever hostile bytes provoke is their own sender's
-        _fail(asked.future, error)
-        return False
-    return True
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+def _fail(future: asyncio.Future[Any] | Awaited, error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

@@ -63,8 +63,13 @@ def prepare_or_reject(store: Store, tenant: str, touchpoints: Sequence[Touchpoin
         try:
             made.append(prepare(without_nobody(touchpoint, rules), hashes, keys))
         except Unprocessable as error:
-            made.append(Result(status="rejected", id="", code=error.problem_code, detail=error.detail))
+            made.append(rejected(error))
     return made
+
+
+def rejected(error: Unprocessable) -> Result:
+    """The result of a touchpoint that is not stored."""
+    return Result(status="rejected", id="", code=error.problem_code, detail=error.detail)
 
 
 async def settle(

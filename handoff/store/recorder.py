@@ -1,8 +1,8 @@
 """Group commit: writes of concurrent requests share one call and one fsync.
 
-While a call is in flight, what comes in is gathered; the next call takes it all, at most
-MAX_BATCH items. No timer, so that nothing waits when the store is idle. An acknowledgement is the
-answer of the store, after its durability.
+A few calls are in flight, so that the server has work while the store makes one durable. What comes in
+meanwhile is gathered; the next call takes it all, at most MAX_BATCH items. No timer, so that nothing waits
+when the store is idle. An acknowledgement is the answer of the store, after its durability.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import Struct
@@ -22,6 +22,8 @@ from .functions import Functions
 from .keys import Keys
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
+
+IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
 MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
@@ -70,28 +72,39 @@ class Recorded(Struct, frozen=True):
 STORED, DUPLICATE, REUSED = 0, 1, 2
 
 
-class Recorder:
-    """The writer of touchpoints; one call in flight (on a Cluster, one per slot)."""
+class Awaited(Protocol):
+    """Whoever is told what became of an item: a future, or what is cheaper than one. It must not raise."""
 
-    def __init__(self, functions: Functions, keys: Keys, *, cluster: bool) -> None:
+    def done(self) -> bool: ...
+
+    def set_result(self, recorded: Recorded, /) -> None: ...
+
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
+Entry = tuple[Item, Awaited]
+
+
+class Recorder:
+    """The writer of touchpoints; at most `in_flight` calls at a time (on a Cluster, one per slot each)."""
+
+    def __init__(self, functions: Functions, keys: Keys, *, cluster: bool, in_flight: int) -> None:
         self._functions = functions
         self._keys = keys
         self._cluster = cluster
-        self._waiting: deque[tuple[Item, asyncio.Future[Recorded]]] = deque()
+        self._in_flight = in_flight
+        self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
-        self._wake = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def __aenter__(self) -> Recorder:
-        self._pump = asyncio.create_task(self._run(), name="recorder")
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         self._closing = True
-        self._wake.set()
-        if self._pump:
-            await self._pump
+        while self._calls:  # each that ends begins the next
+            await asyncio.wait(self._calls)
 
     @property
     def waiting(self) -> int:
@@ -111,8 +124,8 @@ class Recorder:
         self.submit(list(zip(items, futures, strict=True)))
         return futures
 
-    def submit(self, entries: Sequence[tuple[Item, asyncio.Future[Any]]]) -> None:
-        """Have items stored, in order; each future gets its `Recorded` or its HandoffError.
+    def submit(self, entries: Sequence[Entry]) -> None:
+        """Have items stored, in order; each is told its `Recorded` or its HandoffError.
 
         Overloaded at once when too much is waiting.
         """
@@ -125,23 +138,28 @@ class Recorder:
             raise StoreUnavailable("the server is stopping")
         self._waiting.extend(entries)
         self._waiting_bytes += size
-        self._wake.set()
+        self._begin_calls()
 
-    async def _run(self) -> None:
-        while not (self._closing and not self._waiting):
-            if not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
+    def _begin_calls(self) -> None:
+        while self._waiting and len(self._calls) < self._in_flight:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-            self._waiting_bytes -= sum(item.size for item, _ in batch)
-            try:
-                await self._commit(batch)
-            except Exception as error:  # the outermost loop: whatever happens, later batches go on
-                log.exception("recorder_failed")
-                _fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
+            self._waiting_bytes -= sum([item.size for item, _ in batch])
+            call = asyncio.get_running_loop().create_task(self._call(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._ended)
 
-    async def _commit(self, batch: list[tuple[Item, asyncio.Future[Recorded]]]) -> None:
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._begin_calls()
+
+    async def _call(self, batch: list[Entry]) -> None:
+        try:
+            await self._commit(batch)
+        except Exception as error:  # the outermost loop: whatever happens, later batches go on
+            log.exception("recorder_failed")
+            _fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
+
+    async def _commit(self, batch: list[Entry]) -> None:
         if not self._cluster:
             # One person's touchpoints come together, and each leads to the same: that is said once.
             await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
@@ -151,7 +169,7 @@ class Recorder:
         except StoreUnavailable as error:
             self._fail_all(batch, error)
             return
-        by_slot: dict[int, list[tuple[Item, asyncio.Future[Recorded]]]] = {}
+        by_slot: dict[int, list[Entry]] = {}
         for entry in batch:
             by_slot.setdefault(self._keys.partition(entry[0].home), []).append(entry)
         await asyncio.gather(*(self._store(part, []) for part in by_slot.values()))
@@ -164,9 +182,7 @@ class Recorder:
         calls = (self._functions.call("timeline_record", *_program(part, [])) for part in by_slot.values())
         await asyncio.gather(*calls)
 
-    async def _store(
-        self, batch: list[tuple[Item, asyncio.Future[Recorded]]], pointers: list[Pointer]
-    ) -> None:
+    async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
         keys, args = _program(pointers, [item for item, _ in batch])
         try:
             answers = await self._functions.call("timeline_record", keys, args)
@@ -180,7 +196,7 @@ class Recorder:
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _isolate(self, batch: list[tuple[Item, asyncio.Future[Recorded]]], error: Exception) -> None:
+    async def _isolate(self, batch: list[Entry], error: Exception) -> None:
         """One poisoned item must fail alone: the rest is stored one by one."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
@@ -190,7 +206,7 @@ class Recorder:
             # On a Cluster pointers lie in other slots and were written before the batch.
             await self._store([(item, future)], [] if self._cluster else list(item.pointers))
 
-    def _fail_all(self, batch: list[tuple[Item, asyncio.Future[Recorded]]], error: StoreUnavailable) -> None:
+    def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
         """Whoever waits behind a batch that the store did not take in time would only wait as long again.
 
         On a Cluster that goes for the waiting of the same partitions; others may lie on a sound server.
@@ -241,7 +257,7 @@ def _program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[b
     return keys, args
 
 
-def _fail(batch: list[tuple[Item, asyncio.Future[Recorded]]], error: HandoffError) -> None:
+def _fail(batch: list[Entry], error: HandoffError) -> None:
     for _item, future in batch:
         if not future.done():
             future.set_exception(error)

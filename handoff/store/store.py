@@ -16,7 +16,7 @@ from .control import Control
 from .deliveries import Deliveries
 from .functions import Functions
 from .keys import META, Keys
-from .recorder import Recorder
+from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
 from .settings import StoreSettings
 
@@ -40,8 +40,14 @@ class Store:
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
-        self.recorder = Recorder(functions.on_own_line(), self.keys, cluster=connection.cluster)
-        self.importer = Recorder(functions.on_own_line(), self.keys, cluster=connection.cluster)
+        # On a Cluster calls may overtake each other; where each waits for replicas, one large one is better.
+        calls = 1 if connection.cluster or settings.durability == "replicated" else IN_FLIGHT
+        self.recorder = Recorder(
+            functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
+        )
+        self.importer = Recorder(
+            functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
+        )
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._seals: dict[str, Seal] = {}
