@@ -101,14 +101,29 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
+def counting(site: Site) -> Callable[[str, str, int, float], None]:
+    """What is noted of each answer: method, route, status and seconds, in the metrics and at most in the log.
+
+    The log has the route, never the path: ids and identities are personal data.
+    """
+    took = site.measures.took
+    detailed = log.is_enabled_for(logging.DEBUG)
+
+    def count(method: str, route: str, status: int, seconds: float) -> None:
+        took(route, status // 100, seconds)
+        if detailed:
+            log.debug("request", method=method, route=route, status=status, ms=round(seconds * 1e3, 2))
+
+    return count
+
+
 def around(site: Site) -> Middleware:
     """What stands around every request: one middleware, since each costs as much as reading a touchpoint.
 
     A request id on every answer and log line, the request's time in the metrics, and problem documents
-    for errors. The log has the route, never the path: ids and identities are personal data.
+    for errors.
     """
-    took, allowed = site.measures.took, site.allowed_origins
-    detailed = log.is_enabled_for(logging.DEBUG)
+    count, allowed = counting(site), site.allowed_origins
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -129,15 +144,12 @@ def around(site: Site) -> Middleware:
         seconds = time.perf_counter() - started
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unmatched"
-        took(route, response.status // 100, seconds)
+        count(request.method, route, response.status, seconds)
         if not response.prepared:
             if route in COMPRESSED:
                 await compress(request, response)
             response.headers[REQUEST_ID_HEADER] = request_id
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        if detailed:
-            milliseconds = round(seconds * 1e3, 2)
-            log.debug("request", method=request.method, route=route, status=response.status, ms=milliseconds)
         return response
 
     return answer
@@ -162,11 +174,6 @@ def make_app(site: Site) -> web.Application:
 
 
 def make_fast_path(site: Site, otherwise: Callable[[], asyncio.Protocol]) -> FastPath:
-    """The way past the application for plain requests; `otherwise` makes the application's protocol.
-
-    Nothing is plain where every request is logged.
-    """
+    """The way past the application for plain requests; `otherwise` makes the application's protocol."""
     ways = {touchpoints.PATH.encode(): touchpoints.fast_way(site)} | inbound.fast_ways(site)
-    if log.is_enabled_for(logging.DEBUG):
-        ways = {}
-    return FastPath(ways, otherwise, site.measures.took)
+    return FastPath(ways, otherwise, counting(site))

@@ -9,6 +9,7 @@ or wrong, and nothing here answers it.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -18,7 +19,7 @@ from typing import cast
 
 from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
@@ -28,6 +29,7 @@ from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID, next_request_id
 
 MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
+MAX_HEADERS = 100
 MAX_BODY = 64 * 1024  # bytes: what is larger is read in pieces
 MAX_HELD = 256 * 1024  # bytes that come before the answer to those before them; then no more is read
 REMEMBERED_HEADS = 512
@@ -47,6 +49,7 @@ _UNUSUAL = frozenset(
     }
 )
 """Headers that no plain request has."""
+_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
 
 Headers = Mapping[str, str]
 """By lower-case name; where one is repeated, the first."""
@@ -70,32 +73,32 @@ Take = Callable[[bytes, Answer], bool]
 class Way(Struct, frozen=True):
     """What is done with plain requests to one path.
 
-    `route` names it in the metrics. `open` reads a request's headers, of which it may be told once for many
-    requests; it gives None or raises where the request is aiohttp's. `headers` are on every answer.
+    `route` names it in the metrics. `open` reads a request's path and headers, of which it may be told once
+    for many requests; it gives None or raises where the request is aiohttp's. `headers` are on every answer.
     """
 
     route: str
-    open: Callable[[Headers], Take | None]
+    open: Callable[[str, Headers], Take | None]
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class FastPath:
     """The connections that are on the fast path, and what leads them off it.
 
-    `ways` are by path, `otherwise` makes aiohttp's protocol, `took` counts a request's route, hundreds of
-    its status and seconds.
+    `ways` are by path, or by the beginning of one that ends in a slash. `otherwise` makes aiohttp's protocol,
+    `count` gets method, route, status and seconds of what is answered.
     """
 
     def __init__(
         self,
         ways: Mapping[bytes, Way],
         otherwise: Callable[[], asyncio.Protocol],
-        took: Callable[[str, int, float], None],
+        count: Callable[[str, str, int, float], None],
     ) -> None:
         self._ways = ways
         self._read_head = lru_cache(REMEMBERED_HEADS)(_read_head)
         self.otherwise = otherwise
-        self.took = took
+        self.count = count
         self.open: set[_Connection] = set()
         self.ending = False
         self._all_closed = asyncio.Event()
@@ -110,9 +113,16 @@ class FastPath:
 
         Senders say the same with each request: what was read of a head is remembered.
         """
-        way = self._ways.get(raw[5 : raw.find(b" ", 5)]) if raw.startswith(b"POST ") else None
+        path = raw[5 : raw.find(b" ", 5)] if raw.startswith(b"POST ") else b""
+        way = self._ways.get(path) or self._way_below(path)
         size = raw.find(b"\r\n\r\n", 0, MAX_HEAD) + 4
-        return self._read_head(raw[:size], way) if way is not None and size > 4 else None
+        return self._read_head(raw[:size], path, way) if way is not None and size > 4 else None
+
+    def _way_below(self, path: bytes) -> Way | None:
+        """Of `/in/shop/v1/batch` that of `/in/shop/`; none where a path has more than plain words."""
+        if not _PLAIN_PATH.fullmatch(path):
+            return None
+        return self._ways.get(b"/".join((*path.split(b"/", 3)[:3], b"")))
 
     def entered(self, connection: _Connection) -> None:
         self.open.add(connection)
@@ -175,6 +185,7 @@ class _Connection(asyncio.Protocol):
         """Nothing is taken, for the sender does not read its answers."""
         self._heard_at = self._loop.time()
         self._taken_at = 0.0
+        self._request_id = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
@@ -188,7 +199,7 @@ class _Connection(asyncio.Protocol):
         self._raw = self._raw + data if self._raw else data
         if not self._waits:
             self._go_on()
-        elif len(self._raw) > MAX_HELD and not self._held:
+        if len(self._raw) > MAX_HELD and not self._held and not self._transport.is_closing():
             self._held = True
             self._transport.pause_reading()
 
@@ -215,7 +226,12 @@ class _Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Take the next request, if all of it is there."""
         raw = self._raw
-        if not raw or self._full or self._transport.is_closing():
+        if self._full or self._transport.is_closing():
+            return
+        if self._held and len(raw) <= MAX_HELD:
+            self._held = False
+            self._transport.resume_reading()
+        if not raw:
             return
         head = self._head
         if head is None:
@@ -227,6 +243,8 @@ class _Connection(asyncio.Protocol):
         if len(raw) < end:
             return
         self._taken_at = time.perf_counter()
+        self._request_id = next_request_id()
+        REQUEST_ID.set(self._request_id)
         self._waits = True
         self._raw = raw[end:]
         try:
@@ -240,25 +258,16 @@ class _Connection(asyncio.Protocol):
     def _answer(self, outcome: Plain | Exception) -> None:
         head, self._head, self._waits = self._head, None, False
         assert head is not None
-        request_id = next_request_id()
-        if isinstance(outcome, Exception):
-            REQUEST_ID.set(request_id)
-            plain = plain_of(answer_to(outcome))
-        else:
-            plain = outcome
-        self._path.took(head.way.route, plain.status // 100, time.perf_counter() - self._taken_at)
+        plain = plain_of(answer_to(outcome)) if isinstance(outcome, Exception) else outcome
+        self._path.count("POST", head.way.route, plain.status, time.perf_counter() - self._taken_at)
         if self._transport.is_closing():
             return
         ending = self._path.ending
-        self._transport.write(written(plain, head.way.headers, request_id, last=ending))
+        self._transport.write(written(plain, head.way.headers, self._request_id, last=ending))
         if ending:
             self._transport.close()
             return
-        if self._held:
-            self._held = False
-            self._transport.resume_reading()
-        if self._raw:
-            self._go_on()
+        self._go_on()
 
     def _leave(self) -> None:
         """Give the connection to aiohttp, with everything that was not answered yet."""
@@ -266,16 +275,18 @@ class _Connection(asyncio.Protocol):
         protocol = self._path.otherwise()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
+        if self._held:
+            self._transport.resume_reading()
         protocol.data_received(self._raw)
 
 
-def _read_head(raw: bytes, way: Way) -> _Head | None:
+def _read_head(raw: bytes, path: bytes, way: Way) -> _Head | None:
     """What the head of a request says; None where that is no plain one."""
     given = _Given()
     parser = HttpRequestParser(given)
     try:
         parser.feed_data(raw)
-    except HttpParserError:
+    except (HttpParserError, HttpParserUpgrade):
         return None
     headers = given.headers
     length = headers.get("content-length", "")
@@ -285,12 +296,13 @@ def _read_head(raw: bytes, way: Way) -> _Head | None:
         or not parser.should_keep_alive()
         or headers.get("connection", "keep-alive").lower() != "keep-alive"
         or not _UNUSUAL.isdisjoint(headers)
+        or given.count > MAX_HEADERS
         or not 0 < len(length) <= len(str(MAX_BODY))
         or not 0 < int(length) <= MAX_BODY
     ):
         return None
     try:
-        take = way.open(headers)
+        take = way.open(path.decode("ascii"), headers)
     except HandoffError:
         return None
     return _Head(way, take, len(raw), int(length)) if take is not None else None
@@ -301,10 +313,12 @@ class _Given:
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.count = 0
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Decoded as aiohttp decodes them, for signatures are over them.
+        self.count += 1
         word = name.decode("latin-1").lower()
         if word not in self.headers:
             self.headers[word] = value.decode("utf-8", "surrogateescape")

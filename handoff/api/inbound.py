@@ -62,21 +62,23 @@ def _plain(reply: Reply) -> Plain:
 
 def fast_ways(site: Site) -> dict[bytes, Way]:
     """`deliver` of each source's plain deliveries, past the framework."""
-    return {
-        f"/in/{name}".encode(): Way("/in/{source}", partial(_open, site, source))
-        for name, source in site.sources.items()
-    }
+    ways: dict[bytes, Way] = {}
+    for name, source in site.sources.items():
+        prefix, opening = f"/in/{name}", partial(_open, site, source)
+        ways[prefix.encode()] = Way("/in/{source}", opening)
+        ways[f"{prefix}/".encode()] = Way("/in/{source}/{rest}", opening)
+    return ways
 
 
-def _open(site: Site, source: Source, headers: Headers) -> Take:
-    return partial(_take, site, source, headers)
+def _open(site: Site, source: Source, path: str, headers: Headers) -> Take:
+    return partial(_take, site, source, path, headers)
 
 
-def _take(site: Site, source: Source, headers: Headers, raw: bytes, answer: Answer) -> bool:
+def _take(site: Site, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:
     inbound = InboundRequest(
         method="POST",
-        path="",
-        url=f"{site.public_url}/in/{source.name}",
+        path=path.removeprefix(f"/in/{source.name}"),
+        url=site.public_url + path,
         query=(),
         headers=headers,
         raw=raw,

@@ -121,7 +121,7 @@ def _refused(result: Result) -> web.Response:
 def fast_way(site: Site) -> Way:
     """`create` for one touchpoint in JSON from the holder of a configured token, past the framework."""
 
-    def open_(headers: Headers) -> Take | None:
+    def open_(_path: str, headers: Headers) -> Take | None:
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
         if media != "application/json" or principal is None:

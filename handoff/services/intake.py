@@ -181,7 +181,7 @@ class Intake:
         read = [asked for asked in batch if asked.read()]
         entries = [entry for asked in read for entry in asked.prepare()]
         try:
-            self._store.recorder.submit(entries)
+            self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
             for _item, future in entries:
                 _fail(future, error)

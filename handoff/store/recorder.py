@@ -96,6 +96,7 @@ class Recorder:
         self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
         self._calls: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Handle | None = None
         self._closing = False
 
     async def __aenter__(self) -> Recorder:
@@ -103,6 +104,7 @@ class Recorder:
 
     async def __aexit__(self, *_exc: object) -> None:
         self._closing = True
+        self._begin_calls()
         while self._calls:  # each that ends begins the next
             await asyncio.wait(self._calls)
 
@@ -124,10 +126,11 @@ class Recorder:
         self.submit(list(zip(items, futures, strict=True)))
         return futures
 
-    def submit(self, entries: Sequence[Entry]) -> None:
+    def submit(self, entries: Sequence[Entry], *, gathered: bool = False) -> None:
         """Have items stored, in order; each is told its `Recorded` or its HandoffError.
 
-        Overloaded at once when too much is waiting.
+        A call begins in the next turn, so that what others submit in this one goes along; at once for
+        entries that were `gathered` of many requests. Overloaded at once when too much is waiting.
         """
         size = sum([item.size for item, _future in entries])
         if self._waiting and (
@@ -138,9 +141,15 @@ class Recorder:
             raise StoreUnavailable("the server is stopping")
         self._waiting.extend(entries)
         self._waiting_bytes += size
-        self._begin_calls()
+        if gathered:
+            self._begin_calls()
+        elif self._beginning is None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin_calls)
 
     def _begin_calls(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
         while self._waiting and len(self._calls) < self._in_flight:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._waiting_bytes -= sum([item.size for item, _ in batch])

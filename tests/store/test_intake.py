@@ -139,3 +139,17 @@ async def test_a_delivery_that_the_store_does_not_take_fails_whole(valkey: str, 
         intake = Intake(store)
     with pytest.raises(StoreUnavailable):
         await intake.record_all(tenant, delivering(touchpoint("1"), touchpoint("2")), 100)
+
+
+async def test_who_cannot_be_told_keeps_nobody_from_being_told(store: Store, tenant: str) -> None:
+    intake, told = Intake(store), list[object]()
+
+    def hostile(_outcome: Result | Exception) -> None:
+        raise ZeroDivisionError
+
+    intake.begin(tenant, stating(touchpoint("unheard")), 0, hostile)
+    intake.begin(tenant, refusing(InvalidPayload("no JSON")), 0, hostile)
+    intake.begin(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, told.append)
+    assert (await intake.record(tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
+    assert [it.status for it in told if isinstance(it, Result)] == ["accepted"]
+    assert len(await timeline(store, tenant)) == 3

@@ -11,7 +11,7 @@ import pytest
 from handoff.domain.errors import Overloaded, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.recording import prepare, record
-from handoff.store.recorder import MAX_BATCH, MAX_WAITING, REUSED, STORED, Item, Recorded
+from handoff.store.recorder import IN_FLIGHT, MAX_BATCH, MAX_WAITING, REUSED, STORED, Item, Recorded
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.faults.proxy import cutting_proxy
@@ -34,11 +34,28 @@ def numbered(count: int, home: str = "user:anna") -> list[Touchpoint]:
 
 
 async def test_concurrent_writes_share_calls(own_store: Store, tenant: str) -> None:
-    """50 requests at once: one call for the first, one for all that came while it was in flight."""
+    """50 requests of one turn are one call."""
     before = own_store.connection.round_trips
     await asyncio.gather(*(record(own_store, tenant, [it]) for it in numbered(50)))
-    assert own_store.connection.round_trips - before <= 3
+    assert own_store.connection.round_trips - before == 1
     assert len(await timeline(own_store, tenant)) == 50
+
+
+async def test_a_few_calls_are_in_flight_and_keep_their_order(valkey_process: Server, tenant: str) -> None:
+    """While the store does not answer the rest waits; what happened at the same time stays in order."""
+    async with opened(valkey_process.url, timeout_s=30) as store:
+        valkey_process.pause()
+        before = store.connection.round_trips
+        events = [f"event{number}" for number in range(3 * IN_FLIGHT)]
+        asked = []
+        for event in events:
+            asked.append(asyncio.create_task(record(store, tenant, [touchpoint(event)])))
+            await asyncio.sleep(0.01)
+        assert store.connection.round_trips - before == IN_FLIGHT
+        valkey_process.resume()
+        results = await asyncio.gather(*asked)
+        assert [it.status for (it,) in results] == ["accepted"] * len(events)
+        assert [it.id for it in await timeline(store, tenant)] == [it.id for (it,) in results]
 
 
 async def test_a_batch_is_bounded(own_store: Store, tenant: str) -> None:
@@ -112,13 +129,14 @@ async def test_too_much_waiting_is_refused_at_once_and_what_waits_is_kept(
         valkey_process.pause()
         first = asyncio.create_task(store.recorder.record([same]))
         await asyncio.sleep(0.05)
-        full = asyncio.create_task(store.recorder.record([same] * MAX_WAITING))
+        in_flight = (IN_FLIGHT - 1) * MAX_BATCH  # beside the first's call
+        full = asyncio.create_task(store.recorder.record([same] * (in_flight + MAX_WAITING)))
         await asyncio.sleep(0.05)
         with pytest.raises(Overloaded):
             await store.recorder.record([same])
         valkey_process.resume()
         statuses = [it.status for it in (*await first, *await full) if isinstance(it, Recorded)]
-        assert statuses == [STORED] + [1] * MAX_WAITING
+        assert statuses == [STORED] + [1] * (in_flight + MAX_WAITING)
         assert [type(it) for it in await store.recorder.record([same])] == [Recorded]
 
 

@@ -1,0 +1,570 @@
+"""The fast path: what goes past aiohttp is answered as aiohttp would, and everything else goes to aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+from aiohttp import web
+
+from handoff.api import fast_path
+from handoff.api.app import make_app, make_fast_path
+from handoff.api.fast_path import MAX_BODY, MAX_HEAD, MAX_HELD, FastPath, Plain, Way
+from handoff.bootstrap.accepting import accepting
+from handoff.domain.errors import StoreUnavailable
+from tests.api.conftest import SECRET, Api, message, secret, served
+from tests.store.servers import valkey_server
+
+PATIENCE_S = 10
+REQUEST_ID = "handoff-request-id"
+
+
+class Got(msgspec.Struct, frozen=True):
+    """One answer as it came over the wire; `headers` by lower-case name, less those of the moment."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Line:
+    """A connection that is spoken to in bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def say(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            if len(pieces) > 1:
+                await asyncio.sleep(0.01)
+
+    async def hear(self) -> Got:
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            first, *lines = head[:-4].decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (it.partition(": ") for it in lines)}
+            body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        kept = {name: value for name, value in headers.items() if name not in ("date", REQUEST_ID)}
+        return Got(int(first.split()[1]), kept, body)
+
+    async def is_over(self) -> bool:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.reader.read() == b""
+
+
+@asynccontextmanager
+async def line_to(port: int) -> AsyncIterator[Line]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.close()
+
+
+class Both(msgspec.Struct, frozen=True):
+    """One site behind the fast path and behind aiohttp alone; `left` grows by each that left the path."""
+
+    api: Api
+    fast: int
+    plain: int
+    path: FastPath
+    left: list[None]
+
+    async def answers(self, *pieces: bytes, count: int = 1, port: int | None = None) -> list[Got]:
+        async with line_to(port or self.fast) as line:
+            await line.say(*pieces)
+            return [await line.hear() for _ in range(count)]
+
+
+@asynccontextmanager
+async def listening(protocol: Callable[[], asyncio.BaseProtocol]) -> AsyncIterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with accepting(listener, protocol):
+        yield port
+
+
+@asynccontextmanager
+async def both_ways(api: Api) -> AsyncIterator[Both]:
+    runner = web.AppRunner(make_app(api.server.site), access_log=None, auto_decompress=False)
+    await runner.setup()
+    left: list[None] = []
+
+    def otherwise() -> asyncio.Protocol:
+        left.append(None)
+        assert runner.server is not None
+        return runner.server()
+
+    fast = make_fast_path(api.server.site, otherwise)
+    assert runner.server is not None
+    try:
+        async with listening(fast.protocol) as port, listening(runner.server) as plain:
+            yield Both(api, port, plain, fast, left)
+            await fast.end(1.0)
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def both(api: Api) -> AsyncIterator[Both]:
+    async with both_ways(api) as running:
+        yield running
+
+
+def asking(body: bytes, *more: str, path: str = "/v1/touchpoints", token: str = "", line: str = "") -> bytes:
+    """A request in bytes."""
+    head = [line or f"POST {path} HTTP/1.1", "Host: here", f"Content-Length: {len(body)}", *more]
+    if token:
+        head.append(f"Authorization: Bearer {token}")
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+def told(api: Api, event: str, *more: str, token: str = "desk", **changes: Any) -> bytes:
+    """A plain request with one touchpoint."""
+    body = msgspec.json.encode(message(event, **changes))
+    return asking(body, "Content-Type: application/json", *more, token=secret(token, api.tenant))
+
+
+async def test_plain_requests_are_answered_as_by_aiohttp_and_never_reach_it(both: Both) -> None:
+    """Stored on the one way, a duplicate on either; a second request on the connection stays on the path."""
+    first, again = await both.answers(told(both.api, "e1"), told(both.api, "e1"), count=2)
+    assert (first.status, msgspec.json.decode(first.body)["accepted"]) == (200, 1)
+    assert msgspec.json.decode(again.body)["duplicates"] == 1
+    assert both.left == []
+    assert await both.answers(told(both.api, "e1"), port=both.plain) == [again]
+    reused = told(both.api, "e1", text="other words")
+    assert await both.answers(reused, port=both.plain) == await both.answers(reused)
+    assert both.left == []
+    assert (await both.api.context())["timeline"]["total"] == 1
+
+
+TOKENS = {"no token": "", "a wrong one": "nonsense", "a session's": "hs_tenant_nonsense"}
+UNUSUAL: dict[str, Callable[[Api], bytes]] = {
+    "get": lambda api: asking(b"", line="GET /healthz HTTP/1.1"),
+    "not found": lambda api: asking(b"{}", path="/v1/nothing"),
+    "a query": lambda api: asking(
+        msgspec.json.encode(message("q")), path="/v1/touchpoints?a=b", token=secret("desk", api.tenant)
+    ),
+    "another method": lambda api: asking(b"{}", line="PUT /v1/touchpoints HTTP/1.1"),
+    "a small letter": lambda api: asking(b"{}", line="post /v1/touchpoints HTTP/1.1"),
+    "no http": lambda api: b"hello\r\n\r\n",
+    "half a first line": lambda api: b"POST /v1/touchpoints\r\n\r\n",
+    "http 1.0": lambda api: told(api, "old").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "http 1.0 kept alive": lambda api: told(api, "older", "Connection: keep-alive").replace(
+        b"HTTP/1.1", b"HTTP/1.0"
+    ),
+    "http 3": lambda api: told(api, "new").replace(b"HTTP/1.1", b"HTTP/3.0"),
+    "connection close": lambda api: told(api, "close", "Connection: close"),
+    "other connection words": lambda api: told(api, "words", "Connection: keep-alive, te"),
+    "no length": lambda api: told(api, "bare").replace(b"Content-Length", b"X-Length"),
+    "two lengths": lambda api: told(api, "two", "Content-Length: 5"),
+    "a length of words": lambda api: told(api, "words").replace(b"Content-Length: 1", b"Content-Length: x"),
+    "a signed length": lambda api: told(api, "plus").replace(b"Content-Length: 1", b"Content-Length: +1"),
+    "no body": lambda api: asking(b"", "Content-Type: application/json", token=secret("desk", api.tenant)),
+    "chunked": lambda api: (
+        asking(
+            b"",
+            "Content-Type: application/json",
+            "Transfer-Encoding: chunked",
+            token=secret("desk", api.tenant),
+        ).replace(b"Content-Length: 0\r\n", b"")
+        + b"2\r\n{}\r\n0\r\n\r\n"
+    ),
+    "length and chunked": lambda api: told(api, "smuggled", "Transfer-Encoding: chunked"),
+    "gzip": lambda api: told(api, "gzip", "Content-Encoding: gzip"),
+    "expect": lambda api: told(api, "expect", "Expect: 100-continue"),
+    "upgrade": lambda api: told(api, "up", "Connection: upgrade", "Upgrade: websocket"),
+    "folded": lambda api: told(api, "folded", "X-Long: a\r\n b"),
+    "a line that ends in a line feed": lambda api: told(api, "feed", "X-A: a\nX-B: b"),
+    "a space in a name": lambda api: told(api, "space", "X A: b"),
+    "a zero in a value": lambda api: told(api, "zero", "X-A: a\0b"),
+    "a long head": lambda api: told(api, "long", "X-A: " + "a" * MAX_HEAD),
+    "many headers": lambda api: told(api, "many", *(f"X-{n}: a" for n in range(200))),
+    "an origin": lambda api: told(api, "origin", "Origin: https://elsewhere.example"),
+    "form": lambda api: asking(b"a=b", "Content-Type: application/x-www-form-urlencoded"),
+    "ndjson": lambda api: asking(
+        b"{}\n", "Content-Type: application/x-ndjson", token=secret("desk", api.tenant)
+    ),
+    "a list": lambda api: asking(
+        b" [{}]", "Content-Type: application/json", token=secret("desk", api.tenant)
+    ),
+    "another's tenant": lambda api: told(api, "other", f"Handoff-Tenant: {api.other}"),
+    "no scope": lambda api: told(api, "scope", token="nothing"),
+    "an unknown source": lambda api: asking(b"{}", path="/in/nobody"),
+    "a path that climbs": lambda api: asking(b"{}", path="/in/shop/v1/../batch"),
+    "a path in code": lambda api: asking(b"{}", path="/in/shop/v1%2Fbatch"),
+    "a path with a part of nothing": lambda api: asking(b"{}", path="/in/shop//v1/batch"),
+    "a query below a source": lambda api: asking(b"{}", path="/in/shop/v1/batch?writeKey=a"),
+    "a source of no name": lambda api: asking(b"{}", path="/in/"),
+}
+"""Requests that are not plain, none of which may become another by the way it is read."""
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+async def test_whatever_is_unusual_goes_to_aiohttp_as_it_came(both: Both, name: str) -> None:
+    raw = UNUSUAL[name](both.api)
+    expected = await both.answers(raw, port=both.plain)
+    assert await both.answers(raw) == [again(it) for it in expected]
+    assert both.left == [None]
+
+
+@pytest.mark.parametrize("name", TOKENS)
+async def test_who_proves_nothing_is_refused_by_aiohttp(both: Both, name: str) -> None:
+    raw = asking(b"{}", "Content-Type: application/json", token=TOKENS[name])
+    (refused,) = await both.answers(raw)
+    assert refused.status == 401
+    assert [refused] == await both.answers(raw, port=both.plain)
+    assert both.left == [None]
+
+
+def again(got: Got) -> Got:
+    """The answer to the same touchpoint when it comes a second time."""
+    body = got.body.replace(b'"accepted":1,"duplicates":0', b'"accepted":0,"duplicates":1')
+    return Got(got.status, got.headers, body)
+
+
+BAD = {
+    "no json": b"{",
+    "no object": b"17",
+    "empty object": b"{}",
+    "an unknown member": b'{"id":"a","colour":"red"}',
+    "bytes": b"\xff\xfe\x00",
+    "deep": b'{"data":' * 2000,
+    "nobody": msgspec.json.encode(message("nobody", identities=["email:noreply@example.com"])),
+    "no time": msgspec.json.encode(message("when", occurred_at="yesterday")),
+    "no such channel": msgspec.json.encode(message("where", channel="smoke")),
+    "a phone that is none": msgspec.json.encode(message("who", identities=["phone:12"])),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_bad_touchpoint_is_refused_in_the_same_words(both: Both, name: str) -> None:
+    raw = asking(BAD[name], "Content-Type: application/json", token=secret("desk", both.api.tenant))
+    refused = await both.answers(raw)
+    assert refused == await both.answers(raw, port=both.plain)
+    assert refused[0].status in (400, 422)
+    assert both.left == []
+
+
+HEADS = {
+    "media with a charset": "Content-Type: application/json; charset=utf-8",
+    "media in capitals": "content-TYPE:APPLICATION/JSON",
+    "keep-alive": "Content-Type: application/json\r\nConnection: Keep-Alive",
+    "a header of no meaning": "Content-Type: application/json\r\ntraceparent: 00-ab-cd-01",
+    "a header that is not ascii": "Content-Type: application/json\r\nX-Name: Jürgen",
+    "an empty header": "Content-Type: application/json\r\nX-Name:",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+async def test_plain_requests_in_other_spellings_stay_on_the_path(both: Both, name: str) -> None:
+    body = msgspec.json.encode(message(name))
+    raw = asking(body, HEADS[name], token=secret("desk", both.api.tenant))
+    (first,) = await both.answers(raw)
+    assert first.status == 200
+    assert await both.answers(raw, port=both.plain) == [again(first)]
+    assert both.left == []
+
+
+async def test_a_request_may_come_in_any_pieces(both: Both) -> None:
+    """A head in pieces goes to aiohttp, a body in pieces stays; all are stored."""
+    raw = told(both.api, "pieces")
+    head = raw.index(b"\r\n\r\n") + 4
+    for at in (1, 20, head - 3, head - 1):
+        (got,) = await both.answers(raw[:at], raw[at:])
+        assert got.status == 200
+    assert len(both.left) == 4
+    for at in (head, head + 1, len(raw) - 1):
+        (got,) = await both.answers(raw[:at], raw[at:])
+        assert got.status == 200
+    (got,) = await both.answers(raw[:head], *(raw[at : at + 40] for at in range(head, len(raw), 40)))
+    assert got.status == 200
+    assert len(both.left) == 4
+
+
+async def test_bodies_up_to_the_limit_stay_and_larger_ones_leave(both: Both) -> None:
+    room = MAX_BODY - len(msgspec.json.encode(message("large", text="")))
+    for size, left in ((room, []), (room + 1, [None])):
+        (got,) = await both.answers(told(both.api, "large", text="x" * size))
+        assert got.status in (200, 422)  # the second says something else
+        assert both.left == left
+
+
+async def test_requests_in_one_piece_are_answered_in_their_order(both: Both) -> None:
+    """Also those behind one that leaves the path."""
+    many = [told(both.api, f"e{number}") for number in range(20)]
+    listing = asking(b"", line="GET /v1/nothing HTTP/1.1", token=secret("desk", both.api.tenant))
+    answers = await both.answers(b"".join([*many, listing, *many]), count=41)
+    assert [it.status for it in answers] == [200] * 20 + [404] + [200] * 20
+    firsts, repeats = [
+        [msgspec.json.decode(it.body)["ids"] for it in part] for part in (answers[:20], answers[21:])
+    ]
+    assert firsts == repeats
+    assert len({str(it) for it in firsts}) == 20
+    assert both.left == [None]
+
+
+async def test_who_sends_faster_than_is_answered_is_read_no_further(both: Both) -> None:
+    """More than is held at once, from one who reads answers only after all is sent."""
+    raw = told(both.api, "e1", text="x" * 2000)
+    count = 3 * MAX_HELD // len(raw) + 200
+    async with line_to(both.fast) as line:
+        sending = asyncio.create_task(line.say(raw * count))
+        await asyncio.sleep(0.2)
+        answers = [await line.hear() for _ in range(count)]
+        await sending
+    assert {it.status for it in answers} == {200}
+    assert both.left == []
+
+
+async def test_a_caller_that_leaves_changes_nothing(both: Both) -> None:
+    async with line_to(both.fast) as line:
+        await line.say(told(both.api, "left"))
+        line.writer.transport.abort()
+    async with asyncio.timeout(PATIENCE_S):
+        while await stored(both.api) != 1:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.05)
+
+
+async def stored(api: Api) -> int:
+    timeline = (await api.context())["timeline"]
+    return int(timeline["total"]) if timeline else 0
+
+
+def delivery(api: Api, *events: str, key: str = SECRET, path: str = "/in/shop/v1/batch") -> bytes:
+    """A batch of Segment's."""
+    batch = [{"type": "track", "event": it, "messageId": it, "userId": "anna"} for it in events]
+    body = msgspec.json.encode({"batch": batch, "sentAt": "2026-11-21T10:00:00Z"})
+    write_key = b64encode(f"{key}:".encode()).decode()
+    return asking(body, "Content-Type: application/json", f"Authorization: Basic {write_key}", path=path)
+
+
+async def test_deliveries_are_answered_as_by_aiohttp(both: Both) -> None:
+    good, bad = delivery(both.api, "a", "b"), delivery(both.api, "c", key="another key")
+    first = await both.answers(good)
+    assert first == await both.answers(good, port=both.plain)
+    assert first[0].status == 200
+    refused = await both.answers(bad)
+    assert refused == await both.answers(bad, port=both.plain)
+    assert refused[0].status == 401
+    assert both.left == []
+    assert (await both.api.context())["timeline"]["total"] == 2
+    assert 'handoff_touchpoints_total{result="accepted",source="shop"} 2' in await metrics(both.api)
+
+
+async def metrics(api: Api) -> str:
+    return (await api.get("/metrics", token="admin")).raw.decode()
+
+
+async def test_requests_are_counted_and_numbered(api: Api) -> None:
+    """By the running server's own port: their route and status, and an id of their own each."""
+    answers = [await api.post("/v1/touchpoints", message(f"e{number}")) for number in range(3)]
+    refused = await api.post("/v1/touchpoints", message("e0", text="other"))
+    assert refused.code == "id_reused"
+    ids = [it.headers["Handoff-Request-Id"] for it in (*answers, refused)]
+    assert len(set(ids)) == 4
+    counted = await metrics(api)
+    assert 'handoff_request_seconds_count{route="/v1/touchpoints",status="2xx"} 3.0' in counted
+    assert 'handoff_request_seconds_count{route="/v1/touchpoints",status="4xx"} 1.0' in counted
+
+
+async def test_without_the_store_it_says_so_and_the_connection_stays() -> None:
+    with valkey_server() as url:
+        async with served(url, timeout_s=1) as api, both_ways(api) as both:
+            await api.server.store.connection.call("CLIENT", "PAUSE", "60000", "ALL")
+            async with line_to(both.fast) as line:
+                await line.say(told(api, "lost"))
+                refused = await line.hear()
+                assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+                assert msgspec.json.decode(refused.body)["code"] == StoreUnavailable.code
+                await line.say(told(api, "lost"))
+                assert (await line.hear()).status == 503
+            assert both.left == []
+
+
+async def test_a_stop_closes_idle_connections_and_answers_those_that_wait() -> None:
+    with valkey_server() as url:
+        async with (
+            served(url) as api,
+            both_ways(api) as both,
+            line_to(both.fast) as idle,
+            line_to(both.fast) as waiting,
+        ):
+            await idle.say(told(api, "before"))
+            assert (await idle.hear()).status == 200
+            await api.server.store.connection.call("CLIENT", "PAUSE", "300", "ALL")
+            await waiting.say(told(api, "e1"))
+            await asyncio.sleep(0.05)
+            stopping = asyncio.create_task(both.path.end(PATIENCE_S))
+            assert await idle.is_over()
+            last = await waiting.hear()
+            assert (last.status, last.headers["connection"]) == (200, "close")
+            async with asyncio.timeout(PATIENCE_S / 2):  # not cut off
+                assert await waiting.is_over()
+                await stopping
+
+
+class Waits:
+    """A way whose answers are given by the test."""
+
+    def __init__(self) -> None:
+        self.answers: list[Callable[[Plain | Exception], None]] = []
+        self.bodies: list[bytes] = []
+        self.heads = 0
+
+    def open(self, _path: str, headers: fast_path.Headers) -> fast_path.Take:
+        self.heads += 1
+        return self.take
+
+    def take(self, body: bytes, answer: fast_path.Answer) -> bool:
+        if body == b"crash":
+            raise RuntimeError("a mistake of ours")
+        self.bodies.append(body)
+        self.answers.append(answer)
+        return True
+
+
+class Echo(asyncio.Protocol):
+    """In aiohttp's place: says back what it gets."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[tuple[Waits, FastPath, int]]:
+    way = Waits()
+    path = FastPath({b"/slow": Way("/slow", way.open)}, Echo, lambda *_noted: None)
+    async with listening(path.protocol) as port:
+        yield way, path, port
+        await path.end(0.1)
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+
+
+async def test_who_waits_too_long_for_an_answer_is_cut_off_at_a_stop() -> None:
+    async with waiting() as (way, path, port), line_to(port) as line:
+        await line.say(asking(b"a", path="/slow"))
+        await until(lambda: way.answers)
+        await path.end(0.05)
+        assert await line.is_over()
+        way.answers[0](Plain(200, b""))  # its result comes and nobody is there
+
+
+async def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that began sooner than an idle one; one that waits for its answer not at all."""
+    monkeypatch.setattr(fast_path, "SWEEP_S", 0.05)
+    monkeypatch.setattr(fast_path, "STALLED_S", 0.1)
+    async with (
+        waiting() as (way, path, port),
+        line_to(port) as stalled,
+        line_to(port) as idle,
+        line_to(port) as asked,
+    ):
+        await stalled.say(asking(b"half", path="/slow")[:-2])
+        await asked.say(asking(b"a", path="/slow"))
+        assert await stalled.is_over()
+        await until(lambda: len(path.open) == 2)
+        monkeypatch.setattr(fast_path, "SILENT_S", 0.1)
+        assert await idle.is_over()
+        way.answers[0](Plain(200, b"late"))
+        assert (await asked.hear()).body == b"late"
+
+
+async def test_a_request_that_cannot_be_taken_goes_on_whole(caplog: pytest.LogCaptureFixture) -> None:
+    async with waiting() as (_way, path, port), line_to(port) as line:
+        raw = asking(b"crash", path="/slow")
+        await line.say(raw + b"and more")
+        assert await line.reader.readexactly(len(raw) + 8) == raw + b"and more"
+        assert not path.open
+
+
+async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
+    """Requests are left alone while their sender does not read, also what comes on being read no further."""
+    async with waiting() as (way, path, port), line_to(port) as line:
+        large = Plain(200, bytes(128 * 1024))
+
+        def take(body: bytes, answer: fast_path.Answer) -> bool:
+            way.bodies.append(body)
+            asyncio.get_running_loop().call_soon(answer, large)
+            return True
+
+        way.take = take  # type: ignore[method-assign]
+        sending = asyncio.create_task(line.say(asking(b"a" * 20_000, path="/slow") * 600))
+        await asyncio.sleep(0.5)
+        assert len(way.bodies) < 200
+        assert not sending.done()
+        for _ in range(600):
+            assert len((await line.hear()).body) == len(large.body)
+        await sending
+        assert len(way.bodies) == 600
+        assert len(path.open) == 1
+
+
+async def test_more_than_is_held_goes_on_with_the_connection() -> None:
+    """What came while nothing more was read leaves the path, and what comes after it as well."""
+    async with waiting() as (way, _path, port), line_to(port) as line:
+        rest = bytes(range(256)) * (4 * MAX_HELD // 256)
+        sending = asyncio.create_task(line.say(asking(b"a", path="/slow") + rest))
+        await until(lambda: way.answers)
+        await asyncio.sleep(0.2)  # as much as is held
+        way.answers.pop()(Plain(200, b"done"))
+        assert (await line.hear()).body == b"done"
+        async with asyncio.timeout(PATIENCE_S):
+            assert await line.reader.readexactly(len(rest)) == rest
+        await sending
+
+
+async def test_an_error_becomes_a_problem_and_a_crash_tells_nothing() -> None:
+    async with waiting() as (way, _path, port), line_to(port) as line:
+        for error, status in ((StoreUnavailable("gone"), 503), (RuntimeError("secret words"), 500)):
+            await line.say(asking(b"a", path="/slow"))
+            await until(lambda: way.answers)
+            way.answers.pop()(error)
+            got = await line.hear()
+            assert (got.status, b"secret words" in got.body) == (status, False)
+            assert got.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_head_is_read_once_and_a_header_is_one_line() -> None:
+    async with waiting() as (way, _path, port), line_to(port) as line:
+        for body in (b"a", b"b"):
+            await line.say(asking(body, path="/slow"))
+            await until(lambda: way.answers)
+            way.answers.pop()(Plain(200, body, (("X-A", "1"),)))
+            assert (await line.hear()).body == body
+        assert (way.heads, way.bodies) == (1, [b"a", b"b"])
+    with pytest.raises(ValueError, match="one line"):
+        fast_path.written(Plain(200, b"", (("X-A", "1\r\nX-B: 2"),)), (), "id", last=False)
+
+
+def test_it_is_the_same_on_the_server_s_own_loop() -> None:
+    async def speak() -> None:
+        async with waiting() as (way, path, port), line_to(port) as line:
+            await line.say(asking(b"a", path="/slow"), b"x")
+            await until(lambda: way.answers)
+            way.answers.pop()(Plain(200, b"done"))
+            assert (await line.hear()).body == b"done"
+            assert await line.reader.readexactly(1) == b"x"  # what came behind it went on
+            await line.say(b"y")
+            assert await line.reader.readexactly(1) == b"y"
+            assert not path.open
+
+    uvloop.run(speak())
