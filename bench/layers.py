@@ -1,4 +1,4 @@
-"""What HTTP alone costs: aiohttp with one layer more each, nothing recorded (docs/adr/0013)."""
+"""What HTTP alone costs: aiohttp with one layer more each, nothing recorded (docs/adr/0013, 0018)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ LAYERS = {
     "turn": "and waits for the others of its turn",
     "middleware": "and has a middleware around it",
     "server": "the same without middleware, on `web.Server` without an application",
+    "fast": "the product's fast path, which waits for the turn as well",
 }
 
 
