@@ -114,16 +114,18 @@ _HIDDEN = frozenset(it for it in TYPES if it.startswith(("handoff.", "identity."
 _INTERNAL = _HIDDEN | {"callback.due", "callback.overdue", "callback.given_up"}
 
 
+_DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(_OUTBOUND, Direction.OUTBOUND)
+_VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
+
+
 def default_direction(type: str) -> Direction:
     """The direction a type has when its sender states none."""
-    if type in _OUTBOUND:
-        return Direction.OUTBOUND
-    return Direction.INTERNAL if type in _INTERNAL else Direction.INBOUND
+    return _DIRECTIONS.get(type, Direction.INBOUND)
 
 
 def default_visibility(type: str) -> Visibility:
     """Notes and our own bookkeeping are internal unless their sender says otherwise."""
-    return Visibility.INTERNAL if type in _HIDDEN else Visibility.PUBLIC
+    return _VISIBILITIES.get(type, Visibility.PUBLIC)
 
 
 # Limits, published in the API document. An event above them is refused, never cut.
@@ -224,6 +226,10 @@ def _problem(it: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "a sequence is a whole number from 0 to 2^63-1"
     if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
         return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
+    return _depth_problem(it) if it.data or it.attachments or it.actor or it.traits else None
+
+
+def _depth_problem(it: Touchpoint) -> tuple[str, str] | None:
     for name in ("data", "attachments", "actor", "traits"):
         value = getattr(it, name)
         if value and too_deep(value):

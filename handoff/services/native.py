@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -117,8 +118,8 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         channel=given.channel,
         type=given.type,
         occurred_at=_time(given.occurred_at),
-        identities=home_first([_handle(it, at) for at, it in enumerate(given.identities)]),
-        participants=tuple([_participant(it, at) for at, it in enumerate(given.participants)]),
+        identities=home_first(list(map(_handle, given.identities, count()))),
+        participants=tuple(map(_participant, given.participants, count())) if given.participants else (),
         direction=given.direction or default_direction(given.type),
         visibility=given.visibility or default_visibility(given.type),
         medium=given.medium,
@@ -129,9 +130,9 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         seq=given.seq,
         thread=given.thread,
         amends=given.amends,
-        actor=_actor(given.actor),
+        actor=_actor(given.actor) if given.actor is not None else None,
         data=given.data,
-        traits=_traits(given),
+        traits=_traits(given) if given.type == "identified" else {},
     )
 
 
@@ -184,7 +185,7 @@ def _time(text: str) -> Micros:
         ) from error
 
 
-def _actor(given: dict[str, Any] | str | None) -> dict[str, Any] | None:
+def _actor(given: dict[str, Any] | str) -> dict[str, Any]:
     """An actor written `type:id` is the same as an object with both."""
     if not isinstance(given, str):
         return given
@@ -193,5 +194,5 @@ def _actor(given: dict[str, Any] | str | None) -> dict[str, Any] | None:
 
 
 def _traits(given: TouchpointInput) -> dict[str, Any]:
-    traits = given.data.get("traits") if given.type == "identified" else None
+    traits = given.data.get("traits")
     return traits if isinstance(traits, dict) else {}

@@ -197,12 +197,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(
-                    FLAG_PARTICIPANTS if touchpoint.participants else 0,
-                    type_code(type_),
-                    channel_code(touchpoint.channel),
-                    codec,
-                ),
+                _header(bool(touchpoint.participants), type_, channel_code(touchpoint.channel), codec),
                 said[:DIGEST_KEPT],
                 b"d" if type_ in _DELETES else b"e",
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
@@ -220,8 +215,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
 
 
 @cache  # a few hundred: types by channels, and all channels without a name of ours are one
-def _header(flags: int, type: int, channel: int, codec: int) -> bytes:
-    return bytes((flags, type, channel, codec))
+def _header(participants: bool, type: str, channel: int, codec: int) -> bytes:
+    return bytes((FLAG_PARTICIPANTS if participants else 0, type_code(type), channel, codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:
