@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import cast
 
@@ -258,12 +258,18 @@ class _Connection(asyncio.Protocol):
     def _answer(self, outcome: Plain | Exception) -> None:
         head, self._head, self._waits = self._head, None, False
         assert head is not None
-        plain = plain_of(answer_to(outcome)) if isinstance(outcome, Exception) else outcome
+        ending = self._path.ending
+        write = partial(written, headers=head.way.headers, request_id=self._request_id, last=ending)
+        try:
+            plain = plain_of(answer_to(outcome)) if isinstance(outcome, Exception) else outcome
+            raw = write(plain)
+        except Exception as error:  # an answer that cannot be sent
+            plain = plain_of(answer_to(error))
+            raw = write(plain)
         self._path.count("POST", head.way.route, plain.status, time.perf_counter() - self._taken_at)
         if self._transport.is_closing():
             return
-        ending = self._path.ending
-        self._transport.write(written(plain, head.way.headers, self._request_id, last=ending))
+        self._transport.write(raw)
         if ending:
             self._transport.close()
             return
@@ -329,24 +335,28 @@ class _Given:
 
 def written(plain: Plain, headers: tuple[tuple[str, str], ...], request_id: str, *, last: bool) -> bytes:
     """The answer as it goes over the wire; `last` says that the connection is closed after it."""
+    # RFC 9110 §8.6: an answer that has no content by its status has no length either.
+    length = b"" if plain.status in _EMPTY else b"Content-Length: %d\r\n" % len(plain.body)
     return b"".join(
         (
             _begin(plain.status, plain.headers, headers),
             b"Connection: close\r\n" if last else b"",
-            b"%s: %s\r\nContent-Length: %d\r\nDate: %s\r\n\r\n"
-            % (_REQUEST_ID, request_id.encode(), len(plain.body), _date(int(time.time()))),
-            plain.body,
+            length,
+            b"%s: %s\r\nDate: %s\r\n\r\n" % (_REQUEST_ID, request_id.encode(), _date(int(time.time()))),
+            b"" if plain.status in _EMPTY else plain.body,
         )
     )
 
 
 _REQUEST_ID = REQUEST_ID_HEADER.encode()
+_PHRASES = {it.value: it.phrase for it in HTTPStatus}
+_EMPTY = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
 
 
 @lru_cache(maxsize=256)
 def _begin(status: int, headers: tuple[tuple[str, str], ...], common: tuple[tuple[str, str], ...]) -> bytes:
     """Status line and headers that are the same time and again."""
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
     every = (*common, ("X-Content-Type-Options", "nosniff"), ("Server", SERVER_SOFTWARE))
     named = {name.lower() for name, _value in headers}
     for name, value in (*headers, *(it for it in every if it[0].lower() not in named)):

@@ -56,8 +56,9 @@ async def _answer(site: Site, source: Source, inbound: InboundRequest) -> Plain:
 
 
 def _plain(reply: Reply) -> Plain:
-    media = reply.content_type or "application/octet-stream"
-    return Plain(reply.status, reply.body, (("Content-Type", media), *reply.headers))
+    media = reply.content_type or ("" if reply.status == 204 else "application/octet-stream")
+    stated = (("Content-Type", media),) if media else ()
+    return Plain(reply.status, reply.body, (*stated, *reply.headers))
 
 
 def fast_ways(site: Site) -> dict[bytes, Way]:

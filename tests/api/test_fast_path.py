@@ -551,8 +551,28 @@ async def test_a_head_is_read_once_and_a_header_is_one_line() -> None:
             way.answers.pop()(Plain(200, body, (("X-A", "1"),)))
             assert (await line.hear()).body == body
         assert (way.heads, way.bodies) == (1, [b"a", b"b"])
-    with pytest.raises(ValueError, match="one line"):
-        fast_path.written(Plain(200, b"", (("X-A", "1\r\nX-B: 2"),)), (), "id", last=False)
+
+
+async def test_an_answer_that_cannot_be_sent_is_a_crash_of_ours() -> None:
+    async with waiting() as (way, _path, port), line_to(port) as line:
+        await line.say(asking(b"a", path="/slow"))
+        await until(lambda: way.answers)
+        way.answers.pop()(Plain(200, b"", (("X-A", "1\r\nX-B: 2"),)))
+        got = await line.hear()
+        assert (got.status, msgspec.json.decode(got.body)["code"]) == (500, "internal")
+        assert "x-b" not in got.headers
+
+
+@pytest.mark.parametrize(("status", "phrase"), [(204, "No Content"), (499, "")])
+async def test_an_answer_without_content_has_no_length(status: int, phrase: str) -> None:
+    """RFC 9110 §8.6; a status without a name of its own is sent as well."""
+    async with waiting() as (way, _path, port), line_to(port) as line:
+        await line.say(asking(b"a", path="/slow"))
+        await until(lambda: way.answers)
+        way.answers.pop()(Plain(status, b""))
+        head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
+        assert head.startswith(f"HTTP/1.1 {status} {phrase}\r\n")
+        assert ("Content-Length" in head) == (status != 204)
 
 
 def test_it_is_the_same_on_the_server_s_own_loop() -> None:
