@@ -61,7 +61,7 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
     @property
     def stated(self) -> tuple[Direction, Visibility, Assurance]:
         """Direction, visibility and assurance at once."""
-        return _STATED[self.bits & 31]
+        return _STATED[self.bits & 31]  # the five bits of `bits_of`
 
     @property
     def direction(self) -> Direction:
