@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -56,6 +57,11 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
     actor: dict[str, Any] | None = None
     stated_traits: dict[str, Any] | None = None
     channel: str | None = None
+
+    @property
+    def stated(self) -> tuple[Direction, Visibility, Assurance]:
+        """Direction, visibility and assurance at once."""
+        return _STATED[self.bits & 31]  # the five bits of `bits_of`
 
     @property
     def direction(self) -> Direction:
@@ -112,6 +118,9 @@ def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) 
         | _VISIBILITIES.index(visibility) << 2
         | _ASSURANCES.index(assurance) << 3
     )
+
+
+_STATED = {bits_of(*stated): stated for stated in product(_DIRECTIONS, _VISIBILITIES, _ASSURANCES)}
 
 
 def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -13,6 +14,8 @@ from handoff.domain.remembering import REMEMBERED, remembered
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 §5
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
+_OF_FIRST = 20  # characters of a public id of two: what the first 15 bytes become
+_LAST = (1 << 8 * (1 + SIZE)) - 1
 
 
 class KeyedHash:
@@ -76,8 +79,22 @@ class KeyedHash:
         both = b"".join(hashes)
         mask = self._masks[len(hashes)]
         masked = (int.from_bytes(both, "big") ^ mask).to_bytes(len(both), "big")
-        text = binascii.b2a_base64(masked, newline=False).translate(_URL_SAFE).rstrip(b"=")
-        return prefix + text.decode("ascii")
+        return prefix + _text(masked)
+
+    def publics(self, prefix: str, first: bytes) -> Callable[[bytes], str]:
+        """`public(prefix, first, …)` of many second hashes: what `first` makes of it is made once.
+
+        Base64 writes three bytes in four characters, so all but the last byte of `first` have theirs to
+        themselves.
+        """
+        head = self.public(prefix, first)[: len(prefix) + _OF_FIRST]
+        mask = (first[-1] << 8 * SIZE) ^ (self._masks[2] & _LAST)
+
+        def public(second: bytes) -> str:
+            masked = (int.from_bytes(second, "big") ^ mask).to_bytes(1 + SIZE, "big")
+            return head + _text(masked)
+
+        return public
 
     def private(self, prefix: str, public_id: str, count: int = 1) -> tuple[bytes, ...]:
         """The hashes behind a public id. NotFound when it is not one of ours."""
@@ -92,6 +109,10 @@ class KeyedHash:
             raise NotFound("there is no such id")
         both = (int.from_bytes(masked, "big") ^ self._masks[count]).to_bytes(len(masked), "big")
         return tuple(both[at : at + SIZE] for at in range(0, len(both), SIZE))
+
+
+def _text(masked: bytes) -> str:
+    return binascii.b2a_base64(masked).translate(_URL_SAFE, b"=\n").decode("ascii")
 
 
 CUSTOMER = "cu_"

@@ -26,7 +26,11 @@ _RFC3339 = re.compile(
 # fraction of no, three or six digits.
 _PLAIN_LENGTHS = frozenset({20, 24, 27})
 _PLAIN_MARKS = frozenset({"--T::Z", "--T::."})
-_MINUTES = [f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
+# The parts of a written time: formatting a number takes as long as looking up five of them.
+_PER_DAY = 24 * 60
+_MINUTES = [f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(_PER_DAY)]
+_SECONDS = [f"{second:02d}." for second in range(60)]
+_THOUSANDTHS = [f"{number:03d}" for number in range(1000)]
 
 
 def from_datetime(moment: datetime) -> Micros:
@@ -48,10 +52,11 @@ def _date(day: int) -> str:
 
 def format_time(at: Micros) -> str:
     """RFC 3339 in UTC with exactly six fraction digits, e.g. `2026-11-21T10:00:00.000000Z`."""
-    day, rest = divmod(at, DAY)
-    minute, rest = divmod(rest, MINUTE)
-    second, micros = divmod(rest, SECOND)
-    return f"{_date(day)}{_MINUTES[minute]}{second:02d}.{micros:06d}Z"
+    minute, rest = at // MINUTE, at % MINUTE  # `divmod` takes longer, as a function
+    day = _date(minute // _PER_DAY)
+    second = _SECONDS[rest // SECOND]
+    milli, micros = _THOUSANDTHS[rest // 1000 % 1000], _THOUSANDTHS[rest % 1000]
+    return f"{day}{_MINUTES[minute % _PER_DAY]}{second}{milli}{micros}Z"
 
 
 def parse_time(text: str) -> Micros:

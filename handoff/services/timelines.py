@@ -85,17 +85,22 @@ async def decode(
     No round trip for plain ones; two where any was amended, two where any is a participant's entry.
     """
     originals, known = await _originals(store, records, entries)
-    wanted = {(it.home, it.id) for it in originals if it is not None and it.amended}
+    wanted = {(it.home, it.id) for it in originals if it and it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
     # An amendment that was itself deleted says nothing any more.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
-    told = []
-    for entry, it in zip(entries, originals, strict=True):
-        if it is not None:
-            amendment = amendments.get((it.home, it.id))
-            body = blank_body(it, amendment[1] if amendment else None) if it.blanked else it.body()
-            told.append(Told(it, body, entry))
-    return Decoded(told, Rendering(hashes=hashes, records=known, amendments=amendments))
+    rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
+    told = [
+        Told(it, _blanked(it, rendering) if it.blanked else it.body(), entry)
+        for entry, it in zip(entries, originals, strict=True)
+        if it
+    ]
+    return Decoded(told, rendering)
+
+
+def _blanked(it: Stored, rendering: Rendering) -> Body:
+    amendment = rendering.amendment(it)
+    return blank_body(it, amendment[1] if amendment else None)
 
 
 async def _originals(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -37,7 +37,7 @@ class ParticipantView(Struct, frozen=True, kw_only=True):
     role: str
 
 
-class TouchpointView(Struct, frozen=True, kw_only=True):
+class TouchpointView(Struct, frozen=True):
     """One touchpoint of a timeline. `late`: it came after something that happened later."""
 
     id: str
@@ -105,10 +105,18 @@ def conversation_of(hashes: KeyedHash, record: IdentityRecord, stored: Stored, b
     if body.thread_space is not None and body.thread is not None:
         return hashes.thread(body.thread_space, body.thread)
     channel = channel_name(stored, body)
-    ends = [place for place, name in record.episodes if name == channel]
-    before = bisect_left(ends, stored.place)
-    after = ends[before - 1][SIZE:] if before else b""
-    return record.key + hashes.episode(record.key, channel, after)
+    return record.key + hashes.episode(record.key, channel, _last_end(_ends(record, channel), stored))
+
+
+def _ends(record: IdentityRecord, channel: str) -> list[bytes]:
+    """Where the episodes of a channel ended: places, in order."""
+    return [place for place, name in record.episodes if name == channel]
+
+
+def _last_end(ends: list[bytes], stored: Stored) -> bytes:
+    """The id of what ended the last episode before a touchpoint, empty where nothing did."""
+    before = bisect_left(ends, stored.place) if ends else 0
+    return ends[before - 1][SIZE:] if before else b""
 
 
 class Rendering(Struct, frozen=True, kw_only=True):
@@ -119,85 +127,100 @@ class Rendering(Struct, frozen=True, kw_only=True):
     amendments: Mapping[tuple[bytes, bytes], tuple[Stored, Body]]
     conversations: dict[Hashable, tuple[bytes, str]] = field(default_factory=dict)
     """Conversations with their public ids that were made already, by what names them."""
-    identities: dict[bytes, str] = field(default_factory=dict)
-    """Identities that were written already, by home."""
+    ends: dict[tuple[bytes, str], list[bytes]] = field(default_factory=dict)
+    """Ends of episodes, by home and channel."""
+    homes: dict[bytes, tuple[str, Callable[[bytes], str]]] = field(default_factory=dict)
+    """What `of_home` made already."""
 
-    def identity(self, home: bytes) -> str:
-        """The identity that a touchpoint is filed under, `type:value` or `type@space:value`."""
-        known = self.identities.get(home)
+    def of_home(self, home: bytes) -> tuple[str, Callable[[bytes], str]]:
+        """The identity that touchpoints are filed under, `type:value` or `type@space:value`, and what
+        makes public ids of theirs."""
+        known = self.homes.get(home)
         if known is None:
-            known = self.identities[home] = str(self.records[home].identity)
+            known = (str(self.records[home].identity), self.hashes.publics(TOUCHPOINT, home))
+            self.homes[home] = known
         return known
 
     def conversation(self, stored: Stored, body: Body) -> tuple[bytes, str]:
         """The conversation of a touchpoint and its public id."""
-        named = (body.belongs, body.thread)
+        named: Hashable = (body.belongs, body.thread)
+        if body.belongs is None:  # an episode
+            channel = channel_name(stored, body)
+            named = (stored.home, channel, _last_end(self._ends_of(stored.home, channel), stored))
         known = self.conversations.get(named)
-        if known is not None:
-            return known
-        conversation = conversation_of(self.hashes, self.records[stored.home], stored, body)
-        found = (conversation, public_conversation(self.hashes, conversation))
-        if body.belongs is not None:  # else it is an episode, which its place decides
-            self.conversations[named] = found
-        return found
+        if known is None:
+            conversation = conversation_of(self.hashes, self.records[stored.home], stored, body)
+            known = (conversation, public_conversation(self.hashes, conversation))
+            self.conversations[named] = known
+        return known
+
+    def _ends_of(self, home: bytes, channel: str) -> list[bytes]:
+        known = self.ends.get((home, channel))
+        if known is None:
+            known = self.ends[home, channel] = _ends(self.records[home], channel)
+        return known
+
+    def amendment(self, stored: Stored) -> tuple[Stored, Body] | None:
+        """The newest edit or deletion."""
+        return self.amendments.get((stored.home, stored.id)) if self.amendments else None
 
     def shown(self, stored: Stored, body: Body) -> Body:
         """The body with its newest edit folded in."""
-        amendment = self.amendments.get((stored.home, stored.id))
-        return body if amendment is None or stored.blanked else _folded(body, amendment[1])
-
-    def amended_by(self, stored: Stored) -> str | None:
-        """The public id of the newest edit or deletion."""
-        amendment = self.amendments.get((stored.home, stored.id))
-        return self.hashes.public(TOUCHPOINT, amendment[0].home, amendment[0].id) if amendment else None
+        amendment = self.amendment(stored)
+        return _folded(body, amendment[1]) if amendment and not stored.blanked else body
 
 
 def touchpoint_view(
     stored: Stored, body: Body, rendering: Rendering, entry: Stored | None = None
 ) -> TouchpointView:
     """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
-    hashes = rendering.hashes
-    shown = rendering.shown(stored, body)
+    identity, public_id = rendering.of_home(stored.home)
+    direction, visibility, assurance = body.stated
+    amendment = rendering.amendment(stored)
+    shown = rendering.shown(stored, body) if amendment else body
+    # In the order of the fields: names take longer than all the rest of the call.
     return TouchpointView(
-        id=hashes.public(TOUCHPOINT, stored.home, stored.id),
-        channel=channel_name(stored, body),
-        medium=body.medium,
-        source=body.source,
-        type=stored.type,
-        direction=body.direction,
-        visibility=body.visibility,
-        assurance=body.assurance,
-        occurred_at=format_time(stored.occurred_at),
-        recorded_at=format_time(stored.recorded_at),
-        late=stored.late,
-        identity=rendering.identity(stored.home),
-        thread=body.thread,
-        conversation_id=rendering.conversation(stored, body)[1],
-        actor=body.actor,
-        subject=shown.subject,
-        text=shown.text,
-        language=shown.language,
-        attachments=list(shown.attachments),
-        data=shown.data,
-        amends=hashes.public(TOUCHPOINT, stored.home, body.amends) if body.amends else None,
-        participants=[
-            ParticipantView(**identity_fields(it.identity), role=it.role) for it in body.participants
-        ],
-        traits=body.traits,
-        seq=sequence(stored),
-        amended_by=rendering.amended_by(stored),
-        deleted=stored.blanked,
-        participant_of=_taking_part(body, rendering, entry),
+        public_id(stored.id),
+        channel_name(stored, body),
+        body.medium,
+        body.source,
+        stored.type,
+        direction,
+        visibility,
+        assurance,
+        format_time(stored.occurred_at),
+        format_time(stored.recorded_at),
+        stored.late,
+        identity,
+        body.thread,
+        rendering.conversation(stored, body)[1],
+        body.actor,
+        shown.subject,
+        shown.text,
+        shown.language,
+        list(shown.stated_attachments or ()),
+        shown.stated_data or {},
+        public_id(body.amends) if body.amends else None,
+        [_participant(it.identity, it.role) for it in body.participants] if body.stated_participants else [],
+        body.stated_traits or {},
+        sequence(stored),
+        public_id(amendment[0].id) if amendment else None,
+        stored.blanked,
+        _taking_part(body, rendering, entry) if entry and entry is not stored else None,
     )
 
 
-def _taking_part(body: Body, rendering: Rendering, entry: Stored | None) -> ParticipantView | None:
+def _taking_part(body: Body, rendering: Rendering, entry: Stored) -> ParticipantView | None:
     """As whom a customer took part in somebody else's touchpoint; None for one of their own."""
-    if entry is None or entry.reference is None:
+    if entry.reference is None:
         return None
     identity = rendering.records[entry.home].identity
     role = next((it.role for it in body.participants if it.identity == identity), "participant")
-    return ParticipantView(**identity_fields(identity), role=role)
+    return _participant(identity, role)
+
+
+def _participant(it: Identity, role: str) -> ParticipantView:
+    return ParticipantView(**identity_fields(it), role=role)
 
 
 def _folded(body: Body, edit: Body) -> Body:

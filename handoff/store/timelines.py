@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
@@ -78,38 +78,30 @@ async def read_page(connection: Connection, keys: Keys, identities: Sequence[byt
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-    parts = [
-        [read_member(raw, identity) for raw in members]
-        for identity, members in zip(identities, replies[::2], strict=True)
-    ]
-    merged = list(_merge(parts, window))
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window)
     return Page(
         members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
     )
 
 
-def _merge(parts: Sequence[Sequence[Stored]], window: Window) -> Iterable[Stored]:
-    """At most `limit + 1` members; a touchpoint that is in two timelines (as its home's and as a
-    participant's reference) comes once, as its home's."""
-    taken = 0
-    last: Stored | None = None
-    for member in heapq.merge(*parts, key=_place, reverse=not window.ascending):
-        if last is not None and member.place == last.place:
-            if last.reference is not None:
-                last = member
-            continue
-        if last is not None:
-            yield last
-            taken += 1
-            if taken > window.limit:
-                return
-        last = member
-    if last is not None:
-        yield last
-
-
-def _place(member: Stored) -> bytes:
-    return member.place
+def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> list[Stored]:
+    """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
+    that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
+    found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
+    if len(parts) > 1:
+        found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
+    taken: list[Stored] = []
+    last = b""
+    for place, raw, home in found:
+        if place == last:
+            if taken[-1].reference is not None:
+                taken[-1] = read_member(raw, home)
+        elif len(taken) > window.limit:
+            break
+        else:
+            taken.append(read_member(raw, home))
+            last = place
+    return taken
 
 
 def _at(timeline: bytes, place: bytes) -> Command:

@@ -314,6 +314,24 @@ async def test_edits_and_deletions_fold_to_the_same_in_any_order(
     assert _told_apart(await timeline(store, tenant)) == _told_apart(await timeline(store, straight))
 
 
+async def test_what_is_left_of_the_deleted_is_what_its_deletion_says(store: Store, tenant: str) -> None:
+    gone = touchpoint("message", source="chat", thread="t1", data={"kept": False})
+    deletion = touchpoint(
+        "deletion",
+        handle("user:anna", Assurance.CLAIMED),
+        at=NOON + SECOND,
+        source="desk",
+        thread="t2",
+        type="message.deleted",
+        text=None,
+        amends="message",
+    )
+    await record_all(store, tenant, [gone, deletion])
+    view = _original(await timeline(store, tenant))
+    said = (view.source, view.thread, view.assurance, view.text, view.data, view.amends)
+    assert said == ("desk", "t2", Assurance.CLAIMED, None, {}, None)
+
+
 def _told_apart(views: list[TouchpointView]) -> list[dict[str, Any]]:
     """As `_told`, less the ids that name the tenant."""
     return [

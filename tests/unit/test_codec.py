@@ -76,6 +76,7 @@ def test_a_body_is_read_back_as_it_was_written(
         if name != "channel":
             assert getattr(body, name) == value
     assert body.handles == it.identities[1:]
+    assert body.stated == (it.direction, it.visibility, it.assurance)
     assert body.assurance is it.assurance
     assert (body.conversation, body.amends) == (conversation, b"a" * 16)
     assert body.channel == ("branch" if it.channel == "branch" else None)
@@ -242,6 +243,13 @@ def test_a_public_id_is_read_back_by_its_own_tenant_only(one: bytes, other: byte
     assert OTHER.private(TOUCHPOINT, public, 2) != (one, other)
     assert one.hex() not in public
     assert KeyedHash(b"q" * 32, "acme").public(TOUCHPOINT, one, other) != public
+
+
+@given(hashes, st.lists(hashes, max_size=3))
+@example(b"\xff" * SIZE, [b"\0" * SIZE, b"\xff" * SIZE])
+def test_public_ids_of_one_home_are_made_as_those_of_any(home: bytes, others: list[bytes]) -> None:
+    public = ONE.publics(TOUCHPOINT, home)
+    assert [public(it) for it in others] == [ONE.public(TOUCHPOINT, home, it) for it in others]
 
 
 @given(st.text(max_size=60))

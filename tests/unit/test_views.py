@@ -1,0 +1,230 @@
+"""A view tells what was stored, each field under its own name, whatever else the answer tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from handoff.codec.body import DIGEST_KEPT, encode_body
+from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
+from handoff.codec.member import (
+    ARRIVAL_BIT,
+    FLAG_ARRIVAL,
+    FLAG_LATE,
+    FLAG_REFERENCE,
+    PLACE,
+    Stored,
+    channel_code,
+    channel_name,
+    pack_occurred,
+    read_member,
+    type_code,
+)
+from handoff.domain.clock import SECOND, format_time
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.touchpoint import TYPES, Participant, Touchpoint
+from handoff.services.views import (
+    Rendering,
+    TouchpointView,
+    conversation_of,
+    public_conversation,
+    touchpoint_view,
+)
+from handoff.store.records import IdentityRecord
+from tests.samples import NOON, handle, touchpoint
+from tests.unit.test_codec import fields, times
+
+HASHES = KeyedHash(b"p" * 32, "acme")
+ANNA, BOB = Identity("user", "", "anna"), Identity("email", "", "bob@example.com")
+arrivals = st.integers(0, 2**52)
+ids = st.binary(min_size=SIZE, max_size=SIZE)
+sequences = st.none() | st.integers(0, 2**63 - 1)
+threads = st.none() | st.sampled_from(["t1", "t2"])
+
+
+class Came(Struct, frozen=True):
+    """A touchpoint as it was sent, and what the store added."""
+
+    said: Touchpoint
+    id: bytes
+    arrival: int
+    late: bool
+    amends: bytes | None = None
+
+    @property
+    def home(self) -> bytes:
+        return HASHES.identity(self.said.home.identity)
+
+    def stored(self) -> Stored:
+        it = self.said
+        codec, body = encode_body(it, conversation=it.conversation, amends=self.amends)
+        arrival = self.arrival.to_bytes(8, "big")
+        order, flags, extra = (ARRIVAL_BIT | self.arrival).to_bytes(8, "big"), 0, b""
+        if it.seq is not None:
+            order, flags, extra = it.seq.to_bytes(8, "big"), FLAG_ARRIVAL, arrival
+        header = (flags | FLAG_LATE * self.late, type_code(it.type), channel_code(it.channel), codec)
+        place = pack_occurred(it.occurred_at) + order + self.id
+        return read_member(place + bytes(header) + extra + b"d" * DIGEST_KEPT + body, self.home)
+
+
+@st.composite
+def arrived(draw: st.DrawFn) -> Came:
+    stated = draw(fields)
+    people = (*stated.pop("participants"), *draw(st.just(()) | st.just((Participant(BOB, "cc"),))))
+    said = touchpoint(
+        "e",
+        handle(str(ANNA), draw(st.sampled_from(Assurance))),
+        at=draw(times),
+        type=draw(st.sampled_from(TYPES)),
+        seq=draw(sequences),
+        thread=draw(threads),
+        participants=people,
+        **stated,
+    )
+    return Came(said, draw(ids), draw(arrivals), draw(st.booleans()), draw(st.none() | ids))
+
+
+def record(home: Identity, ends: tuple[tuple[bytes, str], ...] = ()) -> IdentityRecord:
+    return IdentityRecord(
+        key=HASHES.identity(home),
+        identity=home,
+        recorded_at=NOON,
+        last_arrival=NOON,
+        shared_mark=False,
+        counts={},
+        own_assurance=None,
+        references={},
+        episodes=ends,
+        evidence=(),
+        pointers=(),
+        withdrawals=(),
+    )
+
+
+def rendering(*records: IdentityRecord, **more: Any) -> Rendering:
+    known = {it.key: it for it in records}
+    return Rendering(hashes=HASHES, records=known, **{"amendments": {}, **more})
+
+
+def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any]:
+    """The view of a touchpoint that nothing amends, in the words of its sender."""
+    it, stored = came.said, came.stored()
+    conversation = conversation_of(HASHES, known[came.home], stored, stored.body())
+    people = [(one.identity, one.role) for one in it.participants]
+    return {
+        "id": HASHES.public(TOUCHPOINT, came.home, came.id),
+        "channel": it.channel,
+        "medium": it.medium,
+        "source": it.source,
+        "type": it.type,
+        "direction": it.direction,
+        "visibility": it.visibility,
+        "assurance": it.assurance,
+        "occurred_at": format_time(it.occurred_at),
+        "recorded_at": format_time(came.arrival),
+        "late": came.late,
+        "identity": str(it.home.identity),
+        "thread": it.thread,
+        "conversation_id": public_conversation(HASHES, conversation),
+        "actor": it.actor,
+        "subject": it.subject,
+        "text": it.text,
+        "language": it.language,
+        "attachments": list(it.attachments),
+        "data": it.data,
+        "amends": HASHES.public(TOUCHPOINT, came.home, came.amends) if came.amends else None,
+        "participants": [
+            {"type": who.type, "space": who.space, "value": who.value, "role": role} for who, role in people
+        ],
+        "traits": it.traits,
+        "seq": it.seq,
+        "amended_by": None,
+        "deleted": False,
+        "participant_of": None,
+    }
+
+
+def told(view: TouchpointView) -> dict[str, Any]:
+    found = msgspec.structs.asdict(view)
+    found["participants"] = [msgspec.structs.asdict(it) for it in view.participants]
+    return found
+
+
+@given(arrived())
+def test_a_view_tells_each_field_as_it_was_sent(came: Came) -> None:
+    anna = record(ANNA)
+    stored = came.stored()
+    for entry in (None, stored):
+        view = touchpoint_view(stored, stored.body(), rendering(anna), entry)
+        assert told(view) == expected(came, {anna.key: anna})
+
+
+@given(arrived(), arrived())
+def test_an_edit_stands_in_for_what_it_says_and_leaves_the_rest(came: Came, edit: Came) -> None:
+    anna = record(ANNA)
+    stored, newest = came.stored(), edit.stored()
+    amendments = {(stored.home, stored.id): (newest, newest.body())}
+    view = touchpoint_view(stored, stored.body(), rendering(anna, amendments=amendments))
+    said = edit.said
+    assert told(view) == {
+        **expected(came, {anna.key: anna}),
+        "subject": came.said.subject if said.subject is None else said.subject,
+        "text": came.said.text if said.text is None else said.text,
+        "language": said.language or came.said.language,
+        "attachments": list(said.attachments or came.said.attachments),
+        "data": came.said.data | said.data,
+        "amended_by": HASHES.public(TOUCHPOINT, edit.home, edit.id),
+    }
+
+
+@given(arrived())
+def test_who_took_part_is_shown_somebody_elses_touchpoint_with_their_role(came: Came) -> None:
+    anna, bob = record(ANNA), record(BOB)
+    stored = came.stored()
+    header = bytes((FLAG_REFERENCE | FLAG_ARRIVAL, type_code(stored.type), 0, 0))
+    raw = stored.raw[:PLACE] + header + b"a" * 8 + b"d" * DIGEST_KEPT + stored.home
+    view = touchpoint_view(stored, stored.body(), rendering(anna, bob), read_member(raw, bob.key))
+    role = next((it.role for it in came.said.participants if it.identity == BOB), "participant")
+    assert view.participant_of is not None
+    as_whom = {"type": "email", "space": "", "value": "bob@example.com", "role": role}
+    assert msgspec.structs.asdict(view.participant_of) == as_whom
+    alone = touchpoint_view(stored, stored.body(), rendering(anna))
+    assert msgspec.structs.replace(view, participant_of=None) == alone
+
+
+moments = st.integers(0, 5).map(lambda step: NOON + step * SECOND)
+few = {"channel": st.sampled_from(["web", "chat"]), "at": moments, "thread": st.none() | threads}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Came], list[IdentityRecord]]:
+    """Touchpoints of two homes at few moments, in few threads and channels, between ends of episodes."""
+    came = [
+        Came(touchpoint("e", handle(home), **{name: draw(it) for name, it in few.items()}), id_, NOON, False)
+        for home, id_ in draw(
+            st.lists(st.tuples(st.sampled_from([str(ANNA), str(BOB)]), ids), min_size=4, max_size=16)
+        )
+    ]
+    records = []
+    for home in (ANNA, BOB):
+        stored = [it.stored() for it in came if it.said.home.identity == home]
+        ends = draw(st.lists(st.sampled_from(stored), unique=True, max_size=4)) if stored else []
+        at = sorted((it.place, channel_name(it, it.body())) for it in ends)
+        records.append(record(home, tuple(at)))
+    return came, records
+
+
+@given(histories())
+def test_what_one_answer_remembers_changes_nothing_in_it(
+    case: tuple[list[Came], list[IdentityRecord]],
+) -> None:
+    came, records = case
+    together = rendering(*records)
+    for it in came:
+        stored = it.stored()
+        assert told(touchpoint_view(stored, stored.body(), together)) == expected(it, together.records)
