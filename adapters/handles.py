@@ -41,7 +41,9 @@ def of_customer(handles: Iterable[Handle | None], own: frozenset[tuple[str, str]
     """The stated handles in order, each identity once, without what belongs to the business."""
     kept: dict[Identity, Handle] = {}
     for stated in handles:
-        if stated is None or (stated.identity.type, stated.identity.value) in own:
+        if stated is None:
             continue
-        kept.setdefault(stated.identity, stated)
+        it = stated.identity
+        if not own or (it.type, it.value) not in own:
+            kept.setdefault(it, stated)
     return tuple(kept.values())

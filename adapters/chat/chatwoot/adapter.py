@@ -11,7 +11,7 @@ from adapters.chat.chatwoot import people
 from adapters.chat.chatwoot.events import IGNORED_EVENTS, READERS, Fact
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
-from adapters.fields import first_text, mapping
+from adapters.fields import text
 from adapters.handles import own_identities
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError, SignatureRefused, Unprocessable
@@ -91,7 +91,6 @@ class ChatwootAdapter:
 
     def _touchpoint(self, payload: Payload, fact: Fact) -> Touchpoint:
         account = payload.account(self.settings.account)
-        language = mapping(payload.conversation.get("additional_attributes")).get("browser_language")
         return fields.checked(
             Touchpoint(
                 id_space=self.settings.event_space(account),
@@ -106,9 +105,9 @@ class ChatwootAdapter:
                 medium=payload.medium or ("webwidget" if fact.channel == "web" else None),
                 subject=fields.subject(fact.subject),
                 text=fact.text,
-                language=fields.language(language),
+                language=fields.language(payload.extra.get("browser_language")),
                 attachments=fact.attachments,
-                thread=first_text(payload.conversation, "id") if fact.channel != "web" else None,
+                thread=text(payload.conversation.get("id")) if fact.channel != "web" else None,
                 amends=fact.amends and fields.event_id(fact.amends),
                 actor=fact.actor,
                 traits=people.traits(payload),

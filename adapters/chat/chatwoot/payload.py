@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.fields import decode_json, first_text, mapping, moment, plausible, sequence, text
+from adapters.fields import decode_json, mapping, moment, plausible, sequence, text
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
 
@@ -36,8 +36,13 @@ class Payload:
         self.meta = mapping(self.conversation.get("meta"))
         self.contact = self._contact()
         """The customer, as far as the event tells: never the agent who sent a message."""
+        self.contact_id = text(self.contact.get("id")) or text(self.contact_inbox.get("contact_id"))
         self.nested_message = self._nested_message()
         """The conversation's copy of this message, which alone tells its delivery status."""
+        self.attributes = mapping(value.get("content_attributes"))
+        """What else a message has: answers, items, the mail it came in."""
+        self.extra = mapping(self.conversation.get("additional_attributes"))
+        """What else is known of the conversation: the page and the browser, the mail's subject."""
         channel = text(self.conversation.get("channel")) or ""
         self.medium = channel.rpartition("::")[2].lower()[:64] or None
         """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
@@ -57,14 +62,12 @@ class Payload:
         return stated
 
     def _nested_message(self) -> Mapping[str, Any]:
+        number = self.body.get("id")
         for message in sequence(self.conversation.get("messages")):
-            if mapping(message).get("id") == self.body.get("id"):
-                return mapping(message)
+            stated = mapping(message)
+            if stated.get("id") == number:
+                return stated
         return {}
-
-    @property
-    def contact_id(self) -> str | None:
-        return first_text(self.contact, "id") or first_text(self.contact_inbox, "contact_id")
 
     @property
     def hmac_verified(self) -> bool:
@@ -73,12 +76,11 @@ class Payload:
 
     def account(self, fallback: str | None) -> str:
         """The account's id. Unprocessable `no_account` where neither event nor source tells it."""
-        found = first_text(mapping(self.body.get("account")), "id") or first_text(
-            mapping(self.contact.get("account")), "id"
-        )
-        if found is None:
-            messages = sequence(self.conversation.get("messages"))
-            found = next((i for m in messages if (i := first_text(mapping(m), "account_id"))), fallback)
+        for one in (self.body, self.contact):
+            if found := text(mapping(one.get("account")).get("id")):
+                return found
+        messages = sequence(self.conversation.get("messages"))
+        found = next((i for m in messages if (i := text(mapping(m).get("account_id")))), fallback)
         if found is None:
             raise Unprocessable("the event names no account: set `account` in its source", code="no_account")
         return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
-from adapters.fields import data, first_text, mapping
+from adapters.fields import data, first_text, mapping, text
 from adapters.handles import handle, of_customer
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
@@ -22,6 +22,7 @@ ACTORS: Mapping[str, str] = {
 }
 """Chatwoot's kind of sender, lower case -> ours."""
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
+_ABSENT: tuple[Any, ...] = (None, "", {})
 
 
 def identities(
@@ -44,7 +45,7 @@ def identities(
     typed = [
         handle("email", stated.get("email"), Assurance.CLAIMED),
         handle("phone", stated.get("phone_number"), Assurance.CLAIMED, region=options.default_region),
-        handle("email", _submitted_email(payload), Assurance.CLAIMED),
+        handle("email", payload.attributes.get("submitted_email"), Assurance.CLAIMED),
     ]
     strong = [user, contact] if proved and user else [contact, user]
     found = of_customer([*strong, *typed], own)
@@ -55,8 +56,8 @@ def identities(
 
 def traits(payload: Payload) -> dict[str, Any]:
     """What Chatwoot knows about the contact; absent and empty values are left out."""
-    stated = {key: payload.contact.get(key) for key in _TRAITS}
-    return data({key: value for key, value in stated.items() if value not in (None, "", {})})
+    stated = payload.contact
+    return data({key: value for key in _TRAITS if (value := stated.get(key)) or value not in _ABSENT})
 
 
 def actor(payload: Payload) -> dict[str, Any] | None:
@@ -64,7 +65,7 @@ def actor(payload: Payload) -> dict[str, Any] | None:
     if payload.message_type == "template":
         return {"type": "bot"}  # greetings and forms that Chatwoot sends by itself
     sender = mapping(payload.body.get("sender"))
-    kind = first_text(sender, "type") or first_text(payload.nested_message, "sender_type")
+    kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
         kind = "user" if sender else ""  # servers before 2023 leave the type out for agents
     found: dict[str, Any] = {"type": ACTORS.get(kind.lower(), "platform")}
@@ -73,9 +74,5 @@ def actor(payload: Payload) -> dict[str, Any] | None:
 
 def party(stated: Mapping[str, Any]) -> dict[str, Any]:
     """{"id"?, "name"?} of an agent, bot or team."""
-    values = {"id": first_text(stated, "id"), "name": first_text(stated, "name", "available_name")}
+    values = {"id": text(stated.get("id")), "name": first_text(stated, "name", "available_name")}
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _submitted_email(payload: Payload) -> object:
-    return mapping(payload.body.get("content_attributes")).get("submitted_email")

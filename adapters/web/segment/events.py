@@ -179,7 +179,7 @@ def _properties(it: Event, name: str | None) -> dict[str, Any]:
 
     A property called `name` that says something else is kept as `property_name`.
     """
-    data = fields.data(it.properties)
+    data = dict(fields.data(it.properties))
     if name is None:
         return data
     other = data.get("name")
