@@ -32,6 +32,7 @@ MAX_DEPTH = 16  # levels of objects and arrays in `data`; real events have at mo
 MAX_LANGUAGE = 35  # characters; RFC 5646 §4.4.1
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # what msgpack can carry
 _MAX_DIGITS = 40  # no real number has more; int() refuses 4 300
+_TOO_LONG = 10**_MAX_DIGITS
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: what a browser makes of a date in a string.
 _JS_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
@@ -105,13 +106,15 @@ def text(value: object) -> str | None:
         return None
     if isinstance(value, str):
         return (value if value.isascii() else clean(value)).strip() or None
+    if isinstance(value, bool):
+        return None
     if isinstance(value, float):
         if not math.isfinite(value) or not value.is_integer():
             return str(value) if math.isfinite(value) else None
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not isinstance(value, int):
         return None
-    return str(value) if abs(value) < 10**_MAX_DIGITS else None
+    return str(value) if -_TOO_LONG < value < _TOO_LONG else None
 
 
 def first_text(source: Mapping[str, Any], *keys: str) -> str | None:

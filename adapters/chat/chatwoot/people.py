@@ -12,6 +12,7 @@ from adapters.handles import handle, of_customer
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
 
+VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
 ACTORS: Mapping[str, str] = {
     "user": "agent",
@@ -33,22 +34,17 @@ def identities(
     Home is the contact, whom every event of a dialogue names; the user instead where the site proved
     it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
     """
-    contact = handle(CONTACT, payload.contact_id, Assurance.VERIFIED, space=options.contact_space(account))
-    proved = payload.hmac_verified
-    stated = payload.contact
-    user = handle(
-        "user",
-        stated.get("identifier"),
-        Assurance.VERIFIED if proved else Assurance.CLAIMED,
-        space=options.user_space,
+    stated, proved = payload.contact, payload.hmac_verified
+    contact = handle(CONTACT, payload.contact_id, VERIFIED, space=options.contact_space(account))
+    assurance = VERIFIED if proved else CLAIMED
+    user = handle("user", stated.get("identifier"), assurance, space=options.user_space)
+    typed = (
+        handle("email", stated.get("email"), CLAIMED),
+        handle("phone", stated.get("phone_number"), CLAIMED, region=options.default_region),
+        handle("email", payload.attributes.get("submitted_email"), CLAIMED),
     )
-    typed = [
-        handle("email", stated.get("email"), Assurance.CLAIMED),
-        handle("phone", stated.get("phone_number"), Assurance.CLAIMED, region=options.default_region),
-        handle("email", payload.attributes.get("submitted_email"), Assurance.CLAIMED),
-    ]
-    strong = [user, contact] if proved and user else [contact, user]
-    found = of_customer([*strong, *typed], own)
+    strong = (user, contact) if proved and user else (contact, user)
+    found = of_customer(strong + typed, own)
     if contact is None or not found:
         raise Unprocessable("the event names no contact", code="no_identity")
     return found
