@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from adapters.chat.chatwoot.members import decode
 from adapters.fields import decode_json, mapping, moment, plausible, sequence, text
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
@@ -21,7 +24,7 @@ class Payload:
 
     def __init__(self, body: bytes, received_at: Micros) -> None:
         """InvalidPayload when the bytes are no Chatwoot event."""
-        value = decode_json(body)
+        value = decode(body)
         event = text(value.get("event")) if isinstance(value, dict) else None
         if event is None:
             raise InvalidPayload("a Chatwoot webhook is a JSON object with an `event`")
@@ -58,7 +61,7 @@ class Payload:
             return self.body
         stated = mapping(self.meta.get("sender")) or mapping(self.body.get("contact"))
         if not stated and self.message_type == "incoming":
-            stated = mapping(self.body.get("sender"))
+            stated = self.sender
         return stated
 
     def _nested_message(self) -> Mapping[str, Any]:
@@ -68,6 +71,12 @@ class Payload:
             if stated.get("id") == number:
                 return stated
         return {}
+
+    @property
+    def sender(self) -> Mapping[str, Any]:
+        """Who wrote a message: the contact, an agent or a bot."""
+        stated = self.body.get("sender")
+        return mapping(decode_json(bytes(stated)) if isinstance(stated, msgspec.Raw) else stated)
 
     @property
     def hmac_verified(self) -> bool:

@@ -60,7 +60,7 @@ def actor(payload: Payload) -> dict[str, Any] | None:
     """Who wrote an outgoing message: {"type": "agent" | "bot" | "platform", "id"?, "name"?}."""
     if payload.message_type == "template":
         return {"type": "bot"}  # greetings and forms that Chatwoot sends by itself
-    sender = mapping(payload.body.get("sender"))
+    sender = payload.sender
     kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
         kind = "user" if sender else ""  # servers before 2023 leave the type out for agents
