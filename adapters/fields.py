@@ -256,7 +256,7 @@ def _fits(value: dict[Any, Any] | list[Any], levels: int) -> bool:
 
 def data(value: Mapping[str, Any]) -> dict[str, Any]:
     """`bounded` of an object: itself or a copy."""
-    result: dict[str, Any] = bounded(value)
+    result: dict[str, Any] = bounded(value) if value else {}
     return result
 
 

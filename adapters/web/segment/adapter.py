@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from adapters import fields
-from adapters.fields import bounded, first_text, mapping, text
+from adapters.fields import bounded, mapping, text
 from adapters.handles import own_identities
 from adapters.web.segment import events, people
 from adapters.web.segment.clock import occurred_at
@@ -225,7 +225,7 @@ def _event_id(item: Mapping[str, Any], call: str, seen: Counter[str]) -> str:
     `seen` counts the equal events of this delivery: two of them are two events, and a retry of the
     same bytes gives the same names.
     """
-    stated = first_text(item, "messageId")
+    stated = text(item.get("messageId"))
     if stated is not None:
         return fields.event_id(stated)
     content = {key: value for key, value in item.items() if key not in _ENVELOPE}

@@ -28,19 +28,20 @@ def identities(
     """
     contact = _contact(it, touchpoint_type, options)
     visitor = _visitors(it, options)
-    user = [handle("user", it.item.get("userId"), _user_assurance(it, options), space=options.user_space)]
-    ordered = [*user, *contact, *visitor] if options.from_server else [*visitor, *user, *contact]
+    user = handle("user", it.item.get("userId"), _user_assurance(it, options), space=options.user_space)
+    ordered = (user, *contact, *visitor) if options.from_server else (*visitor, user, *contact)
     return of_customer(ordered, own)
 
 
-def _visitors(it: Event, options: SegmentOptions) -> list[Handle | None]:
-    found = [handle("anonymous", it.item.get("anonymousId"), VERIFIED, space=options.space)]
-    if it.call == "alias":
-        # Anybody can name any previous id to a browser's write key, and ids before an alias are
-        # often guessable: only a server's word for it joins.
-        assurance = VERIFIED if options.from_server else CLAIMED
-        found.append(handle("anonymous", it.item.get("previousId"), assurance, space=options.space))
-    return found
+def _visitors(it: Event, options: SegmentOptions) -> tuple[Handle | None, ...]:
+    space = options.space
+    visitor = handle("anonymous", it.item.get("anonymousId"), VERIFIED, space=space)
+    if it.call != "alias":
+        return (visitor,)
+    # Anybody can name any previous id to a browser's write key, and ids before an alias are
+    # often guessable: only a server's word for it joins.
+    assurance = VERIFIED if options.from_server else CLAIMED
+    return visitor, handle("anonymous", it.item.get("previousId"), assurance, space=space)
 
 
 def _user_assurance(it: Event, options: SegmentOptions) -> Assurance:
