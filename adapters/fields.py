@@ -230,7 +230,7 @@ def _fits(value: dict[Any, Any] | list[Any], levels: int) -> bool:
     """
     if type(value) is dict:
         for key in value:
-            if type(key) is not str or not key.isascii():
+            if type(key) is not str or (not key.isascii() and _SURROGATE.search(key)):
                 return False
         children: Iterable[Any] = value.values()
     else:

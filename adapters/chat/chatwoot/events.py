@@ -57,26 +57,11 @@ IGNORED_EVENTS = frozenset(
 _ABSENT: tuple[Any, ...] = (None, "", [])
 
 
-def _fact(
-    payload: Payload,
-    key: str,
-    type: str,
-    at: Micros,
-    *,
-    channel: str | None = None,
-    direction: Direction | None = None,
-    visibility: Visibility | None = None,
-    **more: Any,
-) -> Fact:
-    return Fact(
-        key=key,
-        type=type,
-        at=at,
-        channel=channel or payload.channel,
-        direction=direction or default_direction(type),
-        visibility=visibility or default_visibility(type),
-        **more,
-    )
+def _fact(payload: Payload, key: str, type: str, at: Micros, **more: Any) -> Fact:
+    more.setdefault("channel", payload.channel)
+    more.setdefault("direction", default_direction(type))
+    more.setdefault("visibility", default_visibility(type))
+    return Fact(key=key, type=type, at=at, **more)
 
 
 def message_created(payload: Payload) -> Fact | str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
-from adapters.fields import data, first_text, mapping, text
+from adapters.fields import data, first_text, text
 from adapters.handles import handle, of_customer
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
