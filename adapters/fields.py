@@ -106,15 +106,11 @@ def text(value: object) -> str | None:
         return None
     if isinstance(value, str):
         return (value if value.isascii() else clean(value)).strip() or None
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        if not math.isfinite(value) or not value.is_integer():
-            return str(value) if math.isfinite(value) else None
-        value = int(value)
-    if not isinstance(value, int):
-        return None
-    return str(value) if -_TOO_LONG < value < _TOO_LONG else None
+    if isinstance(value, int):
+        return None if isinstance(value, bool) or not -_TOO_LONG < value < _TOO_LONG else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return text(int(value)) if value.is_integer() else str(value)
+    return None
 
 
 def first_text(source: Mapping[str, Any], *keys: str) -> str | None:
