@@ -309,19 +309,20 @@ def _message_data(payload: Payload) -> dict[str, Any]:
 
 
 def _attachments(payload: Payload) -> tuple[dict[str, Any], ...]:
-    found: list[dict[str, Any]] = []
-    for entry in sequence(payload.body.get("attachments")):
-        stated = mapping(entry)
-        url = text(stated.get("data_url"))
-        name = text(stated.get("fallback_title")) or (url or "").partition("?")[0].rpartition("/")[2]
-        values = {
-            "name": name or None,
-            "url": url,
-            "content_type": first_text(stated, "content_type", "file_type"),
-            "size": whole(stated.get("file_size")),
-        }
-        found.append({key: value for key, value in values.items() if value is not None})
-    return tuple(found)
+    stated = payload.body.get("attachments")
+    return tuple(_attachment(mapping(one)) for one in sequence(stated)) if stated else ()
+
+
+def _attachment(stated: Mapping[str, Any]) -> dict[str, Any]:
+    url = text(stated.get("data_url"))
+    name = text(stated.get("fallback_title")) or (url or "").partition("?")[0].rpartition("/")[2]
+    values = {
+        "name": name or None,
+        "url": url,
+        "content_type": first_text(stated, "content_type", "file_type"),
+        "size": whole(stated.get("file_size")),
+    }
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _answers(attributes: Mapping[str, Any]) -> dict[str, Any]:
