@@ -35,7 +35,8 @@ class ChatwootAdapter:
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = _spaces(options)
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        self._own = own_identities(options.own, options.default_region)
+        own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, own)
 
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
@@ -99,7 +100,7 @@ class ChatwootAdapter:
                 channel=fact.channel,
                 type=fact.type,
                 occurred_at=fact.at,
-                identities=people.identities(payload, account, self.settings, self._own),
+                identities=people.identities(payload, account, self._handles),
                 direction=fact.direction,
                 visibility=fact.visibility,
                 medium=payload.medium or ("webwidget" if fact.channel == "web" else None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from adapters.chat.chatwoot.options import ChatwootOptions
@@ -11,6 +11,7 @@ from adapters.fields import data, first_text, text
 from adapters.handles import handle, of_customer
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
+from handoff.domain.remembering import remembered
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
@@ -26,28 +27,50 @@ _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "
 _ABSENT: tuple[Any, ...] = (None, "", {})
 
 
-def identities(
-    payload: Payload, account: str, options: ChatwootOptions, own: frozenset[tuple[str, str]]
-) -> tuple[Handle, ...]:
-    """The contact's handles, the home first. Unprocessable `no_identity` without a contact.
+Words = str | None
+Identities = Callable[[str, Words, Words, Words, Words, Words, Words], tuple[Handle, ...]]
+"""(account, contact's id, its identifier, "proved" where that is, email, phone, another email) -> handles."""
+
+
+def identities(payload: Payload, account: str, read: Identities) -> tuple[Handle, ...]:
+    """The contact's handles, the home first. Unprocessable `no_identity` without a contact."""
+    stated = payload.contact
+    found = read(
+        account,
+        payload.contact_id,
+        text(stated.get("identifier")),
+        "proved" if payload.hmac_verified else None,
+        text(stated.get("email")),
+        text(stated.get("phone_number")),
+        text(payload.attributes.get("submitted_email")),
+    )
+    if not found:
+        raise Unprocessable("the event names no contact", code="no_identity")
+    return found
+
+
+def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Identities:
+    """How a source reads what is stated of a contact; none where that names no contact.
 
     Home is the contact, whom every event of a dialogue names; the user instead where the site proved
     it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
     """
-    stated, proved = payload.contact, payload.hmac_verified
-    contact = handle(CONTACT, payload.contact_id, VERIFIED, space=options.contact_space(account))
-    assurance = VERIFIED if proved else CLAIMED
-    user = handle("user", stated.get("identifier"), assurance, space=options.user_space)
-    typed = (
-        handle("email", stated.get("email"), CLAIMED),
-        handle("phone", stated.get("phone_number"), CLAIMED, region=options.default_region),
-        handle("email", payload.attributes.get("submitted_email"), CLAIMED),
-    )
-    strong = (user, contact) if proved and user else (contact, user)
-    found = of_customer(strong + typed, own)
-    if contact is None or not found:
-        raise Unprocessable("the event names no contact", code="no_identity")
-    return found
+
+    @remembered  # somebody who writes, writes several times
+    def read(
+        account: str, id: Words, identifier: Words, proved: Words, email: Words, phone: Words, typed: Words
+    ) -> tuple[Handle, ...]:
+        contact = handle(CONTACT, id, VERIFIED, space=options.contact_space(account))
+        user = handle("user", identifier, VERIFIED if proved else CLAIMED, space=options.user_space)
+        strong = (user, contact) if proved and user else (contact, user)
+        claimed = (
+            handle("email", email, CLAIMED),
+            handle("phone", phone, CLAIMED, region=options.default_region),
+            handle("email", typed, CLAIMED),
+        )
+        return of_customer(strong + claimed, own) if contact else ()
+
+    return read
 
 
 def traits(payload: Payload) -> dict[str, Any]:

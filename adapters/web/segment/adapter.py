@@ -62,7 +62,8 @@ class SegmentAdapter:
             ("user", options.user_space),
         )
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        self._own = own_identities(options.own, options.default_region)
+        own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
@@ -189,7 +190,7 @@ class SegmentAdapter:
         raise Unprocessable("the event's type is not one of the tracking API", code="unknown_type")
 
     def _identities(self, it: Event, type_: str) -> tuple[Handle, ...]:
-        found = people.identities(it, type_, self.settings, self._own)
+        found = people.identities(it, type_, self.settings, self._handles)
         if not found:
             raise Unprocessable("neither userId nor anonymousId is stated", code="no_identity")
         return found
