@@ -68,25 +68,31 @@ def message_created(payload: Payload) -> Fact | str:
     """A message, by its `message_type` (`sender.type` is missing since 2023). `private` is a note."""
     if payload.message_type in (None, "activity"):
         return f"message_created.{payload.message_type or 'unknown_type'}"
-    incoming = payload.message_type == "incoming"
-    body = payload.body
-    words = {
-        "text": _text(payload),
-        "attachments": _attachments(payload),
-        "data": _message_data(payload),
-        "actor": None if incoming else actor(payload),
-    }
-    at = payload.at(body.get("created_at"), payload.nested_message.get("created_at"))
-    key = _message_key(payload)
+    incoming, channel, subject = payload.message_type == "incoming", payload.channel, None
+    body, said = payload.body, _message_data(payload)
     if body.get("private") is True:
-        return _fact(payload, key, "note.added", at, **words)
-    if _call_status(payload) is not None:
-        words["channel"] = "phone"
-        words["direction"] = Direction.INBOUND if incoming else Direction.OUTBOUND
-        return _fact(payload, key, "call.started", at, **words)
-    family = "email" if payload.channel == "email" else "message"
-    type_ = f"{family}.received" if incoming else f"{family}.sent"
-    return _fact(payload, key, type_, at, subject=_mail_subject(payload), **words)
+        type_ = "note.added"
+        direction = default_direction(type_)
+    elif _call_status(payload) is not None:
+        type_, channel = "call.started", "phone"
+        direction = Direction.INBOUND if incoming else Direction.OUTBOUND
+    else:
+        family = "email" if channel == "email" else "message"
+        type_ = f"{family}.received" if incoming else f"{family}.sent"
+        direction, subject = default_direction(type_), _mail_subject(payload)
+    return Fact(
+        key=_message_key(payload),
+        type=type_,
+        at=payload.at(body.get("created_at"), payload.nested_message.get("created_at")),
+        channel=channel,
+        direction=direction,
+        visibility=default_visibility(type_),
+        data=said,
+        subject=subject,
+        text=_text(payload),
+        attachments=_attachments(payload),
+        actor=None if incoming else actor(payload),
+    )
 
 
 def message_updated(payload: Payload) -> Fact | str:
