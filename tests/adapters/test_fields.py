@@ -13,8 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters import fields
-from adapters.fields import MAX_DEPTH, bounded, text
+from adapters.chat.chatwoot import ChatwootAdapter
+from adapters.fields import MAX_DEPTH, bounded, checked, text
+from adapters.web.segment import SegmentAdapter
 from handoff.domain.errors import Unprocessable
+from handoff.domain.identity import Assurance, Handle, identity
+from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES, Direction, Touchpoint
+from tests.adapters.contract import request
 
 FITTING = {"a": ["x", 1, 1.5, None, True, {"ä": "€"}, []], "b": -(2**63), "c": 2**64 - 1}
 
@@ -105,3 +110,55 @@ def test_what_fits_is_not_copied() -> None:
 )  # fmt: skip
 def test_text_is_what_can_be_read_as_such(stated: object, expected: str | None) -> None:
     assert text(stated) == expected
+
+
+def touchpoint(**more: Any) -> Touchpoint:
+    home = Handle(identity("user", "aino"), Assurance.VERIFIED)
+    fixed = {"id_space": "x", "event_id": "1", "source": "src", "channel": "web", "type": "event.tracked"}
+    return Touchpoint(**fixed, occurred_at=0, identities=(home,), direction=Direction.INBOUND, **more)
+
+
+def test_a_touchpoint_made_of_little_is_not_measured() -> None:
+    assert checked(touchpoint(text="x"), 100).text == "x"
+    large = touchpoint(data={"x": "y" * MAX_TOUCHPOINT_BYTES})
+    rendered = touchpoint(text="\u20ac" * (MAX_TOUCHPOINT_BYTES // 3))
+    for it, stated in ((large, None), (large, MAX_TOUCHPOINT_BYTES), (rendered, 100)):
+        with pytest.raises(Unprocessable) as caught:
+            checked(it, stated)
+        assert caught.value.problem_code == "too_large"
+
+
+NUMBERS = [1.5] * (fields._LITTLE // 4)
+TERM = "x" * fields._LITTLE
+LARGEST = {
+    "a survey's answers stand twice": (
+        ChatwootAdapter,
+        "",
+        {
+            "event": "message_updated", "id": 1, "account": {"id": 1}, "message_type": "outgoing",
+            "content_type": "input_csat", "contact": {"id": 1},
+            "content_attributes": {"submitted_values": {"csat_survey_response": {"rating": NUMBERS}}},
+        },
+    ),
+    "a search's words stand three times": (
+        SegmentAdapter,
+        "/v1/track",
+        {"event": "Search", "userId": "1", "messageId": "1", "properties": {"term": TERM}},
+    ),
+    "numbers of a batch": (
+        SegmentAdapter,
+        "/v1/batch",
+        {"batch": [{"type": "track", "event": "x", "userId": "1", "properties": {"all": NUMBERS}}]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("adapter", "path", "body"), LARGEST.values(), ids=LARGEST)
+def test_the_most_that_is_made_of_little_is_not_too_large(adapter: Any, path: str, body: Any) -> None:
+    options = {"name": "src", "adapter": adapter.name, "secrets": ("s3cret",)}
+    made = adapter(msgspec.convert(options, adapter.options)).parse(
+        request(path, body=msgspec.json.encode(body))
+    )
+    (found,) = made.touchpoints
+    assert len(msgspec.msgpack.encode(found)) > 2 * fields._LITTLE
+    assert len(msgspec.msgpack.encode(found)) + 40 * 1024 <= MAX_TOUCHPOINT_BYTES

@@ -113,7 +113,8 @@ class ChatwootAdapter:
                 actor=fact.actor,
                 traits=people.traits(payload),
                 data=fact.data,
-            )
+            ),
+            payload.size,
         )
 
 

@@ -31,6 +31,7 @@ class Payload:
         self.body: Mapping[str, Any] = value
         self.event = event.removeprefix("automation_event.")  # automation rules send it so
         self.received_at = received_at
+        self.size = len(body)
         self.message_type = _message_type(value.get("message_type"))
         """One of MESSAGE_TYPES; None where the event has none of them."""
         self.conversation = self._conversation()

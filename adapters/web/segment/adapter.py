@@ -172,7 +172,8 @@ class SegmentAdapter:
                 thread=session if session is None or len(session) <= MAX_EVENT_ID else None,
                 traits=fields.data(it.traits),
                 data=fact.data,
-            )
+            ),
+            found.size,
         )
 
     def _fact(self, it: Event) -> events.Fact:
