@@ -271,6 +271,45 @@ def test_no_reader_misses_a_member_that_is_left_undecoded(path: Path) -> None:
     same_when_decoded_whole(contract.fixture_request(json.loads(path.read_text())))
 
 
+DAYS = [f"2026-10-{day:02d}T10:00:00Z" for day in range(1, 31)]
+SPARSE = [  # what the fixtures have in a second place that nobody looks at, or not at all
+    {
+        "event": "message_created", "id": 1, "message_type": "outgoing", "source_id": "wamid.1",
+        "sender": {"id": 5}, "contact": {"id": 1},
+        "conversation": {"messages": [{"id": 1, "created_at": DAYS[0], "sender_type": "Captain::Assistant"}]},
+    },
+    {
+        "event": "message_updated", "id": 1, "message_type": "incoming", "content": "x", "contact": {"id": 1},
+        "content_attributes": {"edited": True},
+        "conversation": {"messages": [{"id": 1, "updated_at": DAYS[1]}]},
+    },
+    {
+        "event": "message_created", "id": 1, "message_type": "incoming", "created_at": DAYS[2],
+        "sender": {"id": 1},
+    },
+    {
+        "event": "message_updated", "id": 1, "message_type": "incoming", "content": "x",
+        "content_attributes": {"edited": True}, "contact": {"id": 1}, "updated_at": DAYS[3],
+    },
+    {
+        "event": "webwidget_triggered", "id": 1, "contact": {"id": 1}, "event_info": {"referer": "r"},
+        "current_conversation": {"id": 1, "additional_attributes": {"browser_language": "fi"}},
+    },
+    {
+        "event": "contact_created", "id": 1, "custom_attributes": {"plan": "yearly"},
+        "last_activity_at": DAYS[4],
+    },
+    {"event": "contact_created", "id": 1, "additional_attributes": {"city": "Turku"}, "created_at": DAYS[5]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", SPARSE)
+def test_no_reader_misses_a_member_that_stands_alone(body: dict[str, Any]) -> None:
+    (made,) = build(account="1").parse(posted(body)).touchpoints
+    assert made.occurred_at < RECEIVED_AT or "webwidget" in body["event"]
+    same_when_decoded_whole(posted(body))
+
+
 @contract.SLOW
 @given(body=mutated(TEMPLATE))
 def test_odd_bodies_say_the_same_when_they_are_decoded_whole(body: Any) -> None:
