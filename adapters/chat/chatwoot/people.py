@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
 from adapters.fields import data, first_text, text
-from adapters.handles import handle, of_customer
+from adapters.handles import Reading, Words, handle, of_customer, remembering
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
-from handoff.domain.remembering import remembered
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
@@ -27,12 +26,7 @@ _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "
 _ABSENT: tuple[Any, ...] = (None, "", {})
 
 
-Words = str | None
-Identities = Callable[[str, Words, Words, Words, Words, Words, Words], tuple[Handle, ...]]
-"""(account, contact's id, its identifier, "proved" where that is, email, phone, another email) -> handles."""
-
-
-def identities(payload: Payload, account: str, read: Identities) -> tuple[Handle, ...]:
+def identities(payload: Payload, account: str, read: Reading) -> tuple[Handle, ...]:
     """The contact's handles, the home first. Unprocessable `no_identity` without a contact."""
     stated = payload.contact
     found = read(
@@ -49,14 +43,14 @@ def identities(payload: Payload, account: str, read: Identities) -> tuple[Handle
     return found
 
 
-def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Identities:
+def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Reading:
     """How a source reads what is stated of a contact; none where that names no contact.
 
     Home is the contact, whom every event of a dialogue names; the user instead where the site proved
     it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
     """
 
-    @remembered  # somebody who writes, writes several times
+    @remembering  # somebody who writes, writes several times
     def read(
         account: str, id: Words, identifier: Words, proved: Words, email: Words, phone: Words, typed: Words
     ) -> tuple[Handle, ...]:

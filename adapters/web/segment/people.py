@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from adapters.fields import first_text, mapping, text
-from adapters.handles import handle, of_customer
+from adapters.handles import Reading, Words, handle, of_customer, remembering
 from adapters.web.segment.event import PROOFS, Event
 from adapters.web.segment.options import SegmentOptions
 from handoff.domain.identity import Assurance, Handle
-from handoff.domain.remembering import remembered
 from handoff.services.signatures import any_equal
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 _PHONES = ("phone", "phone_number", "phoneNumber")
 _CONTACT_CALLS = frozenset({"callback.requested"})
-Words = str | None
-Identities = Callable[[Words, Words, Words, Words, Words, Words, Words, Words], tuple[Handle, ...]]
-"""(visitor, previous visitor, user, "proved" where that is, email and phone of the traits, of a form)."""
 
 
-def identities(
-    it: Event, touchpoint_type: str, options: SegmentOptions, read: Identities
-) -> tuple[Handle, ...]:
+def identities(it: Event, touchpoint_type: str, options: SegmentOptions, read: Reading) -> tuple[Handle, ...]:
     """The handles of the person, the home first; empty when the event names nobody.
 
     Email and phone are taken from the traits, and from the form in which somebody asks to be called.
@@ -44,7 +38,7 @@ def identities(
     )
 
 
-def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> Identities:
+def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> Reading:
     """How a source reads what is stated of a person.
 
     From a server: user, email, phone, anonymous. From a browser the visitor id comes first, because
@@ -56,7 +50,7 @@ def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> I
         for trait in ("email", "phone")
     }
 
-    @remembered  # a visit is many events
+    @remembering  # a visit is many events
     def read(
         visitor: Words,
         previous: Words,
