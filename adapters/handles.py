@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache, wraps
 
 from adapters.fields import text
 from handoff.domain.errors import InvalidIdentity
 from handoff.domain.identity import Assurance, Handle, Identity, identity, parse_identity
+from handoff.domain.remembering import LONGEST, REMEMBERED
+
+Words = str | None
+Reading = Callable[..., tuple[Handle, ...]]
+"""(word, …) -> the handles of whom the words name."""
 
 
 def handle(
@@ -41,7 +47,23 @@ def of_customer(handles: Iterable[Handle | None], own: frozenset[tuple[str, str]
     """The stated handles in order, each identity once, without what belongs to the business."""
     kept: dict[Identity, Handle] = {}
     for stated in handles:
-        if stated is None or (stated.identity.type, stated.identity.value) in own:
+        if stated is None:
             continue
-        kept.setdefault(stated.identity, stated)
+        it = stated.identity
+        if not own or (it.type, it.value) not in own:
+            kept.setdefault(it, stated)
     return tuple(kept.values())
+
+
+def remembering(read: Reading) -> Reading:
+    """`read`, which depends on its words alone, with its last results kept: who comes by does so often.
+
+    What has many letters in all is read anew, or its senders could fill the memory with it.
+    """
+    kept = lru_cache(maxsize=REMEMBERED)(read)
+
+    @wraps(read)
+    def call(*words: Words) -> tuple[Handle, ...]:
+        return kept(*words) if sum(map(len, filter(None, words))) <= LONGEST else read(*words)
+
+    return call

@@ -11,7 +11,7 @@ from adapters.chat.chatwoot import people
 from adapters.chat.chatwoot.events import IGNORED_EVENTS, READERS, Fact
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
-from adapters.fields import first_text, mapping
+from adapters.fields import text
 from adapters.handles import own_identities
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError, SignatureRefused, Unprocessable
@@ -35,7 +35,8 @@ class ChatwootAdapter:
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = _spaces(options)
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        self._own = own_identities(options.own, options.default_region)
+        own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, own)
 
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
@@ -91,7 +92,6 @@ class ChatwootAdapter:
 
     def _touchpoint(self, payload: Payload, fact: Fact) -> Touchpoint:
         account = payload.account(self.settings.account)
-        language = mapping(payload.conversation.get("additional_attributes")).get("browser_language")
         return fields.checked(
             Touchpoint(
                 id_space=self.settings.event_space(account),
@@ -100,20 +100,21 @@ class ChatwootAdapter:
                 channel=fact.channel,
                 type=fact.type,
                 occurred_at=fact.at,
-                identities=people.identities(payload, account, self.settings, self._own),
+                identities=people.identities(payload, account, self._handles),
                 direction=fact.direction,
                 visibility=fact.visibility,
                 medium=payload.medium or ("webwidget" if fact.channel == "web" else None),
                 subject=fields.subject(fact.subject),
                 text=fact.text,
-                language=fields.language(language),
+                language=fields.language(payload.extra.get("browser_language")),
                 attachments=fact.attachments,
-                thread=first_text(payload.conversation, "id") if fact.channel != "web" else None,
+                thread=text(payload.conversation.get("id")) if fact.channel != "web" else None,
                 amends=fact.amends and fields.event_id(fact.amends),
                 actor=fact.actor,
                 traits=people.traits(payload),
                 data=fact.data,
-            )
+            ),
+            payload.size,
         )
 
 

@@ -54,6 +54,8 @@ IGNORED_EVENTS = frozenset(
 )
 """Known events that are no touchpoint."""
 
+_ABSENT: tuple[Any, ...] = (None, "", [])
+
 
 def _fact(payload: Payload, key: str, type: str, at: Micros, **more: Any) -> Fact:
     more.setdefault("channel", payload.channel)
@@ -66,27 +68,31 @@ def message_created(payload: Payload) -> Fact | str:
     """A message, by its `message_type` (`sender.type` is missing since 2023). `private` is a note."""
     if payload.message_type in (None, "activity"):
         return f"message_created.{payload.message_type or 'unknown_type'}"
-    incoming = payload.message_type == "incoming"
-    mail = payload.channel == "email"
-    body = payload.body
-    words = {
-        "text": _text(payload),
-        "attachments": _attachments(payload),
-        "data": _message_data(payload),
-        "actor": None if incoming else actor(payload),
-    }
-    at = payload.at(body.get("created_at"), payload.nested_message.get("created_at"))
-    key = _message_key(payload)
+    incoming, channel, subject = payload.message_type == "incoming", payload.channel, None
+    body, said = payload.body, _message_data(payload)
     if body.get("private") is True:
-        return _fact(payload, key, "note.added", at, **words)
-    if _call_status(payload) is not None:
+        type_ = "note.added"
+        direction = default_direction(type_)
+    elif _call_status(payload) is not None:
+        type_, channel = "call.started", "phone"
         direction = Direction.INBOUND if incoming else Direction.OUTBOUND
-        return _fact(
-            payload, key, "call.started", at, **{**words, "channel": "phone", "direction": direction}
-        )
-    family = "email" if mail else "message"
-    type_ = f"{family}.received" if incoming else f"{family}.sent"
-    return _fact(payload, key, type_, at, subject=_mail_subject(payload), **words)
+    else:
+        family = "email" if channel == "email" else "message"
+        type_ = f"{family}.received" if incoming else f"{family}.sent"
+        direction, subject = default_direction(type_), _mail_subject(payload)
+    return Fact(
+        key=_message_key(payload),
+        type=type_,
+        at=payload.at(body.get("created_at"), payload.nested_message.get("created_at")),
+        channel=channel,
+        direction=direction,
+        visibility=default_visibility(type_),
+        data=said,
+        subject=subject,
+        text=_text(payload),
+        attachments=_attachments(payload),
+        actor=None if incoming else actor(payload),
+    )
 
 
 def message_updated(payload: Payload) -> Fact | str:
@@ -98,7 +104,7 @@ def message_updated(payload: Payload) -> Fact | str:
     """
     if payload.message_type in (None, "activity"):
         return f"message_updated.{payload.message_type or 'unknown_type'}"
-    key, attributes = _message_key(payload), mapping(payload.body.get("content_attributes"))
+    key, attributes = _message_key(payload), payload.attributes
     at = payload.at(payload.body.get("updated_at"), payload.nested_message.get("updated_at"))
     shared = {"visibility": _visibility(payload), "direction": _message_direction(payload)}
     if attributes.get("deleted") is True:
@@ -168,7 +174,7 @@ def conversation_status_changed(payload: Payload) -> Fact | str:
     changed = payload.changed() or {}
     previous, current = changed.get("status", (None, None))
     before = text(previous)
-    status = _STATUS_OF_EVENT.get(payload.event) or text(current) or first_text(payload.body, "status")
+    status = _STATUS_OF_EVENT.get(payload.event) or text(current) or text(payload.body.get("status"))
     if status is None:
         return "conversation_status_changed.unknown"
     stamp = _stamp(payload)
@@ -252,14 +258,14 @@ READERS: Mapping[str, Reader] = {
 
 
 def _message_key(payload: Payload) -> str:
-    number = first_text(payload.body, "id")
+    number = text(payload.body.get("id"))
     if number is None:
         raise Unprocessable("the message has no id", code="missing_id")
     return f"message/{number}"
 
 
 def _conversation_key(payload: Payload) -> str:
-    number = first_text(payload.conversation, "id")
+    number = text(payload.conversation.get("id"))
     if number is None:
         raise Unprocessable("the conversation has no id", code="missing_id")
     return f"conversation/{number}"
@@ -280,7 +286,7 @@ def _visibility(payload: Payload) -> Visibility:
 
 
 def _status(payload: Payload) -> str | None:
-    return first_text(payload.body, "status") or first_text(payload.nested_message, "status")
+    return text(payload.body.get("status")) or text(payload.nested_message.get("status"))
 
 
 def _text(payload: Payload) -> str | None:
@@ -290,39 +296,39 @@ def _text(payload: Payload) -> str | None:
 
 
 def _mail_subject(payload: Payload) -> str | None:
-    mail = mapping(mapping(payload.body.get("content_attributes")).get("email"))
-    extra = mapping(payload.conversation.get("additional_attributes"))
-    return first_text(mail, "subject") or first_text(extra, "mail_subject")
+    mail = mapping(payload.attributes.get("email"))
+    return text(mail.get("subject")) or text(payload.extra.get("mail_subject"))
 
 
 def _message_data(payload: Payload) -> dict[str, Any]:
     """What stays the same in every copy of a message; the conversation's state in it does not."""
-    attributes = mapping(payload.body.get("content_attributes"))
+    body, attributes = payload.body, payload.attributes
     said = {
-        "content_type": payload.body.get("content_type"),
-        "source_id": payload.body.get("source_id"),
-        "inbox": mapping(payload.body.get("inbox")).get("name"),
+        "content_type": body.get("content_type"),
+        "source_id": body.get("source_id"),
+        "inbox": mapping(body.get("inbox")).get("name"),
         "items": attributes.get("items"),
         "in_reply_to": attributes.get("in_reply_to"),
         "mail_id": mapping(attributes.get("email")).get("message_id"),
     }
-    return data({key: value for key, value in said.items() if value not in (None, "", [])})
+    return data({key: value for key, value in said.items() if value or value not in _ABSENT})
 
 
 def _attachments(payload: Payload) -> tuple[dict[str, Any], ...]:
-    found: list[dict[str, Any]] = []
-    for entry in sequence(payload.body.get("attachments")):
-        stated = mapping(entry)
-        url = first_text(stated, "data_url")
-        name = first_text(stated, "fallback_title") or (url or "").partition("?")[0].rpartition("/")[2]
-        values = {
-            "name": name or None,
-            "url": url,
-            "content_type": first_text(stated, "content_type", "file_type"),
-            "size": whole(stated.get("file_size")),
-        }
-        found.append({key: value for key, value in values.items() if value is not None})
-    return tuple(found)
+    stated = payload.body.get("attachments")
+    return tuple(_attachment(mapping(one)) for one in sequence(stated)) if stated else ()
+
+
+def _attachment(stated: Mapping[str, Any]) -> dict[str, Any]:
+    url = text(stated.get("data_url"))
+    name = text(stated.get("fallback_title")) or (url or "").partition("?")[0].rpartition("/")[2]
+    values = {
+        "name": name or None,
+        "url": url,
+        "content_type": first_text(stated, "content_type", "file_type"),
+        "size": whole(stated.get("file_size")),
+    }
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _answers(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,7 +347,7 @@ def _answered(payload: Payload, key: str, answers: dict[str, Any], at: Micros) -
     more = {"direction": Direction.INBOUND}
     if payload.body.get("content_type") == "input_csat" or survey:
         said = {"rating": survey.get("rating"), "answers": values}
-        words = first_text(survey, "feedback_message")
+        words = text(survey.get("feedback_message"))
         return _fact(payload, key, "survey.answered", at, data=data(said), text=words, **more)
     form = text(payload.body.get("content_type")) or "form"
     said = {"form": form, "message": _message_key(payload), **answers}
@@ -352,12 +358,12 @@ def _answered(payload: Payload, key: str, answers: dict[str, Any], at: Micros) -
 def _call_status(payload: Payload) -> str | None:
     if payload.body.get("content_type") != "voice_call":
         return None
-    details = mapping(mapping(payload.body.get("content_attributes")).get("data"))
-    return first_text(details, "status") or "ringing"
+    details = mapping(payload.attributes.get("data"))
+    return text(details.get("status")) or "ringing"
 
 
 def _failure(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    error = first_text(attributes, "external_error")
+    error = text(attributes.get("external_error"))
     return {"error": error} if error else {}
 
 
@@ -370,7 +376,7 @@ def _assigned(payload: Payload) -> dict[str, Any]:
 def _performed_by(payload: Payload) -> dict[str, Any] | None:
     """{"type", "id"} of who changed a conversation; servers tell it since 2026."""
     stated = mapping(payload.body.get("performed_by"))
-    kind = first_text(stated, "type")
+    kind = text(stated.get("type"))
     if kind is None:
         return None
     ours = {"user": "agent", "agent_bot": "bot", "contact": "customer"}.get(kind.lower(), "platform")

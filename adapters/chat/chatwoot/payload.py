@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.fields import decode_json, first_text, mapping, moment, plausible, sequence, text
+import msgspec
+
+from adapters.chat.chatwoot.members import decode
+from adapters.fields import decode_json, mapping, moment, plausible, sequence, text
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
 
@@ -21,13 +24,14 @@ class Payload:
 
     def __init__(self, body: bytes, received_at: Micros) -> None:
         """InvalidPayload when the bytes are no Chatwoot event."""
-        value = decode_json(body)
+        value = decode(body)
         event = text(value.get("event")) if isinstance(value, dict) else None
         if event is None:
             raise InvalidPayload("a Chatwoot webhook is a JSON object with an `event`")
         self.body: Mapping[str, Any] = value
         self.event = event.removeprefix("automation_event.")  # automation rules send it so
         self.received_at = received_at
+        self.size = len(body)
         self.message_type = _message_type(value.get("message_type"))
         """One of MESSAGE_TYPES; None where the event has none of them."""
         self.conversation = self._conversation()
@@ -36,8 +40,13 @@ class Payload:
         self.meta = mapping(self.conversation.get("meta"))
         self.contact = self._contact()
         """The customer, as far as the event tells: never the agent who sent a message."""
+        self.contact_id = text(self.contact.get("id")) or text(self.contact_inbox.get("contact_id"))
         self.nested_message = self._nested_message()
         """The conversation's copy of this message, which alone tells its delivery status."""
+        self.attributes = mapping(value.get("content_attributes"))
+        """What else a message has: answers, items, the mail it came in."""
+        self.extra = mapping(self.conversation.get("additional_attributes"))
+        """What else is known of the conversation: the page and the browser, the mail's subject."""
         channel = text(self.conversation.get("channel")) or ""
         self.medium = channel.rpartition("::")[2].lower()[:64] or None
         """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
@@ -53,18 +62,22 @@ class Payload:
             return self.body
         stated = mapping(self.meta.get("sender")) or mapping(self.body.get("contact"))
         if not stated and self.message_type == "incoming":
-            stated = mapping(self.body.get("sender"))
+            stated = self.sender
         return stated
 
     def _nested_message(self) -> Mapping[str, Any]:
+        number = self.body.get("id")
         for message in sequence(self.conversation.get("messages")):
-            if mapping(message).get("id") == self.body.get("id"):
-                return mapping(message)
+            stated = mapping(message)
+            if stated.get("id") == number:
+                return stated
         return {}
 
     @property
-    def contact_id(self) -> str | None:
-        return first_text(self.contact, "id") or first_text(self.contact_inbox, "contact_id")
+    def sender(self) -> Mapping[str, Any]:
+        """Who wrote a message: the contact, an agent or a bot."""
+        stated = self.body.get("sender")
+        return mapping(decode_json(bytes(stated)) if isinstance(stated, msgspec.Raw) else stated)
 
     @property
     def hmac_verified(self) -> bool:
@@ -73,12 +86,11 @@ class Payload:
 
     def account(self, fallback: str | None) -> str:
         """The account's id. Unprocessable `no_account` where neither event nor source tells it."""
-        found = first_text(mapping(self.body.get("account")), "id") or first_text(
-            mapping(self.contact.get("account")), "id"
-        )
-        if found is None:
-            messages = sequence(self.conversation.get("messages"))
-            found = next((i for m in messages if (i := first_text(mapping(m), "account_id"))), fallback)
+        for one in (self.body, self.contact):
+            if found := text(mapping(one.get("account")).get("id")):
+                return found
+        messages = sequence(self.conversation.get("messages"))
+        found = next((i for m in messages if (i := text(mapping(m).get("account_id")))), fallback)
         if found is None:
             raise Unprocessable("the event names no account: set `account` in its source", code="no_account")
         return found

@@ -7,11 +7,12 @@ from typing import Any
 
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
-from adapters.fields import data, first_text, mapping
-from adapters.handles import handle, of_customer
+from adapters.fields import data, first_text, text
+from adapters.handles import Reading, Words, handle, of_customer, remembering
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
 
+VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
 ACTORS: Mapping[str, str] = {
     "user": "agent",
@@ -22,49 +23,62 @@ ACTORS: Mapping[str, str] = {
 }
 """Chatwoot's kind of sender, lower case -> ours."""
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
+_ABSENT: tuple[Any, ...] = (None, "", {})
 
 
-def identities(
-    payload: Payload, account: str, options: ChatwootOptions, own: frozenset[tuple[str, str]]
-) -> tuple[Handle, ...]:
-    """The contact's handles, the home first. Unprocessable `no_identity` without a contact.
-
-    Home is the contact, whom every event of a dialogue names; the user instead where the site proved
-    it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
-    """
-    contact = handle(CONTACT, payload.contact_id, Assurance.VERIFIED, space=options.contact_space(account))
-    proved = payload.hmac_verified
+def identities(payload: Payload, account: str, read: Reading) -> tuple[Handle, ...]:
+    """The contact's handles, the home first. Unprocessable `no_identity` without a contact."""
     stated = payload.contact
-    user = handle(
-        "user",
-        stated.get("identifier"),
-        Assurance.VERIFIED if proved else Assurance.CLAIMED,
-        space=options.user_space,
+    found = read(
+        account,
+        payload.contact_id,
+        text(stated.get("identifier")),
+        "proved" if payload.hmac_verified else None,
+        text(stated.get("email")),
+        text(stated.get("phone_number")),
+        text(payload.attributes.get("submitted_email")),
     )
-    typed = [
-        handle("email", stated.get("email"), Assurance.CLAIMED),
-        handle("phone", stated.get("phone_number"), Assurance.CLAIMED, region=options.default_region),
-        handle("email", _submitted_email(payload), Assurance.CLAIMED),
-    ]
-    strong = [user, contact] if proved and user else [contact, user]
-    found = of_customer([*strong, *typed], own)
-    if contact is None or not found:
+    if not found:
         raise Unprocessable("the event names no contact", code="no_identity")
     return found
 
 
+def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Reading:
+    """How a source reads what is stated of a contact; none where that names no contact.
+
+    Home is the contact, whom every event of a dialogue names; the user instead where the site proved
+    it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
+    """
+
+    @remembering  # somebody who writes, writes several times
+    def read(
+        account: str, id: Words, identifier: Words, proved: Words, email: Words, phone: Words, typed: Words
+    ) -> tuple[Handle, ...]:
+        contact = handle(CONTACT, id, VERIFIED, space=options.contact_space(account))
+        user = handle("user", identifier, VERIFIED if proved else CLAIMED, space=options.user_space)
+        strong = (user, contact) if proved and user else (contact, user)
+        claimed = (
+            handle("email", email, CLAIMED),
+            handle("phone", phone, CLAIMED, region=options.default_region),
+            handle("email", typed, CLAIMED),
+        )
+        return of_customer(strong + claimed, own) if contact else ()
+
+    return read
+
+
 def traits(payload: Payload) -> dict[str, Any]:
     """What Chatwoot knows about the contact; absent and empty values are left out."""
-    stated = {key: payload.contact.get(key) for key in _TRAITS}
-    return data({key: value for key, value in stated.items() if value not in (None, "", {})})
+    stated = payload.contact
+    return data({key: value for key in _TRAITS if (value := stated.get(key)) or value not in _ABSENT})
 
 
 def actor(payload: Payload) -> dict[str, Any] | None:
     """Who wrote an outgoing message: {"type": "agent" | "bot" | "platform", "id"?, "name"?}."""
     if payload.message_type == "template":
         return {"type": "bot"}  # greetings and forms that Chatwoot sends by itself
-    sender = mapping(payload.body.get("sender"))
-    kind = first_text(sender, "type") or first_text(payload.nested_message, "sender_type")
+    sender = payload.sender
+    kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
         kind = "user" if sender else ""  # servers before 2023 leave the type out for agents
     found: dict[str, Any] = {"type": ACTORS.get(kind.lower(), "platform")}
@@ -73,9 +87,5 @@ def actor(payload: Payload) -> dict[str, Any] | None:
 
 def party(stated: Mapping[str, Any]) -> dict[str, Any]:
     """{"id"?, "name"?} of an agent, bot or team."""
-    values = {"id": first_text(stated, "id"), "name": first_text(stated, "name", "available_name")}
+    values = {"id": text(stated.get("id")), "name": first_text(stated, "name", "available_name")}
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _submitted_email(payload: Payload) -> object:
-    return mapping(payload.body.get("content_attributes")).get("submitted_email")

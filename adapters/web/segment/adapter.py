@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from adapters import fields
-from adapters.fields import bounded, first_text, mapping, text
+from adapters.fields import bounded, mapping, text
 from adapters.handles import own_identities
 from adapters.web.segment import events, people
 from adapters.web.segment.clock import occurred_at
@@ -62,7 +62,8 @@ class SegmentAdapter:
             ("user", options.user_space),
         )
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        self._own = own_identities(options.own, options.default_region)
+        own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
@@ -171,7 +172,8 @@ class SegmentAdapter:
                 thread=session if session is None or len(session) <= MAX_EVENT_ID else None,
                 traits=fields.data(it.traits),
                 data=fact.data,
-            )
+            ),
+            found.size,
         )
 
     def _fact(self, it: Event) -> events.Fact:
@@ -189,7 +191,7 @@ class SegmentAdapter:
         raise Unprocessable("the event's type is not one of the tracking API", code="unknown_type")
 
     def _identities(self, it: Event, type_: str) -> tuple[Handle, ...]:
-        found = people.identities(it, type_, self.settings, self._own)
+        found = people.identities(it, type_, self.settings, self._handles)
         if not found:
             raise Unprocessable("neither userId nor anonymousId is stated", code="no_identity")
         return found
@@ -225,7 +227,7 @@ def _event_id(item: Mapping[str, Any], call: str, seen: Counter[str]) -> str:
     `seen` counts the equal events of this delivery: two of them are two events, and a retry of the
     same bytes gives the same names.
     """
-    stated = first_text(item, "messageId")
+    stated = text(item.get("messageId"))
     if stated is not None:
         return fields.event_id(stated)
     content = {key: value for key, value in item.items() if key not in _ENVELOPE}

@@ -22,15 +22,11 @@ def occurred_at(item: Mapping[str, Any], batch_sent: Micros | None, received_at:
     original = moment(item.get("originalTimestamp"))
     stated = moment(item.get("timestamp"))
     if original is not None and stated is not None:
-        return _past(stated, received_at)
+        return plausible(stated, received_at)
     client = original if original is not None else stated
     if client is None:
         return received_at
     sent_at = moment(item.get("sentAt"))
     if sent_at is None:
         sent_at = batch_sent
-    return _past(client if sent_at is None else client + received_at - sent_at, received_at)
-
-
-def _past(at: Micros, received_at: Micros) -> Micros:
-    return min(plausible(at, received_at), received_at)
+    return plausible(client if sent_at is None else client + received_at - sent_at, received_at)

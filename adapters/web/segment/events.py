@@ -62,7 +62,7 @@ DATA_KEYS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 
 _PAGE_KEYS = ("url", "title", "path", "referrer")
 _APART = re.compile(r"[\s_\-]+")
-_LOCALE = re.compile(r"^/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/)", re.ASCII)
+_LOCALE = r"(?:/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/))?"  # /en-us/help/… is help too
 _MEDIUM_OF_CHANNEL = {"web": "browser", "browser": "browser", "mobile": "app", "server": "server"}
 _MEDIUM_OF_LIBRARY = (
     (re.compile(r"javascript|analytics\.js|analytics-next", re.IGNORECASE), "browser"),
@@ -80,21 +80,24 @@ class Fact(Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
+@remembered
 def squashed(name: str) -> str:
     """An event's or category's name as it is compared."""
     return _APART.sub("", name).casefold()
 
 
 class Articles(Struct, frozen=True):
-    """What tells a help article from another page: its category, as compared, or the start of its path."""
+    """What tells a help article from another page: its category, as compared, or its path."""
 
     categories: frozenset[str]
-    paths: tuple[str, ...]
+    path: re.Pattern[str]
 
 
 def articles(options: SegmentOptions) -> Articles:
-    """What the source calls an article."""
-    return Articles(frozenset(map(squashed, options.article_categories)), options.article_paths)
+    """What the source calls an article: a path is one where something follows one of its prefixes."""
+    categories = frozenset(map(squashed, options.article_categories))
+    prefixes = "|".join(map(re.escape, options.article_paths)) if options.article_paths else "(?!)"
+    return Articles(categories, re.compile(f"{_LOCALE}(?:{prefixes}).", re.DOTALL))
 
 
 def track_types(extra: Mapping[str, str]) -> dict[str, str]:
@@ -179,7 +182,7 @@ def _properties(it: Event, name: str | None) -> dict[str, Any]:
 
     A property called `name` that says something else is kept as `property_name`.
     """
-    data = fields.data(it.properties)
+    data = dict(fields.data(it.properties))
     if name is None:
         return data
     other = data.get("name")
@@ -202,11 +205,7 @@ def _is_article(category: str | None, data: Mapping[str, Any], articles: Article
     if category and squashed(category) in articles.categories:
         return True
     path = text(data.get("path")) or _path_of(text(data.get("url")))
-    if path is None:
-        return False
-    paths = (path, _LOCALE.sub("", path))  # /en-us/help/… is help too
-    likely = [one for one in paths if one.startswith(articles.paths)]
-    return any(one.startswith(prefix) and one != prefix for one in likely for prefix in articles.paths)
+    return path is not None and articles.path.match(path) is not None
 
 
 def _path_of(url: str | None) -> str | None:

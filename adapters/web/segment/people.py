@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from itertools import chain
 
 from adapters.fields import first_text, mapping, text
-from adapters.handles import handle, of_customer
+from adapters.handles import Reading, Words, handle, of_customer, remembering
 from adapters.web.segment.event import PROOFS, Event
 from adapters.web.segment.options import SegmentOptions
 from handoff.domain.identity import Assurance, Handle
@@ -18,39 +19,70 @@ _PHONES = ("phone", "phone_number", "phoneNumber")
 _CONTACT_CALLS = frozenset({"callback.requested"})
 
 
-def identities(
-    it: Event, touchpoint_type: str, options: SegmentOptions, own: frozenset[tuple[str, str]]
-) -> tuple[Handle, ...]:
+def identities(it: Event, touchpoint_type: str, options: SegmentOptions, read: Reading) -> tuple[Handle, ...]:
     """The handles of the person, the home first; empty when the event names nobody.
+
+    Email and phone are taken from the traits, and from the form in which somebody asks to be called.
+    """
+    item, traits = it.item, it.traits
+    form = it.properties if touchpoint_type in _CONTACT_CALLS else {}
+    return read(
+        text(item.get("anonymousId")),
+        text(item.get("previousId")) if it.call == "alias" else None,
+        text(item.get("userId")),
+        "proved" if options.identity_proof_secret and _is_proved(it, options) else None,
+        text(traits.get("email")) if traits else None,
+        first_text(traits, *_PHONES) if traits else None,
+        text(form.get("email")) if form else None,
+        first_text(form, *_PHONES) if form else None,
+    )
+
+
+def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> Reading:
+    """How a source reads what is stated of a person.
 
     From a server: user, email, phone, anonymous. From a browser the visitor id comes first, because
     every repeat of an event carries it and nobody else knows it.
     """
-    contact = _contact(it, touchpoint_type, options)
-    visitor = _visitors(it, options)
-    user = [handle("user", it.item.get("userId"), _user_assurance(it, options), space=options.user_space)]
-    ordered = [*user, *contact, *visitor] if options.from_server else [*visitor, *user, *contact]
-    return of_customer(ordered, own)
+    server, region, space = options.from_server, options.default_region, options.space
+    by_trait = {
+        trait: VERIFIED if server and trait in options.verified_traits else CLAIMED
+        for trait in ("email", "phone")
+    }
+
+    @remembering  # a visit is many events
+    def read(
+        visitor: Words,
+        previous: Words,
+        user: Words,
+        proved: Words,
+        email: Words,
+        phone: Words,
+        form_email: Words,
+        form_phone: Words,
+    ) -> tuple[Handle, ...]:
+        visitors = (
+            handle("anonymous", visitor, VERIFIED, space=space),
+            # Anybody can name any previous id to a browser's write key, and ids before an alias are
+            # often guessable: only a server's word for it joins.
+            handle("anonymous", previous, VERIFIED if server else CLAIMED, space=space),
+        )
+        users = (handle("user", user, VERIFIED if server or proved else CLAIMED, space=options.user_space),)
+        contacts = (
+            handle("email", email, by_trait["email"]),
+            handle("phone", phone, by_trait["phone"], region=region),
+            handle("email", form_email, CLAIMED),
+            handle("phone", form_phone, CLAIMED, region=region),
+        )
+        ordered = (users, contacts, visitors) if server else (visitors, users, contacts)
+        return of_customer(chain.from_iterable(ordered), own)
+
+    return read
 
 
-def _visitors(it: Event, options: SegmentOptions) -> list[Handle | None]:
-    found = [handle("anonymous", it.item.get("anonymousId"), VERIFIED, space=options.space)]
-    if it.call == "alias":
-        # Anybody can name any previous id to a browser's write key, and ids before an alias are
-        # often guessable: only a server's word for it joins.
-        assurance = VERIFIED if options.from_server else CLAIMED
-        found.append(handle("anonymous", it.item.get("previousId"), assurance, space=options.space))
-    return found
-
-
-def _user_assurance(it: Event, options: SegmentOptions) -> Assurance:
-    if options.from_server:
-        return VERIFIED
-    if not options.identity_proof_secret:
-        return CLAIMED
+def _is_proved(it: Event, options: SegmentOptions) -> bool:
     user_id = text(it.item.get("userId"))
-    proved = user_id is not None and _proved(user_id, _proofs(it), options.identity_proof_secret)
-    return VERIFIED if proved else CLAIMED
+    return user_id is not None and _proved(user_id, _proofs(it), options.identity_proof_secret)
 
 
 def _proofs(it: Event) -> list[str]:
@@ -63,22 +95,3 @@ def _proved(user_id: str, proofs: Sequence[str], secrets: Sequence[str]) -> bool
     message = user_id.encode("utf-8")
     expected = [hmac.new(key.encode(), message, hashlib.sha256).hexdigest().encode() for key in secrets]
     return any(any_equal(proof.lower().encode("utf-8"), expected) for proof in proofs)
-
-
-def _contact(it: Event, touchpoint_type: str, options: SegmentOptions) -> list[Handle | None]:
-    """Email and phone from the traits, and from the form in which somebody asks to be called."""
-    traits, region = it.traits, options.default_region
-    found: list[Handle | None] = []
-    if traits:
-        found.append(handle("email", traits.get("email"), _trait_assurance("email", options)))
-        phone = first_text(traits, *_PHONES)
-        found.append(handle("phone", phone, _trait_assurance("phone", options), region=region))
-    if touchpoint_type in _CONTACT_CALLS:
-        form = it.properties
-        found.append(handle("email", form.get("email"), CLAIMED))
-        found.append(handle("phone", first_text(form, *_PHONES), CLAIMED, region=region))
-    return found
-
-
-def _trait_assurance(trait: str, options: SegmentOptions) -> Assurance:
-    return VERIFIED if options.from_server and trait in options.verified_traits else CLAIMED

@@ -52,7 +52,8 @@ class Route(Struct, frozen=True):
 class Delivery(Struct, frozen=True):
     """The events of one request. `sent_at` and `context` are what the batch says for all of them.
 
-    `sent` is the time that `sent_at` spells.
+    `sent` is the time that `sent_at` spells, `size` the bytes of JSON they were read from, where it was the
+    body.
     """
 
     route: Route
@@ -60,6 +61,7 @@ class Delivery(Struct, frozen=True):
     sent_at: Any = None
     sent: Micros | None = None
     context: Mapping[str, Any] = {}
+    size: int | None = None
 
 
 def route(path: str) -> Route:
@@ -81,14 +83,15 @@ def delivery(request: InboundRequest) -> Delivery:
         return Delivery(where, [pixel_event(request)])
     body = json_object(request.body)
     if where.call != BATCH:
-        return Delivery(where, [body])
+        return Delivery(where, [body], size=len(request.body))
     items = body.get("batch")
     if not isinstance(items, list) or not items:
         raise InvalidPayload("a batch has at least one event under `batch`")
     if len(items) > MAX_ITEMS:
         raise PayloadTooLarge(f"a batch has at most {MAX_ITEMS} events")
     sent_at = body.get("sentAt")
-    return Delivery(where, items, sent_at, moment(sent_at), mapping(body.get("context")))
+    context = mapping(body.get("context"))
+    return Delivery(where, items, sent_at, moment(sent_at), context, len(request.body))
 
 
 def pixel_event(request: InboundRequest) -> dict[str, Any]:

@@ -351,3 +351,25 @@ def test_a_preflight_is_answered_for_allowed_origins_only() -> None:
 def test_a_request_older_than_any_clock_is_still_placed() -> None:
     one = msgspec.structs.replace(batch(EVENT), received_at=RECEIVED_AT + HOUR)
     assert build().parse(one).touchpoints[0].occurred_at == RECEIVED_AT + HOUR
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "expected"),
+    [
+        ("/help/returns", {}, "article.viewed"),
+        ("/en-us/help/returns", {}, "article.viewed"),
+        ("/help/", {}, "page.viewed"),
+        ("/en/help/", {}, "page.viewed"),
+        ("/eng/help/returns", {}, "page.viewed"),
+        ("/shop/help/returns", {}, "page.viewed"),
+        ("/help/returns", {"article_paths": []}, "page.viewed"),
+        ("/guide.1", {"article_paths": ["/guide", "/guide.1"]}, "article.viewed"),
+        ("/wiki+/x", {"article_paths": ["/wiki+/"]}, "article.viewed"),
+    ],
+)
+def test_an_articles_path_has_something_after_its_prefix(
+    path: str, more: dict[str, Any], expected: str
+) -> None:
+    event = {"userId": "1", "messageId": "1", "properties": {"path": path}}
+    (made,) = build(**more).parse(posted("/v1/page", event)).touchpoints
+    assert made.type == expected
