@@ -20,7 +20,9 @@ from handoff.store.store import Store
 
 from .recording import Result, prepare, prepare_or_reject, rejected, result_of, settle, without_nobody
 
-AT_ONCE = 16  # requests: 3 ms of single touchpoints in which no other request is looked at
+AT_ONCE = (
+    16  # requests: enough to share an fsync, few enough that the store works on some while others are read
+)
 BYTES_AT_ONCE = 64 * 1024  # of what they sent: no more than one delivery that is read by itself
 
 Told = Callable[[Result | Exception], None]
@@ -34,12 +36,11 @@ class _One:
     `told` is called once, with what became of it or with the error, in the turn in which that is known.
     """
 
-    __slots__ = ("_hashes", "_item", "_read", "_store", "_told", "_touchpoint", "size", "tenant")
+    __slots__ = ("_hashes", "_item", "_read", "_store", "_told", "_touchpoint", "size")
 
     def __init__(
         self, store: Store, tenant: str, read: Callable[[], Touchpoint], size: int, told: Told
     ) -> None:
-        self.tenant = tenant
         self.size = size
         self._store = store
         self._read = read
@@ -88,8 +89,9 @@ class _One:
 
 
 class _Many:
-    """One request with any number of touchpoints. `future` is done when all that follows is with the recorder
-    or is done itself; it is that of the last item, or of what kept it from having any.
+    """One request with any number of touchpoints.
+
+    `future` is that of the last item, or of what kept it from having any.
     """
 
     def __init__(
