@@ -138,8 +138,10 @@ async def _forwarding(port: int, target: str) -> AsyncIterator[None]:
     host, _, target_port = target.removeprefix("http://").removesuffix("/hooks").partition(":")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(host, int(target_port))
-        await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
+        with contextlib.closing(writer):
+            there_reader, there_writer = await asyncio.open_connection(host, int(target_port))
+            with contextlib.closing(there_writer):
+                await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:

@@ -54,7 +54,12 @@ class CuttingProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        far_reader, far_writer = await self._connect()
+        try:
+            far_reader, far_writer = await self._connect()
+        except (OSError, asyncio.CancelledError):
+            writer.close()
+            self._tasks.discard(task)
+            return
         asked = asyncio.Event()
         pumps = [
             asyncio.create_task(self._forward(reader, far_writer, asked)),
