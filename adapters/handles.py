@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache, wraps
 
 from adapters.fields import text
 from handoff.domain.errors import InvalidIdentity
 from handoff.domain.identity import Assurance, Handle, Identity, identity, parse_identity
-from handoff.domain.remembering import LONGEST, REMEMBERED
 
 Words = str | None
 Reading = Callable[..., tuple[Handle, ...]]
@@ -53,17 +51,3 @@ def of_customer(handles: Iterable[Handle | None], own: frozenset[tuple[str, str]
         if not own or (it.type, it.value) not in own:
             kept.setdefault(it, stated)
     return tuple(kept.values())
-
-
-def remembering(read: Reading) -> Reading:
-    """`read`, which depends on its words alone, with its last results kept: who comes by does so often.
-
-    What has many letters in all is read anew, or its senders could fill the memory with it.
-    """
-    kept = lru_cache(maxsize=REMEMBERED)(read)
-
-    @wraps(read)
-    def call(*words: Words) -> tuple[Handle, ...]:
-        return kept(*words) if sum(map(len, filter(None, words))) <= LONGEST else read(*words)
-
-    return call

@@ -9,7 +9,8 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from handoff.api.fast_path import Answer, FastPath, Plain, Way
+from handoff.api.fast_path import FastPath
+from handoff.api.plain import Answer, PlainAnswer, Way
 
 ANSWER = b'{"accepted":1,"duplicates":0,"rejected":[],"ids":["tp_%b"],"expired":0}' % (b"A" * 43)
 HEADERS = {
@@ -77,7 +78,7 @@ async def serve_fast(port: int) -> None:
     loop = asyncio.get_running_loop()
 
     def take(_body: bytes, answer: Answer) -> bool:
-        loop.call_soon(answer, Plain(200, ANSWER, (*HEADERS.items(),)))
+        loop.call_soon(answer, PlainAnswer(200, ANSWER, (*HEADERS.items(),)))
         return True
 
     path = FastPath({b"/": Way("/", lambda _path, _headers: take)}, web.Server(answer), lambda *_noted: None)

@@ -12,74 +12,19 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from email.utils import formatdate
 from functools import lru_cache, partial
-from http import HTTPStatus
 from typing import cast
 
-from aiohttp import web
-from aiohttp.http import SERVER_SOFTWARE
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from msgspec import Struct
-
-from handoff.domain.errors import HandoffError
-
+from .plain import MAX_HEAD, Head, PlainAnswer, Way, plain_of, read_head, written
 from .problems import answer_to
-from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID, next_request_id
 
-MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
-MAX_HEADERS = 100
-MAX_BODY = 64 * 1024  # bytes: what is larger is read in pieces
 MAX_HELD = 256 * 1024  # bytes that come before the answer to those before them; then no more is read
 REMEMBERED_HEADS = 512
 SILENT_S = 3630.0  # as aiohttp: longer than any reverse proxy keeps a connection
 STALLED_S = 60.0  # for the next bytes of a request that began to come
 SWEEP_S = 15.0
-_UNUSUAL = frozenset(
-    {
-        "content-encoding",
-        "expect",
-        "idempotency-key",
-        "origin",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers that no plain request has."""
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
-
-Headers = Mapping[str, str]
-"""By lower-case name; where one is repeated, the first."""
-
-
-class Plain(Struct, frozen=True):
-    """An answer: status, body, and the headers beside those that every answer has."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-Answer = Callable[[Plain | Exception], None]
-"""Gets the answer to a request, once, or the error that `problems.answer_to` makes one of."""
-
-Take = Callable[[bytes, Answer], bool]
-"""Takes the body of a request. False, or an error before anything was done, where it is aiohttp's."""
-
-
-class Way(Struct, frozen=True):
-    """What is done with plain requests to one path.
-
-    `route` names it in the metrics. `open` reads a request's path and headers, of which it may be told once
-    for many requests; it gives None or raises where the request is aiohttp's. `headers` are on every answer.
-    """
-
-    route: str
-    open: Callable[[str, Headers], Take | None]
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class FastPath:
@@ -96,7 +41,7 @@ class FastPath:
         count: Callable[[str, str, int, float], None],
     ) -> None:
         self._ways = ways
-        self._read_head = lru_cache(REMEMBERED_HEADS)(_read_head)
+        self._read_head = lru_cache(REMEMBERED_HEADS)(read_head)
         self.otherwise = otherwise
         self.count = count
         self.open: set[_Connection] = set()
@@ -108,7 +53,7 @@ class FastPath:
         """The protocol of a connection that was accepted."""
         return _Connection(self)
 
-    def head_of(self, raw: bytes) -> _Head | None:
+    def head_of(self, raw: bytes) -> Head | None:
         """The head of the request that `raw` begins with; None where that is no plain one.
 
         Senders say the same with each request: what was read of a head is remembered.
@@ -158,15 +103,6 @@ class FastPath:
         self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self.open else None
 
 
-class _Head(Struct, frozen=True):
-    """The head of a plain request: how many bytes it has, and how many follow."""
-
-    way: Way
-    take: Take
-    size: int
-    body: int
-
-
 class _Connection(asyncio.Protocol):
     """One connection on the fast path; it answers one request after the other, in their order."""
 
@@ -176,7 +112,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._raw = b""
         """What came and was not taken yet."""
-        self._head: _Head | None = None
+        self._head: Head | None = None
         """Of the request that is coming, or waits for its answer."""
         self._waits = False
         self._held = False
@@ -255,7 +191,7 @@ class _Connection(asyncio.Protocol):
             self._raw = raw
             self._leave()
 
-    def _answer(self, outcome: Plain | Exception) -> None:
+    def _answer(self, outcome: PlainAnswer | Exception) -> None:
         head, self._head, self._waits = self._head, None, False
         assert head is not None
         ending = self._path.ending
@@ -284,95 +220,3 @@ class _Connection(asyncio.Protocol):
         if self._held:
             self._transport.resume_reading()
         protocol.data_received(self._raw)
-
-
-def _read_head(raw: bytes, path: bytes, way: Way) -> _Head | None:
-    """What the head of a request says; None where that is no plain one."""
-    given = _Given()
-    parser = HttpRequestParser(given)
-    try:
-        parser.feed_data(raw)
-    except (HttpParserError, HttpParserUpgrade):
-        return None
-    headers = given.headers
-    length = headers.get("content-length", "")
-    if (
-        not given.complete
-        or parser.get_http_version() != "1.1"
-        or not parser.should_keep_alive()
-        or headers.get("connection", "keep-alive").lower() != "keep-alive"
-        or not _UNUSUAL.isdisjoint(headers)
-        or given.count > MAX_HEADERS
-        or not 0 < len(length) <= len(str(MAX_BODY))
-        or not 0 < int(length) <= MAX_BODY
-    ):
-        return None
-    try:
-        take = way.open(path.decode("ascii"), headers)
-    except HandoffError:
-        return None
-    return _Head(way, take, len(raw), int(length)) if take is not None else None
-
-
-class _Given:
-    """What the parser tells of a head."""
-
-    def __init__(self) -> None:
-        self.headers: dict[str, str] = {}
-        self.count = 0
-        self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Decoded as aiohttp decodes them, for signatures are over them.
-        self.count += 1
-        word = name.decode("latin-1").lower()
-        if word not in self.headers:
-            self.headers[word] = value.decode("utf-8", "surrogateescape")
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
-
-
-def written(plain: Plain, headers: tuple[tuple[str, str], ...], request_id: str, *, last: bool) -> bytes:
-    """The answer as it goes over the wire; `last` says that the connection is closed after it."""
-    # RFC 9110 §8.6: an answer that has no content by its status has no length either.
-    length = b"" if plain.status in _EMPTY else b"Content-Length: %d\r\n" % len(plain.body)
-    return b"".join(
-        (
-            _begin(plain.status, plain.headers, headers),
-            b"Connection: close\r\n" if last else b"",
-            length,
-            b"%s: %s\r\nDate: %s\r\n\r\n" % (_REQUEST_ID, request_id.encode(), _date(int(time.time()))),
-            b"" if plain.status in _EMPTY else plain.body,
-        )
-    )
-
-
-_REQUEST_ID = REQUEST_ID_HEADER.encode()
-_PHRASES = {it.value: it.phrase for it in HTTPStatus}
-_EMPTY = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
-
-
-@lru_cache(maxsize=256)
-def _begin(status: int, headers: tuple[tuple[str, str], ...], common: tuple[tuple[str, str], ...]) -> bytes:
-    """Status line and headers that are the same time and again."""
-    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
-    every = (*common, ("X-Content-Type-Options", "nosniff"), ("Server", SERVER_SOFTWARE))
-    named = {name.lower() for name, _value in headers}
-    for name, value in (*headers, *(it for it in every if it[0].lower() not in named)):
-        if "\r" in value or "\n" in value:
-            raise ValueError("a header is one line")
-        lines.append(f"{name}: {value}")
-    return "\r\n".join((*lines, "")).encode("utf-8")
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
-
-
-def plain_of(response: web.Response) -> Plain:
-    """A response of the framework's, made by code that both ways share."""
-    body = response.body
-    assert body is None or isinstance(body, bytes)
-    return Plain(response.status, body or b"", tuple(response.headers.items()))

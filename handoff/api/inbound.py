@@ -15,8 +15,8 @@ from handoff.services.inbound import Source
 
 from .decompression import decompress
 from .exchange import read_body
-from .fast_path import Answer, Headers, Plain, Take, Way, plain_of
 from .keys import SITE, Site
+from .plain import Answer, Headers, PlainAnswer, Take, Way, plain_of
 from .problems import problem_of
 
 MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's own limit, the largest of the vendors
@@ -39,7 +39,7 @@ async def deliver(request: web.Request) -> web.Response:
     return web.Response(status=told.status, body=told.body, headers=told.headers)
 
 
-async def _answer(site: Site, source: Source, inbound: InboundRequest) -> Plain:
+async def _answer(site: Site, source: Source, inbound: InboundRequest) -> PlainAnswer:
     """Take a delivery and tell its vendor.
 
     The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
@@ -55,10 +55,10 @@ async def _answer(site: Site, source: Source, inbound: InboundRequest) -> Plain:
     return _plain(source.adapter.answer(inbound, outcome))
 
 
-def _plain(reply: Reply) -> Plain:
+def _plain(reply: Reply) -> PlainAnswer:
     media = reply.content_type or ("" if reply.status == 204 else "application/octet-stream")
     stated = (("Content-Type", media),) if media else ()
-    return Plain(reply.status, reply.body, (*stated, *reply.headers))
+    return PlainAnswer(reply.status, reply.body, (*stated, *reply.headers))
 
 
 def fast_ways(site: Site) -> dict[bytes, Way]:
@@ -87,7 +87,7 @@ def _take(site: Site, source: Source, path: str, headers: Headers, raw: bytes, a
         received_at=time.time_ns() // 1000,
     )
 
-    def told(task: asyncio.Task[Plain]) -> None:
+    def told(task: asyncio.Task[PlainAnswer]) -> None:
         if not task.cancelled():
             error = task.exception()
             answer(error if isinstance(error, Exception) else task.result())

@@ -21,8 +21,8 @@ from handoff.services.timelines import read_touchpoint
 
 from .access import TENANT_HEADER, Principal
 from .exchange import HEADERS, answer, decode, encode, read_body, refuse_encoding
-from .fast_path import Answer, Headers, Plain, Take, Way, plain_of
 from .keys import SITE, Site, authorized, principal_of
+from .plain import Answer, Headers, PlainAnswer, Take, Way, plain_of
 from .problems import problem, status_of
 
 NDJSON = frozenset(
@@ -143,7 +143,7 @@ def _take(site: Site, principal: Principal, caller: Caller, body: bytes, answer:
             return
         site.measures.count(principal.name, (outcome,))
         if outcome.ok:
-            answer(Plain(200, encode(_recorded(outcome)), HEADERS))
+            answer(PlainAnswer(200, encode(_recorded(outcome)), HEADERS))
         else:
             answer(plain_of(_refused(outcome)))
 

@@ -10,7 +10,7 @@ from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 REMEMBERED = 4096  # results of each function: one person comes by many times
-LONGEST = 256  # characters of a word that is remembered, so that all of them stay within a few megabytes
+LONGEST = 256  # characters of the words of one result, so that all of them stay within a few megabytes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,9 +22,10 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*words: Any, **named: Any) -> R:
+        letters = 0
         for it in (*words, *named.values()) if named else words:
-            if it and len(it) > LONGEST:
-                return function(*words, **named)
-        return kept(*words, **named)
+            if it:
+                letters += len(it)
+        return kept(*words, **named) if letters <= LONGEST else function(*words, **named)
 
     return cast(Callable[P, R], call)

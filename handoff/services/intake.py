@@ -20,9 +20,7 @@ from handoff.store.store import Store
 
 from .recording import Result, prepare, prepare_or_reject, rejected, result_of, settle, without_nobody
 
-AT_ONCE = (
-    16  # requests: enough to share an fsync, few enough that the store works on some while others are read
-)
+AT_ONCE = 16  # requests: they share an fsync, and the store works on them while the next are read
 BYTES_AT_ONCE = 64 * 1024  # of what they sent: no more than one delivery that is read by itself
 
 Told = Callable[[Result | Exception], None]

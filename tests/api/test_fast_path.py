@@ -16,7 +16,8 @@ from aiohttp import web
 
 from handoff.api import fast_path
 from handoff.api.app import make_app, make_fast_path
-from handoff.api.fast_path import MAX_BODY, MAX_HEAD, MAX_HELD, FastPath, Plain, Way
+from handoff.api.fast_path import MAX_HELD, FastPath
+from handoff.api.plain import MAX_BODY, MAX_HEAD, Answer, Headers, PlainAnswer, Take, Way
 from handoff.bootstrap.accepting import accepting
 from handoff.domain.errors import StoreUnavailable
 from tests.api.conftest import SECRET, Api, message, secret, served
@@ -418,15 +419,15 @@ class Waits:
     """A way whose answers are given by the test."""
 
     def __init__(self) -> None:
-        self.answers: list[Callable[[Plain | Exception], None]] = []
+        self.answers: list[Callable[[PlainAnswer | Exception], None]] = []
         self.bodies: list[bytes] = []
         self.heads = 0
 
-    def open(self, _path: str, headers: fast_path.Headers) -> fast_path.Take:
+    def open(self, _path: str, headers: Headers) -> Take:
         self.heads += 1
         return self.take
 
-    def take(self, body: bytes, answer: fast_path.Answer) -> bool:
+    def take(self, body: bytes, answer: Answer) -> bool:
         if body == b"crash":
             raise RuntimeError("a mistake of ours")
         self.bodies.append(body)
@@ -465,7 +466,7 @@ async def test_who_waits_too_long_for_an_answer_is_cut_off_at_a_stop() -> None:
         await until(lambda: way.answers)
         await path.end(0.05)
         assert await line.is_over()
-        way.answers[0](Plain(200, b""))  # its result comes and nobody is there
+        way.answers[0](PlainAnswer(200, b""))  # its result comes and nobody is there
 
 
 async def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,7 +485,7 @@ async def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest
         await until(lambda: len(path.open) == 2)
         monkeypatch.setattr(fast_path, "SILENT_S", 0.1)
         assert await idle.is_over()
-        way.answers[0](Plain(200, b"late"))
+        way.answers[0](PlainAnswer(200, b"late"))
         assert (await asked.hear()).body == b"late"
 
 
@@ -499,9 +500,9 @@ async def test_a_request_that_cannot_be_taken_goes_on_whole(caplog: pytest.LogCa
 async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
     """Requests are left alone while their sender does not read, also what comes on being read no further."""
     async with waiting() as (way, path, port), line_to(port) as line:
-        large = Plain(200, bytes(128 * 1024))
+        large = PlainAnswer(200, bytes(128 * 1024))
 
-        def take(body: bytes, answer: fast_path.Answer) -> bool:
+        def take(body: bytes, answer: Answer) -> bool:
             way.bodies.append(body)
             asyncio.get_running_loop().call_soon(answer, large)
             return True
@@ -525,7 +526,7 @@ async def test_more_than_is_held_goes_on_with_the_connection() -> None:
         sending = asyncio.create_task(line.say(asking(b"a", path="/slow") + rest))
         await until(lambda: way.answers)
         await asyncio.sleep(0.2)  # as much as is held
-        way.answers.pop()(Plain(200, b"done"))
+        way.answers.pop()(PlainAnswer(200, b"done"))
         assert (await line.hear()).body == b"done"
         async with asyncio.timeout(PATIENCE_S):
             assert await line.reader.readexactly(len(rest)) == rest
@@ -548,7 +549,7 @@ async def test_a_head_is_read_once_and_a_header_is_one_line() -> None:
         for body in (b"a", b"b"):
             await line.say(asking(body, path="/slow"))
             await until(lambda: way.answers)
-            way.answers.pop()(Plain(200, body, (("X-A", "1"),)))
+            way.answers.pop()(PlainAnswer(200, body, (("X-A", "1"),)))
             assert (await line.hear()).body == body
         assert (way.heads, way.bodies) == (1, [b"a", b"b"])
 
@@ -557,7 +558,7 @@ async def test_an_answer_that_cannot_be_sent_is_a_crash_of_ours() -> None:
     async with waiting() as (way, _path, port), line_to(port) as line:
         await line.say(asking(b"a", path="/slow"))
         await until(lambda: way.answers)
-        way.answers.pop()(Plain(200, b"", (("X-A", "1\r\nX-B: 2"),)))
+        way.answers.pop()(PlainAnswer(200, b"", (("X-A", "1\r\nX-B: 2"),)))
         got = await line.hear()
         assert (got.status, msgspec.json.decode(got.body)["code"]) == (500, "internal")
         assert "x-b" not in got.headers
@@ -569,7 +570,7 @@ async def test_an_answer_without_content_has_no_length(status: int, phrase: str)
     async with waiting() as (way, _path, port), line_to(port) as line:
         await line.say(asking(b"a", path="/slow"))
         await until(lambda: way.answers)
-        way.answers.pop()(Plain(status, b""))
+        way.answers.pop()(PlainAnswer(status, b""))
         head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
         assert head.startswith(f"HTTP/1.1 {status} {phrase}\r\n")
         assert ("Content-Length" in head) == (status != 204)
@@ -580,7 +581,7 @@ def test_it_is_the_same_on_the_server_s_own_loop() -> None:
         async with waiting() as (way, path, port), line_to(port) as line:
             await line.say(asking(b"a", path="/slow"), b"x")
             await until(lambda: way.answers)
-            way.answers.pop()(Plain(200, b"done"))
+            way.answers.pop()(PlainAnswer(200, b"done"))
             assert (await line.hear()).body == b"done"
             assert await line.reader.readexactly(1) == b"x"  # what came behind it went on
             await line.say(b"y")

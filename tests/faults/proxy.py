@@ -72,9 +72,10 @@ class CuttingProxy:
         finally:
             for pump in pumps:
                 pump.cancel()
+            for stream in (writer, far_writer):  # before anything is waited for: `aclose` may come meanwhile
+                stream.close()
             await asyncio.gather(*pumps, return_exceptions=True)
             for stream in (writer, far_writer):
-                stream.close()
                 with suppress(OSError):
                     await stream.wait_closed()
             self._tasks.discard(task)

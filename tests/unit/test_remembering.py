@@ -24,6 +24,20 @@ def test_short_words_are_made_once_and_long_ones_each_time() -> None:
     assert made == ["a", long, long]
 
 
+def test_short_words_that_are_many_letters_together_are_long() -> None:
+    made: list[tuple[str | None, ...]] = []
+
+    @remembered
+    def joined(*words: str | None) -> str:
+        made.append(words)
+        return "".join(filter(None, words))
+
+    short, long = ("ab", None, "x" * (LONGEST - 2)), ("ab", None, "x" * (LONGEST - 1))
+    for words in (short, short, long, long):
+        assert joined(*words) == "".join(filter(None, words))
+    assert made == [short, long, long]
+
+
 def padded(number: int) -> None:
     parse_identity(f"user:{number}" + " " * 100_000)
     identity("user", f"{number}" + " " * 100_000)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from adapters.chat.chatwoot.members import decode
 from adapters.fields import decode_json, mapping, moment, plausible, sequence, text
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
@@ -24,7 +21,7 @@ class Payload:
 
     def __init__(self, body: bytes, received_at: Micros) -> None:
         """InvalidPayload when the bytes are no Chatwoot event."""
-        value = decode(body)
+        value = decode_json(body)
         event = text(value.get("event")) if isinstance(value, dict) else None
         if event is None:
             raise InvalidPayload("a Chatwoot webhook is a JSON object with an `event`")
@@ -76,8 +73,7 @@ class Payload:
     @property
     def sender(self) -> Mapping[str, Any]:
         """Who wrote a message: the contact, an agent or a bot."""
-        stated = self.body.get("sender")
-        return mapping(decode_json(bytes(stated)) if isinstance(stated, msgspec.Raw) else stated)
+        return mapping(self.body.get("sender"))
 
     @property
     def hmac_verified(self) -> bool:

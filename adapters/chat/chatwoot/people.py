@@ -8,9 +8,10 @@ from typing import Any
 from adapters.chat.chatwoot.options import ChatwootOptions
 from adapters.chat.chatwoot.payload import Payload
 from adapters.fields import data, first_text, text
-from adapters.handles import Reading, Words, handle, of_customer, remembering
+from adapters.handles import Reading, Words, handle, of_customer
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
+from handoff.domain.remembering import remembered
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
@@ -50,7 +51,7 @@ def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> 
     it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
     """
 
-    @remembering  # somebody who writes, writes several times
+    @remembered  # somebody who writes, writes several times
     def read(
         account: str, id: Words, identifier: Words, proved: Words, email: Words, phone: Words, typed: Words
     ) -> tuple[Handle, ...]:

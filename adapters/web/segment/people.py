@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from itertools import chain
 
 from adapters.fields import first_text, mapping, text
-from adapters.handles import Reading, Words, handle, of_customer, remembering
+from adapters.handles import Reading, Words, handle, of_customer
 from adapters.web.segment.event import PROOFS, Event
 from adapters.web.segment.options import SegmentOptions
 from handoff.domain.identity import Assurance, Handle
+from handoff.domain.remembering import remembered
 from handoff.services.signatures import any_equal
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
@@ -50,7 +51,7 @@ def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> R
         for trait in ("email", "phone")
     }
 
-    @remembering  # a visit is many events
+    @remembered  # a visit is many events
     def read(
         visitor: Words,
         previous: Words,

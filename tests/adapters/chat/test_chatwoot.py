@@ -7,16 +7,13 @@ import hmac
 import json
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import msgspec
 import pytest
 from hypothesis import given
 
-from adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions, payload
+from adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
 from adapters.chat.chatwoot.content import plain_text
-from adapters.chat.chatwoot.members import decode
-from adapters.fields import decode_json
 from handoff.domain.clock import SECOND, format_time
 from handoff.domain.errors import InvalidPayload, SignatureRefused
 from handoff.services.adapter import InboundRequest, Outcome
@@ -251,100 +248,3 @@ def test_whatever_json_a_sender_makes_up(body: Any) -> None:
             nested = one.get("conversation")
             one = {**(nested if isinstance(nested, dict) else {}), **one}
         survive(build(account="1"), posted(one))
-
-
-def outcome(one: InboundRequest) -> Any:
-    try:
-        return build(account="1").parse(one)
-    except contract.REFUSALS as error:
-        return repr(error)
-
-
-def same_when_decoded_whole(one: InboundRequest) -> None:
-    quick = outcome(one)
-    with mock.patch.object(payload, "decode", decode_json):
-        assert outcome(one) == quick
-
-
-@pytest.mark.parametrize("path", contract.fixtures(FOLDER))
-def test_no_reader_misses_a_member_that_is_left_undecoded(path: Path) -> None:
-    same_when_decoded_whole(contract.fixture_request(json.loads(path.read_text())))
-
-
-DAYS = [f"2026-10-{day:02d}T10:00:00Z" for day in range(1, 31)]
-SPARSE = [  # what the fixtures have in a second place that nobody looks at, or not at all
-    {
-        "event": "message_created", "id": 1, "message_type": "outgoing", "source_id": "wamid.1",
-        "sender": {"id": 5}, "contact": {"id": 1},
-        "conversation": {"messages": [{"id": 1, "created_at": DAYS[0], "sender_type": "Captain::Assistant"}]},
-    },
-    {
-        "event": "message_updated", "id": 1, "message_type": "incoming", "content": "x", "contact": {"id": 1},
-        "content_attributes": {"edited": True},
-        "conversation": {"messages": [{"id": 1, "updated_at": DAYS[1]}]},
-    },
-    {
-        "event": "message_created", "id": 1, "message_type": "incoming", "created_at": DAYS[2],
-        "sender": {"id": 1},
-    },
-    {
-        "event": "message_updated", "id": 1, "message_type": "incoming", "content": "x",
-        "content_attributes": {"edited": True}, "contact": {"id": 1}, "updated_at": DAYS[3],
-    },
-    {
-        "event": "webwidget_triggered", "id": 1, "contact": {"id": 1}, "event_info": {"referer": "r"},
-        "current_conversation": {"id": 1, "additional_attributes": {"browser_language": "fi"}},
-    },
-    {
-        "event": "contact_created", "id": 1, "custom_attributes": {"plan": "yearly"},
-        "last_activity_at": DAYS[4],
-    },
-    {"event": "contact_created", "id": 1, "additional_attributes": {"city": "Turku"}, "created_at": DAYS[5]},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("body", SPARSE)
-def test_no_reader_misses_a_member_that_stands_alone(body: dict[str, Any]) -> None:
-    (made,) = build(account="1").parse(posted(body)).touchpoints
-    assert made.occurred_at < RECEIVED_AT or "webwidget" in body["event"]
-    same_when_decoded_whole(posted(body))
-
-
-@contract.SLOW
-@given(body=mutated(TEMPLATE))
-def test_odd_bodies_say_the_same_when_they_are_decoded_whole(body: Any) -> None:
-    for event in EVENTS if isinstance(body, dict) else [""]:
-        one = {**body, "event": event} if isinstance(body, dict) else body
-        same_when_decoded_whole(posted(one))
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        b'"avatar": "\xff"',
-        b'"avatar": "\xed\xa0\x80"',
-        b'"avatar": "\\ud800"',
-        b'"avatar": "\\x"',
-        b'"avatar": 1e999',
-        b'"avatar": 01',
-        b'"avatar": ' + b"[" * 5_000 + b"]" * 5_000,
-        b'"sender": "\xff"',
-        b'"sender": {"id": 1e999}',
-        b'"sender": null',
-        b'"conversation": {"avatar": 1}, "current_conversation": {"id": 7}',
-        b'"conversation": {}, "current_conversation": {"id": 7}',
-        b'"conversation": null',
-        b'"conversation": {"id": 1, "messages": [null, {"id": 1, "created_at": 5}]}',
-    ],
-)
-def test_a_member_nobody_reads_is_refused_where_it_always_is(odd: bytes) -> None:
-    for kind in (b"incoming", b"outgoing"):
-        start = b'{"event": "message_created", "id": 1, "message_type": "%s", "contact": {"id": 3}, ' % kind
-        same_when_decoded_whole(request(body=start + odd + b"}"))
-
-
-def test_what_nobody_reads_is_left_out() -> None:
-    assert decode(b'{"event": "x", "avatar": 1, "messages": [{"id": 2, "content": "y"}]}') == {
-        "event": "x",
-        "messages": [{"id": 2}],
-    }
