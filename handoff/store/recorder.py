@@ -22,7 +22,6 @@ from .functions import Functions
 from .keys import Keys
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
-
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
 MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
 MAX_WAITING_BYTES = 64 * 1024 * 1024
