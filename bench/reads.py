@@ -94,9 +94,11 @@ def histories(settings: Settings, directory: Path) -> Table:
         live(servers["handoff"], LONG)
         _live_afternoon(servers["afternoon"])
         by_cursor = _by_cursor(servers["handoff"])
+        export = _export(servers["handoff"])
         at_once = _whole(f"/history?customer={identity(LONG, 0)}", count=True)
         readings = [
             Reading(name=f"handoff, pages of {PAGE} by cursor", started=servers["handoff"], read=by_cursor),
+            Reading(name="handoff, the export", started=servers["handoff"], read=export),
             Reading(name="aiohttp + redis-py, `XRANGE` and json", started=servers["afternoon"], read=at_once),
         ]
         rows = []
@@ -171,9 +173,7 @@ def _whole(path: str, *, count: bool) -> Callable[[http.client.HTTPConnection], 
 
 def _by_cursor(started: Started) -> Callable[[http.client.HTTPConnection], tuple[int, int]]:
     """Every page of the long life, each touchpoint counted once."""
-    asked = msgspec.json.encode({"identities": [identity(LONG, 0)], "limit": 1})
-    customer = msgspec.json.decode(call(started, "/v1/context", asked))["customer"]["id"]
-    first = f"/v1/customers/{customer}/timeline?limit={PAGE}"
+    first = f"/v1/customers/{_customer(started)}/timeline?limit={PAGE}"
     headers = dict(started.target.headers)
 
     def read(connection: http.client.HTTPConnection) -> tuple[int, int]:
@@ -188,6 +188,22 @@ def _by_cursor(started: Started) -> Callable[[http.client.HTTPConnection], tuple
         return size, len(seen)
 
     return read
+
+
+def _export(started: Started) -> Callable[[http.client.HTTPConnection], tuple[int, int]]:
+    """All of it in one answer that is written while it is read."""
+    path, headers = f"/v1/customers/{_customer(started)}/export", dict(started.target.headers)
+
+    def read(connection: http.client.HTTPConnection) -> tuple[int, int]:
+        said = _get(connection, path, headers)
+        return len(said), len({it["id"] for it in msgspec.json.decode(said)["touchpoints"]})
+
+    return read
+
+
+def _customer(started: Started) -> str:
+    asked = msgspec.json.encode({"identities": [identity(LONG, 0)], "limit": 1})
+    return str(msgspec.json.decode(call(started, "/v1/context", asked))["customer"]["id"])
 
 
 def _live_afternoon(started: Started) -> None:

@@ -15,6 +15,7 @@ from . import (
     callbacks,
     contexts,
     docs_page,
+    exports,
     handoffs,
     inbound,
     links,
@@ -23,7 +24,6 @@ from . import (
     panel,
     sessions,
     touchpoints,
-    vcon,
     webhooks,
 )
 from .compression import ROUTES as COMPRESSED
@@ -41,7 +41,7 @@ log = structlog.get_logger("handoff.access")
 
 
 def routes() -> list[web.RouteDef]:
-    """Every route, in the order of the contract."""
+    """Every route, in the order of the contract. What is streamed has no HEAD: it would have to be made."""
     return [
         web.route("*", "/in/{source}", inbound.deliver),
         web.route("*", "/in/{source}/{rest:.*}", inbound.deliver),
@@ -51,16 +51,17 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/context", contexts.look_up_by_query),
         web.get("/v1/customers/{id}/context", contexts.of_customer),
         web.get("/v1/customers/{id}/timeline", contexts.timeline),
-        web.get("/v1/customers/{id}/events", live.of_customer),
-        web.get("/v1/queues/{name}/events", live.of_queue),
-        web.get("/v1/agents/{id}/events", live.of_agent),
+        web.get("/v1/customers/{id}/export", exports.customer, allow_head=False),
+        web.get("/v1/customers/{id}/events", live.of_customer, allow_head=False),
+        web.get("/v1/queues/{name}/events", live.of_queue, allow_head=False),
+        web.get("/v1/agents/{id}/events", live.of_agent, allow_head=False),
         web.get("/v1/customers/{id}/links", links.list_),
         web.post("/v1/customers/{id}/links", links.create),
         web.post("/v1/customers/{id}/links/{link}/withdraw", links.withdraw),
         web.post("/v1/customers/{id}/split", links.split),
         web.post("/v1/identities/shared", links.mark_shared),
         web.get("/v1/conversations/{id}", contexts.conversation),
-        web.get("/v1/conversations/{id}/vcon", vcon.conversation),
+        web.get("/v1/conversations/{id}/vcon", exports.conversation),
         web.post("/v1/handoffs", handoffs.create),
         web.get("/v1/handoffs", handoffs.list_),
         web.get("/v1/handoffs/{id}", handoffs.read),

@@ -17,12 +17,16 @@ from handoff.domain.errors import (
 from handoff.domain.identity import Assurance, Identity, identity, parse_identity
 from handoff.services.native import IdentityInput, invalid
 
+from .request_ids import HEADER as REQUEST_ID_HEADER
+from .request_ids import REQUEST_ID
+
 T = TypeVar("T")
 MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
 encode = msgspec.json.Encoder().encode
-HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+JSON = "application/json"
+HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
@@ -79,6 +83,19 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """As `answer`, of what `encode` gave."""
     return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
+
+
+def stream_answer(media: str) -> web.StreamResponse:
+    """An answer that is written bit by bit. It is on its way before what stands around every request
+    sees it, so it has those headers from the start."""
+    return web.StreamResponse(
+        headers={
+            "Content-Type": media,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            REQUEST_ID_HEADER: REQUEST_ID.get(),
+        }
+    )
 
 
 def query_limit(request: web.Request) -> int:

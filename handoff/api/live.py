@@ -33,6 +33,7 @@ from handoff.services.live import (
 from handoff.services.position import Position, position_of, read_position
 from handoff.services.timelines import decode
 
+from .exchange import stream_answer
 from .keys import SITE, Site, authorized
 
 HEARTBEAT_S = 10.0  # below the 15 s after which proxies and browsers give a silent stream up
@@ -50,13 +51,8 @@ class Stream:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
-        self._response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
+        self._response = stream_answer("text/event-stream")
+        self._response.headers["X-Accel-Buffering"] = "no"
         self._chunked = True
 
     async def open(self) -> None:

@@ -59,7 +59,7 @@ def _add_customers(commands: Any) -> None:
     for name in ("state", "queue", "agent"):
         handoffs.add_argument(f"--{name}")
     _add_reading(handoffs, "customers:show_handoffs")
-    customer = commands.add_parser("customer", help="who is who: look, link, withdraw, split")
+    customer = commands.add_parser("customer", help="who is who: look, export, link, withdraw, split")
     actions = customer.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("show", help="the customer behind an identity")
     show.add_argument("identity", nargs="+")
@@ -67,6 +67,11 @@ def _add_customers(commands: Any) -> None:
     links = actions.add_parser("links", help="the evidence about a customer")
     links.add_argument("identity", nargs="+")
     _add_reading(links, "customers:show_links")
+    export = actions.add_parser("export", help="all that is known of a customer")
+    export.add_argument("identity", help="type:value, or a customer's id")
+    export.add_argument("--format", choices=("json", "vcon"), default="json")
+    export.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
+    _add_remote(export, "customers:export")
     for name, words, operand in (
         ("link", "say that another identity is this customer's", "other"),
         ("withdraw", "take a piece of evidence back", "link"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -14,6 +14,7 @@ from handoff.domain.errors import HandoffError
 URL = "HANDOFF_URL"
 TOKEN = "HANDOFF_TOKEN"  # noqa: S105 - the name of a variable, not its value
 DEFAULT_URL = "http://127.0.0.1:8080"
+SILENT_S = 60.0  # without a byte of a long answer
 
 
 class Remote:
@@ -29,12 +30,31 @@ class Remote:
     async def post(self, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
         return await self._call("POST", path, json=body, params=params)
 
+    async def save(self, path: str, params: Mapping[str, str], file: BinaryIO) -> int:
+        """Write an answer of any length to a file as it comes; its size. `cut_off` where it did not end."""
+        patience = aiohttp.ClientTimeout(total=None, sock_read=SILENT_S)
+        size = 0
+        try:
+            async with self.session.get(self.url + path, params=params, timeout=patience) as response:
+                if response.status >= 400:
+                    await read_answer(response)
+                async for part in response.content.iter_any():
+                    size += file.write(part)
+        except (aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise HandoffError(f"the answer was cut off: {error}", code="cut_off") from error
+        except aiohttp.ClientConnectionError as error:
+            raise self._unreachable(error) from error
+        return size
+
+    def _unreachable(self, error: Exception) -> HandoffError:
+        return HandoffError(f"no server answers at {self.url}: {error}", code="unreachable")
+
     async def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             async with self.session.request(method, self.url + path, **arguments) as response:
                 return await read_answer(response)
         except aiohttp.ClientConnectionError as error:
-            raise HandoffError(f"no server answers at {self.url}: {error}", code="unreachable") from error
+            raise self._unreachable(error) from error
 
 
 async def read_answer(response: aiohttp.ClientResponse) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -32,6 +33,11 @@ def show_handoffs(options: argparse.Namespace) -> int:
 def show_links(options: argparse.Namespace) -> int:
     """The evidence about a customer."""
     return _run(_show_links, options)
+
+
+def export(options: argparse.Namespace) -> int:
+    """All that is known of a customer, to a file or to the standard output."""
+    return _run(_export, options)
 
 
 def link(options: argparse.Namespace) -> int:
@@ -128,6 +134,19 @@ async def _show_links(server: Remote, options: argparse.Namespace, console: Cons
         says = f"{it['statement']} ({it['assurance']})"
         table.add_row(mark, names, says, it["by"], it["why"], it["id"])
     console.print(table)
+
+
+async def _export(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    customer_id = await _customer_id(server, options.identity)
+    path, params = f"/v1/customers/{customer_id}/export", {"format": options.format}
+    if options.output is None:
+        await server.save(path, params, sys.stdout.buffer)
+        return
+    part = options.output.with_name(f"{options.output.name}.part")  # what was cut off never has the name
+    with part.open("wb") as file:
+        size = await server.save(path, params, file)
+    part.replace(options.output)
+    console.print(f"{options.output}: {size:,} bytes", markup=False)
 
 
 async def _link(server: Remote, options: argparse.Namespace, console: Console) -> None:

@@ -123,6 +123,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that is known of a customer
+         * @description Who it is, all evidence, all hand-offs, and every touchpoint, oldest first, written while it is read: of any length. An export that cannot be ended is cut off, and is no JSON then. With `format=vcon` a list of vCons, one for each conversation in which something was said, as `/v1/conversations/{id}/vcon` tells them.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["exportCustomer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/customers/{id}/links": {
         parameters: {
             query?: never;
@@ -1426,6 +1448,21 @@ export interface components {
             waiting_since: string | null;
             waiting_minutes: number;
             text: string;
+        };
+        /**
+         * Export
+         * @description A customer's export: with all touchpoints, oldest first, but those `below_min_assurance`.
+         */
+        Export: {
+            /** Format: date-time */
+            exported_at: string;
+            requested_id: string;
+            customer: components["schemas"]["Customer"];
+            links: components["schemas"]["Link"][];
+            handoffs: components["schemas"]["Handoff"][];
+            touchpoints: components["schemas"]["Touchpoint"][];
+            returned: number;
+            below_min_assurance: number;
         };
         /**
          * Fallback
@@ -2760,6 +2797,45 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    exportCustomer: {
+        parameters: {
+            query?: {
+                /** @description In which form. */
+                format?: "json" | "vcon";
+                /** @description `true`: vCons with internal notes, which the customer never saw. */
+                internal?: boolean;
+                /** @description Leave out what is less sure. The default is the token's: `inferred`, for customer-facing tokens `verified`. */
+                min_assurance?: "verified" | "claimed" | "inferred";
+            };
+            header?: {
+                /** @description Another tenant than the token's; needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer's id. A former one reads as well; changes through it are 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vcon"][] | components["schemas"]["Export"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listLinks: {
         parameters: {
             query?: never;
@@ -3031,7 +3107,7 @@ export interface operations {
     exportConversation: {
         parameters: {
             query?: {
-                /** @description `true`: with internal notes, which the customer never saw. */
+                /** @description `true`: vCons with internal notes, which the customer never saw. */
                 internal?: boolean;
                 /** @description Leave out what is less sure. The default is the token's: `inferred`, for customer-facing tokens `verified`. */
                 min_assurance?: "verified" | "claimed" | "inferred";

@@ -157,6 +157,11 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: Wanted) -
     return read
 
 
+async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
+    """Who a customer is, as a context tells it. One round trip, two more where something was amended."""
+    return _customer_view(store, tenant, customer, await _read(store, tenant, customer, Wanted()))
+
+
 async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
     """The customer's conversations as far back as a brief looks, newest activity first."""
     return (await _read(store, tenant, customer, Wanted())).conversations

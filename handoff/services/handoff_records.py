@@ -195,17 +195,19 @@ async def read_handoffs(control: ControlReads, ids: Iterable[bytes]) -> list[Han
     return [decode_record(raw, Handoff) for raw in raws if raw is not None]
 
 
-async def read_of_homes(control: ControlReads, homes: Sequence[bytes]) -> list[Handoff]:
-    """The newest hand-offs of a customer's homes, newest first; two round trips."""
+async def read_of_homes(
+    control: ControlReads, homes: Sequence[bytes], limit: int | None = MAX_HANDOFFS
+) -> list[Handoff]:
+    """The newest hand-offs of a customer's homes, newest first, or all of them; two round trips."""
     if not homes:
         return []
     keys = [control.keys.set("home:", home) for home in homes]
-    commands = [(b"ZRANGE", key, 0, MAX_HANDOFFS - 1, b"REV") for key in keys]
+    commands = [(b"ZRANGE", key, 0, limit - 1 if limit else -1, b"REV") for key in keys]
     replies = await control.reads.answers(commands)
     ids = [id_ for reply in replies for id_ in reply]
     found = await read_handoffs(control, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
-    return found[:MAX_HANDOFFS]
+    return found[:limit]
 
 
 async def read_chains(control: ControlReads, conversations: Sequence[bytes]) -> dict[bytes, Chain]:

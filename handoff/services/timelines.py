@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -28,7 +28,7 @@ from handoff.store.timelines import (
 from .views import Rendering, TimelineView, TouchpointView, blank_body, touchpoint_view
 
 MAX_SCANNED = 5_000  # touchpoints looked at for one filtered page; the answer says how far it got
-_SCAN_STEP = 500
+PAGE = 500  # touchpoints of one round trip where a whole timeline is read
 _GONE = "there is no such touchpoint"
 
 
@@ -127,7 +127,7 @@ async def read_timeline(
     filter_: Filter,
 ) -> TimelineView:
     """A page of the merged timelines of `records`. One round trip where nothing is filtered."""
-    homes = [key for key, record in records.items() if record.last_arrival]
+    homes = _homes(records)
     if not filter_.active:
         page = await read_page(store.connection, store.keys, homes, window)
         decoded = await decode(store, hashes, records, page.members)
@@ -138,6 +138,28 @@ async def read_timeline(
             next=encode_cursor(page.end) if page.end else None,
         )
     return await _scan(store, hashes, records, homes, window, filter_)
+
+
+async def read_whole(
+    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+) -> AsyncIterator[Decoded]:
+    """The merged timelines of `records` from the oldest touchpoint on, a page at a time.
+
+    A round trip for each, and those of `decode`; what comes meanwhile is told where its place is ahead.
+    """
+    homes = _homes(records)
+    window, more = Window(limit=PAGE, ascending=True), True
+    while more:
+        page = await read_page(store.connection, store.keys, homes, window)
+        yield await decode(store, hashes, records, page.members)
+        more = page.more and bool(page.members)
+        if more:
+            window = _onwards(window, page.members[-1])
+
+
+def _homes(records: Mapping[bytes, IdentityRecord]) -> list[bytes]:
+    """Of the identities, those that have a timeline."""
+    return [key for key, record in records.items() if record.last_arrival]
 
 
 async def _scan(
@@ -176,7 +198,7 @@ async def _scan(
 
 
 def _onwards(window: Window, last: Stored | None) -> Window:
-    step = max(_SCAN_STEP, window.limit)
+    step = max(PAGE, window.limit)
     if last is None:
         return Window(limit=step, after=window.after, before=window.before, ascending=window.ascending)
     if window.ascending:

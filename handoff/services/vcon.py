@@ -18,16 +18,14 @@ from msgspec.structs import replace
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.store.store import Store
-from handoff.store.timelines import Window, read_page
 
 from .customers import by_key
 from .handoff_targets import home_of, read_conversation_id
-from .timelines import decode
+from .timelines import read_whole
 from .views import TouchpointView, conversation_of
 
 SYNTAX = "0.4.0"
 MAX_SCANNED = 50_000  # touchpoints looked through for one export; above it the caller is told
-_PAGE = 500
 
 TEXTS = frozenset(
     {
@@ -152,23 +150,18 @@ async def _touchpoints(store: Store, tenant: str, conversation_id: str) -> list[
     customer = await by_key(store, tenant, await home_of(store, conversation))
     records = {it.key: it for it in customer.members}
     found: list[TouchpointView] = []
-    window, scanned, more = Window(limit=_PAGE, ascending=True), 0, True
-    while more:
-        page = await read_page(store.connection, store.keys, list(records), window)
-        decoded = await decode(store, hashes, records, page.members)
-        for it in decoded.told:
-            mine = not it.is_reference and it.stored.home in records
-            if mine and conversation == conversation_of(hashes, records[it.stored.home], it.stored, it.body):
-                found.append(decoded.view(it))
-        scanned += len(page.members)
-        more = page.more and bool(page.members)
-        if more and scanned >= MAX_SCANNED:
+    scanned = 0
+    async for page in read_whole(store, hashes, records):
+        if scanned >= MAX_SCANNED:
             raise Unprocessable(
                 f"the customer's timeline is longer than the {MAX_SCANNED} touchpoints that one export reads",
                 code="too_long",
             )
-        if page.members:
-            window = Window(limit=_PAGE, ascending=True, after=page.members[-1].place)
+        scanned += len(page.told)
+        for it in page.told:
+            mine = not it.is_reference and it.stored.home in records
+            if mine and conversation == conversation_of(hashes, records[it.stored.home], it.stored, it.body):
+                found.append(page.view(it))
     return found
 
 

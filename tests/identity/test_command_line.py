@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from handoff.domain.errors import StoreUnavailable
+from handoff.services import timelines
 from tests.api.conftest import secret
 from tests.store.servers import free_port
 
@@ -76,6 +80,32 @@ async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
     by_id = await shop.customer("user:anna")
     await command(shop, "customer", "split", by_id, "email:anna@example.com", *back)
     assert identities(await shop.look_up("user:anna")) == {"user:anna"}
+
+
+async def test_customer_export_writes_all_or_says_that_it_was_cut_off(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history(tmp_path / "history.ndjson", 6_000)
+    await command(shop, "import", tmp_path / "history.ndjson")
+    file = tmp_path / "u1.json"
+    said = await command(shop, "customer", "export", "user:u1", "--output", file)
+    assert f"{file.stat().st_size:,} bytes" in said
+    exported = json.loads(file.read_text())
+    assert exported["returned"] == len(exported["touchpoints"]) == 600
+    printed = json.loads(await command(shop, "customer", "export", exported["customer"]["id"]))
+    assert printed["touchpoints"] == exported["touchpoints"]
+    vcons = json.loads(await command(shop, "customer", "export", "user:u1", "--format", "vcon"))
+    assert sum(len(it["dialog"]) for it in vcons) == 600
+
+    async def broken(*_given: object) -> None:
+        raise StoreUnavailable("the store is gone")
+
+    pages = timelines.read_page
+    monkeypatch.setattr(timelines, "read_page", lambda *given: broken() if given[-1].after else pages(*given))
+    again = tmp_path / "again.json"
+    said = await command(shop, "customer", "export", "user:u1", "--output", again, code=1)
+    assert "cut off" in said
+    assert not again.exists()
 
 
 async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path) -> None:

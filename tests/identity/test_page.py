@@ -60,7 +60,7 @@ def test_its_numbers_are_the_codes() -> None:
 
 def test_its_terminal_commands_are_taken() -> None:
     lines = re.findall(r"^(handoff (?:customer|import) .*?)(?:  +#.*)?$", PAGE, re.MULTILINE)
-    assert len(lines) == 6
+    assert len(lines) == 7
     for line in lines:
         words = [it.strip('"') for it in re.findall(r'"[^"]*"|\S+', line)]
         assert parser().parse_args(words[1:]).command == words[1]

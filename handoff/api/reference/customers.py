@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from handoff.api.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.exports import FORMATS
 from handoff.api.links import MAX_REASON, LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
 from handoff.api.operation import (
     CONTEXT_ETAG,
@@ -20,11 +21,13 @@ from handoff.api.operation import (
     Operation,
     Parameter,
     Reply,
+    choice,
     path_parameter,
 )
 from handoff.services.context_views import ContextView
 from handoff.services.contexts import BRIEF_TOUCHPOINTS
 from handoff.services.conversations import ConversationDetail
+from handoff.services.exports import ExportView
 from handoff.services.link_views import ForecastView
 from handoff.services.timelines import MAX_SCANNED
 from handoff.services.vcon import SYNTAX, Vcon
@@ -49,6 +52,11 @@ LOOK_UP = (
     "While nothing has changed, who asks the same again is told the same: what moves with the clock alone "
     "(minutes waited, when sources were last heard) may then be ten seconds old. "
     "`Cache-Control: no-store` asks for one made anew."
+)
+INTERNAL = Parameter(
+    name="internal",
+    text="`true`: vCons with internal notes, which the customer never saw.",
+    schema={"type": "boolean", "default": False},
 )
 PLACE = "A cursor or an RFC 3339 time; that place itself is not included."
 
@@ -108,6 +116,27 @@ OPERATIONS = (
             MIN_ASSURANCE,
         ),
         replies=(Reply(200, "A page.", TimelineView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/export",
+        id="exportCustomer",
+        tag=TAG,
+        summary="All that is known of a customer",
+        text="Who it is, all evidence, all hand-offs, and every touchpoint, oldest first, written while it "
+        "is read: of any length. An export that cannot be ended is cut off, and is no JSON then. With "
+        "`format=vcon` a list of vCons, one for each conversation in which something was said, as "
+        "`/v1/conversations/{id}/vcon` tells them.",
+        scopes=("context:read",),
+        parameters=(
+            CUSTOMER_ID,
+            Parameter(
+                name="format", text="In which form.", schema=choice(*FORMATS) | {"default": FORMATS[0]}
+            ),
+            INTERNAL,
+            MIN_ASSURANCE,
+        ),
+        replies=(Reply(200, "The export.", ExportView | list[Vcon]),),
     ),
     Operation(
         method="GET",
@@ -197,11 +226,7 @@ OPERATIONS = (
         scopes=("context:read",),
         parameters=(
             path_parameter("id", "The conversation's id."),
-            Parameter(
-                name="internal",
-                text="`true`: with internal notes, which the customer never saw.",
-                schema={"type": "boolean", "default": False},
-            ),
+            INTERNAL,
             MIN_ASSURANCE,
         ),
         replies=(Reply(200, "The vCon.", Vcon),),

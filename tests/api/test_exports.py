@@ -1,0 +1,205 @@
+"""A customer's export: everything once, in order, of any length, and no part passes for the whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import ClientPayloadError
+from jsonschema import Draft202012Validator
+
+from handoff.domain.errors import StoreUnavailable
+from handoff.services import exports, timelines
+from handoff.store.timelines import read_at, read_page
+from tests.api.conftest import Api, message, secret
+from tests.api.vcon_schema import VCON
+
+VALIDATOR = Draft202012Validator(VCON, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+async def customer_id(api: Api, identity: str = "user:anna") -> str:
+    return str((await api.context(identity))["customer"]["id"])
+
+
+async def pages(api: Api, customer: str) -> list[Any]:
+    """The timeline page by page, oldest first."""
+    found: list[Any] = []
+    query = ""
+    while True:
+        page = await api.ok("GET", f"/v1/customers/{customer}/timeline?order=asc&limit=500{query}")
+        found += page["touchpoints"]
+        if page["next"] is None:
+            return found
+        query = f"&cursor={page['next']}"
+
+
+async def long_history(api: Api, length: int, text: str = "Where is it?") -> str:
+    """A customer of two identities in turn, linked by the last touchpoint."""
+    events = [
+        message(
+            f"e{number}",
+            occurred_at=f"2026-10-{number % 28 + 1:02}T10:00:00.{number:06}Z",
+            identities=["anonymous:b1" if number % 2 else "user:anna"],
+            text=f"{text} {number}",
+        )
+        for number in range(length - 1)
+    ]
+    for at in range(0, len(events), 250):
+        await api.ok("POST", "/v1/touchpoints", events[at : at + 250])
+    await api.tell("login", type="identified", identities=["user:anna", "anonymous:b1"])
+    return await customer_id(api)
+
+
+async def test_an_export_is_the_whole_timeline_once_with_its_evidence_and_hand_offs(api: Api) -> None:
+    customer = await long_history(api, 1_203)
+    wanted = {"identity": "user:anna", "from": {"channel": "chat", "party": "bot"}, "to": {"channel": "chat"}}
+    handoff = await api.ok("POST", "/v1/handoffs", {**wanted, "reason": "asked for a person"})
+    exported = await api.ok("GET", f"/v1/customers/{customer}/export")
+    assert exported["touchpoints"] == await pages(api, customer)
+    assert exported["returned"] == len(exported["touchpoints"]) >= 1_203
+    assert exported["below_min_assurance"] == 0
+    assert exported["requested_id"] == exported["customer"]["id"] == customer
+    assert exported["customer"] == (await api.context())["customer"]
+    assert exported["links"] == (await api.ok("GET", f"/v1/customers/{customer}/links"))["links"]
+    assert [it["id"] for it in exported["handoffs"]] == [handoff["id"]]
+
+
+async def test_a_customer_with_one_touchpoint_and_one_without_any(api: Api) -> None:
+    await api.tell("m1")
+    anna = await customer_id(api)
+    assert (await api.ok("GET", f"/v1/customers/{anna}/export"))["returned"] == 1
+    admin = {"token": "admin", "headers": {"Handoff-Tenant": api.tenant}}
+    linked = {"identity": "email:otto@example.com", "reason": "said so"}
+    await api.ok("POST", f"/v1/customers/{anna}/links", linked, **admin)
+    split = {"identities": ["email:otto@example.com"], "reason": "somebody else"}
+    parted = await api.ok("POST", f"/v1/customers/{anna}/split", split, **admin)
+    (otto,) = [it["customer_id"] for it in parted["after"] if it["identities"] == ["email:otto@example.com"]]
+    other = await api.ok("GET", f"/v1/customers/{otto}/export")
+    assert other["touchpoints"] == await pages(api, otto)
+    assert len(other["links"]) == 2
+    assert await api.ok("GET", f"/v1/customers/{otto}/export?format=vcon") == []
+
+
+async def test_what_is_less_sure_is_counted_and_not_told(api: Api) -> None:
+    await api.tell("m1")
+    await api.tell("mail", channel="email", type="email.received", identities=["user:anna"], text="sure")
+    claimed = [{"type": "user", "value": "anna", "assurance": "claimed"}]
+    await api.tell("guess", identities=claimed, text="a guess")
+    customer = await customer_id(api)
+    exported = await api.ok("GET", f"/v1/customers/{customer}/export", token="bot")
+    assert [it["text"] for it in exported["touchpoints"]] == ["text of m1", "sure"]
+    assert (exported["returned"], exported["below_min_assurance"]) == (2, 1)
+    assert (await api.ok("GET", f"/v1/customers/{customer}/export"))["returned"] == 3
+    vcons = await api.ok("GET", f"/v1/customers/{customer}/export?format=vcon&min_assurance=verified")
+    assert "a guess" not in str(vcons)
+
+
+async def test_conversations_as_vcons_are_those_that_are_exported_alone(api: Api) -> None:
+    for number in range(3):
+        await api.tell(f"a{number}", thread="one", occurred_at=f"2026-11-21T10:0{2 * number}:00Z")
+        await api.tell(f"b{number}", thread="two", occurred_at=f"2026-11-21T10:0{2 * number + 1}:00Z")
+    await api.tell(
+        "note", thread="one", type="note.added", text="nervous", occurred_at="2026-11-21T10:09:00Z"
+    )
+    await api.tell("visit", channel="web", type="page.viewed", text=None)
+    customer = await customer_id(api)
+    conversations = list(dict.fromkeys(it["conversation_id"] for it in await pages(api, customer)))
+    assert len(conversations) == 3
+    for query in ("", "internal=true"):
+        vcons = await api.ok("GET", f"/v1/customers/{customer}/export?format=vcon&{query}")
+        alone = [await api.ok("GET", f"/v1/conversations/{it}/vcon?{query}") for it in conversations]
+        assert vcons == [it for it in alone if it["dialog"]]
+        assert [len(it["dialog"]) for it in vcons] == ([3, 3] if not query else [4, 3])
+        assert not [it for vcon in vcons for it in VALIDATOR.iter_errors(vcon)]
+
+
+async def test_a_conversation_longer_than_a_page_is_one_vcon(api: Api) -> None:
+    await api.ok(
+        "POST",
+        "/v1/touchpoints",
+        [message(f"m{number}", thread="long", text=f"line {number}") for number in range(501)],
+    )
+    (vcon,) = await api.ok("GET", f"/v1/customers/{await customer_id(api)}/export?format=vcon")
+    assert [it["body"] for it in vcon["dialog"]] == [f"line {number}" for number in range(501)]
+
+
+async def test_who_may_not_is_told_so(api: Api) -> None:
+    await api.tell("m1")
+    path = f"/v1/customers/{await customer_id(api)}/export"
+    refused = [
+        (await api.get(path, token="only-touchpoints:write"), 403, "missing_scope"),
+        (await api.get(path, token="elsewhere"), 404, "not_found"),
+        (await api.get(f"{path}?format=pdf"), 422, "invalid_parameter"),
+        (await api.get(f"{path}?internal=1"), 422, "invalid_parameter"),
+        (await api.get(f"{path}?min_assurance=sure"), 422, "invalid_parameter"),
+    ]
+    assert [(it.status, it.code) for it, *_ in refused] == [(status, code) for _, status, code in refused]
+    assert (await api.call("HEAD", path)).status == 405
+    assert (await api.get(path)).headers["Handoff-Request-Id"]
+
+
+class Failing:
+    """What reads from the store, and does so for a while only."""
+
+    def __init__(self, read: Callable[..., Awaitable[Any]], calls: int) -> None:
+        self._read = read
+        self._left = calls
+
+    async def __call__(self, *given: Any) -> Any:
+        if not self._left:
+            raise StoreUnavailable("the store is gone")
+        self._left -= 1
+        return await self._read(*given)
+
+
+async def test_an_export_that_cannot_be_ended_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/v1/customers/{await long_history(api, 1_203)}/export"
+    monkeypatch.setattr(timelines, "read_page", Failing(read_page, 2))
+    with pytest.raises(ClientPayloadError):
+        await api.get(path)
+    assert (await api.get(path)).code == "store_unavailable"  # nothing was written yet
+    monkeypatch.undo()
+    assert (await api.get(path)).status == 200
+
+
+async def test_nor_does_a_part_of_a_list_of_vcons_pass_for_all(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await api.tell(f"m{number}", thread=f"thread-{number}")
+    path = f"/v1/customers/{await customer_id(api)}/export?format=vcon"
+    assert len((await api.get(path)).json) == 3
+    monkeypatch.setattr(exports, "read_at", Failing(read_at, 2))
+    with pytest.raises(ClientPayloadError):
+        await api.get(path)
+
+
+async def test_it_is_read_no_faster_than_it_is_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a history is, a reader that stops costs the server a few pages."""
+    customer = await long_history(api, 6_000, "x" * 2_000)
+    asked = 0
+
+    async def counted(*given: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await read_page(*given)
+
+    monkeypatch.setattr(timelines, "read_page", counted)
+    host = api.url.removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"), limit=2**16)
+    token = secret("desk", api.tenant)
+    head = f"GET /v1/customers/{customer}/export HTTP/1.1\r\nHost: {host}\r\n"
+    writer.write(f"{head}Authorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
+    before = -1
+    while asked != before or not asked:
+        before = asked
+        await asyncio.sleep(0.3)
+    assert asked < 10  # of twelve pages of a megabyte
+    whole = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    _head, _, body = whole.partition(b"\r\n\r\n")
+    assert asked == 12
+    assert body.endswith(b"0\r\n\r\n")
