@@ -10,8 +10,10 @@ import pytest
 from aiohttp import ClientPayloadError
 from jsonschema import Draft202012Validator
 
+from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import StoreUnavailable
 from handoff.services import exports, timelines
+from handoff.services.references import refer
 from handoff.store.timelines import read_at, read_page
 from tests.api.conftest import Api, message, secret
 from tests.api.vcon_schema import VCON
@@ -123,6 +125,23 @@ async def test_a_conversation_longer_than_a_page_is_one_vcon(api: Api) -> None:
     )
     (vcon,) = await api.ok("GET", f"/v1/customers/{await customer_id(api)}/export?format=vcon")
     assert [it["body"] for it in vcon["dialog"]] == [f"line {number}" for number in range(501)]
+
+
+async def test_where_they_only_took_part_is_told_and_is_no_conversation_of_theirs(api: Api) -> None:
+    copied = [{"type": "email", "value": "otto@example.com", "role": "cc"}]
+    mail = {"channel": "email", "type": "email.received", "participants": copied, "thread": "mail"}
+    await api.tell("own", identities=["email:otto@example.com"], thread="own", text="Otto's words")
+    told = await api.tell("mail", **mail, identities=["email:anna@example.com"], text="Anna's words")
+    store = api.server.store
+    await refer(store, api.tenant, *store.hashes(api.tenant).private(TOUCHPOINT, told["ids"][0], 2))
+    otto = await customer_id(api, "email:otto@example.com")
+    found = (await api.ok("GET", f"/v1/customers/{otto}/export"))["touchpoints"]
+    assert {it["text"]: bool(it["participant_of"]) for it in found} == {
+        "Otto's words": False,
+        "Anna's words": True,
+    }
+    vcons = await api.ok("GET", f"/v1/customers/{otto}/export?format=vcon")
+    assert [it["body"] for vcon in vcons for it in vcon["dialog"]] == ["Otto's words"]
 
 
 async def test_who_may_not_is_told_so(api: Api) -> None:
