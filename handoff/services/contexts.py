@@ -168,18 +168,20 @@ async def conversations_of(store: Store, tenant: str, customer: Customer) -> lis
 
 
 def _line(read: _Read, it: Told) -> Line:
-    view = it.body
+    stored, body = it.stored, it.body
+    direction, visibility, _assurance = body.stated
+    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
     return Line(
-        conversation=read.decoded.rendering.conversation(it.stored, view)[0],
-        home=it.stored.home,
-        channel=_channel(it),
-        type=it.stored.type,
-        direction=view.direction,
-        occurred_at=it.stored.occurred_at,
-        subject=view.subject,
-        thread=view.thread,
-        visibility=view.visibility,
-        by_bot=_actor_type(view.actor) == "bot",
+        read.decoded.rendering.conversation(stored, body)[0],
+        stored.home,
+        _channel(it),
+        stored.type,
+        direction,
+        stored.occurred_at,
+        body.subject,
+        body.thread,
+        visibility,
+        _actor_type(body.actor) == "bot",
     )
 
 
@@ -227,24 +229,26 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
 
 
 def _told(read: _Read, it: Told) -> rules.Told:
-    rendering, body = read.decoded.rendering, it.body
-    shown = rendering.shown(it.stored, body)
-    return rules.Told(
-        id=read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id),
-        type=it.stored.type,
-        channel=_channel(it),
-        direction=body.direction,
-        visibility=body.visibility,
-        assurance=body.assurance,
-        occurred_at=it.stored.occurred_at,
-        conversation=rendering.conversation(it.stored, body)[1],
-        subject=shown.subject,
-        text=shown.text,
-        by=_actor_type(body.actor),
-        name=_actor_name(body.actor),
-        data=shown.data,
-        traits=body.traits,
-        deleted=it.stored.blanked,
+    rendering, stored, body = read.decoded.rendering, it.stored, it.body
+    _identity, public_id = rendering.of_home(stored.home)
+    direction, visibility, assurance = body.stated
+    shown = rendering.shown(stored, body)
+    return rules.Told(  # in the order of the fields, as in `_line`
+        public_id(stored.id),
+        stored.type,
+        _channel(it),
+        direction,
+        visibility,
+        assurance,
+        stored.occurred_at,
+        rendering.conversation(stored, body)[1],
+        shown.subject,
+        shown.text,
+        _actor_type(body.actor),
+        _actor_name(body.actor),
+        shown.data,
+        body.traits,
+        stored.blanked,
     )
 
 
@@ -298,11 +302,12 @@ def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextVie
 
 def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
     views = []
+    ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
     for it in read.conversations:
         chain = chains.get(it.id)
         if chain and chain.home not in read.homes:
             chain = None  # somebody else's thread that this customer only named
-        id_ = public_conversation(read.hashes, it.id)
+        id_ = ids[it.id]
         views.append(
             ConversationView(
                 id=id_,

@@ -10,7 +10,7 @@ from handoff.domain.clock import Micros
 from handoff.domain.handoff import Hop
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class Told(Struct, frozen=True):
     """A touchpoint of the customer's own as the rules read it. `id` is its public id.
 
     `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. Of a `deleted` one nothing but
