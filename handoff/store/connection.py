@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from redis.asyncio.cluster import ClusterNode
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, SlotNotCoveredError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
 from handoff.store.commands import Argument, Command, Reads, barrier_key, key_of, named
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
-from handoff.store.line import Line, Prepared, every, first, pack
+from handoff.store.line import Find, Line, Lines, Place, Prepared, every, first, pack
 from handoff.store.pipeline import Pipeline
 from handoff.store.settings import StoreSettings
 
@@ -70,7 +70,7 @@ class Connection:
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
-        self._line = self._new_line(self._silence_s or self._timeout_s)
+        self._line = None if self.cluster else self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -121,7 +121,7 @@ class Connection:
         keys: Sequence[bytes],
         arguments: Sequence[Argument],
         *,
-        line: Line | None = None,
+        line: Line | Lines | None = None,
     ) -> Any:
         """The answer of a function once what it wrote is as durable as `store.durability` says.
 
@@ -132,21 +132,59 @@ class Connection:
         """
         command = ("FCALL", function, len(keys), *keys, *arguments)
         if self._settings.durability == "replicated":
-            return await self._run(lambda: self._attempt_replicated(command, keys[0], line))
+            single = line if isinstance(line, Line) else None
+            return await self._run(lambda: self._attempt_replicated(command, keys[0], single))
+        if isinstance(line, Lines):
+            return await self._call_toward(line, command, keys[0])
         if line is None:
             return await self.call(*command, key=keys[0])
         return await self._call_over(line, command)
 
-    def line(self) -> Line | None:
-        """A further connection, for one caller of `fcall_durable`; None on a cluster."""
-        return self._new_line(self._silence_s)
+    async def _call_toward(self, lines: Lines, command: Command, key: bytes) -> Any:
+        """The answer of a key's primary, over its line the first time: whatever goes wrong there (the slot
+        moved, another primary took over) redis-py puts right, which knows how a cluster changes."""
+        line = lines.toward(key)
+        if line is None:
+            return await self.call(*command, key=key)
+        packed: bytes | None = pack(command)
 
-    def _new_line(self, silence_s: float | None) -> Line | None:
-        if self.cluster:
-            return None
-        line = Line(self._address, silence_s=silence_s, find=self._client.primary)
+        async def attempt() -> Any:
+            nonlocal packed
+            if packed is None:
+                return await self._attempt(command, key)
+            once, packed = packed, None
+            try:
+                return await first(line, once)
+            except (OSError, TimeoutError):
+                lines.rest(line)
+                raise
+
+        return await self._run(attempt, line=line)
+
+    def line(self) -> Line | Lines:
+        """A further connection, for one caller of `fcall_durable`; on a cluster one to each primary."""
+        return Lines(self._primary_of, self._line_to) if self.cluster else self._new_line(self._silence_s)
+
+    def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
+        line = Line(self._address, silence_s=silence_s, find=find or self._client.primary)
         self._lines.append(line)
         return line
+
+    def _line_to(self, place: Place) -> Line:
+        async def find() -> Place:
+            return place
+
+        # Half the patience of other lines: redis-py tries the same primary again before it looks for another.
+        return self._new_line(self._silence_s and self._silence_s / 2, find)
+
+    def _primary_of(self, key: bytes) -> Place | None:
+        """Where redis-py's table has the slot of a key; None before there is one."""
+        cluster = self._cluster()
+        try:
+            node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))
+        except (KeyError, SlotNotCoveredError):
+            return None
+        return node.host, node.port
 
     async def pipeline(
         self, commands: Sequence[Command], *, keys: Sequence[bytes | None] | None = None

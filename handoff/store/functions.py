@@ -14,7 +14,7 @@ from typing import Any
 
 from .connection import Connection
 from .errors import FunctionMissing
-from .line import Line
+from .line import Line, Lines
 
 NAMES = (
     "timeline_record",
@@ -51,7 +51,7 @@ def library(operation: str) -> tuple[str, bytes]:
 class Functions:
     """The functions of this release on one server or cluster; over a line of their own where one is given."""
 
-    def __init__(self, connection: Connection, line: Line | None = None) -> None:
+    def __init__(self, connection: Connection, line: Line | Lines | None = None) -> None:
         self._connection = connection
         self._line = line
         self._libraries = {operation: library(operation) for operation in NAMES}
@@ -68,7 +68,7 @@ class Functions:
                 raise answer
 
     def on_own_line(self) -> Functions:
-        """The same, over a connection that nobody else uses (on a Cluster over the pool)."""
+        """The same, over a connection that nobody else uses (on a Cluster one to each primary)."""
         return Functions(self._connection, self._connection.line())
 
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:

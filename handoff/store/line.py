@@ -22,6 +22,9 @@ from .commands import Argument, Command
 from .errors import StoreError
 
 Place = tuple[str, int]
+Find = Callable[[], Awaitable[Place]]
+"""Where a primary is now."""
+REST_S = 5.0
 CONNECT_S = 2.0  # as redis-py's connections: a host that does not answer is left for its successor
 _NOTHING = object()
 
@@ -66,9 +69,7 @@ class Line:
     how long an answer may take before the line is given up.
     """
 
-    def __init__(
-        self, address: Address, *, silence_s: float | None, find: Callable[[], Awaitable[Place]] | None = None
-    ) -> None:
+    def __init__(self, address: Address, *, silence_s: float | None, find: Find | None = None) -> None:
         self._address = address
         self._find = find
         self._silence_s = silence_s
@@ -137,6 +138,37 @@ class Line:
 
     def _new_wire(self) -> _Wire:
         return _Wire(self._silence_s)
+
+
+class Lines:
+    """Lines of one caller to the primaries of a Cluster, each opened when it is first used.
+
+    `primary_of` gives the place of a key's primary as far as it is known, `new_line` a line to a place.
+    """
+
+    def __init__(
+        self, primary_of: Callable[[bytes], Place | None], new_line: Callable[[Place], Line]
+    ) -> None:
+        self._primary_of = primary_of
+        self._new_line = new_line
+        self._by_place: dict[Place, Line] = {}
+        self._resting: dict[Line, float] = {}
+
+    def toward(self, key: bytes) -> Line | None:
+        """The line to the primary of a key; None where that is not known, or the line is left alone."""
+        place = self._primary_of(key)
+        if place is None:
+            return None
+        line = self._by_place.get(place)
+        if line is None:
+            line = self._by_place[place] = self._new_line(place)
+        if self._resting and self._resting.get(line, 0.0) > asyncio.get_running_loop().time():
+            return None
+        return line
+
+    def rest(self, line: Line) -> None:
+        """Leave a line alone for a while: its primary was silent or gone, and may have a successor."""
+        self._resting[line] = asyncio.get_running_loop().time() + REST_S
 
 
 def _greeting(address: Address) -> list[tuple[Argument, ...]]:
