@@ -20,7 +20,7 @@ from handoff.services.native import IdentityInput, invalid
 T = TypeVar("T")
 MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
-MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
+MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 36 has 38
 encode = msgspec.json.Encoder().encode
 HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
@@ -85,7 +85,7 @@ def query_limit(request: web.Request) -> int:
     raw = request.query.get("limit")
     if raw is None:
         return DEFAULT_LIMIT
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
+    if len(raw) > MAX_NUMBER or not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
         raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
     return int(raw)
 

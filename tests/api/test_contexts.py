@@ -233,6 +233,7 @@ async def test_before_and_after_take_times_and_cursors(api: Api) -> None:
         ("limit=%D9%A3", "invalid_parameter"),
         ("order=up", "invalid_parameter"),
         ("type=no.such", "invalid_parameter"),
+        ("limit=" + "9" * 5000, "invalid_parameter"),
         ("min_assurance=sure", "invalid_parameter"),
         ("cursor=nonsense", "invalid_cursor"),
         ("cursor=%C3%A4", "invalid_cursor"),
