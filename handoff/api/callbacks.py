@@ -23,11 +23,14 @@ from .exchange import (
     bad_parameter,
     encode_number,
     number_cursor,
+    query_ascending,
     query_limit,
     read_identity,
     read_json,
 )
 from .keys import SITE, Site, authorized
+
+MAX_REASON = 2_000  # characters
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,8 +50,7 @@ class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.identity is not None and self.customer_id is not None:
             raise ValueError("name identity or customer_id, not both")
-        if len(self.reason) > 2000:
-            raise ValueError("a reason has at most 2000 characters")
+        _check_reason(self.reason)
         if too_deep(self.data):
             raise ValueError(f"in data objects and lists lie at most {MAX_DEPTH} deep in each other")
 
@@ -59,17 +61,29 @@ class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     due: str
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_reason(self.reason)
+
 
 class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/callbacks/{id}/cancel`."""
 
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_reason(self.reason)
+
+
+def _check_reason(text: str | None) -> None:
+    if text is not None and len(text) > MAX_REASON:
+        raise ValueError(f"a reason has at most {MAX_REASON} characters")
+
 
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
-    """A page of call-backs."""
+    """A page of call-backs, newest first unless asked otherwise."""
 
     callbacks: list[service.CallbackView]
+    total: int
     returned: int
     next: str | None
 
@@ -128,16 +142,22 @@ async def list_(request: web.Request) -> web.Response:
     """`GET /v1/callbacks?state=`."""
     principal = authorized(request, "context:read")
     store = request.app[SITE].store
-    found, bound = await service.list_callbacks(
+    state = request.query.get("state")
+    if state is not None and state not in service.STATES:
+        raise bad_parameter("state", f"state is one of {', '.join(service.STATES)}")
+    page = await service.list_callbacks(
         store,
         principal.tenant,
-        state=request.query.get("state"),
+        state=state,
         limit=query_limit(request),
+        newest_first=not query_ascending(request),
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    views = [service.callback_view(it, hashes) for it in found]
-    return answer(CallbackAnswer(callbacks=views, returned=len(views), next=encode_number(bound)))
+    views = [service.callback_view(it, hashes) for it in page.callbacks]
+    return answer(
+        CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
+    )
 
 
 async def reschedule(request: web.Request) -> web.Response:
@@ -147,17 +167,19 @@ async def reschedule(request: web.Request) -> web.Response:
     due = _time("due", given.due)
     if due <= time.time_ns() // 1000:
         raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
-    return await _change(request, principal, "callback.rescheduled", due)
+    return await _change(request, principal, "callback.rescheduled", given.reason, due)
 
 
 async def cancel(request: web.Request) -> web.Response:
     """`POST /v1/callbacks/{id}/cancel`."""
     principal = authorized(request, "callbacks:write")
-    await read_json(request, CancelInput, optional=True)
-    return await _change(request, principal, "callback.cancelled", None)
+    given = await read_json(request, CancelInput, optional=True)
+    return await _change(request, principal, "callback.cancelled", given.reason, None)
 
 
-async def _change(request: web.Request, principal: Principal, type_: str, due: Micros | None) -> web.Response:
+async def _change(
+    request: web.Request, principal: Principal, type_: str, reason: str | None, due: Micros | None
+) -> web.Response:
     store = request.app[SITE].store
     changed = await asyncio.shield(
         service.change_callback(
@@ -167,6 +189,7 @@ async def _change(request: web.Request, principal: Principal, type_: str, due: M
             type_=type_,
             by=principal.agent or principal.name,
             now=time.time_ns() // 1000,
+            reason=reason,
             due=due,
         )
     )

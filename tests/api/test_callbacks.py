@@ -68,6 +68,17 @@ async def test_rescheduled_and_cancelled_once(api: Api) -> None:
     assert await types(api) == ["callback.requested", "callback.rescheduled", "callback.cancelled"]
 
 
+async def test_why_it_was_moved_or_cancelled_stands_in_the_timeline(api: Api) -> None:
+    path = f"/v1/callbacks/{(await promise(api, reason='refund'))['id']}"
+    await api.ok("POST", f"{path}/reschedule", {"due": "2031-02-02T10:00:00Z", "reason": "at work till four"})
+    await api.ok("POST", f"{path}/cancel", {"reason": "came to the branch"})
+    told = (await api.context())["timeline"]["touchpoints"]
+    assert [it["text"] for it in told] == ["came to the branch", "at work till four", "refund"]
+    too_long = {"reason": "x" * 2001, "due": "2031-02-02T10:00:00Z"}
+    assert (await api.post(f"{path}/reschedule", too_long)).status == 422
+    assert (await api.post(f"{path}/cancel", {"reason": "x" * 2001})).status == 422
+
+
 async def test_a_call_back_in_the_past_is_422(api: Api) -> None:
     made = await promise(api)
     answer = await api.post(f"/v1/callbacks/{made['id']}/reschedule", {"due": "2020-01-01T00:00:00Z"})
@@ -101,8 +112,14 @@ async def test_lists_by_state_in_pages(api: Api) -> None:
     rest = await api.ok("GET", f"/v1/callbacks?limit=3&cursor={view['next']}")
     assert [it["id"] for it in (*view["callbacks"], *rest["callbacks"])] == made[::-1]
     assert rest["next"] is None
+    assert (view["total"], rest["total"]) == (5, 5)
+    oldest = await api.ok("GET", "/v1/callbacks?limit=3&order=asc")
+    rest = await api.ok("GET", f"/v1/callbacks?limit=3&order=asc&cursor={oldest['next']}")
+    assert [it["id"] for it in (*oldest["callbacks"], *rest["callbacks"])] == made
     cancelled = await api.ok("GET", "/v1/callbacks?state=cancelled")
-    assert [it["id"] for it in cancelled["callbacks"]] == [made[1]]
+    assert ([it["id"] for it in cancelled["callbacks"]], cancelled["total"]) == ([made[1]], 1)
+    unknown = await api.get("/v1/callbacks?state=lost")
+    assert (unknown.status, unknown.code) == (422, "invalid_parameter")
 
 
 @pytest.mark.parametrize("id_", ["cb_x", "ho_" + "A" * 22, "cb_" + "A" * 22])

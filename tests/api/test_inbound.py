@@ -81,6 +81,8 @@ async def test_bytes_that_are_not_the_vendors_are_kept_and_400(api: Api) -> None
         assert answer.status == 400, raw
     items = await quarantined(api)
     assert len(items) == 4
+    page = await api.ok("GET", "/v1/quarantine?order=asc&limit=3")
+    assert (page["total"], page["items"]) == (4, items[:0:-1])
     assert all(it["source"] == "shop" and it["code"] for it in items)
     assert "item" not in items[0]
 
