@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, Unprocessable
-from handoff.domain.identity import Identity
+from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import callbacks as service
 from handoff.services.customers import Match, by_id, find, require_current
@@ -21,16 +21,17 @@ from .access import Principal
 from .exchange import (
     answer,
     bad_parameter,
+    broken,
+    check_reason,
     encode_number,
     number_cursor,
+    pointing_at,
     query_ascending,
     query_limit,
     read_identity,
     read_json,
 )
 from .keys import SITE, Site, authorized
-
-MAX_REASON = 2_000  # characters
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,9 +51,9 @@ class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.identity is not None and self.customer_id is not None:
             raise ValueError("name identity or customer_id, not both")
-        _check_reason(self.reason)
+        check_reason(self.reason)
         if too_deep(self.data):
-            raise ValueError(f"in data objects and lists lie at most {MAX_DEPTH} deep in each other")
+            raise broken("/data", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
 
 
 class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +63,7 @@ class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        _check_reason(self.reason)
+        check_reason(self.reason)
 
 
 class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,12 +72,7 @@ class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        _check_reason(self.reason)
-
-
-def _check_reason(text: str | None) -> None:
-    if text is not None and len(text) > MAX_REASON:
-        raise ValueError(f"a reason has at most {MAX_REASON} characters")
+        check_reason(self.reason)
 
 
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
@@ -97,9 +93,11 @@ async def create(request: web.Request) -> web.Response:
     requested_at = _time("requested_at", given.requested_at) if given.requested_at else now
     if requested_at > now:
         raise bad_parameter("requested_at", "a call-back was asked for in the past")
+    with pointing_at("/phone"):
+        phone = normal_phone(given.phone)
     asked = service.Asked(
-        identity=await _whose(site, principal, given),
-        phone=given.phone,
+        identity=await _whose(site, principal, given, phone),
+        phone=phone,
         reason=given.reason,
         by=principal.agent or principal.name,
         due=_time("due", given.due) if given.due else None,
@@ -117,13 +115,13 @@ def _time(name: str, text: str) -> Micros:
         raise bad_parameter(name, f"{name} is an RFC 3339 time with a zone") from error
 
 
-async def _whose(site: Site, principal: Principal, given: CallbackInput) -> Identity:
+async def _whose(site: Site, principal: Principal, given: CallbackInput, phone: str) -> Identity:
     """The customer's own handle; without one, the number's."""
     if given.customer_id is not None:
         customer = await by_id(site.store, principal.tenant, given.customer_id)
         require_current(customer, given.customer_id)
         return customer.members[0].identity
-    asked = read_identity(given.identity if given.identity is not None else f"phone:{given.phone}")
+    asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
     found = await find(site.store, principal.tenant, [asked])
     if found.match is Match.SEVERAL:
         raise Conflict("several customers answer to this identity", code="ambiguous_identity")

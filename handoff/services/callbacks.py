@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from handoff.codec.keyed_hash import CALLBACK, CUSTOMER, SIZE, KeyedHash
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import Conflict, HandoffError, NotFound, StoreUnavailable
-from handoff.domain.identity import Assurance, Handle, Identity, default_assurance, normal_phone
+from handoff.domain.identity import Assurance, Handle, Identity, default_assurance
 from handoff.domain.touchpoint import (
     Direction,
     Participant,
@@ -72,7 +72,7 @@ class CallbackView(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What a call-back is asked for with."""
+    """What a call-back is asked for with; `phone` is in E.164."""
 
     identity: Identity
     phone: str
@@ -113,7 +113,7 @@ async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros)
         version=1,
         home=hashes.identity(asked.identity),
         identity_type=asked.identity.type,
-        phone=normal_phone(asked.phone),
+        phone=asked.phone,
         reason=asked.reason,
         requested_at=now,
         requested_by=asked.by,

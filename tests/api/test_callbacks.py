@@ -105,6 +105,12 @@ async def test_what_breaks_a_rule_is_422(api: Api, change: dict[str, Any]) -> No
     assert (await api.ok("GET", "/v1/callbacks"))["returned"] == 0
 
 
+async def test_a_refused_number_is_pointed_at(api: Api) -> None:
+    answer = await api.post("/v1/callbacks", {"phone": "12"})
+    assert (answer.status, answer.code) == (422, "invalid_identity")
+    assert [it["pointer"] for it in answer.json["errors"]] == ["/phone"]
+
+
 async def test_lists_by_state_in_pages(api: Api) -> None:
     made = [(await promise(api, identity=f"user:u{n}"))["id"] for n in range(5)]
     await api.ok("POST", f"/v1/callbacks/{made[1]}/cancel")
