@@ -20,6 +20,9 @@ from handoff.domain.errors import (
 from handoff.domain.identity import Assurance, Identity, identity, parse_identity
 from handoff.services.native import IdentityInput, invalid
 
+from .request_ids import HEADER as REQUEST_ID_HEADER
+from .request_ids import REQUEST_ID
+
 T = TypeVar("T")
 MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
@@ -83,6 +86,12 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """As `answer`, of what `encode` gave."""
     return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
+
+
+def stream_headers(media: str) -> dict[str, str]:
+    """The headers of an answer that is sent while it is made: nothing can add to them later."""
+    nosniff = {"X-Content-Type-Options": "nosniff"}
+    return {"Content-Type": media, "Cache-Control": "no-store", REQUEST_ID_HEADER: REQUEST_ID.get()} | nosniff
 
 
 def query_limit(request: web.Request) -> int:

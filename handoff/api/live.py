@@ -33,6 +33,7 @@ from handoff.services.live import (
 from handoff.services.position import Position, position_of, read_position
 from handoff.services.timelines import decode
 
+from .exchange import stream_headers
 from .keys import SITE, Site, authorized
 
 HEARTBEAT_S = 10.0  # below the 15 s after which proxies and browsers give a silent stream up
@@ -51,11 +52,7 @@ class Stream:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
+            headers=stream_headers("text/event-stream") | {"X-Accel-Buffering": "no"}
         )
         self._chunked = True
 

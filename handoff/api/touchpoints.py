@@ -20,7 +20,7 @@ from handoff.services.recording import Result, record
 from handoff.services.timelines import read_touchpoint
 
 from .access import TENANT_HEADER, Principal
-from .exchange import HEADERS, answer, decode, encode, read_body, refuse_encoding
+from .exchange import HEADERS, answer, decode, encode, read_body, refuse_encoding, stream_headers
 from .keys import SITE, Site, authorized, principal_of
 from .plain import Answer, Headers, PlainAnswer, Take, Way, plain_of
 from .problems import problem, status_of
@@ -208,8 +208,7 @@ class _Lines:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
-        self._response = web.StreamResponse(headers={"Cache-Control": "no-store"})
-        self._response.content_type = "application/x-ndjson"
+        self._response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
         self._through = 0
 
     async def tell(self, lines: Sequence[bytes], storing: Awaitable[RecordedView]) -> bool:

@@ -242,6 +242,7 @@ async def test_a_stream_is_answered_line_by_line(api: Api) -> None:
     answer = await api.post(PATH, data=body, headers=NDJSON)
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    assert len(answer.headers["Handoff-Request-Id"]) == 16
     parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
     assert sum(it["accepted"] for it in parts) == 450
     rejected = [(it["index"], it["code"]) for part in parts for it in part["rejected"]]
