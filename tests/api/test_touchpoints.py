@@ -115,6 +115,10 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "negative seq": ({"seq": -1}, "invalid", "/seq"),
     "unknown field": ({"txet": "typo"}, "invalid", ""),
     "wrong assurance": ({"identities": [{"type": "user", "value": "a", "assurance": "sure"}]}, "invalid", ""),
+    "nobody": ({"identities": ["email:noreply@example.com"]}, "blocked_identity", "/identities"),
+    "a whole number of 65 bits": ({"data": {"n": [2**64]}}, "invalid", "/data"),
+    "one of them in an attachment": ({"attachments": [{"size": -(2**64)}]}, "invalid", "/attachments"),
+    "one of them in the actor": ({"actor": {"id": 2**64}}, "invalid", "/actor"),
     "bad participant": (
         {"participants": [{"type": "email", "value": "x"}]},
         "invalid_identity",
