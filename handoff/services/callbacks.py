@@ -23,7 +23,7 @@ from handoff.store.components import read_records
 from handoff.store.control import Change, Changed, Control, decode_record, mark
 from handoff.store.store import Store
 
-from .recording import Result, prepare, record
+from .recording import Result, prepare, record, refuse_nobody
 
 ID_SPACE = "callback"
 STATES = ("requested", "scheduled", "attempted", "missed", "completed", "cancelled", "given_up")
@@ -104,6 +104,7 @@ def _key(control: Control, hashes: KeyedHash, public_id: str) -> bytes:
 
 async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros) -> Callback:
     """Promise a call: `callback.requested`, and `callback.scheduled` where a time was agreed."""
+    refuse_nobody(asked.identity, store.rules)
     control, hashes = store.control(tenant), store.hashes(tenant)
     id_ = secrets.token_bytes(SIZE)
     made = Callback(
@@ -168,7 +169,7 @@ def _step(
         direction=Direction.INBOUND if type_ == "callback.requested" else default_direction(type_),
         text=text,
         thread=it.id,
-        data={"callback": it.id, "attempts": it.attempts, **due, **(data or {})},
+        data={**(data or {}), "callback": it.id, "attempts": it.attempts, **due},
         actor={"name": by},
     )
 

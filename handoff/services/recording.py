@@ -150,8 +150,9 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
 def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
     """Unprocessable (`blocked_identity`) for a value that many senders write for nobody."""
     if rules.means_nobody(identity):
+        detail = f"{identity} is a value that many senders write for nobody"
         raise Unprocessable(
-            f"{identity} is a value that many senders write for nobody", code="blocked_identity"
+            detail, code="blocked_identity", pointers=[{"pointer": "/identity", "detail": detail}]
         )
 
 

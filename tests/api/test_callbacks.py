@@ -111,6 +111,20 @@ async def test_a_refused_number_is_pointed_at(api: Api) -> None:
     assert [it["pointer"] for it in answer.json["errors"]] == ["/phone"]
 
 
+async def test_nobody_is_promised_a_call(api: Api) -> None:
+    answer = await api.post("/v1/callbacks", {"identity": "email:noreply@example.com", "phone": NUMBER})
+    assert (answer.status, answer.code) == (422, "blocked_identity")
+    assert [it["pointer"] for it in answer.json["errors"]] == ["/identity"]
+    assert (await api.ok("GET", "/v1/callbacks"))["total"] == 0
+
+
+async def test_a_callers_data_never_stands_for_ours(api: Api) -> None:
+    made = await promise(api, due="2031-01-01T10:00:00Z", data={"callback": "cb_x", "due": "soon", "shop": 7})
+    asked = (await api.context())["timeline"]["touchpoints"][-1]
+    due = "2031-01-01T10:00:00.000000Z"
+    assert asked["data"] == {"callback": made["id"], "attempts": 0, "due": due, "shop": 7}
+
+
 async def test_lists_by_state_in_pages(api: Api) -> None:
     made = [(await promise(api, identity=f"user:u{n}"))["id"] for n in range(5)]
     await api.ok("POST", f"/v1/callbacks/{made[1]}/cancel")
