@@ -326,6 +326,14 @@ async def test_a_stream_is_numbered_as_every_answer(api: Api) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_a_stream_has_no_head_of_its_own(api: Api) -> None:
+    """HEAD has no content (RFC 9110 §9.3.2): a stream that never begins would never end."""
+    for path in (await watched(api), "/v1/queues/refunds/events", "/v1/agents/maria/events"):
+        answer = await api.call("HEAD", path)
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+        assert not open_feeds(api)
+
+
 async def test_events_reach_who_speaks_an_older_http_unframed(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path, version="1.0") as reader:
