@@ -11,6 +11,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from .problems import problem
+from .request_ids import HEADER as REQUEST_ID_HEADER
+from .request_ids import REQUEST_ID, next_request_id
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +32,10 @@ class Protocol(web.RequestHandler):
         """The answer to a request that was not understood; the connection is closed after it."""
         if not isinstance(exc, HttpProcessingError) or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
+        REQUEST_ID.set(next_request_id())
         log.info("request_unreadable", error=type(exc).__name__)
         response = problem(status, "bad_request", "the request is not HTTP as it should be")
+        response.headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
+        response.headers["X-Content-Type-Options"] = "nosniff"
         response.force_close()
         return response

@@ -37,6 +37,7 @@ async def test_it_is_told_without_its_bytes(api: Api, name: str, caplog: pytest.
     assert answer.status == 400
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert b'"code":"bad_request"' in answer.body
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert [it["event"] for it in logged if it["event"] != "request"] == ["request_unreadable"]
     for told in (answer.body.decode(), caplog.text, str(logged)):
         assert "anna" not in told
