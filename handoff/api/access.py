@@ -52,7 +52,7 @@ class Token(Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=256)  # the tokens in use; hashing anew takes longer than all else that is done with one
 def hash_secret(secret: str) -> bytes:
     """SHA-256: token secrets are random, so that a slow hash would add nothing."""
-    return sha256(secret.encode()).digest()
+    return sha256(secret.encode("utf-8", "surrogateescape")).digest()  # a header may hold any bytes
 
 
 class Principal(Struct, frozen=True, kw_only=True):

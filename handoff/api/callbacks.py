@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, Unprocessable
-from handoff.domain.identity import Identity
+from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import callbacks as service
 from handoff.services.customers import Match, by_id, find, require_current
@@ -21,8 +21,12 @@ from .access import Principal
 from .exchange import (
     answer,
     bad_parameter,
+    broken,
+    check_reason,
     encode_number,
     number_cursor,
+    pointing_at,
+    query_ascending,
     query_limit,
     read_identity,
     read_json,
@@ -47,10 +51,9 @@ class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.identity is not None and self.customer_id is not None:
             raise ValueError("name identity or customer_id, not both")
-        if len(self.reason) > 2000:
-            raise ValueError("a reason has at most 2000 characters")
+        check_reason(self.reason)
         if too_deep(self.data):
-            raise ValueError(f"in data objects and lists lie at most {MAX_DEPTH} deep in each other")
+            raise broken("/data", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
 
 
 class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,17 +62,24 @@ class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     due: str
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        check_reason(self.reason)
+
 
 class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/callbacks/{id}/cancel`."""
 
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        check_reason(self.reason)
+
 
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
-    """A page of call-backs."""
+    """A page of call-backs, newest first unless asked otherwise."""
 
     callbacks: list[service.CallbackView]
+    total: int
     returned: int
     next: str | None
 
@@ -83,9 +93,11 @@ async def create(request: web.Request) -> web.Response:
     requested_at = _time("requested_at", given.requested_at) if given.requested_at else now
     if requested_at > now:
         raise bad_parameter("requested_at", "a call-back was asked for in the past")
+    with pointing_at("/phone"):
+        phone = normal_phone(given.phone)
     asked = service.Asked(
-        identity=await _whose(site, principal, given),
-        phone=given.phone,
+        identity=await _whose(site, principal, given, phone),
+        phone=phone,
         reason=given.reason,
         by=principal.agent or principal.name,
         due=_time("due", given.due) if given.due else None,
@@ -103,13 +115,13 @@ def _time(name: str, text: str) -> Micros:
         raise bad_parameter(name, f"{name} is an RFC 3339 time with a zone") from error
 
 
-async def _whose(site: Site, principal: Principal, given: CallbackInput) -> Identity:
+async def _whose(site: Site, principal: Principal, given: CallbackInput, phone: str) -> Identity:
     """The customer's own handle; without one, the number's."""
     if given.customer_id is not None:
         customer = await by_id(site.store, principal.tenant, given.customer_id)
         require_current(customer, given.customer_id)
         return customer.members[0].identity
-    asked = read_identity(given.identity if given.identity is not None else f"phone:{given.phone}")
+    asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
     found = await find(site.store, principal.tenant, [asked])
     if found.match is Match.SEVERAL:
         raise Conflict("several customers answer to this identity", code="ambiguous_identity")
@@ -128,16 +140,22 @@ async def list_(request: web.Request) -> web.Response:
     """`GET /v1/callbacks?state=`."""
     principal = authorized(request, "context:read")
     store = request.app[SITE].store
-    found, bound = await service.list_callbacks(
+    state = request.query.get("state")
+    if state is not None and state not in service.STATES:
+        raise bad_parameter("state", f"state is one of {', '.join(service.STATES)}")
+    page = await service.list_callbacks(
         store,
         principal.tenant,
-        state=request.query.get("state"),
+        state=state,
         limit=query_limit(request),
+        newest_first=not query_ascending(request),
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    views = [service.callback_view(it, hashes) for it in found]
-    return answer(CallbackAnswer(callbacks=views, returned=len(views), next=encode_number(bound)))
+    views = [service.callback_view(it, hashes) for it in page.callbacks]
+    return answer(
+        CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
+    )
 
 
 async def reschedule(request: web.Request) -> web.Response:
@@ -147,17 +165,19 @@ async def reschedule(request: web.Request) -> web.Response:
     due = _time("due", given.due)
     if due <= time.time_ns() // 1000:
         raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
-    return await _change(request, principal, "callback.rescheduled", due)
+    return await _change(request, principal, "callback.rescheduled", given.reason, due)
 
 
 async def cancel(request: web.Request) -> web.Response:
     """`POST /v1/callbacks/{id}/cancel`."""
     principal = authorized(request, "callbacks:write")
-    await read_json(request, CancelInput, optional=True)
-    return await _change(request, principal, "callback.cancelled", None)
+    given = await read_json(request, CancelInput, optional=True)
+    return await _change(request, principal, "callback.cancelled", given.reason, None)
 
 
-async def _change(request: web.Request, principal: Principal, type_: str, due: Micros | None) -> web.Response:
+async def _change(
+    request: web.Request, principal: Principal, type_: str, reason: str | None, due: Micros | None
+) -> web.Response:
     store = request.app[SITE].store
     changed = await asyncio.shield(
         service.change_callback(
@@ -167,6 +187,7 @@ async def _change(request: web.Request, principal: Principal, type_: str, due: M
             type_=type_,
             by=principal.agent or principal.name,
             now=time.time_ns() // 1000,
+            reason=reason,
             due=due,
         )
     )

@@ -33,6 +33,7 @@ from .exchange import (
     answer,
     bad_parameter,
     encode,
+    pointing_at,
     query_ascending,
     query_identity,
     query_limit,
@@ -79,7 +80,7 @@ async def look_up(request: web.Request) -> web.Response:
         given.min_assurance or principal.min_assurance,
     )
     site, tenant = request.app[SITE], principal.tenant
-    identities = [other for it in given.identities for other in _sought(site, tenant, it)]
+    identities = [other for at, it in enumerate(given.identities) for other in _sought(site, tenant, at, it)]
     return await _context(request, principal, identities, wanted)
 
 
@@ -121,12 +122,13 @@ async def _context(
     return await tell(request, principal, ("identities", *identities), look, wanted)
 
 
-def _sought(site: Site, tenant: str, it: str | SoughtIdentity) -> list[Identity]:
-    if isinstance(it, str):
-        return _spellings(site, tenant, parse_identity(it))
-    if isinstance(it.space, UnsetType):
-        return _spellings(site, tenant, identity(it.type, it.value))
-    return [identity(it.type, it.value, space=it.space)]
+def _sought(site: Site, tenant: str, at: int, it: str | SoughtIdentity) -> list[Identity]:
+    with pointing_at(f"/identities/{at}"):
+        if isinstance(it, str):
+            return _spellings(site, tenant, parse_identity(it))
+        if isinstance(it.space, UnsetType):
+            return _spellings(site, tenant, identity(it.type, it.value))
+        return [identity(it.type, it.value, space=it.space)]
 
 
 def _spellings(site: Site, tenant: str, it: Identity) -> list[Identity]:

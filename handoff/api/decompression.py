@@ -7,6 +7,7 @@ import zlib
 from handoff.domain.errors import InvalidPayload, PayloadTooLarge, UnsupportedMedia
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+MAX_MEMBERS = 16  # a gzip body may be several, one behind the other (RFC 1952 §2.2); writers make one
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -31,13 +32,18 @@ def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _inflate(raw: bytes, wbits: int, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits)
-    try:
-        body = inflater.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise InvalidPayload("the compressed body is broken", code="invalid_encoding") from error
-    if len(body) > limit:
-        raise PayloadTooLarge(f"a body has at most {limit} bytes inflated", limit=limit)
-    if not inflater.eof:
-        raise InvalidPayload("the compressed body is cut short", code="invalid_encoding")
-    return body
+    body = b""
+    for _ in range(MAX_MEMBERS):
+        inflater = zlib.decompressobj(wbits)
+        try:
+            body += inflater.decompress(raw, limit + 1 - len(body))
+        except zlib.error as error:
+            raise InvalidPayload("the compressed body is broken", code="invalid_encoding") from error
+        if len(body) > limit:
+            raise PayloadTooLarge(f"a body has at most {limit} bytes inflated", limit=limit)
+        if not inflater.eof:
+            raise InvalidPayload("the compressed body is cut short", code="invalid_encoding")
+        raw = inflater.unused_data
+        if not raw:
+            return body
+    raise InvalidPayload("the compressed body has too many parts", code="invalid_encoding")

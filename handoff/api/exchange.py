@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,6 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
 
 from handoff.domain.errors import (
+    InvalidIdentity,
     InvalidPayload,
     PayloadTooLarge,
     Unprocessable,
@@ -23,7 +26,8 @@ from .request_ids import REQUEST_ID
 T = TypeVar("T")
 MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
-MAX_NUMBER = 40  # digits of a cursor that is a number: 192 bits in base 36 have 38
+MAX_REASON = 2_000  # characters
+MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 36 has 38
 encode = msgspec.json.Encoder().encode
 JSON = "application/json"
 HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
@@ -102,9 +106,20 @@ def query_limit(request: web.Request) -> int:
     raw = request.query.get("limit")
     if raw is None:
         return DEFAULT_LIMIT
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
+    if len(raw) > MAX_NUMBER or not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
         raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
     return int(raw)
+
+
+def broken(pointer: str, detail: str, code: str | None = None) -> Unprocessable:
+    """The error for a member of a body that breaks a rule, named by its JSON pointer (RFC 6901)."""
+    return Unprocessable(detail, code=code, pointers=[{"pointer": pointer, "detail": detail}])
+
+
+def check_reason(reason: str | None, *, least: int = 0) -> None:
+    """Unprocessable for a reason that is too long, or shorter than `least`."""
+    if reason is not None and not least <= len(reason) <= MAX_REASON:
+        raise broken("/reason", f"a reason has {least} to {MAX_REASON} characters")
 
 
 def bad_parameter(name: str, detail: str) -> Unprocessable:
@@ -133,11 +148,21 @@ def read_assurance(text: str | None, default: Assurance) -> Assurance:
         raise bad_parameter("min_assurance", "min_assurance is verified, claimed or inferred") from error
 
 
-def read_identity(given: str | IdentityInput) -> Identity:
-    """An identity in either of its forms."""
-    if isinstance(given, str):
-        return parse_identity(given)
-    return identity(given.type, given.value, space=given.space)
+def read_identity(given: str | IdentityInput, pointer: str = "/identity") -> Identity:
+    """An identity of a body, in either of its forms; `pointer` is where it stands there."""
+    with pointing_at(pointer):
+        if isinstance(given, str):
+            return parse_identity(given)
+        return identity(given.type, given.value, space=given.space)
+
+
+@contextmanager
+def pointing_at(pointer: str) -> Iterator[None]:
+    """What is wrong with an identity in here is said with its place in the body."""
+    try:
+        yield
+    except InvalidIdentity as error:
+        raise broken(pointer, error.detail, error.problem_code) from error
 
 
 def query_identity(text: str) -> Identity:

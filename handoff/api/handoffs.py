@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct, field
 
-from handoff.domain.errors import Forbidden, NotFound, Unprocessable
+from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services import handoff_listing as listing
@@ -29,6 +30,8 @@ from .contexts import query_wanted, tell
 from .exchange import (
     answer,
     bad_parameter,
+    broken,
+    check_reason,
     encode_number,
     number_cursor,
     query_ascending,
@@ -39,6 +42,7 @@ from .exchange import (
 from .keys import SITE, authorized
 
 MAX_DEADLINE_S = 400 * 24 * 3600
+MAX_STEPS = 20
 MAX_NAME = 200  # characters of a queue, an agent or a party
 
 
@@ -85,15 +89,31 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         named = [it for it in (self.identity, self.customer_id, self.conversation_id) if it is not None]
         if len(named) != 1:
             raise ValueError("name exactly one of identity, customer_id and conversation_id")
-        for seconds in (self.deadline_s, *(it.deadline_s for it in self.fallback)):
-            if seconds is not None and not 0 < seconds <= MAX_DEADLINE_S:
-                raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
-        if not 0 < len(self.reason) <= 2000:
-            raise ValueError("a reason has 1 to 2000 characters")
-        if len(self.fallback) > 20:
-            raise ValueError("fallback has at most 20 steps")
+        _check_deadline(self.deadline_s, "/deadline_s")
+        for at, step in enumerate(self.fallback):
+            _check_deadline(step.deadline_s, f"/fallback/{at}/deadline_s")
+        check_reason(self.reason, least=1)
+        if len(self.fallback) > MAX_STEPS:
+            raise broken("/fallback", f"fallback has at most {MAX_STEPS} steps")
         if too_deep(self.context):
-            raise ValueError(f"in a context objects and lists lie at most {MAX_DEPTH} deep in each other")
+            raise broken("/context", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
+        try:
+            msgspec.msgpack.encode(self.context)
+        except OverflowError as error:
+            raise broken("/context", "whole numbers have at most 64 bits") from error
+
+    def check_channels(self, declared: frozenset[str]) -> None:
+        """Unprocessable (`unknown_channel`) where a channel is neither built in nor declared."""
+        steps = {f"/fallback/{at}": it for at, it in enumerate(self.fallback)}
+        for pointer, it in ({"/from": self.sender, "/to": self.to} | steps).items():
+            if it.channel is not None and it.channel not in declared:
+                detail = f"the channel {it.channel[:40]!r} is not declared"
+                raise broken(f"{pointer}/channel", detail, "unknown_channel")
+
+
+def _check_deadline(seconds: float | None, pointer: str) -> None:
+    if seconds is not None and not 0 < seconds <= MAX_DEADLINE_S:
+        raise broken(pointer, f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
 
 
 class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,8 +127,10 @@ class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of an offer: how long this agent has before it goes back to the queue."""
 
     def __post_init__(self) -> None:
-        if self.deadline_s is not None and not 0 < self.deadline_s <= MAX_DEADLINE_S:
-            raise ValueError(f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
+        if self.agent is not None and not 0 < len(self.agent) <= MAX_NAME:
+            raise broken("/agent", f"a name has 1 to {MAX_NAME} characters")
+        check_reason(self.reason)
+        _check_deadline(self.deadline_s, "/deadline_s")
 
 
 class ListView(Struct, frozen=True, kw_only=True):
@@ -131,6 +153,7 @@ async def create(request: web.Request) -> web.Response:
     principal = authorized(request, "handoffs:write")
     site = request.app[SITE]
     given = await read_json(request, HandoffInput)
+    given.check_channels(site.channels)
     asked = service.Request(
         sender=given.sender.party_(),
         to=given.to.party_(),
@@ -177,8 +200,7 @@ async def move(request: web.Request) -> web.Response:
     agent = principal.agent or given.agent
     action = _ACTIONS[request.match_info["action"]]
     if given.version is None and action is not Action.VIEW:
-        detail = "a transition names the version that the caller saw"
-        raise Unprocessable(detail, pointers=[{"pointer": "/version", "detail": detail}])
+        raise broken("/version", "a transition names the version that the caller saw")
     asked = service.Move(
         action=action,
         by=agent or principal.name,

@@ -16,6 +16,7 @@ from msgspec import Struct
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
 from handoff.store.connection import Connection
 
+from .access import Principal
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 from .keys import SITE, authorized
 
@@ -58,7 +59,7 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
     body = request[BODY] = await read_body(request)
     digest = sha256(request.path_qs.encode() + b"\0" + body).digest()
     control = site.store.control(principal.tenant)
-    place = control.keys.idempotency(site.store.hashes(principal.tenant).request(principal.name, key))
+    place = control.keys.idempotency(site.store.hashes(principal.tenant).request(*_caller(principal), key))
     connection = control.connection
     seal = site.store.seal(principal.tenant)
     first = await _claim(connection, place, digest)
@@ -76,6 +77,13 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
         with contextlib.suppress(StoreUnavailable):
             await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
     return response
+
+
+def _caller(principal: Principal) -> tuple[str, ...]:
+    """Whose keys are one another's: a token's, or an agent's sessions that allow the same."""
+    if principal.agent is None:
+        return (principal.name,)
+    return (principal.name, principal.agent, *sorted(principal.scopes))
 
 
 async def _claim(connection: Connection, place: bytes, digest: bytes) -> Kept | None:

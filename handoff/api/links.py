@@ -15,10 +15,8 @@ from handoff.services.link_views import LinkView, read_links
 from handoff.services.native import IdentityInput
 
 from .access import Principal
-from .exchange import answer, bad_parameter, read_identity, read_json
+from .exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from .keys import SITE, authorized
-
-MAX_REASON = 2000
 
 
 class LinkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +27,7 @@ class LinkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assurance: Assurance = Assurance.VERIFIED
 
     def __post_init__(self) -> None:
-        check_reason(self.reason)
+        check_reason(self.reason.strip(), least=1)
 
 
 class WithdrawInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +36,7 @@ class WithdrawInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: str
 
     def __post_init__(self) -> None:
-        check_reason(self.reason)
+        check_reason(self.reason.strip(), least=1)
 
 
 class SplitInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +46,7 @@ class SplitInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str
 
     def __post_init__(self) -> None:
-        check_reason(self.reason)
+        check_reason(self.reason.strip(), least=1)
 
 
 class SharedInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +57,7 @@ class SharedInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shared: bool = True
 
     def __post_init__(self) -> None:
-        check_reason(self.reason)
+        check_reason(self.reason.strip(), least=1)
 
 
 class LinksAnswer(Struct, frozen=True, kw_only=True):
@@ -67,11 +65,6 @@ class LinksAnswer(Struct, frozen=True, kw_only=True):
 
     customer_id: str
     links: list[LinkView]
-
-
-def check_reason(reason: str) -> None:
-    if not 0 < len(reason.strip()) <= MAX_REASON:
-        raise ValueError(f"a reason has 1 to {MAX_REASON} characters")
 
 
 def _by(principal: Principal, reason: str) -> service.By:
@@ -141,7 +134,7 @@ async def split(request: web.Request) -> web.Response:
             request.app[SITE].store,
             principal.tenant,
             request.match_info["id"],
-            [read_identity(it) for it in given.identities],
+            [read_identity(it, f"/identities/{at}") for at, it in enumerate(given.identities)],
             _by(principal, given.reason),
             dry_run=_dry_run(request),
             now=time.time_ns() // 1000,

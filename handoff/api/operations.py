@@ -12,15 +12,16 @@ from handoff import __version__
 from handoff.domain.errors import HandoffError, NotFound
 from handoff.services import quarantine
 
-from .exchange import answer, encode_number, number_cursor, query_limit
+from .exchange import answer, encode_number, number_cursor, query_ascending, query_limit
 from .keys import SITE, authorized
 from .problems import problem
 
 
 class QuarantineAnswer(Struct, frozen=True, kw_only=True):
-    """A page of quarantined items, newest first."""
+    """A page of quarantined items, newest first unless asked otherwise."""
 
     items: list[quarantine.QuarantineView]
+    total: int
     returned: int
     next: str | None
 
@@ -55,8 +56,17 @@ async def list_quarantine(request: web.Request) -> web.Response:
     """`GET /v1/quarantine`."""
     principal = authorized(request, "operate")
     control = request.app[SITE].store.control(principal.tenant)
-    views, bound = await quarantine.page(control, limit=query_limit(request), below=number_cursor(request))
-    return answer(QuarantineAnswer(items=views, returned=len(views), next=encode_number(bound)))
+    page = await quarantine.page(
+        control,
+        limit=query_limit(request),
+        newest_first=not query_ascending(request),
+        below=number_cursor(request),
+    )
+    return answer(
+        QuarantineAnswer(
+            items=page.items, total=page.total, returned=len(page.items), next=encode_number(page.bound)
+        )
+    )
 
 
 async def replay(request: web.Request) -> web.Response:

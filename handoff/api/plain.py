@@ -17,8 +17,6 @@ from aiohttp.http import SERVER_SOFTWARE
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from msgspec import Struct
 
-from handoff.domain.errors import HandoffError
-
 from .request_ids import HEADER as REQUEST_ID_HEADER
 
 MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
@@ -39,7 +37,7 @@ _UNUSUAL = frozenset(
 """Headers that no plain request has."""
 
 Headers = Mapping[str, str]
-"""By lower-case name; where one is repeated, the first."""
+"""By lower-case name."""
 
 
 class PlainAnswer(Struct, frozen=True):
@@ -94,6 +92,7 @@ def read_head(raw: bytes, path: bytes, way: Way) -> Head | None:
         or not parser.should_keep_alive()
         or headers.get("connection", "keep-alive").lower() != "keep-alive"
         or not _UNUSUAL.isdisjoint(headers)
+        or len(headers) != given.count  # one is repeated
         or given.count > MAX_HEADERS
         or not 0 < len(length) <= len(str(MAX_BODY))
         or not 0 < int(length) <= MAX_BODY
@@ -101,7 +100,7 @@ def read_head(raw: bytes, path: bytes, way: Way) -> Head | None:
         return None
     try:
         take = way.open(path.decode("ascii"), headers)
-    except HandoffError:
+    except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
         return None
     return Head(way, take, len(raw), int(length)) if take is not None else None
 
@@ -117,9 +116,7 @@ class _Given:
     def on_header(self, name: bytes, value: bytes) -> None:
         # Decoded as aiohttp decodes them, for signatures are over them.
         self.count += 1
-        word = name.decode("latin-1").lower()
-        if word not in self.headers:
-            self.headers[word] = value.decode("utf-8", "surrogateescape")
+        self.headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
 
     def on_headers_complete(self) -> None:
         self.complete = True

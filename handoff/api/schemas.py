@@ -12,10 +12,14 @@ from msgspec import UnsetType
 from handoff.domain import touchpoint as limits
 from handoff.domain.identity import Assurance
 from handoff.services.native import IdentityInput, TouchpointInput
+from handoff.services.sessions import MAX_TTL_S
 
+from .callbacks import CallbackInput, CancelInput, RescheduleInput
 from .contexts import MAX_IDENTITIES, ContextInput
-from .exchange import MAX_LIMIT
-from .handoffs import MAX_DEADLINE_S, MAX_NAME, HandoffInput, PartyInput
+from .exchange import MAX_LIMIT, MAX_REASON
+from .handoffs import MAX_DEADLINE_S, MAX_NAME, MAX_STEPS, HandoffInput, MoveInput, PartyInput
+from .links import LinkInput, SharedInput, SplitInput, WithdrawInput
+from .sessions import MAX_AGENT, SessionInput
 
 Schema = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
@@ -44,6 +48,8 @@ _WORDS: Mapping[str, Sequence[str]] = {
     "visibility": tuple(limits.Visibility),
 }
 """Properties that mean the same wherever they stand, and take these words only."""
+
+_REASON: Schema = {"minLength": 1, "maxLength": MAX_REASON}
 
 NOTES: Mapping[type, Mapping[str, Schema]] = {
     TouchpointInput: {
@@ -83,13 +89,32 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
         "limit": {"description": "Touchpoints at most.", "minimum": 1, "maximum": MAX_LIMIT},
     },
     HandoffInput: {
-        "reason": {"minLength": 1, "maxLength": 2000},
+        "reason": {"minLength": 1, "maxLength": MAX_REASON},
         "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
-        "fallback": {"description": "Where to turn when nobody takes it, step by step.", "maxItems": 20},
+        "fallback": {
+            "description": "Where to turn when nobody takes it, step by step.",
+            "maxItems": MAX_STEPS,
+        },
         "context": {"description": "Whatever the next party should have; any JSON."},
     },
     PartyInput: {
         name: {"minLength": 1, "maxLength": MAX_NAME} for name in ("channel", "party", "queue", "agent")
+    },
+    MoveInput: {
+        "agent": {"minLength": 1, "maxLength": MAX_NAME},
+        "reason": {"maxLength": MAX_REASON},
+        "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
+    },
+    LinkInput: {"reason": _REASON},
+    WithdrawInput: {"reason": _REASON},
+    SplitInput: {"reason": _REASON},
+    SharedInput: {"reason": _REASON},
+    CallbackInput: {"reason": {"maxLength": MAX_REASON}},
+    RescheduleInput: {"reason": {"maxLength": MAX_REASON}},
+    CancelInput: {"reason": {"maxLength": MAX_REASON}},
+    SessionInput: {
+        "agent": {"minLength": 1, "maxLength": MAX_AGENT},
+        "ttl_s": {"minimum": 1, "maximum": MAX_TTL_S},
     },
 }
 """What the types cannot say of their properties: limits, formats, meaning."""

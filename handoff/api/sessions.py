@@ -12,7 +12,7 @@ from handoff.domain.errors import Forbidden, Unprocessable
 from handoff.services import sessions as service
 
 from .access import SCOPES
-from .exchange import answer, read_json
+from .exchange import answer, broken, read_json
 from .keys import SITE, authorized
 
 MAX_AGENT = 200  # characters of an agent's name
@@ -27,9 +27,9 @@ class SessionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         if not 0 < len(self.agent) <= MAX_AGENT:
-            raise ValueError(f"an agent's name has 1 to {MAX_AGENT} characters")
+            raise broken("/agent", f"an agent's name has 1 to {MAX_AGENT} characters")
         if not 1 <= self.ttl_s <= service.MAX_TTL_S:
-            raise ValueError(f"ttl_s is 1 to {service.MAX_TTL_S}")
+            raise broken("/ttl_s", f"ttl_s is 1 to {service.MAX_TTL_S}")
 
 
 class SessionView(Struct, frozen=True, kw_only=True):

@@ -115,7 +115,9 @@ def _recorded(result: Result) -> RecordedView:
 def _refused(result: Result) -> web.Response:
     """The answer for one touchpoint that was not."""
     rejected = _rejected(0, result)
-    return problem(422, rejected.code, rejected.detail, id=rejected.id, rejected=[rejected])
+    return problem(
+        422, rejected.code, rejected.detail, id=rejected.id, rejected=[rejected], pointers=rejected.errors
+    )
 
 
 def fast_way(site: Site) -> Way:
@@ -200,7 +202,9 @@ def _rejected(index: int, it: Result | HandoffError) -> RejectedView:
         return RejectedView(
             index=index, code=it.problem_code, detail=it.detail, errors=it.fields.get("pointers")
         )
-    return RejectedView(index=index, code=it.code or "rejected", detail=it.detail or "", id=it.id or None)
+    return RejectedView(
+        index=index, code=it.code or "rejected", detail=it.detail or "", id=it.id or None, errors=it.pointers
+    )
 
 
 class _Lines:

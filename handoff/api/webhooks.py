@@ -316,6 +316,9 @@ async def list_deliveries(request: web.Request) -> web.Response:
     """`GET /v1/webhooks/{id}/deliveries?state=dead&id=`."""
     _principal, it = await _find(request)
     store = request.app[SITE].store
+    state = request.query.get("state")
+    if state not in (None, "dead"):
+        raise bad_parameter("state", "state is dead, or left out")
     asked = request.query.get("id")
     if asked is not None:
         try:
@@ -323,9 +326,6 @@ async def list_deliveries(request: web.Request) -> web.Response:
         except NotFound:
             found = []
         return answer(DeliveriesView(deliveries=found, total=len(found), returned=len(found), next=None))
-    state = request.query.get("state")
-    if state not in (None, "dead"):
-        raise bad_parameter("state", "state is dead, or left out")
     page = await deliveries.page(
         store, it, dead=state == "dead", limit=query_limit(request), below=number_cursor(request)
     )

@@ -18,20 +18,29 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     out = stream or sys.stderr
     terminal = out.isatty()
     number = logging.getLevelNamesMapping()[level.upper()]
-    processors: list[structlog.typing.Processor] = [
+    noting: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    writing: list[structlog.typing.Processor]
     if terminal:
-        processors.append(structlog.dev.ConsoleRenderer())
+        # What variables held may be anything that a sender wrote: no traceback shows it.
+        writing = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        writing = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=processors,
+        processors=[*noting, *writing],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard library: only what an operator must know.
-    logging.basicConfig(level=max(number, logging.WARNING), stream=out, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*noting, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *writing],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])

@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from msgspec import Struct
 from handoff.api.access import Access, Token, hash_secret
 from handoff.api.app import make_app, make_fast_path
 from handoff.api.keys import Site
+from handoff.api.protocol import Protocol
 from handoff.delivery.delivery import Delivery, MadeSecret
 from handoff.delivery.timers import TICK_S, Timers
 from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
@@ -248,17 +250,13 @@ def _url(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
-    # Bodies are inflated within limits by our own code, never by the parser.
-    runner = web.AppRunner(
-        make_app(site),
-        access_log=None,
-        auto_decompress=False,
-        shutdown_timeout=SHUTDOWN_S,
-        handle_signals=False,
-    )
+    runner = web.AppRunner(make_app(site), shutdown_timeout=SHUTDOWN_S, handle_signals=False)
     await runner.setup()
     assert runner.server is not None
-    fast = make_fast_path(site, runner.server)
+    # Bodies are inflated within limits by our own code, never by the parser.
+    given: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
+    protocol = partial(Protocol, runner.server, loop=asyncio.get_running_loop(), **given)
+    fast = make_fast_path(site, protocol)
     try:
         async with accepting(listening, fast.protocol):
             yield

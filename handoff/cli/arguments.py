@@ -23,9 +23,11 @@ def parser() -> argparse.ArgumentParser:
         "--log-level", default=os.environ.get("HANDOFF_LOG_LEVEL", "info"), choices=_LEVELS, metavar="LEVEL"
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_serving(commands.add_parser("serve", help="run the server"), "configured:serve")
+    serving = commands.add_parser("serve", help="run the server")
+    _add_serving(serving, "configured:serve", "loopback and no sources")
+    serving.add_argument("--workers", type=int, help="server processes on the one port")
     showing = commands.add_parser("demo", help="run the server and play a customer's journey through it")
-    _add_serving(showing, "configured:demo")
+    _add_serving(showing, "configured:demo", "the demo's own")
     showing.add_argument("--once", action="store_true", help="end after the journey")
     _add_customers(commands)
     importing = commands.add_parser("import", help="import touchpoints from an NDJSON file")
@@ -42,12 +44,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_serving(it: argparse.ArgumentParser, run: str) -> None:
-    it.add_argument("--config", type=Path, help="a TOML file; without one, loopback and no sources")
+def _add_serving(it: argparse.ArgumentParser, run: str, otherwise: str) -> None:
+    it.add_argument("--config", type=Path, help=f"a TOML file; without one, {otherwise}")
     it.add_argument("--host")
     it.add_argument("--port", type=int)
     it.add_argument("--data", metavar="DIR", help="where the embedded store keeps its data")
-    it.add_argument("--workers", type=int, help="server processes on the one port")
     it.set_defaults(run=run)
 
 

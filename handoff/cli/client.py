@@ -55,6 +55,8 @@ class Remote:
                 return await read_answer(response)
         except aiohttp.ClientConnectionError as error:
             raise self._unreachable(error) from error
+        except ValueError as error:  # a proxy's page, or no URL
+            raise HandoffError(f"what answers at {self.url} is no such server", code="unreachable") from error
 
 
 async def read_answer(response: aiohttp.ClientResponse) -> Any:
@@ -74,6 +76,8 @@ async def remote(url: str | None, token: str | None) -> AsyncIterator[Remote]:
     if not secret:
         raise HandoffError(f"a token is needed: --token or {TOKEN}", code="unauthenticated")
     address = (url or os.environ.get(URL) or DEFAULT_URL).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise HandoffError(f"{address} is no URL: it begins with http:// or https://", code="unreachable")
     headers = {"Authorization": f"Bearer {secret}"}
     async with aiohttp.ClientSession(headers=headers, trust_env=False) as session:
         yield Remote(session, address)

@@ -63,7 +63,7 @@ def demo_configuration() -> Path:
 
 def _overridden(settings: Settings, options: argparse.Namespace) -> Settings:
     """The command line stands above the environment, which stands above the file."""
-    server = {"host": options.host, "port": options.port, "workers": options.workers}
+    server = {"host": options.host, "port": options.port, "workers": getattr(options, "workers", None)}
     given = {key: value for key, value in server.items() if value is not None}
     try:
         changed = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))

@@ -160,7 +160,21 @@ def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | Non
     try:
         return _PACK(row)
     except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
-        raise Unprocessable(f"the content cannot be stored: {error}") from error
+        detail = f"the content cannot be stored: {error}"
+        pointers = [{"pointer": f"/{name}", "detail": detail} for name in _FREE if not _packs(it, name)]
+        raise Unprocessable(detail, pointers=pointers) from error
+
+
+def _packs(it: Touchpoint, name: str) -> bool:
+    try:
+        _PACK(getattr(it, name))
+    except (ValueError, TypeError, OverflowError, UnicodeEncodeError):
+        return False
+    return True
+
+
+_FREE = ("data", "attachments", "actor", "traits")
+"""Members that hold whatever their sender likes."""
 
 
 def decode_body(codec: int, raw: bytes) -> Body:

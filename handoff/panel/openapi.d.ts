@@ -162,7 +162,7 @@ export interface paths {
         put?: never;
         /**
          * Say that an identity is this customer's
-         * @description Copies nothing; can be withdrawn. The `reason` has 1 to 2000 characters.
+         * @description Copies nothing; can be withdrawn.
          *
          *     Needs the scope `links:write`.
          */
@@ -558,9 +558,7 @@ export interface paths {
         };
         /**
          * List call-backs
-         * @description Newest first.
-         *
-         *     Needs the scope `context:read`.
+         * @description Needs the scope `context:read`.
          */
         get: operations["listCallbacks"];
         put?: never;
@@ -884,7 +882,7 @@ export interface paths {
         };
         /**
          * What could not be read
-         * @description Newest first; never the content. `code` is what the source's adapter said.
+         * @description Never the content. `code` is what the source's adapter said.
          *
          *     Needs the scope `operate`.
          */
@@ -1185,7 +1183,7 @@ export interface components {
         };
         /**
          * Callback
-         * @description A call-back as clients see it. `status_url` is what the call's status goes to, with its id.
+         * @description A call-back as clients see it. `status_query` goes into the URL that gets the call's status.
          */
         Callback: {
             id: string;
@@ -1226,10 +1224,11 @@ export interface components {
         };
         /**
          * CallbackList
-         * @description A page of call-backs.
+         * @description A page of call-backs, newest first unless asked otherwise.
          */
         CallbackList: {
             callbacks: components["schemas"]["Callback"][];
+            total: number;
             returned: number;
             next: string | null;
         };
@@ -1767,10 +1766,11 @@ export interface components {
         };
         /**
          * QuarantineList
-         * @description A page of quarantined items, newest first.
+         * @description A page of quarantined items, newest first unless asked otherwise.
          */
         QuarantineList: {
             items: components["schemas"]["QuarantinedItem"][];
+            total: number;
             returned: number;
             next: string | null;
         };
@@ -3742,11 +3742,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only those in this state. */
-                state?: string;
+                state?: "requested" | "scheduled" | "attempted" | "missed" | "completed" | "cancelled" | "given_up";
                 /** @description How many at most. */
                 limit?: number;
                 /** @description `next` of the page before, as it came. */
                 cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
             };
             header?: {
                 /** @description Another tenant than the token's; needs `admin`. */
@@ -4484,6 +4486,8 @@ export interface operations {
                 limit?: number;
                 /** @description `next` of the page before, as it came. */
                 cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
             };
             header?: {
                 /** @description Another tenant than the token's; needs `admin`. */

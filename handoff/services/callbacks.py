@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from handoff.codec.keyed_hash import CALLBACK, CUSTOMER, SIZE, KeyedHash
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import Conflict, HandoffError, NotFound, StoreUnavailable
-from handoff.domain.identity import Assurance, Handle, Identity, default_assurance, normal_phone
+from handoff.domain.identity import Assurance, Handle, Identity, default_assurance
 from handoff.domain.touchpoint import (
     Direction,
     Participant,
@@ -23,9 +23,10 @@ from handoff.store.components import read_records
 from handoff.store.control import Change, Changed, Control, decode_record, mark
 from handoff.store.store import Store
 
-from .recording import Result, prepare, record
+from .recording import Result, prepare, record, refuse_nobody
 
 ID_SPACE = "callback"
+STATES = ("requested", "scheduled", "attempted", "missed", "completed", "cancelled", "given_up")
 OPEN = frozenset({"requested", "scheduled", "attempted", "missed"})
 _NEXT = {
     "callback.attempted": "attempted",
@@ -55,7 +56,7 @@ class Callback(Struct, frozen=True, kw_only=True):
 
 
 class CallbackView(Struct, frozen=True, kw_only=True):
-    """A call-back as clients see it. `status_url` is what the call's status goes to, with its id."""
+    """A call-back as clients see it. `status_query` goes into the URL that gets the call's status."""
 
     id: str
     state: str
@@ -71,7 +72,7 @@ class CallbackView(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What a call-back is asked for with."""
+    """What a call-back is asked for with; `phone` is in E.164."""
 
     identity: Identity
     phone: str
@@ -103,6 +104,7 @@ def _key(control: Control, hashes: KeyedHash, public_id: str) -> bytes:
 
 async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros) -> Callback:
     """Promise a call: `callback.requested`, and `callback.scheduled` where a time was agreed."""
+    refuse_nobody(asked.identity, store.rules)
     control, hashes = store.control(tenant), store.hashes(tenant)
     id_ = secrets.token_bytes(SIZE)
     made = Callback(
@@ -112,16 +114,16 @@ async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros)
         version=1,
         home=hashes.identity(asked.identity),
         identity_type=asked.identity.type,
-        phone=normal_phone(asked.phone),
+        phone=asked.phone,
         reason=asked.reason,
         requested_at=now,
         requested_by=asked.by,
         due=asked.due,
     )
     handle = Handle(asked.identity, await _assurance(store, made.home, asked.identity))
-    steps = [_step(made, "callback.requested", handle, asked.by, now, asked.data)]
+    steps = [_step(made, "callback.requested", handle, asked.by, now, asked.reason, asked.data)]
     if asked.due:
-        steps.append(_step(made, "callback.scheduled", handle, asked.by, now + 1, {}))
+        steps.append(_step(made, "callback.scheduled", handle, asked.by, now + 1))
     for step in steps:
         prepare(step, hashes, store.keys)  # what cannot be told on the timeline is not promised either
     await control.commit(_change(control, hashes, None, made))
@@ -145,7 +147,15 @@ async def _assurance(store: Store, home: bytes, identity: Identity) -> Assurance
     return (known and known.own_assurance) or default_assurance(identity.type)
 
 
-def _step(it: Callback, type_: str, handle: Handle, by: str, at: Micros, data: dict[str, Any]) -> Touchpoint:
+def _step(
+    it: Callback,
+    type_: str,
+    handle: Handle,
+    by: str,
+    at: Micros,
+    text: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> Touchpoint:
     due = {"due": format_time(it.due)} if it.due else {}
     return Touchpoint(
         id_space=ID_SPACE,
@@ -157,9 +167,9 @@ def _step(it: Callback, type_: str, handle: Handle, by: str, at: Micros, data: d
         identities=(handle,),
         participants=(Participant(Identity("phone", "", it.phone), "called"),),
         direction=Direction.INBOUND if type_ == "callback.requested" else default_direction(type_),
-        text=it.reason if type_ == "callback.requested" else None,
+        text=text,
         thread=it.id,
-        data={"callback": it.id, "attempts": it.attempts, **due, **data},
+        data={**(data or {}), "callback": it.id, "attempts": it.attempts, **due},
         actor={"name": by},
     )
 
@@ -179,20 +189,39 @@ async def read_callback(store: Store, tenant: str, public_id: str) -> Callback:
     return decode_record(raw, Callback)
 
 
+class CallbackPage(Struct, frozen=True, kw_only=True):
+    """A page of call-backs; `bound` goes on after it."""
+
+    callbacks: list[Callback]
+    total: int
+    bound: int | None
+
+
 async def list_callbacks(
-    store: Store, tenant: str, *, state: str | None, limit: int, below: int | None
-) -> tuple[list[Callback], int | None]:
-    """Call-backs, newest first, and the bound for the next page."""
+    store: Store, tenant: str, *, state: str | None, limit: int, newest_first: bool, below: int | None
+) -> CallbackPage:
+    """Call-backs, all or those in a state."""
     control = store.control(tenant)
-    name = f"callbacks:{state}" if state else "callbacks"
-    found = await control.ids(control.keys.set(name), limit=limit + 1, below=below)
+    key = control.keys.set(f"callbacks:{state}" if state else "callbacks")
+    found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
     raws = await control.read([control.keys.record("b", id_) for id_, _ in found[:limit]])
-    items = [decode_record(raw, Callback) for raw in raws if raw]
-    return items, mark(found[limit - 1]) if len(found) > limit else None
+    return CallbackPage(
+        callbacks=[decode_record(raw, Callback) for raw in raws if raw],
+        total=await control.count(key),
+        bound=mark(found[limit - 1]) if len(found) > limit else None,
+    )
 
 
 async def change_callback(
-    store: Store, tenant: str, public_id: str, *, type_: str, by: str, now: Micros, due: Micros | None = None
+    store: Store,
+    tenant: str,
+    public_id: str,
+    *,
+    type_: str,
+    by: str,
+    now: Micros,
+    reason: str | None = None,
+    due: Micros | None = None,
 ) -> Callback:
     """Reschedule or cancel a call-back that is still open. Conflict otherwise."""
     control, hashes = store.control(tenant), store.hashes(tenant)
@@ -213,7 +242,7 @@ async def change_callback(
         except Changed:
             continue
         handle = await _home_handle(store, after)
-        await _record(store, tenant, [_step(after, type_, handle, by, now, {})])
+        await _record(store, tenant, [_step(after, type_, handle, by, now, reason)])
         return after
     raise Conflict("the call-back changes too fast, try again", code="busy_callback")
 

@@ -43,12 +43,35 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
         raise Unprocessable("only CloudEvents 1.0 are read", code="unsupported_specversion")
     given = _native(event, received_at)
     try:
-        touchpoint = from_input(msgspec.convert(given, TouchpointInput), caller)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
+        touchpoint = from_input(_input(given), caller)
+    except Unprocessable as error:
+        places = error.fields.get("pointers", ())
+        pointers = [it | {"pointer": _in_event(event, it["pointer"])} for it in places]
+        raise Unprocessable(error.detail, code=error.problem_code, pointers=pointers) from error
     return msgspec.structs.replace(
         touchpoint, id_space=f"cloudevents/{event['source']}", envelope=("cloudevent",)
     )
+
+
+def _input(given: dict[str, Any]) -> TouchpointInput:
+    try:
+        return msgspec.convert(given, TouchpointInput)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+
+
+def _in_event(event: dict[str, Any], pointer: str) -> str:
+    """Where in the event stands what the touchpoint has at `pointer`."""
+    name = pointer.split("/")[1] if pointer else ""
+    content = event.get("data")
+    members: dict[str, Any] = content if isinstance(content, dict) else {}
+    if name == "occurred_at" and event.get("time"):
+        return "/time"
+    if name == "identities" and name not in members:
+        return "/subject"
+    if name in ("id", "type", "data") or (name == "channel" and name not in members):
+        return pointer
+    return f"/data{pointer}"
 
 
 def _native(event: dict[str, Any], received_at: Micros) -> dict[str, Any]:

@@ -55,9 +55,7 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
             handoff = decode_record(raw, Handoff) if raw is not None else None
             if handoff is not None and _matches(handoff, asked):
                 found.append(handoff)
-    total = None
-    if len(names) <= 1:
-        (total,) = await control.connection.answers([(b"ZCARD", key)])
+    total = await control.count(key) if len(names) <= 1 else None
     return HandoffPage(handoffs=found, total=total, bound=bound if more else None)
 
 

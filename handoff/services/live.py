@@ -180,19 +180,23 @@ class Hub:
         return str(found[0][0].decode()) if found else "0-0"
 
     async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
-        """What came after an entry; None where it is no entry's id or older ones have been trimmed."""
+        """What came after an entry; None where it is no entry's id, is to come, or older ones are gone."""
         if not _ENTRY_ID.fullmatch(last_id):
             return None
         stream = self._store.control(tenant).keys.outbox()
-        oldest, found = await self._store.connection.pipeline(
+        oldest, newest, found = await self._store.connection.pipeline(
             [
                 (b"XRANGE", stream, b"-", b"+", b"COUNT", 1),
+                (b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1),
                 (b"XRANGE", stream, f"({last_id}", b"+", b"COUNT", MAX_BEHIND),
             ]
         )
-        if isinstance(oldest, Exception) or isinstance(found, Exception) or len(found) == MAX_BEHIND:
+        if any(isinstance(it, Exception) for it in (oldest, newest, found)) or len(found) == MAX_BEHIND:
             return None
-        if not oldest or _entry_number(oldest[0][0].decode()) > _entry_number(last_id):
+        if not oldest or not newest:
+            return None
+        first, last = (_entry_number(it[0][0].decode()) for it in (oldest, newest))
+        if not first <= _entry_number(last_id) <= last:
             return None
         frames = (_control_frame(Entry(id=id_, kind=fields[0], payload=fields[1])) for id_, fields in found)
         return [frame for frame in frames if frame is not None]

@@ -47,6 +47,14 @@ class QuarantineView(Struct, frozen=True, kw_only=True):
     size: int
 
 
+class QuarantinePage(Struct, frozen=True, kw_only=True):
+    """A page of items; `bound` goes on after it."""
+
+    items: list[QuarantineView]
+    total: int
+    bound: int | None
+
+
 class Rejected(Struct, frozen=True, kw_only=True):
     """An item to keep."""
 
@@ -102,9 +110,10 @@ async def read(control: Control, id_: str) -> Quarantined:
     return decode_record(raw, Quarantined)
 
 
-async def page(control: Control, *, limit: int, below: int | None) -> tuple[list[QuarantineView], int | None]:
-    """Items, newest first, and the bound for the next page."""
-    found = await control.ids(control.keys.set("quarantine"), limit=limit + 1, below=below)
+async def page(control: Control, *, limit: int, newest_first: bool, below: int | None) -> QuarantinePage:
+    """Items in the order in which they came, or the other way round."""
+    key = control.keys.set("quarantine")
+    found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
     raws = await control.read([control.keys.record("q", id_) for id_, _ in found[:limit]])
     items = [decode_record(raw, Quarantined) for raw in raws if raw]
     views = [
@@ -118,7 +127,11 @@ async def page(control: Control, *, limit: int, below: int | None) -> tuple[list
         )
         for it in items
     ]
-    return views, mark(found[limit - 1]) if len(found) > limit else None
+    return QuarantinePage(
+        items=views,
+        total=await control.count(key),
+        bound=mark(found[limit - 1]) if len(found) > limit else None,
+    )
 
 
 async def dismiss(control: Control, item: Quarantined) -> None:

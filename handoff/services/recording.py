@@ -28,12 +28,16 @@ _DIGITS = (b"0", b"1", b"2")
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What became of one touchpoint: `accepted`, `duplicate` or `rejected` with a code and detail."""
+    """What became of one touchpoint: `accepted`, `duplicate` or `rejected` with a code and detail.
+
+    `pointers` say where in the touchpoint what was rejected stands (RFC 6901).
+    """
 
     status: str
     id: str
     code: str | None = None
     detail: str | None = None
+    pointers: list[dict[str, str]] | None = None
 
     @property
     def ok(self) -> bool:
@@ -69,7 +73,13 @@ def prepare_or_reject(store: Store, tenant: str, touchpoints: Sequence[Touchpoin
 
 def rejected(error: Unprocessable) -> Result:
     """The result of a touchpoint that is not stored."""
-    return Result(status="rejected", id="", code=error.problem_code, detail=error.detail)
+    return Result(
+        status="rejected",
+        id="",
+        code=error.problem_code,
+        detail=error.detail,
+        pointers=error.fields.get("pointers"),
+    )
 
 
 async def settle(
@@ -140,8 +150,9 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
 def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
     """Unprocessable (`blocked_identity`) for a value that many senders write for nobody."""
     if rules.means_nobody(identity):
+        detail = f"{identity} is a value that many senders write for nobody"
         raise Unprocessable(
-            f"{identity} is a value that many senders write for nobody", code="blocked_identity"
+            detail, code="blocked_identity", pointers=[{"pointer": "/identity", "detail": detail}]
         )
 
 

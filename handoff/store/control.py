@@ -129,6 +129,11 @@ class ControlReads:
                 return found[:limit]
             start += count
 
+    async def count(self, key: bytes) -> int:
+        """How many members a list has."""
+        (count,) = await self.reads.answers([(b"ZCARD", key)])
+        return int(count)
+
     async def clock(self) -> int:
         """The store's clock in µs."""
         (reply,) = await self.reads.answers([(b"TIME",)])

@@ -68,6 +68,17 @@ async def test_rescheduled_and_cancelled_once(api: Api) -> None:
     assert await types(api) == ["callback.requested", "callback.rescheduled", "callback.cancelled"]
 
 
+async def test_why_it_was_moved_or_cancelled_stands_in_the_timeline(api: Api) -> None:
+    path = f"/v1/callbacks/{(await promise(api, reason='refund'))['id']}"
+    await api.ok("POST", f"{path}/reschedule", {"due": "2031-02-02T10:00:00Z", "reason": "at work till four"})
+    await api.ok("POST", f"{path}/cancel", {"reason": "came to the branch"})
+    told = (await api.context())["timeline"]["touchpoints"]
+    assert [it["text"] for it in told] == ["came to the branch", "at work till four", "refund"]
+    too_long = {"reason": "x" * 2001, "due": "2031-02-02T10:00:00Z"}
+    assert (await api.post(f"{path}/reschedule", too_long)).status == 422
+    assert (await api.post(f"{path}/cancel", {"reason": "x" * 2001})).status == 422
+
+
 async def test_a_call_back_in_the_past_is_422(api: Api) -> None:
     made = await promise(api)
     answer = await api.post(f"/v1/callbacks/{made['id']}/reschedule", {"due": "2020-01-01T00:00:00Z"})
@@ -94,6 +105,26 @@ async def test_what_breaks_a_rule_is_422(api: Api, change: dict[str, Any]) -> No
     assert (await api.ok("GET", "/v1/callbacks"))["returned"] == 0
 
 
+async def test_a_refused_number_is_pointed_at(api: Api) -> None:
+    answer = await api.post("/v1/callbacks", {"phone": "12"})
+    assert (answer.status, answer.code) == (422, "invalid_identity")
+    assert [it["pointer"] for it in answer.json["errors"]] == ["/phone"]
+
+
+async def test_nobody_is_promised_a_call(api: Api) -> None:
+    answer = await api.post("/v1/callbacks", {"identity": "email:noreply@example.com", "phone": NUMBER})
+    assert (answer.status, answer.code) == (422, "blocked_identity")
+    assert [it["pointer"] for it in answer.json["errors"]] == ["/identity"]
+    assert (await api.ok("GET", "/v1/callbacks"))["total"] == 0
+
+
+async def test_a_callers_data_never_stands_for_ours(api: Api) -> None:
+    made = await promise(api, due="2031-01-01T10:00:00Z", data={"callback": "cb_x", "due": "soon", "shop": 7})
+    asked = (await api.context())["timeline"]["touchpoints"][-1]
+    due = "2031-01-01T10:00:00.000000Z"
+    assert asked["data"] == {"callback": made["id"], "attempts": 0, "due": due, "shop": 7}
+
+
 async def test_lists_by_state_in_pages(api: Api) -> None:
     made = [(await promise(api, identity=f"user:u{n}"))["id"] for n in range(5)]
     await api.ok("POST", f"/v1/callbacks/{made[1]}/cancel")
@@ -101,8 +132,14 @@ async def test_lists_by_state_in_pages(api: Api) -> None:
     rest = await api.ok("GET", f"/v1/callbacks?limit=3&cursor={view['next']}")
     assert [it["id"] for it in (*view["callbacks"], *rest["callbacks"])] == made[::-1]
     assert rest["next"] is None
+    assert (view["total"], rest["total"]) == (5, 5)
+    oldest = await api.ok("GET", "/v1/callbacks?limit=3&order=asc")
+    rest = await api.ok("GET", f"/v1/callbacks?limit=3&order=asc&cursor={oldest['next']}")
+    assert [it["id"] for it in (*oldest["callbacks"], *rest["callbacks"])] == made
     cancelled = await api.ok("GET", "/v1/callbacks?state=cancelled")
-    assert [it["id"] for it in cancelled["callbacks"]] == [made[1]]
+    assert ([it["id"] for it in cancelled["callbacks"]], cancelled["total"]) == ([made[1]], 1)
+    unknown = await api.get("/v1/callbacks?state=lost")
+    assert (unknown.status, unknown.code) == (422, "invalid_parameter")
 
 
 @pytest.mark.parametrize("id_", ["cb_x", "ho_" + "A" * 22, "cb_" + "A" * 22])

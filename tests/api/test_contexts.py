@@ -143,6 +143,11 @@ async def test_a_wrong_question_is_422(api: Api, body: dict[str, Any], code: str
     assert (answer.status, answer.code) == (422, code)
 
 
+async def test_a_refused_handle_is_pointed_at(api: Api) -> None:
+    answer = await api.post("/v1/context", {"identities": ["user:a", {"type": "phone", "value": "12"}]})
+    assert [it["pointer"] for it in answer.json["errors"]] == ["/identities/1"]
+
+
 async def test_waiting_and_conversations_follow_what_was_said(api: Api) -> None:
     await api.tell("e1", thread="t1", subject="Refund", occurred_at="2026-11-21T10:00:00Z")
     await api.tell("e2", thread="t1", type="message.sent", occurred_at="2026-11-21T10:01:00Z")
@@ -233,6 +238,7 @@ async def test_before_and_after_take_times_and_cursors(api: Api) -> None:
         ("limit=%D9%A3", "invalid_parameter"),
         ("order=up", "invalid_parameter"),
         ("type=no.such", "invalid_parameter"),
+        ("limit=" + "9" * 5000, "invalid_parameter"),
         ("min_assurance=sure", "invalid_parameter"),
         ("cursor=nonsense", "invalid_cursor"),
         ("cursor=%C3%A4", "invalid_cursor"),

@@ -127,7 +127,7 @@ def asking(body: bytes, *more: str, path: str = "/v1/touchpoints", token: str = 
     head = [line or f"POST {path} HTTP/1.1", "Host: here", f"Content-Length: {len(body)}", *more]
     if token:
         head.append(f"Authorization: Bearer {token}")
-    return "\r\n".join((*head, "", "")).encode() + body
+    return "\r\n".join((*head, "", "")).encode("utf-8", "surrogateescape") + body
 
 
 def told(api: Api, event: str, *more: str, token: str = "desk", **changes: Any) -> bytes:
@@ -149,7 +149,13 @@ async def test_plain_requests_are_answered_as_by_aiohttp_and_never_reach_it(both
     assert (await both.api.context())["timeline"]["total"] == 1
 
 
-TOKENS = {"no token": "", "a wrong one": "nonsense", "a session's": "hs_tenant_nonsense"}
+TOKENS = {
+    "no token": "",
+    "a wrong one": "nonsense",
+    "a session's": "hs_tenant_nonsense",
+    "bytes that are no text": "\udcff\udcfe",
+    "a session's with such bytes": "hs_default_\udcff",
+}
 UNUSUAL: dict[str, Callable[[Api], bytes]] = {
     "get": lambda api: asking(b"", line="GET /healthz HTTP/1.1"),
     "not found": lambda api: asking(b"{}", path="/v1/nothing"),
@@ -168,6 +174,9 @@ UNUSUAL: dict[str, Callable[[Api], bytes]] = {
     "connection close": lambda api: told(api, "close", "Connection: close"),
     "other connection words": lambda api: told(api, "words", "Connection: keep-alive, te"),
     "no length": lambda api: told(api, "bare").replace(b"Content-Length", b"X-Length"),
+    "two hosts": lambda api: told(api, "hosts", "Host: there"),
+    "two kinds of media": lambda api: told(api, "media", "Content-Type: text/html"),
+    "two tokens": lambda api: told(api, "tokens", "Authorization: Bearer nonsense"),
     "two lengths": lambda api: told(api, "two", "Content-Length: 5"),
     "a length of words": lambda api: told(api, "words").replace(b"Content-Length: 1", b"Content-Length: x"),
     "a signed length": lambda api: told(api, "plus").replace(b"Content-Length: 1", b"Content-Length: +1"),

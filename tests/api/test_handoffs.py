@@ -281,6 +281,8 @@ BAD = [
     {"fallback": [{"queue": "q"}] * 21},
     {"identity": "nonsense"},
     {"context": nested(80)},
+    {"context": {"order": 2**64}},
+    {"context": [-(2**63) - 1]},
 ]
 
 
@@ -324,6 +326,48 @@ async def test_lists_by_state_queue_and_agent_in_pages(api: Api) -> None:
     ):
         answer = await api.get(f"/v1/handoffs?{query}")
         assert answer.status == 422, query
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"reason": ""}, "/reason"),
+        ({"deadline_s": 0}, "/deadline_s"),
+        ({"fallback": [{"queue": "a"}, {"queue": "b", "deadline_s": -1}]}, "/fallback/1/deadline_s"),
+        ({"fallback": [{"queue": "q"}] * 21}, "/fallback"),
+        ({"context": {"order": 2**64}}, "/context"),
+        ({"to": {"queue": ""}}, "/to"),
+        ({"identity": "nonsense"}, "/identity"),
+        ({"identity": {"type": "phone", "value": "12"}}, "/identity"),
+    ],
+)
+async def test_a_refusal_points_at_what_is_wrong(api: Api, change: dict[str, Any], pointer: str) -> None:
+    answer = await api.post("/v1/handoffs", body(**change))
+    assert answer.status == 422
+    assert [it["pointer"] for it in answer.json["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"from": {"channel": "chats", "party": "bot"}}, "/from/channel"),
+        ({"to": {"channel": "Chat", "queue": "refunds"}}, "/to/channel"),
+        ({"fallback": [{"queue": "refunds"}, {"channel": "telephone"}]}, "/fallback/1/channel"),
+    ],
+)
+async def test_a_channel_that_is_not_declared_is_422(api: Api, change: dict[str, Any], pointer: str) -> None:
+    answer = await api.post("/v1/handoffs", body(**change))
+    assert (answer.status, answer.code) == (422, "unknown_channel")
+    assert [it["pointer"] for it in answer.json["errors"]] == [pointer]
+    await request(api, **{"from": {"channel": "branch", "party": "clerk"}})
+
+
+@pytest.mark.parametrize("change", [{"agent": ""}, {"agent": "x" * 201}, {"reason": "x" * 2001}])
+async def test_a_move_that_breaks_a_rule_is_422_and_changes_nothing(api: Api, change: dict[str, Any]) -> None:
+    handoff = await request(api)
+    answer = await move(api, handoff, "accept", **change)
+    assert (answer.status, answer.code) == (422, "invalid")
+    assert (await api.ok("GET", f"/v1/handoffs/{handoff['id']}"))["version"] == 1
 
 
 @pytest.mark.parametrize("id_", ["ho_", "ho_x", "cu_" + "A" * 22, "ho_" + "A" * 22, "%00"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Api, message, served
+from tests.api.conftest import Answer, Api, message, served
 from tests.faults.proxy import cutting_proxy
 
 CREATING: dict[str, dict[str, Any]] = {
@@ -67,6 +67,23 @@ async def test_a_key_that_cannot_be_one_is_422(api: Api, text: str) -> None:
 async def test_a_key_needs_a_token_all_the_same(api: Api) -> None:
     answer = await api.post("/v1/touchpoints", message("e1"), headers=key("k"), token=None)
     assert answer.status == 401
+
+
+async def test_a_session_hears_no_answer_that_was_given_to_another(api: Api) -> None:
+    """Sessions of one token are apart by agent and scopes: an answer never goes past a scope."""
+
+    async def by(agent: str, *scopes: str) -> Answer:
+        session = await api.ok("POST", "/v1/sessions", {"agent": agent, "scopes": scopes})
+        headers = {"Authorization": f"Bearer {session['token']}", **key("k")}
+        return await api.post(path, CREATING[path], headers=headers, token=None)
+
+    path = "/v1/callbacks"
+    by_desk = await api.post(path, CREATING[path], headers=key("k"))
+    by_mia = await by("mia", "callbacks:write")
+    assert (await by("mia", "context:read")).code == "missing_scope"
+    assert (await by("mia", "callbacks:write")).raw == by_mia.raw
+    by_otto = await by("otto", "callbacks:write")
+    assert len({it.json["id"] for it in (by_desk, by_mia, by_otto)}) == 3
 
 
 async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) -> None:

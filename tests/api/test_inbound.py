@@ -81,6 +81,8 @@ async def test_bytes_that_are_not_the_vendors_are_kept_and_400(api: Api) -> None
         assert answer.status == 400, raw
     items = await quarantined(api)
     assert len(items) == 4
+    page = await api.ok("GET", "/v1/quarantine?order=asc&limit=3")
+    assert (page["total"], page["items"]) == (4, items[:0:-1])
     assert all(it["source"] == "shop" and it["code"] for it in items)
     assert "item" not in items[0]
 
@@ -148,6 +150,12 @@ async def test_compressed_bodies_are_inflated_within_the_limit(api: Api) -> None
     bomb = gzip.compress(b" " * (MAX_INBOUND + 1))
     answer = await send(api, raw=bomb, **{"Content-Encoding": "gzip"})
     assert (answer.status, answer.code) == (413, "too_large")
+    halves = gzip.compress(raw[:20]) + gzip.compress(raw[20:])
+    assert (await send(api, raw=halves, **{"Content-Encoding": "gzip"})).status == 200
+    answer = await send(api, raw=gzip.compress(raw) + b"more", **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.code) == (400, "invalid_encoding")
+    answer = await send(api, raw=gzip.compress(b"") * 1000, **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.code) == (400, "invalid_encoding")
     answer = await send(api, raw=gzip.compress(raw)[:-5], **{"Content-Encoding": "gzip"})
     assert (answer.status, answer.code) == (400, "invalid_encoding")
     answer = await send(api, raw=raw, **{"Content-Encoding": "br"})

@@ -308,6 +308,32 @@ async def test_a_queue_is_told_of_its_own_handoffs_alone(api: Api) -> None:
     ]
 
 
+async def test_an_id_that_was_never_given_out_is_told_of_by_a_reset(api: Api) -> None:
+    """As after a restore from a backup: what the reader has seen is not there."""
+    await watched(api)
+    await api.ok("POST", "/v1/handoffs", {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "r"})
+    for path in ("/v1/queues/refunds/events", "/v1/agents/maria/events"):
+        async with reading(api, path, last_id="9999999999999-0") as reader:
+            assert [event for event, _id, _data in reader.events] == ["reset"]
+
+
+async def test_a_stream_is_numbered_as_every_answer(api: Api) -> None:
+    path = await watched(api)
+    async with api._session.get(
+        api.url + path, headers={"Authorization": f"Bearer {secret('desk', api.tenant)}"}
+    ) as answer:
+        assert len(answer.headers["Handoff-Request-Id"]) == 16
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_stream_has_no_head_of_its_own(api: Api) -> None:
+    """HEAD has no content (RFC 9110 §9.3.2): a stream that never begins would never end."""
+    for path in (await watched(api), "/v1/queues/refunds/events", "/v1/agents/maria/events"):
+        answer = await api.call("HEAD", path)
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+        assert not open_feeds(api)
+
+
 async def test_events_reach_who_speaks_an_older_http_unframed(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path, version="1.0") as reader:

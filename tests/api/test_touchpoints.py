@@ -115,6 +115,10 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "negative seq": ({"seq": -1}, "invalid", "/seq"),
     "unknown field": ({"txet": "typo"}, "invalid", ""),
     "wrong assurance": ({"identities": [{"type": "user", "value": "a", "assurance": "sure"}]}, "invalid", ""),
+    "nobody": ({"identities": ["email:noreply@example.com"]}, "blocked_identity", "/identities"),
+    "a whole number of 65 bits": ({"data": {"n": [2**64]}}, "invalid", "/data"),
+    "one of them in an attachment": ({"attachments": [{"size": -(2**64)}]}, "invalid", "/attachments"),
+    "one of them in the actor": ({"actor": {"id": 2**64}}, "invalid", "/actor"),
     "bad participant": (
         {"participants": [{"type": "email", "value": "x"}]},
         "invalid_identity",
@@ -242,6 +246,7 @@ async def test_a_stream_is_answered_line_by_line(api: Api) -> None:
     answer = await api.post(PATH, data=body, headers=NDJSON)
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    assert len(answer.headers["Handoff-Request-Id"]) == 16
     parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
     assert sum(it["accepted"] for it in parts) == 450
     rejected = [(it["index"], it["code"]) for part in parts for it in part["rejected"]]

@@ -204,6 +204,8 @@ async def test_deliveries_are_paged_without_a_gap_and_replayed(api: Api) -> None
         assert sorted(seen) == sorted(it.id for it in platform.accepted)
         _, one = await api.call("GET", f"/v1/webhooks/{id_}/deliveries?id={seen[3]}")
         assert [it["id"] for it in one["deliveries"]] == [seen[3]]
+        status, _ = await api.call("GET", f"/v1/webhooks/{id_}/deliveries?id={seen[3]}&state=lost")
+        assert status == 422
         status, replayed = await api.call("POST", f"/v1/webhooks/{id_}/replay", {"id": seen[3]})
         assert (status, replayed) == (202, {"queued": 1, "next": None})
         await until(lambda: len(platform.accepted) == 13)

@@ -121,6 +121,9 @@ async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path)
     said = await command(shop, "import", tmp_path / "history.ndjson", code=1, url=gone)
     assert gone in said, "no server answers"
     assert "No such file" in await command(shop, "import", "/nowhere.ndjson", code=1)
+    for asked in (("customer", "show", "user:anna"), ("import", tmp_path / "history.ndjson")):
+        said = await command(shop, *asked, code=1, url="handoff.example.com")
+        assert "http:// or https://" in said
 
 
 def history(path: Path, count: int, *, bad: int = 0) -> None:

@@ -55,7 +55,7 @@ def test_the_identity_may_stand_in_the_subject() -> None:
     for subject in (msgspec.UNSET, "nobody", 5, "Order: 7"):
         with pytest.raises(Unprocessable) as refused:
             read(subject=subject)
-        assert refused.value.fields["pointers"][0]["pointer"] == "/identities"
+        assert refused.value.fields["pointers"][0]["pointer"] == "/subject"
 
 
 def test_an_event_is_named_by_its_source_and_id() -> None:
@@ -112,3 +112,21 @@ def test_another_version_is_refused() -> None:
 def test_no_bytes_end_in_another_error(raw: bytes) -> None:
     with pytest.raises((InvalidPayload, Unprocessable)):
         read_cloudevent(raw, CALLER, NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"time": "yesterday"}, "/time"),
+        ({"subject": "somebody"}, "/subject"),
+        ({"channel": "pigeon", "data": {}}, "/channel"),
+        ({"data": {"channel": "pigeon"}}, "/data/channel"),
+        ({"data": {"seq": "first"}}, "/data/seq"),
+        ({"data": {"identities": ["user:anna", "email:nobody"]}}, "/data/identities/1"),
+        ({"time": None, "data": {"occurred_at": "yesterday"}}, "/data/occurred_at"),
+    ],
+)
+def test_a_refusal_points_into_the_event(changes: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        read(**changes)
+    assert [it["pointer"] for it in refused.value.fields["pointers"]] == [pointer]

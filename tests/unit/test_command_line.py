@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 
+import pytest
+
 from handoff.cli.arguments import parser
 
 
@@ -27,6 +29,17 @@ def test_every_command_names_a_function_of_its_own() -> None:
     for name in found:
         module, _, function = name.partition(":")
         assert callable(getattr(import_module(f"handoff.cli.{module}"), function)), name
+
+
+def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is one process: it plays the journey, too."""
+    for given, status in (["demo", "--help"], 0), (["demo", "--workers", "2"], 2):
+        with pytest.raises(SystemExit) as ended:
+            parser().parse_args(given)
+        assert ended.value.code == status
+    told = capsys.readouterr().out
+    assert "without one, the demo's own" in told
+    assert "--workers" not in told
 
 
 def loaded(code: str) -> set[str]:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from handoff.api.callbacks import CallbackAnswer, CallbackInput, CancelInput, RescheduleInput
-from handoff.api.operation import CURSOR, LIMIT, LOCATION, Operation, Parameter, Reply, path_parameter
-from handoff.services.callbacks import CallbackView
+from handoff.api.operation import (
+    CURSOR,
+    LIMIT,
+    LOCATION,
+    ORDER,
+    Operation,
+    Parameter,
+    Reply,
+    choice,
+    path_parameter,
+)
+from handoff.services.callbacks import STATES, CallbackView
 
 TAG = "Call-backs"
 ID = path_parameter("id", "The call-back's id.")
@@ -31,9 +41,13 @@ OPERATIONS = (
         id="listCallbacks",
         tag=TAG,
         summary="List call-backs",
-        text="Newest first.",
         scopes=("context:read",),
-        parameters=(Parameter(name="state", text="Only those in this state."), LIMIT, CURSOR),
+        parameters=(
+            Parameter(name="state", text="Only those in this state.", schema=choice(*STATES)),
+            LIMIT,
+            CURSOR,
+            ORDER,
+        ),
         replies=(Reply(200, "A page.", CallbackAnswer),),
     ),
     Operation(

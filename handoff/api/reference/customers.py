@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from handoff.api.contexts import MAX_IDENTITIES, ContextInput
 from handoff.api.exports import FORMATS
-from handoff.api.links import MAX_REASON, LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
+from handoff.api.links import LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
 from handoff.api.operation import (
     CONTEXT_ETAG,
     CURSOR,
@@ -155,7 +155,7 @@ OPERATIONS = (
         id="createLink",
         tag=LINKS,
         summary="Say that an identity is this customer's",
-        text=f"Copies nothing; can be withdrawn. The `reason` has 1 to {MAX_REASON} characters.",
+        text="Copies nothing; can be withdrawn.",
         scopes=("links:write",),
         parameters=(CUSTOMER_ID, DRY_RUN),
         body=LinkInput,

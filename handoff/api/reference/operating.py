@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from handoff.api.operation import CURSOR, LIMIT, NOT_MODIFIED, Header, Operation, Reply, path_parameter
+from handoff.api.operation import (
+    CURSOR,
+    LIMIT,
+    NOT_MODIFIED,
+    ORDER,
+    Header,
+    Operation,
+    Reply,
+    path_parameter,
+)
 from handoff.api.operations import QuarantineAnswer
 from handoff.services.adapter import Outcome
 
@@ -34,9 +43,9 @@ OPERATIONS = (
         id="listQuarantine",
         tag=TAG,
         summary="What could not be read",
-        text="Newest first; never the content. `code` is what the source's adapter said.",
+        text="Never the content. `code` is what the source's adapter said.",
         scopes=("operate",),
-        parameters=(LIMIT, CURSOR),
+        parameters=(LIMIT, CURSOR, ORDER),
         replies=(Reply(200, "A page.", QuarantineAnswer),),
     ),
     Operation(
