@@ -161,7 +161,7 @@ def moment(value: object) -> Micros | None:
     if value is None:
         return None
     if isinstance(value, str):
-        value = value.strip()
+        value = value.strip().removesuffix(" UTC")  # so Ruby writes a time out
         try:
             return parse_time(value)  # what nearly everybody writes
         except ValueError:
