@@ -210,7 +210,8 @@ _AUTO_SUBJECT = re.compile(
     r"automatische antwort|abwesenheits|réponse automatique|absence du bureau|respuesta automática|"
     r"risposta automatica|automatisch antwoord|autosvar|automaattinen vastaus|resposta automática|"
     r"automatiskt? svar|automatická odpověď|odpowiedź automatyczna|autoodpowied|automatikus válasz|"
-    r"otomatik yanıt|răspuns automat|автоматический ответ|автоответ|自動返信|自動応答|自动回复|自動回覆|자동 회신)",
+    r"otomatik yanıt|răspuns automat|автоматический ответ|автоответ|"
+    r"自動返信|自動応答|自动回复|自動回覆|자동 회신)",
     re.IGNORECASE,
 )
 _NO_REPLY = re.compile(
