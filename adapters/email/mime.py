@@ -26,6 +26,9 @@ MAX_VALUE = 10_000  # characters of one field that are looked at
 MAX_ADDRESSES = 64_000  # the same for fields that hold address lists
 _LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "references"})
 
+_ENCODING = re.compile(r'\s*"?([\w-]+)', re.ASCII)  # comments may follow (RFC 2045 §6.1)
+_META = re.compile(rb"<meta\b[^>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+_META_WITHIN = 1024  # bytes; the HTML standard's own limit for it
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 
 
@@ -61,7 +64,8 @@ class Part(Struct, frozen=True):
 
     def decoded(self) -> bytes:
         """The content without its transfer encoding (RFC 2045 §6); an unknown encoding is left as it is."""
-        encoding = self.headers.first("content-transfer-encoding").strip().lower()
+        stated = _ENCODING.match(self.headers.first("content-transfer-encoding"))
+        encoding = stated[1].lower() if stated else ""
         if encoding == "base64":
             return from_base64(self.content)
         if encoding == "quoted-printable":
@@ -69,13 +73,26 @@ class Part(Struct, frozen=True):
         return self.content
 
     def text(self) -> str:
-        return decode(self.decoded(), self.type.parameters.get("charset", ""))
+        data, charset = self.decoded(), self.type.parameters.get("charset", "")
+        if not charset and self.content_type == "text/html":
+            charset = _stated_inside(data)
+        return decode(data, charset)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order of the mail."""
         yield self
         for child in self.children:
             yield from child.walk()
+
+
+def _stated_inside(html: bytes) -> str:
+    """The charset that HTML states itself; empty for what is UTF-8, whatever an older copy stated."""
+    found = _META.search(html[:_META_WITHIN])
+    try:
+        html.decode("utf-8")
+    except UnicodeDecodeError:
+        return found[1].decode("ascii") if found else ""
+    return ""
 
 
 def read_mail(raw: bytes) -> Part:

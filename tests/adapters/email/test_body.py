@@ -99,11 +99,25 @@ def test_charsets_right_wrong_and_unknown(charset: str, content: bytes, text: st
 
 
 @pytest.mark.parametrize(
+    ("stated", "encoding"), [("windows-1251", "cp1251"), ("windows-1251", "utf-8"), ("no-such", "utf-8")]
+)
+def test_html_may_state_its_charset_itself(stated: str, encoding: str) -> None:
+    for meta in (
+        f'<meta http-equiv="Content-Type" content="text/html; charset={stated}">',
+        f"<META charset={stated}>",
+    ):
+        page = f"<html><head>{meta}</head><body>Где посылка?</body></html>"
+        assert only(mail(page.encode(encoding), content_type="text/html")).text == "Где посылка?"
+
+
+@pytest.mark.parametrize(
     ("encoding", "content", "text"),
     [
         ("base64", "SGVsbG8=", "Hello"),
         ("BASE64", "SGVs\r\nbG8", "Hello"),
         ("quoted-printable", "p=C3=A4iv=\r\nää =ZZ", "päivää =ZZ"),
+        ("base64 (by hand)", "SGVsbG8=", "Hello"),
+        ("base64;", "SGVsbG8=", "Hello"),
         ("8bit", "ä", "ä"),
         ("x-own", "plain", "plain"),
     ],
