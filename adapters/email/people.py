@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from adapters.email.addresses import mailboxes
-from adapters.email.characters import display_name
+from adapters.email.characters import decode_words, display_name
 from adapters.email.mailboxes import Mailboxes
 from adapters.email.mime import Headers
 from adapters.email.reports import LIST_FIELDS, is_machine, is_no_reply
@@ -84,7 +84,7 @@ def roll(headers: Headers) -> Roll:
     return Roll(
         people=found,
         left_out=left_out,
-        rewritten=" via " in headers.first("from").lower(),
+        rewritten=" via " in decode_words(headers.first("from")).lower(),
         one_sender=len(headers.all("from")) == 1 and len(found["from"]) == 1,
     )
 

@@ -322,6 +322,11 @@ def test_participants_are_bounded_and_the_rest_is_counted() -> None:
         {"from": "'Anna' via Support <support@shop.example>", "x_original_from": "Anna <anna@example.com>"},
         {"from": "Support <support@shop.example>", "x_original_sender": "anna@example.com"},
         {"from": "'Anna' via Support <support@shop.example>", "reply_to": "anna@example.com"},
+        {
+            "from": "=?utf-8?q?=C3=84nni_via_Support?= <support@shop.example>",
+            "reply_to": "anna@example.com",
+            "to": "support@shop.example, bo@example.org",
+        },
         {"from": "Form <support@shop.example>", "reply_to": "anna@example.com"},
         {"from": "noreply@forms.example", "reply_to": "anna@example.com"},
         {"from": "'Anna' via List <list@lists.example>", "x_original_from": "anna@example.com"},
