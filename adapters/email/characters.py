@@ -10,6 +10,8 @@ import re
 import unicodedata
 from encodings.aliases import aliases
 
+from handoff.domain.remembering import remembered
+
 # Codecs of the standard library that are no charset of mail, or are a trap: quadratic time (idna,
 # punycode), warnings on bad input (…_escape) or bytes-to-bytes.
 _NEVER = frozenset(
@@ -59,17 +61,23 @@ def decode(data: bytes, charset: str) -> str:
 
     A few bytes that a charset does not have do not make it wrong: they become U+FFFD.
     """
-    name = re.sub(r"[^a-z0-9]+", "_", charset[:60].lower()).strip("_")
-    if page := _CODE_PAGE.fullmatch(name):
-        name = f"cp{page[1]}"
-    known = _ALSO.get(name) or _CHARSETS.get(name) or _CHARSETS.get(name.removeprefix("x_")) or ""
-    known = _SUPERSETS.get(known, known)
+    known = _codec(charset[:60]) if charset else ""
     text = _strict(data, known) if known else None
     if text is None and known in _WIDER:
         text = _strict(data.replace(b"\x1b$B", b"\x1b$(O"), _WIDER[known])
     if text is None and not (known in _SEVEN_BIT and data.isascii()):
         text = _strict(data, "utf_8")
     return _tidy(_nearly(data, known) if text is None else text)
+
+
+@remembered
+def _codec(charset: str) -> str:
+    """The codec that a charset's name means, or an empty string for one that is not known."""
+    name = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_")
+    if page := _CODE_PAGE.fullmatch(name):
+        name = f"cp{page[1]}"
+    known = _ALSO.get(name) or _CHARSETS.get(name) or _CHARSETS.get(name.removeprefix("x_")) or ""
+    return _SUPERSETS.get(known, known)
 
 
 def _strict(data: bytes, codec: str) -> str | None:
