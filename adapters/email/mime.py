@@ -28,6 +28,7 @@ _LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "refe
 
 _ENCODING = re.compile(r'\s*"?([\w-]+)', re.ASCII)  # comments may follow (RFC 2045 §6.1)
 _META = re.compile(rb"<meta\b[^>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+_CHARSET = re.compile(rb"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _META_WITHIN = 1024  # bytes; the HTML standard's own limit for it
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 
@@ -209,6 +210,7 @@ def _headers(lines: list[list[bytes]]) -> Headers:
     """The fields of lines with their continuation lines; long values are cut, and named as such."""
     found: list[tuple[str, str]] = []
     cut: set[str] = set()
+    charset: str | None = None
     for pieces in lines:
         name, _, value = b"".join(pieces).partition(b":")
         field = name.strip().decode("ascii").lower()
@@ -216,5 +218,26 @@ def _headers(lines: list[list[bytes]]) -> Headers:
         value = value.strip()
         if len(value) > limit:
             cut.add(field)
-        found.append((field, decode(value[:limit], "")))
+        text = _plain(value[:limit])
+        if text is None:
+            charset = _body_charset(lines) if charset is None else charset
+            text = decode(value[:limit], charset)
+        found.append((field, text))
     return Headers(tuple(found), frozenset(cut))
+
+
+def _plain(value: bytes) -> str | None:
+    """A field's value as text where it is UTF-8, or Japanese in seven bits."""
+    try:
+        return decode(value, "iso-2022-jp") if b"\x1b$" in value else value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _body_charset(lines: list[list[bytes]]) -> str:
+    """The charset that a mail states for its body: programs that encode no field write those in it too."""
+    for pieces in lines:
+        if pieces[0][:13].lower() == b"content-type:" and (found := _CHARSET.search(b"".join(pieces))):
+            charset = found[1].decode("ascii")
+            return "" if charset.lower().startswith("utf") else charset
+    return ""

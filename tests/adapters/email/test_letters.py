@@ -445,6 +445,25 @@ def test_a_person_through_a_list_is_a_person(fields: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stated", "encoding", "subject"),
+    [
+        ("koi8-r", "koi8-r", "Где посылка?"),
+        ("gb2312", "gbk", "包裹在哪里"),
+        ("iso-2022-jp", "iso-2022-jp", "荷物はどこ"),
+        ("utf-8", "utf-8", "Missä?"),
+        ("utf-8", "cp1252", "Missä?"),
+        ("us-ascii", "iso-2022-jp", "荷物はどこ"),
+        ("koi8-r", "utf-8", "Missä?"),
+    ],
+)
+def test_fields_that_nobody_encoded_are_in_the_bodys_charset(
+    stated: str, encoding: str, subject: str
+) -> None:
+    raw = mail("x", subject="SUBJECT", content_type=f'text/plain; charset="{stated}"')
+    assert only(raw.replace(b"SUBJECT", subject.encode(encoding))).subject == subject
+
+
+@pytest.mark.parametrize(
     ("written", "read"),
     [
         ("=?iso-8859-1?q?p=E4iv=E4?=", "päivä"),
