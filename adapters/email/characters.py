@@ -89,7 +89,7 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 def _nearly(data: bytes, known: str) -> str:
     """`data` where no codec takes all of it."""
-    if known and known != "cp1252":
+    if known and known != "cp1252" and (known not in _SEVEN_BIT or data.isascii()):
         text = data.decode(known, "replace")
         if known.startswith("utf") or text.count("\ufffd") * 10 <= len(text):
             return text

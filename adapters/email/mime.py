@@ -26,6 +26,7 @@ MAX_VALUE = 10_000  # characters of one field that are looked at
 MAX_ADDRESSES = 64_000  # the same for fields that hold address lists
 _LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "references"})
 
+_MBOX = re.compile(rb">?From (?![ \t]*:)")  # its separator, and no From field with blanks before its colon
 _ENCODING = re.compile(r'\s*"?([\w-]+)', re.ASCII)  # comments may follow (RFC 2045 §6.1)
 _META = re.compile(rb"<meta\b[^>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _CHARSET = re.compile(rb"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
@@ -182,7 +183,7 @@ def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
 
     A blank line ends the header; so does a line that is no field: mail readers show it as text.
     """
-    if raw.startswith((b"From ", b">From "), start, end):  # mbox separator
+    if _MBOX.match(raw, start, end):
         start = (raw.find(b"\n", start, end) + 1) or end
     lines: list[list[bytes]] = []
     at = start

@@ -87,6 +87,7 @@ def test_multiparts_are_read_as_mail_readers_do() -> None:
         ("cp50220", "テスト".encode("iso-2022-jp"), "テスト"),
         ("euc-jp", b"\xad\xa1", "①"),
         ("iso-2022-jp", "日本語".encode(), "日本語"),
+        ("iso-2022-jp", b"na\xefve", "naïve"),
         # One bad byte is no reason to read a whole mail in another charset.
         ("shift_jis", "株式会社の注文".encode("cp932") + b"\xfc\xfd!", "株式会社の注文\ufffd\uf8f1!"),
         ("windows-1251", "Где моя посылка?".encode("cp1251") + b"\x98", "Где моя посылка?\ufffd"),

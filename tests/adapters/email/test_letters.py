@@ -292,6 +292,14 @@ def test_addresses_and_names_as_senders_write_them(written: str, address: str, n
     assert made.traits.get("name") == name
 
 
+def test_a_from_field_is_no_separator_of_a_mailbox_file() -> None:
+    """RFC 5322 §4.5.3: there were blanks before colons."""
+    raw = mail("Hello", **{"from": None})
+    assert home(only(b"From  : Anna <anna@example.com>\r\n" + raw)).startswith("email:anna@example.com")
+    separated = b"From anna@example.org Sat Nov 21 20:00:00 2026\r\n" + mail("Hello")
+    assert home(only(separated)).startswith("email:anna@example.com")
+
+
 def test_other_people_are_participants_and_we_are_not() -> None:
     made = only(
         mail(
