@@ -103,6 +103,7 @@ def read_mail(raw: bytes) -> Part:
     InvalidPayload with `not_mail` (no header field at all), `headers_too_large`, `too_many_fields`,
     `too_many_parts` or `too_deep`.
     """
+    raw = _from_first_line(raw)
     if b"\n" not in raw[:MAX_HEADER_BYTES] and b"\r" in raw[:MAX_HEADER_BYTES]:
         raw = raw.replace(b"\r", b"\n")  # line ends of the classic Mac OS
     part = _Reader(raw).part(0, len(raw), depth=0, default="text/plain")
@@ -118,7 +119,13 @@ def read_headers(data: bytes) -> Headers:
 
 def body_bytes(raw: bytes) -> bytes:
     """What follows the header of the mail `raw`, with `\\n` line ends and no blank ones at the end."""
+    raw = _from_first_line(raw)
     return raw[_fields(raw, 0, len(raw))[1] :].replace(b"\r\n", b"\n").rstrip()
+
+
+def _from_first_line(raw: bytes) -> bytes:
+    """The mail without a byte order mark and blank lines above its header: files come with them."""
+    return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
 
 
 class _Reader:

@@ -106,6 +106,14 @@ def test_without_a_message_id_the_content_names_the_mail(field: str | None) -> N
     assert first.thread == first.event_id
 
 
+@pytest.mark.parametrize("above", [b"\r\n", b"\n\n", b"\xef\xbb\xbf"])
+def test_what_stands_above_the_header_of_a_file_is_passed_over(above: bytes) -> None:
+    made = only(above + mail("Hello"))
+    assert (made.event_id, made.text) == ("m1@example.com", "Hello")
+    unnamed = mail("Hello", message_id=None)
+    assert only(above + unnamed).event_id == only(unnamed).event_id
+
+
 def test_a_message_id_that_is_too_long_is_hashed() -> None:
     made = only(mail(message_id=f"<{'a' * 900}@x>"))
     assert len(made.event_id) < 100
