@@ -11,6 +11,7 @@ from handoff.domain.errors import InvalidIdentity
 from handoff.domain.identity import normal_email
 
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,2000})\s*>")
+_BARE_ID = re.compile(r"[^<>\s\"():;@]{1,1000}@[^<>\s\"():;@]{1,1000}")
 _EARLIEST_MAIL: Micros = parse_time("1990-01-01T00:00:00Z")
 """A Date before this is a clock that was never set."""
 _MAX_DATE = 200  # characters; the longest real Date fields, with a zone comment, have 60
@@ -22,9 +23,14 @@ _OFFSET = re.compile(r" (?:GMT|UTC|UT)([+-]\d{4})")
 def message_ids(value: str) -> list[str]:
     """The message ids in `value`, without angle brackets, in order (RFC 5322 §3.6.4).
 
-    In-Reply-To of old programs holds phrases beside ids; they are skipped.
+    In-Reply-To of old programs holds phrases beside ids; they are skipped. Ids that nobody put in
+    brackets are read where there is nothing else.
     """
-    return [event_id(found) for found in _MESSAGE_ID.findall(value)]
+    found = _MESSAGE_ID.findall(value)
+    if not found and "@" in value:
+        bare = value.replace(",", " ").split()
+        found = bare if all(map(_BARE_ID.fullmatch, bare)) else []
+    return [event_id(one) for one in found]
 
 
 def message_id(headers: Headers, field: str = "message-id") -> str | None:

@@ -164,6 +164,9 @@ def test_the_id_space_can_be_set() -> None:
         ({"in_reply_to": "<m1@example.com> <parent@x>"}, "parent@x"),
         ({"in_reply_to": "<m1@example.com>"}, "m1@example.com"),
         ({"in_reply_to": "", "references": "nonsense"}, "m1@example.com"),
+        ({"in_reply_to": "parent@x"}, "parent@x"),
+        ({"references": "root@x, mid@x", "in_reply_to": "mid@x"}, "root@x"),
+        ({"in_reply_to": "anna@example.com's mail of Monday"}, "m1@example.com"),
     ],
 )
 def test_a_reply_shares_the_thread_of_the_first_mail(fields: dict[str, str], thread: str) -> None:
