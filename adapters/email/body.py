@@ -33,7 +33,7 @@ class Body(Struct, frozen=True):
 
 def read_body(root: Part) -> Body:
     """The text and attachments below `root` (RFC 2046 §5.1: the first plain alternative is preferred)."""
-    chosen = (_readable(root) or _only_part(root))[:MAX_TEXT_PARTS]
+    chosen = (_readable(root) or _named(root))[:MAX_TEXT_PARTS]
     pieces: list[str] = []
     tags = 0
     for part in chosen:
@@ -57,10 +57,14 @@ def read_body(root: Part) -> Body:
     )
 
 
-def _only_part(root: Part) -> list[Part]:
-    """A mail that is nothing but a text is read, also where that text has a file name."""
-    is_text = root.content_type in _TEXT_TYPES and root.disposition.value != "attachment"
-    return [root] if is_text and not root.children else []
+def _named(root: Part) -> list[Part]:
+    """The texts of a mail that has only such with file names: telephones' gateways send messages so."""
+    if root.content_type == "multipart/encrypted":
+        return []
+    leaves = (part for part in root.walk() if not part.children)
+    return [
+        part for part in leaves if part.content_type in _TEXT_TYPES and part.disposition.value != "attachment"
+    ]
 
 
 def _is_enveloped(part: Part) -> bool:

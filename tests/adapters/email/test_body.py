@@ -131,10 +131,13 @@ def test_transfer_encodings(encoding: str, content: str, text: str) -> None:
 # --- one text and what is beside it -------------------------------------------------------------
 
 
-def test_the_text_of_a_mail_of_one_part_may_have_a_file_name() -> None:
+def test_the_only_text_of_a_mail_may_have_a_file_name() -> None:
     named = 'text/plain; charset=utf-8; name="body.txt"'
     made = only(mail("Hello", content_type=named))
     assert (made.text, made.attachments) == ("Hello", ())
+    type_, body = multipart("multipart/mixed", part("Hello", named), part("x", "image/png; name=a.png"))
+    beside = only(mail(body, content_type=type_))
+    assert (beside.text, [one["name"] for one in beside.attachments]) == ("Hello", ["a.png"])
     attached = only(mail("Hello", content_type=named, content_disposition="attachment"))
     assert (attached.text, len(attached.attachments)) == (None, 1)
 
