@@ -37,6 +37,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: what a browser makes of a date in a string.
 _JS_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:\d\d|)", re.ASCII)  # Java's, on the minute
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:[-_.@][A-Za-z0-9]{1,8})*", re.ASCII)
 _PACK = msgspec.msgpack.Encoder().encode
 # Of N bytes of JSON no adapter makes a touchpoint of more than 4.5 N: text stands in it three times at most,
@@ -161,13 +162,15 @@ def moment(value: object) -> Micros | None:
     if value is None:
         return None
     if isinstance(value, str):
-        value = value.strip()
+        value = value.strip().removesuffix(" UTC")  # so Ruby writes a time out
         try:
             return parse_time(value)  # what nearly everybody writes
         except ValueError:
             pass
         if _DATE.fullmatch(value):
             value += "T00:00:00Z"
+        elif match := _NO_SECONDS.fullmatch(value):
+            value = f"{match[1]}:00{match[2]}"
         elif match := _JS_DATE.fullmatch(value):
             month, day, year, clock, zone = match.groups()
             value = f"{day} {month} {year} {clock} {zone}"

@@ -10,7 +10,9 @@ from adapters.email.characters import decode_words
 
 _ENCODED_WORD = re.compile(r"=\?[\w.:+*-]{1,80}\?[bBqQ]\?[^?<>]{0,1000}\?=", re.ASCII)
 _BARE = re.compile(r"[^\s<>()\",;:]{1,320}@[^\s<>()\",;:]{1,255}")
-
+_AT_DOMAIN = re.compile(r"[ \t]*@[ \t]*([^\s<>()\",;:@]{1,255})")
+_UNQUOTED = re.compile(r"[^\s<>()\[\]\\,;:@\"]+")
+_QUOTED_LOCAL = re.compile(r'"((?:[^"\\]|\\.){1,64})"(?=@)')
 _MAX_ADDRESS = 320  # characters; RFC 5321 §4.5.3.1
 _COMMENT = re.compile(r"\([^()]*\)")
 _LOOSE = re.compile(r"\s*([.@])\s*")  # RFC 5322 §4.4: white space around dots and at signs
@@ -31,12 +33,13 @@ def mailboxes(value: str) -> list[Mailbox]:
 class _Entry:
     """One list entry under construction."""
 
-    __slots__ = ("angle", "comment", "phrase")
+    __slots__ = ("angle", "comment", "phrase", "quoted")
 
     def __init__(self) -> None:
         self.phrase: list[str] = []
         self.comment: list[str] = []
         self.angle: str | None = None
+        self.quoted: str | None = None  # an address whose local part is in quotes
 
 
 def _entries(value: str) -> list[_Entry]:
@@ -47,6 +50,8 @@ def _entries(value: str) -> list[_Entry]:
         if char == '"':
             text, at = _quoted(value, at + 1)
             entry.phrase.append(text)
+            if domain := _AT_DOMAIN.match(value, at):
+                entry.quoted = entry.quoted or f"{_local_part(text)}@{domain[1]}"
         elif char == "(":
             text, at = _comment(value, at + 1)
             entry.comment.append(text)
@@ -80,6 +85,14 @@ def _quoted(value: str, at: int) -> tuple[str, int]:
     return "".join(out), at + 1
 
 
+def _local_part(text: str) -> str:
+    """The local part that stands in quotes: without them where they quote nothing (`"anna..v."@…`)."""
+    if _UNQUOTED.fullmatch(text):
+        return text
+    escaped = re.sub(r'(["\\])', r"\\\1", text)
+    return f'"{escaped}"'
+
+
 def _comment(value: str, at: int) -> tuple[str, int]:
     """The comment that starts at `at`, nested ones included."""
     out: list[str] = []
@@ -103,9 +116,15 @@ def _mailbox(entry: _Entry) -> Mailbox | None:
     if entry.angle:
         address = entry.angle.rpartition(":")[2].strip()  # without an obsolete source route
         if len(address) <= _MAX_ADDRESS:
-            address = _LOOSE.sub(r"\1", _COMMENT.sub("", address))
+            if quoted := _QUOTED_LOCAL.match(address):
+                text = re.sub(r"\\(.)", r"\1", quoted[1])
+                address = _local_part(text) + address[quoted.end() :]
+            else:
+                address = _LOOSE.sub(r"\1", _COMMENT.sub("", address))
         if "@" in address:
             return Mailbox(decode_words(phrase or "".join(entry.comment)), address.strip("<> "))
+    if entry.quoted:
+        return Mailbox(decode_words("".join(entry.comment)), entry.quoted)
     at = phrase.find("@")
     bare = _BARE.search(phrase[max(at - _MAX_ADDRESS, 0) : at + _MAX_ADDRESS]) if at > 0 else None
     if bare is None:

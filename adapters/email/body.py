@@ -12,6 +12,10 @@ from adapters.email.html import html_to_text
 from adapters.email.mime import Part
 
 MAX_TEXT_PARTS = 50  # joined into the text; more of them are listed as attachments
+_TEXT_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text", "text/markdown"})
+_OTHER_ALTERNATIVES = frozenset({"text/x-amp-html", "text/watch-html"})
+"""The same text once more, for programs that show mail in their own way."""
+_PKCS7_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 
 class Body(Struct, frozen=True):
@@ -29,7 +33,7 @@ class Body(Struct, frozen=True):
 
 def read_body(root: Part) -> Body:
     """The text and attachments below `root` (RFC 2046 §5.1: the first plain alternative is preferred)."""
-    chosen = _readable(root)[:MAX_TEXT_PARTS]
+    chosen = (_readable(root) or _named(root))[:MAX_TEXT_PARTS]
     pieces: list[str] = []
     tags = 0
     for part in chosen:
@@ -49,8 +53,24 @@ def read_body(root: Part) -> Body:
         text="\n\n".join(pieces),
         markup=bool(chosen) and all(part.content_type == "text/html" for part in chosen),
         attachments=tuple(_attachment(part) for part in unread if id(part) not in replaced),
-        encrypted=root.content_type == "multipart/encrypted",
+        encrypted=root.content_type == "multipart/encrypted" or _is_enveloped(root),
     )
+
+
+def _named(root: Part) -> list[Part]:
+    """The texts of a mail that has only such with file names: telephones' gateways send messages so."""
+    if root.content_type == "multipart/encrypted":
+        return []
+    leaves = (part for part in root.walk() if not part.children)
+    return [
+        part for part in leaves if part.content_type in _TEXT_TYPES and part.disposition.value != "attachment"
+    ]
+
+
+def _is_enveloped(part: Part) -> bool:
+    """Whether it is an encrypted S/MIME mail (RFC 8551 §3.2); signed ones come under the same type."""
+    kind = part.type.parameters.get("smime-type", "").lower()
+    return part.content_type in _PKCS7_TYPES and kind in ("enveloped-data", "authenveloped-data")
 
 
 def _readable(part: Part) -> list[Part]:
@@ -72,7 +92,7 @@ def _is_text(part: Part) -> bool:
         return False
     if part.content_type.startswith("multipart/"):  # without its delimiters: readers show it as text
         return True
-    return part.content_type in ("text/plain", "text/html", "text/enriched", "text", "text/markdown")
+    return part.content_type in _TEXT_TYPES
 
 
 def _best(branches: list[list[Part]]) -> list[Part]:
@@ -88,7 +108,11 @@ def _replaced(part: Part, shown: set[int]) -> set[int]:
     """Text leaves that say the same as a shown alternative: no attachments."""
     found: set[int] = set()
     if part.content_type == "multipart/alternative" and any(id(leaf) in shown for leaf in part.walk()):
-        found.update(id(leaf) for leaf in part.walk() if not leaf.children and _is_text(leaf))
+        found.update(
+            id(leaf)
+            for leaf in part.walk()
+            if not leaf.children and (_is_text(leaf) or leaf.content_type in _OTHER_ALTERNATIVES)
+        )
     for child in part.children:
         found |= _replaced(child, shown)
     return found - shown

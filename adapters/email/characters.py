@@ -10,6 +10,8 @@ import re
 import unicodedata
 from encodings.aliases import aliases
 
+from handoff.domain.remembering import remembered
+
 # Codecs of the standard library that are no charset of mail, or are a trap: quadratic time (idna,
 # punycode), warnings on bad input (…_escape) or bytes-to-bytes.
 _NEVER = frozenset(
@@ -41,22 +43,57 @@ _ALSO = {
     "gb2312": "gb18030",
 }
 _ALSO |= {"ks_c_5601_1987": "cp949", "x_gbk": "gbk", "windows_31j": "cp932", "iso_8859_8_i": "iso8859_8"}
+_ALSO |= {"iso_8859_6_i": "iso8859_6", "logical": "iso8859_8", "unicode": "utf_16"}
+_ALSO |= dict.fromkeys(("cp50220", "cp50221", "cp50222", "iso_2022_jp_ms"), "iso2022_jp_ext")
+# Of a Japanese, Unix or Windows name the number alone counts: win-1251, windows1251, CP-1251, x-cp1251.
+_CODE_PAGE = re.compile(r"(?:x_)?(?:windows|win|cp|ibm|dos)_?(\d{3,5})")
 _SUPERSETS = {"latin_1": "cp1252", "iso8859_1": "cp1252", "ascii": ""}
+_SUPERSETS |= {"iso2022_jp": "iso2022_jp_ext", "euc_kr": "cp949", "gbk": "gb18030", "gb2312": "gb18030"}
 """What senders mean: WHATWG Encoding reads latin-1 as cp1252; 8-bit "us-ascii" has to be guessed."""
+_WIDER = {"iso2022_jp_ext": "iso2022_jp_3", "euc_jp": "euc_jis_2004", "big5": "big5hkscs"}
+"""With the characters that makers of computers added, such as the ringed numbers of Japanese mail."""
+_SEVEN_BIT = frozenset({"iso2022_jp_ext", "iso2022_jp_1", "iso2022_jp_2", "iso2022_kr", "hz"})
+"""Whatever is written in these is UTF-8 as well, and means nothing there."""
 
 
 def decode(data: bytes, charset: str) -> str:
-    """`data` as text. An unknown or wrong charset falls back to UTF-8, then to cp1252."""
-    name = re.sub(r"[^a-z0-9]+", "_", charset[:60].lower()).strip("_")
+    """`data` as text. An unknown or wrong charset falls back to UTF-8, then to cp1252.
+
+    A few bytes that a charset does not have do not make it wrong: they become U+FFFD.
+    """
+    known = _codec(charset[:60]) if charset else ""
+    text = _strict(data, known) if known else None
+    if text is None and known in _WIDER:
+        text = _strict(data.replace(b"\x1b$B", b"\x1b$(O"), _WIDER[known])
+    if text is None and not (known in _SEVEN_BIT and data.isascii()):
+        text = _strict(data, "utf_8")
+    return _tidy(_nearly(data, known) if text is None else text)
+
+
+@remembered
+def _codec(charset: str) -> str:
+    """The codec that a charset's name means, or an empty string for one that is not known."""
+    name = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_")
+    if page := _CODE_PAGE.fullmatch(name):
+        name = f"cp{page[1]}"
     known = _ALSO.get(name) or _CHARSETS.get(name) or _CHARSETS.get(name.removeprefix("x_")) or ""
-    known = _SUPERSETS.get(known, known)
-    for candidate in (known, "utf_8"):
-        try:
-            if candidate:
-                return _tidy(data.decode(candidate))
-        except (UnicodeError, LookupError):
-            continue
-    return _tidy(data.decode(known if known.startswith("utf") else "cp1252", "replace"))
+    return _SUPERSETS.get(known, known)
+
+
+def _strict(data: bytes, codec: str) -> str | None:
+    try:
+        return data.decode(codec)
+    except (UnicodeError, LookupError):
+        return None
+
+
+def _nearly(data: bytes, known: str) -> str:
+    """`data` where no codec takes all of it."""
+    if known and known != "cp1252" and (known not in _SEVEN_BIT or data.isascii()):
+        text = data.decode(known, "replace")
+        if known.startswith("utf") or text.count("\ufffd") * 10 <= len(text):
+            return text
+    return data.decode("cp1252", "replace")
 
 
 def _tidy(text: str) -> str:

@@ -26,6 +26,11 @@ MAX_VALUE = 10_000  # characters of one field that are looked at
 MAX_ADDRESSES = 64_000  # the same for fields that hold address lists
 _LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "references"})
 
+_MBOX = re.compile(rb">?From (?![ \t]*:)")  # its separator, and no From field with blanks before its colon
+_ENCODING = re.compile(r'\s*"?([\w-]+)', re.ASCII)  # comments may follow (RFC 2045 §6.1)
+_META = re.compile(rb"<meta\b[^>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+_CHARSET = re.compile(rb"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_META_WITHIN = 1024  # bytes; the HTML standard's own limit for it
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 
 
@@ -61,7 +66,8 @@ class Part(Struct, frozen=True):
 
     def decoded(self) -> bytes:
         """The content without its transfer encoding (RFC 2045 §6); an unknown encoding is left as it is."""
-        encoding = self.headers.first("content-transfer-encoding").strip().lower()
+        stated = _ENCODING.match(self.headers.first("content-transfer-encoding"))
+        encoding = stated[1].lower() if stated else ""
         if encoding == "base64":
             return from_base64(self.content)
         if encoding == "quoted-printable":
@@ -69,7 +75,10 @@ class Part(Struct, frozen=True):
         return self.content
 
     def text(self) -> str:
-        return decode(self.decoded(), self.type.parameters.get("charset", ""))
+        data, charset = self.decoded(), self.type.parameters.get("charset", "")
+        if not charset and self.content_type == "text/html":
+            charset = _stated_inside(data)
+        return decode(data, charset)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order of the mail."""
@@ -78,12 +87,23 @@ class Part(Struct, frozen=True):
             yield from child.walk()
 
 
+def _stated_inside(html: bytes) -> str:
+    """The charset that HTML states itself; empty for what is UTF-8, whatever an older copy stated."""
+    found = _META.search(html[:_META_WITHIN])
+    try:
+        html.decode("utf-8")
+    except UnicodeDecodeError:
+        return found[1].decode("ascii") if found else ""
+    return ""
+
+
 def read_mail(raw: bytes) -> Part:
     """The parts of the mail `raw`.
 
     InvalidPayload with `not_mail` (no header field at all), `headers_too_large`, `too_many_fields`,
     `too_many_parts` or `too_deep`.
     """
+    raw = _from_first_line(raw)
     if b"\n" not in raw[:MAX_HEADER_BYTES] and b"\r" in raw[:MAX_HEADER_BYTES]:
         raw = raw.replace(b"\r", b"\n")  # line ends of the classic Mac OS
     part = _Reader(raw).part(0, len(raw), depth=0, default="text/plain")
@@ -99,7 +119,13 @@ def read_headers(data: bytes) -> Headers:
 
 def body_bytes(raw: bytes) -> bytes:
     """What follows the header of the mail `raw`, with `\\n` line ends and no blank ones at the end."""
+    raw = _from_first_line(raw)
     return raw[_fields(raw, 0, len(raw))[1] :].replace(b"\r\n", b"\n").rstrip()
+
+
+def _from_first_line(raw: bytes) -> bytes:
+    """The mail without a byte order mark and blank lines above its header: files come with them."""
+    return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
 
 
 class _Reader:
@@ -164,7 +190,7 @@ def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
 
     A blank line ends the header; so does a line that is no field: mail readers show it as text.
     """
-    if raw.startswith((b"From ", b">From "), start, end):  # mbox separator
+    if _MBOX.match(raw, start, end):
         start = (raw.find(b"\n", start, end) + 1) or end
     lines: list[list[bytes]] = []
     at = start
@@ -192,6 +218,7 @@ def _headers(lines: list[list[bytes]]) -> Headers:
     """The fields of lines with their continuation lines; long values are cut, and named as such."""
     found: list[tuple[str, str]] = []
     cut: set[str] = set()
+    charset: str | None = None
     for pieces in lines:
         name, _, value = b"".join(pieces).partition(b":")
         field = name.strip().decode("ascii").lower()
@@ -199,5 +226,26 @@ def _headers(lines: list[list[bytes]]) -> Headers:
         value = value.strip()
         if len(value) > limit:
             cut.add(field)
-        found.append((field, decode(value[:limit], "")))
+        text = _plain(value[:limit])
+        if text is None:
+            charset = _body_charset(lines) if charset is None else charset
+            text = decode(value[:limit], charset)
+        found.append((field, text))
     return Headers(tuple(found), frozenset(cut))
+
+
+def _plain(value: bytes) -> str | None:
+    """A field's value as text where it is UTF-8, or Japanese in seven bits."""
+    try:
+        return decode(value, "iso-2022-jp") if b"\x1b$" in value else value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _body_charset(lines: list[list[bytes]]) -> str:
+    """The charset that a mail states for its body: programs that encode no field write those in it too."""
+    for pieces in lines:
+        if pieces[0][:13].lower() == b"content-type:" and (found := _CHARSET.search(b"".join(pieces))):
+            charset = found[1].decode("ascii")
+            return "" if charset.lower().startswith("utf") else charset
+    return ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from adapters.email.addresses import mailboxes
-from adapters.email.characters import display_name
+from adapters.email.characters import decode_words, display_name
 from adapters.email.mailboxes import Mailboxes
 from adapters.email.mime import Headers
-from adapters.email.reports import is_machine, is_no_reply
+from adapters.email.reports import LIST_FIELDS, is_machine, is_no_reply
 from adapters.email.trace import dmarc_result
 from handoff.domain.errors import InvalidIdentity
 from handoff.domain.identity import Assurance, Handle, Identity, identity
@@ -84,7 +84,7 @@ def roll(headers: Headers) -> Roll:
     return Roll(
         people=found,
         left_out=left_out,
-        rewritten=" via " in headers.first("from").lower(),
+        rewritten=" via " in decode_words(headers.first("from")).lower(),
         one_sender=len(headers.all("from")) == 1 and len(found["from"]) == 1,
     )
 
@@ -106,8 +106,8 @@ def author(headers: Headers, named: Roll, ours: Mailboxes, trusted: frozenset[st
         return _claimed(outside["sender"] + replies)
     sender = named.people["from"][0]
     if not ours.holds(sender.address):
-        if named.rewritten and originals:
-            return _claimed(originals)
+        if named.rewritten and (found := originals or _behind_list(headers, sender, replies)):
+            return _claimed(found)
         if is_no_reply(sender.address) and replies:
             return _claimed(replies)
         return _sender(headers, sender, named.one_sender, trusted)
@@ -117,6 +117,13 @@ def author(headers: Headers, named: Roll, ours: Mailboxes, trusted: frozenset[st
     if written_to:
         return Author(Handle(written_to[0].identity, Assurance.CLAIMED), written_to[0].name, outbound=True)
     return _claimed(replies)
+
+
+def _behind_list(headers: Headers, sender: Person, replies: list[Person]) -> list[Person]:
+    """Whom a list wrote for under its own address: they stand in Reply-To (Mailman's From munging)."""
+    if not any(headers.has(name) for name in LIST_FIELDS):
+        return []
+    return [one for one in replies if one.identity != sender.identity]
 
 
 def _claimed(found: list[Person]) -> Author | None:

@@ -7,20 +7,30 @@ import re
 from adapters.email.mime import Headers
 from adapters.fields import event_id
 from handoff.domain.clock import HOUR, Micros, parse_mail_date, parse_time
+from handoff.domain.errors import InvalidIdentity
+from handoff.domain.identity import normal_email
 
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,2000})\s*>")
+_BARE_ID = re.compile(r"[^<>\s\"():;@]{1,1000}@[^<>\s\"():;@]{1,1000}")
 _EARLIEST_MAIL: Micros = parse_time("1990-01-01T00:00:00Z")
 """A Date before this is a clock that was never set."""
 _MAX_DATE = 200  # characters; the longest real Date fields, with a zone comment, have 60
 _FAR_AHEAD = HOUR
+_OFFSET = re.compile(r" (?:GMT|UTC|UT)([+-]\d{4})")
+"""`GMT+0200`, which JavaScript writes: what stands before the sign is no zone of its own."""
 
 
 def message_ids(value: str) -> list[str]:
     """The message ids in `value`, without angle brackets, in order (RFC 5322 §3.6.4).
 
-    In-Reply-To of old programs holds phrases beside ids; they are skipped.
+    In-Reply-To of old programs holds phrases beside ids; they are skipped. Ids that nobody put in
+    brackets are read where there is nothing else.
     """
-    return [event_id(found) for found in _MESSAGE_ID.findall(value)]
+    found = _MESSAGE_ID.findall(value)
+    if not found and "@" in value:
+        bare = value.replace(",", " ").split()
+        found = bare if all(map(_BARE_ID.fullmatch, bare)) else []
+    return [event_id(one) for one in found]
 
 
 def message_id(headers: Headers, field: str = "message-id") -> str | None:
@@ -48,7 +58,7 @@ def thread_root(headers: Headers, own_id: str | None) -> str | None:
 def mail_date(value: str) -> Micros | None:
     """The time that a Date field or the end of a Received field states, or None."""
     try:
-        return parse_mail_date(value.strip()[:_MAX_DATE])
+        return parse_mail_date(_OFFSET.sub(r" \1", value.strip()[:_MAX_DATE]))
     except ValueError:
         return None
 
@@ -98,9 +108,17 @@ def dmarc_result(headers: Headers, trusted: frozenset[str], domain: str) -> str 
 def _for_domain(verdict: str, result: str, domain: str) -> str:
     """`verdict`, unless it was given for another From domain than the one we read."""
     stated = _FROM_DOMAIN.search(result)
-    if stated and stated[1].strip("\"'").lower().rpartition("@")[2] != domain:
+    if stated and _normal_domain(stated[1].strip("\"'")) != domain:
         return "mismatch"
     return verdict
+
+
+def _normal_domain(stated: str) -> str:
+    """The domain as it stands in an identity; hosts that speak SMTPUTF8 write it in its own letters."""
+    try:
+        return normal_email(f"any@{stated.rpartition('@')[2]}").partition("@")[2]
+    except InvalidIdentity:
+        return ""
 
 
 def _without_comments(value: str) -> str:

@@ -16,6 +16,7 @@ MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
 _PLAIN_DOMAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*", re.ASCII)
+_MASKED = re.compile(r"[xX*•#_]{2}")
 MAX_PLAIN = 63  # characters: shorter than any limit of a domain or its labels
 GLOBAL_TYPES = frozenset({"email", "phone"})
 """Types that mean the same person in every space of a tenant; a space given with them is dropped."""
@@ -151,6 +152,8 @@ def _phone(value: str, region: str | None) -> str:
     text = _normal_text(value)
     if text.lower().startswith("tel:"):
         text = text[4:]
+    if _MASKED.search(text):  # letters are digits to the parser: +35840123XXXX would be somebody's number
+        raise InvalidIdentity("the phone number is masked")
     if region is None and text.startswith("00"):
         text = "+" + text[2:]
     try:

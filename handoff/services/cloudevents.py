@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from typing import Any
 
 import msgspec
@@ -16,6 +19,9 @@ from .native import Caller, TouchpointInput, from_input, invalid
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 _FIELDS = frozenset(TouchpointInput.__struct_fields__)
+_STATED_OUTSIDE = ("id", "type", "occurred_at")
+"""Fields that the envelope states; members of `data` of these names may mean something else."""
+_JSON = re.compile(r"[^/;\s]+/(?:[^;\s]*\+)?json", re.IGNORECASE)
 _ENVELOPE = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 )
@@ -41,6 +47,7 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
             raise Unprocessable(detail, pointers=[{"pointer": f"/{name}", "detail": detail}])
     if event["specversion"] != "1.0":
         raise Unprocessable("only CloudEvents 1.0 are read", code="unsupported_specversion")
+    event = _with_content(event)
     given = _native(event, received_at)
     try:
         touchpoint = from_input(_input(given), caller)
@@ -51,6 +58,21 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
     return msgspec.structs.replace(
         touchpoint, id_space=f"cloudevents/{event['source']}", envelope=("cloudevent",)
     )
+
+
+def _with_content(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with `data` in place of a `data_base64` that holds JSON: SDKs that are given bytes send that.
+
+    What is not JSON stays where it is.
+    """
+    encoded, media = event.get("data_base64"), event.get("datacontenttype", "application/json")
+    if not isinstance(encoded, str) or "data" in event or not _JSON.match(str(media)):
+        return event
+    try:
+        content = msgspec.json.decode(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return event
+    return {name: value for name, value in event.items() if name != "data_base64"} | {"data": content}
 
 
 def _input(given: dict[str, Any]) -> TouchpointInput:
@@ -80,6 +102,8 @@ def _native(event: dict[str, Any], received_at: Micros) -> dict[str, Any]:
     given = {name: value for name, value in members.items() if name in _FIELDS and name != "data"}
     inner = members.get("data")
     data: dict[str, Any] = dict(inner) if isinstance(inner, dict) else {}
+    if inner is not None and not isinstance(inner, dict):
+        data["data"] = inner
     data |= {name: value for name, value in members.items() if name not in _FIELDS}
     if not isinstance(content, dict) and content is not None:
         data["content"] = content
@@ -94,6 +118,9 @@ def _native(event: dict[str, Any], received_at: Micros) -> dict[str, Any]:
     elif given.get("type") not in TYPE_SET:
         given["type"] = "event.tracked"
         data.setdefault("name", event["type"])
+    for name in _STATED_OUTSIDE:
+        if members.get(name) not in (None, given[name]):
+            data.setdefault(name, members[name])
     if "identities" not in given:
         given["identities"] = _from_subject(event.get("subject"))
     given["data"] = data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import msgspec
@@ -82,6 +83,32 @@ def test_what_is_not_ours_is_kept() -> None:
     }
     assert read(data="plain text", type="x").data["content"] == "plain text"
     assert read(data=[1], type="x").data["content"] == [1]
+
+
+def test_members_that_the_envelope_states_too_are_kept() -> None:
+    own = {"id": "order-7", "type": "express", "occurred_at": "2026-11-20T10:00:00Z", "status": "sent"}
+    it = read(type="com.shop.order", data=own)
+    assert (it.type, it.event_id, it.occurred_at) == ("event.tracked", "1", read().occurred_at)
+    assert it.data == {**own, "name": "com.shop.order"}
+    repeated = {"id": "1", "type": "message.received", "occurred_at": "2026-11-21T10:00:00Z"}
+    assert read(data={"channel": "chat", **repeated}).data == {}
+    assert read(data={"data": [1, 2]}).data == {"data": [1, 2]}
+
+
+@pytest.mark.parametrize("media", [msgspec.UNSET, "application/json; charset=utf-8", "application/x+json"])
+def test_json_that_came_as_bytes_is_json(media: Any) -> None:
+    encoded = base64.b64encode(b'{"channel": "chat", "text": "hello"}').decode()
+    it = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
+    assert (it.channel, it.text, it.data) == ("chat", "hello", {})
+
+
+@pytest.mark.parametrize(
+    ("encoded", "media"),
+    [("AAEC", "application/octet-stream"), ("eyJ4", "application/json"), ("?", "a/json")],
+)
+def test_other_bytes_are_kept_as_they_came(encoded: str, media: str) -> None:
+    it = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
+    assert it.data["cloudevent"] == {"data_base64": encoded}
 
 
 def test_a_retry_may_carry_another_trace_and_time() -> None:

@@ -88,6 +88,9 @@ def test_a_national_number_needs_its_region() -> None:
         "phone:12",
         "phone:anna",
         "phone:+" + "9" * 40,
+        "phone:+35840123XXXX",
+        "phone:+3584012345**",
+        "phone:+358 40 1234 xx",
     ],
 )
 def test_what_cannot_be_one_is_refused(text: str) -> None:

@@ -19,6 +19,8 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.services.adapter import InboundRequest, Outcome, Parsed, Reply, SourceOptions
 from handoff.services.signatures import any_equal
 
+ENVELOPE = ("previous_status",)
+"""Keys of `data` that one webhook tells of a change and another does not."""
 TOLERANCE_S = 300  # how far a signature's time may lie from ours; what Chatwoot advises
 
 
@@ -113,6 +115,7 @@ class ChatwootAdapter:
                 actor=fact.actor,
                 traits=people.traits(payload),
                 data=fact.data,
+                envelope=ENVELOPE,
             ),
             payload.size,
         )

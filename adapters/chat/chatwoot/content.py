@@ -1,12 +1,16 @@
-"""Message content as plain text: email inboxes send HTML."""
+"""What a message holds: its text, which email inboxes send as HTML, and what is attached."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from inscriptis import get_text  # type: ignore[import-untyped]
 from lxml.etree import LxmlError  # type: ignore[import-untyped]
+
+from adapters.fields import bounded, first_text, mapping, sequence, text, whole
 
 _TAG = re.compile(r"<!--.*?-->|<(?:!doctype|/?[a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE | re.DOTALL)
 _BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
@@ -23,3 +27,30 @@ def plain_text(content: str) -> str | None:
     if not rendered.strip():  # the parser gives up on markup nested hundreds deep
         rendered = html.unescape(_TAG.sub(" ", content))
     return _BLANK_LINES.sub("\n\n", rendered).strip() or None
+
+
+def attachments_of(stated: object) -> tuple[dict[str, Any], ...]:
+    """[{"name"?, "url"?, "content_type"?, "size"?, …}]; a place has `latitude` and `longitude`, a voice
+    message the `transcript` that Chatwoot made of it.
+    """
+    return tuple(_attachment(mapping(one)) for one in sequence(stated)) if stated else ()
+
+
+def _attachment(stated: Mapping[str, Any]) -> dict[str, Any]:
+    url = text(stated.get("data_url"))
+    name = text(stated.get("fallback_title")) or (url or "").partition("?")[0].rpartition("/")[2]
+    is_place = stated.get("file_type") == "location"
+    values = {
+        "name": name or None,
+        "url": url,
+        "content_type": first_text(stated, "content_type", "file_type"),
+        "size": whole(stated.get("file_size")),
+        "latitude": _degrees(stated.get("coordinates_lat")) if is_place else None,
+        "longitude": _degrees(stated.get("coordinates_long")) if is_place else None,
+        "transcript": text(stated.get("transcribed_text")),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _degrees(stated: object) -> object:
+    return bounded(stated) if type(stated) in (int, float) else None

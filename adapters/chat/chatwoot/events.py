@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters.chat.chatwoot.content import plain_text
+from adapters.chat.chatwoot.content import attachments_of, plain_text
 from adapters.chat.chatwoot.payload import Payload
 from adapters.chat.chatwoot.people import actor, party
-from adapters.fields import bounded, data, digest, first_text, mapping, sequence, text, whole
+from adapters.fields import bounded, data, digest, first_text, mapping, text
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
 from handoff.domain.touchpoint import Direction, Visibility, default_direction, default_visibility
@@ -42,6 +42,7 @@ IGNORED_EVENTS = frozenset(
         "conversation_typing_off",
         "inbox_created",
         "inbox_updated",
+        "inbox_deleted",
         "contact_deleted",
         "conversation_contact_changed",
         "conversation_read",
@@ -77,8 +78,7 @@ def message_created(payload: Payload) -> Fact | str:
         type_, channel = "call.started", "phone"
         direction = Direction.INBOUND if incoming else Direction.OUTBOUND
     else:
-        family = "email" if channel == "email" else "message"
-        type_ = f"{family}.received" if incoming else f"{family}.sent"
+        type_ = _said_type(payload, incoming)
         direction, subject = default_direction(type_), _mail_subject(payload)
     return Fact(
         key=_message_key(payload),
@@ -90,7 +90,7 @@ def message_created(payload: Payload) -> Fact | str:
         data=said,
         subject=subject,
         text=_text(payload),
-        attachments=_attachments(payload),
+        attachments=attachments_of(payload.body.get("attachments")),
         actor=None if incoming else actor(payload),
     )
 
@@ -99,8 +99,10 @@ def message_updated(payload: Payload) -> Fact | str:
     """What became of a message: deleted, answered (a survey, a form), edited, delivered, read, failed.
 
     The event does not say what changed. A server that marks edits or lists changes is believed; else
-    a delivery status explains the update of an outgoing message, and the text of any other is taken
-    as edited: the key holds the text's digest, so that the same text again is the same fact.
+    a delivery status explains the update of an outgoing message, and the text of an incoming one is
+    taken as edited: the key holds the text's digest, so that the same text again is the same fact.
+    Chatwoot lets nobody edit what was sent: there an update is about the sending, and tells its status
+    only while no other message came after it.
     """
     if payload.message_type in (None, "activity"):
         return f"message_updated.{payload.message_type or 'unknown_type'}"
@@ -127,10 +129,11 @@ def message_updated(payload: Payload) -> Fact | str:
             data={"message": key} | _failure(attributes),
             actor=actor(payload),
         )
-    words, attachments = _text(payload), _attachments(payload)
-    if (changed is not None and not marked) or (words is None and not attachments):
+    words, attachments = _text(payload), attachments_of(payload.body.get("attachments"))
+    unchanged = not marked and (changed is not None or payload.message_type != "incoming")
+    if unchanged or (words is None and not attachments):
         return "message_updated.nothing_said"
-    stamp = digest([words, [one.get("url") for one in attachments]])
+    stamp = digest([words, *([one.get("url"), one.get("transcript")] for one in attachments)])
     return _fact(
         payload,
         f"{key}/updated/{stamp}",
@@ -168,8 +171,8 @@ def conversation_status_changed(payload: Payload) -> Fact | str:
     """A change of status. From `pending` to `open` the bot hands over to people.
 
     Where the previous status is unknown, `open` counts as reopened: a new conversation has its own
-    event. Servers of 2021 say `conversation_resolved` and `conversation_opened` beside it, under the
-    same key.
+    event. Servers of 2021, and agent-bot webhooks of all versions, say `conversation_resolved` and
+    `conversation_opened` without it: under the same key, unless they cannot tell a hand-over.
     """
     changed = payload.changed() or {}
     previous, current = changed.get("status", (None, None))
@@ -184,6 +187,7 @@ def conversation_status_changed(payload: Payload) -> Fact | str:
     by = _performed_by(payload)
     if status == "open" and before == "pending":
         said |= {"from": "bot", "to": "human"} | _assigned(payload)
+        key = f"{_conversation_key(payload)}/handoff/{stamp}"
         return _fact(payload, key, "handoff.requested", at, data=said, actor=by)
     type_ = STATUS_TYPES.get(status)
     if type_ is not None:
@@ -275,6 +279,16 @@ def _stamp(payload: Payload) -> str:
     return first_text(payload.body, "updated_at", "timestamp") or "undated"
 
 
+def _said_type(payload: Payload, incoming: bool) -> str:
+    """The type of a public message. Of mail, Chatwoot says whether a program answered."""
+    if payload.channel != "email":
+        return "message.received" if incoming else "message.sent"
+    if not incoming:
+        return "email.sent"
+    by_program = mapping(payload.attributes.get("email")).get("auto_reply") is True
+    return "email.auto_replied" if by_program else "email.received"
+
+
 def _message_direction(payload: Payload) -> Direction:
     if payload.body.get("private") is True:
         return Direction.INTERNAL
@@ -312,23 +326,6 @@ def _message_data(payload: Payload) -> dict[str, Any]:
         "mail_id": mapping(attributes.get("email")).get("message_id"),
     }
     return data({key: value for key, value in said.items() if value or value not in _ABSENT})
-
-
-def _attachments(payload: Payload) -> tuple[dict[str, Any], ...]:
-    stated = payload.body.get("attachments")
-    return tuple(_attachment(mapping(one)) for one in sequence(stated)) if stated else ()
-
-
-def _attachment(stated: Mapping[str, Any]) -> dict[str, Any]:
-    url = text(stated.get("data_url"))
-    name = text(stated.get("fallback_title")) or (url or "").partition("?")[0].rpartition("/")[2]
-    values = {
-        "name": name or None,
-        "url": url,
-        "content_type": first_text(stated, "content_type", "file_type"),
-        "size": whole(stated.get("file_size")),
-    }
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _answers(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,10 +63,10 @@ class Payload:
         return stated
 
     def _nested_message(self) -> Mapping[str, Any]:
-        number = self.body.get("id")
+        number = text(self.body.get("id"))
         for message in sequence(self.conversation.get("messages")):
             stated = mapping(message)
-            if stated.get("id") == number:
+            if text(stated.get("id")) == number:
                 return stated
         return {}
 

@@ -10,6 +10,7 @@ from adapters import fields
 from adapters.fields import first_text, text
 from adapters.handles import own_identities
 from adapters.phone.twilio import calls, messages, signature
+from adapters.phone.twilio.numbers import own_ends
 from adapters.phone.twilio.options import TwilioOptions
 from handoff.domain.errors import ConfigurationError, InvalidPayload, Unprocessable
 from handoff.domain.touchpoint import Direction, Touchpoint
@@ -45,7 +46,7 @@ class TwilioAdapter:
             raise ConfigurationError(f"source {options.name}: the auth token is needed under `secrets`")
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = (("sip", ""), ("whatsapp.user", ""))
-        self._own = own_identities(options.own, options.default_region)
+        self._own = own_identities(options.own, options.default_region) | own_ends(options.own)
 
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
@@ -158,6 +159,8 @@ def _kind(form: Mapping[str, str]) -> str:
     for name, kind in IGNORED_FIELDS.items():
         if form.get(name):
             return kind
+    if form.get("RecordingUrl") and form.get("CallStatus", "").lower() not in calls.FINAL:
+        return "recording"  # the end of a <Record>: the call goes on
     if form.get("CallSid") and form.get("CallStatus"):
         return CALL
     if first_text(form, "MessageSid", "SmsMessageSid", "SmsSid"):

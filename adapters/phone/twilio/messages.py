@@ -87,6 +87,8 @@ _DATA = {
     "OriginalRepliedMessageSid": "in_reply_to",
     "Latitude": "latitude",
     "Longitude": "longitude",
+    "Address": "address",
+    "Label": "label",
     "MessagingServiceSid": "messaging_service",
     "From": "from",
     "To": "to",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ WITHHELD = frozenset(
 MEDIA: Mapping[str, str] = {"whatsapp": "whatsapp", "messenger": "messenger", "rcs": "rcs"}
 """Address prefix -> medium of a message; without a prefix it is `sms`."""
 
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 
 
@@ -63,12 +64,27 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
         case "client":
             return handle("twilio.client", end.value, assurance, space=space)
         case "sip" | "sips":
-            return handle("sip", end.value.partition(";")[0].lower(), assurance)
+            return _sip(end.value.partition(";")[0].lower(), assurance, region)
         case "messenger":
             return handle("twilio.messenger", end.value, assurance, space=space)
         case "whatsapp" if _BSUID.fullmatch(end.value):
             return handle("whatsapp.user", end.value, assurance)
     return _number(end.value, assurance, region)
+
+
+def own_ends(entries: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """(type, value) of the `own` entries that are written as Twilio writes an end: `client:anna`, `sip:…`."""
+    read = [identity_of(entry, Assurance.VERIFIED, space="") for entry in entries if address(entry).scheme]
+    return frozenset((it.identity.type, it.identity.value) for it in read if it)
+
+
+def _sip(value: str, assurance: Assurance, region: str | None) -> Handle | None:
+    """Who a SIP address is: a number at a carrier's host is that number (RFC 3261 §19.1.6)."""
+    user = value.partition("@")[0]
+    if user in WITHHELD:
+        return None
+    number = handle("phone", user, assurance, region=region) if _E164.fullmatch(user) else None
+    return number or handle("sip", value, assurance)
 
 
 def _number(value: str, assurance: Assurance, region: str | None) -> Handle | None:

@@ -13,7 +13,8 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """`secrets` are the account's auth tokens (two while one is rotated).
 
     `shared_keys` holds the keys of HMAC_SHA256 signatures by the id that their header names.
-    `own` are the business's numbers. `allow_unsigned` takes anything.
+    `own` are the business's numbers and other ends (`client:anna`, `sip:desk@…`). `allow_unsigned`
+    takes anything.
     """
 
     allow_unsigned: bool = False

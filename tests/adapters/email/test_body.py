@@ -73,6 +73,25 @@ def test_multiparts_are_read_as_mail_readers_do() -> None:
         ("unicode_escape", rb"\N{x", r"\N{x"),
         ("utf-7", b"+2AA-x", "\ufffdx"),
         ("'; rm", b"a\x00b\x1bc", "abc"),
+        # Names of code pages as Windows, old Unix and Java programs write them.
+        ("win-1251", "Да".encode("cp1251"), "Да"),
+        ("windows1251", "Да".encode("cp1251"), "Да"),
+        ("x-cp1251", "Да".encode("cp1251"), "Да"),
+        ("cp-850", "é".encode("cp850"), "é"),
+        ("windows-874", "สวัสดี".encode("cp874"), "สวัสดี"),
+        ("windows-936", "你好".encode("gbk"), "你好"),
+        ("iso-8859-6-i", "مرحبا".encode("iso8859-6"), "مرحبا"),
+        ("unicode", "hé".encode("utf-16"), "hé"),
+        # Japanese mail has characters that the standards lack.
+        ("iso-2022-jp", b"\x1b$B-!3t\x1b(B", "①株"),
+        ("cp50220", "テスト".encode("iso-2022-jp"), "テスト"),
+        ("euc-jp", b"\xad\xa1", "①"),
+        ("iso-2022-jp", "日本語".encode(), "日本語"),
+        ("iso-2022-jp", b"na\xefve", "naïve"),
+        # One bad byte is no reason to read a whole mail in another charset.
+        ("shift_jis", "株式会社の注文".encode("cp932") + b"\xfc\xfd!", "株式会社の注文\ufffd\uf8f1!"),
+        ("windows-1251", "Где моя посылка?".encode("cp1251") + b"\x98", "Где моя посылка?\ufffd"),
+        ("iso-2022-jp", b"\x1b$B3t<02q<R\x7f\x7f\x1b(B, hello", "株式会社\ufffd, hello"),
     ],
 )
 def test_charsets_right_wrong_and_unknown(charset: str, content: bytes, text: str) -> None:
@@ -81,11 +100,25 @@ def test_charsets_right_wrong_and_unknown(charset: str, content: bytes, text: st
 
 
 @pytest.mark.parametrize(
+    ("stated", "encoding"), [("windows-1251", "cp1251"), ("windows-1251", "utf-8"), ("no-such", "utf-8")]
+)
+def test_html_may_state_its_charset_itself(stated: str, encoding: str) -> None:
+    for meta in (
+        f'<meta http-equiv="Content-Type" content="text/html; charset={stated}">',
+        f"<META charset={stated}>",
+    ):
+        page = f"<html><head>{meta}</head><body>Где посылка?</body></html>"
+        assert only(mail(page.encode(encoding), content_type="text/html")).text == "Где посылка?"
+
+
+@pytest.mark.parametrize(
     ("encoding", "content", "text"),
     [
         ("base64", "SGVsbG8=", "Hello"),
         ("BASE64", "SGVs\r\nbG8", "Hello"),
         ("quoted-printable", "p=C3=A4iv=\r\nää =ZZ", "päivää =ZZ"),
+        ("base64 (by hand)", "SGVsbG8=", "Hello"),
+        ("base64;", "SGVsbG8=", "Hello"),
         ("8bit", "ä", "ä"),
         ("x-own", "plain", "plain"),
     ],
@@ -93,6 +126,36 @@ def test_charsets_right_wrong_and_unknown(charset: str, content: bytes, text: st
 def test_transfer_encodings(encoding: str, content: str, text: str) -> None:
     made = only(mail(content, content_transfer_encoding=encoding, content_type="text/plain; charset=utf-8"))
     assert made.text == text
+
+
+# --- one text and what is beside it -------------------------------------------------------------
+
+
+def test_the_only_text_of_a_mail_may_have_a_file_name() -> None:
+    named = 'text/plain; charset=utf-8; name="body.txt"'
+    made = only(mail("Hello", content_type=named))
+    assert (made.text, made.attachments) == ("Hello", ())
+    type_, body = multipart("multipart/mixed", part("Hello", named), part("x", "image/png; name=a.png"))
+    beside = only(mail(body, content_type=type_))
+    assert (beside.text, [one["name"] for one in beside.attachments]) == ("Hello", ["a.png"])
+    attached = only(mail("Hello", content_type=named, content_disposition="attachment"))
+    assert (attached.text, len(attached.attachments)) == (None, 1)
+
+
+def test_the_same_text_for_other_programs_is_no_attachment() -> None:
+    amp = part("<html amp4email>Hi</html>", "text/x-amp-html; charset=utf-8")
+    type_, body = multipart("multipart/alternative", part("Hi"), amp, part("<p>Hi</p>", "text/html"))
+    made = only(mail(body, content_type=type_))
+    assert (made.text, made.attachments) == ("Hi", ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "encrypted"), [("enveloped-data", True), ("authEnveloped-data", True), ("signed-data", None)]
+)
+def test_an_encrypted_mail_of_smime_says_so(kind: str, encrypted: bool | None) -> None:
+    type_ = f"application/pkcs7-mime; smime-type={kind}; name=smime.p7m"
+    made = only(mail("MIIB", content_type=type_, content_transfer_encoding="base64"))
+    assert made.data.get("encrypted") is encrypted
 
 
 # --- HTML -----------------------------------------------------------------------------------------

@@ -106,6 +106,14 @@ def test_without_a_message_id_the_content_names_the_mail(field: str | None) -> N
     assert first.thread == first.event_id
 
 
+@pytest.mark.parametrize("above", [b"\r\n", b"\n\n", b"\xef\xbb\xbf"])
+def test_what_stands_above_the_header_of_a_file_is_passed_over(above: bytes) -> None:
+    made = only(above + mail("Hello"))
+    assert (made.event_id, made.text) == ("m1@example.com", "Hello")
+    unnamed = mail("Hello", message_id=None)
+    assert only(above + unnamed).event_id == only(unnamed).event_id
+
+
 def test_a_message_id_that_is_too_long_is_hashed() -> None:
     made = only(mail(message_id=f"<{'a' * 900}@x>"))
     assert len(made.event_id) < 100
@@ -156,6 +164,9 @@ def test_the_id_space_can_be_set() -> None:
         ({"in_reply_to": "<m1@example.com> <parent@x>"}, "parent@x"),
         ({"in_reply_to": "<m1@example.com>"}, "m1@example.com"),
         ({"in_reply_to": "", "references": "nonsense"}, "m1@example.com"),
+        ({"in_reply_to": "parent@x"}, "parent@x"),
+        ({"references": "root@x, mid@x", "in_reply_to": "mid@x"}, "root@x"),
+        ({"in_reply_to": "anna@example.com's mail of Monday"}, "m1@example.com"),
     ],
 )
 def test_a_reply_shares_the_thread_of_the_first_mail(fields: dict[str, str], thread: str) -> None:
@@ -190,6 +201,10 @@ def test_a_date_in_the_past_or_a_little_ahead_stands() -> None:
     assert only(mail(date="Tue, 3 Mar 2015 10:00:00 -0500")).occurred_at == parse_time("2015-03-03T15:00:00Z")
     assert only(mail(date="Sat, 21 Nov 2026 21:40:00 +0000")).occurred_at == RECEIVED_AT + HOUR // 2
     assert "date_header" not in only(mail()).data
+
+
+def test_an_offset_behind_a_zone_counts() -> None:
+    assert only(mail(date="Sat Nov 21 2026 20:00:00 GMT+0200 (EET)")).occurred_at == AT
 
 
 def test_a_date_without_a_zone_is_utc() -> None:
@@ -238,6 +253,13 @@ def test_anything_else_leaves_from_a_claim(above: tuple[str, ...]) -> None:
     assert home(only(mail("x", *above))) == "email:anna@example.com claimed"
 
 
+@pytest.mark.parametrize("stated", ["exämple.com", "xn--exmple-cua.com", "p@EXÄMPLE.com"])
+def test_an_international_domain_is_the_same_in_both_spellings(stated: str) -> None:
+    found = PASS.replace("header.from=example.com", f"header.from={stated}")
+    made = only(mail("x", found, **{"from": "Päivi <p@exämple.com>"}))
+    assert home(made) == "email:p@xn--exmple-cua.com verified"
+
+
 def test_without_trusted_hosts_nothing_is_verified() -> None:
     made = only(mail("x", PASS), options={"trusted_authserv_ids": ()})
     assert home(made) == "email:anna@example.com claimed"
@@ -269,12 +291,24 @@ def test_two_authors_are_never_verified(above: tuple[str, ...]) -> None:
         ("Team: Anna <anna@example.com>;", "anna@example.com", "Anna"),
         ("Anna <anna @ example . com>", "anna@example.com", "Anna"),
         ("\u202eannA <anna@example.com>", "anna@example.com", "annA"),
+        ('"anna..v."@docomo.example', "anna..v.@docomo.example", None),
+        ('Anna <"anna..v."@docomo.example>', "anna..v.@docomo.example", "Anna"),
+        ('"boss@shop.example"@example.com', '"boss@shop.example"@example.com', None),
+        ('"Anna"@Work <anna@example.com>', "anna@example.com", None),
     ],
 )
 def test_addresses_and_names_as_senders_write_them(written: str, address: str, name: str | None) -> None:
     made = only(mail(**{"from": written}))
     assert made.home.identity.value == address
     assert made.traits.get("name") == name
+
+
+def test_a_from_field_is_no_separator_of_a_mailbox_file() -> None:
+    """RFC 5322 §4.5.3: there were blanks before colons."""
+    raw = mail("Hello", **{"from": None})
+    assert home(only(b"From  : Anna <anna@example.com>\r\n" + raw)).startswith("email:anna@example.com")
+    separated = b"From anna@example.org Sat Nov 21 20:00:00 2026\r\n" + mail("Hello")
+    assert home(only(separated)).startswith("email:anna@example.com")
 
 
 def test_other_people_are_participants_and_we_are_not() -> None:
@@ -307,15 +341,32 @@ def test_participants_are_bounded_and_the_rest_is_counted() -> None:
         {"from": "'Anna' via Support <support@shop.example>", "x_original_from": "Anna <anna@example.com>"},
         {"from": "Support <support@shop.example>", "x_original_sender": "anna@example.com"},
         {"from": "'Anna' via Support <support@shop.example>", "reply_to": "anna@example.com"},
+        {
+            "from": "=?utf-8?q?=C3=84nni_via_Support?= <support@shop.example>",
+            "reply_to": "anna@example.com",
+            "to": "support@shop.example, bo@example.org",
+        },
         {"from": "Form <support@shop.example>", "reply_to": "anna@example.com"},
         {"from": "noreply@forms.example", "reply_to": "anna@example.com"},
         {"from": "'Anna' via List <list@lists.example>", "x_original_from": "anna@example.com"},
         {"from": None, "sender": "anna@example.com"},
+        {
+            "from": "Anna via List <list@lists.example>",
+            "reply_to": "Anna <anna@example.com>",
+            "list_id": "<list.lists.example>",
+        },
     ],
 )
 def test_a_rewritten_from_gives_way_to_who_wrote(fields: dict[str, str | None]) -> None:
     made = only(mail("x", PASS, **fields))
     assert (made.type, home(made)) == ("email.received", "email:anna@example.com claimed")
+
+
+@pytest.mark.parametrize(
+    "written", ['"anna boss"@shop.example.org', '"x <boss@example.org>"@example.com', '<"a b"@example.com>']
+)
+def test_half_of_a_quoted_address_is_nobodys(written: str) -> None:
+    assert [bad.code for bad in parse(mail(**{"from": written})).malformed] == ["no_identity"]
 
 
 def test_a_reply_to_never_takes_the_place_of_a_persons_from() -> None:
@@ -368,6 +419,10 @@ def test_a_mail_without_a_customer_is_quarantined_whole(fields: dict[str, str | 
         {"auto_submitted": "auto-replied"},
         {"auto_submitted": "auto-generated; x=y"},
         {"x_autoreply": "yes"},
+        {"x_autogenerated": "Reply"},
+        {"x_fc_machinegenerated": "true"},
+        {"x_precedence": "auto_reply"},
+        {"preference": "auto_reply"},
         {"x_auto_response_suppress": "All"},
         {"precedence": "auto_reply"},
         {"precedence": "bulk"},
@@ -375,6 +430,8 @@ def test_a_mail_without_a_customer_is_quarantined_whole(fields: dict[str, str | 
         {"from": "no-reply@news.example"},
         {"subject": "Automatic reply: Where is my parcel?"},
         {"subject": "=?utf-8?q?R=C3=A9ponse_automatique?="},
+        {"subject": "Automatiskt svar: Var är mitt paket?"},
+        {"subject": "Automatická odpověď: Kde je balík?"},
         {"return_path": "<>"},
     ],
 )
@@ -404,6 +461,25 @@ def test_a_person_through_a_list_is_a_person(fields: dict[str, str]) -> None:
 
 
 # --- subject and language -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stated", "encoding", "subject"),
+    [
+        ("koi8-r", "koi8-r", "Где посылка?"),
+        ("gb2312", "gbk", "包裹在哪里"),
+        ("iso-2022-jp", "iso-2022-jp", "荷物はどこ"),
+        ("utf-8", "utf-8", "Missä?"),
+        ("utf-8", "cp1252", "Missä?"),
+        ("us-ascii", "iso-2022-jp", "荷物はどこ"),
+        ("koi8-r", "utf-8", "Missä?"),
+    ],
+)
+def test_fields_that_nobody_encoded_are_in_the_bodys_charset(
+    stated: str, encoding: str, subject: str
+) -> None:
+    raw = mail("x", subject="SUBJECT", content_type=f'text/plain; charset="{stated}"')
+    assert only(raw.replace(b"SUBJECT", subject.encode(encoding))).subject == subject
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,22 @@ def test_a_person_who_writes_about_a_failure_is_no_bounce() -> None:
     assert (made.type, home(made)) == ("email.received", "email:anna@example.com claimed")
 
 
+@pytest.mark.parametrize(
+    "passed_on",
+    [
+        status(failed("support@shop.example")),
+        "Content-Type: message/disposition-notification\r\n\r\nFinal-Recipient: rfc822; bo@x.example\r\n"
+        "Disposition: automatic-action/MDN-sent-automatically; displayed\r\n",
+        "Content-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n",
+    ],
+)
+def test_a_person_who_passes_on_a_report_writes_a_mail(passed_on: str) -> None:
+    type_, body = multipart("multipart/mixed", "\r\nThis came back from you.", passed_on)
+    made = only(mail(body, content_type=type_))
+    assert (made.type, home(made)) == ("email.received", "email:anna@example.com claimed")
+    assert made.text == "This came back from you."
+
+
 def test_a_bounce_that_names_only_us_is_quarantined() -> None:
     type_, body = multipart("multipart/report", status(failed("support@shop.example")))
     made = parse(mail(body, **DAEMON, content_type=type_), sender="<>")
