@@ -17,8 +17,6 @@ from aiohttp.http import SERVER_SOFTWARE
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from msgspec import Struct
 
-from handoff.domain.errors import HandoffError
-
 from .request_ids import HEADER as REQUEST_ID_HEADER
 
 MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
@@ -101,7 +99,7 @@ def read_head(raw: bytes, path: bytes, way: Way) -> Head | None:
         return None
     try:
         take = way.open(path.decode("ascii"), headers)
-    except HandoffError:
+    except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
         return None
     return Head(way, take, len(raw), int(length)) if take is not None else None
 

@@ -127,7 +127,7 @@ def asking(body: bytes, *more: str, path: str = "/v1/touchpoints", token: str = 
     head = [line or f"POST {path} HTTP/1.1", "Host: here", f"Content-Length: {len(body)}", *more]
     if token:
         head.append(f"Authorization: Bearer {token}")
-    return "\r\n".join((*head, "", "")).encode() + body
+    return "\r\n".join((*head, "", "")).encode(errors="surrogateescape") + body
 
 
 def told(api: Api, event: str, *more: str, token: str = "desk", **changes: Any) -> bytes:
@@ -149,7 +149,13 @@ async def test_plain_requests_are_answered_as_by_aiohttp_and_never_reach_it(both
     assert (await both.api.context())["timeline"]["total"] == 1
 
 
-TOKENS = {"no token": "", "a wrong one": "nonsense", "a session's": "hs_tenant_nonsense"}
+TOKENS = {
+    "no token": "",
+    "a wrong one": "nonsense",
+    "a session's": "hs_tenant_nonsense",
+    "bytes": "nonsense\udcff",
+    "a session's in bytes": "hs_default_nonsense\udcff",
+}
 UNUSUAL: dict[str, Callable[[Api], bytes]] = {
     "get": lambda api: asking(b"", line="GET /healthz HTTP/1.1"),
     "not found": lambda api: asking(b"{}", path="/v1/nothing"),
