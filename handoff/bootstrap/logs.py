@@ -34,4 +34,20 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard library: only what an operator must know.
-    logging.basicConfig(level=max(number, logging.WARNING), stream=out, format="%(name)s: %(message)s")
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[_Foreign()])
+
+
+class _Foreign(logging.Handler):
+    """What libraries say, as lines of ours.
+
+    aiohttp's parser repeats the bytes that it cannot read, with tokens and identities in them: of its
+    errors only the name is kept.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger().bind(logger=record.name)
+        error = record.exc_info[1] if record.exc_info else None
+        if type(error).__module__ == "aiohttp.http_exceptions":
+            log.warning("request_unreadable", error=type(error).__name__)
+        else:
+            log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
