@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -30,11 +31,30 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lossy(out))),
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard library: only what an operator must know.
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[_Foreign()])
+
+
+class _Lossy:
+    """A stream whose lines are lost where it cannot be written.
+
+    A disk that is full, or a reader that is gone, would otherwise end whatever says something: what
+    watches the store, first of all.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()
 
 
 class _Foreign(logging.Handler):

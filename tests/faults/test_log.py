@@ -1,9 +1,11 @@
-"""The log of a server that is sent garbage: lines of JSON, and nothing of what was sent in them."""
+"""The log: lines of JSON, nothing of what was sent in them, and no harm where it cannot be written."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,23 @@ async def test_what_cannot_be_read_is_not_repeated_in_the_log(tmp_path: Path) ->
         pytest.fail(f"what was sent is in the log: {server.log[-500:]}")
     lines = [json.loads(line) for line in said]
     assert {(line["logger"], line["event"]) for line in lines} == {("aiohttp.server", "request_unreadable")}
+
+
+SAYING = """
+import logging, structlog
+from handoff.bootstrap.logs import configure_logging
+configure_logging()
+for _ in range(1000):
+    structlog.get_logger().error("store_down", why="x" * 100)
+    logging.getLogger("aiohttp.server").error("it crashed", exc_info=OSError("gone"))
+print("goes on")
+"""
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this machine")
+    with full.open("wb") as disk:
+        said = subprocess.run([sys.executable, "-c", SAYING], stdout=subprocess.PIPE, stderr=disk, check=True)
+    assert said.stdout == b"goes on\n"
