@@ -51,8 +51,11 @@ class Token(Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=256)  # the tokens in use; hashing anew takes longer than all else that is done with one
 def hash_secret(secret: str) -> bytes:
-    """SHA-256: token secrets are random, so that a slow hash would add nothing."""
-    return sha256(secret.encode("utf-8", "surrogateescape")).digest()  # a header may hold any bytes
+    """SHA-256: token secrets are random, so that a slow hash would add nothing.
+
+    What came in a header may have any bytes, which are there as surrogates.
+    """
+    return sha256(secret.encode(errors="surrogateescape")).digest()
 
 
 class Principal(Struct, frozen=True, kw_only=True):

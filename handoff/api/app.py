@@ -142,6 +142,8 @@ def around(site: Site) -> Middleware:
                 response = await (answer_once(request, handler) if once else handler(request))
         except Exception as error:  # the outermost loop
             response = answer_to(error)
+            if request.writer.output_size and request.transport is not None:
+                request.transport.abort()  # an answer was begun: another within it would be read as its rest
         seconds = time.perf_counter() - started
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unmatched"

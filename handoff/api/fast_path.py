@@ -197,10 +197,10 @@ class _Connection(asyncio.Protocol):
         ending = self._path.ending
         write = partial(written, headers=head.way.headers, request_id=self._request_id, last=ending)
         try:
-            plain = plain_of(answer_to(outcome)) if isinstance(outcome, Exception) else outcome
+            plain = self._refusal(outcome) if isinstance(outcome, Exception) else outcome
             raw = write(plain)
         except Exception as error:  # an answer that cannot be sent
-            plain = plain_of(answer_to(error))
+            plain = self._refusal(error)
             raw = write(plain)
         self._path.count("POST", head.way.route, plain.status, time.perf_counter() - self._taken_at)
         if self._transport.is_closing():
@@ -210,6 +210,14 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._go_on()
+
+    def _refusal(self, error: Exception) -> PlainAnswer:
+        """What an error becomes; it is logged with the number of this request, not of whoever tells of it."""
+        before = REQUEST_ID.set(self._request_id)
+        try:
+            return plain_of(answer_to(error))
+        finally:
+            REQUEST_ID.reset(before)
 
     def _leave(self) -> None:
         """Give the connection to aiohttp, with everything that was not answered yet."""

@@ -22,6 +22,7 @@ from .keys import SITE, authorized
 
 KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
 RUNNING_S = 60  # a request that died in between blocks its key this long
+FREE_S = 0.25  # an answer waits this long for its key to be free again, which takes a sound store no time
 MAX_KEY = 255
 _CREATING = frozenset({"/v1/touchpoints", "/v1/handoffs", "/v1/callbacks", "/v1/webhooks", "/v1/sessions"})
 
@@ -62,14 +63,17 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
     place = control.keys.idempotency(site.store.hashes(principal.tenant).request(*_caller(principal), key))
     connection = control.connection
     seal = site.store.seal(principal.tenant)
-    first = await _claim(connection, place, digest)
+    running = msgspec.msgpack.encode(Kept(digest, run=secrets.token_bytes(8)))
+    try:
+        first = await _claim(connection, place, running)
+        response = await handler(request) if first is None else None
+    except (HandoffError, asyncio.CancelledError):
+        freeing = asyncio.create_task(_free(connection, place, running))
+        await asyncio.wait((freeing,), timeout=FREE_S)
+        raise
     if first is not None:
         return _repeat(first, digest, lambda: seal.open(first.body, place))
-    try:
-        response = await handler(request)
-    except (HandoffError, asyncio.CancelledError):
-        await asyncio.shield(connection.call(b"DEL", place, key=place))
-        raise
+    assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
         kept = Kept(digest, response.status, sealed, response.content_type, response.headers.get("Location"))
@@ -86,9 +90,8 @@ def _caller(principal: Principal) -> tuple[str, ...]:
     return (principal.name, principal.agent, *sorted(principal.scopes))
 
 
-async def _claim(connection: Connection, place: bytes, digest: bytes) -> Kept | None:
+async def _claim(connection: Connection, place: bytes, running: bytes) -> Kept | None:
     """None when the key is ours to use from now on, otherwise what its first request left."""
-    running = msgspec.msgpack.encode(Kept(digest, run=secrets.token_bytes(8)))
     while await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
         raw = await connection.call(b"GET", place, key=place)
         if raw == running:  # the answer to our own SET was lost, and the connection sent it again
@@ -96,6 +99,24 @@ async def _claim(connection: Connection, place: bytes, digest: bytes) -> Kept | 
         if raw is not None:
             return msgspec.msgpack.decode(raw, type=Kept)
     return None
+
+
+async def _free(connection: Connection, place: bytes, running: bytes) -> None:
+    """Give the key of a request back that came to nothing, so that the same may be sent again.
+
+    A store that hangs does what it was asked when it goes on: it is waited for as long as a claim lasts.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RUNNING_S):
+            while True:
+                try:
+                    if await connection.call(b"GET", place, key=place) == running:
+                        await connection.call(b"DEL", place, key=place)
+                    return
+                except StoreUnavailable as error:
+                    if error.fields.get("reason") == "closed":
+                        return
+                    await asyncio.sleep(FREE_S)
 
 
 def _repeat(kept: Kept, digest: bytes, body: Callable[[], bytes]) -> web.Response:

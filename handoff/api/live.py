@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from handoff.domain.errors import HandoffError
 from handoff.domain.handoff import Handoff, State
 from handoff.services.customers import Customer, by_id
 from handoff.services.handoff_listing import Listing, current_customer_id, list_handoffs
@@ -41,6 +44,8 @@ LOOK_AGAIN_S = 10.0  # how often a customer's identities are looked at anew
 RETRY_MS = 1000
 _ENCODER = msgspec.json.Encoder()
 
+log = structlog.get_logger(__name__)
+
 
 class Stream:
     """One open response. Writing waits for a slow reader; its feed meanwhile fills up and is cut.
@@ -55,7 +60,23 @@ class Stream:
         self._response.headers["X-Accel-Buffering"] = "no"
         self._chunked = True
 
-    async def open(self) -> None:
+    async def tell(self, follow: Callable[[], Awaitable[None]]) -> web.StreamResponse:
+        """Begin the answer, `follow` for as long as that goes on, then have the reader come back.
+
+        So too where it ends in an error: the status was sent, and the reader hears it on coming back.
+        """
+        await self._open()
+        reason = "behind"
+        try:
+            await follow()
+        except HandoffError as error:
+            reason = error.problem_code
+            log.warning("stream_ended", code=reason)
+        await self.send("resume", None, ResumeView(reason=reason))
+        await self._response.write_eof()
+        return self._response
+
+    async def _open(self) -> None:
         await self._response.prepare(self._request)
         self._chunked = hdrs.TRANSFER_ENCODING in self._response.headers  # not to HTTP/1.0
         await self._response.write(b"retry: %d\n\n" % RETRY_MS)
@@ -91,10 +112,6 @@ class Stream:
 
     async def beat(self) -> None:
         await self.write(b": still here\n\n")
-
-    async def close(self) -> web.StreamResponse:
-        await self._response.write_eof()
-        return self._response
 
 
 def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
@@ -157,7 +174,9 @@ class _CustomerStream:
         # Read again: what came before the watching began is in here, the rest comes through the feed.
         customer = await by_id(self._site.store, self._tenant, self._id)
         await self._site.hub.watch_homes(self.feed, customer.group.members)
-        await self._stream.open()
+        return await self._stream.tell(partial(self._follow, customer, last_id))
+
+    async def _follow(self, customer: Customer, last_id: str | None) -> None:
         await self._begin(customer, last_id)
         while not self.feed.cut:
             frame = await self.feed.next(HEARTBEAT_S)
@@ -167,8 +186,6 @@ class _CustomerStream:
                 await self._stream.beat()
             if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
                 await self._look_again()
-        await self._stream.send("resume", None, ResumeView(reason="behind"))
-        return await self._stream.close()
 
     async def _begin(self, customer: Customer, last_id: str | None) -> None:
         now = position_of(customer.members)
@@ -285,8 +302,8 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
     # Nobody wakes for what is nothing to them: a hand-off concerns few of those who listen.
     feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
-    try:
-        await stream.open()
+
+    async def follow() -> None:
         last = await _begin(site, principal.tenant, stream, listing, _last_id(request), concerns)
         while not feed.cut:
             frame = await feed.next(HEARTBEAT_S)
@@ -295,8 +312,9 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
                     await stream.beat()
             elif concerns(frame) and _after(frame, last):
                 await _tell(site, principal.tenant, stream, frame)
-        await stream.send("resume", None, ResumeView(reason="behind"))
-        return await stream.close()
+
+    try:
+        return await stream.tell(follow)
     except ConnectionError:
         return web.Response(status=499)
     finally:

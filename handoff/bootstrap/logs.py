@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -17,6 +18,7 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     """Send structlog's and the standard library's records to `stream` (stderr)."""
     out = stream or sys.stderr
     terminal = out.isatty()
+    lossy = cast(TextIO, _Lossy(out))
     number = logging.getLevelNamesMapping()[level.upper()]
     noting: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -32,11 +34,11 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     structlog.configure(
         processors=[*noting, *writing],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(lossy),
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard library: only what an operator must know.
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(lossy)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*noting, structlog.stdlib.add_logger_name],
@@ -44,3 +46,22 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])
+
+
+class _Lossy:
+    """A stream whose lines are lost where it cannot be written.
+
+    A disk that is full, or a reader that is gone, would otherwise end whatever says something: what
+    watches the store, first of all.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()

@@ -103,7 +103,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
-        await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save))
+        await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         await stack.enter_async_context(_http(place.listening, site))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
@@ -220,8 +220,13 @@ async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _repeating(name: str, every_s: float, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Run `work` again and again; a failure is logged and the next turn comes all the same."""
+async def _repeating(
+    name: str, every_s: float, work: Callable[[], Awaitable[object]], *, at_the_end: bool = False
+) -> AsyncIterator[None]:
+    """Run `work` again and again; a failure is logged and the next turn comes all the same.
+
+    Once more `at_the_end` only where nobody else would do it: a store that hangs takes a whole deadline.
+    """
 
     async def loop() -> None:
         while True:
@@ -240,8 +245,9 @@ async def _repeating(name: str, every_s: float, work: Callable[[], Awaitable[obj
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        with contextlib.suppress(HandoffError):
-            await work()
+        if at_the_end:
+            with contextlib.suppress(HandoffError):
+                await work()
 
 
 def _url(host: str, port: int) -> str:
@@ -261,7 +267,16 @@ async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
         async with accepting(listening, fast.protocol):
             yield
     finally:
+        # aiohttp waits as long again for an answer that nobody reads.
+        cutting = asyncio.get_running_loop().call_later(SHUTDOWN_S, _cut_off, runner.server)
         await asyncio.gather(fast.end(SHUTDOWN_S), runner.cleanup())
+        cutting.cancel()
+
+
+def _cut_off(server: web.Server) -> None:
+    for it in server.connections:
+        if it.transport is not None:
+            it.transport.abort()
 
 
 @asynccontextmanager

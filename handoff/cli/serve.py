@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handoff.bootstrap.server import Server
 
 WORKER = "HANDOFF_WORKER"
-STOP_S = 12.0
+STOP_S = 23.0  # of a worker: mail conversations get 10 s, requests in flight 8, leases 2, deliveries 3
 RESTART_PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,8 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, options: Options) -> int:
     stopping = stop_signal()
+    if options.reuse_port:
+        _stop_with_parent(stopping)
     # The modules take longer than anything else of a start: the embedded store starts meanwhile.
     importing = asyncio.create_task(asyncio.to_thread(import_module, "handoff.bootstrap.server"))
     async with opened(settings, options) as place:
@@ -74,6 +76,18 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     return stopping
+
+
+def _stop_with_parent(stopping: asyncio.Event) -> None:
+    """Set `stopping` when a worker's parent is gone, however it went: with it the other end of stdin is."""
+    loop, parent = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def gone() -> None:
+        loop.remove_reader(parent)
+        log.error("parent_gone")
+        stopping.set()
+
+    loop.add_reader(parent, gone)
 
 
 def announce(server: Server) -> None:
@@ -113,6 +127,7 @@ async def _keep(number: int, environment: dict[str, str], stopping: asyncio.Even
             "handoff.cli",
             *sys.argv[1:],
             env=environment | {WORKER: str(number)},
+            stdin=asyncio.subprocess.PIPE,  # nothing is said on it: see _stop_with_parent
             start_new_session=True,
         )
         stop = asyncio.create_task(stopping.wait())

@@ -58,13 +58,16 @@ class Monitor:
 
     async def save(self) -> None:
         """Make known to other workers when sources were last heard."""
-        unsaved, self._unsaved = self._unsaved, {}
-        by_tenant: dict[str, list[bytes]] = {}
-        for (tenant, source), at in unsaved.items():
-            by_tenant.setdefault(tenant, []).extend((source.encode(), b"%d" % at))
-        for tenant, pairs in by_tenant.items():
+        by_tenant: dict[str, dict[str, Micros]] = {}
+        for (tenant, source), at in self._unsaved.items():
+            by_tenant.setdefault(tenant, {})[source] = at
+        for tenant, heard in by_tenant.items():
             control = self._store.control(tenant)
+            pairs = [it for source, at in heard.items() for it in (source.encode(), b"%d" % at)]
             await control.connection.call(b"HSET", control.keys.sources(), *pairs)
+            for source, at in heard.items():
+                if self._unsaved.get((tenant, source)) == at:  # not heard again meanwhile
+                    del self._unsaved[tenant, source]
 
     async def completeness(self, tenant: str, *, since: Micros | None, now: Micros) -> Completeness:
         """The state as of `now` for a customer whose oldest open conversation began at `since`.

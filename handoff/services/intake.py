@@ -201,5 +201,7 @@ class Intake:
 
 
 def _fail(future: asyncio.Future[Any] | Awaited, error: Exception) -> None:
+    if isinstance(error, StopIteration):  # which no future takes; a coroutine would say the same
+        error = RuntimeError(f"a reader raised {error!r}")
     if not future.done():
         future.set_exception(error)

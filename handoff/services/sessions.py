@@ -74,4 +74,4 @@ async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Se
 
 
 def _key(store: Store, tenant: str, token: str) -> bytes:
-    return store.control(tenant).keys.record("e", sha256(token.encode("utf-8", "surrogateescape")).digest())
+    return store.control(tenant).keys.record("e", sha256(token.encode(errors="surrogateescape")).digest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -54,9 +55,10 @@ class DirectoryLock:
                 f"{self._holder} (pid {holder}) uses this data directory: {self._path.parent}; "
                 "stop it, or give this one its own store.data_dir"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # a full disk: the id is only for whoever is refused
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
 
     def hand_over(self) -> None:
         """Close our copy without unlocking: whoever inherited the file holds the lock from now on."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextvars import Context
 from typing import Any, Protocol
 
 import structlog
@@ -152,7 +153,8 @@ class Recorder:
         while self._waiting and len(self._calls) < self._in_flight:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._waiting_bytes -= sum([item.size for item, _ in batch])
-            call = asyncio.get_running_loop().create_task(self._call(batch))
+            # In a context of its own: what it logs is of no single request.
+            call = asyncio.get_running_loop().create_task(self._call(batch), context=Context())
             self._calls.add(call)
             call.add_done_callback(self._ended)
 

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 import uvloop
 from aiohttp import web
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from handoff.api import fast_path
 from handoff.api.app import make_app, make_fast_path
@@ -551,6 +553,23 @@ async def test_an_error_becomes_a_problem_and_a_crash_tells_nothing() -> None:
             got = await line.hear()
             assert (got.status, b"secret words" in got.body) == (status, False)
             assert got.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_error_is_logged_with_the_number_that_its_own_answer_has() -> None:
+    """Whoever tells of it tells others in the same turn."""
+    async with waiting() as (way, _path, port), line_to(port) as one, line_to(port) as other:
+        for line in (one, other):
+            await line.say(asking(b"a", path="/slow"))
+        await until(lambda: len(way.answers) == 2)
+        with capture_logs(processors=[merge_contextvars]) as logged:
+            for answer in way.answers:
+                answer(StoreUnavailable("gone"))
+        numbers = set()
+        for line in (one, other):
+            head = (await line.reader.readuntil(b"\r\n\r\n")).decode().lower()
+            numbers.add(head.partition(f"{REQUEST_ID}: ")[2].partition("\r\n")[0])
+        assert len(numbers) == 2
+        assert {it["request_id"] for it in logged} == numbers
 
 
 async def test_a_head_is_read_once_and_a_header_is_one_line() -> None:

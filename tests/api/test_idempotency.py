@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from tests.api.conftest import Answer, Api, message, served
 from tests.faults.proxy import cutting_proxy
+from tests.store.servers import server, valkey_binary
 
 CREATING: dict[str, dict[str, Any]] = {
     "/v1/touchpoints": message("e1"),
@@ -95,3 +97,23 @@ async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) ->
             assert (answer.status, answer.json["ids"][0] is not None) == (200, True)
         proxy.cut_answers(0)
         assert (await api.context())["timeline"]["total"] == 12
+
+
+async def test_a_store_that_hung_does_not_block_the_key() -> None:
+    """Who was told to send the same again may, though the store does late what it was asked."""
+    with server(valkey_binary()) as valkey:
+        async with served(valkey.url, timeout_s=1) as api:
+            body = CREATING["/v1/callbacks"]
+            valkey.pause()
+            began = time.monotonic()
+            lost = await api.post("/v1/callbacks", body, headers=key("k"))
+            assert (lost.status, lost.code) == (503, "store_unavailable")
+            assert time.monotonic() - began < 1.8
+            valkey.resume()
+            for _ in range(100):
+                again = await api.post("/v1/callbacks", body, headers=key("k"))
+                if again.status != 409:
+                    break
+                await asyncio.sleep(0.05)
+            assert again.status == 201
+            assert (await api.ok("GET", "/v1/callbacks"))["returned"] == 1

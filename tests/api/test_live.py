@@ -14,11 +14,12 @@ from aiohttp import ClientSession
 
 from handoff.api import live as streams
 from handoff.bootstrap.server import Options, running
+from handoff.domain.identity import parse_identity
 from handoff.services import live as feeds
 from handoff.services.customers import by_id
 from handoff.services.live import Feed, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for
-from tests.store.servers import cluster_of_three
+from tests.store.servers import cluster_of_three, valkey_server
 
 LONG = "x" * 50_000
 SMALL = 4096  # bytes that a slow reader's kernel takes for it
@@ -151,6 +152,27 @@ async def test_a_slow_reader_is_cut_and_holds_up_nobody(api: Api, monkeypatch: p
         async with reading(api, path, last_id=slow.events[-2][1]) as again:
             missed = told[len(before) :]
             assert texts(await again.until(len(missed))) == missed
+
+
+async def test_a_stream_that_cannot_go_on_has_no_other_answer_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status was sent: a refusal of the store's tells the reader to come back, a crash cuts it off."""
+    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    with valkey_server() as url:
+        async with served(url) as api:
+            path, store = await watched(api), api.server.store
+            async with reading(api, path) as reader:
+                await store.connection.call("ACL", "SETUSER", "default", "-hgetall")
+                while not reader.ended:
+                    await reader.more()
+            assert reader.events[-1] == ("resume", "", {"reason": "store_unavailable"})
+            await store.connection.call("ACL", "SETUSER", "default", "+hgetall")
+            async with reading(api, path) as reader:
+                home = store.hashes(api.tenant).identity(parse_identity("user:anna"))
+                await store.connection.call("SET", store.keys.record(home), "no record")
+                with pytest.raises((AssertionError, ConnectionResetError), match=r"closed|reset"):
+                    await reader.until(100)
+            assert [event for event, _id, _data in reader.events] == ["ready"]
 
 
 async def test_a_reader_who_pauses_gets_all_in_order(api: Api) -> None:

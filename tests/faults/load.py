@@ -48,17 +48,26 @@ class Process:
     def valkey_pid(self) -> int:
         return int((self.data / "valkey" / "valkey.pid").read_text())
 
+    @property
+    def workers(self) -> set[int]:
+        """The processes of `--workers`."""
+        listing = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, check=True).stdout
+        pairs = [line.split() for line in listing.decode().splitlines()]
+        children = {int(pid) for parent, pid in pairs if int(parent) == self.popen.pid}
+        return children - {self.valkey_pid}
+
     def kill(self) -> None:
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait(10)
 
 
 @contextmanager
-def serving(data: Path, port: int | None = None, **environment: str) -> Iterator[Process]:
+def serving(data: Path, port: int | None = None, *arguments: str, **environment: str) -> Iterator[Process]:
     """Start a server process and wait until it listens; ended cleanly, where it still runs."""
     chosen = port or free_port()
     env = {**os.environ, "HANDOFF_ADMIN_TOKEN": TOKEN, "HANDOFF_LOG_LEVEL": "warning", **environment}
     command = [sys.executable, "-m", "handoff.cli", "serve", "--data", str(data), "--port", str(chosen)]
+    command += arguments
     with (data.parent / "serve.log").open("ab") as log:
         log.write(b"--- start\n")
         log.flush()

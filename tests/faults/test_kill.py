@@ -20,7 +20,7 @@ from tests.faults.load import (
     serving,
     stored,
 )
-from tests.store.servers import alive, valkey_binary
+from tests.store.servers import alive, valkey_binary, wait_until
 
 SERVER_ROUNDS = 2
 VALKEY_ROUNDS = 5
@@ -99,6 +99,25 @@ async def test_killing_both_at_once_loses_nothing(tmp_path: Path) -> None:
         await check(server.url, ledger)
         await send_all_again(server.url, ledger)
         assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
+
+
+async def test_killing_workers_and_their_parent_loses_nothing_and_leaves_none_behind(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with serving(tmp_path / "data", None, "--workers", "2") as server:
+        await asyncio.to_thread(wait_until, lambda: server.log.count("handoff listens") == 2)
+        async with load(server.url, ledger):
+            await asyncio.sleep(0.3)
+            killed = min(server.workers)
+            kill_process(killed)
+            await asyncio.to_thread(wait_until, lambda: server.log.count("handoff listens") == 3)
+            workers = server.workers
+            assert len(workers - {killed}) == 2
+            server.kill()
+            await asyncio.to_thread(wait_until, lambda: not any(map(alive, workers)))
+    assert ledger.wrong == []
+    assert len(ledger.acknowledged) > 100
+    with serving(tmp_path / "data", server.port) as again:
+        await check(again.url, ledger)
 
 
 async def test_a_clean_stop_under_load_loses_nothing_and_ends_in_time(tmp_path: Path) -> None:

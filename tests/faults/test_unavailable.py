@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from handoff.domain.errors import StoreUnavailable
 from tests.api.conftest import Api, message, served
 from tests.store.servers import Server, server, valkey_binary
 
@@ -57,6 +58,19 @@ async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process
         assert (await api.get("/readyz")).status == 200
         told = [it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"]
         assert sorted(it["text"] for it in told) == [f"text of e{n}" for n in range(1, 6)]
+
+
+async def test_when_a_source_was_heard_is_kept_until_it_could_be_saved(valkey_process: Server) -> None:
+    async with served(valkey_process.url) as api:
+        site, now = api.server.site, time.time_ns() // 1000
+        call, key = site.store.connection.call, site.store.control(api.tenant).keys.sources()
+        await call("CONFIG", "SET", "maxmemory", "1")
+        site.monitor.seen(api.tenant, "shop", now)
+        with pytest.raises(StoreUnavailable):
+            await site.monitor.save()
+        await call("CONFIG", "SET", "maxmemory", "0")
+        await site.monitor.save()
+        assert await call("HGET", key, "shop") == b"%d" % now
 
 
 async def test_a_dead_store_is_503_in_time(valkey_process: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.connection import Connection
+from handoff.store.directory import DirectoryLock
 from handoff.store.durability import prove
 from handoff.store.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
@@ -158,6 +160,21 @@ async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowled
         assert len(acknowledged) == 300, "within the deadline every call is sent again"
         stored = await store.call("MGET", *[f"n{number}" for number in acknowledged])
         assert stored == [b"%d" % number for number in acknowledged]
+
+
+def test_a_full_disk_keeps_nobody_from_the_lock(tmp_path: Path) -> None:
+    """Valkey is started again on it, and must be when there is space."""
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    lock = DirectoryLock(tmp_path / "valkey.lock")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    try:
+        lock.acquire()
+        assert lock.held()
+        lock.release()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    lock.acquire()
+    lock.release()
 
 
 async def test_a_path_too_long_for_a_socket_and_full_of_odd_characters_works(tmp_path: Path) -> None:

@@ -130,3 +130,16 @@ async def test_every_stored_touchpoint_has_one_outbox_entry(store: Store, tenant
     for _ in range(3):
         await record_all(store, tenant, [event])
     assert await store.connection.call("XLEN", stream) == before + 1
+
+
+async def test_a_lease_of_a_clock_that_was_set_back_is_over(store: Store, tenant: str) -> None:
+    """Its holder was killed while the store's clock was a day ahead: nobody waits for that day."""
+    box = outbox_of(store, 5, f"consumer-{tenant}")
+    before = await taken(store, box, "worker-1")
+    assert before is not None
+    tomorrow = await store.control(tenant).clock() // 1000 + 86_400_000
+    await store.connection.call("HSET", box.lease, "e", tomorrow)
+    after = await taken(store, box, "worker-2")
+    assert after is not None
+    assert after.token > before.token
+    assert await taken(store, box, "worker-1") is None

