@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
-import structlog
 from aiohttp import web
 
 from handoff.services.customers import by_id
@@ -16,8 +15,6 @@ from .exchange import JSON, answer, bad_parameter, encode, read_assurance, strea
 from .keys import SITE, authorized
 
 FORMATS = ("json", "vcon")
-
-log = structlog.get_logger(__name__)
 
 
 async def conversation(request: web.Request) -> web.Response:
@@ -78,19 +75,12 @@ async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
 
 
 async def _stream(request: web.Request, parts: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Write the parts as they come, as fast as they are read. What fails after the first is cut off, so
-    that no reader takes a part for the whole."""
+    """Write the parts as they come, as fast as they are read. An error after the first cuts the connection,
+    as with every answer that was begun, so that no reader takes a part for the whole."""
     response = stream_answer(JSON)
-    try:
-        async for part in parts:
-            if not response.prepared:
-                await response.prepare(request)
-            await response.write(part)
-        await response.write_eof()
-    except Exception as error:
+    async for part in parts:
         if not response.prepared:
-            raise
-        log.warning("export_cut_off", reason=type(error).__name__)
-        if request.transport is not None:
-            request.transport.abort()
+            await response.prepare(request)
+        await response.write(part)
+    await response.write_eof()
     return response
