@@ -134,12 +134,14 @@ class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ListView(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs, newest first unless asked otherwise."""
+    """A page of hand-offs, newest first unless asked otherwise. Where filters combine `total` is null and
+    `scanned_to` says how far was looked."""
 
     handoffs: list[HandoffView]
     total: int | None
     returned: int
     next: str | None
+    scanned_to: str | None = None
 
 
 class SnapshotsView(Struct, frozen=True, kw_only=True):
@@ -294,5 +296,11 @@ async def list_(request: web.Request) -> web.Response:
     ids = await listing.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
     views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
     return answer(
-        ListView(handoffs=views, total=page.total, returned=len(views), next=encode_number(page.bound))
+        ListView(
+            handoffs=views,
+            total=page.total,
+            returned=len(views),
+            next=encode_number(page.bound),
+            scanned_to=encode_number(page.scanned_to),
+        )
     )

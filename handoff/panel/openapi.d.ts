@@ -1567,13 +1567,15 @@ export interface components {
         };
         /**
          * HandoffList
-         * @description A page of hand-offs, newest first unless asked otherwise.
+         * @description A page of hand-offs, newest first unless asked otherwise. Where filters combine `total` is null and
+         *         `scanned_to` says how far was looked.
          */
         HandoffList: {
             handoffs: components["schemas"]["Handoff"][];
             total: number | null;
             returned: number;
             next: string | null;
+            scanned_to: string | null;
         };
         /**
          * Health

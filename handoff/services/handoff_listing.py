@@ -28,11 +28,12 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class HandoffPage(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs; `total` where one list holds exactly what was asked for."""
+    """A page of hand-offs; `total` where one list holds exactly what was asked for, otherwise `scanned_to`."""
 
     handoffs: list[Handoff]
     total: int | None
     bound: int | None
+    scanned_to: int | None
 
 
 async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
@@ -56,7 +57,12 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
             if handoff is not None and _matches(handoff, asked):
                 found.append(handoff)
     total = await control.count(key) if len(names) <= 1 else None
-    return HandoffPage(handoffs=found, total=total, bound=bound if more else None)
+    return HandoffPage(
+        handoffs=found,
+        total=total,
+        bound=bound if more else None,
+        scanned_to=bound if total is None else None,
+    )
 
 
 def _matches(it: Handoff, asked: Listing) -> bool:

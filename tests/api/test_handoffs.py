@@ -315,7 +315,14 @@ async def test_lists_by_state_queue_and_agent_in_pages(api: Api) -> None:
     assert await listed("&state=accepted") == [taken["id"]]
     assert await listed("&agent=maria") == [taken["id"]]
     assert await listed("&queue=q0&state=requested") == [ids[6], ids[4], ids[2]]
-    assert (await api.ok("GET", "/v1/handoffs?limit=1"))["total"] == 7
+    plain = await api.ok("GET", "/v1/handoffs?limit=1")
+    assert (plain["total"], plain["scanned_to"]) == (7, None)
+    both = await api.ok("GET", "/v1/handoffs?limit=2&queue=q0&state=requested")
+    assert (both["total"], both["scanned_to"]) == (None, both["next"])
+    rest = await api.ok("GET", f"/v1/handoffs?queue=q0&state=requested&cursor={both['scanned_to']}")
+    assert [it["id"] for it in rest["handoffs"]] == [ids[2]]
+    assert rest["next"] is None
+    assert rest["scanned_to"], "to the end"
     for query in (
         "state=nothing",
         "limit=0",
