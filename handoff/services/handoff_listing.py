@@ -28,7 +28,7 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class HandoffPage(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs; `total` where one list holds exactly what was asked for, otherwise `scanned_to`."""
+    """A page of hand-offs; `total` where one list holds exactly what was asked for, else `scanned_to`."""
 
     handoffs: list[Handoff]
     total: int | None
