@@ -37,7 +37,7 @@ async def readyz(request: web.Request) -> web.Response:
     reason = site.ready()
     if reason is None:
         try:
-            await site.store.connection.call("PING")
+            await site.store.keep()
         except HandoffError as error:
             reason = str(error.fields.get("reason", error.problem_code))
     site.measures.store_up.set(0 if reason else 1)

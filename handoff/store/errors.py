@@ -67,6 +67,7 @@ _DETAILS = {
     "credentials": "The store refuses the configured credentials.",
     "loading": "The store is loading its data.",
     "no_replicas": "The store has too few replicas to take writes.",
+    "store_replaced": "The store was emptied and made anew by another server: start this one again.",
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+
+import structlog
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
@@ -14,6 +16,7 @@ from handoff.domain.identity_rules import IdentityRules
 from .connection import Connection
 from .control import Control
 from .deliveries import Deliveries
+from .errors import unavailable
 from .functions import Functions
 from .keys import META, Keys
 from .recorder import IN_FLIGHT, Recorder
@@ -22,6 +25,8 @@ from .settings import StoreSettings
 
 LAYOUT = 1
 """Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
+
+log = structlog.get_logger(__name__)
 
 
 class Store:
@@ -53,6 +58,19 @@ class Store:
         self._seals: dict[str, Seal] = {}
         self._controls: dict[str, Control] = {}
         self._deliveries: dict[str, Deliveries] = {}
+
+    async def keep(self) -> None:
+        """Put back what everything is found by, where the store was emptied under this server: the next
+        start would make it anew, and find nothing of what is stored from now on.
+
+        StoreUnavailable, reason `store_replaced`, where another server has made it anew already.
+        """
+        found = await self.connection.call(b"HGET", META, b"pepper", key=META)
+        if found is None:
+            log.error("store_emptied")
+            found = (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
+        if found != self._pepper:
+            raise unavailable("store_replaced")
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
@@ -99,10 +117,7 @@ async def open_store(
 
 async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
     """The store's pepper. ConfigurationError where layout or partitions differ from what lies there."""
-    fresh = {b"layout": b"%d" % LAYOUT, b"partitions": b"%d" % settings.partitions}
-    fields = (*fresh.items(), (b"pepper", secrets.token_bytes(32)))
-    await connection.answers([(b"HSETNX", META, field, value) for field, value in fields])
-    found = as_mapping(await connection.call(b"HGETALL", META, key=META))
+    found = await _state(connection, settings, secrets.token_bytes(32))
     if int(found[b"layout"]) != LAYOUT:
         raise ConfigurationError(
             f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
@@ -113,3 +128,10 @@ async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
             f"the number is fixed for ever, set store.partitions to it"
         )
     return found[b"pepper"]
+
+
+async def _state(connection: Connection, settings: StoreSettings, pepper: bytes) -> Mapping[bytes, bytes]:
+    """What the store says of itself, after it was told where it said nothing."""
+    stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
+    await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
+    return as_mapping(await connection.call(b"HGETALL", META, key=META))
