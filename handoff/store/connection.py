@@ -13,15 +13,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
-from redis.asyncio.cluster import ClusterNode
-from redis.exceptions import MovedError, SlotNotCoveredError
+from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.address import make_client, parse_address
-from handoff.store.commands import Argument, Command, Reads, barrier_key, key_of, named
+from handoff.store.commands import Argument, Command, Reads, barrier_key
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
 from handoff.store.line import Find, Line, Lines, Place, Prepared, every, first, pack
 from handoff.store.pipeline import Pipeline
+from handoff.store.pool import Pool
 from handoff.store.settings import StoreSettings
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "StoreError"]
@@ -67,6 +67,7 @@ class Connection:
         # Half the deadline: a peer that went silent is left early enough to try its successor.
         self._silence_s = settings.timeout_s / 2 if blocking_s is None else None
         self._client = make_client(address, connections=connections, socket_timeout_s=self._silence_s)
+        self._pool = Pool(self._client)
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
@@ -102,7 +103,7 @@ class Connection:
         place or is FCALL; for others (XREAD) redis-py would ask the server where the key is each time.
         """
         if self._line is None:
-            return await self._run(lambda: self._attempt(command, key))
+            return await self._run(lambda: self._pool.call(command, key))
         return await self._call_over(self._line, command)
 
     async def _call_over(self, line: Line, command: Command) -> Any:
@@ -151,7 +152,7 @@ class Connection:
         async def attempt() -> Any:
             nonlocal packed
             if packed is None:
-                return await self._attempt(command, key)
+                return await self._pool.call(command, key)
             once, packed = packed, None
             try:
                 return await first(line, once)
@@ -163,7 +164,9 @@ class Connection:
 
     def line(self) -> Line | Lines:
         """A further connection, for one caller of `fcall_durable`; on a cluster one to each primary."""
-        return Lines(self._primary_of, self._line_to) if self.cluster else self._new_line(self._silence_s)
+        return (
+            Lines(self._pool.primary_of, self._line_to) if self.cluster else self._new_line(self._silence_s)
+        )
 
     def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
         line = Line(self._address, silence_s=silence_s, find=find or self._client.primary)
@@ -176,15 +179,6 @@ class Connection:
 
         # Half the patience of other lines: redis-py tries the same primary again before it looks for another.
         return self._new_line(self._silence_s and self._silence_s / 2, find)
-
-    def _primary_of(self, key: bytes) -> Place | None:
-        """Where redis-py's table has the slot of a key; None before there is one."""
-        cluster = self._cluster()
-        try:
-            node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))
-        except (KeyError, SlotNotCoveredError):
-            return None
-        return node.host, node.port
 
     async def pipeline(
         self, commands: Sequence[Command], *, keys: Sequence[bytes | None] | None = None
@@ -229,7 +223,7 @@ class Connection:
 
         An error whose text holds `tolerate` stands in its place; any other is raised.
         """
-        return await self._run(lambda: self._each_primary(command, tolerate))
+        return await self._run(lambda: self._pool.on_primaries(command, tolerate))
 
     async def load_function(self, source: bytes) -> None:
         """Load a function library on every primary that does not hold it. Never replaces one."""
@@ -329,44 +323,17 @@ class Connection:
             if known is error:
                 raise known
             raise known from error
-        if reason == "readonly" and self._client.redis is not None:
-            # A demoted primary: its idle connections would all answer the same.
+        if reason == "readonly" and not self.cluster:
             for line in self._lines:
                 line.drop()
-            await self._client.redis.connection_pool.disconnect(inuse_connections=False)
-        elif isinstance(error, MovedError) and self._client.cluster is not None:
-            await self._client.cluster.nodes_manager.move_slot(error)
-
-    async def _attempt(self, command: Command, key: bytes | None) -> Any:
-        if self._client.redis is not None:
-            return await self._single().execute_command(*command)
-        return await self._cluster().execute_command(*named(command), **await self._target(command, key))
-
-    async def _target(self, command: Command, key: bytes | None) -> dict[str, ClusterNode]:
-        """redis-py's argument that sends a command to the primary of its key; none lets it find out."""
-        key = key or key_of(command)
-        if key is None:
-            return {}
-        cluster = self._cluster()
-        await cluster.initialize()
-        node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))
-        return {"target_nodes": node}
+            await self._pool.leave_demoted()
+        elif isinstance(error, MovedError):
+            await self._pool.learn(error)
 
     async def _exchange(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
         if self._line is not None:
             return await self._line.exchange(b"".join([pack(it) for it, _key in commands]), len(commands))
-        return await self._exchange_over_pool(commands)
-
-    async def _exchange_over_pool(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
-        if self._client.redis is not None:
-            pipe = self._client.redis.pipeline(transaction=False)
-            for command, _key in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute(raise_on_error=False))
-        cluster = self._cluster().pipeline()
-        for command, key in commands:
-            cluster.execute_command(*named(command), **await self._target(command, key))
-        return list(await cluster.execute(raise_on_error=False))
+        return await self._pool.exchange(commands)
 
     async def _attempt_replicated(self, command: Command, key: bytes, line: Line | None) -> Any:
         wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 4) * 1000)
@@ -374,18 +341,13 @@ class Connection:
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
         # call that replicated at once, though the first attempt's write is not: so there is always one.
         barrier = ("SET", barrier_key(key), b"", "PX", 1000)
+        steps = (command, barrier, wait)
         if line is not None:
-            answers = await line.exchange(b"".join(map(pack, (command, barrier, wait))), 3)
-        elif self._client.redis is not None:
-            # Not over the line, where others would wait with it.
-            answers = await self._exchange_over_pool([(command, None), (barrier, None), (wait, None)])
+            answers = await line.exchange(b"".join(map(pack, steps)), len(steps))
         else:
-            # One connection of one node: a redirected FCALL must not be followed here (MOVED is learnt
-            # and all three are sent again).
-            pipe, target = self._cluster().pipeline(), await self._target(command, key)
-            for step in (command, barrier, wait):
-                pipe.execute_command(*step, **target)
-            answers = await pipe.execute(raise_on_error=False, allow_redirections=False)
+            # Not over the line, where others would wait with it. A redirected FCALL must not be followed:
+            # MOVED is learnt, and all three are sent again.
+            answers = await self._pool.together(steps, key)
         answer, _, replicas = answers
         for reply in answers:
             if isinstance(reply, Exception):
@@ -394,32 +356,6 @@ class Connection:
             detail = f"{replicas} of {self._settings.replicas} replicas have the write: send the same again."
             raise StoreUnavailable(detail, code="not_replicated", reason="not_replicated")
         return answer
-
-    async def _each_primary(self, command: Command, tolerate: str | None) -> list[Any]:
-        if self._client.redis is not None:
-            calls = [self._single().execute_command(*command)]
-        else:
-            cluster = self._cluster()
-            await cluster.initialize()
-            calls = [
-                cluster.execute_command(*named(command), target_nodes=node)
-                for node in cluster.get_primaries()
-            ]
-        replies = await asyncio.gather(*calls, return_exceptions=True)
-        for reply in replies:
-            if isinstance(reply, BaseException) and not (tolerate and tolerate in str(reply)):
-                raise reply
-        return list(replies)
-
-    def _single(self) -> Any:
-        """redis-py's client; its types do not cover `execute_command`."""
-        assert self._client.redis is not None
-        return self._client.redis
-
-    def _cluster(self) -> Any:
-        """The same for a cluster."""
-        assert self._client.cluster is not None
-        return self._client.cluster
 
 
 def _pauses() -> Iterator[float]:
