@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -207,7 +208,10 @@ async def test_it_is_read_no_faster_than_it_is_taken(api: Api, monkeypatch: pyte
 
     monkeypatch.setattr(timelines, "read_page", counted)
     host = api.url.removeprefix("http://")
-    reader, writer = await asyncio.open_connection(*host.split(":"), limit=2**16)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # else the system reads megabytes ahead
+    slow.connect(("127.0.0.1", int(host.rpartition(":")[2])))
+    reader, writer = await asyncio.open_connection(sock=slow, limit=2**16)
     token = secret("desk", api.tenant)
     head = f"GET /v1/customers/{customer}/export HTTP/1.1\r\nHost: {host}\r\n"
     writer.write(f"{head}Authorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
