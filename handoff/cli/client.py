@@ -34,27 +34,29 @@ class Remote:
         """Write an answer of any length to a file as it comes; its size. `cut_off` where it did not end."""
         patience = aiohttp.ClientTimeout(total=None, sock_read=SILENT_S)
         size = 0
-        try:
-            async with self.session.get(self.url + path, params=params, timeout=patience) as response:
-                if response.status >= 400:
-                    await read_answer(response)
-                async for part in response.content.iter_any():
-                    size += file.write(part)
-        except (aiohttp.ClientPayloadError, TimeoutError) as error:
-            raise HandoffError(f"the answer was cut off: {error}", code="cut_off") from error
-        except aiohttp.ClientConnectionError as error:
-            raise self._unreachable(error) from error
+        async with self._answer("GET", path, params=params, timeout=patience) as response:
+            if response.status >= 400:
+                await read_answer(response)
+            async for part in response.content.iter_any():
+                size += file.write(part)
         return size
 
-    def _unreachable(self, error: Exception) -> HandoffError:
-        return HandoffError(f"no server answers at {self.url}: {error}", code="unreachable")
-
     async def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        async with self._answer(method, path, **arguments) as response:
+            return await read_answer(response)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, **arguments: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request; whatever goes wrong with it is said in a line."""
         try:
             async with self.session.request(method, self.url + path, **arguments) as response:
-                return await read_answer(response)
+                yield response
         except aiohttp.ClientConnectionError as error:
-            raise self._unreachable(error) from error
+            raise HandoffError(f"no server answers at {self.url}: {error}", code="unreachable") from error
+        except (aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise HandoffError(f"the answer was cut off: {error}", code="cut_off") from error
         except ValueError as error:  # a proxy's page, or no URL
             raise HandoffError(f"what answers at {self.url} is no such server", code="unreachable") from error
 

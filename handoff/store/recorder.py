@@ -19,6 +19,7 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
 
+from .errors import unavailable
 from .functions import Functions
 from .keys import Keys
 
@@ -98,6 +99,8 @@ class Recorder:
         self._calls: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Handle | None = None
         self._closing = False
+        self.refuses: str | None = None
+        """The reason (`unavailable`) for which nothing is taken now."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -139,6 +142,8 @@ class Recorder:
             raise Overloaded("too many touchpoints are waiting to be stored")
         if self._closing:
             raise StoreUnavailable("the server is stopping")
+        if self.refuses:
+            raise unavailable(self.refuses)
         self._waiting.extend(entries)
         self._waiting_bytes += size
         if gathered:

@@ -63,14 +63,17 @@ class Store:
         """Put back what everything is found by, where the store was emptied under this server: the next
         start would make it anew, and find nothing of what is stored from now on.
 
-        StoreUnavailable, reason `store_replaced`, where another server has made it anew already.
+        StoreUnavailable, reason `store_replaced`, where another server has made it anew already: then
+        nothing is recorded either, for nobody would find it.
         """
         found = await self.connection.call(b"HGET", META, b"pepper", key=META)
         if found is None:
             log.error("store_emptied")
             found = (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
-        if found != self._pepper:
-            raise unavailable("store_replaced")
+        replaced = None if found == self._pepper else "store_replaced"
+        self.recorder.refuses = self.importer.refuses = replaced
+        if replaced:
+            raise unavailable(replaced)
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""

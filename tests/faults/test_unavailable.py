@@ -62,7 +62,7 @@ async def test_a_store_that_was_emptied_keeps_what_comes_after_it(valkey_process
             assert found[anna].touchpoints == 1
 
 
-async def test_a_store_that_another_server_made_anew_is_not_ready(valkey_process: Server) -> None:
+async def test_a_store_that_another_server_made_anew_takes_no_touchpoints(valkey_process: Server) -> None:
     socket = str(valkey_process.directory / "server.sock")
     async with served(valkey_process.url) as api:
         await api.tell("e1")
@@ -72,6 +72,10 @@ async def test_a_store_that_another_server_made_anew_is_not_ready(valkey_process
             assert (await other.get("/readyz")).status == 200
             answer = await api.get("/readyz")
             assert (answer.status, answer.json["reason"]) == (503, "store_replaced")
+            for sent in (message("e3"), [message("e4")]):
+                refused = await api.post("/v1/touchpoints", sent)
+                assert (refused.status, refused.json["reason"]) == (503, "store_replaced")
+            await other.tell("e5")
 
 
 async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process: Server) -> None:

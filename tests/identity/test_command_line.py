@@ -82,6 +82,13 @@ async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
     assert identities(await shop.look_up("user:anna")) == {"user:anna"}
 
 
+async def a_proxys_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>")
+    await writer.drain()
+    writer.close()
+
+
 async def test_customer_export_writes_all_or_says_that_it_was_cut_off(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +109,12 @@ async def test_customer_export_writes_all_or_says_that_it_was_cut_off(
 
     pages = timelines.read_page
     monkeypatch.setattr(timelines, "read_page", lambda *given: broken() if given[-1].after else pages(*given))
+    async with await asyncio.start_server(a_proxys_page, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        page = f"http://127.0.0.1:{port}"
+        said = await command(shop, "customer", "export", "cu_x", "--output", file, code=1, url=page)
+    assert "no such server" in said
+    assert json.loads(file.read_text()) == exported, "what was there is kept"
     again = tmp_path / "again.json"
     said = await command(shop, "customer", "export", "user:u1", "--output", again, code=1)
     assert "cut off" in said
