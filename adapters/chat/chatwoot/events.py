@@ -129,9 +129,15 @@ def message_updated(payload: Payload) -> Fact | str:
             data={"message": key} | _failure(attributes),
             actor=actor(payload),
         )
+    if not marked and (changed is not None or payload.message_type != "incoming"):
+        return "message_updated.nothing_said"
+    return _edited(payload, at, shared)
+
+
+def _edited(payload: Payload, at: Micros, shared: Mapping[str, Any]) -> Fact | str:
+    key = _message_key(payload)
     words, attachments = _text(payload), attachments_of(payload.body.get("attachments"))
-    unchanged = not marked and (changed is not None or payload.message_type != "incoming")
-    if unchanged or (words is None and not attachments):
+    if words is None and not attachments:
         return "message_updated.nothing_said"
     stamp = digest([words, *([one.get("url"), one.get("transcript")] for one in attachments)])
     return _fact(
