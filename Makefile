@@ -71,6 +71,10 @@ format: $(VENV)/dev.stamp ## write the code in its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: words
+words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=--lower stores a lower count
+	@$(BIN)/python -m tests.words $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write keeps them
 	$(BIN)/python -m bench $(ARGS)
