@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handoff.bootstrap.server import Server
 
 WORKER = "HANDOFF_WORKER"
-STOP_S = 23.0  # of a worker: mail conversations get 10 s, requests in flight 8, leases 2, deliveries 3
+STOP_S = 12.0  # of a worker: what is in flight gets 6 s, deliveries 3, leases 2 where the store hangs
 RESTART_PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
