@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -160,6 +161,21 @@ async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowled
         assert len(acknowledged) == 300, "within the deadline every call is sent again"
         stored = await store.call("MGET", *[f"n{number}" for number in acknowledged])
         assert stored == [b"%d" % number for number in acknowledged]
+
+
+async def test_a_valkey_killed_again_and_again_is_back_within_three_seconds_each_time(tmp_path: Path) -> None:
+    """Also when it is killed while it starts."""
+    dice = random.Random(7)
+    async with EmbeddedValkey(settings_in(tmp_path)).running() as valkey:
+        for kill in range(9):
+            killed = valkey.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            await eventually(lambda: valkey.pid not in (killed, None), within_s=3.0)  # noqa: B023
+            if kill % 3:
+                await eventually(lambda: valkey.state == "ok", within_s=2.0)
+                await asyncio.sleep(dice.uniform(0.0, 0.2))
+        await eventually(lambda: valkey.state == "ok", within_s=2.0)
 
 
 def test_a_full_disk_keeps_nobody_from_the_lock(tmp_path: Path) -> None:
