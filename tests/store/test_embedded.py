@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import resource
@@ -10,14 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.store import orphan
 from handoff.store.connection import Connection
-from handoff.store.directory import DirectoryLock
+from handoff.store.directory import DirectoryLock, private_directory
 from handoff.store.durability import prove
 from handoff.store.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
@@ -128,6 +131,82 @@ async def test_a_valkey_left_over_by_a_killed_server_is_replaced_and_nobody_else
         assert await store.call("GET", "acknowledged") == b"1"
     bystander.kill()
     assert await bystander.wait() == -signal.SIGKILL, "it was ended by us, not by the start"
+
+
+@asynccontextmanager
+async def bystander(home: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that is none of ours and holds the lock in `home`, as the pid file says as well."""
+    private_directory(home)
+    (home / "valkey.conf").touch()
+    life = DirectoryLock(home / "valkey.lock")
+    life.acquire()
+    process = await asyncio.create_subprocess_exec(
+        *command, pass_fds=(life.descriptor,), stdin=subprocess.PIPE
+    )
+    life.hand_over()
+    (home / "valkey.pid").write_text(f"{process.pid}\n")
+    try:
+        yield process
+        assert process.returncode is None, "it was ended"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+SERVING_OUR_SOCKET = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + "/valkey.sock")
+listener.listen()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["names our configuration", "has our name", "serves our socket"])
+async def test_a_process_that_is_not_proved_to_be_our_valkey_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Though the pid file names it and it holds the lock."""
+    monkeypatch.setattr(orphan, "PATIENCE_S", 0.5)
+    home = tmp_path / "valkey"
+    conf = str(home / "valkey.conf")
+    named = tmp_path / "valkey-server"
+    named.symlink_to("/bin/tail")
+    command = {
+        "names our configuration": ("tail", "-f", conf),
+        "has our name": (str(named), "-f", conf),
+        "serves our socket": (sys.executable, "-c", SERVING_OUR_SOCKET, str(home), conf),
+    }[kind]
+    async with bystander(home, *command) as process:
+        if kind == "serves our socket":
+            await eventually((home / "valkey.sock").exists)
+        with pytest.raises(ConfigurationError, match=f"names {process.pid}.*Nothing was ended"):
+            await EmbeddedValkey(settings_in(tmp_path)).start()
+
+
+@pytest.mark.parametrize("state", ["hangs", "starts"])
+async def test_a_valkey_left_over_is_ended_though_it_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """It hangs, or has not opened its socket yet."""
+    monkeypatch.setattr(orphan, "PATIENCE_S", 2.0)
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, str(tmp_path), stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None
+    left_over = int(await server.stdout.readline())
+    server.send_signal(signal.SIGKILL)
+    await server.wait()
+    hidden = tmp_path / "valkey" / "hidden.sock"
+    if state == "hangs":
+        os.kill(left_over, signal.SIGSTOP)
+    else:
+        (tmp_path / "valkey" / "valkey.sock").rename(hidden)
+        asyncio.get_running_loop().call_later(0.5, hidden.rename, tmp_path / "valkey" / "valkey.sock")
+    async with EmbeddedValkey(settings_in(tmp_path)).running() as valkey:
+        assert valkey.pid != left_over
+        assert not alive(left_over)
 
 
 async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowledged(tmp_path: Path) -> None:
