@@ -1,7 +1,7 @@
-"""A worker's heartbeat, and the watch over the others': what a dead worker had claimed goes again within seconds.
+"""A worker's heartbeat, and its watch over the others: a dead one's messages go again within seconds.
 
-A worker beats while it holds leases. One whose number stands still is taken for dead, and its messages are given
-back; if it was only paused, what it says of them later is refused once another worker has claimed them.
+A worker beats while it holds leases. When its number no longer changes, the others take it for dead and give
+its messages back. If it was only paused, its results are refused once another worker has claimed the messages.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from handoff.store.store import Store
 
 BEAT_S = 0.75
 DEAD_S = 3.5  # without a beat; noticed at the next look, so that another worker sends within 6 s
-GAP_S = (
-    2.0  # between two looks: longer ones may be the watcher's own fault, or the store's, and prove nothing
-)
+GAP_S = 2.0  # between two looks: a longer one is the watcher's fault, or the store's, and proves nothing
 RECENT_S = 5.0  # a worker goes on beating for a tenant this long after its last claim
 
 log = structlog.get_logger(__name__)
@@ -36,7 +34,7 @@ class Seen(Struct, frozen=True):
 
 
 class Heartbeat:
-    """Run it in a task for as long as the worker holds leases. `released` hears of a tenant with work again."""
+    """Run it in a task while the worker holds leases. `released` gets a tenant that has work again."""
 
     def __init__(
         self,

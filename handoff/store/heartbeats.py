@@ -1,8 +1,8 @@
 """Heartbeats of the workers that hold leases on messages: a number by worker, per tenant, beside its queues.
 
-A worker changes its number all the time. Others watch the numbers by their own clocks, so that neither a jump of
-the store's clock nor an outage of the store makes a living worker look dead. Workers of releases without
-heartbeats have no number: their leases run out.
+A living worker keeps changing its number. The others time the changes by their own clocks, so that neither
+a jump of the store's clock nor an outage of the store makes a living worker look dead. Workers of releases
+without heartbeats have no number: their leases run out.
 """
 
 from __future__ import annotations
