@@ -1,7 +1,7 @@
 """A worker's heartbeat, and its watch over the others: a dead one's messages go again within seconds.
 
 A worker beats while it holds leases. When its number no longer changes, the others take it for dead and give
-its messages back. If it was only paused, its results are refused once another worker has claimed the messages.
+its messages back. If it was only paused, its results are refused once another worker has claimed them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from handoff.services.subscriptions import Wishes
 from handoff.store.deliveries import LEASE_S, Deliveries, Entry, Settlement, beats_key
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, opened
-from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
+from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until, until_async
 from tests.store.servers import cluster_of_three, redis7_server, server, valkey_binary
 
 
@@ -157,8 +157,8 @@ async def test_an_outage_of_the_store_makes_no_worker_look_dead(monkeypatch: pyt
             assert len((await queue.claim("one.1", 1, 1, beat=one.beat)).messages) == 1
             beating = [asyncio.create_task(it.run()) for it in (one, two)]
 
-            async def state() -> str:
-                return (await queue.messages(it.id, [event]))[0].state
+            async def state_is(name: str) -> bool:
+                return (await queue.messages(it.id, [event]))[0].state == name
 
             async def beats(number: int) -> None:
                 counts = [it.beat + number for it in (one, two)]
@@ -169,11 +169,9 @@ async def test_an_outage_of_the_store_makes_no_worker_look_dead(monkeypatch: pyt
             await asyncio.sleep(1.0)  # longer than it takes to be taken for dead
             valkey.resume()
             await beats(15)
-            assert await state() == "sending"
+            assert await state_is("sending")
             beating[0].cancel()
-            async with asyncio.timeout(5):
-                while await state() == "sending":
-                    await asyncio.sleep(0.05)
+            await until_async(lambda: state_is("pending"))
             beating[1].cancel()
             await asyncio.gather(*beating, return_exceptions=True)
 
