@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from handoff.store.connection import Connection
@@ -20,6 +22,21 @@ settings.register_profile(
     "shared", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("shared")
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "asyncio": asyncio.new_event_loop,
+}
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run each test on the loop of production; those marked `both_loops` on the standard loop as well."""
+    if item.get_closest_marker("both_loops"):
+        return LOOPS
+    return {"uvloop": LOOPS["uvloop"]}
+
 
 BACKENDS = {"valkey": valkey_server, "redis-7.0": redis7_server, "cluster": cluster_of_three}
 _tenants = itertools.count()

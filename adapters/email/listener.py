@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from aiosmtpd.lmtp import LMTP
@@ -142,9 +142,14 @@ class _Busy(asyncio.Protocol):
     """Answers a connection that is one too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(b"421 4.7.0 Too many connections, try again later\r\n")
-        transport.close()
+        line = _writable(transport)
+        line.write(b"421 4.7.0 Too many connections, try again later\r\n")
+        line.close()
+
+
+def _writable(transport: asyncio.BaseTransport) -> asyncio.WriteTransport:
+    """The transport for writing. uvloop's classes do not derive from asyncio's, so no type check can tell."""
+    return cast(asyncio.WriteTransport, transport)
 
 
 class _Desk:
@@ -278,16 +283,16 @@ class Conversation(SMTP):
             self._hang_up(CLOSING)
 
     def abort(self) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        if self.transport is not None:
+            _writable(self.transport).abort()
 
     def _timeout_cb(self) -> None:
         self._hang_up("421 4.4.2 Too slow, good-bye")
 
     def _hang_up(self, reason: str) -> None:
-        transport = self.transport
-        if not isinstance(transport, asyncio.WriteTransport):
+        if self.transport is None:
             return
+        transport = _writable(self.transport)
         transport.write(reason.encode("ascii") + b"\r\n")
         transport.close()
         # A peer that does not read keeps a closed connection open for ever.

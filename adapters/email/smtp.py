@@ -56,7 +56,7 @@ class SmtpOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_field
     max_recipients: int = 50
     command_timeout_s: float = 300.0  # RFC 5321 §4.5.3.2.7
     receive_timeout_s: float = 30.0
-    drain_s: float = 10.0
+    drain_s: float = 6.0  # as long as HTTP requests get
     tls_cert: str | None = None
     tls_key: str | None = None
 

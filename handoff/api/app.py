@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from . import (
@@ -33,7 +33,8 @@ from .fast_path import FastPath
 from .idempotency import answer_once
 from .keys import PRINCIPAL, SITE, Site, authenticate
 from .origins import answer_preflight, is_preflight, mark_answers
-from .problems import answer_to
+from .plain import is_host
+from .problems import answer_to, problem
 from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID, next_request_id
 
@@ -133,7 +134,10 @@ def around(site: Site) -> Middleware:
         started = time.perf_counter()
         response: web.StreamResponse
         try:
-            if request.method == "OPTIONS" and is_preflight(request):
+            if not is_host(request.headers.get(hdrs.HOST, "")):
+                response = problem(400, "bad_request", "the Host header is not a host with an optional port")
+                response.force_close()  # as after everything else that is not HTTP as it should be
+            elif request.method == "OPTIONS" and is_preflight(request):
                 response = answer_preflight(request, allowed)
             else:
                 if request.path.startswith("/v1/"):

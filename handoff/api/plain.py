@@ -6,11 +6,13 @@ that change what its body is or how it is answered. What is read here must be le
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import IPv6Address
 
 from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
@@ -35,6 +37,9 @@ _UNUSUAL = frozenset(
     }
 )
 """Headers that no plain request has."""
+
+_NAME_AND_PORT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?")
+_ADDRESS_AND_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?")
 
 Headers = Mapping[str, str]
 """By lower-case name."""
@@ -76,6 +81,24 @@ class Head(Struct, frozen=True):
     body: int
 
 
+@lru_cache(maxsize=256)
+def is_host(value: str) -> bool:
+    """Whether a Host header's value is one: a name or an address with an optional port, or nothing.
+
+    RFC 9112 §3.2: a request with any other is answered 400. The grammar is that of RFC 3986 §3.2.2.
+    """
+    if _NAME_AND_PORT.fullmatch(value):
+        return True
+    address = _ADDRESS_AND_PORT.fullmatch(value)
+    if address is None:
+        return False
+    try:
+        IPv6Address(address[1])
+    except ValueError:
+        return False
+    return True
+
+
 def read_head(raw: bytes, path: bytes, way: Way) -> Head | None:
     """What the head of a request says; None where that is no plain one."""
     given = _Given()
@@ -93,6 +116,9 @@ def read_head(raw: bytes, path: bytes, way: Way) -> Head | None:
         or headers.get("connection", "keep-alive").lower() != "keep-alive"
         or not _UNUSUAL.isdisjoint(headers)
         or len(headers) != given.count  # one is repeated
+        or not is_host(
+            headers.get("host", "/").strip(" \t")
+        )  # one that is missing is no better than a wrong one
         or given.count > MAX_HEADERS
         or not 0 < len(length) <= len(str(MAX_BODY))
         or not 0 < int(length) <= MAX_BODY

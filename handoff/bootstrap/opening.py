@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
@@ -56,6 +56,17 @@ async def _embedded(settings: Settings) -> AsyncIterator[str | None]:
             yield (await stack.enter_async_context(EmbeddedValkey(settings.store).running())).address
         else:
             yield None
+
+
+@contextlib.contextmanager
+def reserved_port(settings: Settings) -> Iterator[None]:
+    """Hold the port for workers that share it. ConfigurationError when anybody else has it.
+
+    Servers that share a port could join another server's: so it is first bound as a single one binds it.
+    """
+    _bind(settings, reuse_port=False).close()
+    with contextlib.closing(_bind(settings, reuse_port=True)):
+        yield
 
 
 def _bind(settings: Settings, reuse_port: bool) -> socket.socket:

@@ -6,25 +6,20 @@ import asyncio
 import contextlib
 import gc
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any
 
 import structlog
-from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.access import Access, Token, hash_secret
-from handoff.api.app import make_app, make_fast_path
 from handoff.api.keys import Site
-from handoff.api.protocol import Protocol
 from handoff.delivery.delivery import Delivery, MadeSecret
 from handoff.delivery.timers import TICK_S, Timers
-from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
+from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
 from handoff.domain.handoff import Handoff
-from handoff.services.adapter import InboundRequest, Listener, Outcome
+from handoff.services.adapter import Listener
 from handoff.services.announcing import record_handoff_events
 from handoff.services.completeness import Monitor
 from handoff.services.following import Followers
@@ -37,14 +32,13 @@ from handoff.store.connection import Connection
 from handoff.store.durability import prove
 from handoff.store.store import Store, open_store
 
-from .accepting import accepting
+from .doors import open_doors
 from .opening import Options, Place, opened
 from .settings import Settings
 from .sources import build_sources, facts, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
-SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
 COUNT_S = 5.0
 KEEP_S = 5.0
@@ -106,11 +100,10 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(_repeating("keep", KEEP_S, store.keep))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
-        await stack.enter_async_context(_http(place.listening, site))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
-        listeners = {it.name: await stack.enter_async_context(_listen(site.inbound, it)) for it in listening}
+        listeners = await stack.enter_async_context(open_doors(place.listening, site, listening))
         gc.freeze()  # what a start leaves lives as long as the server
         yield Server(
             url=url,
@@ -254,46 +247,3 @@ async def _repeating(
 
 def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-@asynccontextmanager
-async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
-    runner = web.AppRunner(make_app(site), shutdown_timeout=SHUTDOWN_S, handle_signals=False)
-    await runner.setup()
-    assert runner.server is not None
-    # Bodies are inflated within limits by our own code, never by the parser.
-    given: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
-    protocol = partial(Protocol, runner.server, loop=asyncio.get_running_loop(), **given)
-    fast = make_fast_path(site, protocol)
-    try:
-        async with accepting(listening, fast.protocol):
-            yield
-    finally:
-        # aiohttp waits as long again for an answer that nobody reads.
-        cutting = asyncio.get_running_loop().call_later(SHUTDOWN_S, _cut_off, runner.server)
-        await asyncio.gather(fast.end(SHUTDOWN_S), runner.cleanup())
-        cutting.cancel()
-
-
-def _cut_off(server: web.Server) -> None:
-    for it in server.connections:
-        if it.transport is not None:
-            it.transport.abort()
-
-
-@asynccontextmanager
-async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
-    """A source's own listener; gives where it listens."""
-
-    async def receive(request: InboundRequest) -> Outcome:
-        try:
-            return await inbound.deliver(source, request)
-        except InvalidPayload:
-            return Outcome(quarantined=1)  # kept, so that it may be acknowledged
-
-    assert isinstance(source.adapter, Listener)
-    try:
-        async with source.adapter.listen(receive) as listener:
-            yield str(listener.url)
-    except OSError as error:
-        raise ConfigurationError(f"source {source.name!r} cannot listen: {error}") from error

@@ -6,23 +6,21 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from handoff.bootstrap.opening import Options, opened, store_for_workers
+from handoff.bootstrap.opening import Options, opened, reserved_port, store_for_workers
 from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
 from handoff.domain.errors import ConfigurationError
 
+from . import workers
+
 if TYPE_CHECKING:
     from handoff.bootstrap.server import Server
-
-WORKER = "HANDOFF_WORKER"
-STOP_S = 23.0  # of a worker: mail conversations get 10 s, requests in flight 8, leases 2, deliveries 3
-RESTART_PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +36,7 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C."""
-    worker = os.environ.get(WORKER)
+    worker = os.environ.get(workers.NUMBER)
     if settings.server.workers > 1 and worker is None:
         return run_loop(_parent(settings))
     number = int(worker or 0)
@@ -51,13 +49,15 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings, options: Options) -> int:
     stopping = stop_signal()
     if options.reuse_port:
-        _stop_with_parent(stopping)
+        workers.watch_parent(stopping)
     # The modules take longer than anything else of a start: the embedded store starts meanwhile.
     importing = asyncio.create_task(asyncio.to_thread(import_module, "handoff.bootstrap.server"))
     async with opened(settings, options) as place:
         bootstrap = await importing
         async with bootstrap.running_in(place, settings, options) as server:
             announce(server)
+            if options.reuse_port:
+                workers.say_ready()
             await stopping.wait()
             log.info("stopping")
     return 0
@@ -78,18 +78,6 @@ def stop_signal() -> asyncio.Event:
     return stopping
 
 
-def _stop_with_parent(stopping: asyncio.Event) -> None:
-    """Set `stopping` when a worker's parent is gone, however it went: with it the other end of stdin is."""
-    loop, parent = asyncio.get_running_loop(), sys.stdin.fileno()
-
-    def gone() -> None:
-        loop.remove_reader(parent)
-        log.error("parent_gone")
-        stopping.set()
-
-    loop.add_reader(parent, gone)
-
-
 def announce(server: Server) -> None:
     """Say once where the server is, and the admin token where it was made just now."""
     if server.admin_token:
@@ -102,47 +90,17 @@ def announce(server: Server) -> None:
 
 
 async def _parent(settings: Settings) -> int:
-    """The store and the workers; a worker that dies is started again."""
+    """The store, and the workers over it."""
     if settings.server.port == 0:
         raise ConfigurationError("several workers share one port: choose it with --port")
     stopping = stop_signal()
     token = os.environ.get(ADMIN_TOKEN)
     made = token or secrets.token_urlsafe(24)
-    async with store_for_workers(settings) as url:
-        environment = dict(os.environ) | {ADMIN_TOKEN: made, "HANDOFF_STORE_URL": url}
+    async with AsyncExitStack() as stack:
+        stack.enter_context(reserved_port(settings))
+        url = await stack.enter_async_context(store_for_workers(settings))
         if not token:
             print(f"admin token: {made}", flush=True)
-        async with asyncio.TaskGroup() as group:
-            for number in range(settings.server.workers):
-                group.create_task(_keep(number, environment, stopping))
+        environment = dict(os.environ) | {ADMIN_TOKEN: made, "HANDOFF_STORE_URL": url}
+        await workers.run_workers(settings.server.workers, environment, stopping)
     return 0
-
-
-async def _keep(number: int, environment: dict[str, str], stopping: asyncio.Event) -> None:
-    """One worker, restarted until the parent stops."""
-    while not stopping.is_set():
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "handoff.cli",
-            *sys.argv[1:],
-            env=environment | {WORKER: str(number)},
-            stdin=asyncio.subprocess.PIPE,  # nothing is said on it: see _stop_with_parent
-            start_new_session=True,
-        )
-        stop = asyncio.create_task(stopping.wait())
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait({stop, ended}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if not ended.done():
-            process.terminate()
-            try:
-                async with asyncio.timeout(STOP_S):
-                    await ended
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-            return
-        if not stopping.is_set():
-            log.error("worker_ended", worker=number, status=process.returncode)
-            await asyncio.sleep(RESTART_PAUSE_S)

@@ -92,6 +92,8 @@ class Delivery:
         async with self._sender:
             works = (("relay", self._relay.run), ("webhooks", self._worker.run), ("watch", self._watch))
             tasks = [asyncio.create_task(_always(name, work), name=name) for name, work in works]
+            # Beats go on while the worker drains: it still holds leases.
+            beating = asyncio.create_task(_always("heartbeat", self._worker.heartbeat.run), name="heartbeat")
             try:
                 yield self
             finally:
@@ -99,6 +101,8 @@ class Delivery:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._worker.drain()
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
 
     async def _watch(self) -> None:
         """Say how far behind the fan-out is, and now and then how the queues do."""

@@ -1,7 +1,7 @@
 """The worker: claims what is due, sends it, and says what became of it.
 
-Any number of workers share the queues. One that dies leaves its messages on a lease that runs out;
-they go again with the same id.
+Any number of workers share the queues. When one dies, another sees that its heartbeat has stopped and gives
+its messages back to their queues; without heartbeats their leases run out. They go again with the same id.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from handoff.store.store import Store
 
 from . import notices
 from .connectors.posting import post_note
+from .heartbeat import Heartbeat
 from .measures import DeliveryMeasures
 from .messages import render
 from .schedule import WARN_AFTER_S, Outcome, Verdict, judge
@@ -48,8 +49,9 @@ log = structlog.get_logger(__name__)
 
 
 class Underway(Struct, frozen=True):
-    """A message on its way: whether its subscriber fails, and since when (monotonic seconds)."""
+    """A message on its way: whose, whether its subscriber fails, and since when (monotonic seconds)."""
 
+    tenant: str
     failing: bool
     since: float
 
@@ -79,6 +81,7 @@ class Worker:
         self._ask_at: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._running: dict[asyncio.Task[None], Underway] = {}
+        self.heartbeat = Heartbeat(store, tenants, self._token, self._tenants_underway, self.wake)
 
     def wake(self, tenant: str) -> None:
         """Something was queued for a subscription of the tenant."""
@@ -119,17 +122,23 @@ class Worker:
             return  # whoever finishes wakes this loop; who gets slow makes place by the next look
         self._claims += 1
         token = f"{self._token}.{self._claims}"
-        claim = await self._store.deliveries(tenant).claim(token, max(places, 0), max(failing_places, 0))
+        claim = await self._store.deliveries(tenant).claim(
+            token, max(places, 0), max(failing_places, 0), beat=self.heartbeat.beat
+        )
         if claim.again_ms is not None:
             self._ask_at[tenant] = time.monotonic() + min(claim.again_ms / 1000, POLL_S)
         if not claim.messages:
             return
+        self.heartbeat.claimed(tenant)
         subscriptions = {it.id: it for it in await self._directory.of(tenant)}
         for claimed in claim.messages:
             it = subscriptions.get(claimed.subscription)
             task = asyncio.create_task(self._deliver(tenant, claimed, it), name="webhook")
-            self._running[task] = Underway(claimed.failures > 0, time.monotonic())
+            self._running[task] = Underway(tenant, claimed.failures > 0, time.monotonic())
             task.add_done_callback(lambda done, tenant=tenant: self._finished(done, tenant))  # type: ignore[misc]
+
+    def _tenants_underway(self) -> set[str]:
+        return {it.tenant for it in self._running.values()}
 
     def _free_places(self) -> tuple[int, int]:
         """How many more messages may go to subscribers that answer, and to those that fail."""

@@ -114,6 +114,11 @@ class QueueState(Struct, frozen=True, kw_only=True):
     superseded: int = 0
 
 
+def beats_key(tenant: str) -> bytes:
+    """Where the workers that hold leases on the tenant's messages beat."""
+    return b"{c." + tenant.encode() + b"}dH"
+
+
 class Deliveries:
     """The queues of one tenant. `skip_ms` moves their clock ahead of the store's, for simulations."""
 
@@ -139,10 +144,13 @@ class Deliveries:
             queued += await self._functions.call("queue_put", [self._tag], [*arguments, *part])
         return queued
 
-    async def claim(self, token: str, most: int, most_failing: int) -> Claim:
-        """Messages whose time has come, `most` to healthy subscribers and `most_failing` to others."""
+    async def claim(self, token: str, most: int, most_failing: int, *, beat: int = 0) -> Claim:
+        """Messages whose time has come, `most` to healthy subscribers and `most_failing` to others.
+
+        A `token` is the worker's name, a dot and a number; `beat` is the worker's newest, see `heartbeats`.
+        """
         now, again_at, found = await self._functions.call(
-            "queue_claim", [self._tag], [self.skip_ms, token, most, most_failing]
+            "queue_claim", [self._tag], [self.skip_ms, token, most, most_failing, beat]
         )
         messages = [_claimed(it, now, token) for it in found]
         return Claim(messages=messages, again_ms=None if again_at < 0 else max(again_at - now, 0))
@@ -153,6 +161,10 @@ class Deliveries:
         arguments += [outcome.verdict, outcome.wait_ms, outcome.pause_ms, outcome.attempt, outcome.why]
         arguments += [int(outcome.against), outcome.disable, int(outcome.failing_noticed), *outcome.notices]
         return bool(await self._functions.call("queue_settle", [self._tag], arguments))
+
+    async def release(self, worker: str, beat: int) -> int:
+        """Give back what a worker that is gone had claimed; how many, -1 when it has beaten since `beat`."""
+        return int(await self._functions.call("queue_release", [self._tag], [self.skip_ms, worker, beat]))
 
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:
         """`on`, `off` (with the reason), `pace` (ms between messages) or `drop`."""

@@ -25,6 +25,7 @@ NAMES = (
     "release",
     "queue_put",
     "queue_claim",
+    "queue_release",
     "queue_settle",
     "queue_switch",
 )

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import uvloop
 from aiohttp import web
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -149,6 +148,61 @@ async def test_plain_requests_are_answered_as_by_aiohttp_and_never_reach_it(both
     assert await both.answers(reused, port=both.plain) == await both.answers(reused)
     assert both.left == []
     assert (await both.api.context())["timeline"]["total"] == 1
+
+
+WRONG_HOSTS = {
+    "none": b"",
+    "two": b"Host: here\r\nHost: here\r\n",
+    "a space": b"Host: he re\r\n",
+    "two in one": b"Host: here, there\r\n",
+    "a path": b"Host: here/there\r\n",
+    "a query": b"Host: here?there\r\n",
+    "a user": b"Host: user@here\r\n",
+    "a port of letters": b"Host: here:http\r\n",
+    "half an address": b"Host: [::1\r\n",
+    "an address without brackets": b"Host: ::1\r\n",
+    "no address": b"Host: [1:2]\r\n",
+    "half an escape": b"Host: here%4\r\n",
+    "a backslash": b"Host: he\\re\r\n",
+    "letters beyond ASCII": "Host: zürich\r\n".encode(),
+    "bytes that are no text": b"Host: \xff\r\n",
+}
+HOSTS = {
+    "nothing": b"Host:\r\n",
+    "a name": b"host: shop.example\r\n",
+    "a port": b"Host: shop.example:8080\r\n",
+    "an empty port": b"Host: shop.example:\r\n",
+    "an address": b"Host: 127.0.0.1:80\r\n",
+    "an address of version 6": b"Host: [2001:db8::1]:80\r\n",
+    "an escape": b"Host: shop%2dexample\r\n",
+    "an underscore": b"Host:  shop_front \r\n",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_HOSTS)
+async def test_a_request_without_one_valid_host_is_refused_on_either_way(both: Both, name: str) -> None:
+    """RFC 9112 §3.2."""
+    raw = told(both.api, "hosts").replace(b"Host: here\r\n", WRONG_HOSTS[name])
+    other = raw.replace(b"POST /v1/touchpoints", b"GET /healthz")
+    for asked in (raw, other):
+        refused = []
+        for port in (both.fast, both.plain):
+            async with line_to(port) as line:
+                await line.say(asked)
+                refused.append(await line.hear())
+                assert await line.is_over(), "what follows may not be what its sender means"
+        assert refused[0] == refused[1]
+        assert refused[0].status == 400
+    assert (await both.api.context())["customer"] is None
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_every_valid_host_stays_on_the_path(both: Both, name: str) -> None:
+    raw = told(both.api, "hosts").replace(b"Host: here\r\n", HOSTS[name])
+    (first,) = await both.answers(raw)
+    assert first.status == 200
+    assert await both.answers(raw, port=both.plain) == [again(first)]
+    assert both.left == []
 
 
 TOKENS = {
@@ -604,16 +658,14 @@ async def test_an_answer_without_content_has_no_length(status: int, phrase: str)
         assert ("Content-Length" in head) == (status != 204)
 
 
-def test_it_is_the_same_on_the_server_s_own_loop() -> None:
-    async def speak() -> None:
-        async with waiting() as (way, path, port), line_to(port) as line:
-            await line.say(asking(b"a", path="/slow"), b"x")
-            await until(lambda: way.answers)
-            way.answers.pop()(PlainAnswer(200, b"done"))
-            assert (await line.hear()).body == b"done"
-            assert await line.reader.readexactly(1) == b"x"  # what came behind it went on
-            await line.say(b"y")
-            assert await line.reader.readexactly(1) == b"y"
-            assert not path.open
-
-    uvloop.run(speak())
+@pytest.mark.both_loops
+async def test_what_comes_behind_a_request_goes_on() -> None:
+    async with waiting() as (way, path, port), line_to(port) as line:
+        await line.say(asking(b"a", path="/slow"), b"x")
+        await until(lambda: way.answers)
+        way.answers.pop()(PlainAnswer(200, b"done"))
+        assert (await line.hear()).body == b"done"
+        assert await line.reader.readexactly(1) == b"x"
+        await line.say(b"y")
+        assert await line.reader.readexactly(1) == b"y"
+        assert not path.open

@@ -6,18 +6,45 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from handoff.bootstrap import server as bootstrap
+from handoff.bootstrap import doors
 from tests.api.conftest import served
-from tests.store.servers import server, valkey_binary, valkey_server
+from tests.faults.load import TOKEN, serving
+from tests.store.servers import free_port, server, valkey_binary, valkey_server, wait_until
+
+LONGEST_STOP_S = 10.0  # what Docker gives before it kills
+POST = b"POST /v1/touchpoints HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
+TOUCHPOINT = (
+    b'{"id":"e1","channel":"chat","type":"message.received","occurred_at":"2026-11-21T10:00:00Z",'
+    b'"identities":["user:u1"],"text":"hello"}'
+)
+WHOLE = POST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(TOUCHPOINT),
+    TOUCHPOINT,
+)
+LISTENING = b"GET /v1/queues/support/events HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer %b\r\n\r\n"
+HTTP = {
+    "silent": (b"", b""),
+    "kept alive": (b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n", b"200 OK"),
+    "half a header": (b"GET /healthz HTTP/1.1\r\nHo", b""),
+    "half a body": (POST + b"Idempotency-Key: a\r\nContent-Length: 90\r\n\r\n{", b""),
+    "half a body on the fast path": (WHOLE[:-9], b""),
+    "kept alive on the fast path": (WHOLE, b"200 OK"),
+    "a stream": (LISTENING % TOKEN.encode(), b"event: ready"),
+}
+"""What idle HTTP connections have sent, and what they wait for before they fall silent."""
+ENVELOPE = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
+MAIL = {"greeted": (b"", b"220"), "in the middle of a mail": (ENVELOPE, b"354")}
 
 
 async def test_an_answer_that_nobody_reads_holds_up_a_stop_no_longer_than_one_that_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bootstrap, "SHUTDOWN_S", 2.0)
+    monkeypatch.setattr(doors, "SHUTDOWN_S", 2.0)
     with valkey_server() as url, socket.socket() as reader:
         async with served(url) as api:
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -38,3 +65,42 @@ async def test_a_store_that_hangs_holds_up_a_stop_by_a_moment() -> None:
             valkey.pause()
             began = time.monotonic()
         assert time.monotonic() - began < 4
+
+
+@contextlib.contextmanager
+def silent(port: int, said: bytes, heard: bytes) -> Iterator[socket.socket]:
+    """A connection that says no more once it heard what it waited for."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(said)
+        answer = b""
+        while heard not in answer:
+            piece = line.recv(65536)
+            assert piece, answer
+            answer += piece
+        yield line
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_idle_connections_of_every_kind_do_not_hold_up_a_stop(tmp_path: Path, workers: int) -> None:
+    valkey_binary()
+    mail = free_port()
+    config = tmp_path / "handoff.toml"
+    config.write_text(
+        '[[sources]]\nname = "mail"\nadapter = "email.smtp"\nrecipients = ["@shop.example"]\n'
+        f'listen = "127.0.0.1:{mail}"\nmax_connections = 2\n'
+    )
+    arguments = ("--config", str(config), "--workers", str(workers))
+    with serving(tmp_path / "data", None, *arguments) as process, contextlib.ExitStack() as stack:
+        wait_until(lambda: process.log.count("handoff listens") == workers)
+        for port, kinds in ((process.port, HTTP), (mail, MAIL)):
+            for said, heard in kinds.values():
+                stack.enter_context(silent(port, said, heard))
+        with silent(mail, b"", b"421"):
+            pass  # one too many is turned away
+        began = time.monotonic()
+        process.popen.terminate()
+        status = process.popen.wait(30)
+        took = time.monotonic() - began
+    assert status == 0, process.log[-2000:]
+    assert took < LONGEST_STOP_S, process.log[-2000:]
+    assert "Traceback" not in process.log

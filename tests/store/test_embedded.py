@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.store import orphan
 from handoff.store.connection import Connection
-from handoff.store.directory import DirectoryLock
+from handoff.store.directory import DirectoryLock, private_directory
 from handoff.store.durability import prove
 from handoff.store.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
@@ -129,6 +133,82 @@ async def test_a_valkey_left_over_by_a_killed_server_is_replaced_and_nobody_else
     assert await bystander.wait() == -signal.SIGKILL, "it was ended by us, not by the start"
 
 
+@asynccontextmanager
+async def bystander(home: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that is none of ours and holds the lock in `home`, as the pid file says as well."""
+    private_directory(home)
+    (home / "valkey.conf").touch()
+    life = DirectoryLock(home / "valkey.lock")
+    life.acquire()
+    process = await asyncio.create_subprocess_exec(
+        *command, pass_fds=(life.descriptor,), stdin=subprocess.PIPE
+    )
+    life.hand_over()
+    (home / "valkey.pid").write_text(f"{process.pid}\n")
+    try:
+        yield process
+        assert process.returncode is None, "it was ended"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+SERVING_OUR_SOCKET = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + "/valkey.sock")
+listener.listen()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["names our configuration", "has our name", "serves our socket"])
+async def test_a_process_that_is_not_proved_to_be_our_valkey_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Though the pid file names it and it holds the lock."""
+    monkeypatch.setattr(orphan, "PATIENCE_S", 0.5)
+    home = tmp_path / "valkey"
+    conf = str(home / "valkey.conf")
+    named = tmp_path / "valkey-server"
+    named.symlink_to("/bin/tail")
+    command = {
+        "names our configuration": ("tail", "-f", conf),
+        "has our name": (str(named), "-f", conf),
+        "serves our socket": (sys.executable, "-c", SERVING_OUR_SOCKET, str(home), conf),
+    }[kind]
+    async with bystander(home, *command) as process:
+        if kind == "serves our socket":
+            await eventually((home / "valkey.sock").exists)
+        with pytest.raises(ConfigurationError, match=f"names {process.pid}.*Nothing was ended"):
+            await EmbeddedValkey(settings_in(tmp_path)).start()
+
+
+@pytest.mark.parametrize("state", ["hangs", "starts"])
+async def test_a_valkey_left_over_is_ended_though_it_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """It hangs, or has not opened its socket yet."""
+    monkeypatch.setattr(orphan, "PATIENCE_S", 2.0)
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, str(tmp_path), stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None
+    left_over = int(await server.stdout.readline())
+    server.send_signal(signal.SIGKILL)
+    await server.wait()
+    hidden = tmp_path / "valkey" / "hidden.sock"
+    if state == "hangs":
+        os.kill(left_over, signal.SIGSTOP)
+    else:
+        (tmp_path / "valkey" / "valkey.sock").rename(hidden)
+        asyncio.get_running_loop().call_later(0.5, hidden.rename, tmp_path / "valkey" / "valkey.sock")
+    async with EmbeddedValkey(settings_in(tmp_path)).running() as valkey:
+        assert valkey.pid != left_over
+        assert not alive(left_over)
+
+
 async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowledged(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     async with (
@@ -160,6 +240,21 @@ async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowled
         assert len(acknowledged) == 300, "within the deadline every call is sent again"
         stored = await store.call("MGET", *[f"n{number}" for number in acknowledged])
         assert stored == [b"%d" % number for number in acknowledged]
+
+
+async def test_a_valkey_killed_again_and_again_is_back_within_three_seconds_each_time(tmp_path: Path) -> None:
+    """Also when it is killed while it starts."""
+    dice = random.Random(7)
+    async with EmbeddedValkey(settings_in(tmp_path)).running() as valkey:
+        for kill in range(9):
+            killed = valkey.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            await eventually(lambda: valkey.pid not in (killed, None), within_s=3.0)  # noqa: B023
+            if kill % 3:
+                await eventually(lambda: valkey.state == "ok", within_s=2.0)
+                await asyncio.sleep(dice.uniform(0.0, 0.2))
+        await eventually(lambda: valkey.state == "ok", within_s=2.0)
 
 
 def test_a_full_disk_keeps_nobody_from_the_lock(tmp_path: Path) -> None:

@@ -97,6 +97,23 @@ def test_aiohttps_server_is_imported_only_where_requests_are_answered() -> None:
     assert not astray
 
 
+def test_no_type_check_asks_for_a_class_of_the_standard_event_loop() -> None:
+    """uvloop's loops, transports, handles and sockets derive from none of them: it is always False."""
+    foreign_to_uvloop = re.compile(
+        r"\b(asyncio\.\w*(Transport|Server|EventLoop|Handle)|(WriteTransport|Transport)\b|socket\.socket)\b"
+    )
+    astray = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+        and foreign_to_uvloop.search(ast.unparse(node.args[1]))
+    ]
+    assert not astray
+
+
 def requirements(*groups: str) -> dict[str, Requirement]:
     """Declared requirements by normal name: of the product, or of `groups` (extras and `dev`)."""
     extras = PROJECT["project"]["optional-dependencies"]

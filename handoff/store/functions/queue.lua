@@ -4,6 +4,7 @@
 -- so the other keys are built here, all in that slot:
 --   w id         the subscription's record (written by `commit`)
 --   d e event    an event's bytes; d E events by the time they were kept, in µs, each at its own
+--   d H          workers that hold leases: a number by worker, which the living ones change all the time
 --   d w, d W     subscriptions by when something of theirs is due: healthy, and failing
 --   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms and j
 --                not before by it, k when it last succeeded, R recovering, b last notice; totals ok,
@@ -14,7 +15,8 @@
 --   d l id line  a line's unsettled messages, by their order
 --   d m id event one message: s state (p pending, c claimed, d delivered, x dead, r superseded), y type,
 --                l line, o order, e deadline, b birth, n next attempt, a attempts, f first failure,
---                t token, z lapsed leases, u what it supersedes (16 bytes each), w why, or by what
+--                t token of the worker that claimed it last (worker, dot, number), z lapsed leases,
+--                u what it supersedes (16 bytes each), w why, or by what
 --   d a id event its attempts
 
 local KEEP_MS = 30 * 86400 * 1000  -- events and messages can be looked at and replayed this long
@@ -33,7 +35,7 @@ end
 local function queue(tag, id)
   local d = tag .. 'd'
   return {
-    id = id, tag = tag, record = tag .. 'w' .. id, healthy = d .. 'w', failing = d .. 'W', events = d .. 'E',
+    id = id, tag = tag, record = tag .. 'w' .. id, healthy = d .. 'w', failing = d .. 'W', beats = d .. 'H', events = d .. 'E',
     event = d .. 'e', state = d .. 's' .. id, due = d .. 'q' .. id, claimed = d .. 'c' .. id,
     pending = d .. 'p' .. id, log = d .. 'h' .. id, dead = d .. 'x' .. id, line = d .. 'l' .. id,
     message = d .. 'm' .. id, attempts = d .. 'a' .. id,
@@ -96,6 +98,20 @@ local function wait(q, event, line, at)
   redis.call('HSET', q.message .. event, 's', 'p', 'n', at)
   if line ~= '' then return arrange(q, line) end
   redis.call('ZADD', q.due, math.min(at, tonumber(redis.call('HGET', q.message .. event, 'e'))), event)
+end
+
+-- The worker that a token is of.
+local function worker_of(token)
+  return string.match(token, '^[^.]*')
+end
+
+-- End the lease of a message: it may go again, soon unless it has outlived several workers.
+local function lapse(q, event, now)
+  redis.call('ZREM', q.claimed, event)
+  local found = redis.call('HMGET', q.message .. event, 's', 'l')
+  if found[1] ~= 'c' then return end
+  local lapses = redis.call('HINCRBY', q.message .. event, 'z', 1)
+  wait(q, event, found[2], now + (lapses > 2 and 60000 or 0))
 end
 
 -- Take a message out of everything that waits.

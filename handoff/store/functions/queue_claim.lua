@@ -1,20 +1,9 @@
 -- Take messages whose time has come, each on a lease that a dead worker's run out of.
 --
--- KEYS tag; ARGV ms to skip, token, how many at most, how many of them to subscribers that fail.
+-- KEYS tag; ARGV ms to skip, token, how many at most, how many of them to subscribers that fail, the worker's beat.
 -- Answers {now, ms when to ask again or -1, messages}; a message is {subscription, event, type, attempts,
 -- first failure, deadline, born, what it supersedes, event's bytes, failures in a row, failing since, last notice}.
 -- A newest message that goes before older ones of its line supersedes them.
-
-local function lapse(q, now)
-  for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.claimed, '-inf', now)) do
-    redis.call('ZREM', q.claimed, event)
-    local found = redis.call('HMGET', q.message .. event, 's', 'l')
-    if found[1] == 'c' then
-      local lapses = redis.call('HINCRBY', q.message .. event, 'z', 1)
-      wait(q, event, found[2], now + (lapses > 2 and 60000 or 0))
-    end
-  end
-end
 
 local function supersede(q, event, line, now)
   local taken = redis.call('HGET', q.message .. event, 'u') or ''
@@ -53,7 +42,7 @@ local function take(q, event, token, now, state)
 end
 
 local function serve(q, token, now, most, taken)
-  lapse(q, now)
+  for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.claimed, '-inf', now)) do lapse(q, event, now) end
   local state = redis.call('HMGET', q.state, 'g', 'f', 'k', 'i', 'F', 'b', 'j')
   local count = 0
   local from = math.max(tonumber(state[1] or 0), tonumber(state[7] or 0))
@@ -92,5 +81,6 @@ local function run(keys, args)
     local first = redis.call('ZRANGE', class[1], 0, 0, 'WITHSCORES')
     if first[2] and budget > 0 and (ask < 0 or tonumber(first[2]) < ask) then ask = tonumber(first[2]) end
   end
+  if #taken > 0 then redis.call('HSET', all.beats, worker_of(token), args[5]) end
   return {now, ask, taken}
 end

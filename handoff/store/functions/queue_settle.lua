@@ -3,7 +3,8 @@
 -- KEYS tag; ARGV ms to skip, subscription, event, token, verdict (ok, retry, dead, back), ms to the next attempt,
 -- ms that the whole subscription pauses, the attempt's bytes (or ''), why, '1' when it speaks against the
 -- subscriber, the reason to disable the subscription (or ''), '1' when a notice of failing is among the notices,
--- then notices for the outbox. Answers 1, or 0 when the lease had passed to another worker.
+-- then notices for the outbox. Answers 1, or 0 when the lease had passed to another worker: whoever claimed a message
+-- last says what became of it. A success counts also when the lease has run out and nobody else has claimed it.
 
 local function succeed(q, now)
   local failures = tonumber(redis.call('HGET', q.state, 'f') or 0)
@@ -24,8 +25,7 @@ local function run(keys, args)
   local now, q, event, verdict = now_ms(args[1]), queue(keys[1], args[2]), args[3], args[5]
   local key = q.message .. event
   local m = redis.call('HMGET', key, 's', 't', 'l')
-  local mine = m[1] == 'c' and m[2] == args[4]
-  if not mine and not (verdict == 'ok' and (m[1] == 'p' or m[1] == 'c')) then return 0 end
+  if m[2] ~= args[4] or not (m[1] == 'c' or (m[1] == 'p' and verdict == 'ok')) then return 0 end
   if args[8] ~= '' then
     redis.call('RPUSH', q.attempts .. event, args[8])
     redis.call('LTRIM', q.attempts .. event, -KEPT_ATTEMPTS, -1)

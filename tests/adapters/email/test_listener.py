@@ -28,6 +28,8 @@ from handoff.domain.errors import (
 from handoff.services.adapter import InboundRequest, Listener, Outcome
 from tests.adapters.email.mails import adapter, mail
 
+pytestmark = pytest.mark.both_loops
+
 SUPPORT = "support@shop.example"
 
 
