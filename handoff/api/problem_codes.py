@@ -27,6 +27,7 @@ PROBLEM_CODES = MappingProxyType(
         "handoff_pending": "Another hand-off of the conversation is pending; it is under `current`.",
         "http_error": "Another error of HTTP; `status` says which.",
         "id_reused": "The id was used for other content; the stored touchpoint stays (`id`).",
+        "idempotency_key_outdated": "A release before this one answered this Idempotency-Key; use a new key.",
         "idempotency_key_reused": "The Idempotency-Key was used for another request.",
         "idempotency_key_running": "The first request with this Idempotency-Key is still running.",
         "illegal_transition": "The state does not allow this move; what it is now is under `current`.",
