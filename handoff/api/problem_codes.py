@@ -66,6 +66,7 @@ PROBLEM_CODES = MappingProxyType(
         "too_many": "There are as many as there may be.",
         "touchpoint_too_large": "The touchpoint is larger than allowed.",
         "unauthenticated": "A bearer token is missing, unknown or expired.",
+        "unreadable": "The delivery cannot be read; it is kept in quarantine.",
         "unknown_channel": "The channel is neither built in nor declared in the configuration.",
         "unknown_scope": "There is no such scope.",
         "unknown_tenant": "There is no such tenant.",
