@@ -18,6 +18,7 @@ import msgspec
 
 from handoff.domain.clock import DAY, HOUR, Micros, parse_any_time, parse_time
 from handoff.domain.errors import InvalidPayload, Unprocessable
+from handoff.domain.texts import clean, is_clean
 from handoff.domain.touchpoint import (
     EARLIEST,
     LATEST,
@@ -33,7 +34,6 @@ MAX_LANGUAGE = 35  # characters; RFC 5646 §4.4.1
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # what msgpack can carry
 _MAX_DIGITS = 40  # no real number has more; int() refuses 4 300
 _TOO_LONG = 10**_MAX_DIGITS
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: what a browser makes of a date in a string.
 _JS_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -98,11 +98,6 @@ def json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidPayload("the body is not a JSON object")
     return value
-
-
-def clean(value: str) -> str:
-    """`value` with lone surrogates replaced, so that it is UTF-8."""
-    return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
 
 
 def text(value: object) -> str | None:
@@ -233,7 +228,7 @@ def _fits(value: dict[Any, Any] | list[Any], levels: int) -> bool:
     """
     if type(value) is dict:
         for key in value:
-            if type(key) is not str or (not key.isascii() and _SURROGATE.search(key)):
+            if type(key) is not str or not is_clean(key):
                 return False
         children: Iterable[Any] = value.values()
     else:
@@ -241,7 +236,7 @@ def _fits(value: dict[Any, Any] | list[Any], levels: int) -> bool:
     for item in children:
         kind = type(item)
         if kind is str:
-            if not item.isascii() and _SURROGATE.search(item):
+            if not item.isascii() and not is_clean(item):
                 return False
         elif kind is int:
             if not _INT_MIN <= item <= _INT_MAX:

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from adapters.email.characters import clean_text, file_name, one_line
-from adapters.email.html import html_to_text
 from adapters.email.mime import Part
+from adapters.html import html_to_text
 
 MAX_TEXT_PARTS = 50  # joined into the text; more of them are listed as attachments
 _TEXT_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text", "text/markdown"})

@@ -11,6 +11,7 @@ import unicodedata
 from encodings.aliases import aliases
 
 from handoff.domain.remembering import remembered
+from handoff.domain.texts import clean
 
 # Codecs of the standard library that are no charset of mail, or are a trap: quadratic time (idna,
 # punycode), warnings on bad input (…_escape) or bytes-to-bytes.
@@ -67,7 +68,7 @@ def decode(data: bytes, charset: str) -> str:
         text = _strict(data.replace(b"\x1b$B", b"\x1b$(O"), _WIDER[known])
     if text is None and not (known in _SEVEN_BIT and data.isascii()):
         text = _strict(data, "utf_8")
-    return _tidy(_nearly(data, known) if text is None else text)
+    return clean(_nearly(data, known) if text is None else text)
 
 
 @remembered
@@ -96,11 +97,6 @@ def _nearly(data: bytes, known: str) -> str:
     return data.decode("cp1252", "replace")
 
 
-def _tidy(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ENCODED_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?]*)\?=", re.ASCII)
 
 

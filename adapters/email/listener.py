@@ -29,6 +29,7 @@ from handoff.domain.errors import (
     PayloadTooLarge,
     SignatureRefused,
 )
+from handoff.domain.texts import clean_headers
 from handoff.services.adapter import InboundRequest, Receive
 
 COMMAND_BYTES = 2048  # of a command line; RFC 5321 §4.5.3.1.4 asks for 512, SMTPUTF8 addresses need more
@@ -221,11 +222,13 @@ def _request(server: MailServer, session: Any, envelope: Any) -> InboundRequest:
         path="",
         url=server.url,
         query=(),
-        headers={
-            "mail-from": envelope.mail_from,
-            "rcpt-to": ", ".join(envelope.rcpt_tos),
-            "peer": str(peer),
-        },
+        headers=clean_headers(
+            (
+                ("mail-from", envelope.mail_from or ""),
+                ("rcpt-to", ", ".join(envelope.rcpt_tos)),
+                ("peer", str(peer)),
+            )
+        ),
         raw=envelope.content,
         body=envelope.content,
         received_at=time.time_ns() // 1000,

@@ -27,15 +27,15 @@ _OPENS = re.compile(
     r"\s*(?:On|At|Am|Le|Il|El|Em|Op|Den|På|Dnia|W dniu|Dne|La|Pe|Vào|\d{1,4}[./-])(?:\s|\d|$)", re.IGNORECASE
 )
 _ORIGINAL = re.compile(
-    r"\s*\*?-{3,}\s*(?:original (?:message|appointment|meddelelse|melding)|ursprüngliche nachricht|"
+    r"\s*\*?-{3,100}\s*(?:original (?:message|appointment|meddelelse|melding)|ursprüngliche nachricht|"
     r"originalnachricht|message d['’]origine|message original|messaggio originale|mensaje original|"
     r"mensagem original|oorspronkelijk bericht|opprinnelig melding|oprindelig meddelelse|"
     r"ursprungligt meddelande|originalmeddelande|alkuperäinen viesti|wiadomość oryginalna|"
-    r"oryginalna wiadomość|исходное сообщение|původní zpráva|原始邮件|元のメッセージ)\s*-{3,}\*?\s*",
+    r"oryginalna wiadomość|исходное сообщение|původní zpráva|原始邮件|元のメッセージ)\s*-{3,100}\*?\s*",
     re.IGNORECASE,
 )
 _FORWARDED = re.compile(
-    r"\s*(?:-{3,}\s*\*?(?:forwarded (?:message|by)|weitergeleitete nachricht|message transféré|"
+    r"\s*(?:-{3,100}\s*\*?(?:forwarded (?:message|by)|weitergeleitete nachricht|message transféré|"
     r"mensaje reenviado|messaggio inoltrato|doorgestuurd bericht|vidarebefordrat|videresendt|"
     r"välitetty viesti|пересылаемое сообщение|mensagem encaminhada)|begin forwarded message:|"
     r"anfang der weitergeleiteten)",

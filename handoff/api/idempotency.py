@@ -1,4 +1,8 @@
-"""`Idempotency-Key` on creating requests: the first answer is given again, whatever happens between."""
+"""`Idempotency-Key` on creating requests: a retry gets the first answer, whatever happens in between.
+
+A kept answer belongs to one credential (docs/adr/0025). Each request, the retry too, passes the checks of
+authentication, tenant and scope before the key is looked at.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,30 @@ KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and
 RUNNING_S = 60  # a request that died in between blocks its key this long
 FREE_S = 0.25  # an answer waits this long for its key to be free again, which takes a sound store no time
 MAX_KEY = 255
-_CREATING = frozenset({"/v1/touchpoints", "/v1/handoffs", "/v1/callbacks", "/v1/webhooks", "/v1/sessions"})
+
+
+class Creating(Struct, frozen=True):
+    """A route that takes a key: the scope it needs, and whether running a request twice makes two things."""
+
+    scope: str | None
+    duplicates: bool
+
+
+CREATING = {
+    "/v1/touchpoints": Creating("touchpoints:write", duplicates=False),
+    "/v1/handoffs": Creating("handoffs:write", duplicates=True),
+    "/v1/callbacks": Creating("callbacks:write", duplicates=True),
+    "/v1/webhooks": Creating("webhooks:write", duplicates=True),
+    "/v1/sessions": Creating(None, duplicates=False),
+    "/v1/customers/{id}/links": Creating("links:write", duplicates=False),
+}
+"""By route. Two sessions for one request do no harm: each ends by itself."""
 
 
 class Kept(Struct, frozen=True):
     """The answer to a key's first request, its body sealed: it may show a secret or a session's token.
 
-    Status 0 while the request is still running, by whom says `run`.
+    Status 0 while the request is still running, by whom says `run`. `scopes` are those that the caller had.
     """
 
     request: bytes
@@ -39,55 +60,76 @@ class Kept(Struct, frozen=True):
     content_type: str = "application/json"
     location: str | None = None
     run: bytes = b""
+    scopes: tuple[str, ...] = ()
 
 
-def _creates(request: web.Request) -> bool:
-    path = request.path
-    return request.method == "POST" and (path in _CREATING or path.endswith("/links"))
+def _creating(request: web.Request) -> Creating | None:
+    resource = request.match_info.route.resource
+    if request.method != "POST" or resource is None or "ndjson" in request.content_type:
+        return None
+    return CREATING.get(resource.canonical)
 
 
 async def answer_once(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep and repeat the answer of a creating request; it carries a key."""
     key = request.headers[IDEMPOTENCY_KEY]
-    if not _creates(request) or "ndjson" in request.content_type:
+    creating = _creating(request)
+    if creating is None:
         return await handler(request)
+    principal = authorized(request, creating.scope)
     if not 0 < len(key) <= MAX_KEY:
         raise Unprocessable(
             f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
         )
     site = request.app[SITE]
-    principal = authorized(request)
     body = request[BODY] = await read_body(request)
-    digest = sha256(request.path_qs.encode() + b"\0" + body).digest()
+    digest = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
     control = site.store.control(principal.tenant)
-    place = control.keys.idempotency(site.store.hashes(principal.tenant).request(*_caller(principal), key))
+    hashes = site.store.hashes(principal.tenant)
+    place = control.keys.idempotency(hashes.request("credential", principal.credential.hex(), key))
     connection = control.connection
     seal = site.store.seal(principal.tenant)
-    running = msgspec.msgpack.encode(Kept(digest, run=secrets.token_bytes(8)))
+    scopes = tuple(sorted(principal.scopes))
+    running = msgspec.msgpack.encode(Kept(digest, run=secrets.token_bytes(8), scopes=scopes))
     try:
         first = await _claim(connection, place, running)
+        if first is None and creating.duplicates:
+            await _refuse_older(connection, control.keys.idempotency(hashes.request(*_older(principal), key)))
         response = await handler(request) if first is None else None
     except (HandoffError, asyncio.CancelledError):
         freeing = asyncio.create_task(_free(connection, place, running))
         await asyncio.wait((freeing,), timeout=FREE_S)
         raise
     if first is not None:
+        for scope in first.scopes:
+            principal.require(scope)
         return _repeat(first, digest, lambda: seal.open(first.body, place))
     assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
-        kept = Kept(digest, response.status, sealed, response.content_type, response.headers.get("Location"))
+        location = response.headers.get("Location")
+        kept = Kept(digest, response.status, sealed, response.content_type, location, scopes=scopes)
         # What was asked is done: an answer that cannot be kept is still the answer.
         with contextlib.suppress(StoreUnavailable):
             await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
     return response
 
 
-def _caller(principal: Principal) -> tuple[str, ...]:
-    """Whose keys are one another's: a token's, or an agent's sessions that allow the same."""
+def _older(principal: Principal) -> tuple[str, ...]:
+    """What earlier releases kept answers by: the token's name, which others may have had as well."""
     if principal.agent is None:
         return (principal.name,)
     return (principal.name, principal.agent, *sorted(principal.scopes))
+
+
+async def _refuse_older(connection: Connection, place: bytes) -> None:
+    """Conflict where an earlier release answered this key: whose answer that is cannot be told any more."""
+    if await connection.call(b"EXISTS", place, key=place):
+        raise Conflict(
+            "an earlier release answered this Idempotency-Key: look up what the request made, "
+            "or send it with a new key",
+            code="idempotency_key_outdated",
+        )
 
 
 async def _claim(connection: Connection, place: bytes, running: bytes) -> Kept | None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import structs
 
 from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.texts import clean, clean_headers, clean_pairs
 from handoff.services.adapter import InboundRequest, Reply
 from handoff.services.inbound import Source
 
@@ -72,7 +73,7 @@ def fast_ways(site: Site) -> dict[bytes, Way]:
 
 
 def _open(site: Site, source: Source, path: str, headers: Headers) -> Take:
-    return partial(_take, site, source, path, headers)
+    return partial(_take, site, source, path, clean_headers(headers.items()))
 
 
 def _take(site: Site, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:
@@ -98,15 +99,12 @@ def _take(site: Site, source: Source, path: str, headers: Headers, raw: bytes, a
 
 def _inbound_request(request: web.Request, raw: bytes, body: bytes, public_url: str) -> InboundRequest:
     prefix = f"/in/{request.match_info['source']}"
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers.setdefault(name.lower(), value)
     return InboundRequest(
         method=request.method,
-        path=request.rel_url.path[len(prefix) :],
-        url=public_url + request.raw_path,
-        query=tuple(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
-        headers=headers,
+        path=clean(request.rel_url.path[len(prefix) :]),
+        url=clean(public_url + request.raw_path),
+        query=clean_pairs(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
+        headers=clean_headers(request.headers.items()),
         raw=raw,
         body=body,
         received_at=time.time_ns() // 1000,

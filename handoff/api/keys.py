@@ -19,7 +19,7 @@ from handoff.services.intake import Intake
 from handoff.services.live import Hub
 from handoff.services.measures import Measures
 from handoff.services.native import Caller
-from handoff.services.sessions import read_session, token_tenant
+from handoff.services.sessions import read_session, session_id, token_tenant
 from handoff.services.summaries import Summariser
 from handoff.store.store import Store
 
@@ -74,6 +74,7 @@ async def authenticate(request: web.Request, site: Site) -> Principal:
         raise Unauthenticated(UNKNOWN_TOKEN)
     return Principal(
         name=session.made_by,
+        credential=b"session" + session_id(secret),
         tenant=session.tenant,
         scopes=frozenset(session.scopes),
         min_assurance=Assurance(session.min_assurance),

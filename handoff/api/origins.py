@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from handoff.domain.urls import split_url
 
 METHODS = "GET, POST, PATCH, DELETE"
 SENT = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Handoff-Tenant"
@@ -20,9 +21,14 @@ _PREFIXES = ("/v1/", "/panel/")
 
 def check_origin(origin: str) -> str:
     """An origin as browsers write it: scheme, host and port, nothing else. ValueError otherwise."""
-    parts = urlsplit(origin)
-    plain = parts.scheme in ("http", "https") and parts.hostname and origin == origin.lower()
-    if not plain or origin != f"{parts.scheme}://{parts.netloc}" or parts.username is not None:
+    parts = split_url(origin)
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.host
+        or parts.username is not None
+        or origin != f"{parts.scheme}://{parts.netloc}".lower()
+    ):
         raise ValueError(f"{origin!r} is no origin such as https://desk.example.com")
     if any(it in origin for it in " ;,'\"*\\"):
         raise ValueError(f"{origin!r} has a character that no origin has")

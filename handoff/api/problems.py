@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from handoff.domain import errors
+from handoff.domain.texts import clean
 
 RETRY_AFTER_S = 1  # the store restarts in well under a second
 STATUS: dict[type[errors.HandoffError], int] = {
@@ -65,10 +66,26 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(
         status=status,
-        body=msgspec.json.encode(body),
+        body=_encoded(body),
         headers=headers,
         content_type="application/problem+json",
     )
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    """The document as JSON. A detail may quote a header or a query that is not UTF-8."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_cleaned(msgspec.to_builtins(body)))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(it) for key, it in value.items()}
+    return [_cleaned(it) for it in value] if isinstance(value, list) else value
 
 
 def problem_of(error: errors.HandoffError) -> web.Response:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from handoff.api.access import SCOPES, Token, hash_secret
+from handoff.api.access import SCOPES, Token, check_tokens, hash_secret
 from handoff.api.origins import check_origin
 from handoff.delivery.settings import ConnectorSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
@@ -19,6 +19,7 @@ from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.touchpoint import CHANNELS
+from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
 T = TypeVar("T")
@@ -57,6 +58,8 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"token {self.name!r}: unknown scopes {', '.join(sorted(unknown))}")
         if len(self.secret) < 16:
             raise ValueError(f"token {self.name!r}: a secret has at least 16 characters")
+        if token_tenant(self.secret) is not None:
+            raise ValueError(f"token {self.name!r}: a secret that looks like a session's token never works")
         if self.audience not in ("agent", "customer"):
             raise ValueError(f"token {self.name!r}: audience is agent or customer")
 
@@ -101,6 +104,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
 
+    def __post_init__(self) -> None:
+        check_tokens(it.token() for it in self.tokens)
+
     @property
     def channel_names(self) -> frozenset[str]:
         return frozenset(CHANNELS) | {it.name for it in self.channels}
@@ -121,7 +127,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     resolved = _resolve(table, env, base=path.parent if path else Path())
     try:
         return msgspec.convert(resolved, Settings)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ConfigurationError) as error:
         raise ConfigurationError(f"{path or 'configuration'}: {error}") from error
 
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import aiohttp
 
 from handoff.domain.errors import HandoffError
+from handoff.domain.urls import split_url
 
 URL = "HANDOFF_URL"
 TOKEN = "HANDOFF_TOKEN"  # noqa: S105 - the name of a variable, not its value
@@ -78,7 +79,8 @@ async def remote(url: str | None, token: str | None) -> AsyncIterator[Remote]:
     if not secret:
         raise HandoffError(f"a token is needed: --token or {TOKEN}", code="unauthenticated")
     address = (url or os.environ.get(URL) or DEFAULT_URL).rstrip("/")
-    if not address.startswith(("http://", "https://")):
+    parts = split_url(address)
+    if not parts or parts.scheme not in ("http", "https") or not parts.host:
         raise HandoffError(f"{address} is no URL: it begins with http:// or https://", code="unreachable")
     headers = {"Authorization": f"Bearer {secret}"}
     async with aiohttp.ClientSession(headers=headers, trust_env=False) as session:

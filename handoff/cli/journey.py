@@ -16,12 +16,13 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import aiohttp
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
+from handoff.domain.urls import split_url
 
 ACCOUNT = "AC00000000000000000000000000000001"
 ANONYMOUS = "7c0a1c9e-3f0b-4c35-9a3e-0f6d6f1f2a11"
@@ -247,8 +248,9 @@ def _by_mail(doors: Doors, now: datetime) -> list[Step]:
         "Hello,\n\nI have tried your web form and your chat, and I missed your call while I was\n"
         "driving. I returned order A-1042 three weeks ago and still wait for my 89 euros.\n\nAnna\n"
     )
-    address = urlsplit(doors.mail)
-    with smtplib.SMTP(address.hostname or "127.0.0.1", address.port or 25, timeout=20) as smtp:
+    address = split_url(doors.mail)
+    host, port = (address.host, address.port) if address else ("", None)
+    with smtplib.SMTP(host or "127.0.0.1", port or 25, timeout=20) as smtp:
         smtp.send_message(mail)
     return [Step("email", "wrote that she still waits for her money (SMTP)")]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from yarl import URL
 
 from handoff.domain.clock import SECOND, format_time
+from handoff.domain.errors import Unprocessable
+from handoff.services.destinations import parse_url
 from handoff.services.event_shapes import (
     DeadMessage,
     SubscriptionRef,
@@ -79,4 +80,12 @@ def of_disabling(claimed: Claimed, it: Subscription, name: str, why: str) -> byt
 
 
 def _described(it: Subscription, name: str) -> SubscriptionRef:
-    return SubscriptionRef(id=name, name=it.wishes.name, url=str(URL(it.wishes.url).origin()))
+    return SubscriptionRef(id=name, name=it.wishes.name, url=_origin(it.wishes.url))
+
+
+def _origin(url: str) -> str:
+    """A URL without what may be secret in it; empty where an earlier release kept one that is none."""
+    try:
+        return str(parse_url(url).origin())
+    except (Unprocessable, ValueError):
+        return ""

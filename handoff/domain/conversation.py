@@ -66,15 +66,39 @@ _ASKS = frozenset(
     }
 )
 _RESOLVES = frozenset({"conversation.resolved"})
-_BOOKKEEPING = ("handoff.", "identity.", "context.")
+_SYSTEM = ("handoff.", "identity.", "context.", "customer.")
+_REPORTS = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
+
+
+def is_system(type_: str) -> bool:
+    """Whether a type records what the system did about a conversation, and is no part of one itself."""
+    return type_.startswith(_SYSTEM) or type_ in _REPORTS
+
+
+def _opens(line: Line) -> bool:
+    """Whether a line is enough for a conversation to exist.
+
+    A platform that hands over in one of its threads, or takes a note there, has a conversation. Our own
+    entries, and a note about the customer, only fall on a channel: nobody is talking there.
+    """
+    if line.type == "note.added" or line.type.startswith("handoff."):
+        return line.thread is not None
+    return not is_system(line.type)
 
 
 def fold(lines: Iterable[Line]) -> list[Conversation]:
-    """The conversations of `lines` (oldest first), newest activity first."""
+    """The conversations of `lines` (oldest first), newest activity first.
+
+    System entries count in the conversation that they are about, and neither open it nor make it newer.
+    """
     found: dict[bytes, Conversation] = {}
+    before: dict[bytes, list[Line]] = {}
     for line in lines:
         known = found.get(line.conversation)
         if known is None:
+            if not _opens(line):
+                before.setdefault(line.conversation, []).append(line)
+                continue
             known = found[line.conversation] = Conversation(
                 id=line.conversation,
                 state=ConversationState.OPEN,
@@ -84,18 +108,26 @@ def fold(lines: Iterable[Line]) -> list[Conversation]:
                 thread=line.thread,
                 home=line.home,
             )
+            for earlier in before.pop(line.conversation, ()):
+                _count(known, earlier)
         _take(known, line)
     return sorted(found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
 
 
-def _take(known: Conversation, line: Line) -> None:
+def _count(known: Conversation, line: Line) -> None:
     known.touchpoints += 1
     known.types.add(line.type)
-    known.last_at = max(known.last_at, line.occurred_at)
-    if line.channel not in known.channels and not line.type.startswith(_BOOKKEEPING):
-        known.channels.append(line.channel)
     if known.subject is None and line.subject:
         known.subject = line.subject
+
+
+def _take(known: Conversation, line: Line) -> None:
+    _count(known, line)
+    system = is_system(line.type)
+    if not system:
+        known.last_at = max(known.last_at, line.occurred_at)
+    if line.channel not in known.channels and not system:
+        known.channels.append(line.channel)
     if line.direction == "inbound":
         known.last_inbound_at = line.occurred_at
     elif line.direction == "outbound":

@@ -43,7 +43,8 @@ class InboundRequest(Struct, frozen=True, kw_only=True):
 
     `path` is what follows `/in/{source}`, with its leading slash or empty. `url` is the whole URL
     as the vendor called it: `server.public_url` and the raw path and query. `headers` have
-    lower-case names and, where repeated, the first value. `raw` are the bytes on the wire, `body`
+    lower-case names and, where repeated, the first value. All text is clean (`domain.texts`): bytes
+    that are not UTF-8 are U+FFFD. `raw` are the bytes on the wire, `body`
     the same after bounded decompression. `received_at` is when it came.
     """
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from yarl import URL
 
 from handoff.domain.errors import HandoffError, Unprocessable
+from handoff.domain.urls import is_address, is_host, split_url
 
 MAX_URL = 2048
 _NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]*")
@@ -126,22 +127,35 @@ def _within(address: Address, networks: Sequence[Network]) -> bool:
 
 def check_url(text: str, policy: Policy) -> URL:
     """The normalised URL. Unprocessable (`invalid_url`, `forbidden_address`) when it may not be called."""
-    if len(text) > MAX_URL or not text.isprintable() or any(c.isspace() or c == "\\" for c in text):
-        raise Unprocessable("a URL is printable, without spaces, and at most 2048 long", code="invalid_url")
-    try:
-        url = URL(text)
-        port = url.port
-    except ValueError as error:
-        raise Unprocessable(f"this is no URL: {error}", code="invalid_url") from error
+    url = parse_url(text)
     if url.scheme != "https" and not (policy.insecure and url.scheme == "http"):
         raise Unprocessable("a webhook's URL is https", code="invalid_url")
-    if not url.host:
-        raise Unprocessable("the URL names no host", code="invalid_url")
     if url.user is not None or url.password is not None or url.fragment:
         raise Unprocessable("the URL has no user, password or fragment", code="invalid_url")
+    port = url.port
     if port is None or port == 0 or (port < 1024 and port not in (443, 80)):
         raise Unprocessable("the port is 443 or above 1023", code="invalid_url")
-    _check_literal(url.host, policy)
+    _check_literal(url.raw_host or "", policy)
+    return url
+
+
+def parse_url(text: str) -> URL:
+    """The normalised URL, each part of which can be read. Unprocessable (`invalid_url`) otherwise."""
+    if len(text) > MAX_URL or not text.isprintable() or any(c.isspace() or c == "\\" for c in text):
+        raise Unprocessable("a URL is printable, without spaces, and at most 2048 long", code="invalid_url")
+    parts = split_url(text)
+    if parts is None:
+        raise Unprocessable("this is not a URL", code="invalid_url")
+    try:
+        url = URL(text)
+        host = url.raw_host or ""
+        str(url.human_repr())  # decodes every part, the host of an international domain too
+    except ValueError as error:  # UnicodeError is one
+        raise Unprocessable("this is not a URL", code="invalid_url") from error
+    if not host:
+        raise Unprocessable("the URL names no host", code="invalid_url")
+    if not is_host(host) or ("[" in parts.netloc and not is_address(host)):
+        raise Unprocessable("the URL's host is neither a name nor an address", code="invalid_url")
     return url
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
@@ -13,6 +15,7 @@ from handoff.store.store import Store
 
 from .contexts import conversations_of
 from .customers import Customer, Match, by_id, by_key, find, require_current
+from .handoff_records import read_of_homes
 from .recording import ensure_identity
 
 
@@ -90,7 +93,8 @@ async def home_of(store: Store, conversation: bytes) -> bytes:
 
 
 async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:
-    """The newest open conversation of the channel, else the newest open, else a new one."""
+    """The newest open conversation of the channel, else the newest open, else one that a handoff opened,
+    else a new one."""
     hashes = store.hashes(tenant)
     conversations = await conversations_of(store, tenant, customer)
     open_ = [it for it in conversations if it.open]
@@ -102,12 +106,32 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
         return Target(
             home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
         )
+    under_way = await _opened_by_handoff(store, tenant, customer, conversations)
+    if under_way is not None:
+        return Target(
+            home=under_way.home,
+            conversation=under_way.conversation,
+            identity=known[under_way.home],
+            customer=customer,
+        )
     record = customer.members[0]
     ends = [place for place, name in record.episodes if name == (channel or "web")]
     episode = hashes.episode(record.key, channel or "web", ends[-1][SIZE:] if ends else b"")
     return Target(
         home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
     )
+
+
+async def _opened_by_handoff(
+    store: Store, tenant: str, customer: Customer, conversations: Sequence[Conversation]
+) -> Handoff | None:
+    """The newest handoff that is pending or owned, of a conversation in which nothing was said yet.
+
+    It opened the conversation, so asking again, from another channel too, is about the same one.
+    """
+    known = {it.id for it in conversations}
+    found = await read_of_homes(store.control(tenant), [it.key for it in customer.members])
+    return next((it for it in found if (it.pending or it.owning) and it.conversation not in known), None)
 
 
 async def _is_theirs(store: Store, conversation: Conversation, customer: Customer) -> bool:

@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
-from handoff.domain.errors import InvalidPayload, SignatureRefused, Unprocessable
+from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.store import Store
 
@@ -63,7 +63,7 @@ class Inbound:
         try:
             if len(request.body) > THREAD_ABOVE:
                 source.adapter.verify(request)
-                reading.parsed = await asyncio.to_thread(source.adapter.parse, request)
+                reading.parsed = await asyncio.to_thread(_parse, source.adapter, request)
                 touchpoints, results = await self._record(source.tenant, reading.parsed.touchpoints)
             else:
                 size = len(request.body)
@@ -143,7 +143,7 @@ class Inbound:
             received_at=item.received_at,
         )
         try:
-            parsed = source.adapter.parse(request)
+            parsed = _parse(source.adapter, request)
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
         if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
@@ -172,9 +172,22 @@ class _Reading:
     def at_once(self) -> Sequence[Touchpoint]:
         """Verify and parse; what may be recorded at once: nothing where a call-back has to be asked for."""
         self._adapter.verify(self._request)
-        self.parsed = self._adapter.parse(self._request)
+        self.parsed = _parse(self._adapter, self._request)
         found = self.parsed.touchpoints
         return () if any(map(names_callback, found)) else found
+
+
+def _parse(adapter: Adapter, request: InboundRequest) -> Parsed:
+    """What the adapter reads. InvalidPayload (`unreadable`) where it fails: a delivery that verified is
+    kept in quarantine and can be replayed after the adapter is mended, so nothing is lost.
+    """
+    try:
+        return adapter.parse(request)
+    except HandoffError:
+        raise
+    except Exception as error:  # hostile bytes end here, whatever they found to break
+        log.exception("adapter_failed", adapter=adapter.name)
+        raise InvalidPayload("the delivery cannot be read", code="unreadable") from error
 
 
 def _label(name: str) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from handoff.codec.compression import compress, decompress
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import NotFound
+from handoff.domain.texts import clean, clean_pairs
 from handoff.store.control import Change, Control, decode_record, mark
 
 from .adapter import InboundRequest
@@ -79,11 +80,11 @@ async def keep(
             source=source,
             received_at=request.received_at + place,
             code=it.code,
-            detail=it.detail[:500],
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            content_type=request.headers.get("content-type", ""),
+            detail=clean(it.detail[:500]),
+            method=clean(request.method),
+            path=clean(request.path),
+            query=clean_pairs(request.query),
+            content_type=clean(request.headers.get("content-type", "")),
             codec=codec,
             item=packed,
             size=len(it.item),

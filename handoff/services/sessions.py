@@ -73,5 +73,10 @@ async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Se
     return session if session.expires_at > now else None
 
 
+def session_id(token: str) -> bytes:
+    """What identifies a session: the hash of its token, which may have any bytes of a header."""
+    return sha256(token.encode(errors="surrogateescape")).digest()
+
+
 def _key(store: Store, tenant: str, token: str) -> bytes:
-    return store.control(tenant).keys.record("e", sha256(token.encode(errors="surrogateescape")).digest())
+    return store.control(tenant).keys.record("e", session_id(token))

@@ -59,7 +59,10 @@ def parse_address(url: str) -> Address:
     `rediss…` for TLS, with `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. User and password are the
     servers'; the sentinels' own are `?sentinel_username=…&sentinel_password=…`.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # an address literal that is none
+        raise ConfigurationError("store.url: this is not a URL") from error
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError(f"store.url: the scheme is none of {', '.join(_SCHEMES)}")
     kind, tls = _SCHEMES[parts.scheme]

@@ -37,7 +37,7 @@ def settings(directory: Path) -> Settings:
         scopes = [] if scope == "none" else [scope]
         lines += [
             "[[tokens]]",
-            f'name = "{scope.replace(":", "-")}"',
+            f'name = "only-{scope.replace(":", "-")}"',
             f"scopes = {json.dumps(scopes)}",
             f'secret = "{token(scope)}"',
         ]

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
+from aiohttp import ClientSession
 
-from tests.api.conftest import Answer, Api, message, served
+from handoff.api.idempotency import CREATING as CREATES
+from handoff.api.reference import OPERATIONS
+from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.settings import TokenSettings
+from tests.api.conftest import ADMIN, Answer, Api, message, served, settings_for
+from tests.conftest import fresh_tenant
 from tests.faults.proxy import cutting_proxy
 from tests.store.servers import server, valkey_binary
 
@@ -71,21 +80,111 @@ async def test_a_key_needs_a_token_all_the_same(api: Api) -> None:
     assert answer.status == 401
 
 
-async def test_a_session_hears_no_answer_that_was_given_to_another(api: Api) -> None:
-    """Sessions of one token are apart by agent and scopes: an answer never goes past a scope."""
+async def test_a_session_gets_no_answer_that_was_given_to_another_caller(api: Api) -> None:
+    """An answer belongs to the session that got it, not to the agent that it names."""
 
-    async def by(agent: str, *scopes: str) -> Answer:
-        session = await api.ok("POST", "/v1/sessions", {"agent": agent, "scopes": scopes})
-        headers = {"Authorization": f"Bearer {session['token']}", **key("k")}
+    async def session(agent: str, *scopes: str) -> str:
+        opened = await api.ok("POST", "/v1/sessions", {"agent": agent, "scopes": scopes})
+        return str(opened["token"])
+
+    async def by(token: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", **key("k")}
         return await api.post(path, CREATING[path], headers=headers, token=None)
 
     path = "/v1/callbacks"
+    mia, again, otto = [await session(it, "callbacks:write") for it in ("mia", "mia", "otto")]
     by_desk = await api.post(path, CREATING[path], headers=key("k"))
-    by_mia = await by("mia", "callbacks:write")
-    assert (await by("mia", "context:read")).code == "missing_scope"
-    assert (await by("mia", "callbacks:write")).raw == by_mia.raw
-    by_otto = await by("otto", "callbacks:write")
-    assert len({it.json["id"] for it in (by_desk, by_mia, by_otto)}) == 3
+    by_mia = await by(mia)
+    assert (await by(await session("mia", "context:read"))).code == "missing_scope"
+    assert (await by(mia)).raw == by_mia.raw
+    assert len({it.json["id"] for it in (by_desk, by_mia, await by(again), await by(otto))}) == 4
+
+
+WEBHOOK = {"url": "https://hooks.example.com/in", "name": "mine"}
+SESSION = {"agent": "mia", "scopes": ["callbacks:write"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/sessions", SESSION), ("/v1/callbacks", CREATING["/v1/callbacks"])],
+)
+async def test_a_token_gets_no_answer_of_an_earlier_token_of_its_name(
+    valkey: str, path: str, body: dict[str, Any]
+) -> None:
+    """The name came free and went to somebody else: the name is theirs, the answers are not."""
+    first, second = {"secret": "first-holder-of-the-name"}, {"secret": "second-holder-of-the-name"}
+    async with configured(valkey, "shared", first) as (api, headers):
+        kept = await api.post(path, body, headers=headers | key("k"), token=None)
+    async with configured(valkey, "shared", second, tenant=api.tenant) as (api, headers):
+        other = await api.post(path, body, headers=headers | key("k"), token=None)
+    assert (kept.status, other.status) == (201, 201)
+    assert kept.raw != other.raw
+    assert "Idempotent-Replayed" not in other.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/sessions", SESSION), ("/v1/callbacks", CREATING["/v1/callbacks"]), ("/v1/webhooks", WEBHOOK)],
+)
+async def test_a_retry_needs_every_scope_of_the_first_request(
+    valkey: str, path: str, body: dict[str, Any]
+) -> None:
+    """A token that lost a scope gets no answer that needed it: not a webhook's secret, not a session."""
+    async with configured(valkey, "shrunk", {}) as (api, headers):
+        kept = await api.post(path, body, headers=headers | key("k"), token=None)
+        assert kept.status == 201
+    async with configured(valkey, "shrunk", {"scopes": ["context:read"]}, tenant=api.tenant) as (
+        api,
+        headers,
+    ):
+        refused = await api.post(path, body, headers=headers | key("k"), token=None)
+        assert (refused.status, refused.code) == (403, "missing_scope")
+    async with configured(valkey, "renamed", {}, tenant=api.tenant) as (api, headers):
+        again = await api.post(path, body, headers=headers | key("k"), token=None)
+        assert (again.status, again.raw) == (201, kept.raw)
+
+
+@asynccontextmanager
+async def configured(
+    url: str, name: str, changes: dict[str, Any], tenant: str | None = None
+) -> AsyncIterator[tuple[Api, dict[str, str]]]:
+    """A server with one more token, and the headers of who has it."""
+    tenant = tenant or fresh_tenant()
+    token = {
+        "name": name,
+        "tenant": tenant,
+        "secret": "secret-of-one-more-token",
+        "scopes": ["callbacks:write", "webhooks:write"],
+        **changes,
+    }
+    settings = settings_for(url, tenant, fresh_tenant())
+    more = msgspec.convert(token, TokenSettings)
+    settings = msgspec.structs.replace(settings, tokens=[*settings.tokens, more])
+    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
+        yield Api(server, session, tenant, tenant), {"Authorization": f"Bearer {token['secret']}"}
+
+
+@pytest.mark.parametrize("path", CREATING)
+async def test_an_answer_of_an_earlier_release_is_neither_given_again_nor_made_twice(
+    api: Api, path: str
+) -> None:
+    """It was kept by the token's name, so whose it is cannot be told."""
+    store = api.server.store
+    control, hashes = store.control(api.tenant), store.hashes(api.tenant)
+    place = control.keys.idempotency(hashes.request("desk", "k"))
+    await store.connection.call(b"SET", place, b"as an earlier release kept it", key=place)
+    answer = await api.post(path, CREATING[path], headers=key("k"))
+    if path == "/v1/touchpoints":  # which is one touchpoint however often it is sent
+        assert answer.status == 200
+        return
+    assert (answer.status, answer.code) == (409, "idempotency_key_outdated")
+    assert (await api.ok("GET", path))["returned"] == 0
+    assert (await api.post(path, CREATING[path], headers=key("new"))).status == 201
+
+
+def test_what_takes_a_key_is_what_is_described_to_take_one() -> None:
+    described = {it.path: it.scopes for it in OPERATIONS if it.creating}
+    assert {path: (it.scope,) if it.scope else () for path, it in CREATES.items()} == described
 
 
 async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) -> None:

@@ -491,3 +491,53 @@ async def test_late_and_back_filled_touchpoints(shop: Shop) -> None:
     assert shown == [("text of now", False), ("text of typed", True), ("text of years ago", True)]
     late = {it["id"] for it in touchpoints if it["late"]}
     assert set(context["left_out"]["late"]) == late
+
+
+async def hand_over(shop: Shop, identity: str, **sender: str) -> str:
+    """The conversation that a handoff by identity is about; the handoff is taken back."""
+    asked = {"identity": identity, "from": sender, "to": {"queue": "support"}, "reason": "help"}
+    made = await shop.ok("POST", "/v1/handoffs", asked)
+    await shop.ok("POST", f"/v1/handoffs/{made['id']}/withdraw", {"version": made["version"]})
+    return str(made["conversation_id"])
+
+
+async def test_no_link_opens_a_conversation_or_makes_one_the_newest(shop: Shop) -> None:
+    """A handoff by identity is about the newest conversation that the customer has, whatever was linked."""
+    await tell(shop, "old", ANNA[0], channel="email", type="email.received", thread="mail")
+    await tell(shop, "new", ANNA[0], thread="chat", occurred_at="2026-11-21T10:05:00Z")
+    await tell(shop, "call", "phone:+358401234567", type="form.submitted", channel="phone", thread="call")
+    (chat, mail) = [it["id"] for it in (await shop.look_up("user:anna"))["conversations"]]
+
+    async def check(*expected: str) -> None:
+        context = await shop.look_up("user:anna")
+        assert {it["type"] for it in context["timeline"]["touchpoints"]} >= {"identity.linked"}
+        assert {it["id"] for it in context["conversations"]} == set(expected)
+        assert await hand_over(shop, "user:anna") == chat
+        assert await hand_over(shop, "user:anna", channel="web") == chat
+        assert await hand_over(shop, "user:anna", channel="email") == mail
+
+    (call,) = [it["id"] for it in (await shop.look_up("phone:+358401234567"))["conversations"]]
+    view = await shop.link("user:anna", "phone:+358401234567")
+    await check(chat, mail, call)
+    await shop.withdraw("user:anna", view["id"])
+    await check(chat, mail)
+    await shop.link("user:anna", "phone:+358401234567")
+    await shop.split("user:anna", "phone:+358401234567")
+    await check(chat, mail)
+
+
+async def test_a_handoff_that_follows_a_link_alone_is_on_its_own_channel(shop: Shop) -> None:
+    """Nothing is open: the handoff opens a conversation where it comes from, and a second one finds it."""
+    await tell(shop, "page", ANNA[0], type="identified", channel="web", thread="visit")
+    await tell(shop, "end", ANNA[0], type="conversation.resolved", channel="web", thread="visit")
+    await shop.link("user:anna", "phone:+358401234567")
+    assert [it["state"] for it in (await shop.look_up("user:anna"))["conversations"]] == ["resolved"]
+    asked = {"identity": "user:anna", "from": {"channel": "chat"}, "to": {"queue": "q"}, "reason": "help"}
+    first = await shop.post("/v1/handoffs", asked)
+    again = await shop.post("/v1/handoffs", asked)
+    assert (first.status, again.status) == (201, 200)
+    assert first.json["conversation_id"] == again.json["conversation_id"]
+    from_phone = await shop.post("/v1/handoffs", {**asked, "from": {"channel": "phone"}})
+    assert from_phone.code == "handoff_pending"
+    assert from_phone.json["current"]["id"] == first.json["id"]
+    await shop.ok("GET", f"/v1/conversations/{first.json['conversation_id']}")

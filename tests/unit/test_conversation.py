@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,11 +86,47 @@ def test_our_own_bookkeeping_is_no_channel() -> None:
     assert found.channels == ["chat"]
 
 
+SYSTEM = [it for it in TYPES if it.startswith(("handoff.", "identity.", "context."))] + [
+    "callback.due",
+    "callback.overdue",
+    "callback.given_up",
+    "note.added",
+]
+
+
+@pytest.mark.parametrize("type_", SYSTEM)
+def test_a_system_entry_opens_no_conversation(type_: str) -> None:
+    assert fold([line(type_, 1, channel="web", thread=None)]) == []
+    opened = only(
+        line(type_, 1, channel="web", thread=None), line("page.viewed", 2, channel="web", thread=None)
+    )
+    assert (opened.opened_at, opened.touchpoints, opened.channels) == (2, 2, ["web"])
+
+
+@pytest.mark.parametrize("type_", [it for it in SYSTEM if it != "note.added"])
+def test_a_system_entry_makes_no_conversation_the_newest(type_: str) -> None:
+    found = fold(
+        [
+            line("message.received", 1, conversation=b"old"),
+            line("message.received", 2, conversation=b"new"),
+            line(type_, 3, conversation=b"old", thread=None),
+        ]
+    )
+    assert [(it.id, it.last_at) for it in found] == [(b"new", 2), (b"old", 1)]
+
+
+@pytest.mark.parametrize("type_", ["handoff.requested", "note.added"])
+def test_a_platform_that_acts_in_a_thread_has_a_conversation(type_: str) -> None:
+    assert only(line(type_, 1, thread="t1")).open
+
+
 @given(st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from([b"a", b"b"]))))
-def test_every_touchpoint_is_in_exactly_one_conversation(events: list[tuple[str, bytes]]) -> None:
+def test_every_touchpoint_is_in_at_most_one_conversation(events: list[tuple[str, bytes]]) -> None:
     found = fold(line(type_, at, conversation=which) for at, (type_, which) in enumerate(events))
-    assert sum(it.touchpoints for it in found) == len(events)
-    assert len({it.id for it in found}) == len(found)
+    opened = {which for type_, which in events if type_ not in SYSTEM or type_ == "note.added"}
+    opened |= {which for type_, which in events if type_.startswith("handoff.")}
+    assert sum(it.touchpoints for it in found) == sum(which in opened for _type, which in events)
+    assert {it.id for it in found} == opened
     for it in found:
         assert it.opened_at <= it.last_at
         assert it.waiting_since is None or it.opened_at <= it.waiting_since <= it.last_at

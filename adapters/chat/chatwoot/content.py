@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from inscriptis import get_text  # type: ignore[import-untyped]
-from lxml.etree import LxmlError  # type: ignore[import-untyped]
-
 from adapters.fields import bounded, first_text, mapping, sequence, text, whole
+from adapters.html import html_to_text, is_markup
 
-_TAG = re.compile(r"<!--.*?-->|<(?:!doctype|/?[a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE | re.DOTALL)
-_BLANK_LINES = re.compile(r"\n\s*\n\s*\n+")
+MAX_RENDERED = 100_000  # characters of what was HTML: a long mail, and within a touchpoint's limit
 
 
 def plain_text(content: str) -> str | None:
     """`content` as text; it is read as HTML where it holds a tag. None when nothing is left."""
-    if _TAG.search(content) is None:
+    if not is_markup(content):
         return content.strip() or None
-    try:
-        rendered = get_text(content)
-    except (LxmlError, ValueError, RecursionError):
-        rendered = ""
-    if not rendered.strip():  # the parser gives up on markup nested hundreds deep
-        rendered = html.unescape(_TAG.sub(" ", content))
-    return _BLANK_LINES.sub("\n\n", rendered).strip() or None
+    return html_to_text(content, limit=MAX_RENDERED).strip() or None
 
 
 def attachments_of(stated: object) -> tuple[dict[str, Any], ...]:

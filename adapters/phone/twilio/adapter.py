@@ -13,6 +13,7 @@ from adapters.phone.twilio import calls, messages, signature
 from adapters.phone.twilio.numbers import own_ends
 from adapters.phone.twilio.options import TwilioOptions
 from handoff.domain.errors import ConfigurationError, InvalidPayload, Unprocessable
+from handoff.domain.texts import clean
 from handoff.domain.touchpoint import Direction, Touchpoint
 from handoff.services.adapter import InboundRequest, Outcome, Parsed, Reply, SourceOptions
 
@@ -151,7 +152,7 @@ class TwilioAdapter:
 
 def _first_values(pairs: signature.Pairs) -> dict[str, str]:
     """The first value of each name, as UTF-8."""
-    return {fields.clean(name): fields.clean(value) for name, value in reversed(pairs)}
+    return {clean(name): clean(value) for name, value in reversed(pairs)}
 
 
 def _kind(form: Mapping[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -16,6 +15,7 @@ from adapters.web.segment.options import SegmentOptions
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.remembering import remembered
 from handoff.domain.touchpoint import TYPE_SET
+from handoff.domain.urls import split_url
 
 TRACK_TYPES: Mapping[str, str] = {
     "Article Viewed": "article.viewed",
@@ -211,7 +211,5 @@ def _is_article(category: str | None, data: Mapping[str, Any], articles: Article
 def _path_of(url: str | None) -> str | None:
     if url is None:
         return None
-    try:
-        return urlsplit(url).path or None
-    except ValueError:  # an address literal that is none
-        return None
+    parts = split_url(url)
+    return parts.path or None if parts else None

@@ -9,9 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters.fields import clean, decode_json, json_object, mapping, moment
+from adapters.fields import decode_json, json_object, mapping, moment
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
+from handoff.domain.texts import clean
 from handoff.services.adapter import InboundRequest
 
 MAX_ITEMS = 2_500  # events a batch, as Segment documents it

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from adapters.email.html import html_to_text
 from adapters.email.quotes import split_quote
+from adapters.html import html_to_text
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from tests.adapters.contract import shared
 from tests.adapters.email.mails import mail, multipart, only

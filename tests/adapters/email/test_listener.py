@@ -419,3 +419,18 @@ async def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None
     missing = str(tmp_path / "no.pem")
     with pytest.raises(ConfigurationError):
         await listening(Desk(), tls_cert=missing, tls_key=missing).__aenter__()
+
+
+@pytest.mark.parametrize("strange", [b"\xff", b"\xed\xa0\x80", b"\xc3", b"\xf0\x9f\x98\x80"])
+async def test_addresses_of_any_bytes_are_clean_text_or_refused(strange: bytes) -> None:
+    """What the listener hands over can be kept in quarantine, whatever the envelope's bytes are."""
+    desk = Desk()
+    envelope = b"MAIL FROM:<anna" + strange + b"@example.com> SMTPUTF8\r\n"
+    asked = [b"EHLO a" + strange + b"\r\n", envelope, f"RCPT TO:<{SUPPORT}>\r\n".encode(), b"DATA\r\n"]
+    async with listening(desk) as server:
+        answers = await dialogue(server, *asked, mail("hello") + b"\r\n.\r\nQUIT\r\n", pause=0.05)
+    refused = codes(answers)[2][:1] == b"5"
+    assert refused is (not desk.got)
+    for request in desk.got:
+        assert all(value.encode() is not None for value in request.headers.values())
+        assert adapter().parse(request)
