@@ -73,10 +73,12 @@ class Lane:
 
     def note(self, entries: Sequence[Entry]) -> None:
         """See how far behind the lane is, by the entries that come next."""
-        self.backlog_ms = _milliseconds(entries[0].id) if entries else None
-        loud = (it for it in entries if self.control or not _quiet(it))
-        first = next(loud, None)
-        self.waiting_ms = _milliseconds(first.id) if first else None
+        if not entries:
+            self.waiting_ms = self.backlog_ms = None
+            return
+        self.backlog_ms = _milliseconds(entries[0].id)
+        loud = (_milliseconds(it.id) for it in entries if self.control or not _quiet(it))
+        self.waiting_ms = next(loud, None)
 
 
 class Turn:
