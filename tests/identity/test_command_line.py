@@ -162,14 +162,16 @@ async def test_import_says_what_became_of_every_line(shop: Shop, tmp_path: Path)
     history(file, 60, bad=20)
     said = await command(shop, "import", file, code=1)
     assert "57 accepted, 0 known already, 3 rejected" in said
-    rejected = [json.loads(it) for it in (tmp_path / "history.ndjson.rejected").read_text().splitlines()]
+    rejected = [
+        json.loads(it) for it in (tmp_path / "history.ndjson.rejected.ndjson").read_text().splitlines()
+    ]
     lines = file.read_text().splitlines()
     assert [lines[it["line"] - 1] for it in rejected] == ['{"id": "no channel"}'] * 3
     assert await totals(shop) == 57
     again = await command(shop, "import", file, "--restart", code=1)
     assert "0 accepted, 57 known already, 3 rejected" in again
     assert await totals(shop) == 57
-    assert len((tmp_path / "history.ndjson.rejected").read_text().splitlines()) == 3
+    assert len((tmp_path / "history.ndjson.rejected.ndjson").read_text().splitlines()) == 3
 
 
 async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path
     file = tmp_path / "history.ndjson"
     history(file, 9000, bad=1000)
     process = await start(shop, "import", file)
-    mark, rejected_file = tmp_path / "history.ndjson.progress", tmp_path / "history.ndjson.rejected"
+    mark, rejected_file = tmp_path / "history.ndjson.progress", tmp_path / "history.ndjson.rejected.ndjson"
     async with asyncio.timeout(PATIENCE_S):
         while not mark.exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.005)

@@ -26,7 +26,7 @@ LINES_A_REQUEST = 5_000
 BYTES_A_REQUEST = 8 * 1024 * 1024
 LONGEST_SENT = 1024 * 1024  # bytes: twice what the server takes, which says what is wrong with shorter ones
 CHECKED = 100  # lines sent again before a former run is believed
-SAVE_EVERY_S = 0.5
+SAVE_EVERY_S = 0.2
 _YIELD_EVERY = 5_000  # lines read without sending any, between two chances to be interrupted
 
 

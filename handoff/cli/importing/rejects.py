@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from handoff.domain.errors import HandoffError
 
@@ -29,8 +29,7 @@ class _Wrapped(Struct, forbid_unknown_fields=True):
     """A line that this module wrote."""
 
     rejected: dict[str, Any]
-    touchpoint: Raw | UnsetType = UNSET
-    text: Raw | UnsetType = UNSET
+    touchpoint: Raw
 
 
 def touchpoint_of(raw: bytes) -> bytes:
@@ -38,17 +37,16 @@ def touchpoint_of(raw: bytes) -> bytes:
     if b'"rejected"' not in raw:
         return raw
     try:
-        found = msgspec.json.decode(raw, type=_Wrapped)
-        if isinstance(found.touchpoint, Raw):
-            return bytes(found.touchpoint)
-        text = json.loads(bytes(found.text)) if isinstance(found.text, Raw) else None
-    except (ValueError, RecursionError):  # a touchpoint of its own, or none at all
-        return raw
-    return _bytes_of(text) if isinstance(text, str) else raw
-
-
-def _bytes_of(text: str) -> bytes:
-    return text.replace("\n", " ").encode("utf-8", "surrogateescape")
+        return bytes(msgspec.json.decode(raw, type=_Wrapped).touchpoint)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        found = json.loads(raw)  # which takes lone surrogates
+        if isinstance(found, dict) and found.keys() == {"rejected", "text"}:
+            return str(found["text"]).replace("\n", " ").encode("utf-8", "surrogateescape")
+    except (ValueError, RecursionError):  # no JSON, or text that is none: the server says what is wrong
+        pass
+    return raw
 
 
 class Rejects:

@@ -20,7 +20,7 @@ from .rejects import touchpoint_of
 from .source import Line
 
 GO_ON = "run the same command again to go on"
-_PAUSES_S = (0.2, 15.0)  # the first and the longest, where the server names none
+_PAUSES_S = (0.2, 5.0)  # the first and the longest, where the server names none
 _ANSWER_BYTES = 4 * 1024 * 1024  # one line of an answer: 200 rejected lines with their reasons
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
