@@ -9,17 +9,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import redirect_stdout
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
 from handoff.cli import importing
 from handoff.cli.arguments import parser
 from handoff.domain.errors import HandoffError
+from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
 from tests.faults.load import TOKEN, Process, client, serving
 from tests.store.servers import free_port, valkey_binary, valkey_server
 
@@ -368,3 +369,151 @@ async def _behind_s(session: ClientSession, url: str) -> float:
         metrics = await response.text()
     (found,) = (it for it in metrics.splitlines() if it.startswith("handoff_outbox_behind_seconds "))
     return float(found.split()[1])
+
+
+WEBHOOKS = """
+[[webhooks]]
+url = "{url}"
+secret = "{secret}"
+types = ["*"]
+allow_insecure = true
+allow_networks = ["127.0.0.0/8"]
+"""
+
+
+async def test_webhooks_hear_of_an_import_only_where_it_is_announced(tmp_path: Path) -> None:
+    config = tmp_path / "handoff.toml"
+    async with subscriber() as platform:
+        config.write_text(WEBHOOKS.format(url=platform.url, secret=SECRET))
+        with serving(tmp_path / "data", None, "--config", str(config)) as process:
+            await run(process.url, history(tmp_path / "quiet.ndjson", "told", 300))
+            # Of the same customer, so that it comes to the webhook after all that was before it.
+            await _post(process.url, line("told", 300))
+            await until(lambda: len(_told(platform)) == 1)
+            await _post(process.url, line("told", 17))
+            loud = b"".join(line("told", number) for number in range(301, 350))
+            (tmp_path / "loud.ndjson").write_bytes(loud)
+            await run(process.url, tmp_path / "loud.ndjson", "--announce")
+            await until(lambda: len(_told(platform)) == 50)
+            assert sorted(_told(platform)) == sorted(f"told-{number}" for number in range(300, 350))
+            assert await texts(process.url, "told") == expected("told", 350)
+
+
+def _told(platform: Subscriber) -> list[str]:
+    return [it.event["data"]["text"] for it in platform.accepted if it.event["type"] == "message.received"]
+
+
+async def _post(url: str, body: bytes) -> None:
+    async with client() as session, session.post(f"{url}/v1/touchpoints", data=body) as response:
+        assert response.status == 200, await response.text()
+
+
+class Scripted:
+    """A server that gives one prepared answer after the other, then takes everything."""
+
+    def __init__(self) -> None:
+        self.script: list[web.Response | str] = []
+        self.asked: list[tuple[str, int]] = []
+        self.at: list[float] = []
+
+    async def store(self, _request: web.Request) -> web.Response:
+        return web.json_response({"id": "st_1", "tenant": "default"})
+
+    async def touchpoints(self, request: web.Request) -> web.StreamResponse:
+        lines = (await request.read()).count(b"\n")
+        self.asked.append((request.query_string, lines))
+        self.at.append(asyncio.get_running_loop().time())
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, web.Response):
+            return step
+        done = lines if step is None else 2
+        answer = json.dumps({"accepted": done, "duplicates": 0, "rejected": [], "ids": [], "through": done})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(answer.encode() + b"\n")
+        if step == "hang up":
+            assert request.transport is not None
+            request.transport.close()
+        elif step:
+            await response.write(step.encode() + b"\n")
+        return response
+
+
+@asynccontextmanager
+async def scripted(*script: web.Response | str) -> AsyncIterator[tuple[Scripted, str]]:
+    it = Scripted()
+    it.script += script
+    app = web.Application()
+    app.router.add_get("/v1/store", it.store)
+    app.router.add_post("/v1/touchpoints", it.touchpoints)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield it, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def refusal(status: int, **headers: str) -> web.Response:
+    return web.json_response({"code": "said", "detail": "for a reason"}, status=status, headers=headers)
+
+
+async def test_what_is_overloaded_or_lost_is_tried_again_from_where_it_was(tmp_path: Path) -> None:
+    file = history(tmp_path / "history.ndjson", "x", 10)
+    stopped = json.dumps({"error": "overloaded", "status": 503, "through": 2})
+    script = (refusal(503, **{"Retry-After": "1"}), refusal(429), "hang up", stopped)
+    async with scripted(*script) as (server, url):
+        said = await run(url, file)
+    assert [lines for _, lines in server.asked] == [10, 10, 10, 8, 6]
+    assert {query for query, _ in server.asked} == {"announce=false"}
+    assert server.at[1] - server.at[0] >= 1.0, "Retry-After is honoured"
+    assert "10 lines: 10 accepted" in said
+    assert said.count("trying again") == 4
+
+
+@pytest.mark.parametrize("status", [401, 403, 400, 413])
+async def test_what_another_try_cannot_mend_stops_at_once(tmp_path: Path, status: int) -> None:
+    file = history(tmp_path / "history.ndjson", "x", 10)
+    async with scripted("hang up", refusal(status)) as (server, url):
+        said = await run(url, file, code=NOT_FINISHED)
+        assert "for a reason" in said
+        assert str(status) in said
+        assert len(server.asked) == 2
+        assert json.loads((tmp_path / "history.ndjson.progress").read_text())["line"] == 2
+
+
+async def test_trying_again_has_an_end(tmp_path: Path) -> None:
+    file = history(tmp_path / "history.ndjson", "x", 10)
+    async with scripted(*[refusal(503) for _ in range(50)]) as (server, url):
+        said = await run(url, file, "--patience", "0.5", code=NOT_FINISHED)
+        assert "gave up" in said
+        assert "run the same command again" in said
+        assert 1 < len(server.asked) < 5
+    async with scripted(refusal(503, **{"Retry-After": "9999"})) as (server, url):
+        assert "gave up" in await run(url, file, "--restart", code=NOT_FINISHED)
+
+
+async def test_a_server_of_an_earlier_release_gets_nothing(tmp_path: Path) -> None:
+    """It would not know what `announce=false` is, and tell everybody."""
+    app = web.Application()
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        file = history(tmp_path / "history.ndjson", "x", 10)
+        assert "earlier release" in await run(url, file, code=NOT_FINISHED)
+    finally:
+        await runner.cleanup()
+
+
+async def test_many_rejected_lines_make_a_long_answer(server: Process, tmp_path: Path) -> None:
+    """An answer for 200 lines is one line of its own, above what a client takes by itself."""
+    file = tmp_path / "history.ndjson"
+    handles = [f"{'x' * 50}{number}" for number in range(20)]
+    file.write_bytes(b"".join(line("many", number, identities=handles) for number in range(400)))
+    said = await run(server.url, file, code=SOME_REJECTED)
+    assert "400 rejected" in said
+    assert said.count("\nline ") == 19, "the first twenty are shown"
