@@ -386,7 +386,13 @@ async def test_webhooks_hear_of_an_import_only_where_it_is_announced(tmp_path: P
     async with subscriber() as platform:
         config.write_text(WEBHOOKS.format(url=platform.url, secret=SECRET))
         with serving(tmp_path / "data", None, "--config", str(config)) as process:
-            await run(process.url, history(tmp_path / "quiet.ndjson", "told", 300))
+            file = history(tmp_path / "quiet.ndjson", "told", 298)
+            others = [
+                {"type": "user", "value": "somebody", "role": "cc"}
+            ]  # which is looked into all the same
+            more = [line("told", number, participants=others) for number in (298, 299)]
+            file.write_bytes(file.read_bytes() + b"".join(more))
+            await run(process.url, file)
             # Of the same customer, so that it comes to the webhook after all that was before it.
             await _post(process.url, line("told", 300))
             await until(lambda: len(_told(platform)) == 1)
@@ -512,8 +518,8 @@ async def test_a_server_of_an_earlier_release_gets_nothing(tmp_path: Path) -> No
 async def test_many_rejected_lines_make_a_long_answer(server: Process, tmp_path: Path) -> None:
     """An answer for 200 lines is one line of its own, above what a client takes by itself."""
     file = tmp_path / "history.ndjson"
-    handles = [f"{'x' * 50}{number}" for number in range(20)]
-    file.write_bytes(b"".join(line("many", number, identities=handles) for number in range(400)))
+    unknown: dict[str, Any] = {"x" * 1_000: 1}
+    file.write_bytes(b"".join(line("many", number, **unknown) for number in range(400)))
     said = await run(server.url, file, code=SOME_REJECTED)
     assert "400 rejected" in said
     assert said.count("\nline ") == 19, "the first twenty are shown"

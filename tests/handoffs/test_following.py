@@ -151,8 +151,11 @@ async def test_nothing_follows_from_what_is_recorded_quietly(api: Api) -> None:
         streamed(api, f"/v1/customers/{customer}/events") as seen,
     ):
         await quietly(api, "old 1", occurred_at="2016-11-21T12:00:00Z")
-        await quietly(api, "old 2", occurred_at="2026-11-21T13:00:00Z")
-        await quietly(api, "c1", identities=["user:otto"], occurred_at="2026-11-21T10:05:00Z")
+        others = [{"type": "user", "value": "somebody", "role": "cc"}]  # which is looked into all the same
+        await quietly(api, "old 2", occurred_at="2026-11-21T13:00:00Z", participants=others)
+        for event, more in (("c1", []), ("c2", others)):
+            at = "2026-11-21T10:05:00Z"
+            await quietly(api, event, identities=["user:otto"], occurred_at=at, participants=more)
         await api.tell("m2", occurred_at="2026-11-21T14:00:00Z")
         await until(told, 2)
         await until(seen, 4)
