@@ -21,7 +21,6 @@ from .source import Line
 
 GO_ON = "run the same command again to go on"
 _PAUSES_S = (0.2, 5.0)  # the first and the longest, where the server names none
-_ANSWER_BYTES = 4 * 1024 * 1024  # one line of an answer: 200 rejected lines with their reasons
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _LOST = (aiohttp.ClientError, TimeoutError, ValueError)
@@ -136,9 +135,7 @@ class Sender:
     def _asked(
         self, method: str, path: str, **given: Any
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._server.session.request(
-            method, self._server.url + path, timeout=_TIMEOUT, read_bufsize=_ANSWER_BYTES, **given
-        )
+        return self._server.session.request(method, self._server.url + path, timeout=_TIMEOUT, **given)
 
     async def _wait(self, error: _Interrupted) -> None:
         """Pause before the next try; HandoffError once this went on for too long."""
