@@ -17,7 +17,7 @@ from handoff.services import timelines
 from tests.api.conftest import secret
 from tests.store.servers import free_port
 
-from .conftest import Shop, identities, message, told
+from .conftest import Shop, identities, message
 
 EMAIL = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
 PATIENCE_S = 60
@@ -181,7 +181,7 @@ async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path
     process = await start(shop, "import", file)
     mark, rejected_file = tmp_path / "history.ndjson.progress", tmp_path / "history.ndjson.rejected.ndjson"
     async with asyncio.timeout(PATIENCE_S):
-        while not mark.exists() or json.loads(mark.read_text())["line"] == 0:
+        while not mark.exists() or json.loads(mark.read_text())["line"] == 0:  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     await process.communicate()
