@@ -87,6 +87,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/webhooks/{id}/replay", webhooks.replay),
         web.post("/v1/sessions", sessions.create),
         web.get("/v1/sessions/current", sessions.current),
+        web.get("/v1/store", operations.describe_store),
         web.get("/v1/quarantine", operations.list_quarantine),
         web.post("/v1/quarantine/{id}/replay", operations.replay),
         web.delete("/v1/quarantine/{id}", operations.dismiss),

@@ -133,6 +133,16 @@ def query_ascending(request: web.Request) -> bool:
     return order == "asc"
 
 
+def query_flag(request: web.Request, name: str, *, default: bool) -> bool:
+    """A parameter that is `true` or `false`, given once."""
+    given = request.query.getall(name, [])
+    if not given:
+        return default
+    if given not in (["true"], ["false"]):
+        raise bad_parameter(name, f"{name} is true or false")
+    return given == ["true"]
+
+
 def query_list(request: web.Request, name: str) -> frozenset[str]:
     """Comma-separated and repeated values alike."""
     values = (part.strip() for raw in request.query.getall(name, ()) for part in raw.split(","))

@@ -9,6 +9,7 @@ from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff import __version__
+from handoff.codec.keyed_hash import STORE
 from handoff.domain.errors import HandoffError, NotFound
 from handoff.services import quarantine
 
@@ -24,6 +25,22 @@ class QuarantineAnswer(Struct, frozen=True, kw_only=True):
     total: int
     returned: int
     next: str | None
+
+
+class StoreView(Struct, frozen=True, kw_only=True):
+    """Where a token's touchpoints go. `id` is the store's: one made anew, or another, has another."""
+
+    id: str
+    tenant: str
+
+
+async def describe_store(request: web.Request) -> web.Response:
+    """`GET /v1/store`: what a sender binds its own progress to."""
+    principal = authorized(request, "touchpoints:write")
+    store = request.app[SITE].store
+    await store.keep()
+    hashes = store.hashes(principal.tenant)
+    return answer(StoreView(id=hashes.public(STORE, hashes.store()), tenant=principal.tenant))
 
 
 async def healthz(_request: web.Request) -> web.Response:

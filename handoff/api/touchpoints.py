@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -20,16 +20,15 @@ from handoff.services.recording import Result, record
 from handoff.services.timelines import read_touchpoint
 
 from .access import TENANT_HEADER, Principal
-from .exchange import HEADERS, answer, decode, encode, read_body, refuse_encoding, stream_answer
+from .exchange import HEADERS, answer, decode, encode, query_flag, read_body, refuse_encoding, stream_answer
 from .keys import SITE, Site, authorized, principal_of
+from .lines import MAX_LINE, groups
 from .plain import Answer, Headers, PlainAnswer, Take, Way, plain_of
 from .problems import problem, status_of
 
 NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"}
 )
-MAX_LINE = 512 * 1024  # bytes: a touchpoint's limit with room for JSON escapes
-LINES_AT_ONCE = 200  # lines recorded and answered together
 PATH = "/v1/touchpoints"
 _TENANT = TENANT_HEADER.lower()
 
@@ -72,36 +71,46 @@ class LinesView(Struct, frozen=True, kw_only=True):
 async def create(request: web.Request) -> web.StreamResponse:
     """One touchpoint, an array, NDJSON or CloudEvents: 200, 207 for some rejected, 422 for all."""
     principal = authorized(request, "touchpoints:write")
+    quiet = not query_flag(request, "announce", default=True)
+    if quiet:
+        principal.require("operate")  # a sender's token must not be able to keep what it sends from others
     refuse_encoding(request)
     site = request.app[SITE]
     media = request.headers.get(CONTENT_TYPE, "")
     if media != "application/json":
         media = request.content_type.lower()
     if media in NDJSON:
-        return await _stream(request, site, principal)
+        return await _stream(request, site, principal, quiet=quiet)
     body = await read_body(request)
     if media == STRUCTURED:
-        return await _record_one(site, principal, body, cloudevents=True)
+        return await _record_one(site, principal, body, cloudevents=True, quiet=quiet)
     if media == BATCHED:
-        return await _record_batch(site, principal, decode(body, list[msgspec.Raw]), cloudevents=True)
+        raws = decode(body, list[msgspec.Raw])
+        return await _record_batch(site, principal, raws, cloudevents=True, quiet=quiet)
     if media not in ("application/json", "application/octet-stream", "text/plain"):
         raise UnsupportedMedia("send JSON, NDJSON or CloudEvents")
     if body.lstrip()[:1] == b"[":
-        return await _record_batch(site, principal, decode(body, list[msgspec.Raw]), cloudevents=False)
-    return await _record_one(site, principal, body, cloudevents=False)
+        raws = decode(body, list[msgspec.Raw])
+        return await _record_batch(site, principal, raws, cloudevents=False, quiet=quiet)
+    return await _record_one(site, principal, body, cloudevents=False, quiet=quiet)
 
 
 # Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
 
 
-async def _record_one(site: Site, principal: Principal, raw: bytes, *, cloudevents: bool) -> web.Response:
+async def _record_one(
+    site: Site, principal: Principal, raw: bytes, *, cloudevents: bool, quiet: bool
+) -> web.Response:
     caller = site.caller(principal)
     read: Callable[[], Touchpoint]
     if cloudevents:
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
-    result = await site.intake.record(principal.tenant, read, len(raw))
+    if quiet:
+        (result,) = await record(site.store, principal.tenant, [read()], quiet=True)
+    else:
+        result = await site.intake.record(principal.tenant, read, len(raw))
     site.measures.count(principal.name, (result,))
     return answer(_recorded(result)) if result.ok else _refused(result)
 
@@ -154,11 +163,11 @@ def _take(site: Site, principal: Principal, caller: Caller, body: bytes, answer:
 
 
 async def _record_batch(
-    site: Site, principal: Principal, raws: Sequence[bytes | msgspec.Raw], *, cloudevents: bool
+    site: Site, principal: Principal, raws: Sequence[bytes | msgspec.Raw], *, cloudevents: bool, quiet: bool
 ) -> web.Response:
     caller = site.caller(principal)
     read = [_read(raw, caller, cloudevents) for raw in raws]
-    view = await _store(site, principal, read, bulk=False)
+    view = await _store(site, principal, read, bulk=False, quiet=quiet)
     if view.rejected and len(view.rejected) == len(raws):
         detail = "no touchpoint of the batch was stored"
         return problem(422, "all_rejected", detail, **msgspec.to_builtins(view))
@@ -180,9 +189,10 @@ async def _store(
     read: Sequence[Touchpoint | HandoffError],
     *,
     bulk: bool,
+    quiet: bool,
 ) -> RecordedView:
     touchpoints = [it for it in read if isinstance(it, Touchpoint)]
-    results = await record(site.store, principal.tenant, touchpoints, bulk=bulk)
+    results = await record(site.store, principal.tenant, touchpoints, bulk=bulk, quiet=quiet)
     site.measures.count(principal.name, results)
     done = iter(results)
     entries: list[Result | HandoffError] = [it if isinstance(it, HandoffError) else next(done) for it in read]
@@ -252,18 +262,23 @@ class _Lines:
         return self._response
 
 
-async def _stream(request: web.Request, site: Site, principal: Principal) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, site: Site, principal: Principal, *, quiet: bool
+) -> web.StreamResponse:
     """NDJSON in, NDJSON out: answers come while lines are still being sent.
 
-    While the store has one group of lines the next one is read.
+    While the store has one group of lines the next one is read. A long request waits where the fan-out falls
+    behind: history has time, and what is live must not stand behind it.
     """
     caller, answers = site.caller(principal), _Lines(request)
     before: tuple[list[bytes], asyncio.Task[RecordedView]] | None = None
-    async for lines in _chunks(request):
+    async for lines in groups(request):
         read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
         if before is not None and not await answers.tell(before[0], asyncio.shield(before[1])):
             return await answers.end()
-        storing = asyncio.create_task(_store(site, principal, read, bulk=True))
+        if before is not None:
+            await site.monitor.pace()
+        storing = asyncio.create_task(_store(site, principal, read, bulk=True, quiet=quiet))
         storing.add_done_callback(_look_at)
         before = lines, storing
         await asyncio.sleep(0)  # it begins
@@ -284,32 +299,6 @@ def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
     if len(raw) > MAX_LINE:
         return PayloadTooLarge(f"a line has at most {MAX_LINE} bytes")
     return _read(raw.strip(b"\x1e\r\n "), caller, cloudevents=False)
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[list[bytes]]:
-    """Lines in bounded groups; a line longer than the limit is cut there and refused by its reader."""
-    rest = b""
-    lines: list[bytes] = []
-    skipping = False
-    async for chunk in request.content.iter_any():
-        parts = (rest + chunk).split(b"\n")
-        rest = parts.pop()
-        for part in parts:
-            if skipping:
-                skipping = False
-                continue
-            lines.append(part)
-        if len(rest) > MAX_LINE:
-            if not skipping:
-                lines.append(rest)
-            rest, skipping = b"", True
-        while len(lines) >= LINES_AT_ONCE:
-            yield lines[:LINES_AT_ONCE]
-            lines = lines[LINES_AT_ONCE:]
-    if rest.strip() and not skipping:
-        lines.append(rest)
-    if lines:
-        yield lines
 
 
 async def read(request: web.Request) -> web.Response:

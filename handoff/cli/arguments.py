@@ -30,10 +30,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serving(showing, "configured:demo", "the demo's own")
     showing.add_argument("--once", action="store_true", help="end after the journey")
     _add_customers(commands)
-    importing = commands.add_parser("import", help="import touchpoints from an NDJSON file")
-    importing.add_argument("file", type=Path)
-    _add_remote(importing, "importing:run")
-    importing.add_argument("--restart", action="store_true", help="begin again instead of going on")
+    _add_import(commands)
     _add_webhooks(commands)
     checking = commands.add_parser("check-config", help="check a configuration file")
     checking.add_argument("file", type=Path)
@@ -95,6 +92,54 @@ def _add_remote(it: argparse.ArgumentParser, run: str) -> None:
     it.add_argument("--url", help="the server (or HANDOFF_URL)")
     it.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
     it.set_defaults(run=run)
+
+
+_IMPORT = """\
+Import touchpoints from an NDJSON file, one a line, plain or gzip'ed.
+
+It can be stopped at any time and run again: what the server has made durable is kept in FILE.progress and
+checked with the server before it is believed. History is imported quietly: timelines, contexts and links
+have it like everything else, but no webhook, connector, policy or owner of a conversation hears of it.
+"""
+_IMPORT_MORE = """\
+exit status:
+  0    every line is stored
+  1    not finished; the message says why, the same command goes on
+  3    finished, some lines were rejected: they are in FILE.rejected.ndjson with line, code and detail
+  130  interrupted; the same command goes on
+
+examples:
+  handoff import history.ndjson --url https://handoff.example.com
+  handoff import history.ndjson.gz --rejected mend-me.ndjson
+  handoff import mend-me.ndjson              # after mending its lines
+  handoff import yesterday.ndjson --announce # tell webhooks, connectors, policies and owners
+
+The token needs the scopes touchpoints:write and operate (with --announce only the first).
+"""
+
+
+def _add_import(commands: Any) -> None:
+    it = commands.add_parser(
+        "import",
+        help="import touchpoints from an NDJSON file",
+        description=_IMPORT,
+        epilog=_IMPORT_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("file", type=Path)
+    _add_remote(it, "importing:run")
+    it.add_argument("--announce", action="store_true", help="tell webhooks, connectors, policies and owners")
+    it.add_argument("--restart", action="store_true", help="send the whole file, also what was sent before")
+    it.add_argument(
+        "--rejected", type=Path, metavar="PATH", help="for rejected lines; FILE.rejected.ndjson by default"
+    )
+    it.add_argument(
+        "--patience",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long to try again where the server is away or overloaded (300)",
+    )
 
 
 def _add_webhooks(commands: Any) -> None:

@@ -64,6 +64,10 @@ class KeyedHash:
         """16 bytes: a piece of evidence, so that repeating a statement adds nothing."""
         return self._hash(self._evidence, one.hex(), other.hex(), *words)
 
+    def store(self) -> bytes:
+        """16 bytes that stand for the store itself: another store, or one made anew, has others."""
+        return self._hash(self._request, "the store")
+
     def request(self, *words: str) -> bytes:
         """16 bytes that stand for an idempotency key."""
         return self._hash(self._request, *words)
@@ -120,4 +124,5 @@ TOUCHPOINT = "tp_"
 CONVERSATION = "cv_"
 HANDOFF = "ho_"
 EVIDENCE = "li_"
+STORE = "st_"
 CALLBACK = "cb_"

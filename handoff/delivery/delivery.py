@@ -69,6 +69,7 @@ class Delivery:
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._own)
         monitor.fan_out_behind_s = lambda: self._relay.behind_s
+        monitor.fan_out_backlog_s = lambda: self._relay.backlog_s
         self._directory = directory
         self.made_secrets: tuple[MadeSecret, ...] = ()
 

@@ -11,7 +11,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.codec.member import FLAG_PARTICIPANTS
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
@@ -31,7 +31,7 @@ from handoff.services.subscriptions import Directory, Subscription
 from handoff.services.timelines import read_touchpoint
 from handoff.store.deliveries import NO_DEADLINE
 from handoff.store.deliveries import Entry as QueueEntry
-from handoff.store.outbox import Entry, Outbox, Reference, names_others, read_reference, read_tenant
+from handoff.store.outbox import Entry, Outbox, Reference, is_quiet, names_others, read_reference, read_tenant
 from handoff.store.store import Store
 
 from .payloads import handoff_event, touchpoint_event
@@ -107,7 +107,8 @@ class FanOut:
     def work(self, outbox: Outbox, entry: Entry) -> Work | None:
         """What to do for an entry; None for nothing. Any error says that it cannot be read."""
         if outbox.tenant is None:
-            if read_tenant(entry.payload) in self._quiet and not names_others(entry.payload):
+            asks_for_nothing = is_quiet(entry.payload) or read_tenant(entry.payload) in self._quiet
+            if asks_for_nothing and not names_others(entry.payload):
                 return None
             return self._touchpoint(read_reference(entry.payload))
         family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
@@ -125,8 +126,11 @@ class FanOut:
             id=reference.id,
             type=TYPES[reference.type_code],
             participants=bool(reference.flags & FLAG_PARTICIPANTS),
+            quiet=bool(reference.flags & FLAG_QUIET),
         )
-        told = stored.type in self._types_wanted(stored.tenant, self._seen.get(stored.tenant, ()))
+        told = not stored.quiet and stored.type in self._types_wanted(
+            stored.tenant, self._seen.get(stored.tenant, ())
+        )
         followers = self._followers if self._followers and self._followers.concerns(stored) else None
         if not told and followers is None:
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -24,6 +24,7 @@ from handoff.store.outbox import (
     Lease,
     Outbox,
     advance,
+    is_quiet,
     read_entries,
     read_tenant,
     release_leases,
@@ -60,13 +61,24 @@ class Lane:
         self.saved = b"0-0"
         self.saved_at = 0.0
         self.waiting_ms: int | None = None
-        """When the oldest entry not fanned out was written."""
+        """When the oldest entry not fanned out, of those that anybody may be told of, was written."""
+        self.backlog_ms: int | None = None
+        """The same of all entries: those of a quiet import count as well."""
         self.resume_at = 0.0
         self.tries: dict[bytes, int] = {}
 
     @property
     def control(self) -> bool:
         return self.outbox.tenant is not None
+
+    def note(self, entries: Sequence[Entry]) -> None:
+        """See how far behind the lane is, by the entries that come next."""
+        if not entries:
+            self.waiting_ms = self.backlog_ms = None
+            return
+        self.backlog_ms = _milliseconds(entries[0].id)
+        loud = (_milliseconds(it.id) for it in entries if self.control or not _quiet(it))
+        self.waiting_ms = next(loud, None)
 
 
 class Turn:
@@ -75,6 +87,9 @@ class Turn:
     def __init__(self, lane: Lane, entries: list[Entry]) -> None:
         self.lane = lane
         self.entries = entries
+        self.more = len(entries) == COUNT
+        self.passes_over = self.more and lane.waiting_ms is None
+        """Whether nothing here is told to anybody and there is more: a quiet import is under way."""
         self.groups: dict[str, list[tuple[Entry, Work]]] = {}
         self.failed: dict[bytes, Exception] = {}
 
@@ -102,7 +117,18 @@ class Relay:
         waiting = [lane.waiting_ms for lane in self._lanes.values() if lane.waiting_ms is not None]
         if not waiting:
             return 0.0
-        return max(time.time() * 1000 + self._clock_ahead_ms - min(waiting), 0.0) / 1000
+        return self._age_s(min(waiting))
+
+    @property
+    def backlog_s(self) -> float:
+        """The same of touchpoints, including those of quiet imports: for whoever can send more slowly."""
+        waiting = [
+            it.backlog_ms for it in self._lanes.values() if it.backlog_ms is not None and not it.control
+        ]
+        return self._age_s(min(waiting)) if waiting else 0.0
+
+    def _age_s(self, since_ms: int) -> float:
+        return max(time.time() * 1000 + self._clock_ahead_ms - since_ms, 0.0) / 1000
 
     async def run(self) -> None:
         """Until cancelled; gives the leases back then."""
@@ -192,11 +218,12 @@ class Relay:
         places = [(lane.outbox.stream, lane.cursor) for lane in ready]
         block_ms = None if reader.cluster else max(round(block_s * 1000), 1)
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        for lane in ready:
+            lane.note(found.get(lane.outbox.stream, ()))
         lanes = [lane for lane in ready if lane.outbox.stream in found]
         concerned: set[bytes] = set()
         for lane in lanes:
             entries = found[lane.outbox.stream]
-            lane.waiting_ms = _milliseconds(entries[0].id)
             tenant = lane.outbox.tenant
             concerned |= {tenant.encode()} if tenant else {read_tenant(it.payload) for it in entries}
         await self._fan_out.look([it for it in self._tenants if it.encode() in concerned])
@@ -205,15 +232,17 @@ class Relay:
         for turn in turns:
             self._move(turn)
         await self._save([it for it in lanes if it.control or time.monotonic() - it.saved_at > SWEEP_S])
-        self._gather_touchpoints(sum(len(found[it.outbox.stream]) for it in lanes if not it.control))
+        passing = {turn.lane for turn in turns if turn.passes_over}
+        self._gather_touchpoints(sum(len(found[it.outbox.stream]) for it in lanes if not it.control), passing)
         return bool(found)
 
-    def _gather_touchpoints(self, count: int) -> None:
-        """Leave touchpoints alone for a moment after `count` of them; hand-offs wait for nothing."""
+    def _gather_touchpoints(self, count: int, passing: Collection[Lane]) -> None:
+        """Leave touchpoints alone for a moment after `count` of them. Hand-offs wait for nothing, nor do
+        lanes that only have to get past a quiet import."""
         if count:
             resume_at = time.monotonic() + (FLOOD_PAUSE_S if count >= MANY else PAUSE_S)
             for lane in self._lanes.values():
-                if not lane.control:
+                if not lane.control and lane not in passing:
                     lane.resume_at = max(lane.resume_at, resume_at)
 
     def _sort(self, lane: Lane, entries: list[Entry]) -> Turn:
@@ -235,7 +264,8 @@ class Relay:
     def _move(self, turn: Turn) -> None:
         """Move the lane's cursor past what is done, up to the first entry that is to be tried again."""
         lane = turn.lane
-        lane.waiting_ms = None
+        # Behind a full read there is more, as old as its last entry or younger: known with the next read.
+        lane.note(turn.entries[-1:] if turn.more else ())
         for entry in turn.entries if turn.failed else ():
             failure = turn.failed.get(entry.id)
             if failure is None:
@@ -244,7 +274,7 @@ class Relay:
             if self._gives_up(lane, entry, failure):
                 lane.cursor = entry.id
             else:
-                lane.waiting_ms = _milliseconds(entry.id)
+                lane.waiting_ms = lane.backlog_ms = _milliseconds(entry.id)
             return  # what comes after it is read again: it may have waited for this one
         lane.cursor = turn.entries[-1].id
 
@@ -290,7 +320,8 @@ class Relay:
             if mine:
                 lane.saved, lane.saved_at = cursor, time.monotonic()
             else:
-                lane.lease, lane.waiting_ms = None, None
+                lane.lease = None
+                lane.note(())
 
     async def _sweep(self) -> None:
         """Now and then: save cursors, pass by touchpoints that nobody wants, look after others' lanes."""
@@ -318,7 +349,8 @@ class Relay:
             return
         for lane, reply in zip(lanes, replies, strict=True):
             if isinstance(reply, list) and reply:
-                lane.cursor, lane.waiting_ms = reply[0][0], None
+                lane.cursor = reply[0][0]
+                lane.note(())
 
     async def _watch(self, lanes: list[Lane]) -> None:
         """How far others are behind: what an outbox holds after its saved cursor."""
@@ -332,8 +364,14 @@ class Relay:
         ]
         found = await read_entries(connection, places, count=1, block_ms=None)
         for lane in lanes:
-            entries = found.get(lane.outbox.stream)
-            lane.waiting_ms = _milliseconds(entries[0].id) if entries else None
+            lane.note(found.get(lane.outbox.stream, ()))
+
+
+def _quiet(entry: Entry) -> bool:
+    """Whether nobody is told of an entry; one that cannot be read is looked into where it is handled."""
+    with suppress(IndexError):
+        return is_quiet(entry.payload)
+    return False
 
 
 def _milliseconds(entry_id: bytes) -> int:

@@ -14,7 +14,7 @@ export interface paths {
          * Record touchpoints
          * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while it is still being sent) or CloudEvents 1.0. Everything counted is durable. The same `id` again is a duplicate, whenever it comes and whatever its times say; with other content it is `id_reused`. A rejected item never takes its batch down.
          *
-         *     A request has at most 1048576 bytes, NDJSON any number of lines of at most 524288; one touchpoint has at most 262144 bytes as stored. Nothing is cut: what is above a limit is refused. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
+         *     A request has at most 1048576 bytes, NDJSON any number of lines of at most 524288; one touchpoint has at most 262144 bytes as stored. Nothing is cut: what is above a limit is refused. Long NDJSON is taken more slowly while webhooks fall behind. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */
@@ -865,6 +865,28 @@ export interface paths {
          *     Needs a token, of any scope.
          */
         get: operations["readCurrentSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where this token's touchpoints go
+         * @description A sender that keeps its own progress binds it to `id` and `tenant`: a store that was made anew, or another one at the same address, has another `id`.
+         *
+         *     Needs the scope `touchpoints:write`.
+         */
+        get: operations["describeStore"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1994,6 +2016,14 @@ export interface components {
             reason: string | null;
         };
         /**
+         * Store
+         * @description Where a token's touchpoints go. `id` is the store's: one made anew, or another, has another.
+         */
+        Store: {
+            id: string;
+            tenant: string;
+        };
+        /**
          * Summary
          * @description What a plugged-in summariser made of the brief, and its name. Not a rule's statement: no
          *         touchpoint proves it.
@@ -2534,7 +2564,10 @@ export type $defs = Record<string, never>;
 export interface operations {
     recordTouchpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `false` records history quietly: timelines, contexts, links and counts have it like everything else, but no webhook, connector, policy or owner hears of it. It needs the scope `operate` as well. */
+                announce?: boolean;
+            };
             header?: {
                 /** @description Another tenant than the token's; needs `admin`. */
                 "Handoff-Tenant"?: components["parameters"]["Tenant"];
@@ -4473,6 +4506,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Current"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    describeStore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Another tenant than the token's; needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The store. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Store"];
                 };
             };
             401: components["responses"]["Problem401"];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from handoff.store.store import Store
 
 MAX_BEHIND_S = 60.0  # a source whose newest receipt is older than this when recorded is behind
 MAX_FAN_OUT_S = 5.0
+PACE_S = 2.5  # of backlog: well under MAX_FAN_OUT_S, above what other workers' saved cursors seem behind
+MAX_PAUSE_S = 5.0  # a fan-out that does not get on slows imports down and never stops them
+_LOOK_S = 0.05
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
@@ -51,10 +55,19 @@ class Monitor:
         self._unsaved: dict[tuple[str, str], Micros] = {}
         self.fan_out_behind_s: Callable[[], float] = lambda: 0.0
         """Age of the oldest outbox entry not fanned out, asked for each answer."""
+        self.fan_out_backlog_s: Callable[[], float] = lambda: 0.0
+        """The same, counting what only has to be passed over."""
 
     def seen(self, tenant: str, source: str, at: Micros) -> None:
         """A source delivered something that is now durable."""
         self._unsaved[tenant, source] = at
+
+    async def pace(self) -> None:
+        """Wait until the fan-out has nearly caught up: an import must not delay what is live for long."""
+        waited = 0.0
+        while self.fan_out_backlog_s() > PACE_S and waited < MAX_PAUSE_S:
+            await asyncio.sleep(_LOOK_S)
+            waited += _LOOK_S
 
     async def save(self) -> None:
         """Make known to other workers when sources were last heard."""

@@ -45,6 +45,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     id: bytes
     type: str
     participants: bool
+    quiet: bool = False
 
 
 class Followers:
@@ -71,7 +72,7 @@ class Followers:
         """Whether anything may follow from a touchpoint, as of the last `look`; asks nobody."""
         if it.participants:
             return True
-        if it.type.startswith(OURS):
+        if it.quiet or it.type.startswith(OURS):
             return False
         return self.follow_all(it.tenant)
 
@@ -83,7 +84,7 @@ class Followers:
         """Everything that follows from one touchpoint. Fails only where it should be tried again."""
         if it.participants:
             await refer(self._store, it.tenant, it.home, it.id)
-        if it.type.startswith(OURS):
+        if it.quiet or it.type.startswith(OURS):
             return
         detecting = any(policy.tenant == it.tenant for policy in self._policies)
         if not detecting and not self._owning.get(it.tenant, True):

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
-from handoff.codec.member import FLAG_PARTICIPANTS, channel_code, pack_occurred, type_code
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
@@ -45,27 +45,35 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 async def record(
-    store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, bulk: bool = False
+    store: Store,
+    tenant: str,
+    touchpoints: Sequence[Touchpoint],
+    *,
+    bulk: bool = False,
+    quiet: bool = False,
 ) -> list[Result]:
     """Store the touchpoints; when this returns, what is not rejected is durable.
 
-    `bulk` uses the connection of imports, so that live traffic does not wait behind them. Raises
+    `bulk` uses the connection of imports, so that live traffic does not wait behind them. `quiet` is for
+    history: it is stored like everything else, but no webhook, connector, policy or owner hears of it. Raises
     StoreUnavailable or Overloaded when the outcome of any is unknown: the same may be sent again.
     One round trip where calls are not shared with other requests, two on a Cluster.
     """
     recorder = store.importer if bulk else store.recorder
-    made = prepare_or_reject(store, tenant, touchpoints)
+    made = prepare_or_reject(store, tenant, touchpoints, quiet=quiet)
     futures = recorder.begin([it for it in made if isinstance(it, Item)])
     return await settle(store, recorder, tenant, touchpoints, made, futures)
 
 
-def prepare_or_reject(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Item | Result]:
+def prepare_or_reject(
+    store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, quiet: bool = False
+) -> list[Item | Result]:
     """What the store writes for each touchpoint, or why it is not stored."""
     hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
     made: list[Item | Result] = []
     for touchpoint in touchpoints:
         try:
-            made.append(prepare(without_nobody(touchpoint, rules), hashes, keys))
+            made.append(prepare(without_nobody(touchpoint, rules), hashes, keys, quiet=quiet))
         except Unprocessable as error:
             made.append(rejected(error))
     return made
@@ -181,7 +189,7 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
     return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
 
 
-def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
+def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False) -> Item:
     """What the store writes for a touchpoint: a pure function, so that a retry prepares the same."""
     stated = touchpoint.identities[0]
     home = hashes.identity(stated.identity)
@@ -208,7 +216,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(bool(touchpoint.participants), type_, channel_code(touchpoint.channel), codec),
+                _header(bool(touchpoint.participants), quiet, type_, channel_code(touchpoint.channel), codec),
                 said[:DIGEST_KEPT],
                 b"d" if type_ in _DELETES else b"e",
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
@@ -226,8 +234,9 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Item:
 
 
 @cache  # a few hundred: types by channels, and all channels without a name of ours are one
-def _header(participants: bool, type: str, channel: int, codec: int) -> bytes:
-    return bytes((FLAG_PARTICIPANTS if participants else 0, type_code(type), channel, codec))
+def _header(participants: bool, quiet: bool, type: str, channel: int, codec: int) -> bytes:
+    flags = (FLAG_PARTICIPANTS if participants else 0) | (FLAG_QUIET if quiet else 0)
+    return bytes((flags, type_code(type), channel, codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:

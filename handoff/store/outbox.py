@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from handoff.codec.member import FLAG_PARTICIPANTS
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 
 from .connection import Connection
 from .functions import Call, Functions
@@ -85,6 +85,11 @@ def read_tenant(payload: bytes) -> bytes:
 def names_others(payload: bytes) -> bool:
     """Whether a `t` entry's touchpoint has participants. IndexError when it is too short to be one."""
     return bool(payload[48] & FLAG_PARTICIPANTS)
+
+
+def is_quiet(payload: bytes) -> bool:
+    """Whether a `t` entry's touchpoint was recorded quietly. IndexError when it is too short to be one."""
+    return bool(payload[48] & FLAG_QUIET)
 
 
 # Leases and cursors wait for no replicas: what a failover takes back of them is done once more.

@@ -108,7 +108,8 @@ def test_an_answers_members_are_required_unless_they_may_be_absent() -> None:
 def modules() -> list[Path]:
     """What may answer a request: the command line and the start have errors of their own."""
     package = Path(handoff.__file__).parent
-    return [path for path in sorted(package.rglob("*.py")) if path.parent.name not in ("cli", "bootstrap")]
+    own = ("cli", "bootstrap")
+    return [it for it in sorted(package.rglob("*.py")) if it.relative_to(package).parts[0] not in own]
 
 
 def codes_in_the_source() -> dict[str, str]:

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from handoff.api.exchange import MAX_BODY
+from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import MAX_DEPTH, MAX_IDENTITIES, MAX_TEXT
+from handoff.store.outbox import is_quiet, read_entries
 from tests.api.conftest import Api, message
 
 PATH = "/v1/touchpoints"
@@ -316,3 +318,77 @@ async def test_a_foreign_type_is_tracked_by_its_name(api: Api) -> None:
     answer = await api.post(PATH, cloudevent("1", type="com.shop.basket"), headers=headers)
     stored = await api.ok("GET", f"{PATH}/{answer.json['ids'][0]}")
     assert (stored["type"], stored["data"]["name"]) == ("event.tracked", "com.shop.basket")
+
+
+EVENT = {"specversion": "1.0", "source": "shop", "type": "page.viewed", "subject": "user:anna"}
+
+
+@pytest.mark.parametrize("announce", ["", "false,true", "0", "no", "FALSE", "false&announce=false"])
+async def test_announce_is_true_or_false(api: Api, announce: str) -> None:
+    refused = await api.post(f"/v1/touchpoints?announce={announce}", message("m1"))
+    assert (refused.status, refused.code) == (422, "invalid_parameter")
+    assert (await api.context())["match"] == "none"
+
+
+async def test_being_quiet_needs_a_scope_more(api: Api) -> None:
+    refused = await api.post("/v1/touchpoints?announce=false", message("m1"), token="only-touchpoints:write")
+    assert (refused.status, refused.json["scope"]) == (403, "operate")
+    loud = await api.post("/v1/touchpoints?announce=true", message("m1"), token="only-touchpoints:write")
+    assert loud.json["accepted"] == 1
+
+
+async def test_every_form_can_be_quiet(api: Api) -> None:
+    bodies = [
+        ("application/json", message("one")),
+        ("application/json", [message("two"), message("three")]),
+        (NDJSON["Content-Type"], message("four")),
+        ("application/cloudevents+json", EVENT | {"id": "five"}),
+        ("application/cloudevents-batch+json", [EVENT | {"id": "six"}]),
+    ]
+    for media, body in bodies:
+        path, headers = "/v1/touchpoints?announce=false", {"Content-Type": media}
+        assert (await api.post(path, body, headers=headers)).json["rejected"] == []
+    store = api.server.site.store
+    home = store.hashes(api.tenant).identity(parse_identity("user:anna"))
+    stream = store.keys.outbox(store.keys.partition(home))
+    found = await read_entries(store.connection, [(stream, b"0-0")], count=100_000, block_ms=None)
+    mine = [it.payload for it in found[stream] if it.payload[:16] == home]
+    assert [is_quiet(it) for it in mine] == [True] * 6
+    assert (await api.context())["timeline"]["total"] == 6
+
+
+async def test_a_sender_can_tell_where_its_touchpoints_go(api: Api) -> None:
+    mine = await api.ok("GET", "/v1/store", token="only-touchpoints:write")
+    assert mine["tenant"] == api.tenant
+    assert mine == await api.ok("GET", "/v1/store")
+    other = await api.ok("GET", "/v1/store", token="elsewhere")
+    assert other["tenant"] == api.other
+    assert other["id"] != mine["id"]
+    assert (await api.get("/v1/store", token="nothing")).status == 403
+
+
+async def test_a_long_import_waits_for_the_fan_out(api: Api) -> None:
+    """Only so long: one that hangs slows imports down and stops nobody."""
+    behind = [60.0]
+    looks = 0
+
+    def backlog_s() -> float:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            behind[0] = 0.0
+        return behind[0]
+
+    api.server.site.monitor.fan_out_backlog_s = backlog_s
+    lines = [message(f"m{number}") for number in range(500)]
+    body = b"".join(msgspec.json.encode(it) + b"\n" for it in lines[:200])
+    assert (
+        await api.post("/v1/touchpoints", headers={"Content-Type": NDJSON["Content-Type"]}, data=body)
+    ).status == 200
+    assert looks == 0, "a short request waits for nothing"
+    body = b"".join(msgspec.json.encode(it) + b"\n" for it in lines)
+    assert (
+        await api.post("/v1/touchpoints", headers={"Content-Type": NDJSON["Content-Type"]}, data=body)
+    ).status == 200
+    assert looks >= 5
+    assert (await api.context())["timeline"]["total"] == 500

@@ -14,7 +14,7 @@ import pytest
 
 from handoff.bootstrap.server import Options, running
 from handoff.domain.policies import Policy
-from tests.api.conftest import ADMIN, Api, secret, settings_for
+from tests.api.conftest import ADMIN, Api, message, secret, settings_for
 from tests.conftest import fresh_tenant
 from tests.handoffs.test_field_failures import act, ask
 
@@ -134,6 +134,46 @@ async def test_owners_are_told_what_changes_in_what_they_were_told(api: Api) -> 
     assert kind == "context.changed"
     assert data["handoff"] == accepted["id"]
     assert data["change"]["text"] == "one more thing"
+
+
+async def quietly(api: Api, event: str, **changes: Any) -> None:
+    await api.ok("POST", "/v1/touchpoints?announce=false", message(event, **changes))
+
+
+async def test_nothing_follows_from_what_is_recorded_quietly(api: Api) -> None:
+    """No news for owners and no hand-off by policy; readers of the customer see it all the same."""
+    await api.tell("m1", thread="one")
+    await act(api, await ask(api), "accept", agent="maria")
+    customer = (await api.context())["customer"]["id"]
+    await api.tell("w1", channel="web", type="form.failed", identities=["user:otto"], data={"form": "refund"})
+    async with (
+        streamed(api, "/v1/agents/maria/events") as told,
+        streamed(api, f"/v1/customers/{customer}/events") as seen,
+    ):
+        await quietly(api, "old 1", occurred_at="2016-11-21T12:00:00Z")
+        others = [{"type": "user", "value": "somebody", "role": "cc"}]  # which is looked into all the same
+        await quietly(api, "old 2", occurred_at="2026-11-21T13:00:00Z", participants=others)
+        for event, more in (("c1", []), ("c2", others)):
+            at = "2026-11-21T10:05:00Z"
+            await quietly(api, event, identities=["user:otto"], occurred_at=at, participants=more)
+        await api.tell("m2", occurred_at="2026-11-21T14:00:00Z")
+        await until(told, 2)
+        await until(seen, 4)
+    assert [data["change"]["text"] for _, _, data in told[1:]] == ["text of m2"]
+    assert [data["text"] for _, _, data in seen[1:]] == ["text of old 1", "text of old 2", "text of m2"]
+    assert [it["requested_by"] for it in await handoffs(api, 2) if "policy" in it["requested_by"]] == []
+    context = await api.context()
+    assert {"text of old 1", "text of old 2"} <= {it["text"] for it in context["timeline"]["touchpoints"]}
+    assert context["timeline"]["touchpoints"][-1]["late"]
+
+
+async def test_people_who_took_part_find_what_was_recorded_quietly(api: Api) -> None:
+    await api.tell("k", identities=["user:otto"])
+    await quietly(api, "old", participants=[{"type": "user", "value": "otto", "role": "cc"}])
+    async with asyncio.timeout(10):
+        while (otto := await api.context("user:otto"))["timeline"]["total"] < 2:  # noqa: ASYNC110 - the server's
+            await asyncio.sleep(0.02)
+    assert any(it["participant_of"] for it in otto["timeline"]["touchpoints"])
 
 
 async def test_a_participant_who_is_known_gets_a_reference_and_no_more(api: Api) -> None:

@@ -44,7 +44,7 @@ SOURCES: list[dict[str, Any]] = [
         "trusted_authserv_ids": ["mx.shop.example"],
     },
 ]
-SCOPES = ["touchpoints:write", "context:read", "handoffs:write", "links:write"]
+SCOPES = ["touchpoints:write", "context:read", "handoffs:write", "links:write", "operate"]
 
 
 class Shop(Api):

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from handoff.codec.member import read_member
+from handoff.codec.member import FLAG_QUIET, read_member
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
+from handoff.domain.touchpoint import Participant
 from handoff.services.completeness import Monitor
 from handoff.services.context_views import Wanted
 from handoff.services.contexts import assemble
@@ -18,11 +19,14 @@ from handoff.services.customers import find
 from handoff.services.recording import record
 from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys, Keys
+from handoff.store.outbox import is_quiet, names_others, read_entries, read_reference
 from handoff.store.store import Store
 from handoff.store.valkey_conf import MODEL_SETTINGS
 from tests.conftest import opened
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint
 from tests.store.servers import valkey_server
+
+SOMEBODY = Participant(handle("user:otto").identity, "cc")
 
 
 @pytest.fixture
@@ -96,6 +100,20 @@ async def test_the_plain_handle_lies_once_in_its_identitys_record(empty: Store, 
     for raw in await empty.connection.call("ZRANGE", empty.keys.timeline(home), 0, -1):
         assert b"anna.svensson" not in raw
         assert "anna.svensson" not in repr(read_member(raw, home).body())
+
+
+async def test_what_is_quiet_is_marked_in_the_outbox_alone(empty: Store, tenant: str) -> None:
+    given = [touchpoint("old", seq=1), touchpoint("older", participants=(SOMEBODY,))]
+    assert all(it.ok for it in await record(empty, tenant, given, quiet=True))
+    assert (await record(empty, tenant, [touchpoint("loud")]))[0].ok
+    home = empty.hashes(tenant).identity(handle("user:anna").identity)
+    raws = await empty.connection.call(b"ZRANGE", empty.keys.timeline(home), 0, -1)
+    assert not any(read_member(raw, home).flags & FLAG_QUIET for raw in raws)
+    stream = empty.keys.outbox(empty.keys.partition(home))
+    entries = (await read_entries(empty.connection, [(stream, b"0-0")], count=10, block_ms=None))[stream]
+    assert [is_quiet(it.payload) for it in entries] == [True, True, False]
+    assert [names_others(it.payload) for it in entries] == [False, True, False]
+    assert [read_reference(it.payload).tenant for it in entries] == [tenant] * 3
 
 
 async def test_the_number_of_partitions_is_fixed_for_ever(empty_valkey: str) -> None:

@@ -14,7 +14,7 @@ from handoff.api.operation import (
     Reply,
     path_parameter,
 )
-from handoff.api.operations import QuarantineAnswer
+from handoff.api.operations import QuarantineAnswer, StoreView
 from handoff.services.adapter import Outcome
 
 TAG = "Operations"
@@ -37,6 +37,18 @@ class Readiness(TypedDict):
 
 
 OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/store",
+        id="describeStore",
+        tag=TAG,
+        summary="Where this token's touchpoints go",
+        text="A sender that keeps its own progress binds it to `id` and `tenant`: a store that was made "
+        "anew, or another one at the same address, has another `id`.",
+        scopes=("touchpoints:write",),
+        replies=(Reply(200, "The store.", StoreView),),
+        problems=(503,),
+    ),
     Operation(
         method="GET",
         path="/v1/quarantine",

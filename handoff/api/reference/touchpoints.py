@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from handoff.api.exchange import MAX_BODY
-from handoff.api.operation import JSON, Operation, Reply, path_parameter
-from handoff.api.touchpoints import MAX_LINE, LinesView, RecordedView
+from handoff.api.lines import MAX_LINE
+from handoff.api.operation import JSON, Operation, Parameter, Reply, path_parameter
+from handoff.api.touchpoints import LinesView, RecordedView
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from handoff.services.cloudevents import BATCHED, STRUCTURED
 from handoff.services.native import TouchpointInput
 from handoff.services.views import TouchpointView
 
 TAG = "Touchpoints"
+ANNOUNCE = Parameter(
+    name="announce",
+    text="`false` records history quietly: timelines, contexts, links and counts have it like everything "
+    "else, but no webhook, connector, policy or owner hears of it. It needs the scope `operate` as well.",
+    schema={"type": "boolean", "default": True},
+)
 NDJSON = "application/x-ndjson"
 
 
@@ -44,8 +51,10 @@ OPERATIONS = (
         "A rejected item never takes its batch down.\n\n"
         f"A request has at most {MAX_BODY} bytes, NDJSON any number of lines of at most {MAX_LINE}; one "
         f"touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes as stored. Nothing is cut: what is above a "
-        "limit is refused. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.",
+        "limit is refused. Long NDJSON is taken more slowly while webhooks fall behind. "
+        "`Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.",
         scopes=("touchpoints:write",),
+        parameters=(ANNOUNCE,),
         body={
             JSON: TouchpointInput | list[TouchpointInput],
             NDJSON: TouchpointInput,

@@ -11,12 +11,13 @@
 --                  then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
+-- QUIET is for whoever reads the outbox: the entry has it, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
 -- The amendment of a touchpoint that counts stands in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the
 -- id of the edit that came last, also when it comes first; each edit's entry ends in the id of the edit
 -- before it, so that a deletion finds them all and takes their content out of the timeline too.
 
-local LATE, BLANKED, AMENDED = 1, 4, 16
+local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
 local FIXED = 36
 
@@ -137,6 +138,7 @@ local function store(keys, args, k, a, now)
   local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
   local flags, tail, order = string.byte(header, 1), '', nil
+  if has(flags, QUIET) then flags = flags - QUIET end
   if #fixed % 16 == FIXED % 16 then
     order = '\128' .. string.sub(packed, 2)
   else

@@ -1,0 +1,67 @@
+"""What `handoff import` makes of files, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from handoff.cli.importing.rejects import touchpoint_of
+from handoff.cli.importing.source import Source
+from handoff.domain.errors import HandoffError
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_bytes(b"one line\n" * 100_000)
+    with Source(path) as source:
+        lines = source.lines()
+        assert next(lines).raw == b"one line"
+        with path.open("r+b") as file:
+            file.truncate(9)
+        assert sum(1 for _ in lines) < 99_999
+        assert "became shorter" in str(source.broken)
+
+
+def test_offsets_and_hashes_are_of_what_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_bytes(b"\xef\xbb\xbfone\r\n\n  \nfour")
+    with Source(path) as source:
+        lines = list(source.lines())
+        assert (source.offset, source.broken) == (path.stat().st_size, None)
+        assert lines[-1].sha256.hexdigest() == source.sha256
+    assert [(it.number, it.raw, it.whole) for it in lines] == [
+        (1, b"one", True),
+        (2, b"", True),
+        (3, b"", True),
+        (4, b"four", False),
+    ]
+    assert lines[0].end == 8
+
+
+def test_what_cannot_be_imported_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_text('{"id": 1}', encoding="utf-16")
+    with pytest.raises(HandoffError, match="UTF-16"), Source(path):
+        pass
+    with pytest.raises(HandoffError, match="no file"), Source(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "touchpoint"),
+    [
+        ({"rejected": {"code": "x"}, "touchpoint": {"id": "a", "n": 1e300}}, b'{"id": "a", "n": 1e+300}'),
+        ({"touchpoint": {"id": "a"}, "rejected": {}}, b'{"id": "a"}'),
+        ({"rejected": {}, "text": "{\udcff\n}"}, b"{\xff }"),
+        ({"id": "a", "text": "rejected"}, None),
+        ({"id": "a", "rejected": {}, "touchpoint": {}}, None),
+        ({"rejected": {}}, None),
+        ({"rejected": {}, "text": "\ud800"}, None),
+        ([{"rejected": {}}], None),
+    ],
+)
+def test_a_mended_line_is_taken_out_of_its_wrapping(line: object, touchpoint: bytes | None) -> None:
+    raw = json.dumps(line).encode()
+    assert touchpoint_of(raw) == (raw if touchpoint is None else touchpoint)
