@@ -117,6 +117,20 @@ class Connection:
         """Calls not finished yet, including those whose caller has gone."""
         return len(self._running)
 
+    @property
+    def timeout_s(self) -> float:
+        """How long a call may take, repeats included."""
+        return self._timeout_s
+
+    @property
+    def version(self) -> int:
+        """Grows whenever another primary takes over."""
+        return self._watch.topology.version if self._watch else 0
+
+    def primary_of(self, key: bytes) -> Place | None:
+        """Where the primary of a key is, on a cluster; None while that is not known."""
+        return self._pool.primary_of(key)
+
     async def call(self, *command: Argument, key: bytes | None = None) -> Any:
         """The answer to one command.
 
@@ -382,7 +396,7 @@ class Connection:
         return await self._pool.exchange(commands)
 
     async def _attempt_replicated(self, command: Command, key: bytes, line: Line | None) -> Any:
-        version = self._watch.topology.version if self._watch else 0
+        version = self.version
         wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 4) * 1000)
         wait = ("WAIT", self._settings.replicas, wait_ms)
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would

@@ -11,6 +11,7 @@ import structlog
 
 INTERVAL_S = 1.0  # a client learns of a failover this much after it, where no call fails
 HURRY_S = 0.2  # between looks, however much fails meanwhile
+BRIEF_S = 0.3  # for a call that waits for a look: one who does not answer must not hold it up
 LOOK_S = 1.0  # whoever has not answered by then is passed over
 
 log = structlog.get_logger(__name__)
@@ -57,9 +58,9 @@ class Watch:
         self._hurry.set()
 
     async def changed_since(self, version: int) -> bool:
-        """Look now; whether another primary than that of `version` is known after it."""
+        """Look now, for BRIEF_S; whether another primary than that of `version` is known after it."""
         if self.topology.version == version:
-            await self._look()
+            await self._look(BRIEF_S)
         return self.topology.version != version
 
     async def aclose(self) -> None:
@@ -80,11 +81,11 @@ class Watch:
                 pass
             self._hurry.clear()
 
-    async def _look(self) -> None:
+    async def _look(self, longest_s: float | None = None) -> None:
         """One look at a time, shared by all who want one."""
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._once(), context=Context())
-        await asyncio.wait((self._looking,))
+        await asyncio.wait((self._looking,), timeout=longest_s)
 
     async def _once(self) -> None:
         try:
