@@ -177,17 +177,18 @@ def sentinel_servers(**options: str) -> Iterator[tuple[str, Server, Server]]:
         )
         replicates = ("127.0.0.1", replica.port)
         wait_until(lambda: "master_link_status:up" in ask(replicates, "INFO", "replication"), replica.process)
-        port = start(_sentinel(primary.port))
+        port = start(sentinel(primary.port))
         yield f"redis+sentinel://127.0.0.1:{port}/handoff", primary, replica
 
 
 @contextmanager
-def _sentinel(primary_port: int) -> Iterator[int]:
+def sentinel(primary_port: int, *, quorum: int = 1, **options: str) -> Iterator[int]:
+    """A sentinel that knows a primary as `handoff`: its port, once it knows a replica of that."""
     home = Path(tempfile.mkdtemp(prefix="handoff-test-"))
     port = free_port()
-    settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home)}
+    settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home), **options}
     watch = [
-        f"sentinel monitor handoff 127.0.0.1 {primary_port} 1",
+        f"sentinel monitor handoff 127.0.0.1 {primary_port} {quorum}",
         "sentinel down-after-milliseconds handoff 500",
         "sentinel failover-timeout handoff 6000",
     ]

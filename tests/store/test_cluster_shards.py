@@ -61,8 +61,8 @@ class Load:
             event = f"event{next(_events)}"
             began = time.monotonic()
             try:
-                await record(self._homes.store, self._homes.tenant, [touchpoint(event, *identities)])
-                self.acknowledged.append((identities[0], event))
+                (it,) = await record(self._homes.store, self._homes.tenant, [touchpoint(event, *identities)])
+                self.acknowledged.append((identities[0], it.id))
             except StoreUnavailable as error:
                 self.refused.append(str(error.fields.get("reason")))
             self.longest = max(self.longest, time.monotonic() - began)
@@ -106,7 +106,7 @@ async def test_the_others_go_on_and_after_the_failover_all_do(how: Callable[[Ser
                 how(primaries[2])
                 during = await sound.rate(3.0)
                 assert during >= before / 2
-                assert set(sound.refused) <= {"not_replicated"}, "as replicas of a busy machine may be slow"
+                assert len(sound.refused) <= len(sound.acknowledged) / 20, "a replica may be slow at times"
                 assert "connection" in hurt.refused or "timeout" in hurt.refused
                 elected = ("127.0.0.1", replicas[2].port)
                 ask(elected, "CONFIG", "SET", "cluster-replica-no-failover", "no")
@@ -121,9 +121,8 @@ async def test_the_others_go_on_and_after_the_failover_all_do(how: Callable[[Ser
                 await sound.stop()
                 await hurt.stop()
             for home in {home for home, _event in (*sound.acknowledged, *hurt.acknowledged)}:
-                told = {it.event_id for it in await timeline(store, homes.tenant, home)}
-                lost = {event for of, event in (*sound.acknowledged, *hurt.acknowledged) if of == home} - told
-                assert not lost
+                told = {it.id for it in await timeline(store, homes.tenant, home)}
+                assert {id_ for of, id_ in (*sound.acknowledged, *hurt.acknowledged) if of == home} <= told
 
 
 async def test_a_primary_that_hangs_gets_its_share_of_what_waits_and_no_more() -> None:
