@@ -182,20 +182,21 @@ def sentinel_servers(**options: str) -> Iterator[tuple[str, Server, Server]]:
 
 
 @contextmanager
-def sentinel(primary_port: int, *, quorum: int = 1, **options: str) -> Iterator[int]:
-    """A sentinel that knows a primary as `handoff`: its port, once it knows a replica of that."""
+def sentinel(primary_port: int, *, quorum: int = 1, replicas: int = 1, **options: str) -> Iterator[int]:
+    """A sentinel that knows a primary as `handoff`: its port, once it knows the replicas of that."""
     home = Path(tempfile.mkdtemp(prefix="handoff-test-"))
     port = free_port()
     settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home), **options}
     watch = [
         f"sentinel monitor handoff 127.0.0.1 {primary_port} {quorum}",
+        "sentinel announce-ip 127.0.0.1",  # whatever address it speaks from
         "sentinel down-after-milliseconds handoff 500",
         "sentinel failover-timeout handoff 6000",
     ]
     process = spawn(valkey_binary(), home, settings, *watch, flags=["--sentinel"])
     target = ("127.0.0.1", port)
     try:
-        wait_until(lambda: "slaves=1" in ask(target, "INFO", "sentinel"), process)
+        wait_until(lambda: f"slaves={replicas}" in ask(target, "INFO", "sentinel"), process)
         yield port
     finally:
         end(process, gently=False)
