@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import structlog
 from msgspec import Struct
 
 from .address import Address
@@ -18,6 +19,8 @@ from .watch import LOOK_S
 
 _ASKED = pack(("CLUSTER", "SLOTS")) + pack(("CLUSTER", "NODES"))
 SLOTS = 16384
+
+log = structlog.get_logger(__name__)
 
 
 class Claim(Struct, frozen=True, order=True):
@@ -50,7 +53,9 @@ class ClusterMap:
         owners = merged(it for claims in heard.values() for it in claims)
         self.informed = tuple(place for place, claims in heard.items() if merged(claims) == owners)
         if owners != self.owners:
-            self.version += bool(self.owners)
+            if self.owners:
+                self.version += 1
+                log.warning("store_primary_changed")
             self.owners = owners
         self._known = tuple(dict.fromkeys(it for it in owners if it is not None))
         for place in self._lines.keys() - {*self._known, *self._address.nodes}:
