@@ -55,7 +55,7 @@ class ClusterMap:
         if owners != self.owners:
             if self.owners:
                 self.version += 1
-                log.warning("store_primary_changed")
+                log.info("store_slots_changed")
             self.owners = owners
         self._known = tuple(dict.fromkeys(it for it in owners if it is not None))
         for place in self._lines.keys() - {*self._known, *self._address.nodes}:

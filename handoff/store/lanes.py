@@ -37,6 +37,7 @@ from .recorder import (
     merged,
 )
 
+BRISK_S = 0.05  # of a round: several times what a healthy primary takes, with its fsync or its replicas
 BYTES_EACH = MAX_WAITING_BYTES // MAX_WAITING  # of a share that is full
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class Lane:
     def __init__(self) -> None:
         self.jobs: deque[Job] = deque()
         self.call: asyncio.Task[None] | None = None
+        self.since = 0.0
         self.works = 0
         self.size = 0
 
@@ -107,13 +109,15 @@ class ClusterRecorder(Recorder):
         self._works: deque[Work] = deque()
         self._following: dict[bytes, deque[Work]] = {}
         self._due: asyncio.TimerHandle | None = None
+        self._wake: asyncio.TimerHandle | None = None
         self._version = -1
         self._primaries = 1
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
-        if self._due is not None:
-            self._due.cancel()
+        for timer in (self._due, self._wake):
+            if timer is not None:
+                timer.cancel()
 
     @property
     def waiting(self) -> int:
@@ -171,6 +175,15 @@ class ClusterRecorder(Recorder):
             self._lane(job.partition, known).jobs.append(job)
 
     def _begin_calls(self) -> None:
+        """Begin what every idle lane has to do, all of them together: the more they gather the better. A lane
+        whose call takes longer than BRISK_S is not waited for any more."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        brisk = max((lane.since + BRISK_S for lane in self._lanes.values() if lane.call), default=0.0)
+        if brisk > now:
+            if self._wake is None:
+                self._wake = loop.call_at(brisk, self._woken)
+            return
         for place, lane in tuple(self._lanes.items()):
             if lane.call is not None:
                 continue
@@ -181,12 +194,16 @@ class ClusterRecorder(Recorder):
                     batch.append(job)
             if batch:
                 # In a context of its own: what it logs is of no single request.
-                call = asyncio.get_running_loop().create_task(self._round(batch), context=Context())
-                lane.call = call
+                call = loop.create_task(self._round(batch), context=Context())
+                lane.call, lane.since = call, now
                 self._calls.add(call)
                 call.add_done_callback(partial(self._lane_ended, lane))
             elif not lane.works:
                 del self._lanes[place]
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._begin_calls()
 
     def _lane_ended(self, lane: Lane, call: asyncio.Task[None]) -> None:
         lane.call = None

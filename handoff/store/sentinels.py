@@ -7,6 +7,7 @@ naming it, and so do those who listen to it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -84,17 +85,23 @@ class Sentinels:
         finally:
             for task in asking:
                 task.cancel()
-        return max(words, key=lambda it: (it.epoch, it.up), default=None)
+        return newest(words)
 
     async def _ask(self, line: Line) -> Word | None:
         try:
             master, place = await every(line, self._asked, 2)
-            return _word(master, place)
+            return read_word(master, place)
         except Exception:  # silent, gone, or it does not know the service: others are asked
             return None
 
 
-def _word(master: list[bytes], place: list[bytes]) -> Word:
+def newest(words: Iterable[Word]) -> Word | None:
+    """The word that counts: of the newest failover, and of one who reaches the primary if anybody does."""
+    return max(words, key=lambda it: (it.epoch, it.up), default=None)
+
+
+def read_word(master: Sequence[bytes], place: Sequence[bytes]) -> Word:
+    """What SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME answered."""
     fields = dict(zip(master[::2], master[1::2], strict=True))
     flags = fields[b"flags"].decode().split(",")
     at = (place[0].decode(), int(place[1]))
