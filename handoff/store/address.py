@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct, field
-from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from handoff.domain.errors import ConfigurationError
@@ -134,28 +134,22 @@ def _read_nodes(hosts: str, default_port: int) -> tuple[tuple[str, int], ...]:
     return tuple(nodes)
 
 
+class Discovers(Protocol):
+    """What knows where the primary of a service is."""
+
+    async def discover_master(self, service: str) -> tuple[str, int]: ...
+
+
 class Client(Struct, frozen=True):
     """A redis-py client and how to close what it opened."""
 
     redis: Redis | None
     cluster: RedisCluster | None
-    sentinel: Sentinel | None = None
-    service: str = ""
-
-    @property
-    def primary(self) -> Callable[[], Awaitable[tuple[str, int]]] | None:
-        """Where Sentinel says that the primary is now; None where there is no Sentinel to ask."""
-        sentinel = self.sentinel
-        if sentinel is None:
-            return None
-        return lambda: sentinel.discover_master(self.service)
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self.redis is not None:
             await self.redis.aclose()
-        if self.sentinel is not None:
-            await self.sentinel.aclose()
         if self.cluster is not None:
             await self.cluster.aclose()
             # After a failure redis-py holds itself for closed already and leaves its sockets open.
@@ -163,8 +157,16 @@ class Client(Struct, frozen=True):
             await self.cluster.nodes_manager.aclose("startup_nodes")
 
 
-def make_client(address: Address, *, connections: int, socket_timeout_s: float | None) -> Client:
+def make_client(
+    address: Address,
+    *,
+    connections: int,
+    socket_timeout_s: float | None,
+    sentinels: Discovers | None = None,
+) -> Client:
     """A client for `address` with at most `connections` open (per node on a cluster); connects when used.
+
+    Where `address` names sentinels, `sentinels` says where the primary is.
 
     RESP2 is pinned and every answer stays as the server sent it (bytes, integers, lists), the same on
     single servers and clusters. redis-py repeats nothing by itself: `Connection` does, within one deadline.
@@ -188,27 +190,18 @@ def make_client(address: Address, *, connections: int, socket_timeout_s: float |
     if address.kind == "cluster":
         return _cluster_client(address, arguments)
     if address.kind == "sentinel":
-        return _sentinel_client(address, arguments)
+        assert sentinels is not None
+        pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+            address.service, sentinels, db=address.db, **arguments
+        )
+        return _plain(Redis.from_pool(pool))
     host, port = address.nodes[0]
     return _plain(Redis(host=host, port=port, db=address.db, **arguments))
 
 
-def _plain(redis: Redis, sentinel: Sentinel | None = None, service: str = "") -> Client:
+def _plain(redis: Redis) -> Client:
     redis.response_callbacks.clear()
-    return Client(redis, None, sentinel, service)
-
-
-def _sentinel_client(address: Address, arguments: dict[str, Any]) -> Client:
-    own = {name: address.options.get(f"sentinel_{name}") for name in ("username", "password")}
-    # A sentinel is asked for an address only: one that does not answer in a second is passed over.
-    patience = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves this one without types
-        list(address.nodes),
-        sentinel_kwargs={**arguments, **own, **patience},
-        db=address.db,
-        **arguments,
-    )
-    return _plain(sentinel.master_for(address.service), sentinel, address.service)
+    return Client(redis, None)
 
 
 def _cluster_client(address: Address, arguments: dict[str, Any]) -> Client:

@@ -8,6 +8,13 @@ from typing import Any, Protocol
 Argument = bytes | str | int | float
 Command = Sequence[Argument]
 _FUNCTION_CALLS = ("FCALL", "FCALL_RO", b"FCALL", b"FCALL_RO")
+_KEY_FIRST = frozenset(
+    (
+        *("GET", "SET", "DEL", "MGET", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "INCR"),
+        *("HGET", "HSET", "HSETNX", "HGETALL", "HMGET", "HDEL", "HLEN", "LRANGE", "LLEN", "RPUSH", "LPUSH"),
+        *("ZADD", "ZCARD", "ZCOUNT", "ZRANGE", "ZREM", "ZSCORE", "XADD", "XLEN", "XRANGE", "XREVRANGE"),
+    )
+)
 
 
 class Reads(Protocol):
@@ -23,10 +30,13 @@ def named(command: Command) -> Command:
 
 
 def key_of(command: Command) -> bytes | None:
-    """The first key of a function call; other commands have theirs where redis-py's table says."""
+    """The first key of a command; None where it has none, or has it in no fixed place."""
     if command[0] in _FUNCTION_CALLS and len(command) > 3 and command[2] not in (0, "0", b"0"):
         key = command[3]
         return key if isinstance(key, bytes) else str(key).encode()
+    name = command[0].decode("ascii") if isinstance(command[0], bytes) else str(command[0])
+    if name.upper() in _KEY_FIRST and len(command) > 1:
+        return command[1] if isinstance(command[1], bytes) else str(command[1]).encode()
     return None
 
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Self, TypeVar
 
 from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
-from handoff.store.address import make_client, parse_address
+from handoff.store.address import Address, make_client, parse_address
+from handoff.store.cluster_map import ClusterMap
 from handoff.store.commands import Argument, Command, Reads, barrier_key
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
 from handoff.store.line import Find, Line, Lines, Place, Prepared, every, first, pack
 from handoff.store.pipeline import Pipeline
 from handoff.store.pool import Pool
+from handoff.store.sentinels import Sentinels
 from handoff.store.settings import StoreSettings
+from handoff.store.watch import Watch
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "StoreError"]
 
@@ -52,6 +55,7 @@ class Connection:
         url: str | None = None,
         connections: int = CONNECTIONS,
         blocking_s: float | None = None,
+        watch: Watch | None = None,
     ) -> None:
         where = url or settings.url
         if where is None:
@@ -66,13 +70,26 @@ class Connection:
         self._timeout_s = settings.timeout_s + (blocking_s or 0.0)
         # Half the deadline: a peer that went silent is left early enough to try its successor.
         self._silence_s = settings.timeout_s / 2 if blocking_s is None else None
-        self._client = make_client(address, connections=connections, socket_timeout_s=self._silence_s)
-        self._pool = Pool(self._client)
-        self._places = asyncio.Semaphore(connections)
+        self._watch = watch or watch_of(address)
+        self._watches = watch is None
+        topology = self._watch.topology if self._watch else None
+        self._sentinels = topology if isinstance(topology, Sentinels) else None
+        self._version = topology.version if topology else 0
+        self._client = make_client(
+            address,
+            connections=connections,
+            socket_timeout_s=self._silence_s,
+            sentinels=self._sentinels,
+        )
+        self._pool = Pool(self._client, connections)
+        # On a cluster the pool counts for each primary by itself.
+        self._places = nullcontext() if self.cluster else asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
         self._line = None if self.cluster else self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
+        if self._watch is not None:
+            self._watch.follow(self._follow)
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,6 +100,10 @@ class Connection:
     async def aclose(self) -> None:
         """End what still runs (it fails as StoreUnavailable, reason `closed`) and close the connections."""
         self._closed = True
+        if self._watch is not None:
+            self._watch.leave(self._follow)
+            if self._watches:
+                await self._watch.aclose()
         running = tuple(self._running)
         for task in running:
             task.cancel()
@@ -95,6 +116,20 @@ class Connection:
     def in_flight(self) -> int:
         """Calls not finished yet, including those whose caller has gone."""
         return len(self._running)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a call may take, repeats included."""
+        return self._timeout_s
+
+    @property
+    def version(self) -> int:
+        """Grows whenever another primary takes over."""
+        return self._watch.topology.version if self._watch else 0
+
+    def primary_of(self, key: bytes) -> Place | None:
+        """Where the primary of a key is, on a cluster; None while that is not known."""
+        return self._pool.primary_of(key)
 
     async def call(self, *command: Argument, key: bytes | None = None) -> Any:
         """The answer to one command.
@@ -169,9 +204,15 @@ class Connection:
         )
 
     def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
-        line = Line(self._address, silence_s=silence_s, find=find or self._client.primary)
+        line = Line(self._address, silence_s=silence_s, find=find or self._find)
         self._lines.append(line)
         return line
+
+    @property
+    def _find(self) -> Find | None:
+        """Where the primary is by the sentinels, for lines; None where there are none."""
+        sentinels = self._sentinels
+        return (lambda: sentinels.discover_master(self._address.service)) if sentinels else None
 
     def _line_to(self, place: Place) -> Line:
         async def find() -> Place:
@@ -238,7 +279,9 @@ class Connection:
         cancelled.
         """
         places = self._settings.partitions + 8
-        reader = Connection(self._settings, url=self._url, connections=places, blocking_s=longest_s)
+        reader = Connection(
+            self._settings, url=self._url, connections=places, blocking_s=longest_s, watch=self._watch
+        )
         async with reader:
             yield reader
 
@@ -251,6 +294,8 @@ class Connection:
         if self._closed:
             raise unavailable("closed")
         self.round_trips += 1
+        if self._watch is not None:
+            self._watch.begin()
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout_s
         if line is not None and line.is_open:
@@ -323,12 +368,27 @@ class Connection:
             if known is error:
                 raise known
             raise known from error
+        if self._watch is not None:
+            self._watch.hurry()
         if reason == "readonly" and not self.cluster:
-            for line in self._lines:
-                line.drop()
-            await self._pool.leave_demoted()
+            await self._leave_primary(in_use=False)
         elif isinstance(error, MovedError):
             await self._pool.learn(error)
+
+    async def _follow(self) -> None:
+        """After a look at the topology: go where the primaries are now. What is cut off is repeated there."""
+        assert self._watch is not None
+        topology = self._watch.topology
+        if isinstance(topology, ClusterMap):
+            await self._pool.follow(topology)
+        elif topology.version != self._version:
+            self._version = topology.version
+            await self._leave_primary(in_use=True)
+
+    async def _leave_primary(self, *, in_use: bool) -> None:
+        for line in self._lines:
+            line.drop()
+        await self._pool.leave_demoted(in_use=in_use)
 
     async def _exchange(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
         if self._line is not None:
@@ -336,6 +396,7 @@ class Connection:
         return await self._pool.exchange(commands)
 
     async def _attempt_replicated(self, command: Command, key: bytes, line: Line | None) -> Any:
+        version = self.version
         wait_ms = int(min(REPLICATION_WAIT_S, self._settings.timeout_s / 4) * 1000)
         wait = ("WAIT", self._settings.replicas, wait_ms)
         # WAIT speaks of its own connection's last write only. A repeat writes nothing, and Valkey 9 would
@@ -353,9 +414,18 @@ class Connection:
             if isinstance(reply, Exception):
                 raise reply
         if replicas < self._settings.replicas:
+            if self._watch is not None and await self._watch.changed_since(version):
+                raise ConnectionAbortedError("another primary took over")  # and is asked next
             detail = f"{replicas} of {self._settings.replicas} replicas have the write: send the same again."
             raise StoreUnavailable(detail, code="not_replicated", reason="not_replicated")
         return answer
+
+
+def watch_of(address: Address) -> Watch | None:
+    """What watches where the primaries are; None where there is only one place to ask."""
+    if address.kind == "sentinel":
+        return Watch(Sentinels(address))
+    return Watch(ClusterMap(address)) if address.kind == "cluster" else None
 
 
 def _pauses() -> Iterator[float]:

@@ -27,6 +27,7 @@ MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold i
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
 MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
 MAX_WAITING_BYTES = 64 * 1024 * 1024
+OVERLOADED = "too many touchpoints are waiting to be stored"
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +88,11 @@ Entry = tuple[Item, Awaited]
 
 
 class Recorder:
-    """The writer of touchpoints; at most `in_flight` calls at a time (on a Cluster, one per slot each)."""
+    """The writer of touchpoints; at most `in_flight` calls at a time. Of a Cluster: `ClusterRecorder`."""
 
-    def __init__(self, functions: Functions, keys: Keys, *, cluster: bool, in_flight: int) -> None:
+    def __init__(self, functions: Functions, keys: Keys, *, in_flight: int) -> None:
         self._functions = functions
         self._keys = keys
-        self._cluster = cluster
         self._in_flight = in_flight
         self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
@@ -107,7 +107,7 @@ class Recorder:
 
     async def __aexit__(self, *_exc: object) -> None:
         self._closing = True
-        self._begin_calls()
+        self._begin_now()
         while self._calls:  # each that ends begins the next
             await asyncio.wait(self._calls)
 
@@ -135,26 +135,35 @@ class Recorder:
         A call begins in the next turn, so that what others submit in this one goes along; at once for
         entries that were `gathered` of many requests. Overloaded at once when too much is waiting.
         """
-        size = sum([item.size for item, _future in entries])
-        if self._waiting and (
-            len(self._waiting) + len(entries) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
-        ):
-            raise Overloaded("too many touchpoints are waiting to be stored")
+        self._check()
+        self._take(entries)
+        if gathered:
+            self._begin_now()
+        elif self._beginning is None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin_now)
+
+    def _check(self) -> None:
         if self._closing:
             raise StoreUnavailable("the server is stopping")
         if self.refuses:
             raise unavailable(self.refuses)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        size = sum([item.size for item, _future in entries])
+        if self._waiting and (
+            len(self._waiting) + len(entries) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
+        ):
+            raise Overloaded(OVERLOADED)
         self._waiting.extend(entries)
         self._waiting_bytes += size
-        if gathered:
-            self._begin_calls()
-        elif self._beginning is None:
-            self._beginning = asyncio.get_running_loop().call_soon(self._begin_calls)
 
-    def _begin_calls(self) -> None:
+    def _begin_now(self) -> None:
         if self._beginning is not None:
             self._beginning.cancel()
             self._beginning = None
+        self._begin_calls()
+
+    def _begin_calls(self) -> None:
         while self._waiting and len(self._calls) < self._in_flight:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._waiting_bytes -= sum([item.size for item, _ in batch])
@@ -169,72 +178,49 @@ class Recorder:
 
     async def _call(self, batch: list[Entry]) -> None:
         try:
-            await self._commit(batch)
-        except Exception as error:  # the outermost loop: whatever happens, later batches go on
-            log.exception("recorder_failed")
-            _fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
-
-    async def _commit(self, batch: list[Entry]) -> None:
-        if not self._cluster:
             # One person's touchpoints come together, and each leads to the same: that is said once.
             await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
-            return
-        try:
-            await self.point(_merged(p for item, _ in batch for p in item.pointers))
-        except StoreUnavailable as error:
-            self._fail_all(batch, error)
-            return
-        by_slot: dict[int, list[Entry]] = {}
-        for entry in batch:
-            by_slot.setdefault(self._keys.partition(entry[0].home), []).append(entry)
-        await asyncio.gather(*(self._store(part, []) for part in by_slot.values()))
+        except Exception as error:  # the outermost loop: whatever happens, later batches go on
+            log.exception("recorder_failed")
+            fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
 
     async def point(self, pointers: list[Pointer]) -> None:
         """Write pointers by themselves; a call per slot."""
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
-        calls = (self._functions.call("timeline_record", *_program(part, [])) for part in by_slot.values())
+        calls = (self._functions.call("timeline_record", *program(part, [])) for part in by_slot.values())
         await asyncio.gather(*calls)
 
     async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
-        keys, args = _program(pointers, [item for item, _ in batch])
+        keys, args = program(pointers, [item for item, _ in batch])
         try:
             answers = await self._functions.call("timeline_record", keys, args)
         except StoreUnavailable as error:
             self._fail_all(batch, error)
             return
         except Exception as error:
-            await self._isolate(batch, error)
+            await self._isolate(batch, pointers, error)
             return
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _isolate(self, batch: list[Entry], error: Exception) -> None:
+    async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
         """One poisoned item must fail alone: the rest is stored one by one."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
-            _fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
+            fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
             return
         for item, future in batch:
             # On a Cluster pointers lie in other slots and were written before the batch.
-            await self._store([(item, future)], [] if self._cluster else list(item.pointers))
+            await self._store([(item, future)], list(item.pointers) if pointers else [])
 
     def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
-        """Whoever waits behind a batch that the store did not take in time would only wait as long again.
-
-        On a Cluster that goes for the waiting of the same partitions; others may lie on a sound server.
-        """
-        _fail(batch, error)
-        lost = {self._keys.partition(item.home) for item, _ in batch} if self._cluster else None
-        behind, self._waiting = self._waiting, deque()
-        for entry in behind:
-            if lost is None or self._keys.partition(entry[0].home) in lost:
-                self._waiting_bytes -= entry[0].size
-                _fail([entry], error)
-            else:
-                self._waiting.append(entry)
+        """Whoever waits behind a batch that the store did not take in time would only wait as long again."""
+        fail(batch, error)
+        behind, self._waiting, self._waiting_bytes = list(self._waiting), deque(), 0
+        fail(behind, error)
 
 
 async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
@@ -248,7 +234,7 @@ async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded
     return answers
 
 
-def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
+def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     """One pointer a key, with the fields of all of them."""
     by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
     for it in pointers:
@@ -258,7 +244,7 @@ def _merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
 
 
-def _program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
+def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
     keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
     args: list[Any] = [len(pointers), len(items)]
     for pointer in pointers:
@@ -272,7 +258,7 @@ def _program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[b
     return keys, args
 
 
-def _fail(batch: list[Entry], error: HandoffError) -> None:
+def fail(batch: Sequence[Entry], error: HandoffError) -> None:
     for _item, future in batch:
         if not future.done():
             future.set_exception(error)

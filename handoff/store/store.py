@@ -19,6 +19,7 @@ from .deliveries import Deliveries
 from .errors import unavailable
 from .functions import Functions
 from .keys import META, Keys
+from .lanes import ClusterRecorder
 from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
 from .settings import StoreSettings
@@ -45,19 +46,21 @@ class Store:
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
-        # On a Cluster calls may overtake each other; where each waits for replicas, one large one is better.
-        calls = 1 if connection.cluster or settings.durability == "replicated" else IN_FLIGHT
-        self.recorder = Recorder(
-            functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
-        )
-        self.importer = Recorder(
-            functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
-        )
+        self.recorder = self._new_recorder()
+        self.importer = self._new_recorder()
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._seals: dict[str, Seal] = {}
         self._controls: dict[str, Control] = {}
         self._deliveries: dict[str, Deliveries] = {}
+
+    def _new_recorder(self) -> Recorder:
+        functions = self.functions.on_own_line()
+        if self.connection.cluster:
+            return ClusterRecorder(functions, self.keys, self.connection)
+        # Where each call waits for replicas, one large one is better.
+        calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
+        return Recorder(functions, self.keys, in_flight=calls)
 
     async def keep(self) -> None:
         """Put back what everything is found by, where the store was emptied under this server: the next

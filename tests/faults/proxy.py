@@ -110,6 +110,82 @@ class CuttingProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class Gate:
+    """Forwards bytes both ways to a loopback port, but for those who come from a host that is cut off: nobody
+    hears of them any more, nor they of anybody, as behind a router that has gone."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._open: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    def cut(self, host: str) -> None:
+        self._passage(host).clear()
+
+    def mend(self, host: str) -> None:
+        self._passage(host).set()
+
+    def _passage(self, host: str) -> asyncio.Event:
+        if host not in self._open:
+            self._open[host] = asyncio.Event()
+            self._open[host].set()
+        return self._open[host]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        passage = self._passage(writer.get_extra_info("peername")[0])
+        writers = [writer]
+        try:
+            await passage.wait()
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            writers.append(far_writer)
+            pumps = [
+                asyncio.create_task(self._pump(reader, far_writer, passage)),
+                asyncio.create_task(self._pump(far_reader, writer, passage)),
+            ]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+        except (OSError, asyncio.CancelledError):
+            pass  # `aclose`; asyncio's stream server would log it as a crash
+        finally:
+            for it in writers:
+                it.close()
+            self._tasks.discard(task)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passage: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await passage.wait()
+                writer.write(data)
+                await writer.drain()
+
+    async def aclose(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def gate(port: int) -> AsyncIterator[Gate]:
+    """A gate on a free loopback port before `port`."""
+    it = Gate(port)
+    listening = await asyncio.start_server(it.serve, "127.0.0.1", 0)
+    it.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield it
+    finally:
+        listening.close()
+        await it.aclose()
+
+
 @asynccontextmanager
 async def cutting_proxy(target: str) -> AsyncIterator[CuttingProxy]:
     """A proxy on a free loopback port before `target` (`unix://`, `redis://` or `http://`)."""

@@ -127,6 +127,39 @@ def cluster_servers(**options: str) -> Iterator[list[Server]]:
         yield [node for node, _bus in nodes]
 
 
+@contextmanager
+def replicated_cluster(**options: str) -> Iterator[tuple[list[Server], list[Server]]]:
+    """(primaries, replicas): three primaries as of `cluster_servers`, and replicas that have caught up.
+
+    The first two have one each, the third has the other two. Slots of a primary that is gone keep nobody
+    from the others.
+    """
+    options = {"cluster_require_full_coverage": "no", "repl_diskless_sync_delay": "0", **options}
+    with ExitStack() as stack:
+        primaries = stack.enter_context(cluster_servers(**options))
+        replicas = []
+        for primary in (*primaries, primaries[2]):
+            bus = str(free_port())
+            settings = {"cluster_enabled": "yes", "cluster_port": bus, "cluster_node_timeout": "2000"}
+            replica = stack.enter_context(server(valkey_binary(), tcp=True, **settings, **options))
+            replicas.append(replica)
+            one, other = ("127.0.0.1", primary.port), ("127.0.0.1", replica.port)
+            name = ask(one, "CLUSTER", "MYID").split()[-1]
+            ask(one, "CLUSTER", "MEET", "127.0.0.1", str(replica.port), bus)
+            wait_until(lambda name=name, other=other: name in ask(other, "CLUSTER", "NODES"), replica.process)  # type: ignore[misc]
+            assert ask(other, "CLUSTER", "REPLICATE", name) == "+OK"
+        for replica in replicas:
+            target = ("127.0.0.1", replica.port)
+            wait_until(
+                lambda target=target: "master_link_status:up" in ask(target, "INFO", "replication"),  # type: ignore[misc]
+                replica.process,
+            )
+        for primary in primaries:
+            target = ("127.0.0.1", primary.port)
+            wait_until(lambda target=target: ask(target, "CLUSTER", "NODES").count("slave") == 4)  # type: ignore[misc]
+        yield primaries, replicas
+
+
 def cluster_is_ok(port: int) -> bool:
     info = ask(("127.0.0.1", port), "CLUSTER", "INFO")
     return "cluster_state:ok" in info and "cluster_known_nodes:3" in info
@@ -144,24 +177,26 @@ def sentinel_servers(**options: str) -> Iterator[tuple[str, Server, Server]]:
         )
         replicates = ("127.0.0.1", replica.port)
         wait_until(lambda: "master_link_status:up" in ask(replicates, "INFO", "replication"), replica.process)
-        port = start(_sentinel(primary.port))
+        port = start(sentinel(primary.port))
         yield f"redis+sentinel://127.0.0.1:{port}/handoff", primary, replica
 
 
 @contextmanager
-def _sentinel(primary_port: int) -> Iterator[int]:
+def sentinel(primary_port: int, *, quorum: int = 1, replicas: int = 1, **options: str) -> Iterator[int]:
+    """A sentinel that knows a primary as `handoff`: its port, once it knows the replicas of that."""
     home = Path(tempfile.mkdtemp(prefix="handoff-test-"))
     port = free_port()
-    settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home)}
+    settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home), **options}
     watch = [
-        f"sentinel monitor handoff 127.0.0.1 {primary_port} 1",
+        f"sentinel monitor handoff 127.0.0.1 {primary_port} {quorum}",
+        "sentinel announce-ip 127.0.0.1",  # whatever address it speaks from
         "sentinel down-after-milliseconds handoff 500",
         "sentinel failover-timeout handoff 6000",
     ]
     process = spawn(valkey_binary(), home, settings, *watch, flags=["--sentinel"])
     target = ("127.0.0.1", port)
     try:
-        wait_until(lambda: "slaves=1" in ask(target, "INFO", "sentinel"), process)
+        wait_until(lambda: f"slaves={replicas}" in ask(target, "INFO", "sentinel"), process)
         yield port
     finally:
         end(process, gently=False)

@@ -1,0 +1,63 @@
+"""Of several answers about where a primary is, that of the newest failover counts, whoever gives it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from handoff.store.cluster_map import SLOTS, Claim, merged, read_claims
+from handoff.store.sentinels import Word, newest, read_word
+
+OLD, NEW, OTHER = ("10.0.0.1", 6379), ("10.0.0.2", 6379), ("10.0.0.3", 6379)
+
+
+def sentinel_says(flags: str, epoch: int, ip: str = "10.0.0.1", named: str = "10.0.0.1") -> Word:
+    fields = {"name": "m", "ip": ip, "port": "6379", "flags": flags, "config-epoch": str(epoch)}
+    flat = [word.encode() for pair in fields.items() for word in pair]
+    return read_word(flat, [named.encode(), b"6379"])
+
+
+def test_a_sentinel_that_is_cut_off_with_the_old_primary_is_outvoted_by_a_newer_failover() -> None:
+    stale, fresh = sentinel_says("master", 3), sentinel_says("master", 4, "10.0.0.2", "10.0.0.2")
+    for order in itertools.permutations([stale, stale, fresh]):
+        assert newest(order) == Word(4, True, NEW)
+    assert newest([]) is None
+
+
+@pytest.mark.parametrize("flags", ["s_down,master", "master,s_down,o_down", "slave"])
+def test_a_primary_that_is_down_is_none_unless_another_sentinel_reaches_it(flags: str) -> None:
+    down, up = sentinel_says(flags, 3), sentinel_says("master", 3)
+    assert not down.up
+    assert newest([down, up]) == newest([up, down]) == up
+
+
+def test_while_a_failover_ends_the_new_primary_counts_although_the_old_one_is_down() -> None:
+    assert sentinel_says("s_down,o_down,master", 4, named="10.0.0.2") == Word(4, True, NEW)
+
+
+def test_the_newest_claim_to_each_slot_counts() -> None:
+    claims = [Claim(5, 0, 8000, OLD), Claim(2, 8001, SLOTS - 1, OTHER), Claim(9, 0, 8000, NEW)]
+    for order in itertools.permutations(claims):
+        owners = merged(order)
+        assert owners[:8001] == (NEW,) * 8001
+        assert owners[8001:] == (OTHER,) * (SLOTS - 8001)
+    assert merged([Claim(1, 10, 11, OLD)])[9:13] == (None, OLD, OLD, None)
+
+
+def test_claims_have_the_places_of_cluster_slots_and_the_epochs_of_cluster_nodes() -> None:
+    nodes = (
+        b"aa 10.9.9.9:6379@16379,one.example myself,master - 0 0 7 connected 0-99\n"
+        b"bb 10.9.9.8:6379@16379 slave aa 0 0 7 connected\n"
+        b"cc 10.9.9.7:6379@16379 master,fail - 0 0 3 disconnected 100-200\n\n"
+    )
+    slots = [
+        [0, 99, [b"one.example", 6379, b"aa"], [b"two", 6379, b"bb"]],
+        [100, 200, [b"", 6380, b"cc", []]],
+        [201, 202, [None, 6381, b"dd"]],
+    ]
+    assert read_claims(slots, nodes, "asked.example") == [
+        Claim(7, 0, 99, ("one.example", 6379)),
+        Claim(3, 100, 200, ("asked.example", 6380)),
+        Claim(0, 201, 202, ("asked.example", 6381)),
+    ]
