@@ -9,7 +9,7 @@ from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff import __version__
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import NotFound
 from handoff.services import quarantine
 
 from .exchange import answer, encode_number, number_cursor, query_ascending, query_limit
@@ -34,12 +34,7 @@ async def healthz(_request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Whether touchpoints can be acknowledged now; 503 with the reason otherwise."""
     site = request.app[SITE]
-    reason = site.ready()
-    if reason is None:
-        try:
-            await site.store.keep()
-        except HandoffError as error:
-            reason = str(error.fields.get("reason", error.problem_code))
+    reason = await site.store.health.check() or site.ready()
     site.measures.store_up.set(0 if reason else 1)
     if reason:
         return problem(503, "not_ready", f"not ready: {reason}", reason=reason)

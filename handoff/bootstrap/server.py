@@ -47,7 +47,6 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SHUTDOWN_S = 8.0  # requests in flight get this long; an orchestrator kills after ten
 SAVE_S = 1.0
 COUNT_S = 5.0
-KEEP_S = 5.0
 START_WAIT_S = 10.0  # how long a store that is still starting is waited for
 
 log = structlog.get_logger(__name__)
@@ -103,7 +102,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
-        await stack.enter_async_context(_repeating("keep", KEEP_S, store.keep))
+        await stack.enter_async_context(_running("health", store.health.watch()))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         await stack.enter_async_context(_http(place.listening, site))

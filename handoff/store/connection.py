@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
+from msgspec import structs
 from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
@@ -58,10 +59,11 @@ class Connection:
             raise ConfigurationError("store.url is not set and no embedded store runs")
         address = self._address = parse_address(where)
         self.cluster = address.kind == "cluster"
+        self.fails_over = address.kind in ("sentinel", "cluster")
         self.round_trips = 0
         self.repeats = 0
         self._settings = settings
-        self._url = where
+        self.url = where
         self._shielded = blocking_s is None
         self._timeout_s = settings.timeout_s + (blocking_s or 0.0)
         # Half the deadline: a peer that went silent is left early enough to try its successor.
@@ -71,6 +73,8 @@ class Connection:
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
+        self.on_open: Callable[[], None] | None = None
+        """Called when a line was opened, the first time or again: its server may hold other data now."""
         self._line = None if self.cluster else self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
 
@@ -169,9 +173,23 @@ class Connection:
         )
 
     def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
-        line = Line(self._address, silence_s=silence_s, find=find or self._client.primary)
+        find = find or self._client.primary
+        line = Line(self._address, silence_s=silence_s, find=find, on_open=self._opened)
         self._lines.append(line)
         return line
+
+    def _opened(self) -> None:
+        if self.on_open is not None:
+            self.on_open()
+
+    def one_of_each_primary(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Of `keys` the first that each primary holds, as far as is known where they are."""
+        if not self.cluster:
+            return list(keys[:1])
+        held: dict[Place | None, bytes] = {}
+        for key in keys:
+            held.setdefault(self._pool.primary_of(key), key)
+        return list(held.values())
 
     def _line_to(self, place: Place) -> Line:
         async def find() -> Place:
@@ -225,6 +243,17 @@ class Connection:
         """
         return await self._run(lambda: self._pool.on_primaries(command, tolerate))
 
+    async def ask_server(self, place: Place, *commands: Command) -> list[Any]:
+        """The answers of one server, a replica for instance; its errors stand in their place. Asked once."""
+        address = structs.replace(self._address, kind="single", nodes=(place,))
+        line = Line(address, silence_s=self._silence_s)
+        try:
+            return await line.exchange(b"".join(map(pack, commands)), len(commands))
+        except Exception as error:
+            raise translate(error) from error
+        finally:
+            line.close()
+
     async def load_function(self, source: bytes) -> None:
         """Load a function library on every primary that does not hold it. Never replaces one."""
         await self.on_primaries("FUNCTION", "LOAD", source, tolerate="already exists")
@@ -238,7 +267,7 @@ class Connection:
         cancelled.
         """
         places = self._settings.partitions + 8
-        reader = Connection(self._settings, url=self._url, connections=places, blocking_s=longest_s)
+        reader = Connection(self._settings, url=self.url, connections=places, blocking_s=longest_s)
         async with reader:
             yield reader
 

@@ -66,15 +66,23 @@ class Line:
     """One connection, opened when it is first used and again after it was lost.
 
     `find` gives the primary's place where that is asked for anew each time (Sentinel). `silence_s` is
-    how long an answer may take before the line is given up.
+    how long an answer may take before the line is given up. `on_open` is called each time it was opened.
     """
 
-    def __init__(self, address: Address, *, silence_s: float | None, find: Find | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        silence_s: float | None,
+        find: Find | None = None,
+        on_open: Callable[[], None] | None = None,
+    ) -> None:
         self._address = address
         self._find = find
         self._silence_s = silence_s
         self._wire: _Wire | None = None
         self._opening = asyncio.Lock()
+        self._on_open = on_open
         self._closed = False
 
     async def exchange(self, packed: bytes, count: int = 1) -> list[Any]:
@@ -119,6 +127,8 @@ class Line:
             self._wire = wire
             if self._closed:  # meanwhile
                 self.drop()
+            elif self._on_open is not None:
+                self._on_open()
             return wire
 
     async def _greet(self, wire: _Wire) -> None:
