@@ -128,8 +128,8 @@ class EmbeddedValkey:
         conf.write_text(valkey_conf(self._settings, self._home, self._socket), encoding="utf-8")
         life = DirectoryLock(self._home / "valkey.lock", "a Valkey of an earlier start")
         life.acquire()
-        self._keep_unlisted_files()
         try:
+            self._keep_unlisted_files()
             self._process = await asyncio.create_subprocess_exec(
                 binary,
                 conf,
@@ -149,7 +149,7 @@ class EmbeddedValkey:
         self.repaired = self.repaired or self._tail.says_repaired()
 
     def _keep_unlisted_files(self) -> None:
-        """Without its manifest Valkey begins an empty store. Whoever then connects finds that data was lost."""
+        """Without its manifest Valkey begins an empty store; the servers then find that data was lost."""
         aside = set_aside_unlisted(self._home / "appendonlydir")
         if aside is None:
             return

@@ -53,7 +53,8 @@ class StoreHealth:
         self._restore = restore
         self._on_refusal = on_refusal
         self._seen = seen
-        self._saved: tuple[float, Floor] | None = None
+        known = heartbeats.floor()
+        self._saved: tuple[float, Floor] | None = (0.0, known) if known.accepted >= 0 else None
         self._running: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._doubted = True
@@ -194,7 +195,8 @@ class StoreHealth:
             return
         if self._saved is not None:
             saved_at, saved = self._saved
-            if floor.accepted == saved.accepted and now < saved_at + SAVE_S:
+            young = now < saved_at + SAVE_S
+            if floor.accepted == saved.accepted and (young or floor.count < saved.count):
                 return
         self._saved = (now, floor)
         await asyncio.to_thread(write_seen, self._seen, floor)
