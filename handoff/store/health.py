@@ -49,6 +49,7 @@ class StoreHealth:
         self._connection = connection
         self._gate = gate
         self._heartbeats = heartbeats
+        self.keys = heartbeats.keys
         self._pepper = pepper
         self._restore = restore
         self._on_refusal = on_refusal

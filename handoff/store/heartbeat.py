@@ -19,7 +19,7 @@ from .connection import Connection
 from .functions import HEARTBEAT, Functions
 from .keys import META, Keys
 from .seen import Floor
-from .settings import StoreSettings
+from .settings import Durability
 
 Loss = Literal["empty", "older"]
 
@@ -27,13 +27,13 @@ FSYNC_S = 3.0  # everysec: a second, and up to two more while the disk is slow
 FAILOVER_S = 10.0  # replicas that nobody waits for: minutes behind would be a fault, seconds are not
 
 
-def tolerated_s(settings: StoreSettings, connection: Connection) -> float:
-    """How much of the newest data `store.durability` allows to be lost, in seconds."""
-    if settings.durability == "replicated":
+def tolerated_s(durability: Durability, *, fails_over: bool) -> float:
+    """How much of the newest data the promise allows to be lost, in seconds."""
+    if durability == "replicated":
         return 0.0
-    if settings.durability == "provider" or connection.fails_over:
+    if durability == "provider" or fails_over:
         return FAILOVER_S
-    return FSYNC_S if settings.durability == "everysec" else 0.0
+    return FSYNC_S if durability == "everysec" else 0.0
 
 
 class Memory:
@@ -87,7 +87,7 @@ class Heartbeats:
     ) -> None:
         self._connection = connection
         self._functions = functions
-        self._keys = keys
+        self.keys = keys
         self._tolerated_s = tolerated_s
         self._first_floor = floor
         self._writer = secrets.token_bytes(8)
@@ -95,13 +95,13 @@ class Heartbeats:
 
     def floor(self) -> Floor:
         """What the store must have at the next start; of a single server only."""
-        memory = self._memories.get(self._keys[0])
+        memory = self._memories.get(self.keys[0])
         return memory.floor(asyncio.get_running_loop().time()) if memory else self._first_floor
 
     async def beat(self) -> list[Loss | Exception | None]:
         """A durable write to each primary: None where its data is there, what is lost of it, or why the
         write failed."""
-        chosen = self._connection.one_of_each_primary(self._keys)
+        chosen = self._connection.one_of_each_primary(self.keys)
         outcomes = await asyncio.gather(*map(self._beat, chosen), return_exceptions=True)
         return [it for it in outcomes if not isinstance(it, BaseException) or isinstance(it, Exception)]
 

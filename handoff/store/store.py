@@ -55,13 +55,13 @@ class Store:
             functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
         )
         self._pepper = pepper
-        self._heartbeat_keys = heartbeat_keys(self.keys, cluster=connection.cluster)
+        keys = heartbeat_keys(self.keys, cluster=connection.cluster)
         floor = read_seen(seen) if seen else Floor()
-        tolerated = tolerated_s(settings, connection)
+        tolerated = tolerated_s(settings.durability, fails_over=connection.fails_over)
         self.health = StoreHealth(
             connection,
             functions.gate,
-            Heartbeats(connection, functions, self._heartbeat_keys, tolerated, floor),
+            Heartbeats(connection, functions, keys, tolerated, floor),
             pepper,
             restore=self._restore,
             on_refusal=self._refuse,
@@ -74,7 +74,7 @@ class Store:
 
     async def prepare(self) -> None:
         """Make what is missing, and compare what the store holds with what was known of it."""
-        await prepare_heartbeats(self.connection, self._heartbeat_keys)
+        await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
 
     def _refuse(self, reason: str | None) -> None:
@@ -83,7 +83,7 @@ class Store:
     async def _restore(self) -> bytes:
         """The store's pepper, after what everything is found by was put back where it was missing: the next
         start would make it anew, and find nothing of what is stored from now on."""
-        await prepare_heartbeats(self.connection, self._heartbeat_keys)
+        await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
 
     def hashes(self, tenant: str) -> KeyedHash:
