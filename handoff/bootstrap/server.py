@@ -103,7 +103,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_running("health", store.health.watch()))
-        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
+        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         await stack.enter_async_context(_http(place.listening, site))
         listening = (
@@ -185,8 +185,9 @@ async def _reachable(connection: Connection) -> None:
         raise ConfigurationError(f"the store at store.url does not answer: {last.detail}") from last
 
 
-def _counting(timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
+def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
     async def count() -> None:
+        measures.store_up.set(0 if store.health.reason else 1)
         measures.unviewed.set(await timers.count_unviewed())
 
     return count

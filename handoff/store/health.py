@@ -18,7 +18,7 @@ from handoff.domain.errors import StoreUnavailable
 from .connection import Connection
 from .errors import LOST_DATA, StoreError, reason_of
 from .functions import Gate
-from .heartbeat import Heartbeats
+from .heartbeat import Heartbeats, patience
 from .keys import META
 from .seen import Floor, write_seen
 
@@ -157,13 +157,16 @@ class StoreHealth:
         for it in failures:
             if not isinstance(it, StoreUnavailable | StoreError):
                 raise it
+        if failures and self._gate.refuses in REFUSALS:
+            return self._gate.refuses  # the primary that is silent may be the one that lost data
         # On a Cluster the sound primaries go on; taking every server out of service would stop them too.
         if len(failures) < len(outcomes):
             return None
         return reason_of(failures[0]) or "error"
 
     async def _pepper_found(self) -> bytes | None:
-        found: bytes | None = await self._connection.call(b"HGET", META, b"pepper", key=META)
+        async with patience(self._connection):
+            found: bytes | None = await self._connection.call(b"HGET", META, b"pepper", key=META)
         return found
 
     async def _restored(self) -> bytes | None:

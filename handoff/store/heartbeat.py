@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Literal, cast
 
 from .connection import Connection
+from .errors import unavailable
 from .functions import HEARTBEAT, Functions
 from .keys import META, Keys
 from .seen import Floor
@@ -25,6 +27,7 @@ Loss = Literal["empty", "older"]
 
 FSYNC_S = 3.0  # everysec: a second, and up to two more while the disk is slow
 FAILOVER_S = 10.0  # replicas that nobody waits for: minutes behind would be a fault, seconds are not
+CLUSTER_S = 2.0  # for a primary of a Cluster: more than replicas are waited for
 
 
 def tolerated_s(durability: Durability, *, fails_over: bool) -> float:
@@ -34,6 +37,18 @@ def tolerated_s(durability: Durability, *, fails_over: bool) -> float:
     if durability == "provider" or fails_over:
         return FAILOVER_S
     return FSYNC_S if durability == "everysec" else 0.0
+
+
+@asynccontextmanager
+async def patience(connection: Connection) -> AsyncIterator[None]:
+    """StoreUnavailable after CLUSTER_S on a Cluster: one slow primary says nothing of the others, and probes
+    of `/readyz` time out early. A single store gets the whole deadline of a call.
+    """
+    try:
+        async with asyncio.timeout(CLUSTER_S if connection.cluster else None):
+            yield
+    except TimeoutError as error:
+        raise unavailable("timeout") from error
 
 
 class Memory:
@@ -110,10 +125,9 @@ class Heartbeats:
         if memory is None:
             memory = self._memories[key] = Memory(self._tolerated_s, self._first_floor)
         now = asyncio.get_running_loop().time()
-        expected, floor, accepted = memory.arguments(now)
-        count, accepted, why = await self._functions.call(
-            HEARTBEAT, [key], [self._writer, expected, floor, accepted, 1]
-        )
+        arguments: list[bytes | int | str] = [self._writer, *memory.arguments(now), 1]
+        async with patience(self._connection):
+            count, accepted, why = await self._functions.call(HEARTBEAT, [key], arguments)
         memory.note(now, count, accepted, bool(why))
         return cast(Loss, why.decode()) if why else None
 
