@@ -73,8 +73,8 @@ class Connection:
         self._places = asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
-        self.on_open: Callable[[], None] | None = None
-        """Called when a line was opened, the first time or again: its server may hold other data now."""
+        self.on_reopen: Callable[[], None] | None = None
+        """Called when a lost line was opened again: its server may hold other data now."""
         self._line = None if self.cluster else self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
 
@@ -174,13 +174,13 @@ class Connection:
 
     def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
         find = find or self._client.primary
-        line = Line(self._address, silence_s=silence_s, find=find, on_open=self._opened)
+        line = Line(self._address, silence_s=silence_s, find=find, on_reopen=self._reopened)
         self._lines.append(line)
         return line
 
-    def _opened(self) -> None:
-        if self.on_open is not None:
-            self.on_open()
+    def _reopened(self) -> None:
+        if self.on_reopen is not None:
+            self.on_reopen()
 
     def one_of_each_primary(self, keys: Sequence[bytes]) -> list[bytes]:
         """Of `keys` the first that each primary holds, as far as is known where they are."""

@@ -55,14 +55,16 @@ class StoreHealth:
         self._on_refusal = on_refusal
         self._seen = seen
         known = heartbeats.floor()
-        self._saved: tuple[float, Floor] | None = (0.0, known) if known.accepted >= 0 else None
+        # What a restart adds can wait: another fsync would slow down the first requests.
+        began = asyncio.get_running_loop().time()
+        self._saved: tuple[float, Floor] | None = (began, known) if known.accepted >= 0 else None
         self._running: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._doubted = True
         self._beaten_at = 0.0
         self.reason: str | None = None
         """Why the last heartbeat was not stored, or why none of what was stored before is to be trusted."""
-        gate.on_failure = connection.on_open = self.doubt
+        gate.on_failure = connection.on_reopen = self.doubt
 
     def doubt(self) -> None:
         """A write failed, or another server may answer now: look at once."""
@@ -129,10 +131,12 @@ class StoreHealth:
 
     async def aclose(self) -> None:
         """End the heartbeat that is under way."""
-        self._gate.on_failure = self._connection.on_open = None
+        self._gate.on_failure = self._connection.on_reopen = None
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
+        if self._seen is not None and self.reason is None:
+            write_seen(self._seen, self._heartbeats.floor())
 
     async def _outcome(self) -> str | None:
         emptied = False
@@ -195,8 +199,6 @@ class StoreHealth:
         if self._seen is None or self.reason is not None:
             return
         now, floor = asyncio.get_running_loop().time(), self._heartbeats.floor()
-        if floor.count == 0 and floor.accepted < 0:
-            return
         if self._saved is not None:
             saved_at, saved = self._saved
             young = now < saved_at + SAVE_S
