@@ -7,7 +7,7 @@ From its outcome come readiness and, after a loss, the refusal of all further wr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class StoreHealth:
         # What a restart adds can wait: another fsync would slow down the first requests.
         began = asyncio.get_running_loop().time()
         self._saved: tuple[float, Floor] | None = (began, known) if known.accepted >= 0 else None
+        self._partly: str | None = None
         self._running: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._doubted = True
@@ -135,8 +136,9 @@ class StoreHealth:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-        if self._seen is not None and self.reason is None:
-            write_seen(self._seen, self._heartbeats.floor())
+        floor = self._heartbeats.floor()
+        if self._seen is not None and self.reason is None and self._says_more(floor):
+            write_seen(self._seen, floor)
 
     async def _outcome(self) -> str | None:
         emptied = False
@@ -163,10 +165,17 @@ class StoreHealth:
                 raise it
         if failures and self._gate.refuses in REFUSALS:
             return self._gate.refuses  # the primary that is silent may be the one that lost data
+        self._log_partly(failures if len(failures) < len(outcomes) else [], len(outcomes))
         # On a Cluster the sound primaries go on; taking every server out of service would stop them too.
         if len(failures) < len(outcomes):
             return None
         return reason_of(failures[0]) or "error"
+
+    def _log_partly(self, failures: Sequence[Exception], count: int) -> None:
+        reason = (reason_of(failures[0]) or "error") if failures else None
+        if reason != self._partly and reason is not None:
+            log.error("store_partly_not_writable", reason=reason, primaries=len(failures), of=count)
+        self._partly = reason
 
     async def _pepper_found(self) -> bytes | None:
         async with patience(self._connection):
@@ -199,10 +208,14 @@ class StoreHealth:
         if self._seen is None or self.reason is not None:
             return
         now, floor = asyncio.get_running_loop().time(), self._heartbeats.floor()
-        if self._saved is not None:
-            saved_at, saved = self._saved
-            young = now < saved_at + SAVE_S
-            if floor.accepted == saved.accepted and (young or floor.count < saved.count):
-                return
+        if not self._says_more(floor):
+            return
+        if self._saved and floor.accepted == self._saved[1].accepted and now < self._saved[0] + SAVE_S:
+            return
         self._saved = (now, floor)
         await asyncio.to_thread(write_seen, self._seen, floor)
+
+    def _says_more(self, floor: Floor) -> bool:
+        """Whether the file would ask for more than it does."""
+        saved = self._saved[1] if self._saved else Floor()
+        return floor.accepted != saved.accepted or floor.count > saved.count

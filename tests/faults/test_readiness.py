@@ -75,7 +75,9 @@ async def test_without_the_replicas_that_confirm_writes_it_is_not_ready() -> Non
             await follows(api, replica.pause, replica.resume, "not_replicated")
 
 
-async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes() -> None:
+async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Taking every server out of service would stop the sound primaries too."""
     with cluster_servers() as nodes:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
@@ -85,6 +87,7 @@ async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes() -> N
             ask(targets[0], "CONFIG", "SET", "maxmemory", "1")
             await api.server.store.health.beat()
             await until(api, 200)
+            assert "store_partly_not_writable" in capsys.readouterr().out
             for it in targets:
                 ask(it, "CONFIG", "SET", "maxmemory", "1")
             await until(api, 503, "out_of_memory")
