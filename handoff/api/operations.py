@@ -10,8 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff import __version__
 from handoff.codec.keyed_hash import STORE
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import NotFound
 from handoff.services import quarantine
+from handoff.store.errors import unavailable
 
 from .exchange import answer, encode_number, number_cursor, query_ascending, query_limit
 from .keys import SITE, authorized
@@ -38,7 +39,8 @@ async def describe_store(request: web.Request) -> web.Response:
     """`GET /v1/store`: what a sender binds its own progress to."""
     principal = authorized(request, "touchpoints:write")
     store = request.app[SITE].store
-    await store.keep()
+    if reason := await store.health.check():
+        raise unavailable(reason)
     hashes = store.hashes(principal.tenant)
     return answer(StoreView(id=hashes.public(STORE, hashes.store()), tenant=principal.tenant))
 
@@ -51,12 +53,7 @@ async def healthz(_request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Whether touchpoints can be acknowledged now; 503 with the reason otherwise."""
     site = request.app[SITE]
-    reason = site.ready()
-    if reason is None:
-        try:
-            await site.store.keep()
-        except HandoffError as error:
-            reason = str(error.fields.get("reason", error.problem_code))
+    reason = await site.store.health.check() or site.ready()
     site.measures.store_up.set(0 if reason else 1)
     if reason:
         return problem(503, "not_ready", f"not ready: {reason}", reason=reason)

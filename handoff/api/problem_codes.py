@@ -60,6 +60,7 @@ PROBLEM_CODES = MappingProxyType(
         "signature_refused": "The sender could not prove who it is.",
         "stale_version": "The version is not the current one; what it is now is under `current`.",
         "still_malformed": "The item still cannot be read and stays in quarantine.",
+        "store_lost_data": "The store lost acknowledged data: writes wait until an operator accepts it.",
         "store_unavailable": "The outcome is unknown, the store did not confirm in time: send it again.",
         "too_large": "The request or a line of it is larger than allowed.",
         "too_long": "The timeline is longer than one export reads.",

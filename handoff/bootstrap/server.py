@@ -41,7 +41,6 @@ __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
-KEEP_S = 5.0
 START_WAIT_S = 10.0  # how long a store that is still starting is waited for
 
 log = structlog.get_logger(__name__)
@@ -97,8 +96,8 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
-        await stack.enter_async_context(_repeating("keep", KEEP_S, store.keep))
-        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(timers, measures)))
+        await stack.enter_async_context(_running("health", store.health.watch()))
+        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
@@ -179,8 +178,9 @@ async def _reachable(connection: Connection) -> None:
         raise ConfigurationError(f"the store at store.url does not answer: {last.detail}") from last
 
 
-def _counting(timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
+def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
     async def count() -> None:
+        measures.store_up.set(0 if store.health.reason else 1)
         measures.unviewed.set(await timers.count_unviewed())
 
     return count

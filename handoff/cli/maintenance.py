@@ -17,6 +17,8 @@ from handoff.bootstrap.settings import load_settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
 from handoff.store.functions import prune
+from handoff.store.heartbeat import Loss, accept_loss, heartbeat_keys
+from handoff.store.keys import Keys
 from handoff.store.settings import StoreSettings
 from handoff.store.sizes import Sizes, sizes
 
@@ -36,12 +38,35 @@ def prune_functions(options: argparse.Namespace) -> int:
     return 0
 
 
-def show_sizes(options: argparse.Namespace) -> int:
-    """What the store's memory is spent on, by kind of key and by touchpoint."""
+def accept_loss_of_data(options: argparse.Namespace) -> int:
+    """Have the servers take writes again after the store lost data that it had acknowledged."""
+    settings, url = _running_store(options)
+
+    async def run() -> list[Loss]:
+        async with Connection(settings, url=url) as connection:
+            keys = heartbeat_keys(Keys(settings.partitions), cluster=connection.cluster)
+            return await accept_loss(connection, keys)
+
+    losses = asyncio.run(run())
+    if not losses:
+        print("the servers of this store report no loss: nothing to accept")
+        return 0
+    what = "was empty" if "empty" in losses else "held older data than its servers had seen"
+    print(f"loss accepted: the store {what}. The servers take writes again within seconds.")
+    return 0
+
+
+def _running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
+    """The configured store and its URL; of an embedded one while a server runs it."""
     settings = load_settings(options.config).store
     if options.data is not None:
         settings = msgspec.structs.replace(settings, data_dir=options.data)
-    url = settings.url or _embedded(settings)
+    return settings, settings.url or _embedded(settings)
+
+
+def show_sizes(options: argparse.Namespace) -> int:
+    """What the store's memory is spent on, by kind of key and by touchpoint."""
+    settings, url = _running_store(options)
 
     async def run() -> Sizes:
         async with Connection(settings, url=url) as connection:

@@ -307,6 +307,7 @@ async def mark_shared(
     packed: bytes = msgpack.packb([by.who, now, by.reason])
     value = (SHARED if shared else NOT_SHARED) + packed
     place = store.keys.record(key)
+    store.functions.gate.check()
     await store.connection.call_durable(b"HSET", place, b"s", value, key=place)
 
 

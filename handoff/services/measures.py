@@ -81,7 +81,7 @@ class Measures:
             "Age of the oldest outbox entry not fanned out",
             registry=registry,
         )
-        self.store_up = Gauge("handoff_store_up", "Whether the store answered last", registry=registry)
+        self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def count(self, source: str, results: Sequence[Result]) -> None:
         """What became of a source's touchpoints."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Self, TypeVar
 
+from msgspec import structs
 from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
@@ -62,10 +63,11 @@ class Connection:
             raise ConfigurationError("store.url is not set and no embedded store runs")
         address = self._address = parse_address(where)
         self.cluster = address.kind == "cluster"
+        self.fails_over = address.kind in ("sentinel", "cluster")
         self.round_trips = 0
         self.repeats = 0
         self._settings = settings
-        self._url = where
+        self.url = where
         self._shielded = blocking_s is None
         self._timeout_s = settings.timeout_s + (blocking_s or 0.0)
         # Half the deadline: a peer that went silent is left early enough to try its successor.
@@ -86,6 +88,8 @@ class Connection:
         self._places = nullcontext() if self.cluster else asyncio.Semaphore(connections)
         self._running: set[asyncio.Task[Any]] = set()
         self._lines: list[Line] = []
+        self.on_reopen: Callable[[], None] | None = None
+        """Called when a lost line was opened again: its server may hold other data now."""
         self._line = None if self.cluster else self._new_line(self._silence_s or self._timeout_s)
         self._closed = False
         if self._watch is not None:
@@ -204,7 +208,8 @@ class Connection:
         )
 
     def _new_line(self, silence_s: float | None, find: Find | None = None) -> Line:
-        line = Line(self._address, silence_s=silence_s, find=find or self._find)
+        find = find or self._find
+        line = Line(self._address, silence_s=silence_s, find=find, on_reopen=self._reopened)
         self._lines.append(line)
         return line
 
@@ -213,6 +218,19 @@ class Connection:
         """Where the primary is by the sentinels, for lines; None where there are none."""
         sentinels = self._sentinels
         return (lambda: sentinels.discover_master(self._address.service)) if sentinels else None
+
+    def _reopened(self) -> None:
+        if self.on_reopen is not None:
+            self.on_reopen()
+
+    def one_of_each_primary(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Of `keys` the first that each primary holds, as far as is known where they are."""
+        if not self.cluster:
+            return list(keys[:1])
+        held: dict[Place | None, bytes] = {}
+        for key in keys:
+            held.setdefault(self._pool.primary_of(key), key)
+        return list(held.values())
 
     def _line_to(self, place: Place) -> Line:
         async def find() -> Place:
@@ -266,6 +284,17 @@ class Connection:
         """
         return await self._run(lambda: self._pool.on_primaries(command, tolerate))
 
+    async def ask_server(self, place: Place, *commands: Command) -> list[Any]:
+        """The answers of one server, a replica for instance; its errors stand in their place. Asked once."""
+        address = structs.replace(self._address, kind="single", nodes=(place,))
+        line = Line(address, silence_s=self._silence_s)
+        try:
+            return await line.exchange(b"".join(map(pack, commands)), len(commands))
+        except Exception as error:
+            raise translate(error) from error
+        finally:
+            line.close()
+
     async def load_function(self, source: bytes) -> None:
         """Load a function library on every primary that does not hold it. Never replaces one."""
         await self.on_primaries("FUNCTION", "LOAD", source, tolerate="already exists")
@@ -280,7 +309,7 @@ class Connection:
         """
         places = self._settings.partitions + 8
         reader = Connection(
-            self._settings, url=self._url, connections=places, blocking_s=longest_s, watch=self._watch
+            self._settings, url=self.url, connections=places, blocking_s=longest_s, watch=self._watch
         )
         async with reader:
             yield reader

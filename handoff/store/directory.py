@@ -1,13 +1,16 @@
-"""A private directory, and the lock that says who uses it."""
+"""A private directory, the lock that says who uses it, and files in it that must not be written over."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from handoff.domain.errors import ConfigurationError
+
+EMPTY_BASE = 1024  # bytes: the file of an empty store is shorter by far
 
 
 def private_directory(path: Path) -> None:
@@ -24,6 +27,22 @@ def private_directory(path: Path) -> None:
         raise ConfigurationError(
             f"store.data_dir: others may write to {path}: chmod 700 it or choose another"
         )
+
+
+def set_aside_unlisted(folder: Path) -> Path | None:
+    """Rename a folder of append-only files that has no manifest; its new name, None where all is well.
+
+    Valkey would begin an empty store there and write over the files. What a first start was killed over
+    holds nothing and stays.
+    """
+    files = [it for it in folder.iterdir() if it.is_file()] if folder.is_dir() else []
+    if any(it.name.endswith(".manifest") for it in files):
+        return None
+    if all(it.stat().st_size <= (EMPTY_BASE if it.name.endswith(".rdb") else 0) for it in files):
+        return None
+    aside = folder.with_name(f"{folder.name}.unlisted-{time.time_ns() // 1_000_000_000}")
+    folder.rename(aside)
+    return aside
 
 
 class DirectoryLock:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from handoff.domain.errors import ConfigurationError
+from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.settings import StoreSettings
@@ -29,6 +30,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     appendfsync: str | None
     policy: str | None
     replicas: int | None
+    replica_places: tuple[tuple[str, int], ...] = ()
 
 
 async def prove(connection: Connection, settings: StoreSettings, *, embedded: bool = False) -> list[str]:
@@ -46,6 +48,8 @@ async def prove(connection: Connection, settings: StoreSettings, *, embedded: bo
         _check_server(where, facts, connection.cluster)
         notes += _check_policy(where, facts, settings)
         notes += _check_promise(where, facts, settings)
+        if settings.durability == "replicated":
+            notes += await _check_replicas_files(where, facts, connection, settings)
     return list(dict.fromkeys(notes))
 
 
@@ -84,7 +88,17 @@ def _facts(info: Mapping[str, str], config: Mapping[str, str]) -> Facts:
         appendfsync=config.get("appendfsync"),
         policy=config.get("maxmemory-policy") or info.get("maxmemory_policy"),
         replicas=int(replicas) if replicas and replicas.isdigit() else None,
+        replica_places=tuple(_replica_places(info)),
     )
+
+
+def _replica_places(info: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Where the connected replicas are: `slave0:ip=…,port=…,state=online,…`."""
+    for name, value in info.items():
+        if name.startswith("slave") and name[5:].isdigit():
+            parts = dict(part.partition("=")[::2] for part in value.split(","))
+            if parts.get("ip") and parts.get("port", "").isdigit():
+                yield parts["ip"], int(parts["port"])
 
 
 def _check_server(where: str, facts: Facts, cluster: bool) -> None:
@@ -120,13 +134,9 @@ def _check_promise(where: str, facts: Facts, settings: StoreSettings) -> list[st
     if settings.durability == "provider":
         return [f"durability of {where} is its provider's promise, not proved"]
     if settings.durability == "replicated":
+        _check_file(where, facts.appendonly)
         return _check_replicas(where, facts, settings.replicas)
-    if facts.appendonly is None:
-        raise ConfigurationError(
-            f"{where} does not show appendonly: allow CONFIG|GET or INFO for our user, {_OUT}"
-        )
-    if not facts.appendonly:
-        raise ConfigurationError(f"{where} keeps nothing across a restart: set appendonly yes, {_OUT}")
+    _check_file(where, facts.appendonly)
     if facts.appendfsync is None:
         raise ConfigurationError(
             f"{where} does not show appendfsync, INFO does not tell it: allow CONFIG|GET for our user, {_OUT}"
@@ -148,10 +158,58 @@ def _check_replicas(where: str, facts: Facts, wanted: int) -> list[str]:
             f"{where} has {facts.replicas} connected replicas, store.replicas needs {wanted}: "
             "connect more replicas or lower store.replicas"
         )
-    notes = [f"durability proved: {facts.replicas} connected replicas, {wanted} confirm each write"]
-    if not facts.appendonly:
-        notes.append(f"{where} has no append-only file: a restart of all its servers at once loses data")
-    return notes
+    return [
+        f"durability proved: appendonly yes, {facts.replicas} connected replicas, {wanted} confirm each write"
+    ]
+
+
+def _check_file(where: str, appendonly: bool | None) -> None:
+    """A server without an append-only file comes back empty, and its replicas then empty themselves too."""
+    if appendonly is None:
+        raise ConfigurationError(
+            f"{where} does not show appendonly: allow CONFIG|GET or INFO for our user, {_OUT}"
+        )
+    if not appendonly:
+        raise ConfigurationError(f"{where} keeps nothing across a restart: set appendonly yes, {_OUT}")
+
+
+async def _check_replicas_files(
+    where: str, facts: Facts, connection: Connection, settings: StoreSettings
+) -> list[str]:
+    """A replica becomes the primary one day: as many as confirm a write must have a file of their own.
+
+    ConfigurationError where one has none. Behind a plain URL nobody promotes a replica for us, and it may be
+    where only the primary reaches it: it is then taken on trust.
+    """
+    found = await asyncio.gather(*(_replica_file(connection, it) for it in facts.replica_places))
+    name = (
+        where.replace("the store", "a replica of the store", 1)
+        if where == "the store"
+        else f"a replica of {where}"
+    )
+    for appendonly in found:
+        if appendonly is False:
+            _check_file(name, appendonly)
+    proved = found.count(True)
+    if proved < settings.replicas:
+        if connection.fails_over:
+            raise ConfigurationError(
+                f"{proved} replicas of {where} show appendonly, store.replicas needs {settings.replicas}: "
+                f"let this server reach them with the same user and allow it CONFIG|GET or INFO, {_OUT}"
+            )
+        return [
+            f"{proved} of {len(found)} replicas of {where} show appendonly: the others are taken on trust"
+        ]
+    return []
+
+
+async def _replica_file(connection: Connection, place: tuple[str, int]) -> bool | None:
+    """Whether a replica has an append-only file; None where it does not say."""
+    try:
+        info, config = await connection.ask_server(place, ("INFO",), ("CONFIG", "GET", "appendonly"))
+    except (StoreError, StoreUnavailable):
+        return None
+    return _facts(_parse_info(info), _parse_config(config)).appendonly
 
 
 def _parse_info(answer: object) -> dict[str, str]:

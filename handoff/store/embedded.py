@@ -24,7 +24,8 @@ import structlog
 
 from handoff.domain.errors import ConfigurationError
 from handoff.store import orphan
-from handoff.store.directory import DirectoryLock, private_directory
+from handoff.store.directory import DirectoryLock, private_directory, set_aside_unlisted
+from handoff.store.seen import SEEN, Floor, write_seen
 from handoff.store.settings import StoreSettings
 from handoff.store.valkey_conf import LogTail, valkey_conf
 
@@ -128,6 +129,7 @@ class EmbeddedValkey:
         life = DirectoryLock(self._home / "valkey.lock", "a Valkey of an earlier start")
         life.acquire()
         try:
+            self._keep_unlisted_files()
             self._process = await asyncio.create_subprocess_exec(
                 binary,
                 conf,
@@ -145,6 +147,15 @@ class EmbeddedValkey:
         await self._until_ready(self._process)
         self.state = "ok"
         self.repaired = self.repaired or self._tail.says_repaired()
+
+    def _keep_unlisted_files(self) -> None:
+        """Without its manifest Valkey begins an empty store; the servers then find that data was lost."""
+        aside = set_aside_unlisted(self._home / "appendonlydir")
+        if aside is None:
+            return
+        self._log.error("store_manifest_missing", kept=aside.name)
+        if not (self._root / SEEN).exists():
+            write_seen(self._root / SEEN, Floor(count=1, accepted=0))
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         silent_until = time.monotonic() + SILENT_START_S

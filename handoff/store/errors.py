@@ -61,12 +61,16 @@ _CLASS_CODES: tuple[tuple[type[Exception], str], ...] = (
     (foreign.ClusterCrossSlotError, "CROSSSLOT"),
     (foreign.AskError, "MOVED"),
 )
+LOST_DATA = "store_lost_data"
+"""Reason and problem code while the store is known to have lost acknowledged data."""
 _DETAILS = {
     "out_of_memory": "The store is full: it refuses writes until it has memory again.",
     "disk": "The store cannot write to its disk.",
     "credentials": "The store refuses the configured credentials.",
     "loading": "The store is loading its data.",
     "no_replicas": "The store has too few replicas to take writes.",
+    LOST_DATA: "The store lost data that it had acknowledged: an operator must accept the loss first "
+    "(handoff store accept-loss).",
     "store_replaced": "The store was emptied and made anew by another server: start this one again.",
 }
 
@@ -94,7 +98,8 @@ def translate(error: BaseException) -> StoreUnavailable | StoreError:
 
 def unavailable(reason: str) -> StoreUnavailable:
     """StoreUnavailable with a stable `reason` field; no host, path or secret of the store in its text."""
-    return StoreUnavailable(_DETAILS.get(reason, ""), reason=reason)
+    code = LOST_DATA if reason == LOST_DATA else None
+    return StoreUnavailable(_DETAILS.get(reason, ""), code=code, reason=reason)
 
 
 def reason_of(error: BaseException) -> str | None:

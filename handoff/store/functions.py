@@ -7,19 +7,22 @@ share a server. `prune` removes those of other releases.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib import resources
 from typing import Any
 
+from handoff.domain.errors import StoreUnavailable
+
 from .connection import Connection
-from .errors import FunctionMissing
+from .errors import FunctionMissing, unavailable
 from .line import Line, Lines
 
 NAMES = (
     "timeline_record",
     "timeline_refer",
     "commit",
+    "heartbeat",
     "lease",
     "advance",
     "release",
@@ -29,6 +32,7 @@ NAMES = (
     "queue_settle",
     "queue_switch",
 )
+HEARTBEAT = "heartbeat"
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
 """Keys and arguments of a function; the keys share a slot."""
 _TAIL = """
@@ -49,10 +53,31 @@ def library(operation: str) -> tuple[str, bytes]:
     return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
 
 
+class Gate:
+    """Whether functions may be called now, and who hears of calls that the store did not take."""
+
+    def __init__(self) -> None:
+        self.refuses: str | None = None
+        """The reason (`unavailable`) for which no function is called, save the heartbeat."""
+        self.on_failure: Callable[[], None] | None = None
+
+    def check(self) -> None:
+        """StoreUnavailable while calls are refused."""
+        if self.refuses:
+            raise unavailable(self.refuses)
+
+    def failed(self) -> None:
+        if self.on_failure is not None:
+            self.on_failure()
+
+
 class Functions:
     """The functions of this release on one server or cluster; over a line of their own where one is given."""
 
-    def __init__(self, connection: Connection, line: Line | Lines | None = None) -> None:
+    def __init__(
+        self, connection: Connection, line: Line | Lines | None = None, gate: Gate | None = None
+    ) -> None:
+        self.gate = gate or Gate()
         self._connection = connection
         self._line = line
         self._libraries = {operation: library(operation) for operation in NAMES}
@@ -70,10 +95,23 @@ class Functions:
 
     def on_own_line(self) -> Functions:
         """The same, over a connection that nobody else uses (on a Cluster one to each primary)."""
-        return Functions(self._connection, self._connection.line())
+        return Functions(self._connection, self._connection.line(), self.gate)
 
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
-        """Call a function; where the server has lost its libraries they are loaded again."""
+        """Call a function; where the server has lost its libraries they are loaded again.
+
+        StoreUnavailable at once while the gate refuses calls.
+        """
+        if operation == HEARTBEAT:  # it is what finds out whether the gate may open
+            return await self._call(operation, keys, args)
+        self.gate.check()
+        try:
+            return await self._call(operation, keys, args)
+        except StoreUnavailable:
+            self.gate.failed()
+            raise
+
+    async def _call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         name = self._names[operation]
         try:
             return await self._connection.fcall_durable(name, keys, args, line=self._line)
@@ -86,6 +124,7 @@ class Functions:
 
         It waits for no replicas. The first error is raised when all were called.
         """
+        self.gate.check()
         name = self._names[operation]
         commands = [("FCALL", name, len(keys), *keys, *args) for keys, args in calls]
         places = [keys[0] for keys, _args in calls]

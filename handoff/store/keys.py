@@ -12,6 +12,7 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
                             share a key of one more byte, for a key costs four times such an entry
     {n}o  outbox            stream of references
+    {n}b  heartbeat         hash: see `handoff.store.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT speaks of this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
     {c.tenant}…  the tenant's control partition: hand-offs, call-backs, timers, deliveries
@@ -60,6 +61,9 @@ class Keys:
 
     def outbox(self, partition: int) -> bytes:
         return self._tags[partition] + b"o"
+
+    def heartbeat(self, partition: int) -> bytes:
+        return self._tags[partition] + b"b"
 
     def cursor(self, partition: int, consumer: str) -> bytes:
         return self._tags[partition] + b"k" + consumer.encode()

@@ -66,15 +66,24 @@ class Line:
     """One connection, opened when it is first used and again after it was lost.
 
     `find` gives the primary's place where that is asked for anew each time (Sentinel). `silence_s` is
-    how long an answer may take before the line is given up.
+    how long an answer may take before the line is given up. `on_reopen` is called each time it was
+    opened again.
     """
 
-    def __init__(self, address: Address, *, silence_s: float | None, find: Find | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        silence_s: float | None,
+        find: Find | None = None,
+        on_reopen: Callable[[], None] | None = None,
+    ) -> None:
         self._address = address
         self._find = find
         self._silence_s = silence_s
         self._wire: _Wire | None = None
         self._opening = asyncio.Lock()
+        self._on_reopen = on_reopen
         self._closed = False
 
     async def exchange(self, packed: bytes, count: int = 1) -> list[Any]:
@@ -116,9 +125,11 @@ class Line:
             except BaseException:  # a caller's deadline too: nobody else knows this wire
                 wire.give_up(ConnectionAbortedError("the greeting was not answered"))
                 raise
-            self._wire = wire
+            again, self._wire = self._wire is not None, wire
             if self._closed:  # meanwhile
                 self.drop()
+            elif again and self._on_reopen is not None:
+                self._on_reopen()
             return wire
 
     async def _greet(self, wire: _Wire) -> None:

@@ -36,6 +36,7 @@ _PARTITION = {
     b"o": "outbox",
     b"k": "cursors and leases",
     b"l": "cursors and leases",
+    b"b": "heartbeats",
     b"~": "markers",
 }
 _CONTROL = {

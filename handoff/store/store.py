@@ -5,29 +5,29 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-
-import structlog
+from pathlib import Path
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 
+from .address import parse_address
 from .connection import Connection
 from .control import Control
 from .deliveries import Deliveries
-from .errors import unavailable
 from .functions import Functions
+from .health import StoreHealth
+from .heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from .keys import META, Keys
 from .lanes import ClusterRecorder
 from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
+from .seen import SEEN, Floor, read_seen
 from .settings import StoreSettings
 
 LAYOUT = 1
 """Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
-
-log = structlog.get_logger(__name__)
 
 
 class Store:
@@ -40,6 +40,7 @@ class Store:
         functions: Functions,
         pepper: bytes,
         rules: IdentityRules,
+        seen: Path | None = None,
     ) -> None:
         self.settings = settings
         self.rules = rules
@@ -49,6 +50,18 @@ class Store:
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self._pepper = pepper
+        keys = heartbeat_keys(self.keys, cluster=connection.cluster)
+        floor = read_seen(seen) if seen else Floor()
+        tolerated = tolerated_s(settings.durability, fails_over=connection.fails_over)
+        self.health = StoreHealth(
+            connection,
+            functions.gate,
+            Heartbeats(connection, functions, keys, tolerated, floor),
+            pepper,
+            restore=self._restore,
+            on_refusal=self._refuse,
+            seen=seen,
+        )
         self._hashes: dict[str, KeyedHash] = {}
         self._seals: dict[str, Seal] = {}
         self._controls: dict[str, Control] = {}
@@ -62,21 +75,19 @@ class Store:
         calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
         return Recorder(functions, self.keys, in_flight=calls)
 
-    async def keep(self) -> None:
-        """Put back what everything is found by, where the store was emptied under this server: the next
-        start would make it anew, and find nothing of what is stored from now on.
+    async def prepare(self) -> None:
+        """Make what is missing, and compare what the store holds with what was known of it."""
+        await prepare_heartbeats(self.connection, self.health.keys)
+        await self.health.beat()
 
-        StoreUnavailable, reason `store_replaced`, where another server has made it anew already: then
-        nothing is recorded either, for nobody would find it.
-        """
-        found = await self.connection.call(b"HGET", META, b"pepper", key=META)
-        if found is None:
-            log.error("store_emptied")
-            found = (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
-        replaced = None if found == self._pepper else "store_replaced"
-        self.recorder.refuses = self.importer.refuses = replaced
-        if replaced:
-            raise unavailable(replaced)
+    def _refuse(self, reason: str | None) -> None:
+        self.recorder.refuses = self.importer.refuses = reason
+
+    async def _restore(self) -> bytes:
+        """The store's pepper, after what everything is found by was put back where it was missing: the next
+        start would make it anew, and find nothing of what is stored from now on."""
+        await prepare_heartbeats(self.connection, self.health.keys)
+        return (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
@@ -116,9 +127,22 @@ async def open_store(
     functions = Functions(connection)
     await functions.load()
     pepper = await _meta(connection, settings)
-    store = Store(settings, connection, functions, pepper, rules or IdentityRules())
-    async with store.recorder, store.importer:
-        yield store
+    seen = _seen_file(settings, connection.url)
+    store = Store(settings, connection, functions, pepper, rules or IdentityRules(), seen)
+    await store.prepare()
+    try:
+        async with store.recorder, store.importer:
+            yield store
+    finally:
+        await store.health.aclose()
+
+
+def _seen_file(settings: StoreSettings, url: str) -> Path | None:
+    """The file of the store at `url`, where that is the embedded one; also for workers, who get its URL."""
+    address = parse_address(url)
+    root = Path(settings.data_dir).resolve()
+    embedded = address.kind == "unix" and Path(address.path).resolve().parent == root / "valkey"
+    return root / SEEN if embedded else None
 
 
 async def _meta(connection: Connection, settings: StoreSettings) -> bytes:

@@ -103,7 +103,7 @@ def message(event: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def settings_for(url: str, tenant: str, other: str, **store: Any) -> Settings:
+def settings_for(url: str | None, tenant: str, other: str, **store: Any) -> Settings:
     tokens = [
         {"name": "desk", "tenant": tenant, "scopes": WORK},
         {"name": "elsewhere", "tenant": other, "scopes": WORK},
@@ -128,8 +128,8 @@ def settings_for(url: str, tenant: str, other: str, **store: Any) -> Settings:
 
 
 @asynccontextmanager
-async def served(url: str, **store: Any) -> AsyncIterator[Api]:
-    """A running server on the store at `url`, and a client of it."""
+async def served(url: str | None, **store: Any) -> AsyncIterator[Api]:
+    """A running server on the store at `url` (None: the embedded one of `data_dir`), and a client of it."""
     tenant, other = fresh_tenant(), fresh_tenant()
     settings = settings_for(url, tenant, other, **store)
     async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:

@@ -69,6 +69,7 @@ async def test_killing_valkey_loses_nothing_and_answers_503_at_worst(tmp_path: P
         await check(server.url, ledger)
         await send_all_again(server.url, ledger)
         assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
+        assert "store_lost_data" not in server.log
     assert ledger.wrong == []
     assert ledger.statuses[0] == 0, "the server itself never hung up"
     assert len(ledger.acknowledged) > 100
@@ -114,6 +115,8 @@ async def test_killing_workers_and_their_parent_loses_nothing_and_leaves_none_be
             assert len(workers - {killed}) == 2
             server.kill()
             await asyncio.to_thread(wait_until, lambda: not any(map(alive, workers)))
+    assert "store_lost_data" not in server.log
+    assert (server.data / "store.seen").exists(), "workers keep it too"
     assert ledger.wrong == []
     assert len(ledger.acknowledged) > 100
     with serving(tmp_path / "data", server.port) as again:

@@ -10,11 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.domain.identity import Identity
-from handoff.store.components import read_records
-from handoff.store.connection import Connection
-from handoff.store.settings import StoreSettings
-from handoff.store.store import open_store
 from tests.api.conftest import Api, message, served
 from tests.store.servers import Server, ask, server, valkey_binary
 
@@ -45,21 +40,6 @@ async def requests(api: Api) -> None:
         assert int(answer.headers["Retry-After"]) > 0
         assert b"sock" not in answer.raw
         assert b"127.0.0.1" not in answer.raw
-
-
-async def test_a_store_that_was_emptied_keeps_what_comes_after_it(valkey_process: Server) -> None:
-    """Another server, or the next start, finds it: by what this one puts back."""
-    socket = str(valkey_process.directory / "server.sock")
-    async with served(valkey_process.url) as api:
-        await api.tell("e1")
-        assert ask(socket, "FLUSHALL") == "+OK"
-        assert (await api.get("/readyz")).status == 200
-        await api.tell("e2")
-        settings = StoreSettings(url=valkey_process.url)
-        async with Connection(settings) as connection, open_store(settings, connection) as fresh:
-            anna = fresh.hashes(api.tenant).identity(Identity("user", "", "anna"))
-            found = await read_records(connection, fresh.keys, [anna])
-            assert found[anna].touchpoints == 1
 
 
 async def test_a_store_that_another_server_made_anew_takes_no_touchpoints(valkey_process: Server) -> None:

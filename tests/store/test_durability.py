@@ -15,6 +15,7 @@ from tests.store.servers import (
     cluster_servers,
     redis7_binary,
     sentinel_of_one,
+    sentinel_servers,
     server,
     valkey_binary,
 )
@@ -49,6 +50,7 @@ async def test_a_durable_server_is_proved(binary: Any) -> None:
         ({"maxmemory_policy": "allkeys-lru"}, "always", "set maxmemory-policy noeviction"),
         ({"maxmemory_policy": "volatile-ttl"}, "provider", "set maxmemory-policy noeviction"),
         ({}, "replicated", "0 connected replicas"),
+        ({"appendonly": "no"}, "replicated", "set appendonly yes"),
         ({"replicaof": "127.0.0.1 1"}, "always", "is a replica"),
         ({"cluster_enabled": "yes"}, "always", "redis+cluster"),
     ],
@@ -67,6 +69,7 @@ async def test_a_server_that_differs_is_refused_with_what_to_change(
         (OURS, "always", None),
         (NO_CONFIG, "always", "does not show appendfsync"),
         (NO_CONFIG, "provider", None),
+        (NOTHING, "replicated", "maxmemory-policy"),
         (NOTHING, "everysec", "maxmemory-policy"),
         (NOTHING, "provider", None),
     ],
@@ -96,9 +99,29 @@ async def test_the_recommended_user_can_do_all_that_the_store_does() -> None:
 
 async def test_replicas_are_counted() -> None:
     with sentinel_of_one() as url:
-        assert "1 connected replicas" in (await notes_of(url, durability="replicated"))[0]
+        (note,) = await notes_of(url, durability="replicated")
+        assert "appendonly yes, 1 connected replicas" in note
         with pytest.raises(ConfigurationError, match="needs 2"):
             await notes_of(url, durability="replicated", replicas=2)
+
+
+async def test_a_replica_without_an_append_only_file_is_refused() -> None:
+    """It may be the next primary, and would come back empty from a restart."""
+    with sentinel_servers() as (url, primary, replica):
+        ask(("127.0.0.1", replica.port), "CONFIG", "SET", "appendonly", "no")
+        for store in (url, primary.url):
+            with pytest.raises(ConfigurationError, match="a replica of the store keeps nothing"):
+                await notes_of(store, durability="replicated")
+        assert await notes_of(url), "other modes promise nothing of replicas"
+
+
+async def test_a_replica_that_does_not_show_its_file_is_refused_where_it_may_take_over() -> None:
+    with sentinel_servers() as (url, primary, replica):
+        replica.pause()
+        with pytest.raises(ConfigurationError, match=r"0 replicas of the store show appendonly.*provider"):
+            await notes_of(url, durability="replicated")
+        notes = await notes_of(primary.url, durability="replicated")
+        assert any("taken on trust" in note for note in notes)
 
 
 async def test_every_primary_of_a_cluster_is_asked() -> None:

@@ -157,4 +157,4 @@ async def test_an_empty_store_has_no_touchpoints() -> None:
             found = await sizes(store.connection, url, 100)
     assert found.touchpoints == 0
     assert found.per_touchpoint(found.used) is None
-    assert {it.kind for it in found.kinds} == {"meta"}
+    assert {it.kind for it in found.kinds} == {"heartbeats", "meta"}

@@ -98,6 +98,7 @@ OPERATIONS = (
         id="readiness",
         tag=TAG,
         summary="Whether touchpoints can be acknowledged now",
+        text="From the outcome of a durable write a few seconds ago at most; 503 with the reason otherwise.",
         public=True,
         replies=(Reply(200, "They can.", Readiness),),
         problems=(503,),
