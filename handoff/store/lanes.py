@@ -47,11 +47,32 @@ class Lane:
     """What waits for one primary, and what all that is taken of it and not told yet amounts to."""
 
     def __init__(self) -> None:
-        self.jobs: deque[Job] = deque()
+        self.pointing: deque[Job] = deque()
+        self.storing: deque[Job] = deque()
         self.call: asyncio.Task[None] | None = None
         self.since = 0.0
         self.works = 0
         self.size = 0
+
+    @property
+    def jobs(self) -> Iterable[Job]:
+        return (*self.pointing, *self.storing)
+
+    def add(self, job: Job) -> None:
+        (self.pointing if job.pointers else self.storing).append(job)
+
+    def drop_done(self) -> None:
+        self.pointing = deque(job for job in self.pointing if not job.work.done())
+        self.storing = deque(job for job in self.storing if not job.work.done())
+
+    def take(self, *, pointing: bool) -> list[Job]:
+        """The next jobs of one kind, at most MAX_BATCH."""
+        jobs, batch = self.pointing if pointing else self.storing, list[Job]()
+        while jobs and len(batch) < MAX_BATCH:
+            job = jobs.popleft()
+            if not job.work.done():
+                batch.append(job)
+        return batch
 
 
 class Work:
@@ -110,6 +131,7 @@ class ClusterRecorder(Recorder):
         self._following: dict[bytes, deque[Work]] = {}
         self._due: asyncio.TimerHandle | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._pointed = False
         self._version = -1
         self._primaries = 1
 
@@ -165,14 +187,14 @@ class ClusterRecorder(Recorder):
         """Pointers at once; the item when they are written and nothing of its home is before it."""
         behind = self._following.get(work.item.home)
         if not jobs and behind is None:
-            self._lane(home, known).jobs.append(Job(work, home))
+            self._lane(home, known).add(Job(work, home))
             return
         if behind is None:
             behind = self._following[work.item.home] = deque()
         behind.append(work)
         work.left = len(jobs)
         for job in jobs:
-            self._lane(job.partition, known).jobs.append(job)
+            self._lane(job.partition, known).add(job)
 
     def _begin_calls(self) -> None:
         """Begin what every idle lane has to do, all of them together: the more they gather the better. A lane
@@ -184,22 +206,28 @@ class ClusterRecorder(Recorder):
             if self._wake is None:
                 self._wake = loop.call_at(brisk, self._woken)
             return
+        # What pointers lead to is stored with whatever else came meanwhile, before further pointers.
+        first = not self._pointed
+        for pointing in (first, not first):
+            if self._begin_round(pointing=pointing, now=now):
+                self._pointed = pointing
+                break
         for place, lane in tuple(self._lanes.items()):
-            if lane.call is not None:
-                continue
-            batch: list[Job] = []
-            while lane.jobs and len(batch) < MAX_BATCH:
-                job = lane.jobs.popleft()
-                if not job.work.done():
-                    batch.append(job)
+            if lane.call is None and not lane.works:
+                del self._lanes[place]
+
+    def _begin_round(self, *, pointing: bool, now: float) -> bool:
+        """Begin the jobs of one kind of all idle lanes; whether there were any."""
+        begun = False
+        for lane in self._lanes.values():
+            batch = lane.take(pointing=pointing) if lane.call is None else []
             if batch:
                 # In a context of its own: what it logs is of no single request.
-                call = loop.create_task(self._round(batch), context=Context())
-                lane.call, lane.since = call, now
+                call = asyncio.get_running_loop().create_task(self._round(batch), context=Context())
+                lane.call, lane.since, begun = call, now, True
                 self._calls.add(call)
                 call.add_done_callback(partial(self._lane_ended, lane))
-            elif not lane.works:
-                del self._lanes[place]
+        return begun
 
     def _woken(self) -> None:
         self._wake = None
@@ -245,7 +273,7 @@ class ClusterRecorder(Recorder):
                 work = behind.popleft()
                 if not work.done():
                     partition = self._keys.partition(home)
-                    self._lane(partition, {}).jobs.append(Job(work, partition))
+                    self._lane(partition, {}).add(Job(work, partition))
             if behind is not None and not behind:
                 del self._following[home]
         self._begin_calls()
@@ -269,7 +297,7 @@ class ClusterRecorder(Recorder):
         if self._works:
             self._due = loop.call_at(self._works[0].due, self._fail_due)
         for lane in self._lanes.values():
-            lane.jobs = deque(job for job in lane.jobs if not job.work.done())
+            lane.drop_done()
         self._go_on(tuple(self._following))
 
     def _forget_done(self) -> None:
