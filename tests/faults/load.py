@@ -99,7 +99,8 @@ def _until_listening(process: Process) -> None:
 class Ledger:
     """What was sent, what was acknowledged and when, and every status that came back.
 
-    `newest` is the time of the last acknowledgement for each customer. `padding` characters follow the id in each text, for stores that must fill up.
+    `newest` is the time of the last acknowledgement for each customer. `padding` characters follow the
+    id in each text, for stores that must fill up.
     """
 
     homes: int = HOMES

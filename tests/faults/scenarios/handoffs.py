@@ -6,20 +6,19 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from aiohttp import ClientError, ClientSession
 
-from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber
+from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
 from tests.faults.load import client
 from tests.faults.scenarios.scenario import Figures
 
 PACE_S = 0.02
 QUEUE = "support"
-RUNNING = b"idempotency_key_running"  # a 409: the request that a kill cut short may still be at work
 PATIENCE_S = 60.0  # for the last delivery: longer than any lease
 
 
@@ -70,39 +69,44 @@ class Handoffs:
             "to": {"channel": "chat", "queue": QUEUE},
             "reason": f"h{number}",
         }
-        requested = await self._until_taken(session, f"{url}/v1/handoffs", asked, f"request-{number}", stopping)
+        requested = await self._until_taken(session, f"{url}/v1/handoffs", asked, stopping)
         if requested is not None:
             path = f"{url}/v1/handoffs/{requested['id']}/accept"
             accept = {"version": requested["version"], "agent": "mia"}
-            await self._until_taken(session, path, accept, f"accept-{number}", stopping)
+            await self._until_taken(session, path, accept, stopping)
 
     async def _until_taken(
-        self, session: ClientSession, url: str, body: dict[str, Any], key: str, stopping: asyncio.Event
+        self, session: ClientSession, url: str, body: dict[str, Any], stopping: asyncio.Event
     ) -> dict[str, Any] | None:
-        """Send the same request until it is acknowledged; None when the load ends before."""
-        headers = {"Idempotency-Key": key}
+        """Send the same request until it is acknowledged; None when the load ends before.
+
+        A stale version says that an earlier attempt was carried out though its answer was lost.
+        """
         while not stopping.is_set():
             try:
-                async with session.post(url, data=msgspec.json.encode(body), headers=headers) as response:
-                    raw = await response.read()
+                async with session.post(url, data=msgspec.json.encode(body)) as response:
+                    answer = msgspec.json.decode(await response.read())
             except (ClientError, TimeoutError, OSError):
                 self.statuses[0] += 1
             else:
                 self.statuses[response.status] += 1
                 if response.status in (200, 201):
-                    handoff: dict[str, Any] = msgspec.json.decode(raw)
-                    self.acknowledged[handoff["id"], handoff["version"]] = time.monotonic()
-                    return handoff
-                if response.status != 503 and RUNNING not in raw:
-                    self.wrong.append(f"{response.status} {raw[:200]!r}")
+                    return self._acknowledge(answer)
+                if answer.get("code") == "stale_version" and answer["current"]["state"] == "accepted":
+                    return self._acknowledge(answer["current"])
+                if response.status != 503:
+                    self.wrong.append(f"{response.status} {answer}")
             await asyncio.sleep(0.05)
         return None
 
+    def _acknowledge(self, handoff: dict[str, Any]) -> dict[str, Any]:
+        self.acknowledged.setdefault((handoff["id"], handoff["version"]), time.monotonic())
+        return handoff
+
     async def compare(self, url: str, figures: Figures, delivery_s: float | None) -> None:
         """Wait for the deliveries; what never came is lost."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.acknowledged.keys() - self._arrivals().keys() and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
+        with suppress(TimeoutError):
+            await until(lambda: self.acknowledged.keys() <= self._arrivals().keys(), PATIENCE_S)
         arrivals = self._arrivals()
         figures.events += len(self.acknowledged)
         figures.count("other_statuses", self.wrong)

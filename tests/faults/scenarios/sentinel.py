@@ -25,7 +25,6 @@ from tests.store.servers import Server, ask, end, spawn, valkey_binary, wait_unt
 DOWN_AFTER_MS = 1000
 
 
-
 @asynccontextmanager
 async def sentinel(directory: Path) -> AsyncIterator[Backing]:
     """A primary, two replicas and three sentinels. Each data node is reached through a proxy only.
@@ -40,7 +39,10 @@ async def sentinel(directory: Path) -> AsyncIterator[Backing]:
         servers: list[Server] = []
         for number, port in enumerate(ports):
             options = {"port": str(port), "bind_source_addr": node_address(number), **QUICK}
-            options |= {"replica_announce_ip": "127.0.0.1", "replica_announce_port": str(proxies[number].port)}
+            options |= {
+                "replica_announce_ip": "127.0.0.1",
+                "replica_announce_port": str(proxies[number].port),
+            }
             if number:
                 options["replicaof"] = f"127.0.0.1 {proxies[0].port}"
             servers.append(await enter(entered(node(folder(directory), port, options))))
@@ -51,7 +53,9 @@ async def sentinel(directory: Path) -> AsyncIterator[Backing]:
             await until(lambda port=port: _knows_all(port))  # type: ignore[misc]
         yield Backing(
             environment={
-                "HANDOFF_STORE_URL": "redis+sentinel://" + ",".join(f"127.0.0.1:{it}" for it in watching) + "/handoff",
+                "HANDOFF_STORE_URL": "redis+sentinel://"
+                + ",".join(f"127.0.0.1:{it}" for it in watching)
+                + "/handoff",
                 "HANDOFF_STORE_DURABILITY": "replicated",
                 "HANDOFF_STORE_REPLICAS": "1",
             },
@@ -82,7 +86,7 @@ def no_further_loopback() -> str | None:
 @contextmanager
 def _sentinel(number: int, primary_port: int) -> Iterator[int]:
     with ExitStack() as stack:
-        home = Path(os.path.realpath(stack.enter_context(scratch())))
+        home = Path(stack.enter_context(scratch()))
         port = quiet_port()
         settings = {"bind": "127.0.0.1", "port": str(port), "dir": str(home)}
         settings["bind_source_addr"] = sentinel_address(number)
@@ -94,7 +98,7 @@ def _sentinel(number: int, primary_port: int) -> Iterator[int]:
         ]
         process = spawn(valkey_binary(), home, settings, *watch, flags=["--sentinel"])
         stack.callback(end, process, gently=False)
-        waituntil(lambda: answers(port), process)
+        wait_until(lambda: answers(port), process)
         yield port
 
 

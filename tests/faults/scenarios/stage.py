@@ -168,15 +168,22 @@ async def _run(stage: Stage) -> None:
         stage.via = await stack.enter_async_context(stage.backing.front(f"http://127.0.0.1:{stage._port}"))
         stack.push_async_callback(stage._leave)
         await stage.start()
-        async with stage.traffic():
-            await stage.recovered()
-            for _ in range(stage.scenario.rounds):
-                await stage.pause()
-                await stage.scenario.disturb(stage)
-                stage.figures.runs += 1
-                if stage.gone_before is None:
-                    await stage.recovered()
-            await asyncio.sleep(0.3)
+        try:
+            await _disturbed(stage)
+        except Exception as error:  # what was acknowledged so far is compared all the same
+            stage.figures.failures += [_said(it) for it in _leaves(error)]
         stage.via = None
         stage.figures.slowness = max(stage.figures.slowness, await asyncio.to_thread(slowness))
         await verdict.compare(stage)
+
+
+async def _disturbed(stage: Stage) -> None:
+    async with stage.traffic():
+        await stage.recovered()
+        for _ in range(stage.scenario.rounds):
+            await stage.pause()
+            await stage.scenario.disturb(stage)
+            stage.figures.runs += 1
+            if stage.gone_before is None:
+                await stage.recovered()
+        await asyncio.sleep(0.3)

@@ -96,7 +96,9 @@ async def embedded_on_small_disk(directory: Path, durability: str) -> AsyncItera
 def no_mounts() -> str | None:
     if os.geteuid() != 0:
         return "mounting a small disk needs root"
-    done = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
+    done = subprocess.run(
+        ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+    )
     return None if done.returncode == 0 else "mounting a small disk is not permitted here"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import ClientError
@@ -102,7 +103,7 @@ def outages(stage: Stage) -> None:
 def longest(moments: list[float], held: Iterable[tuple[float, float]]) -> float:
     """The longest gap in seconds. From a gap that meets a held fault only the time after it counts."""
     gaps = [0.0]
-    for start, end in zip(moments, moments[1:], strict=False):
+    for start, end in pairwise(moments):
         begin = max([start, *(healed for began, healed in held if began < end and healed > start)])
         gaps.append(end - begin)
     return max(gaps)
