@@ -144,7 +144,18 @@ SCENARIOS = (
         disturb=jump,
         rounds=3,
         outage_s=1.0,
+        traffic=Traffic(mail=True),
+        needs=(no_faketime,),
+    ),
+    Scenario(
+        key="clock-store-webhooks",
+        title="the same with webhooks",
+        store=store_with_a_clock,
+        disturb=jump,
+        rounds=3,
+        outage_s=1.0,
         traffic=EVERYTHING,
         needs=(no_faketime,),
+        unsolved="a delivery queued while the store's clock is ahead waits until the clock is there again",
     ),
 )

@@ -41,7 +41,8 @@ class Scenario:
 
     The store is set up `runs` times and disturbed `rounds` times each. `outage_s` bounds the longest
     time without an acknowledgement. `delivery_s` bounds the time from the acknowledged handoff to its
-    webhook. `needs` return why the scenario cannot run on this machine, or None.
+    webhook. `needs` return why the scenario cannot run on this machine, or None. `unsolved` says what
+    does not hold yet: the scenario is played only when its whole name is asked for.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Scenario:
     traffic: Traffic = field(default_factory=Traffic)
     arguments: tuple[str, ...] = ()
     needs: tuple[Callable[[], str | None], ...] = ()
+    unsolved: str | None = None
 
     def missing(self) -> str | None:
         """Why this machine cannot run it."""
