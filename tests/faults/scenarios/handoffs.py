@@ -110,12 +110,18 @@ class Handoffs:
         arrivals = self._arrivals()
         figures.events += len(self.acknowledged)
         figures.count("other_statuses", self.wrong)
-        missing = [f"{id_} version {version}" for id_, version in self.acknowledged.keys() - arrivals.keys()]
-        figures.count("lost", [f"webhook of {it}" for it in missing])
+        missing = sorted(self.acknowledged.keys() - arrivals.keys())
+        figures.count("lost", [await self._evidence(url, *it) for it in missing])
         figures.count("disordered", self._disordered(list(arrivals)))
         figures.count("twice", await self._repeated(url))
         waited = [arrivals[it] - at for it, at in self.acknowledged.items() if it in arrivals]
         figures.measure("delivery", max(waited, default=0.0), delivery_s)
+
+    async def _evidence(self, url: str, id_: str, version: int) -> str:
+        """Which webhook is missing, and what the server says of its handoff."""
+        async with client() as session, session.get(f"{url}/v1/handoffs/{id_}") as response:
+            found = (await response.json()).get("version", f"gone ({response.status})")
+        return f"webhook of {id_} version {version} (the handoff: {found})"
 
     def _arrivals(self) -> dict[tuple[str, int], float]:
         """When each change of each handoff first arrived, in the order of arrival."""

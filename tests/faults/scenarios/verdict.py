@@ -28,11 +28,9 @@ async def compare(stage: Stage) -> None:
     if stage.gone_before is not None:
         return
     url = stage.url
-    touchpoints(stage, ledger, await patiently(lambda: timelines(url, ledger)))
+    reported = touchpoints(stage, ledger, await patiently(lambda: timelines(url, ledger)))
     await patiently(lambda: send_all_again(url, ledger))
-    found = Counter(id_ for ids in await patiently(lambda: timelines(url, ledger)) for id_ in ids)
-    figures.count("lost", sorted({it["id"] for it in ledger.sent} - found.keys()))
-    figures.count("twice", [id_ for id_, count in found.items() if count > 1])
+    once(stage, ledger, await patiently(lambda: timelines(url, ledger)), reported)
     if stage.mails is not None:
         await _mails(stage)
     if stage.handoffs is not None:
@@ -50,22 +48,33 @@ async def _mails(stage: Stage) -> None:
 
     figures.count("other_statuses", mails.ledger.wrong)
     figures.mails += len(mails.ledger.acknowledged)
-    touchpoints(stage, mails.ledger, await patiently(read))
+    reported = touchpoints(stage, mails.ledger, await patiently(read))
     await mails.send_all_again()
-    found = Counter(id_ for ids in await patiently(read) for id_ in ids)
-    figures.count("lost", sorted({it["id"] for it in mails.ledger.sent} - found.keys()))
-    figures.count("twice", [id_ for id_, count in found.items() if count > 1])
+    once(stage, mails.ledger, await patiently(read), reported)
 
 
-def touchpoints(stage: Stage, ledger: Ledger, found: list[list[str]]) -> None:
-    """Nothing acknowledged is missing, nothing is stored twice, each sender's order is kept."""
+def touchpoints(stage: Stage, ledger: Ledger, found: list[list[str]]) -> set[str]:
+    """Nothing acknowledged is missing, nothing is stored twice, each sender's order is kept.
+
+    The ids that are lost or stored twice.
+    """
     figures = stage.figures
     counts = Counter(id_ for ids in found for id_ in ids)
-    figures.count("lost", sorted(ledger.acknowledged.keys() - counts.keys()))
-    figures.count("twice", [id_ for id_, count in counts.items() if count > 1])
+    lost = ledger.acknowledged.keys() - counts.keys()
+    twice = {id_ for id_, count in counts.items() if count > 1}
+    figures.count("lost", sorted(lost))
+    figures.count("twice", sorted(twice))
     strange = counts.keys() - {it["id"] for it in ledger.sent}
     figures.expect(not strange, f"stored but never sent: {sorted(strange)[:5]}")
     figures.count("disordered", [id_ for ids in found for id_ in disordered(ids, ledger)])
+    return lost | twice
+
+
+def once(stage: Stage, ledger: Ledger, found: list[list[str]], reported: set[str]) -> None:
+    """After all was sent again: each id is there, and once. What was reported before counts no more."""
+    counts = Counter(id_ for ids in found for id_ in ids)
+    stage.figures.count("lost", sorted({it["id"] for it in ledger.sent} - counts.keys() - reported))
+    stage.figures.count("twice", sorted({id_ for id_, count in counts.items() if count > 1} - reported))
 
 
 def disordered(found: Iterable[str], ledger: Ledger) -> list[str]:
@@ -94,10 +103,10 @@ def outages(stage: Stage) -> None:
     if stage.hurt_homes is None:
         figures.measure("outage", longest(ledger.moments(), stage.held), scenario.outage_s)
         return
-    for home in range(ledger.homes):
-        hurt = home in stage.hurt_homes
-        name, bound = ("outage", scenario.outage_s) if hurt else ("others", stage.others_outage_s)
-        figures.measure(name, longest(ledger.moments(home), stage.held), bound)
+    gaps = {home: longest(ledger.moments(home), stage.held) for home in range(ledger.homes)}
+    others = [gap for home, gap in gaps.items() if home not in stage.hurt_homes]
+    figures.measure("outage", max((gaps[home] for home in stage.hurt_homes), default=0.0), scenario.outage_s)
+    figures.measure("others", max(others, default=0.0), stage.others_outage_s)
 
 
 def longest(moments: list[float], held: Iterable[tuple[float, float]]) -> float:
