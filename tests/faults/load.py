@@ -221,20 +221,20 @@ async def timeline(session: ClientSession, url: str, identity: str) -> list[str]
     return found
 
 
-async def timelines(url: str, ledger: Ledger) -> list[list[str]]:
+async def timelines(url: str, homes: int = HOMES) -> list[list[str]]:
     """The ids of every customer's touchpoints, in the order of the timelines."""
     async with client() as session:
-        return [await timeline(session, url, f"user:u{home}") for home in range(ledger.homes)]
+        return [await timeline(session, url, f"user:u{home}") for home in range(homes)]
 
 
-async def stored(url: str, ledger: Ledger) -> Counter[str]:
+async def stored(url: str, homes: int = HOMES) -> Counter[str]:
     """Every touchpoint of every customer, by its id, as the timelines show it."""
-    return Counter(id_ for found in await timelines(url, ledger) for id_ in found)
+    return Counter(id_ for found in await timelines(url, homes) for id_ in found)
 
 
 async def check(url: str, ledger: Ledger) -> None:
     """Nothing acknowledged is missing, nothing is there twice, nothing is there that nobody sent."""
-    found = await stored(url, ledger)
+    found = await stored(url, ledger.homes)
     missing = ledger.acknowledged.keys() - found.keys()
     assert not missing, f"{len(missing)} of {len(ledger.acknowledged)} acknowledged touchpoints are lost"
     twice = [id_ for id_, count in found.items() if count > 1]

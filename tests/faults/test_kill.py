@@ -49,7 +49,7 @@ async def test_killing_the_server_loses_nothing_and_stops_no_next_start(tmp_path
     with serving(tmp_path / "data", port) as server:
         await check(server.url, ledger)
         await send_all_again(server.url, ledger)
-        assert await stored(server.url, ledger) == {it["id"]: 1 for it in ledger.sent}
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
         valkey = server.valkey_pid
     assert not alive(valkey), "a clean stop leaves no store behind"
     assert len(ledger.acknowledged) > 100
@@ -68,7 +68,7 @@ async def test_killing_valkey_loses_nothing_and_answers_503_at_worst(tmp_path: P
                 await until_taken(server.url, ledger)
         await check(server.url, ledger)
         await send_all_again(server.url, ledger)
-        assert await stored(server.url, ledger) == {it["id"]: 1 for it in ledger.sent}
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
     assert ledger.wrong == []
     assert ledger.statuses[0] == 0, "the server itself never hung up"
     assert len(ledger.acknowledged) > 100
@@ -98,7 +98,7 @@ async def test_killing_both_at_once_loses_nothing(tmp_path: Path) -> None:
     with serving(tmp_path / "data", port) as server:
         await check(server.url, ledger)
         await send_all_again(server.url, ledger)
-        assert await stored(server.url, ledger) == {it["id"]: 1 for it in ledger.sent}
+        assert await stored(server.url) == {it["id"]: 1 for it in ledger.sent}
 
 
 async def test_killing_workers_and_their_parent_loses_nothing_and_leaves_none_behind(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ async def compare(stage: Stage) -> None:
     if stage.gone_before is not None:
         return
     url = stage.url
-    reported = touchpoints(stage, ledger, await patiently(lambda: timelines(url, ledger)))
+    reported = touchpoints(stage, ledger, await patiently(lambda: timelines(url, ledger.homes)))
     await patiently(lambda: send_all_again(url, ledger))
-    once(stage, ledger, await patiently(lambda: timelines(url, ledger)), reported)
+    once(stage, ledger, await patiently(lambda: timelines(url, ledger.homes)), reported)
     if stage.mails is not None:
         await _mails(stage)
     if stage.handoffs is not None:
