@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bench.processes import ROOT
+from tests.faults.load import kill_process
 from tests.faults.scenarios import table
 from tests.faults.scenarios.catalogue import SCENARIOS
 from tests.faults.scenarios.scenario import Figures, Scenario
@@ -114,6 +116,7 @@ def once(scenario: Scenario, seed: int) -> Figures:
     try:
         figures = asyncio.run(_within_limit(scenario, seed, directory))
     finally:
+        end_orphans(directory)
         shutil.rmtree(directory, ignore_errors=True)
     outcome = "FAILED" if figures.failures else "ok"
     times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in figures.longest_s.items())
@@ -125,6 +128,15 @@ def once(scenario: Scenario, seed: int) -> Figures:
     for failure in figures.failures:
         print(f"  {failure}", flush=True)
     return figures
+
+
+def end_orphans(directory: Path) -> None:
+    """End embedded stores that outlived a killed server of a run that failed."""
+    for file in directory.glob("**/valkey.pid"):
+        with suppress(OSError, ValueError):
+            pid = int(file.read_text())
+            if Path(f"/proc/{pid}/cwd").resolve().is_relative_to(directory):
+                kill_process(pid)
 
 
 async def _within_limit(scenario: Scenario, seed: int, directory: Path) -> Figures:
