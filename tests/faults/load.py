@@ -99,8 +99,8 @@ def _until_listening(process: Process) -> None:
 class Ledger:
     """What was sent, what was acknowledged and when, and every status that came back.
 
-    `newest` is the time of the last acknowledgement for each customer. `padding` characters follow the
-    id in each text, for stores that must fill up.
+    `newest` is when the newest acknowledged touchpoint of each customer was sent, `latest` when the last
+    acknowledgement came. `padding` characters follow the id in each text, for stores that must fill up.
     """
 
     homes: int = HOMES
@@ -108,8 +108,10 @@ class Ledger:
     sent: list[dict[str, Any]] = field(default_factory=list)
     acknowledged: dict[str, float] = field(default_factory=dict)
     newest: dict[int, float] = field(default_factory=dict)
+    latest: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    _sent_at: dict[str, float] = field(default_factory=dict)
 
     def touchpoint(self, sender: int) -> dict[str, Any]:
         """The next touchpoint of a sender; its text begins with its id. A sender writes to one customer."""
@@ -123,11 +125,14 @@ class Ledger:
             "text": id_ + (" " + secrets.token_hex(self.padding // 2) if self.padding else ""),
         }
         self.sent.append(it)
+        self._sent_at[id_] = time.monotonic()
         return it
 
     def acknowledge(self, id_: str) -> None:
-        self.acknowledged.setdefault(id_, time.monotonic())
-        self.newest[self.home_of(id_)] = time.monotonic()
+        self.latest = time.monotonic()
+        self.acknowledged.setdefault(id_, self.latest)
+        home, sent_at = self.home_of(id_), self._sent_at.get(id_, 0.0)
+        self.newest[home] = max(sent_at, self.newest.get(home, 0.0))
 
     def moments(self, home: int | None = None) -> list[float]:
         """When acknowledgements came (`time.monotonic`), for one customer or for all, ascending."""

@@ -103,7 +103,10 @@ class Stage:
         await asyncio.sleep(self.dice.uniform(shortest_s, longest_s))
 
     async def recovered(self, patience_s: float = PATIENCE_S) -> None:
-        """Wait until something new is acknowledged for every customer."""
+        """Wait until something is acknowledged for every customer that was sent from now on.
+
+        What was sent before may be on its way already, past whatever has just been disturbed.
+        """
         since = time.monotonic()
         homes = range(min(self.ledger.homes, self.scenario.traffic.senders))
         while not all(self.ledger.newest.get(home, 0) > since for home in homes):
@@ -114,7 +117,7 @@ class Stage:
     async def until_refused(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until nothing is acknowledged for half a second, as under a lasting fault."""
         since = time.monotonic()
-        while time.monotonic() - max([since, *self.ledger.newest.values()]) < 0.5:
+        while time.monotonic() - max(since, self.ledger.latest) < 0.5:
             if time.monotonic() - since > patience_s:
                 raise AssertionError(f"still acknowledging after {patience_s:g} s")
             await asyncio.sleep(0.02)
