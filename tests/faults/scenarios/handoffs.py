@@ -80,7 +80,8 @@ class Handoffs:
     ) -> dict[str, Any] | None:
         """Send the same request until it is acknowledged; None when the load ends before.
 
-        A stale version says that an earlier attempt was carried out though its answer was lost.
+        A stale version says that an earlier attempt was carried out though its answer was lost. That is
+        what the store holds now, and no acknowledgement: its replicas may not have it yet.
         """
         while not stopping.is_set():
             try:
@@ -91,17 +92,15 @@ class Handoffs:
             else:
                 self.statuses[response.status] += 1
                 if response.status in (200, 201):
-                    return self._acknowledge(answer)
+                    change = answer["id"], answer["version"]
+                    self.acknowledged.setdefault(change, time.monotonic())
+                    return dict(answer)
                 if answer.get("code") == "stale_version" and answer["current"]["state"] == "accepted":
-                    return self._acknowledge(answer["current"])
+                    return dict(answer["current"])
                 if response.status != 503:
                     self.wrong.append(f"{response.status} {answer}")
             await asyncio.sleep(0.05)
         return None
-
-    def _acknowledge(self, handoff: dict[str, Any]) -> dict[str, Any]:
-        self.acknowledged.setdefault((handoff["id"], handoff["version"]), time.monotonic())
-        return handoff
 
     async def compare(self, url: str, figures: Figures, delivery_s: float | None) -> None:
         """Wait for the deliveries; what never came is lost."""
