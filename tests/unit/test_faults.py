@@ -91,7 +91,7 @@ def test_the_table_is_written_between_the_markers_and_a_soak_goes_on_with_it(tmp
     figures.measure("outage", 0.42, 1.0)
     figures.measure("stop", 2.0, 10.0)
     page, state = tmp_path / "page.md", tmp_path / "state.json"
-    page.write_text(PAGE.read_text())
+    page.write_text(f"before\n{table.BEGIN}\nan older one\n{table.END}\nafter\n")
     for _ in range(2):
         table.write(page, table.table({"kill-store": figures}, {"disk-always": "no root"}))
     text = page.read_text()
@@ -99,10 +99,12 @@ def test_the_table_is_written_between_the_markers_and_a_soak_goes_on_with_it(tmp
         text.count("embedded store killed (`kill-store`)|5|12 345|0|0|0|0|0|0|0.4 s (1 s)|stop 2.0 s (10 s)|")
         == 1
     )
-    assert "- Seeds of `kill-store`: 1-3" in text
+    assert "- Seeds: `kill-store` 1-3\n" in text
+    assert "stretched" not in text
     assert "- Not run: `disk-always`, no root" in text
-    assert text.partition(table.BEGIN)[0] == PAGE.read_text().partition(table.BEGIN)[0]
-    assert text.partition(table.END)[2] == PAGE.read_text().partition(table.END)[2] != ""
+    assert text.startswith(f"before\n{table.BEGIN}\n|scenario|")
+    assert text.endswith(f"\n{table.END}\nafter\n")
+    assert PAGE.read_text().count(table.BEGIN) == PAGE.read_text().count(table.END) == 1
     table.save(state, {"kill-store": figures})
     assert table.load(state) == {"kill-store": figures}
     assert table.load(tmp_path / "none.json") == {}

@@ -14,6 +14,7 @@ from tests.faults.scenarios.scenario import Figures
 
 BEGIN = "<!-- faults: begin -->"
 END = "<!-- faults: end -->"
+BUSY = 1.2  # times: below, figures are those of an idle machine
 COLUMNS = (
     "scenario",
     "runs",
@@ -37,7 +38,11 @@ def table(results: Mapping[str, Figures], skipped: Mapping[str, str]) -> Table:
         total.add(results[it.key])
     rows = [_row(f"{it.title} (`{it.key}`)", results[it.key]) for it in known]
     notes = [f"Not run: `{key}`, {why}" for key, why in skipped.items()]
-    notes += [f"Seeds of `{it.key}`: {_seeds(results[it.key].seeds)}" for it in known]
+    if total.slowness > BUSY:
+        notes.append(
+            f"Other work slowed this machine down: bounds were stretched up to {total.slowness:.1f} times"
+        )
+    notes.append("Seeds: " + ", ".join(f"`{it.key}` {_seeds(results[it.key].seeds)}" for it in known))
     return Table(
         title="Results",
         columns=COLUMNS,
