@@ -108,7 +108,7 @@ SCENARIOS = (
     *(
         Scenario(
             key=f"disk-{durability}",
-            title=f"disk full, then space again (`{durability}`)",
+            title=f"disk full with `{durability}`, then space again",
             store=partial(embedded_on_small_disk, durability=durability),
             disturb=fill_the_disk,
             rounds=2,
