@@ -42,7 +42,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, metavar="N", help="again and again for so long, with random seeds"
     )
-    parser.add_argument("--state", type=Path, metavar="FILE", help="go on with the table in this file")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="continue the table in this file")
     chosen = parser.parse_args(words)
     if chosen.only and not selected(chosen.only):
         parser.error(f"no scenario begins with {chosen.only!r}: see --list")
@@ -55,14 +55,14 @@ def selected(only: str) -> list[Scenario]:
 
 
 def unsolved(scenario: Scenario, only: str) -> str | None:
-    """What is known not to hold yet, unless the scenario was asked for by its whole name."""
+    """The promise known not to hold yet, unless the scenario was asked for by its whole name."""
     if scenario.unsolved is None or scenario.key in only.split(","):
         return None
     return f"known not to hold yet: {scenario.unsolved}"
 
 
 def runs(scenarios: Sequence[Scenario], seed: int, minutes: float | None) -> Iterator[tuple[Scenario, int]]:
-    """What to play: each scenario with its seeds, or for some minutes with random ones."""
+    """The runs to play: each scenario with its seeds, or for some minutes with random ones."""
     if minutes is None:
         for scenario in scenarios:
             yield from ((scenario, seed + number) for number in range(scenario.runs))

@@ -97,7 +97,7 @@ def _until_listening(process: Process) -> None:
 
 @dataclass
 class Ledger:
-    """What was sent, what was acknowledged and when, and every status that came back.
+    """Sent touchpoints, acknowledgements with their times, and every status that came back.
 
     `newest` is when the newest acknowledged touchpoint of each customer was sent, `latest` when the last
     acknowledgement came. `padding` characters follow the id in each text, for stores that must fill up.

@@ -1,1 +1,1 @@
-"""What `make faults` plays."""
+"""The scenarios of `make faults`."""

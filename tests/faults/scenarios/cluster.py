@@ -10,7 +10,7 @@ from tests.faults.scenarios.stores import QUICK, Backing, entered, replicates, u
 from tests.store.servers import Server, Target, ask, cluster_servers, free_port, server, valkey_binary
 
 NODE_TIMEOUT_S = 2.0  # as `cluster_servers` sets it
-PARTIAL = {"cluster_require_full_coverage": "no"}  # shards that are whole go on
+PARTIAL = {"cluster_require_full_coverage": "no"}  # whole shards continue
 
 
 @asynccontextmanager

@@ -106,8 +106,8 @@ async def move_slots(stage: Stage) -> None:
     while last + 1 in set(slots[slots.index(last) :]) and last - first < MOVED_SLOTS:
         last += 1
     words = ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", str(first), str(last), "NODE", node_id(destination))
-    said = ask(("127.0.0.1", source.port), *words)
-    assert said == "+OK", said
+    reply = ask(("127.0.0.1", source.port), *words)
+    assert reply == "+OK", reply
     await asyncio.to_thread(wait_until, lambda: first in _slots_of(destination.port))
 
 

@@ -80,7 +80,7 @@ class Handoffs:
     ) -> dict[str, Any] | None:
         """Send the same request until it is acknowledged; None when the load ends before.
 
-        A stale version says that an earlier attempt was carried out though its answer was lost. That is
+        A stale version means that an earlier attempt was carried out though its answer was lost. That is
         what the store holds now, and no acknowledgement: its replicas may not have it yet.
         """
         while not stopping.is_set():
@@ -117,7 +117,7 @@ class Handoffs:
         figures.measure("delivery", max(waited, default=0.0), delivery_s)
 
     async def _evidence(self, url: str, id_: str, version: int) -> str:
-        """Which webhook is missing, and what the server says of its handoff."""
+        """Which webhook is missing, and what the server has of its handoff."""
         async with client() as session, session.get(f"{url}/v1/handoffs/{id_}") as response:
             found = (await response.json()).get("version", f"gone ({response.status})")
         return f"webhook of {id_} version {version} (the handoff: {found})"

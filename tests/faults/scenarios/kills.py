@@ -47,7 +47,7 @@ async def stop_in_order(stage: Stage) -> None:
     assert stage.mails is not None
     port = stage.server.port
     head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
-    said = [
+    reply = [
         (port, ""),
         (port, f"GET /healthz HTTP/1.1\r\n{head}\r\n"),
         (port, f"POST /v1/touchpoints HTTP/1.1\r\n{head}Content-Length: 500\r\n\r\n"),
@@ -55,8 +55,8 @@ async def stop_in_order(stage: Stage) -> None:
         (stage.mails.port, ""),
         (stage.mails.port, "EHLO idle.example\r\n"),
     ]
-    idle = [await asyncio.open_connection("127.0.0.1", where) for where, _ in said]
-    for (_, writer), (_, text) in zip(idle, said, strict=True):
+    idle = [await asyncio.open_connection("127.0.0.1", where) for where, _ in reply]
+    for (_, writer), (_, text) in zip(idle, reply, strict=True):
         writer.write(text.encode())
         await writer.drain()
     await stage.pause(0.2, 0.4)

@@ -1,4 +1,4 @@
-"""Data that was destroyed under the server: it must stop acknowledging, not go on as if nothing were."""
+"""Data that was destroyed under the server: it must stop acknowledging."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Mails:
                 stopping.set()
 
     async def send_all_again(self) -> None:
-        """What was sent, acknowledged or not, is sent once more; all of it must be taken now."""
+        """Send every mail once more, acknowledged or not; all of them must be taken now."""
 
         def work() -> None:
             deadline = time.monotonic() + PATIENCE_S
@@ -91,7 +91,7 @@ class Mails:
             self.ledger.statuses[0] += 1
         return False
 
-    def _refused(self, code: int, said: bytes | str) -> None:
+    def _refused(self, code: int, reply: bytes | str) -> None:
         self.ledger.statuses[code] += 1
         if not 400 <= code < 500:
-            self.ledger.wrong.append(f"{code} {said!r}")
+            self.ledger.wrong.append(f"{code} {reply!r}")

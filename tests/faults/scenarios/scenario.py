@@ -17,7 +17,7 @@ EVIDENCE = 10  # ids that are printed of each kind of failure
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """What arrives while the scenario runs.
+    """The load while the scenario runs.
 
     `senders` post touchpoints for `homes` customers, each touchpoint `copies` times at once, and pause
     for `pace_s` in between. `padding` is the length of each text.
@@ -41,7 +41,7 @@ class Scenario:
 
     The store is set up `runs` times and disturbed `rounds` times each. `outage_s` bounds the longest
     time without an acknowledgement. `delivery_s` bounds the time from the acknowledged handoff to its
-    webhook. `needs` return why the scenario cannot run on this machine, or None. `unsolved` says what
+    webhook. `needs` return why the scenario cannot run on this machine, or None. `unsolved` names what
     does not hold yet: the scenario is played only when its whole name is asked for.
     """
 
@@ -65,7 +65,7 @@ class Scenario:
 
 @dataclass
 class Figures:
-    """What one or several runs showed; `add` sums them up.
+    """The figures of one or several runs; `add` sums them up.
 
     `slowness` is how many times longer the machine takes than an idle one: bounds grow with it.
     """

@@ -104,9 +104,9 @@ def _sentinel(number: int, primary_port: int) -> Iterator[int]:
 
 def primary_of(backing: Backing) -> int:
     """Which node the sentinels name; -1 while there is none."""
-    said = ask(("127.0.0.1", backing.sentinels[0]), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "handoff").split()
+    reply = ask(("127.0.0.1", backing.sentinels[0]), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "handoff").split()
     ports = [str(proxy.port) for proxy in backing.proxies]
-    return ports.index(said[-1]) if said and said[-1] in ports else -1
+    return ports.index(reply[-1]) if reply and reply[-1] in ports else -1
 
 
 async def whole_again(backing: Backing) -> None:
@@ -123,6 +123,6 @@ async def whole_again(backing: Backing) -> None:
 
 
 def _knows_all(port: int) -> bool:
-    return "status=ok,address=" in (said := ask(("127.0.0.1", port), "INFO", "sentinel")) and (
-        "slaves=2,sentinels=3" in said
+    return "status=ok,address=" in (reply := ask(("127.0.0.1", port), "INFO", "sentinel")) and (
+        "slaves=2,sentinels=3" in reply
     )

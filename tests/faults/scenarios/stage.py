@@ -23,7 +23,7 @@ PATIENCE_S = 40.0  # for an acknowledgement after a disturbance; bounds are chec
 
 
 class Stage:
-    """What a disturbance works on. Times go into `figures`."""
+    """The running server and its load, for disturbances. Times go into `figures`."""
 
     def __init__(self, scenario: Scenario, seed: int, directory: Path, backing: Backing) -> None:
         self.scenario = scenario
@@ -105,7 +105,7 @@ class Stage:
     async def recovered(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until something is acknowledged for every customer that was sent from now on.
 
-        What was sent before may be on its way already, past whatever has just been disturbed.
+        An earlier request may be past the disturbed part already.
         """
         since = time.monotonic()
         homes = range(min(self.ledger.homes, self.scenario.traffic.senders))
@@ -132,13 +132,13 @@ class Stage:
             self.held.append((began, time.monotonic()))
 
     async def ready(self) -> bool:
-        """What `/readyz` answers."""
+        """Whether `/readyz` answers 200."""
         async with client() as session, session.get(f"{self.server.url}/readyz") as response:
             return response.status == 200
 
 
 async def play(scenario: Scenario, seed: int, directory: Path) -> Figures:
-    """One run: its figures. What goes wrong is among their failures, with the end of the server's log."""
+    """One run: its figures. Errors are among their failures, with the end of the server's log."""
     figures = Figures(seeds=[seed])
     try:
         async with scenario.store(directory) as backing:
@@ -146,7 +146,7 @@ async def play(scenario: Scenario, seed: int, directory: Path) -> Figures:
             figures = stage.figures
             await _run(stage)
     except Exception as error:
-        figures.failures += [_said(it) for it in _leaves(error)]
+        figures.failures += [_described(it) for it in _leaves(error)]
     if figures.failures and (log := directory / "serve.log").exists():
         figures.failures.append(f"end of the server's log:\n{log.read_text(errors='replace')[-1500:]}")
     return figures
@@ -158,7 +158,7 @@ def _leaves(error: Exception) -> list[Exception]:
     return [leaf for it in error.exceptions for leaf in _leaves(it)]
 
 
-def _said(error: Exception) -> str:
+def _described(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: {error}"[:2000]
 
@@ -174,7 +174,7 @@ async def _run(stage: Stage) -> None:
         try:
             await _disturbed(stage)
         except Exception as error:  # what was acknowledged so far is compared all the same
-            stage.figures.failures += [_said(it) for it in _leaves(error)]
+            stage.figures.failures += [_described(it) for it in _leaves(error)]
         stage.via = None
         stage.figures.slowness = max(stage.figures.slowness, await asyncio.to_thread(slowness))
         await verdict.compare(stage)

@@ -1,4 +1,4 @@
-"""The stores that scenarios disturb, and how they are told to the server."""
+"""The stores that scenarios disturb, and the server's settings for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass
 class Backing:
-    """A store: how the server is told of it, and what disturbances may take hold of.
+    """A store: the server's environment for it, and the parts that disturbances act on.
 
     `data` is the server's data directory where it must be a certain one. `front_proxy` puts a proxy
     between senders and the server.
