@@ -26,7 +26,7 @@ INSTALL_HERE := python -m pip --disable-pip-version-check install --quiet --cons
 INSTALL := $(BIN)/$(INSTALL_HERE)
 
 # What tests use of the system, as `command:package of Debian`. Tests skip, with a reason, without them.
-TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium
+TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium faketime:faketime
 
 # Lines and branches, together. The suite has this much now; it may only rise.
 COVERAGE_FLOOR := 91
@@ -83,13 +83,13 @@ bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); AR
 bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ## the same with every comparison
 	$(RIVALS)/bin/python -m bench --full $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (docs/reliability.md); ARGS=--write keeps the table
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: soak
-soak: $(VENV)/dev.stamp tools ## faults, kills and store tests again and again for SOAK_MINUTES (60)
-	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); turn=0; \
-	while [ $$(date +%s) -lt $$end ]; do \
-		turn=$$((turn + 1)); echo "turn $$turn"; \
-		$(BIN)/python -m pytest tests/faults tests/store $(ARGS) || exit 1; \
-	done; echo "$$turn turns without a failure"
+soak: $(VENV)/dev.stamp tools ## the same again and again with random seeds for SOAK_MINUTES (60); goes on with its table
+	@mkdir -p build && $(BIN)/python -m tests.faults --minutes $(SOAK_MINUTES) --state build/soak.json $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(VENV)/dev.stamp tools ## take the README's pictures of the panel from the demo's journey

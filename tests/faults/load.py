@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -96,26 +97,49 @@ def _until_listening(process: Process) -> None:
 
 @dataclass
 class Ledger:
-    """What was sent, what was acknowledged, and every status that came."""
+    """Sent touchpoints, acknowledgements with their times, and every status that came back.
 
+    `newest` is when the newest acknowledged touchpoint of each customer was sent, `latest` when the last
+    acknowledgement came. `padding` characters follow the id in each text, for stores that must fill up.
+    """
+
+    homes: int = HOMES
+    padding: int = 0
     sent: list[dict[str, Any]] = field(default_factory=list)
-    acknowledged: set[str] = field(default_factory=set)
+    acknowledged: dict[str, float] = field(default_factory=dict)
+    newest: dict[int, float] = field(default_factory=dict)
+    latest: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    _sent_at: dict[str, float] = field(default_factory=dict)
 
     def touchpoint(self, sender: int) -> dict[str, Any]:
-        """The next touchpoint of a sender: its text is its id."""
+        """The next touchpoint of a sender; its text begins with its id. A sender writes to one customer."""
         id_ = f"{sender}-{len(self.sent)}"
         it = {
             "id": id_,
             "channel": "chat",
             "type": "message.received",
             "occurred_at": "2026-11-21T10:00:00Z",
-            "identities": [f"user:u{len(self.sent) % HOMES}"],
-            "text": id_,
+            "identities": [f"user:u{sender % self.homes}"],
+            "text": id_ + (" " + secrets.token_hex(self.padding // 2) if self.padding else ""),
         }
         self.sent.append(it)
+        self._sent_at[id_] = time.monotonic()
         return it
+
+    def acknowledge(self, id_: str) -> None:
+        self.latest = time.monotonic()
+        self.acknowledged.setdefault(id_, self.latest)
+        home, sent_at = self.home_of(id_), self._sent_at.get(id_, 0.0)
+        self.newest[home] = max(sent_at, self.newest.get(home, 0.0))
+
+    def moments(self, home: int | None = None) -> list[float]:
+        """When acknowledgements came (`time.monotonic`), for one customer or for all, ascending."""
+        return sorted(at for id_, at in self.acknowledged.items() if home in (None, self.home_of(id_)))
+
+    def home_of(self, id_: str) -> int:
+        return int(id_.partition("-")[0]) % self.homes
 
 
 @asynccontextmanager
@@ -135,7 +159,7 @@ async def send(session: ClientSession, url: str, it: dict[str, Any], ledger: Led
         return False
     ledger.statuses[response.status] += 1
     if response.status == 200:
-        ledger.acknowledged.add(it["id"])
+        ledger.acknowledge(it["id"])
         return True
     retry_after = response.headers.get("Retry-After", "")
     if response.status != 503 or not retry_after.isdigit():
@@ -144,17 +168,25 @@ async def send(session: ClientSession, url: str, it: dict[str, Any], ledger: Led
 
 
 @asynccontextmanager
-async def load(url: str, ledger: Ledger) -> AsyncIterator[None]:
-    """16 senders, each with one request at a time, for as long as this is entered."""
+async def load(
+    url: str, ledger: Ledger, *, senders: int = SENDERS, pace_s: float = 0.0, copies: int = 1
+) -> AsyncIterator[None]:
+    """Senders, each with one touchpoint at a time, for as long as this is entered.
+
+    Each sends its touchpoint `copies` times at once and pauses for `pace_s` before the next one.
+    """
     stopping = asyncio.Event()
 
     async def sender(number: int, session: ClientSession) -> None:
         while not stopping.is_set():
-            if not await send(session, url, ledger.touchpoint(number), ledger):
-                await asyncio.sleep(0.02)
+            it = ledger.touchpoint(number)
+            answers = await asyncio.gather(*(send(session, url, it, ledger) for _ in range(copies)))
+            pause_s = pace_s if any(answers) else max(pace_s, 0.02)
+            if pause_s:
+                await asyncio.sleep(pause_s)
 
     async with client() as session, asyncio.TaskGroup() as group:
-        for number in range(SENDERS):
+        for number in range(senders):
             group.create_task(sender(number, session))
         try:
             yield
@@ -164,39 +196,51 @@ async def load(url: str, ledger: Ledger) -> AsyncIterator[None]:
 
 async def send_all_again(url: str, ledger: Ledger) -> None:
     """Everything that was ever sent, acknowledged or not; all of it must be acknowledged now."""
+    group = 500 if not ledger.padding else max(1, 500_000 // ledger.padding)
     async with client() as session:
-        for start in range(0, len(ledger.sent), 500):
-            body = msgspec.json.encode(ledger.sent[start : start + 500])
+        for start in range(0, len(ledger.sent), group):
+            body = msgspec.json.encode(ledger.sent[start : start + group])
             async with session.post(f"{url}/v1/touchpoints", data=body) as response:
                 assert response.status == 200, await response.text()
                 answer = await response.json()
             assert answer["rejected"] == []
 
 
-async def stored(url: str) -> Counter[str]:
-    """Every touchpoint of every customer, by its id, as the timelines show it."""
-    found: Counter[str] = Counter()
-    async with client() as session:
-        for home in range(HOMES):
-            body = msgspec.json.encode({"identities": [f"user:u{home}"], "limit": 1})
-            async with session.post(f"{url}/v1/context", data=body) as response:
-                context = await response.json()
-            if context["customer"] is None:
-                continue
-            path = f"{url}/v1/customers/{context['customer']['id']}/timeline?limit=500&order=asc"
-            cursor: str | None = ""
-            while cursor is not None:
-                async with session.get(path + (f"&cursor={cursor}" if cursor else "")) as response:
-                    page = await response.json()
-                found.update(it["text"] for it in page["touchpoints"])
-                cursor = page["next"]
+async def timeline(session: ClientSession, url: str, identity: str) -> list[str]:
+    """The first words of a customer's touchpoints, in the order of the timeline."""
+    body = msgspec.json.encode({"identities": [identity], "limit": 1})
+    async with session.post(f"{url}/v1/context", data=body) as response:
+        assert response.status == 200, await response.text()
+        context = await response.json()
+    if context["customer"] is None:
+        return []
+    found: list[str] = []
+    path = f"{url}/v1/customers/{context['customer']['id']}/timeline?limit=500&order=asc"
+    cursor: str | None = ""
+    while cursor is not None:
+        async with session.get(path + (f"&cursor={cursor}" if cursor else "")) as response:
+            assert response.status == 200, await response.text()
+            page = await response.json()
+        found += [(it.get("text") or "?").split()[0] for it in page["touchpoints"]]
+        cursor = page["next"]
     return found
+
+
+async def timelines(url: str, homes: int = HOMES) -> list[list[str]]:
+    """The ids of every customer's touchpoints, in the order of the timelines."""
+    async with client() as session:
+        return [await timeline(session, url, f"user:u{home}") for home in range(homes)]
+
+
+async def stored(url: str, homes: int = HOMES) -> Counter[str]:
+    """Every touchpoint of every customer, by its id, as the timelines show it."""
+    return Counter(id_ for found in await timelines(url, homes) for id_ in found)
 
 
 async def check(url: str, ledger: Ledger) -> None:
     """Nothing acknowledged is missing, nothing is there twice, nothing is there that nobody sent."""
-    found = await stored(url)
-    missing = ledger.acknowledged - found.keys()
+    found = await stored(url, ledger.homes)
+    missing = ledger.acknowledged.keys() - found.keys()
     assert not missing, f"{len(missing)} of {len(ledger.acknowledged)} acknowledged touchpoints are lost"
     twice = [id_ for id_, count in found.items() if count > 1]
     assert not twice, f"stored more than once: {twice[:5]}"

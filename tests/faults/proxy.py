@@ -1,10 +1,10 @@
-"""A proxy that loses answers: what was asked is done, and whoever asked does not hear of it."""
+"""A TCP proxy that loses, delays and slices answers, and cuts single clients off."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -18,6 +18,11 @@ class CuttingProxy:
     def __init__(self, target: str) -> None:
         self._target = target
         self._lose: Callable[[], bool] = lambda: False
+        self._delay_s: Callable[[], float] = lambda: 0.0
+        self._piece: Callable[[], int] | None = None
+        self._isolated: frozenset[str] = frozenset()
+        self._healed = asyncio.Event()
+        self._healed.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.cuts = 0
@@ -44,6 +49,29 @@ class CuttingProxy:
         dice = random.Random(seed)
         self._lose = lambda: dice.random() < share
 
+    def delay(self, shortest_s: float, longest_s: float, seed: int) -> None:
+        """Hold each answer back for a random time."""
+        dice = random.Random(seed)
+        self._delay_s = lambda: dice.uniform(shortest_s, longest_s)
+
+    def slice(self, longest: int, seed: int) -> None:
+        """Send answers on in pieces of 1 to `longest` bytes, each a segment of its own."""
+        dice = random.Random(seed)
+        self._piece = lambda: dice.randint(1, longest)
+
+    def isolate(self, addresses: Iterable[str]) -> None:
+        """Hold back all traffic of clients from these addresses, in both directions, until `heal`."""
+        self._isolated = frozenset(addresses)
+        self._healed.clear()
+
+    def heal(self) -> None:
+        self._isolated = frozenset()
+        self._healed.set()
+
+    async def _connected(self, source: str) -> None:
+        while source in self._isolated:
+            await self._healed.wait()
+
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self._target)
         if parts.scheme == "unix":
@@ -54,7 +82,9 @@ class CuttingProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        source = writer.get_extra_info("peername")[0]
         try:
+            await self._connected(source)
             far_reader, far_writer = await self._connect()
         except (OSError, asyncio.CancelledError):
             writer.close()
@@ -62,8 +92,8 @@ class CuttingProxy:
             return
         asked = asyncio.Event()
         pumps = [
-            asyncio.create_task(self._forward(reader, far_writer, asked)),
-            asyncio.create_task(self._answer(far_reader, writer, asked)),
+            asyncio.create_task(self._forward(reader, far_writer, asked, source)),
+            asyncio.create_task(self._answer(far_reader, writer, asked, source)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -81,18 +111,19 @@ class CuttingProxy:
             self._tasks.discard(task)
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event, source: str
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 if not asked.is_set():
                     self.requests += 1
                     asked.set()
+                await self._connected(source)
                 writer.write(data)
                 await writer.drain()
 
     async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event, source: str
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
@@ -101,8 +132,20 @@ class CuttingProxy:
                     if self._lose():
                         self.cuts += 1
                         return
-                writer.write(data)
-                await writer.drain()
+                    await asyncio.sleep(self._delay_s())
+                await self._connected(source)
+                await self._send(writer, data)
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if self._piece is None:
+            writer.write(data)
+        else:
+            while data:
+                size = self._piece()
+                writer.write(data[:size])
+                data = data[size:]
+                await asyncio.sleep(0)  # a piece leaves before the next one is written
+        await writer.drain()
 
     async def aclose(self) -> None:
         for task in tuple(self._tasks):

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,12 @@ def sentinel_of_one(**options: str) -> Iterator[str]:
 
 @contextmanager
 def server(
-    binary: Path, *, tcp: bool = False, directory: Path | None = None, **options: str
+    binary: Path,
+    *,
+    tcp: bool = False,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: str,
 ) -> Iterator[Server]:
     """One server with `DURABLE` settings changed by `options` (`_` for `-`). A given directory is kept."""
     home = directory or Path(tempfile.mkdtemp(prefix="handoff-test-"))
@@ -94,7 +99,7 @@ def server(
     if not tcp:
         settings |= {"unixsocket": str(path), "unixsocketperm": "700"}
     target: Target = ("127.0.0.1", port) if tcp else str(path)
-    process = spawn(binary, home, settings)
+    process = spawn(binary, home, settings, environment=environment)
     try:
         wait_until(lambda: ask(target, "PING").startswith(("+PONG", "-NOAUTH", "-MASTERDOWN")), process)
         url = f"redis://127.0.0.1:{port}" if tcp else f"unix://{path}"
@@ -236,14 +241,21 @@ def free_port() -> int:
 
 
 def spawn(
-    binary: Path, home: Path, settings: dict[str, str], *lines: str, flags: list[str] | None = None
+    binary: Path,
+    home: Path,
+    settings: dict[str, str],
+    *lines: str,
+    flags: list[str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     conf = home / "server.conf"
     empty = '""'
     quoted = [f"{name.replace('_', '-')} {value or empty}" for name, value in settings.items()]
     conf.write_text("\n".join([*quoted, *lines]) + "\n")
     with (home / "server.log").open("ab") as log:
-        return subprocess.Popen([binary, conf, *(flags or [])], stdout=log, stderr=log, cwd=home)
+        command = [binary, conf, *(flags or [])]
+        env = {**os.environ, **(environment or {})}
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=env)
 
 
 def end(process: subprocess.Popen[bytes], *, gently: bool) -> None:
