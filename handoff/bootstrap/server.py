@@ -132,6 +132,7 @@ def _site(
 ) -> Site:
     """What the handlers work with; the server is ready when no check of `health` says why not."""
     measures = Measures()
+    store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
     intake = Intake(store)
     return Site(

@@ -132,9 +132,7 @@ def read_member(raw: bytes, home: bytes) -> Stored:
     name, unknown = _TYPE_NAMES[type_], None
     if type_ >= _TYPES or codec not in KNOWN or flags > _FLAGS or len(CHANNELS) <= channel < OTHER_CHANNEL:
         name, unknown = _unknown(name, flags, type_, codec)
-    return Stored(
-        raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown
-    )
+    return Stored(raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown)
 
 
 def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:

@@ -7,6 +7,7 @@ known ones, and no table of transitions has it.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -34,8 +35,8 @@ _PLAIN = msgspec.msgpack.Encoder()
 
 
 @cache
-def _decoder(type_: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(type_)
+def _decoder(type_: Hashable) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(cast(Any, type_))
 
 
 def encode_record(value: Any) -> bytes:
@@ -49,7 +50,7 @@ def encode_record(value: Any) -> bytes:
 def decode_as(raw: bytes | msgspec.Raw, type_: type[T]) -> T:
     """The value of a stored record. msgspec.ValidationError where it is no such record at all."""
     try:
-        return cast(T, _decoder(type_).decode(raw))
+        return cast(T, _decoder(cast(Hashable, type_)).decode(raw))
     except msgspec.ValidationError:
         return cast(T, _tolerant(msgspec.msgpack.decode(raw), type_))
 
@@ -119,6 +120,6 @@ def _member(value: str | int, type_: type[Enum]) -> Enum:
         base = str if issubclass(type_, str) else int
         if not isinstance(value, base) or not issubclass(type_, base):
             raise msgspec.ValidationError(f"Invalid enum value {value!r}") from None
-        member = cast(Enum, base.__new__(type_, value))  # type: ignore[call-overload]
+        member = cast(Enum, base.__new__(type_, value))
         member._name_, member._value_ = str(value), value
         return member

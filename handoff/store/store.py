@@ -22,6 +22,7 @@ from .keys import META, Keys
 from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
 from .settings import StoreSettings
+from .unknown import UnknownValues
 
 LAYOUT = 1
 """Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
@@ -53,6 +54,7 @@ class Store:
         self.importer = Recorder(
             functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
         )
+        self.unknown = UnknownValues()
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._seals: dict[str, Seal] = {}
