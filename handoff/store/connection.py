@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
+from msgspec.structs import replace
 from redis.exceptions import MovedError
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
@@ -28,6 +29,7 @@ __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "Sto
 
 Result = TypeVar("Result")
 
+TOOL = "handoff-tool"  # the name of connections of no worker: those of the command line
 CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and one fsync for all of them
 GRACE_S = 0.05  # for a call's own clean-up at its deadline
 FIRST_PAUSE_S = 0.01
@@ -52,11 +54,12 @@ class Connection:
         url: str | None = None,
         connections: int = CONNECTIONS,
         blocking_s: float | None = None,
+        name: str = TOOL,
     ) -> None:
         where = url or settings.url
         if where is None:
             raise ConfigurationError("store.url is not set and no embedded store runs")
-        address = self._address = parse_address(where)
+        address = self._address = replace(parse_address(where), name=name)
         self.cluster = address.kind == "cluster"
         self.round_trips = 0
         self.repeats = 0
@@ -238,7 +241,9 @@ class Connection:
         cancelled.
         """
         places = self._settings.partitions + 8
-        reader = Connection(self._settings, url=self._url, connections=places, blocking_s=longest_s)
+        reader = Connection(
+            self._settings, url=self._url, connections=places, blocking_s=longest_s, name=self._address.name
+        )
         async with reader:
             yield reader
 

@@ -27,6 +27,8 @@ NAMES = (
     "queue_claim",
     "queue_settle",
     "queue_switch",
+    "worker_beat",
+    "worker_raise",
 )
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
 """Keys and arguments of a function; the keys share a slot."""

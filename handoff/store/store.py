@@ -17,12 +17,14 @@ from .connection import Connection
 from .control import Control
 from .deliveries import Deliveries
 from .errors import unavailable
+from .formats import FORMAT, require_understood
 from .functions import Functions
 from .keys import META, Keys
 from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
 from .settings import StoreSettings
 from .unknown import UnknownValues
+from .workers import Workers
 
 LAYOUT = 1
 """Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
@@ -40,6 +42,7 @@ class Store:
         functions: Functions,
         pepper: bytes,
         rules: IdentityRules,
+        understood: int = FORMAT,
     ) -> None:
         self.settings = settings
         self.rules = rules
@@ -55,6 +58,7 @@ class Store:
             functions.on_own_line(), self.keys, cluster=connection.cluster, in_flight=calls
         )
         self.unknown = UnknownValues()
+        self.workers = Workers(functions, understood)
         self._pepper = pepper
         self._hashes: dict[str, KeyedHash] = {}
         self._seals: dict[str, Seal] = {}
@@ -71,7 +75,8 @@ class Store:
         found = await self.connection.call(b"HGET", META, b"pepper", key=META)
         if found is None:
             log.error("store_emptied")
-            found = (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
+            state = await _state(self.connection, self.settings, self._pepper, self.workers.current)
+            found = state[b"pepper"]
         replaced = None if found == self._pepper else "store_replaced"
         self.recorder.refuses = self.importer.refuses = replaced
         if replaced:
@@ -109,20 +114,29 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    settings: StoreSettings, connection: Connection, rules: IdentityRules | None = None
+    settings: StoreSettings,
+    connection: Connection,
+    rules: IdentityRules | None = None,
+    *,
+    understood: int = FORMAT,
 ) -> AsyncIterator[Store]:
-    """The store behind a connection whose durability was proved; its layout is made or checked."""
+    """The store behind a connection whose durability was proved; its layout is made or checked.
+
+    `understood` is the highest format that this code reads and writes.
+    """
     functions = Functions(connection)
     await functions.load()
-    pepper = await _meta(connection, settings)
-    store = Store(settings, connection, functions, pepper, rules or IdentityRules())
+    pepper, format_ = await _meta(connection, settings, understood)
+    require_understood(format_, understood)
+    store = Store(settings, connection, functions, pepper, rules or IdentityRules(), understood)
+    store.workers.current = format_
     async with store.recorder, store.importer:
         yield store
 
 
-async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
-    """The store's pepper. ConfigurationError where layout or partitions differ from what lies there."""
-    found = await _state(connection, settings, secrets.token_bytes(32))
+async def _meta(connection: Connection, settings: StoreSettings, understood: int) -> tuple[bytes, int]:
+    """The store's pepper and format. ConfigurationError where layout or partitions are not as expected."""
+    found = await _state(connection, settings, secrets.token_bytes(32), understood)
     if int(found[b"layout"]) != LAYOUT:
         raise ConfigurationError(
             f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
@@ -132,11 +146,18 @@ async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
             f"the store was made with partitions = {int(found[b'partitions'])}; "
             f"the number is fixed for ever, set store.partitions to it"
         )
-    return found[b"pepper"]
+    return found[b"pepper"], int(found.get(b"format", b"1"))
 
 
-async def _state(connection: Connection, settings: StoreSettings, pepper: bytes) -> Mapping[bytes, bytes]:
-    """What the store says of itself, after it was told where it said nothing."""
+async def _state(
+    connection: Connection, settings: StoreSettings, pepper: bytes, format_: int
+) -> Mapping[bytes, bytes]:
+    """What the store says of itself, after it was told where it said nothing.
+
+    A store that is made just now gets the format of who makes it; one that names none has format 1.
+    """
     stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
-    await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
+    made = await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
+    if all(made) and format_ > 1:
+        await connection.call(b"HSETNX", META, b"format", b"%d" % format_, key=META)
     return as_mapping(await connection.call(b"HGETALL", META, key=META))
