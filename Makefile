@@ -71,6 +71,10 @@ format: $(VENV)/dev.stamp ## write the code in its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: freeze
+freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
+	@$(BIN)/python -m tests.frozen
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write keeps them
 	$(BIN)/python -m bench $(ARGS)
