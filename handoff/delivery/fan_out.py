@@ -127,7 +127,8 @@ class FanOut:
         name = msgspec.msgpack.decode(family, type=str)
         reader = _FAMILIES.get(name)
         if reader is None:
-            self._store.unknown.met("outbox_family", name[:40])
+            if self._store.unknown.met("outbox_family", name[:40]):
+                log.warning("outbox_family_unknown")
             return None
         return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
 

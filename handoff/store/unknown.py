@@ -24,12 +24,14 @@ class UnknownValues:
         self.counts: dict[str, int] = {}
         self.counted: Callable[[str], None] | None = None
 
-    def met(self, what: str, code: object = None) -> None:
-        """One value was shown without being understood, or passed over."""
+    def met(self, what: str, code: object = None) -> bool:
+        """One value was shown without being understood, or passed over; whether it was logged this time."""
         self.counts[what] = self.counts.get(what, 0) + 1
         if self.counted is not None:
             self.counted(what)
         now = self._clock()
-        if now - self._logged.get(what, -EVERY_S) >= EVERY_S:
-            self._logged[what] = now
-            log.warning("unknown_stored_value", what=what, code=code, count=self.counts[what])
+        if now - self._logged.get(what, -EVERY_S) < EVERY_S:
+            return False
+        self._logged[what] = now
+        log.warning("unknown_stored_value", what=what, code=code, count=self.counts[what])
+        return True
