@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from handoff.store.connection import Connection
+from handoff.store.functions import Functions
+from handoff.store.settings import StoreSettings
+from handoff.store.workers import raise_format
 from tests.compat.desk import DUE, Desk, differences, everything
 from tests.compat.releases import ROOT, Release, last_release, serving
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
@@ -35,6 +40,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The configuration of both releases on one external store."""
     with valkey_server() as url:
         yield configured(tmp_path_factory.mktemp("beside"), f'url = "{url}"')
+
+
+@pytest.fixture(scope="module")
+def store_url(place: Path) -> str:
+    return str(tomllib.loads(place.read_text())["store"]["url"])
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +155,20 @@ async def test_what_the_last_release_wrote_is_read_unchanged(
         after = await everything(newer, PEOPLE)
         assert differences(await everything(older, PEOPLE), after) == []
         assert len(after["handoffs"]["handoffs"]) == 2
+
+
+async def test_the_upgrade_sees_both_releases(old: Release, new: Release, store_url: str) -> None:
+    """Each of the two is in the way of a format that neither understands, whichever way it is seen."""
+    async with Connection(StoreSettings(url=store_url)) as connection:
+        functions = Functions(connection)
+        await functions.load()
+        found = await raise_format(connection, functions, 99)
+    seen = {it.pid for it in found.old}
+    assert found.format < 99
+    assert new.process.pid in seen
+    assert old.process.pid in seen or found.unregistered
+    for release in (old, new):
+        assert '"level": "error"' not in release.said
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["old-writes", "new-writes"])
