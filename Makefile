@@ -75,6 +75,10 @@ format: $(VENV)/dev.stamp ## write the code in its format
 words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=--lower stores a lower count
 	@$(BIN)/python -m tests.words $(ARGS)
 
+.PHONY: freeze
+freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
+	@$(BIN)/python -m tests.frozen
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write keeps them
 	$(BIN)/python -m bench $(ARGS)

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 
+from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
 from handoff.store.connection import Connection
 
@@ -139,7 +140,7 @@ async def _claim(connection: Connection, place: bytes, running: bytes) -> Kept |
         if raw == running:  # the answer to our own SET was lost, and the connection sent it again
             return None
         if raw is not None:
-            return msgspec.msgpack.decode(raw, type=Kept)
+            return decode_as(raw, Kept)
     return None
 
 

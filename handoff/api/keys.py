@@ -77,9 +77,14 @@ async def authenticate(request: web.Request, site: Site) -> Principal:
         credential=b"session" + session_id(secret),
         tenant=session.tenant,
         scopes=frozenset(session.scopes),
-        min_assurance=Assurance(session.min_assurance),
+        min_assurance=_assurance(session.min_assurance),
         agent=session.agent,
     )
+
+
+def _assurance(name: str) -> Assurance:
+    """What a session asks for at least; the strictest where only a newer release knows the word."""
+    return Assurance(name) if name in set(Assurance) else Assurance.VERIFIED
 
 
 def principal_of(site: Site, authorization: str, asked_tenant: str | None) -> Principal | None:

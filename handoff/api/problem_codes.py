@@ -75,5 +75,6 @@ PROBLEM_CODES = MappingProxyType(
         "unsupported_media_type": "The content type or encoding is not one that this resource takes.",
         "unsupported_specversion": "Only CloudEvents 1.0 are read.",
         "webhook_disabled": "The subscription is disabled: enable it first.",
+        "written_by_newer": "Only a newer release can read this: send the same again, another server may.",
     }
 )

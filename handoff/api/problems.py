@@ -24,6 +24,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.Unprocessable: 422,
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,
+    errors.WrittenByNewer: 503,
 }
 """Which status an error's class has; a subclass has its parent's."""
 

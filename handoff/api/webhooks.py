@@ -16,7 +16,7 @@ from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.touchpoint import TYPES
 from handoff.services import deliveries, subscriptions
 from handoff.services.deliveries import DeliveryView, Replayed, StatusView, status_view
-from handoff.services.desktops import Desktop
+from handoff.services.desktops import Desktop, Kind
 from handoff.services.subscriptions import (
     DEFAULT_OVERLAP_S,
     WEBHOOK,
@@ -90,6 +90,18 @@ class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     overlap_s: float = float(DEFAULT_OVERLAP_S)
 
 
+class DesktopView(Struct, frozen=True, kw_only=True):
+    """The desktop that a subscription writes to: whose threads are its conversations.
+
+    `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
+    has several.
+    """
+
+    kind: Kind
+    source: str
+    account: str | None = None
+
+
 class WebhookView(Struct, frozen=True, kw_only=True):
     """A subscription. `secret` is there only in the answer that made it; `headers` are names only;
     `connector` says where notes go, null for webhooks."""
@@ -102,7 +114,7 @@ class WebhookView(Struct, frozen=True, kw_only=True):
     channels: list[str]
     queues: list[str]
     headers: list[str]
-    connector: Desktop | None
+    connector: DesktopView | None
     rate_per_s: float | None
     signatures: list[str]
     public_key: str | None
@@ -165,7 +177,7 @@ def _view(it: Subscription, state: QueueState, hashes: KeyedHash, *, secret: boo
         channels=list(wishes.channels),
         queues=list(wishes.queues),
         headers=list(wishes.headers),
-        connector=wishes.desktop,
+        connector=_desktop(wishes.desktop),
         rate_per_s=wishes.rate_per_s,
         signatures=list(wishes.signatures),
         public_key=public_key(private) if private else None,
@@ -189,6 +201,10 @@ async def _answer(store: Store, it: Subscription, status: int = 200, *, secret: 
     view = _view(it, state, store.hashes(it.tenant), secret=secret)
     headers = {"Location": f"/v1/webhooks/{view.id}"} if status == 201 else None
     return answer(view, status=status, headers=headers)
+
+
+def _desktop(it: Desktop | None) -> DesktopView | None:
+    return DesktopView(kind=it.kind, source=it.source, account=it.account) if it else None
 
 
 def _judge_rights(principal: Principal, wishes: Wishes) -> None:

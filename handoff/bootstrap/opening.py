@@ -14,16 +14,21 @@ from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
 from handoff.store.embedded import EmbeddedValkey
+from handoff.store.formats import FORMAT
 
 from .settings import Settings
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What a process does beside its settings. Only the first of several workers opens mail listeners."""
+    """What a process does beside its settings. Only the first of several workers opens mail listeners.
+
+    `understood` is the highest format of the store that its code reads and writes.
+    """
 
     admin_token: str | None = None
     first: bool = True
     reuse_port: bool = False
+    understood: int = FORMAT
 
 
 class Place(Struct, frozen=True):

@@ -30,7 +30,9 @@ from handoff.services.measures import Measures
 from handoff.services.summaries import load_summariser
 from handoff.store.connection import Connection
 from handoff.store.durability import prove
+from handoff.store.formats import require_understood
 from handoff.store.store import Store, open_store
+from handoff.store.workers import BEAT_S, NAME
 
 from .doors import open_doors
 from .opening import Options, Place, opened
@@ -75,9 +77,9 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, place.listening.getsockname()[1])
-        store = await stack.enter_async_context(_store(settings, place.embedded))
+        store = await stack.enter_async_context(_store(settings, options, place.embedded))
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
-        health: list[Callable[[], str | None]] = []
+        health: list[Callable[[], str | None]] = [store.workers.ready]
         site = _site(settings, store, sources, access, url, health)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
@@ -97,6 +99,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_running("health", store.health.watch()))
+        await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         listening = (
@@ -124,6 +127,7 @@ def _site(
 ) -> Site:
     """What the handlers work with; the server is ready when no check of `health` says why not."""
     measures = Measures()
+    store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
     intake = Intake(store)
     return Site(
@@ -153,14 +157,27 @@ def _admin(secret: str) -> Token:
 
 
 @asynccontextmanager
-async def _store(settings: Settings, embedded: str | None) -> AsyncIterator[Store]:
+async def _store(settings: Settings, options: Options, embedded: str | None) -> AsyncIterator[Store]:
     """The configured store, or the embedded one; its promise is proved before anything uses it."""
-    async with Connection(settings.store, url=embedded) as connection:
+    async with Connection(settings.store, url=embedded, name=NAME) as connection:
         await _reachable(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
-        async with open_store(settings.store, connection, settings.identity) as store:
+        opening = open_store(settings.store, connection, settings.identity, understood=options.understood)
+        async with opening as store, _registered(store):
             yield store
+
+
+@asynccontextmanager
+async def _registered(store: Store) -> AsyncIterator[None]:
+    """Registered among the store's workers. ConfigurationError where its format was raised meanwhile."""
+    await store.workers.beat()
+    try:
+        require_understood(store.workers.current, store.workers.understood)
+        yield
+    finally:
+        with contextlib.suppress(HandoffError):
+            await store.workers.leave(store.connection)
 
 
 async def _reachable(connection: Connection) -> None:

@@ -156,6 +156,17 @@ def _add_webhooks(commands: Any) -> None:
 def _add_store(commands: Any) -> None:
     store = commands.add_parser("store", help="look after the store")
     tools = store.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    upgrading = tools.add_parser("upgrade", help="let this release's formats be written to the store")
+    upgrading.add_argument("--config", type=Path)
+    upgrading.add_argument("--data", metavar="DIR", help="where the embedded store of a running server is")
+    upgrading.add_argument("--dry-run", action="store_true", help="only say what is in the way")
+    upgrading.add_argument(
+        "--force",
+        action="store_true",
+        help="raise the format although some workers are too old, or cannot be seen: these stop being ready "
+        "and must be replaced",
+    )
+    upgrading.set_defaults(run="maintenance:upgrade_store")
     pruning = tools.add_parser("prune-functions", help="remove functions of other releases from the store")
     pruning.add_argument("--config", type=Path)
     pruning.set_defaults(run="maintenance:prune_functions")

@@ -13,14 +13,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from handoff import __version__
 from handoff.bootstrap.settings import load_settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
-from handoff.store.functions import prune
+from handoff.store.formats import FORMAT
+from handoff.store.functions import Functions, prune
 from handoff.store.heartbeat import Loss, accept_loss, heartbeat_keys
 from handoff.store.keys import Keys
 from handoff.store.settings import StoreSettings
 from handoff.store.sizes import Sizes, sizes
+from handoff.store.workers import Upgrade, raise_format
 
 
 def prune_functions(options: argparse.Namespace) -> int:
@@ -53,6 +56,33 @@ def accept_loss_of_data(options: argparse.Namespace) -> int:
         return 0
     what = "was empty" if "empty" in losses else "held older data than its servers had seen"
     print(f"loss accepted: the store {what}. The servers take writes again within seconds.")
+    return 0
+
+
+def upgrade_store(options: argparse.Namespace) -> int:
+    """Raise the store's format to this release's, once every worker that lives understands it."""
+    settings, url = _running_store(options)
+
+    async def run() -> Upgrade:
+        async with Connection(settings, url=url) as connection:
+            functions = Functions(connection)
+            await functions.load()
+            return await raise_format(
+                connection, functions, FORMAT, force=options.force, dry_run=options.dry_run
+            )
+
+    found = asyncio.run(run())
+    if found.format >= FORMAT:
+        print(f"the store has format {found.format}; release {__version__} understands up to {FORMAT}")
+        return 0
+    if found.obstacles:
+        raise ConfigurationError(
+            f"the store stays at format {found.format}: not every worker understands format {FORMAT}\n"
+            + "".join(f"  {it}\n" for it in found.obstacles)
+            + "Upgrade or stop them and run this again. --force raises the format all the same: workers that "
+            "do not understand it stop being ready and show what they cannot read as unknown."
+        )
+    print(f"the store has format {found.format} and can be raised to {FORMAT}")
     return 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from itertools import product
 from typing import Any
 
 import msgspec
+import zstandard
 from msgspec import Struct
 
 from handoff.domain.errors import Unprocessable
@@ -20,7 +20,7 @@ from handoff.domain.touchpoint import (
     Visibility,
 )
 
-from .compression import compress, decompress
+from .compression import KNOWN, compress, decompress
 
 _DIRECTIONS = (Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL)
 _VISIBILITIES = (Visibility.PUBLIC, Visibility.INTERNAL)
@@ -65,15 +65,15 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
 
     @property
     def direction(self) -> Direction:
-        return _DIRECTIONS[self.bits & 3]
+        return self.stated[0]
 
     @property
     def visibility(self) -> Visibility:
-        return _VISIBILITIES[self.bits >> 2 & 1]
+        return self.stated[1]
 
     @property
     def assurance(self) -> Assurance:
-        return _ASSURANCES[self.bits >> 3 & 3]
+        return self.stated[2]
 
     @property
     def conversation(self) -> bytes | None:
@@ -100,7 +100,7 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
     def handles(self) -> tuple[Handle, ...]:
         """Whom it named beside the home."""
         stated = self.stated_handles
-        return tuple(Handle(Identity(*row[:3]), _ASSURANCES[row[3]]) for row in stated) if stated else ()
+        return tuple(Handle(Identity(*row[:3]), _assurance(row[3])) for row in stated) if stated else ()
 
     @property
     def participants(self) -> tuple[Participant, ...]:
@@ -109,6 +109,11 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 _UNPACK = msgspec.msgpack.Decoder(Body).decode
+
+
+def _assurance(code: int) -> Assurance:
+    """The weakest for a code of a newer release: it must not pass for more than it is."""
+    return _ASSURANCES[code] if 0 <= code < len(_ASSURANCES) else Assurance.INFERRED
 
 
 def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) -> int:
@@ -120,7 +125,25 @@ def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) 
     )
 
 
-_STATED = {bits_of(*stated): stated for stated in product(_DIRECTIONS, _VISIBILITIES, _ASSURANCES)}
+_STATED = tuple(
+    (
+        _DIRECTIONS[bits & 3] if bits & 3 < len(_DIRECTIONS) else Direction.INTERNAL,
+        _VISIBILITIES[bits >> 2 & 1],
+        _assurance(bits >> 3 & 3),
+    )
+    for bits in range(32)
+)
+"""By the bits; the two numbers that stand for nothing yet read as what claims least."""
+
+
+def opaque_body(name: str) -> Body:
+    """What stands for a body that this release cannot read. Nobody but the business sees it, and it proves
+    nothing: what it holds may be a note, or somebody's guess."""
+    bits = bits_of(Direction.INTERNAL, Visibility.INTERNAL, Assurance.INFERRED)
+    return Body(bits=bits, stated_data={"name": name})
+
+
+UNREADABLE = opaque_body("unreadable_body")
 
 
 def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:
@@ -178,8 +201,13 @@ _FREE = ("data", "attachments", "actor", "traits")
 
 
 def decode_body(codec: int, raw: bytes) -> Body:
-    """The body that `encode_body` wrote."""
-    return _UNPACK(decompress(codec, raw))
+    """The body that `encode_body` wrote; one that stands for it where only a newer release can read it."""
+    if codec not in KNOWN:
+        return opaque_body(f"unknown_codec:{codec}")
+    try:
+        return _UNPACK(decompress(codec, raw))
+    except (msgspec.DecodeError, zstandard.ZstdError):
+        return UNREADABLE
 
 
 def _pack_handle(it: Handle) -> list[Any]:

@@ -8,9 +8,12 @@ from importlib import resources
 
 import zstandard
 
+from handoff.domain.errors import WrittenByNewer
+
 PLAIN = 0
 DICTIONARY_1 = 1
 CURRENT = DICTIONARY_1
+KNOWN = frozenset({PLAIN, DICTIONARY_1})
 MAX_BODY = 4 * 1024 * 1024  # bytes: more than any body that was ever accepted can inflate to
 LEVEL = 3  # 2.5 µs for 300 bytes; level 6 gains 2 % for four times as much
 _FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS  # the member's header names the codec: saves 4 bytes in 130
@@ -52,7 +55,9 @@ def compress(raw: bytes) -> tuple[int, bytes]:
 
 
 def decompress(codec: int, stored: bytes) -> bytes:
-    """The bytes that `compress` was given."""
+    """The bytes that `compress` was given. WrittenByNewer where the codec is none of this release's."""
     if codec == PLAIN:
         return stored
+    if codec not in KNOWN:
+        raise WrittenByNewer(f"codec {codec} is written by a newer release", what="codec")
     return _decompress(codec)(stored, MAX_BODY)

@@ -6,6 +6,10 @@
 The order key is bit 0 ‖ the source's sequence, or bit 1 ‖ arrival. With a sequence, and in a
 participant's entry, the arrival follows the header. The digest says what a retry repeats, see `body`.
 The store's function fills in arrival and the late flag; everything else is made here.
+
+A newer release may write types, channels, codecs and flags that this one does not know. Such a member
+is read like any other, and shown as `event.tracked` where type or codec are unknown. So a new flag may
+not move what follows the header: a new layout takes a new codec.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ from __future__ import annotations
 import struct
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handoff.domain.clock import Micros
-from handoff.domain.touchpoint import CHANNELS, TYPES
+from handoff.domain.touchpoint import CHANNELS, TYPES, UNKNOWN_TYPE
 
 from .body import DIGEST_KEPT, Body, decode_body
+from .compression import KNOWN
 
 BIAS = 1 << 63
 PLACE = 32  # bytes: what a cursor holds
@@ -36,6 +42,11 @@ OTHER_CHANNEL = 255  # declared in the configuration: its name is in the body
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
 _CHANNEL_CODES = {name: code for code, name in enumerate(CHANNELS)}
 _HEADER = struct.Struct(">QQ16sBBBB")
+_TYPE_AT = PLACE + 1
+_TYPES = len(TYPES)
+_FLAGS = 63  # all that are known, together
+_TYPE_NAMES = (*TYPES, *(UNKNOWN_TYPE for _ in range(_TYPES, 256)))
+_CHANNEL_NAMES = (*CHANNELS, *(f"unknown_{code}" for code in range(len(CHANNELS), 256)))
 
 
 def pack_occurred(at: Micros) -> bytes:
@@ -49,6 +60,11 @@ def unpack_occurred(raw: bytes) -> Micros:
 
 def type_code(name: str) -> int:
     return _TYPE_CODES[name]
+
+
+def type_name(code: int) -> str:
+    """The type with this code, `event.tracked` for one of a newer release."""
+    return _TYPE_NAMES[code]
 
 
 def channel_code(name: str) -> int:
@@ -68,6 +84,13 @@ class Stored(Struct, frozen=True):
     codec: int
     channel_number: int
     body_at: int
+    unknown: str | None = None
+    """What of it only a newer release knows: `type`, `codec`, `channel` or `flag`."""
+
+    @property
+    def codes(self) -> bytes:
+        """Type and channel as they are stored."""
+        return self.raw[_TYPE_AT : _TYPE_AT + 2]
 
     @property
     def place(self) -> bytes:
@@ -91,7 +114,10 @@ class Stored(Struct, frozen=True):
         return self.raw[self.body_at :] if self.flags & FLAG_REFERENCE else None
 
     def body(self) -> Body:
-        return decode_body(self.codec, self.raw[self.body_at :])
+        body = decode_body(self.codec, self.raw[self.body_at :])
+        if self.unknown == "type":
+            return replace(body, stated_data={**body.data, "name": f"unknown_type:{self.raw[_TYPE_AT]}"})
+        return body
 
 
 def read_member(raw: bytes, home: bytes) -> Stored:
@@ -104,14 +130,26 @@ def read_member(raw: bytes, home: bytes) -> Stored:
     else:
         recorded_at = order ^ ARRIVAL_BIT
     body_at = at + DIGEST_KEPT
-    return Stored(raw, home, occurred - BIAS, id_, flags, TYPES[type_], recorded_at, codec, channel, body_at)
+    name, unknown = _TYPE_NAMES[type_], None
+    if type_ >= _TYPES or codec not in KNOWN or flags > _FLAGS or len(CHANNELS) <= channel < OTHER_CHANNEL:
+        name, unknown = _unknown(name, flags, type_, codec)
+    return Stored(raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown)
+
+
+def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:
+    """How a member is shown that has something of a newer release in its header, and what that is."""
+    if codec not in KNOWN and not flags & (FLAG_REFERENCE | FLAG_BLANKED):
+        return UNKNOWN_TYPE, "codec"
+    if type_ >= _TYPES:
+        return UNKNOWN_TYPE, "type"
+    return name, "flag" if flags > _FLAGS else "channel"
 
 
 def channel_name(stored: Stored, body: Body) -> str:
     """The channel's name; a declared channel keeps it in the body."""
     if stored.channel_number == OTHER_CHANNEL:
-        return body.channel or ""
-    return CHANNELS[stored.channel_number]
+        return body.channel or "unknown"
+    return _CHANNEL_NAMES[stored.channel_number]
 
 
 def sequence(stored: Stored) -> int | None:

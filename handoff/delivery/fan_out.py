@@ -11,7 +11,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_name
+from handoff.codec.records import decode_as
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
@@ -31,7 +32,17 @@ from handoff.services.subscriptions import Directory, Subscription
 from handoff.services.timelines import read_touchpoint
 from handoff.store.deliveries import NO_DEADLINE
 from handoff.store.deliveries import Entry as QueueEntry
-from handoff.store.outbox import Entry, Outbox, Reference, is_quiet, names_others, read_reference, read_tenant
+from handoff.store.outbox import (
+    CONTROL_ENTRY,
+    TOUCHPOINT_ENTRY,
+    Entry,
+    Outbox,
+    Reference,
+    is_quiet,
+    names_others,
+    read_reference,
+    read_tenant,
+)
 from handoff.store.store import Store
 
 from .payloads import handoff_event, touchpoint_event
@@ -106,15 +117,20 @@ class FanOut:
 
     def work(self, outbox: Outbox, entry: Entry) -> Work | None:
         """What to do for an entry; None for nothing. Any error says that it cannot be read."""
+        if entry.kind != (TOUCHPOINT_ENTRY if outbox.tenant is None else CONTROL_ENTRY):
+            self._store.unknown.met("outbox_kind", entry.kind[:16])
+            return None
         if outbox.tenant is None:
             asks_for_nothing = is_quiet(entry.payload) or read_tenant(entry.payload) in self._quiet
             if asks_for_nothing and not names_others(entry.payload):
                 return None
             return self._touchpoint(read_reference(entry.payload))
         family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
-        reader = _FAMILIES.get(msgspec.msgpack.decode(family, type=str))
+        name = msgspec.msgpack.decode(family, type=str)
+        reader = _FAMILIES.get(name)
         if reader is None:
-            log.warning("outbox_family_unknown")
+            if self._store.unknown.met("outbox_family", name[:40]):
+                log.warning("outbox_family_unknown")
             return None
         return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
 
@@ -124,7 +140,7 @@ class FanOut:
             tenant=reference.tenant,
             home=reference.home,
             id=reference.id,
-            type=TYPES[reference.type_code],
+            type=type_name(reference.type_code),
             participants=bool(reference.flags & FLAG_PARTICIPANTS),
             quiet=bool(reference.flags & FLAG_QUIET),
         )
@@ -154,7 +170,7 @@ class FanOut:
 
     def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
         type_ = msgspec.msgpack.decode(rest[0], type=str)
-        handoff = msgspec.msgpack.decode(rest[1], type=Handoff)
+        handoff = decode_as(rest[1], Handoff)
         return Work(handoff.id, lambda: self._tell_handoff(tenant, type_, handoff, recorded_at))
 
     async def _tell_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
@@ -184,7 +200,7 @@ class FanOut:
         await self._queue(tenant, event, recorded_at, found)
 
     def _event(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
-        event = msgspec.msgpack.decode(rest[0], type=Event)
+        event = decode_as(rest[0], Event)
 
         async def tell() -> None:
             await self._queue(tenant, event, recorded_at, self._seen.get(tenant, ()))

@@ -10,7 +10,7 @@ import structlog
 from handoff.codec.keyed_hash import HANDOFF
 from handoff.domain.clock_guard import ClockGuard, Jump
 from handoff.domain.errors import Conflict, NotFound
-from handoff.domain.handoff import Action
+from handoff.domain.handoff import Action, State
 from handoff.services.announcing import Announce
 from handoff.services.completeness import Monitor
 from handoff.services.event_shapes import ClockJumped, Unviewed
@@ -54,7 +54,10 @@ class Timers:
             return 0
         fired = 0
         for tenant in self._tenants:
-            for timer in await due(self._store.control(tenant), now):
+            found = await due(self._store.control(tenant), now)
+            if found.passed_over:
+                self._store.unknown.met("timer", found.passed_over)
+            for timer in found.timers:
                 fired += await self._fire(tenant, timer)
         return fired
 
@@ -78,6 +81,9 @@ class Timers:
             return await self._tell_unviewed(tenant, public_id, timer)
         try:
             handoff = await read_handoff(control, hashes, public_id)
+            if handoff.state not in set(State):
+                self._store.unknown.met("handoff_state", handoff.state)
+                return False
             action = Action.EXPIRE if handoff.due == handoff.deadline else Action.LAPSE
             asked = Move(action=action, by="deadline", version=handoff.version)
             moved = await move(self._store, self._monitor, tenant, public_id, asked)

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import HandoffError, NotFound, WrittenByNewer
 from handoff.services.deliveries import Attempt
 from handoff.services.events import EVENT, StoredEvent, unpack_event
 from handoff.services.handoff_records import read_pinned
@@ -157,6 +157,10 @@ class Worker:
     async def _deliver(self, tenant: str, claimed: Claimed, it: Subscription | None) -> None:
         try:
             settlement = await self._attempt(tenant, claimed, it)
+        except WrittenByNewer:
+            # Not settled: it goes again when its lease has run out, to a worker that can read it.
+            self._store.unknown.met("message", claimed.type)
+            return
         except asyncio.CancelledError:
             await self._settle(tenant, claimed, Settlement(verdict="back"))
             raise

@@ -96,6 +96,13 @@ class Overloaded(HandoffError):
     retryable = True
 
 
+class WrittenByNewer(HandoffError):
+    """A newer release wrote this, and this one cannot read it: ask a server of the newer release."""
+
+    code = "written_by_newer"
+    retryable = True
+
+
 class ConfigurationError(HandoffError):
     """The configuration or the surroundings do not allow a start; the message says what to change."""
 

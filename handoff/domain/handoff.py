@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .clock import SECOND, Micros
 from .errors import Conflict
+from .open_record import OpenRecord
 
 
 class State(StrEnum):
@@ -86,7 +87,7 @@ OWNING = frozenset({State.ACCEPTED})
 DEFAULT_DEADLINE_S = 24 * 3600
 
 
-class Party(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Party(OpenRecord, frozen=True, kw_only=True, omit_defaults=True):
     """One side of a hand-off: a channel, and on it a queue, an agent or a named party (a bot)."""
 
     channel: str | None = None
@@ -99,14 +100,14 @@ class Party(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.agent or self.party or self.queue or self.channel or "unknown"
 
 
-class Fallback(Struct, frozen=True, kw_only=True):
+class Fallback(OpenRecord, frozen=True, kw_only=True):
     """Who is asked next, and how long; `deadline_s` None: as long as the step before."""
 
     to: Party
     deadline_s: float | None = None
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(OpenRecord, frozen=True, kw_only=True):
     """One entry of a hand-off's history: what happened, when, by whom, why."""
 
     state: State
@@ -115,7 +116,7 @@ class Step(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Hop(Struct, frozen=True, kw_only=True):
+class Hop(OpenRecord, frozen=True, kw_only=True):
     """An earlier hand-off of the same conversation chain, as the next party sees it."""
 
     id: str
@@ -129,7 +130,7 @@ class Hop(Struct, frozen=True, kw_only=True):
     owner: str | None = None
 
 
-class SnapshotRef(Struct, frozen=True, kw_only=True):
+class SnapshotRef(OpenRecord, frozen=True, kw_only=True):
     """A pinned context: its content address and the hash of exactly its bytes."""
 
     at: str
@@ -140,7 +141,7 @@ class SnapshotRef(Struct, frozen=True, kw_only=True):
     rules: int = 1
 
 
-class Handoff(Struct, frozen=True, kw_only=True):
+class Handoff(OpenRecord, frozen=True, kw_only=True):
     """A hand-off. `version` grows by one with every change; `owner` owns the conversation now.
 
     `deadline` is when the present step ends, `step_s` how long it was given; an offer may have an

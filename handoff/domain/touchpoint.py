@@ -76,6 +76,8 @@ TYPES: tuple[str, ...] = (
 """Every touchpoint type. The place in this tuple is stored: only ever append."""
 
 TYPE_SET = frozenset(TYPES)
+UNKNOWN_TYPE = "event.tracked"
+"""How a touchpoint is shown whose type, or whose body, only a newer release can read."""
 
 
 class Direction(StrEnum):

@@ -13,6 +13,7 @@ from handoff.codec.keyed_hash import CALLBACK, CUSTOMER, SIZE, KeyedHash
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import Conflict, HandoffError, NotFound, StoreUnavailable
 from handoff.domain.identity import Assurance, Handle, Identity, default_assurance
+from handoff.domain.open_record import OpenRecord
 from handoff.domain.touchpoint import (
     Direction,
     Participant,
@@ -37,7 +38,7 @@ _NEXT = {
 ATTEMPTS = 5
 
 
-class Callback(Struct, frozen=True, kw_only=True):
+class Callback(OpenRecord, frozen=True, kw_only=True):
     """A call-back as kept. `home` is whose it is; `phone` where to call, which links nothing."""
 
     id: str

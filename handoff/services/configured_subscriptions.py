@@ -8,6 +8,7 @@ from contextlib import suppress
 from hashlib import blake2b
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handoff.codec.keyed_hash import SIZE
 from handoff.domain.clock import Micros
@@ -128,17 +129,20 @@ def _rate(before: Subscription | None) -> float | None:
 def _configured(wanted: Configured, before: Subscription | None, now: Micros) -> Subscription:
     """The subscription as it should be; the one before where that is the same."""
     keys = _keys(wanted, before, now)
-    if before and (before.wishes, before.keys) == (wanted.wishes, keys):
+    if before is None:
+        return Subscription(
+            id=wanted.id,
+            tenant=wanted.tenant,
+            wishes=wanted.wishes,
+            keys=keys,
+            origin=ORIGIN,
+            created_at=now,
+        )
+    # What a newer release keeps in it is not for this one to compare, nor to take away.
+    wishes = replace(wanted.wishes, unknown_fields=before.wishes.unknown_fields)
+    if (before.wishes, before.keys) == (wishes, keys):
         return before
-    return Subscription(
-        id=wanted.id,
-        tenant=wanted.tenant,
-        wishes=wanted.wishes,
-        keys=keys,
-        origin=ORIGIN,
-        created_at=before.created_at if before else now,
-        version=before.version + 1 if before else 1,
-    )
+    return replace(before, wishes=wishes, keys=keys, origin=ORIGIN, version=before.version + 1)
 
 
 def _keys(wanted: Configured, before: Subscription | None, now: Micros) -> tuple[Key, ...]:

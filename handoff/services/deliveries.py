@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros, format_time
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.errors import Conflict, NotFound, WrittenByNewer
 from handoff.store.deliveries import NO_DEADLINE, Entry, Message, QueueState
 from handoff.store.store import Store
 
@@ -121,7 +121,7 @@ def delivery_view(it: Message, hashes: KeyedHash) -> DeliveryView:
         created_at=format_time(it.born * 1000),
         next_attempt_at=_time(it.next_at) if waiting else None,
         deadline=format_time(it.deadline * 1000) if it.deadline < NO_DEADLINE else None,
-        attempts=[_attempt_view(msgspec.msgpack.decode(raw, type=Attempt)) for raw in it.log],
+        attempts=[_attempt_view(decode_as(raw, Attempt)) for raw in it.log],
         attempts_total=it.attempts,
         reason=it.why.decode() if it.state == "dead" else None,
         superseded_by=hashes.public(EVENT, it.why) if superseded else None,
@@ -216,7 +216,10 @@ async def replay_since(
 
 
 def _wants(subscription: Subscription, blob: bytes) -> bool:
-    event = unpack_event(blob)
+    try:
+        event = unpack_event(blob)
+    except WrittenByNewer:
+        return False
     return subscription.wants(event.type, event.channels, event.queues)
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from handoff.codec.member import channel_name
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
+from handoff.domain.open_record import OpenRecord
 from handoff.store.store import Store
 from handoff.store.timelines import Window, read_page
 
@@ -23,7 +24,7 @@ from .views import conversation_of
 Kind = Literal["chatwoot.note", "zendesk.comment"]
 
 
-class Desktop(Struct, frozen=True, kw_only=True):
+class Desktop(OpenRecord, frozen=True, kw_only=True):
     """The desktop that a subscription writes to: whose threads are its conversations.
 
     `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it

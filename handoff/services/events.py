@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
 from handoff.store.control import Change
 from handoff.store.store import Store
@@ -99,7 +100,8 @@ def pack_event(event: StoredEvent) -> bytes:
 
 
 def unpack_event(blob: bytes) -> StoredEvent:
-    return msgspec.msgpack.decode(decompress(blob[0], blob[1:]), type=StoredEvent)
+    """The event in its stored bytes. WrittenByNewer where its codec is a newer release's."""
+    return decode_as(decompress(blob[0], blob[1:]), StoredEvent)
 
 
 def encode_event(event: Event) -> bytes:

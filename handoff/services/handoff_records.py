@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
 from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
+from handoff.codec.records import encode_record
 from handoff.domain.clock import format_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Fallback, Handoff, Hop, Party
+from handoff.domain.open_record import OpenRecord
 from handoff.store.control import Change, Control, ControlReads, decode_record
 
 from .views import public_conversation
@@ -21,7 +22,7 @@ from .views import public_conversation
 MAX_HANDOFFS = 50  # shown in one context, newest first
 
 
-class Chain(Struct, frozen=True, kw_only=True):
+class Chain(OpenRecord, frozen=True, kw_only=True):
     """Conversations about one matter: their owner and the one hand-off that may be pending."""
 
     root: bytes
@@ -242,4 +243,4 @@ async def read_pinned(control: Control, sha256: str) -> bytes:
 
 def encode_event(type_: str, handoff: Handoff) -> bytes:
     """An outbox entry: what happened and the full state after it."""
-    return msgspec.msgpack.encode(("handoff", type_, handoff))
+    return encode_record(("handoff", type_, handoff))

@@ -361,11 +361,22 @@ async def _commit_move(
     return (*changed, (EVENTS[asked.action], after))
 
 
-async def due(control: Control, now: Micros, limit: int = 100) -> Sequence[bytes]:
-    """Timers whose time has come by the store's clock."""
-    (reply,) = await control.connection.pipeline(
-        [(b"ZRANGE", control.keys.timers(), b"-inf", now, b"BYSCORE", b"LIMIT", 0, limit)]
-    )
-    if isinstance(reply, Exception):
-        raise reply
-    return list(reply)
+class Due(Struct, frozen=True):
+    """Timers whose time has come, and how many of other kinds were passed over."""
+
+    timers: Sequence[bytes]
+    passed_over: int
+
+
+async def due(control: Control, now: Micros, limit: int = 100) -> Due:
+    """Timers whose time has come by the store's clock; those of a newer release are left to it."""
+    found: list[bytes] = []
+    start = 0
+    while True:
+        (reply,) = await control.connection.answers(
+            [(b"ZRANGE", control.keys.timers(), b"-inf", now, b"BYSCORE", b"LIMIT", start, limit)]
+        )
+        found += [timer for timer in reply if timer[:1] in (DEADLINE_TIMER, VIEW_TIMER)]
+        start += len(reply)
+        if len(found) >= limit or len(reply) < limit:
+            return Due(found, start - len(found))

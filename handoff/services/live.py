@@ -17,12 +17,21 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.member import PLACE, Stored, read_member
+from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
-from handoff.store.outbox import Entry, Reference, read_entries, read_reference
+from handoff.store.outbox import (
+    CONTROL_ENTRY,
+    TOUCHPOINT_ENTRY,
+    Entry,
+    Reference,
+    read_entries,
+    read_entry_of,
+    read_reference,
+)
 from handoff.store.store import Store
 from handoff.store.timelines import Filed, read_filed
 
@@ -198,7 +207,7 @@ class Hub:
         first, last = (_entry_number(it[0][0].decode()) for it in (oldest, newest))
         if not first <= _entry_number(last_id) <= last:
             return None
-        frames = (_control_frame(Entry(id=id_, kind=fields[0], payload=fields[1])) for id_, fields in found)
+        frames = (self._frame(read_entry_of(id_, fields)) for id_, fields in found)
         return [frame for frame in frames if frame is not None]
 
     async def run(self) -> None:
@@ -247,13 +256,20 @@ class Hub:
 
     def _tell_tenant(self, feeds: set[Feed], entries: Iterable[Entry]) -> None:
         for entry in entries:
-            try:
-                frame = _control_frame(entry)
-            except (ValueError, msgspec.DecodeError) as error:
-                _unreadable(error)
-                continue
+            frame = self._frame(entry)
             if frame is not None:
                 _tell(feeds, frame)
+
+    def _frame(self, entry: Entry) -> HandoffFrame | EventFrame | None:
+        """The frame of a control entry; None for one that this release does not know, or cannot read."""
+        try:
+            frame = _control_frame(entry) if entry.kind == CONTROL_ENTRY else None
+        except Exception as error:  # whatever one entry provokes: the stream goes on without it
+            _unreadable(error)
+            return None
+        if frame is None:
+            self._store.unknown.met("live_entry", entry.kind[:16])
+        return frame
 
     async def _tell_homes(self, entries: Iterable[Entry]) -> None:
         """Tell of touchpoints in their order; AT_ONCE of them are read in one round trip."""
@@ -268,7 +284,9 @@ class Hub:
     async def _tell_home(self, reference: Reference, filed: Filed) -> None:
         try:
             frame = touchpoint_frame(*await read_entry(self._store, reference.tenant, filed))
-        except (ValueError, msgspec.DecodeError, NotFound) as error:
+        except (StoreUnavailable, StoreError):
+            raise
+        except Exception as error:  # whatever one entry provokes: the stream goes on without it
             _unreadable(error)
             return
         _tell(self._homes.get(reference.home, ()), frame)
@@ -277,11 +295,14 @@ class Hub:
     def _watched(self, entry: Entry) -> Reference | None:
         """The touchpoint that an entry speaks of, None where nobody watches its home."""
         try:
-            reference = read_reference(entry.payload) if entry.kind == b"t" else None
+            if entry.kind != TOUCHPOINT_ENTRY:
+                self._store.unknown.met("live_entry", entry.kind[:16])
+                return None
+            reference = read_reference(entry.payload)
         except ValueError as error:
             _unreadable(error)
             return None
-        return reference if reference and reference.home in self._homes else None
+        return reference if reference.home in self._homes else None
 
 
 def _tell(feeds: Iterable[Feed], frame: Frame) -> None:
@@ -314,10 +335,10 @@ def _control_frame(entry: Entry) -> HandoffFrame | EventFrame | None:
         return HandoffFrame(
             id=entry.id.decode(),
             type=msgspec.msgpack.decode(rest[0], type=str),
-            handoff=msgspec.msgpack.decode(rest[1], type=Handoff),
+            handoff=decode_as(rest[1], Handoff),
         )
     if name == FAMILY:
-        return EventFrame(id=entry.id.decode(), event=msgspec.msgpack.decode(rest[0], type=Event))
+        return EventFrame(id=entry.id.decode(), event=decode_as(rest[0], Event))
     return None
 
 

@@ -81,6 +81,12 @@ class Measures:
             "Age of the oldest outbox entry not fanned out",
             registry=registry,
         )
+        self.unknown = Counter(
+            "handoff_unknown_values",
+            "Stored values that only a newer release knows, shown or passed over",
+            ["what"],
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def count(self, source: str, results: Sequence[Result]) -> None:

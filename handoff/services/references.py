@@ -6,9 +6,8 @@ is evidence. Only people who are known already get one: a name in a Cc makes no 
 
 from __future__ import annotations
 
-from handoff.codec.body import Body
 from handoff.codec.compression import PLAIN
-from handoff.codec.member import FLAG_ARRIVAL, FLAG_REFERENCE, Stored, channel_code, channel_name, type_code
+from handoff.codec.member import FLAG_ARRIVAL, FLAG_REFERENCE, Stored
 from handoff.store.components import read_records
 from handoff.store.store import Store
 from handoff.store.timelines import read_places
@@ -34,15 +33,13 @@ async def refer(store: Store, tenant: str, home: bytes, id_: bytes) -> int:
     known = await read_records(store.connection, store.keys, sorted(wanted))
     filed = 0
     for key in known:
-        filed += await _file(store, key, stored, body)
+        filed += await _file(store, key, stored)
     return filed
 
 
-async def _file(store: Store, participant: bytes, stored: Stored, body: Body) -> int:
+async def _file(store: Store, participant: bytes, stored: Stored) -> int:
     keys = store.keys
-    flags = FLAG_REFERENCE | FLAG_ARRIVAL
-    channel = channel_code(channel_name(stored, body))
-    header = bytes((flags, type_code(stored.type), channel, PLAIN))
+    header = bytes((FLAG_REFERENCE | FLAG_ARRIVAL, *stored.codes, PLAIN))
     places = [
         keys.timeline(participant),
         keys.index(participant),

@@ -8,6 +8,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
+from handoff.codec.records import decode_as
 from handoff.domain.clock import SECOND, Micros
 from handoff.store.store import Store
 
@@ -69,7 +70,7 @@ async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Se
     raw = await store.connection.call(b"GET", key, key=key)
     if raw is None:
         return None
-    session = msgspec.msgpack.decode(raw, type=Session)
+    session = decode_as(raw, Session)
     return session if session.expires_at > now else None
 
 

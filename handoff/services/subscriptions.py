@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
 from handoff.codec.keyed_hash import SIZE, KeyedHash
+from handoff.codec.records import decode_as, encode_record
 from handoff.domain.clock import SECOND, Micros
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
+from handoff.domain.open_record import OpenRecord
 from handoff.store.control import Change, Changed, Control, decode_record
 from handoff.store.store import Store
 
@@ -44,14 +46,14 @@ _OWN_HEADERS = frozenset(
 )
 
 
-class Key(Struct, frozen=True, kw_only=True):
+class Key(OpenRecord, frozen=True, kw_only=True):
     """A signing key; `until` (µs) ends the overlap of one that was replaced."""
 
     key: str
     until: Micros | None = None
 
 
-class Wishes(Struct, frozen=True, kw_only=True):
+class Wishes(OpenRecord, frozen=True, kw_only=True):
     """What a subscription is made with, the same by API and by configuration; judged by `check`."""
 
     url: str
@@ -78,7 +80,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
         return RETRY_SCHEDULE_S if self.retry_schedule_s is None else self.retry_schedule_s
 
 
-class Subscription(Struct, frozen=True, kw_only=True):
+class Subscription(OpenRecord, frozen=True, kw_only=True):
     """A subscription as kept. `origin` is `api` or `configuration`."""
 
     id: bytes
@@ -216,7 +218,7 @@ async def create(store: Store, tenant: str, wishes: Wishes, secret: str | None =
 def put(store: Store, control: Control, change: Change, it: Subscription, version: int) -> None:
     """Let the change write the subscription, sealed, over the one with this version (0: none)."""
     key = record_key(control, it.id)
-    sealed = store.seal(it.tenant).seal(msgspec.msgpack.encode(it), SEALED_AS + it.id)
+    sealed = store.seal(it.tenant).seal(encode_record(it), SEALED_AS + it.id)
     change.expect(key, version).put(key, it.version, sealed)
     change.add(control.keys.set("webhooks"), it.created_at, it.id)
 
@@ -265,7 +267,7 @@ def rotated(
         raise _wrong("overlap_s", f"an overlap is 0 to {MAX_OVERLAP_S} seconds")
     until = now + round(overlap_s * SECOND)
     old = [key for key in it.keys if key.until is None or key.until > now]
-    kept = [Key(key=key.key, until=min(until, key.until or until)) for key in old]
+    kept = [msgspec.structs.replace(key, until=min(until, key.until or until)) for key in old]
     return (*keys_for(wishes, secret), *kept[:8])
 
 
@@ -309,7 +311,7 @@ async def read_sealed(store: Store, tenant: str, ids: Sequence[bytes]) -> list[b
 
 def opened(store: Store, tenant: str, id_: bytes, sealed: bytes) -> Subscription:
     """ConfigurationError when it was sealed with a key that is not among `store.secret_keys`."""
-    return msgspec.msgpack.decode(store.seal(tenant).open(sealed, SEALED_AS + id_), type=Subscription)
+    return decode_as(store.seal(tenant).open(sealed, SEALED_AS + id_), Subscription)
 
 
 async def ids_of(control: Control) -> list[bytes]:

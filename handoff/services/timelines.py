@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from handoff.codec.body import Body
+from handoff.codec.body import UNREADABLE, Body
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
 from handoff.codec.member import Stored, channel_name
 from handoff.domain.errors import NotFound
@@ -95,6 +95,9 @@ async def decode(
         for entry, it in zip(entries, originals, strict=True)
         if it
     ]
+    for each in told:
+        if each.stored.unknown or each.body is UNREADABLE:
+            store.unknown.met(each.stored.unknown or "body", each.stored.codes.hex())
     return Decoded(told, rendering)
 
 

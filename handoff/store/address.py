@@ -33,7 +33,10 @@ _CLUSTER_INTERNAL = frozenset({"CLUSTER SLOTS", "CLUSTER SHARDS", "COMMAND"})
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """A store's address. `service` is the name Sentinel knows it by; `options` are for TLS and Sentinel."""
+    """A store's address. `service` is the name Sentinel knows it by; `options` are for TLS and Sentinel.
+
+    `name` is what connections call themselves.
+    """
 
     kind: Kind
     tls: bool = False
@@ -43,6 +46,7 @@ class Address(Struct, frozen=True, kw_only=True):
     db: int = 0
     username: str | None = None
     password: str | None = None
+    name: str = "handoff"
     options: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -174,7 +178,7 @@ def make_client(
     arguments: dict[str, Any] = {
         "username": address.username,
         "password": address.password,
-        "client_name": "handoff",
+        "client_name": address.name,
         "protocol": 2,
         "legacy_responses": True,
         "decode_responses": False,

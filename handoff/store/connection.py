@@ -32,6 +32,7 @@ __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "Sto
 
 Result = TypeVar("Result")
 
+TOOL = "handoff-tool"  # the name of connections of no worker: those of the command line
 CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and one fsync for all of them
 GRACE_S = 0.05  # for a call's own clean-up at its deadline
 FIRST_PAUSE_S = 0.01
@@ -57,11 +58,12 @@ class Connection:
         connections: int = CONNECTIONS,
         blocking_s: float | None = None,
         watch: Watch | None = None,
+        name: str = TOOL,
     ) -> None:
         where = url or settings.url
         if where is None:
             raise ConfigurationError("store.url is not set and no embedded store runs")
-        address = self._address = parse_address(where)
+        address = self._address = structs.replace(parse_address(where), name=name)
         self.cluster = address.kind == "cluster"
         self.fails_over = address.kind in ("sentinel", "cluster")
         self.round_trips = 0
@@ -309,7 +311,12 @@ class Connection:
         """
         places = self._settings.partitions + 8
         reader = Connection(
-            self._settings, url=self.url, connections=places, blocking_s=longest_s, watch=self._watch
+            self._settings,
+            url=self.url,
+            connections=places,
+            blocking_s=longest_s,
+            watch=self._watch,
+            name=self._address.name,
         )
         async with reader:
             yield reader

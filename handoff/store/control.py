@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgpack
-import msgspec
 from msgspec import Struct
 
+from handoff.codec.records import decode_as, encode_record
 from handoff.domain.errors import HandoffError
 
 from .connection import Connection, Reads
@@ -16,7 +16,6 @@ from .functions import Functions
 from .keys import ControlKeys
 
 T = TypeVar("T")
-_ENCODER = msgspec.msgpack.Encoder()
 
 
 class Changed(HandoffError):
@@ -37,7 +36,7 @@ ABSENT = Versioned(0, b"")
 
 
 def pack_record(version: int, value: Any) -> bytes:
-    return version.to_bytes(8, "big") + _ENCODER.encode(value)
+    return version.to_bytes(8, "big") + encode_record(value)
 
 
 def read_versioned(raw: bytes | None) -> Versioned:
@@ -46,7 +45,7 @@ def read_versioned(raw: bytes | None) -> Versioned:
 
 def decode_record(raw: bytes, type_: type[T]) -> T:
     """The value of a stored record (with its version in front)."""
-    return msgspec.msgpack.decode(raw[8:], type=type_)
+    return decode_as(raw[8:], type_)
 
 
 class Change:

@@ -299,7 +299,7 @@ def _message(event: bytes, raw: Mapping[bytes, bytes], log: list[bytes]) -> Mess
     return Message(
         event=event,
         type=raw[b"y"].decode(),
-        state=_STATES[raw[b"s"]],
+        state=_STATES.get(raw[b"s"]) or f"unknown:{raw[b's'].decode(errors='replace')}",
         born=int(raw[b"b"]),
         next_at=int(raw[b"n"]),
         attempts=int(raw[b"a"]),

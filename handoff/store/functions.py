@@ -31,6 +31,8 @@ NAMES = (
     "queue_release",
     "queue_settle",
     "queue_switch",
+    "worker_beat",
+    "worker_raise",
 )
 HEARTBEAT = "heartbeat"
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]

@@ -25,6 +25,7 @@ from functools import lru_cache
 from handoff.domain.remembering import REMEMBERED
 
 META = b"handoff:meta"
+WORKERS = b"{handoff:meta}w"  # in the slot of META: who is alive decides on its format
 SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them
 
 

@@ -188,7 +188,7 @@ def _greeting(address: Address) -> list[tuple[Argument, ...]]:
     if address.password is not None:
         user = (address.username,) if address.username else ()
         greeting.append(("AUTH", *user, address.password))
-    greeting.append(("CLIENT", "SETNAME", "handoff"))
+    greeting.append(("CLIENT", "SETNAME", address.name))
     if address.db:
         greeting.append(("SELECT", address.db))
     return greeting

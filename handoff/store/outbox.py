@@ -18,6 +18,8 @@ from .connection import Connection
 from .functions import Call, Functions
 
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
+TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
+"""Kinds of entries. A worker passes over those that it does not know."""
 KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
 
 
@@ -138,10 +140,11 @@ async def read_entries(
         if isinstance(reply, Exception):
             raise reply
         for stream, entries in reply or ():
-            found[stream] = [_entry(id_, fields) for id_, fields in entries]
+            found[stream] = [read_entry_of(id_, fields) for id_, fields in entries]
     return found
 
 
-def _entry(id_: bytes, fields: list[bytes] | None) -> Entry:
-    kind, payload = (fields or [b"", b""])[:2]
+def read_entry_of(id_: bytes, fields: Sequence[bytes] | None) -> Entry:
+    """The entry with this id and these fields of a stream; more fields than two are a newer release's."""
+    kind, payload = (*(fields or ()), b"", b"")[:2]
     return Entry(id=id_, kind=kind, payload=payload)

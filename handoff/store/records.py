@@ -22,6 +22,7 @@ import msgpack
 import msgspec
 from msgspec import Struct
 
+from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
@@ -34,6 +35,7 @@ _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
 _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
+_CLASSES = frozenset(EvidenceClass)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -58,22 +60,29 @@ def pack_evidence(it: Evidence) -> bytes:
     )
 
 
-def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence:
+def _why(code: int) -> str:
+    return TYPES[code] if code < len(TYPES) else f"unknown_type:{code}"
+
+
+def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence | None:
+    """None for a statement, or a class of one, that only a newer release can judge: it joins nobody here."""
     row = msgpack.unpackb(raw[8:])
     other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
-    left, right, over, finds = row[8:] or ((), (), (), False)
+    if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
+        return None
+    left, right, over, finds = row[8:12] or ((), (), (), False)
     return Evidence(
         id=id_,
         one=home,
         other=other,
         statement=_STATEMENTS[statement],
-        assurance=_ASSURANCES[assurance],
+        assurance=_ASSURANCES[assurance] if assurance < len(_ASSURANCES) else Assurance.INFERRED,
         evidence_class=EvidenceClass(class_),
         source=source,
         touchpoint=touchpoint,
         who=f"source:{source}" if who is None else who,
         recorded_at=int.from_bytes(raw[:8], "big"),
-        why=TYPES[why] if isinstance(why, int) else why,
+        why=_why(why) if isinstance(why, int) else why,
         withdrawn=withdrawn,
         left=tuple(left),
         right=tuple(right),
@@ -88,6 +97,14 @@ class Kind(StrEnum):
     JOINS = "j"
     AGENT = "a"
     CLAIM = "c"
+
+    @classmethod
+    def of(cls, letter: bytes) -> Kind:
+        """The kind with this letter; one of a newer release is read as the least urgent."""
+        return _KINDS.get(letter, cls.CLAIM)
+
+
+_KINDS = {kind.encode(): kind for kind in Kind}
 
 
 def kind_of(it: Evidence) -> Kind:
@@ -138,6 +155,8 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     withdrawals: tuple[Withdrawal, ...]
     crowded: bool = False
     """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
+    passed_over: int = 0
+    """Pieces of evidence that only a newer release can judge."""
 
     @property
     def touchpoints(self) -> int:
@@ -164,22 +183,23 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         Withdrawal(evidence=name[1:], who=who, at=at, why=why)
         for name, raw in fields.items()
         if name[:1] == b"w"
-        for who, at, why in (msgpack.unpackb(raw),)
+        for who, at, why in (msgpack.unpackb(raw)[:3],)
     )
     taken_back = {it.evidence for it in withdrawals}
-    evidence = tuple(
+    stated = [
         _read_evidence(name[1:], key, raw, name[1:] in taken_back)
         for name, raw in fields.items()
         if name[:1] == b"e" and len(name) > 1
-    )
+    ]
+    evidence = tuple(it for it in stated if it is not None)
     pointers = tuple(
-        PointerTo(name[1:], raw[:16], Kind(raw[16:].decode()))
+        PointerTo(name[1:], raw[:16], Kind.of(raw[16:17]))
         for name, raw in fields.items()
         if name[:1] == b"p" and len(name) > 1
     )
     return IdentityRecord(
         key=key,
-        identity=Identity(*msgpack.unpackb(plain)),
+        identity=Identity(*msgpack.unpackb(plain)[:3]),
         recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
         last_arrival=int.from_bytes(head[:8], "big"),
         shared_mark=fields.get(b"s", b"")[:1] == SHARED,
@@ -199,6 +219,7 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         pointers=pointers,
         withdrawals=withdrawals,
         crowded=is_crowded(evidence, pointers),
+        passed_over=len(stated) - len(evidence),
     )
 
 
@@ -220,10 +241,11 @@ def doubled(records: Mapping[bytes, IdentityRecord]) -> int:
 
 
 def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
-    return {
-        (TYPES[raw[at]], raw[at + 1]): int.from_bytes(raw[at + 2 : at + 6], "big")
-        for at in range(0, len(raw), 6)
-    }
+    counts: dict[tuple[str, int], int] = {}
+    for at in range(0, len(raw) - 5, 6):
+        which = (type_name(raw[at]), raw[at + 1])
+        counts[which] = counts.get(which, 0) + int.from_bytes(raw[at + 2 : at + 6], "big")
+    return counts
 
 
 def as_mapping(reply: Any) -> dict[bytes, bytes]:

@@ -20,7 +20,7 @@ from handoff.domain.errors import ConfigurationError
 
 from .connection import Connection
 from .errors import StoreError, reason_of
-from .keys import META
+from .keys import META, WORKERS
 from .settings import StoreSettings
 
 STEP = 1000  # keys of one SCAN, commands of one pipeline: about a millisecond of the server's time
@@ -100,7 +100,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
 def kind_of(key: bytes) -> str:
     """The kind of a key of the product, as `keys` lays them out; `other` for anybody else's."""
-    if key == META:
+    if key in (META, WORKERS):
         return "meta"
     tag, brace, rest = key.partition(b"}")
     if not brace or not rest:

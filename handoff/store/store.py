@@ -16,6 +16,7 @@ from .address import parse_address
 from .connection import Connection
 from .control import Control
 from .deliveries import Deliveries
+from .formats import FORMAT, require_understood
 from .functions import Functions
 from .health import StoreHealth
 from .heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
@@ -25,6 +26,8 @@ from .recorder import IN_FLIGHT, Recorder
 from .records import as_mapping
 from .seen import SEEN, Floor, read_seen
 from .settings import StoreSettings
+from .unknown import UnknownValues
+from .workers import Workers
 
 LAYOUT = 1
 """Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
@@ -41,6 +44,7 @@ class Store:
         pepper: bytes,
         rules: IdentityRules,
         seen: Path | None = None,
+        understood: int = FORMAT,
     ) -> None:
         self.settings = settings
         self.rules = rules
@@ -49,6 +53,8 @@ class Store:
         self.keys = Keys(settings.partitions)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
+        self.unknown = UnknownValues()
+        self.workers = Workers(functions, understood)
         self._pepper = pepper
         keys = heartbeat_keys(self.keys, cluster=connection.cluster)
         floor = read_seen(seen) if seen else Floor()
@@ -87,7 +93,7 @@ class Store:
         """The store's pepper, after what everything is found by was put back where it was missing: the next
         start would make it anew, and find nothing of what is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
-        return (await _state(self.connection, self.settings, self._pepper))[b"pepper"]
+        return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
@@ -121,14 +127,23 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    settings: StoreSettings, connection: Connection, rules: IdentityRules | None = None
+    settings: StoreSettings,
+    connection: Connection,
+    rules: IdentityRules | None = None,
+    *,
+    understood: int = FORMAT,
 ) -> AsyncIterator[Store]:
-    """The store behind a connection whose durability was proved; its layout is made or checked."""
+    """The store behind a connection whose durability was proved; its layout is made or checked.
+
+    `understood` is the highest format that this code reads and writes.
+    """
     functions = Functions(connection)
     await functions.load()
-    pepper = await _meta(connection, settings)
+    pepper, format_ = await _meta(connection, settings, understood)
+    require_understood(format_, understood)
     seen = _seen_file(settings, connection.url)
-    store = Store(settings, connection, functions, pepper, rules or IdentityRules(), seen)
+    store = Store(settings, connection, functions, pepper, rules or IdentityRules(), seen, understood)
+    store.workers.current = format_
     await store.prepare()
     try:
         async with store.recorder, store.importer:
@@ -145,9 +160,9 @@ def _seen_file(settings: StoreSettings, url: str) -> Path | None:
     return root / SEEN if embedded else None
 
 
-async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
-    """The store's pepper. ConfigurationError where layout or partitions differ from what lies there."""
-    found = await _state(connection, settings, secrets.token_bytes(32))
+async def _meta(connection: Connection, settings: StoreSettings, understood: int) -> tuple[bytes, int]:
+    """The store's pepper and format. ConfigurationError where layout or partitions are not as expected."""
+    found = await _state(connection, settings, secrets.token_bytes(32), understood)
     if int(found[b"layout"]) != LAYOUT:
         raise ConfigurationError(
             f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
@@ -157,11 +172,18 @@ async def _meta(connection: Connection, settings: StoreSettings) -> bytes:
             f"the store was made with partitions = {int(found[b'partitions'])}; "
             f"the number is fixed for ever, set store.partitions to it"
         )
-    return found[b"pepper"]
+    return found[b"pepper"], int(found.get(b"format", b"1"))
 
 
-async def _state(connection: Connection, settings: StoreSettings, pepper: bytes) -> Mapping[bytes, bytes]:
-    """What the store says of itself, after it was told where it said nothing."""
+async def _state(
+    connection: Connection, settings: StoreSettings, pepper: bytes, format_: int
+) -> Mapping[bytes, bytes]:
+    """What the store says of itself, after it was told where it said nothing.
+
+    A store that is made just now gets the format of who makes it; one that names none has format 1.
+    """
     stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
-    await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
+    made = await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
+    if all(made) and format_ > 1:
+        await connection.call(b"HSETNX", META, b"format", b"%d" % format_, key=META)
     return as_mapping(await connection.call(b"HGETALL", META, key=META))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from handoff.delivery.schedule import Outcome
 from handoff.delivery.sender import KEPT_ANSWER, Reading, Sender
 from handoff.domain.brief import Brief
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, WrittenByNewer
 from handoff.domain.handoff import PENDING, State
 from handoff.services.desktops import read_threads
 from handoff.services.events import StoredEvent
@@ -56,14 +56,16 @@ async def post_note(
         return _skipped("no_handoff")
     asked = msgspec.json.decode(event.data, type=_Asked)
     threads = await read_threads(store, it.tenant, asked.customer_id, asked.conversation_id)
-    place = CONNECTORS[desktop.kind].place(desktop, threads, asked.context)
+    connector = CONNECTORS.get(desktop.kind)
+    if connector is None:
+        raise WrittenByNewer(f"connector {desktop.kind} is of a newer release", what="connector")
+    place = connector.place(desktop, threads, asked.context)
     if place is None:
         return _skipped("no_thread")
     try:
         brief = await _brief(store, it.tenant, event.snapshot)
     except NotFound:  # erased: nothing of it is told any more
         return _skipped("erased")
-    connector = CONNECTORS[desktop.kind]
     text = note_text(_head(event, asked), brief, _tail(event, asked, public_url), connector.limit)
     return await _write_once(sender, connector, it, place, (text, event.id))
 

@@ -1,0 +1,18 @@
+"""The number of the shapes that lie in a store, and what happens where a store is too new."""
+
+from __future__ import annotations
+
+from handoff import __version__
+from handoff.domain.errors import ConfigurationError
+
+FORMAT = 1
+"""The highest format that this release reads and writes. A store that names none has format 1."""
+
+
+def require_understood(current: int, understood: int) -> None:
+    """ConfigurationError where a store is too new for this code."""
+    if current > understood:
+        raise ConfigurationError(
+            f"the store has format {current}, and this release ({__version__}) understands formats up to "
+            f"{understood}: start the release that raised it, or a newer one"
+        )

@@ -1,0 +1,37 @@
+"""What was met in the store that only a newer release knows: counted, and logged now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+EVERY_S = 60.0  # a timeline full of one unknown type is one line of the log a minute
+
+log = structlog.get_logger(__name__)
+
+
+class UnknownValues:
+    """`what` is a short name from our own code (`type`, `codec`, `outbox_kind`), never stored text.
+
+    `counted` is told of each; the composition sets it to a metric.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        self.counted: Callable[[str], None] | None = None
+
+    def met(self, what: str, code: object = None) -> bool:
+        """One value was shown without being understood, or passed over; whether it was logged this time."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+        if self.counted is not None:
+            self.counted(what)
+        now = self._clock()
+        if now - self._logged.get(what, -EVERY_S) < EVERY_S:
+            return False
+        self._logged[what] = now
+        log.warning("unknown_stored_value", what=what, code=code, count=self.counts[what])
+        return True

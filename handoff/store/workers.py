@@ -1,0 +1,146 @@
+"""The store's format, and which workers that are alive understand it.
+
+A format is a number for all shapes that lie in a store. Workers write no shape above the store's
+format, however new their release is, so that every worker beside them reads what they write. The
+format is raised by `handoff store upgrade`, once every living worker understands the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from handoff import __version__
+
+from .connection import Connection
+from .errors import StoreError
+from .formats import FORMAT
+from .functions import Functions
+from .keys import META, WORKERS
+
+BEAT_S = 2.0  # how soon a worker notices that the format was raised
+ALIVE_MS = 15_000  # a worker that was silent this long is gone, or comes back to a format it must look at
+NAME, FORMER_NAME = "handoff-worker", "handoff"
+"""How connections of workers are named, and those of releases that do not register."""
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerInfo(Struct, frozen=True, kw_only=True):
+    """One worker as it registered."""
+
+    host: str
+    pid: int
+    release: str
+    format: int = 0
+
+
+class Workers:
+    """This worker among those of its store: `beat` again and again, and `leave` at the end.
+
+    `understood` is the highest format its code reads and writes; `current` the store's, as of the last
+    beat.
+    """
+
+    def __init__(self, functions: Functions, understood: int = FORMAT, release: str = __version__) -> None:
+        self.id = secrets.token_hex(8)
+        self.understood = understood
+        self.current = 1
+        self._functions = functions
+        self._described = msgspec.json.encode(
+            WorkerInfo(host=socket.gethostname(), pid=os.getpid(), release=release)
+        )
+
+    def writes(self, format_: int) -> bool:
+        """Whether shapes of this format may be written now."""
+        return format_ <= min(self.understood, self.current)
+
+    def ready(self) -> str | None:
+        """Why this worker should get no requests, or None."""
+        return None if self.current <= self.understood else "store_format"
+
+    async def beat(self) -> None:
+        """Register, and learn the store's format; one round trip."""
+        (answer,) = await self._functions.call_each(
+            "worker_beat", [([META, WORKERS], [self.id, self.understood, self._described])]
+        )
+        before, self.current = self.current, int(answer)
+        if self.current > self.understood >= before:
+            log.error("store_format_not_understood", format=self.current, understood=self.understood)
+        elif self.current > before:
+            log.info("store_format_raised", format=self.current)
+
+    async def leave(self, connection: Connection) -> None:
+        """Be gone at once, not only after ALIVE_MS."""
+        await connection.call(b"HDEL", WORKERS, self.id, key=WORKERS)
+
+
+class Upgrade(Struct, frozen=True, kw_only=True):
+    """What became of raising a format: the store's now, and who is in the way."""
+
+    format: int
+    old: tuple[WorkerInfo, ...] = ()
+    """Registered workers that do not understand the wanted format."""
+    unregistered: tuple[str, ...] = ()
+    """Addresses of connections that a release without registration opened."""
+    unseen: bool = False
+    """Whether the server does not let its connections be listed."""
+
+    @property
+    def obstacles(self) -> list[str]:
+        """Each worker in the way, in words."""
+        found = [
+            f"host {it.host}, pid {it.pid}, release {it.release}: understands formats up to {it.format}"
+            for it in self.old
+        ]
+        found += [f"{it}: a server of a release that does not register" for it in self.unregistered]
+        if self.unseen:
+            found.append("the store does not allow CLIENT LIST: servers that do not register cannot be seen")
+        return found
+
+
+async def raise_format(
+    connection: Connection, functions: Functions, wanted: int, *, force: bool = False, dry_run: bool = False
+) -> Upgrade:
+    """Raise the store's format to `wanted`, unless a worker that lives is too old for it.
+
+    `force` raises it all the same. It is never lowered.
+    """
+    unregistered, unseen = await _unregistered(connection)
+    blocked = bool(unregistered or unseen) and not force
+    arguments = [wanted, ALIVE_MS, int(force), int(dry_run or blocked)]
+    current, old = await functions.call("worker_raise", [META, WORKERS], arguments)
+    return Upgrade(
+        format=int(current), old=tuple(map(_info, old)), unregistered=tuple(unregistered), unseen=unseen
+    )
+
+
+def _info(raw: bytes) -> WorkerInfo:
+    _seen, format_, described = raw.split(b" ", 2)
+    try:
+        info = msgspec.json.decode(described, type=WorkerInfo)
+    except msgspec.DecodeError:  # a release that describes itself otherwise: it counts all the same
+        info = WorkerInfo(host="unknown", pid=0, release="unknown")
+    return msgspec.structs.replace(info, format=int(format_))
+
+
+async def _unregistered(connection: Connection) -> tuple[list[str], bool]:
+    """Addresses of former releases' connections, and whether the server keeps its list to itself."""
+    try:
+        answers: Sequence[Any] = await connection.on_primaries("CLIENT", "LIST")
+    except StoreError:
+        return [], True
+    found: dict[str, None] = {}
+    for line in (line for answer in answers for line in answer.decode(errors="replace").splitlines()):
+        fields = dict(part.partition("=")[::2] for part in line.split())
+        if fields.get("name") == FORMER_NAME:
+            host, _, _port = fields.get("addr", "").rpartition(":")
+            found[host or "unknown"] = None
+    return list(found), False

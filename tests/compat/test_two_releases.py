@@ -1,0 +1,279 @@
+"""The last release and the current tree on one store: both write, read, hand off, deliver and stream."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from handoff.store.connection import Connection
+from handoff.store.functions import Functions
+from handoff.store.settings import StoreSettings
+from handoff.store.workers import raise_format
+from tests.compat.desk import DUE, Desk, differences, everything
+from tests.compat.releases import ROOT, Release, last_release, serving
+from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
+from tests.store.servers import free_port, valkey_server
+
+PEOPLE = ["user:anna", "email:ben@example.org"]
+CONFIG = """
+[store]
+{store}
+"""
+
+
+@pytest.fixture(scope="module")
+def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of the last release."""
+    return last_release(tmp_path_factory.mktemp("last-release"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The configuration of both releases on one external store."""
+    with valkey_server() as url:
+        yield configured(tmp_path_factory.mktemp("beside"), f'url = "{url}"')
+
+
+@pytest.fixture(scope="module")
+def store_url(place: Path) -> str:
+    return str(tomllib.loads(place.read_text())["store"]["url"])
+
+
+@pytest.fixture(scope="module")
+def old(former: Path, place: Path) -> Iterator[Release]:
+    with serving("old", former, place) as release:
+        yield release
+
+
+@pytest.fixture(scope="module")
+def new(old: Release, place: Path) -> Iterator[Release]:
+    """The current tree, started beside the last release."""
+    with serving("new", ROOT, place) as release:
+        yield release
+
+
+@pytest.fixture
+async def hooks() -> AsyncIterator[Subscriber]:
+    async with subscriber() as it:
+        yield it
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    # A port may belong to another server by the next request.
+    connector = TCPConnector(force_close=True)
+    async with ClientSession(timeout=ClientTimeout(total=30), connector=connector) as session:
+        yield session
+
+
+def configured(directory: Path, store: str) -> Path:
+    path = directory / "handoff.toml"
+    path.write_text(CONFIG.format(store=store))
+    return path
+
+
+@asynccontextmanager
+async def subscribed(desk: Desk, hooks: Subscriber) -> AsyncIterator[str]:
+    """A subscription to everything, made by `desk`; its id."""
+    wishes = {
+        "url": hooks.url,
+        "types": ["*"],
+        "secret": SECRET,
+        "allow_insecure": True,
+        "allow_networks": ["127.0.0.0/8"],
+    }
+    made = await desk.ok("POST", "/v1/webhooks", wishes)
+    try:
+        yield made["id"]
+    finally:
+        await desk.ok("DELETE", f"/v1/webhooks/{made['id']}")
+
+
+async def once(asked: Callable[[], Awaitable[Any]]) -> None:
+    """Ask until the answer is true."""
+    async with asyncio.timeout(30):
+        while not await asked():  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.05)
+
+
+async def history(desk: Desk, mark: str) -> None:
+    """Some of everything that is stored: told by `desk`, of two customers, each thing named by `mark`."""
+    await desk.tell(f"{mark}-1", "user:anna", thread=f"t-{mark}", data={"order": 7})
+    await desk.tell(f"{mark}-2", "user:anna", identities=["user:anna", "email:anna@example.org"])
+    await desk.tell(f"{mark}-long", "user:anna", text=f"long {mark} " + "x" * 5000)
+    await desk.tell(f"{mark}-note", "user:anna", type="note.added", visibility="internal")
+    await desk.tell(f"{mark}-gone", "user:anna", thread=f"t-{mark}")
+    await desk.tell(
+        f"{mark}-edit", "user:anna", type="message.edited", amends=f"{mark}-1", text=f"edited {mark}"
+    )
+    await desk.tell(f"{mark}-del", "user:anna", type="message.deleted", amends=f"{mark}-gone", text=None)
+    other = {"participants": [{"type": "user", "value": "anna", "role": "cc"}]}
+    await desk.tell(f"{mark}-ben", "email:ben@example.org", channel="email", type="email.received", **other)
+    anna = await desk.customer("user:anna")
+    link = {"identity": f"phone:+3584012345{len(mark)}{ord(mark[0]) % 10}", "reason": "she said so"}
+    await desk.ok("POST", f"/v1/customers/{anna}/links", link)
+    handoff = await desk.ask("user:anna", context={"mood": mark}, fallback=[{"queue": "night"}])
+    handoff = await desk.move(handoff, "offer", agent="erik")
+    handoff = await desk.move(handoff, "accept", agent="erik")
+    await desk.ok("POST", f"/v1/handoffs/{handoff['id']}/viewed", {})
+    handoff = await desk.ok("GET", f"/v1/handoffs/{handoff['id']}")
+    await desk.move(handoff, "complete", agent="erik")
+    promised = {"identity": "user:anna", "phone": "+358401234567", "reason": mark, "due": DUE}
+    await desk.ok("POST", "/v1/callbacks", promised)
+
+
+async def settled(desk: Desk) -> None:
+    """Wait until every message so far is delivered: until then answers still change."""
+
+    async def empty() -> bool:
+        found = (await desk.ok("GET", "/v1/webhooks"))["webhooks"]
+        return all(it["status"]["pending"] == 0 for it in found)
+
+    await once(empty)
+
+
+async def test_what_the_last_release_wrote_is_read_unchanged(
+    old: Release, hooks: Subscriber, session: ClientSession, request: pytest.FixtureRequest
+) -> None:
+    older = Desk(old, session)
+    async with subscribed(older, hooks):
+        await history(older, "old")
+        await settled(older)
+        before = await everything(older, PEOPLE)
+        newer = Desk(request.getfixturevalue("new"), session)
+        assert differences(before, await everything(newer, PEOPLE)) == []
+        await history(newer, "new")
+        await settled(newer)
+        after = await everything(newer, PEOPLE)
+        assert differences(await everything(older, PEOPLE), after) == []
+        assert len(after["handoffs"]["handoffs"]) == 2
+
+
+async def test_the_upgrade_sees_both_releases(old: Release, new: Release, store_url: str) -> None:
+    """Each of the two is in the way of a format that neither understands, whichever way it is seen."""
+    async with Connection(StoreSettings(url=store_url)) as connection:
+        functions = Functions(connection)
+        await functions.load()
+        found = await raise_format(connection, functions, 99)
+    seen = {it.pid for it in found.old}
+    assert found.format < 99
+    assert new.process.pid in seen
+    assert old.process.pid in seen or found.unregistered
+    for release in (old, new):
+        assert '"level": "error"' not in release.said
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["old-writes", "new-writes"])
+async def test_both_write_read_link_hand_off_and_stream(
+    old: Release, new: Release, hooks: Subscriber, session: ClientSession, turned: bool
+) -> None:
+    desks = [Desk(old, session), Desk(new, session)]
+    writer, reader = reversed(desks) if turned else desks
+    mark = writer.release.name
+    who = f"user:{mark}"
+    async with subscribed(writer, hooks):
+        await writer.tell(f"m-{mark}", who)
+        assert await reader.texts(who) == [f"text of m-{mark}"]
+        id_ = await reader.customer(who)
+        async with AsyncExitStack() as stack:
+            people, queues = [], []
+            for desk in (writer, reader):
+                people.append(await stack.enter_async_context(desk.watching(f"/v1/customers/{id_}/events")))
+                queues.append(await stack.enter_async_context(desk.watching("/v1/queues/support/events")))
+            await until(lambda: all(it.events for it in queues))  # `ready`
+            await writer.tell(f"live-{mark}", who)
+            await reader.tell(f"echo-{mark}", who)
+            asked = await writer.ask(who)
+            taken = await reader.move(asked, "accept", agent="maria")
+            texts = {f"text of live-{mark}", f"text of echo-{mark}"}
+            changes = {("handoff.requested", asked["id"]), ("handoff.accepted", asked["id"])}
+            await until(lambda: all(texts <= it.texts() for it in people))
+            await until(lambda: all(changes <= it.handoffs() for it in queues))
+        assert (taken["state"], taken["owner"]) == ("accepted", "maria")
+        await writer.move(taken, "complete", agent="maria")
+        link = await linked(writer, id_, f"email:{mark}@example.org")
+        path = f"/v1/customers/{id_}/links/{link}/withdraw"
+        await reader.ok("POST", path, {"reason": "a mistake"})
+        assert differences(await everything(writer, [who]), await everything(reader, [who])) == []
+        await until(lambda: "handoff.completed" in hooks.types())
+        await settled(writer)
+        mine = [it for it in hooks.accepted if it.event["subject"] == asked["id"]]
+        told = Counter(it.event["type"] for it in mine)
+        wanted = ("handoff.requested", "handoff.accepted", "handoff.completed")
+        assert {type_: told[type_] for type_ in wanted} == dict.fromkeys(wanted, 1)
+        assert set(Counter(it.id for it in hooks.accepted).values()) == {1}
+
+
+async def linked(desk: Desk, customer: str, identity: str) -> str:
+    """The id of a new link, said by an agent."""
+    path = f"/v1/customers/{customer}/links"
+    await desk.ok("POST", path, {"identity": identity, "reason": "she said so"})
+    links = (await desk.ok("GET", path))["links"]
+    return str(next(it["id"] for it in links if it["effective"]))
+
+
+async def test_timers_keys_and_sessions_are_shared(
+    old: Release, new: Release, hooks: Subscriber, session: ClientSession
+) -> None:
+    older, newer = Desk(old, session), Desk(new, session)
+    async with subscribed(newer, hooks):
+        asked = []
+        for desk, mark in ((older, "timer-old"), (newer, "timer-new")):
+            await desk.tell(f"m-{mark}", f"user:{mark}")
+            asked.append((await desk.ask(f"user:{mark}", deadline_s=1.0))["id"])
+        for maker, other in ((older, newer), (newer, older)):
+            await share(maker, other)
+        for id_ in asked:
+            await until(lambda id_=id_: ("handoff.expired", id_) in told_of(hooks))
+        await settled(newer)
+        for desk in (older, newer):
+            states = [(await desk.ok("GET", f"/v1/handoffs/{id_}"))["state"] for id_ in asked]
+            assert states == ["expired", "expired"]
+        assert {told_of(hooks)["handoff.expired", id_] for id_ in asked} == {1}
+
+
+def told_of(hooks: Subscriber) -> Counter[tuple[str, str]]:
+    return Counter((it.event["type"], it.event["subject"]) for it in hooks.accepted)
+
+
+async def share(maker: Desk, other: Desk) -> None:
+    """What one release keeps, the other goes on with: answers by key, callbacks, sessions."""
+    mark = maker.release.name
+    promised = {"identity": f"user:timer-{mark}", "phone": "+358401234567", "reason": mark}
+    made = await maker.ok("POST", "/v1/callbacks", promised, Idempotency_Key=mark)
+    if maker.release.name == "old":
+        # The last release filed answers by the token's name; another credential may have that name.
+        status, refused, _ = await other.call("POST", "/v1/callbacks", promised, Idempotency_Key=mark)
+        assert (status, refused["code"]) == (409, "idempotency_key_outdated")
+    status, again, headers = await maker.call("POST", "/v1/callbacks", promised, Idempotency_Key=mark)
+    assert (status, again["id"], headers.get("Idempotent-Replayed")) == (201, made["id"], "true")
+    due = {"due": "2031-02-02T10:00:00Z"}
+    moved = await other.ok("POST", f"/v1/callbacks/{made['id']}/reschedule", due)
+    assert (await maker.ok("GET", f"/v1/callbacks/{made['id']}"))["version"] == moved["version"] == 2
+    opened = await maker.ok("POST", "/v1/sessions", {"agent": "maria"})
+    bearer = {"Authorization": f"Bearer {opened['token']}"}
+    assert (await other.ok("GET", "/v1/sessions/current", **bearer))["agent"] == "maria"
+
+
+async def test_the_releases_take_turns_on_an_embedded_store(
+    former: Path, session: ClientSession, tmp_path: Path
+) -> None:
+    config = configured(tmp_path, f'data_dir = "{tmp_path / "data"}"')
+    port = free_port()
+    with serving("old", former, config, port=port) as old:
+        await history(Desk(old, session), "old")
+        before = await everything(Desk(old, session), PEOPLE)
+    with serving("new", ROOT, config, port=port) as new:
+        assert differences(before, await everything(Desk(new, session), PEOPLE)) == []
+        await history(Desk(new, session), "new")
+        after = await everything(Desk(new, session), PEOPLE)
+    with serving("again", former, config, port=port) as old:
+        assert differences(await everything(Desk(old, session), PEOPLE), after) == []

@@ -1,0 +1,133 @@
+"""Where the names are that must not change: the one file to follow when modules move or are renamed.
+
+The left side of each table is a frozen name itself; the right side is where the code has it now.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from adapters import registry
+from handoff.api.access import SCOPES
+from handoff.api.asyncapi import KINDS
+from handoff.api.idempotency import Kept
+from handoff.api.openapi import document
+from handoff.api.problem_codes import PROBLEM_CODES
+from handoff.api.reference import OPERATIONS
+from handoff.bootstrap.settings import Settings
+from handoff.cli.arguments import parser
+from handoff.codec import body, compression, member
+from handoff.domain.conversation import ConversationState
+from handoff.domain.evidence import EvidenceClass, Statement
+from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
+from handoff.services.callbacks import STATES, Callback
+from handoff.services.deliveries import Attempt
+from handoff.services.desktops import Desktop
+from handoff.services.events import Event, StoredEvent
+from handoff.services.handoff_records import Chain
+from handoff.services.quarantine import Quarantined
+from handoff.services.sessions import Session
+from handoff.services.subscriptions import Key, Subscription, Wishes
+from handoff.store import deliveries, keys, outbox, records, workers
+
+ROOT = Path(__file__).parents[2]
+TREES = (ROOT / "handoff", ROOT / "adapters")
+KEYS = Path(keys.__file__)
+FUNCTIONS = KEYS.parent / "functions"
+BRIEF = ROOT / "handoff" / "domain" / "brief"
+STREAMS = ROOT / "handoff" / "api" / "live.py"
+
+STORED_RECORDS: dict[str, Any] = {
+    "handoff": Handoff,
+    "handoff.party": Party,
+    "handoff.fallback": Fallback,
+    "handoff.history": Step,
+    "handoff.hop": Hop,
+    "handoff.snapshot": SnapshotRef,
+    "chain": Chain,
+    "callback": Callback,
+    "subscription": Subscription,
+    "subscription.wishes": Wishes,
+    "subscription.key": Key,
+    "subscription.desktop": Desktop,
+    "session": Session,
+    "kept answer": Kept,
+    "quarantined item": Quarantined,
+    "delivery attempt": Attempt,
+    "event": Event,
+    "stored event": StoredEvent,
+    "worker": workers.WorkerInfo,
+}
+"""Written as maps of these names."""
+
+STORED_ROWS: dict[str, Any] = {"body": body.Body, "identity": Identity}
+"""Written as arrays in this order: only ever append."""
+
+ENUMERATIONS: dict[str, type[Enum]] = {
+    "handoff state": State,
+    "handoff action": Action,
+    "conversation state": ConversationState,
+    "assurance": Assurance,
+    "direction": Direction,
+    "visibility": Visibility,
+    "statement": Statement,
+    "evidence class": EvidenceClass,
+    "evidence kind": records.Kind,
+}
+
+CODES: dict[str, Any] = {
+    "touchpoint type": TYPES,
+    "channel": CHANNELS,
+    "direction": body._DIRECTIONS,
+    "visibility": body._VISIBILITIES,
+    "assurance": body._ASSURANCES,
+    "evidence assurance": records._ASSURANCES,
+    "evidence statement": records._STATEMENTS,
+}
+"""Stored as a number: the place in this list. Only ever append."""
+
+VALUES: dict[str, Any] = {
+    "member flag late": member.FLAG_LATE,
+    "member flag arrival": member.FLAG_ARRIVAL,
+    "member flag blanked": member.FLAG_BLANKED,
+    "member flag reference": member.FLAG_REFERENCE,
+    "member flag amended": member.FLAG_AMENDED,
+    "member flag participants": member.FLAG_PARTICIPANTS,
+    "member channel declared": member.OTHER_CHANNEL,
+    "member header": member._HEADER.format,
+    "member digest bytes": body.DIGEST_KEPT,
+    "codec plain": compression.PLAIN,
+    "codec dictionary 1": compression.DICTIONARY_1,
+    "outbox touchpoint": outbox.TOUCHPOINT_ENTRY.decode(),
+    "outbox control": outbox.CONTROL_ENTRY.decode(),
+    **{f"delivery {name}": letter.decode() for letter, name in deliveries._STATES.items()},
+    **{f"callback {name}": name for name in STATES},
+}
+
+KEY_CALLS = ("record", "set", "named")
+"""Methods that are given part of a key's name as their first argument."""
+BRIEF_CALLS, BRIEF_NAMES = ("line", "Attempt"), ("code",)
+"""What is given the code of a line of the brief, and what holds one."""
+STREAM_CALLS = ("send", "event_bytes")
+"""What is given the name of an event of a live stream."""
+
+PROBLEMS = PROBLEM_CODES
+TOKEN_SCOPES = SCOPES
+EVENT_KINDS = KINDS
+SETTINGS = Settings
+COMMANDS = parser
+ROUTES = OPERATIONS
+
+
+def adapters() -> dict[str, Any]:
+    """The options of every built-in adapter, by its name."""
+    found = registry.available()
+    return {name: found[name].options for name in registry.BUILT_IN}
+
+
+def api_document() -> dict[str, Any]:
+    return document(OPERATIONS)
