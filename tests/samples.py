@@ -8,12 +8,12 @@ from typing import Any
 from handoff.domain.clock import SECOND, Micros
 from handoff.domain.identity import Assurance, Handle, default_assurance, parse_identity
 from handoff.domain.touchpoint import Touchpoint, default_direction
-from handoff.services.customers import find
-from handoff.services.recording import Result, record
-from handoff.services.timelines import Filter, read_timeline
-from handoff.services.views import TimelineView, TouchpointView
+from handoff.services.customers.lookup import find
+from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.recording import Result, record
+from handoff.services.timeline.views import TimelineView, TouchpointView
+from handoff.store.repositories.timelines import Window, decode_cursor
 from handoff.store.store import Store
-from handoff.store.timelines import Window, decode_cursor
 
 NOON: Micros = 1_795_000_000 * SECOND
 NO_FILTER = Filter()

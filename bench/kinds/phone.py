@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.phone.twilio.calls import INBOUND_TYPES, OUTBOUND_TYPES
 from bench.kinds.fact import Fact
 from bench.people import Shop, Speaker, hexadecimal, public_id
 from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Direction, Participant
+from handoff_adapters.phone.twilio.calls import INBOUND_TYPES, OUTBOUND_TYPES
 
 _STATUSES = ("initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed")
 _CALLBACK_STATES = ("requested", "scheduled", "rescheduled", "due", "cancelled", "overdue", "given_up")

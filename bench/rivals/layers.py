@@ -9,8 +9,8 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from handoff.api.fast_path import FastPath
-from handoff.api.plain import Answer, PlainAnswer, Way
+from handoff.api.http.fast_path import FastPath
+from handoff.api.http.plain_requests import Answer, FastRoute, PlainAnswer
 
 ANSWER = b'{"accepted":1,"duplicates":0,"rejected":[],"ids":["tp_%b"],"expired":0}' % (b"A" * 43)
 HEADERS = {
@@ -81,7 +81,9 @@ async def serve_fast(port: int) -> None:
         loop.call_soon(answer, PlainAnswer(200, ANSWER, (*HEADERS.items(),)))
         return True
 
-    path = FastPath({b"/": Way("/", lambda _path, _headers: take)}, web.Server(answer), lambda *_noted: None)
+    path = FastPath(
+        {b"/": FastRoute("/", lambda _path, _headers: take)}, web.Server(answer), lambda *_noted: None
+    )
     server = await loop.create_server(path.protocol, "127.0.0.1", port)
     await server.serve_forever()
 

@@ -11,32 +11,33 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from . import (
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, authenticate
+from handoff.api.http.compression import ROUTES as COMPRESSED
+from handoff.api.http.compression import compress
+from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
+from handoff.api.http.exchange import IDEMPOTENCY_KEY
+from handoff.api.http.fast_path import FastPath
+from handoff.api.http.idempotency import answer_once
+from handoff.api.http.plain_requests import is_host
+from handoff.api.http.problems import answer_to, problem
+from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
+from handoff.api.http.request_ids import REQUEST_ID, next_request_id
+
+from .handlers import (
     callbacks,
     contexts,
-    docs_page,
     exports,
     handoffs,
     inbound,
     links,
     live,
     operations,
-    panel,
     sessions,
     touchpoints,
     webhooks,
 )
-from .compression import ROUTES as COMPRESSED
-from .compression import compress
-from .exchange import IDEMPOTENCY_KEY
-from .fast_path import FastPath
-from .idempotency import answer_once
-from .keys import PRINCIPAL, SITE, Site, authenticate
-from .origins import answer_preflight, is_preflight, mark_answers
-from .plain import is_host
-from .problems import answer_to, problem
-from .request_ids import HEADER as REQUEST_ID_HEADER
-from .request_ids import REQUEST_ID, next_request_id
+from .pages import docs as docs_page
+from .pages import panel
 
 log = structlog.get_logger("handoff.access")
 
@@ -104,7 +105,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def counting(site: Site) -> Callable[[str, str, int, float], None]:
+def counting(site: AppContext) -> Callable[[str, str, int, float], None]:
     """What is noted of each answer: method, route, status and seconds, in the metrics and at most in the log.
 
     The log has the route, never the path: ids and identities are personal data.
@@ -120,7 +121,7 @@ def counting(site: Site) -> Callable[[str, str, int, float], None]:
     return count
 
 
-def around(site: Site) -> Middleware:
+def around(site: AppContext) -> Middleware:
     """What stands around every request: one middleware, since each costs as much as reading a touchpoint.
 
     A request id on every answer and log line, the request's time in the metrics, and problem documents
@@ -168,7 +169,7 @@ async def _end_streams(app: web.Application) -> None:
     app[SITE].hub.break_off()
 
 
-def make_app(site: Site) -> web.Application:
+def make_app(site: AppContext) -> web.Application:
     """The application over a site; it owns nothing and closes nothing."""
     app = web.Application(middlewares=[around(site)])
     app[SITE] = site
@@ -181,7 +182,7 @@ def make_app(site: Site) -> web.Application:
     return app
 
 
-def make_fast_path(site: Site, otherwise: Callable[[], asyncio.Protocol]) -> FastPath:
+def make_fast_path(site: AppContext, otherwise: Callable[[], asyncio.Protocol]) -> FastPath:
     """The way past the application for plain requests; `otherwise` makes the application's protocol."""
     ways = {touchpoints.PATH.encode(): touchpoints.fast_way(site)} | inbound.fast_ways(site)
     return FastPath(ways, otherwise, counting(site))

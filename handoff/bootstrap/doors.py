@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
+from handoff.adapter.contract import InboundRequest, Listener, Outcome
 from handoff.api.app import make_app, make_fast_path
-from handoff.api.keys import Site
-from handoff.api.protocol import Protocol
+from handoff.api.http.app_keys import AppContext
+from handoff.api.http.protocol import Protocol
 from handoff.domain.errors import ConfigurationError, InvalidPayload
-from handoff.services.adapter import InboundRequest, Listener, Outcome
-from handoff.services.inbound import Inbound, Source
+from handoff.services.sources.inbound import Inbound, Source
 
 from .accepting import accepting
 
@@ -28,7 +28,7 @@ SHUTDOWN_S = 6.0  # for requests in flight: with 3 s for deliveries a stop stays
 
 @asynccontextmanager
 async def open_doors(
-    listening: socket.socket, site: Site, sources: Iterable[Source]
+    listening: socket.socket, site: AppContext, sources: Iterable[Source]
 ) -> AsyncIterator[dict[str, str]]:
     """Serve HTTP on a bound socket, and each source at its own address; gives the addresses by source."""
     doors: list[AsyncExitStack] = []
@@ -49,7 +49,7 @@ async def open_doors(
 
 
 @asynccontextmanager
-async def _http(listening: socket.socket, site: Site) -> AsyncIterator[None]:
+async def _http(listening: socket.socket, site: AppContext) -> AsyncIterator[None]:
     runner = web.AppRunner(make_app(site), shutdown_timeout=SHUTDOWN_S, handle_signals=False)
     await runner.setup()
     assert runner.server is not None

@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
-from handoff.store.embedded import EmbeddedValkey
 from handoff.store.formats import FORMAT
+from handoff.store.server.embedded import EmbeddedValkey
 
 from .settings import Settings
 
@@ -31,7 +31,7 @@ class Options(Struct, frozen=True, kw_only=True):
     understood: int = FORMAT
 
 
-class Place(Struct, frozen=True):
+class BoundServer(Struct, frozen=True):
     """The bound socket, and the URL of the embedded store where that is the one."""
 
     listening: socket.socket
@@ -39,11 +39,11 @@ class Place(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened(settings: Settings, options: Options) -> AsyncIterator[Place]:
+async def opened(settings: Settings, options: Options) -> AsyncIterator[BoundServer]:
     """The port, then the embedded store; both are given up on leaving."""
     with contextlib.closing(_bind(settings, options.reuse_port)) as listening:
         async with _embedded(settings) as embedded:
-            yield Place(listening, embedded)
+            yield BoundServer(listening, embedded)
 
 
 @asynccontextmanager

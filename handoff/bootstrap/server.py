@@ -13,29 +13,29 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
-from handoff.api.access import Access, Token, hash_secret
-from handoff.api.keys import Site
-from handoff.delivery.delivery import Delivery, MadeSecret
-from handoff.delivery.timers import TICK_S, Timers
+from handoff.adapter.contract import Listener
+from handoff.api.http.access import Access, Token, hash_secret
+from handoff.api.http.app_keys import AppContext
+from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
 from handoff.domain.handoff import Handoff
-from handoff.services.adapter import Listener
-from handoff.services.announcing import record_handoff_events
-from handoff.services.completeness import Monitor
-from handoff.services.following import Followers
-from handoff.services.inbound import Inbound, Source
-from handoff.services.intake import Intake
-from handoff.services.live import Hub
-from handoff.services.measures import Measures
-from handoff.services.summaries import load_summariser
-from handoff.store.connection import Connection
-from handoff.store.durability import prove
+from handoff.services.context.completeness import Monitor
+from handoff.services.context.summary import load_summariser
+from handoff.services.events.feed import Hub
+from handoff.services.events.reactions import Followers
+from handoff.services.handoffs.announcements import record_handoff_events
+from handoff.services.handoffs.timers import TICK_S, Timers
+from handoff.services.metrics import Measures
+from handoff.services.sources.inbound import Inbound, Source
+from handoff.services.timeline.batching import Intake
 from handoff.store.formats import require_understood
+from handoff.store.resp.connection import Connection
+from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
 from .doors import open_doors
-from .opening import Options, Place, opened
+from .opening import BoundServer, Options, opened
 from .settings import Settings
 from .sources import build_sources, facts, spaces, tenants
 
@@ -52,7 +52,7 @@ class Server(Struct, frozen=True, kw_only=True):
     """A running server: where it listens, and what it was built from."""
 
     url: str
-    site: Site
+    site: AppContext
     store: Store
     listeners: dict[str, str]
     admin_token: str | None
@@ -69,7 +69,7 @@ async def running(settings: Settings, options: Options) -> AsyncIterator[Server]
 
 
 @asynccontextmanager
-async def running_in(place: Place, settings: Settings, options: Options) -> AsyncIterator[Server]:
+async def running_in(place: BoundServer, settings: Settings, options: Options) -> AsyncIterator[Server]:
     """The server over what was opened for it."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
@@ -85,7 +85,7 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
         await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, monitor, names, site.announce)
         followers = Followers(store, monitor, settings.policies, site.announce)
-        delivery = Delivery(
+        delivery = DeliveryService(
             store,
             monitor,
             measures,
@@ -124,13 +124,13 @@ def _site(
     access: Access,
     url: str,
     health: Sequence[Callable[[], str | None]],
-) -> Site:
+) -> AppContext:
     """What the handlers work with; the server is ready when no check of `health` says why not."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
     intake = Intake(store)
-    return Site(
+    return AppContext(
         store=store,
         monitor=monitor,
         measures=measures,

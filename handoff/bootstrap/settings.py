@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from handoff.api.access import SCOPES, Token, check_tokens, hash_secret
-from handoff.api.origins import check_origin
+from handoff.api.http.access import SCOPES, Token, check_tokens, hash_secret
+from handoff.api.http.cors import check_origin
 from handoff.delivery.settings import ConnectorSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance

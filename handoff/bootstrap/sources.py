@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.registry import adapter_class
 from handoff.domain.errors import ConfigurationError
-from handoff.services.completeness import SourceFacts
-from handoff.services.inbound import Source
+from handoff.services.context.completeness import SourceFacts
+from handoff.services.sources.inbound import Source
+from handoff_adapters.registry import adapter_class
 
 from .settings import Settings, read_options
 

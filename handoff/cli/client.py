@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import aiohttp
 
 from handoff.domain.errors import HandoffError
-from handoff.domain.urls import split_url
+from handoff.domain.text.urls import split_url
 
 URL = "HANDOFF_URL"
 TOKEN = "HANDOFF_TOKEN"  # noqa: S105 - the name of a variable, not its value

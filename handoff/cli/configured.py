@@ -46,7 +46,7 @@ def check(options: argparse.Namespace) -> int:
 
 def list_adapters(_options: argparse.Namespace) -> int:
     """Every adapter that is installed, with its first line."""
-    from adapters.registry import available
+    from handoff_adapters.registry import available
 
     for name, kind in sorted(available().items()):
         words = (kind.__doc__ or "").strip().splitlines()

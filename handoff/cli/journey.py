@@ -22,7 +22,7 @@ import aiohttp
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
-from handoff.domain.urls import split_url
+from handoff.domain.text.urls import split_url
 
 ACCOUNT = "AC00000000000000000000000000000001"
 ANONYMOUS = "7c0a1c9e-3f0b-4c35-9a3e-0f6d6f1f2a11"
@@ -41,14 +41,14 @@ class Doors(Struct, frozen=True, kw_only=True):
     bot_token: str
 
 
-class Step(Struct, frozen=True):
+class JourneyStep(Struct, frozen=True):
     """What happened, in a line to print."""
 
     channel: str
     text: str
 
 
-async def play(doors: Doors) -> list[Step]:
+async def play(doors: Doors) -> list[JourneyStep]:
     """Play the whole journey; returns what was done, in order."""
     now = datetime.now(UTC)
     steps = [*await asyncio.to_thread(_on_the_web, doors, now)]
@@ -60,7 +60,7 @@ async def play(doors: Doors) -> list[Step]:
     return steps
 
 
-def _on_the_web(doors: Doors, now: datetime) -> list[Step]:
+def _on_the_web(doors: Doors, now: datetime) -> list[JourneyStep]:
     """Two help articles, a refund form that fails, a login: by the real Segment SDK."""
     try:
         from segment.analytics.client import Client
@@ -103,11 +103,13 @@ def _on_the_web(doors: Doors, now: datetime) -> list[Step]:
     if failures:
         raise ConfigurationError(f"the web events were not taken: {failures[0]}")
     return [
-        Step("web", "read two help articles, failed the refund form, logged in (segment-analytics-python)")
+        JourneyStep(
+            "web", "read two help articles, failed the refund form, logged in (segment-analytics-python)"
+        )
     ]
 
 
-async def _in_the_chat(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[Step]:
+async def _in_the_chat(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[JourneyStep]:
     """A Chatwoot conversation with a bot, signed as Chatwoot signs."""
     said = (
         ("incoming", "My refund form says order A-1042 was not found. Where is my money?", 41),
@@ -117,7 +119,7 @@ async def _in_the_chat(session: aiohttp.ClientSession, doors: Doors, now: dateti
     for number, (kind, text, minutes) in enumerate(said):
         created = now - timedelta(minutes=minutes, seconds=-number)
         await _chatwoot(session, doors, _message(number, kind, text, created))
-    return [Step("chat", "asked a bot about order A-1042, then for a call back (Chatwoot, signed)")]
+    return [JourneyStep("chat", "asked a bot about order A-1042, then for a call back (Chatwoot, signed)")]
 
 
 def _message(number: int, kind: str, text: str, created: datetime) -> dict[str, Any]:
@@ -179,7 +181,7 @@ async def _expect(response: aiohttp.ClientResponse, what: str) -> Any:
     return json.loads(body) if body and response.content_type == "application/json" else None
 
 
-async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[Step]:
+async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[JourneyStep]:
     """A call back is promised and missed: Twilio's voice status callbacks, signed."""
     asked_at, due = (_rfc3339(now - timedelta(minutes=minutes)) for minutes in (37, 20))
     asked = {
@@ -195,7 +197,7 @@ async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datet
     for number, (status, minutes) in enumerate(statuses):
         at = now - timedelta(minutes=minutes, seconds=-number)
         await _twilio(session, doors, made["status_query"], number, status, at)
-    return [Step("phone", "was promised a call back and missed it (Twilio voice status, signed)")]
+    return [JourneyStep("phone", "was promised a call back and missed it (Twilio voice status, signed)")]
 
 
 async def _call_back(
@@ -236,7 +238,7 @@ async def _twilio(
         await _expect(response, "the call status")
 
 
-def _by_mail(doors: Doors, now: datetime) -> list[Step]:
+def _by_mail(doors: Doors, now: datetime) -> list[JourneyStep]:
     """A mail, over SMTP."""
     mail = EmailMessage()
     mail["From"] = f"{CUSTOMER['name']} <{CUSTOMER['email']}>"
@@ -252,10 +254,10 @@ def _by_mail(doors: Doors, now: datetime) -> list[Step]:
     host, port = (address.host, address.port) if address else ("", None)
     with smtplib.SMTP(host or "127.0.0.1", port or 25, timeout=20) as smtp:
         smtp.send_message(mail)
-    return [Step("email", "wrote that she still waits for her money (SMTP)")]
+    return [JourneyStep("email", "wrote that she still waits for her money (SMTP)")]
 
 
-async def _handed_over(session: aiohttp.ClientSession, doors: Doors) -> list[Step]:
+async def _handed_over(session: aiohttp.ClientSession, doors: Doors) -> list[JourneyStep]:
     """The bot gives the conversation to a human."""
     asked = {
         "identity": "user:anna",
@@ -266,4 +268,4 @@ async def _handed_over(session: aiohttp.ClientSession, doors: Doors) -> list[Ste
     headers = {"Authorization": f"Bearer {doors.bot_token}"}
     async with session.post(f"{doors.url}/v1/handoffs", json=asked, headers=headers) as response:
         handoff = await _expect(response, "the hand-off")
-    return [Step("chat", f"the bot handed over to the queue “refunds”: {handoff['id']}")]
+    return [JourneyStep("chat", f"the bot handed over to the queue “refunds”: {handoff['id']}")]

@@ -16,13 +16,13 @@ from rich.table import Table
 from handoff import __version__
 from handoff.bootstrap.settings import load_settings
 from handoff.domain.errors import ConfigurationError
-from handoff.store.connection import Connection
 from handoff.store.formats import FORMAT
-from handoff.store.functions import Functions, prune
-from handoff.store.heartbeat import Loss, accept_loss, heartbeat_keys
+from handoff.store.functions.library import Functions, prune
 from handoff.store.keys import Keys
+from handoff.store.resp.connection import Connection
+from handoff.store.server.heartbeat import Loss, accept_loss, heartbeat_keys
+from handoff.store.server.sizes import Sizes, sizes
 from handoff.store.settings import StoreSettings
-from handoff.store.sizes import Sizes, sizes
 from handoff.store.workers import Upgrade, raise_format
 
 

@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True):
     etag: str | None
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class ApiCall(Struct, frozen=True, kw_only=True):
     """One request; it says the same however often it is sent."""
 
     method: str
@@ -49,7 +49,7 @@ class Call(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
 
 
-async def send(session: aiohttp.ClientSession, url: str, call: Call) -> Answer:
+async def send(session: aiohttp.ClientSession, url: str, call: ApiCall) -> Answer:
     """The answer to a call. ClientError when it is refused, or not answered in ATTEMPTS."""
     error = ClientError(0, "unreachable", f"no server answers at {url}")
     for attempt in range(ATTEMPTS):

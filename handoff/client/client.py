@@ -12,16 +12,16 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from .calls import Answer, Call, send
+from .calls import Answer, ApiCall, send
 from .live import events
-from .shapes import Context, Event, Handoff, Party, Recorded, Timeline
+from .shapes import ApiContext, ApiHandoff, ApiParty, ApiRecorded, ApiTimeline, LiveEvent
 
 T = TypeVar("T")
 TIMEOUT_S = 20.0  # of one attempt
 
 
 class _Page(Struct, frozen=True):
-    handoffs: list[Handoff]
+    handoffs: list[ApiHandoff]
 
 
 class Client:
@@ -53,48 +53,50 @@ class Client:
         limit: int | None = None,
         fields: Iterable[str] | None = None,
         min_assurance: str | None = None,
-        known: Context | None = None,
-    ) -> Context:
+        known: ApiContext | None = None,
+    ) -> ApiContext:
         """The context of whoever has these identities (`type:value`); `known` itself if it still holds."""
         params = [("identity", it) for it in identities]
         return await self._context("/v1/context", params, limit, fields, min_assurance, known)
 
     async def customer_context(
-        self, customer_id: str, *, limit: int | None = None, known: Context | None = None
-    ) -> Context:
+        self, customer_id: str, *, limit: int | None = None, known: ApiContext | None = None
+    ) -> ApiContext:
         path = f"/v1/customers/{_part(customer_id)}/context"
         return await self._context(path, [], limit, None, None, known)
 
     async def handoff_context(
-        self, handoff_id: str, *, limit: int | None = None, known: Context | None = None
-    ) -> Context:
+        self, handoff_id: str, *, limit: int | None = None, known: ApiContext | None = None
+    ) -> ApiContext:
         path = f"/v1/handoffs/{_part(handoff_id)}/context"
         return await self._context(path, [], limit, None, None, known)
 
-    async def timeline(self, customer_id: str, *, cursor: str | None = None, limit: int = 50) -> Timeline:
+    async def timeline(self, customer_id: str, *, cursor: str | None = None, limit: int = 50) -> ApiTimeline:
         """A page, newest first; the next one by the `next` of this."""
         params = [("limit", str(limit)), *([("cursor", cursor)] if cursor else [])]
-        return await self._get(f"/v1/customers/{_part(customer_id)}/timeline", Timeline, params)
+        return await self._get(f"/v1/customers/{_part(customer_id)}/timeline", ApiTimeline, params)
 
     # --- Hand-offs -----------------------------------------------------------------------------------
 
-    async def request_handoff(self, *, to: Party, reason: str, sender: Party, **given: Any) -> Handoff:
+    async def request_handoff(
+        self, *, to: ApiParty, reason: str, sender: ApiParty, **given: Any
+    ) -> ApiHandoff:
         """Ask for a hand-off. One of `identity`, `customer_id` and `conversation_id` says whose; also
         `context`, `deadline_s`, `fallback`. The same while one is pending returns that one."""
         body = {"from": sender, "to": to, "reason": reason, **given}
         headers = {"Idempotency-Key": secrets.token_hex(16)}
-        return await self._post("/v1/handoffs", body, Handoff, headers)
+        return await self._post("/v1/handoffs", body, ApiHandoff, headers)
 
-    async def handoff(self, handoff_id: str) -> Handoff:
-        return await self._get(f"/v1/handoffs/{_part(handoff_id)}", Handoff)
+    async def handoff(self, handoff_id: str) -> ApiHandoff:
+        return await self._get(f"/v1/handoffs/{_part(handoff_id)}", ApiHandoff)
 
-    async def handoffs(self, **filters: str) -> list[Handoff]:
+    async def handoffs(self, **filters: str) -> list[ApiHandoff]:
         """The newest hand-offs, by `state`, `queue` and `agent`."""
         return (await self._get("/v1/handoffs", _Page, list(filters.items()))).handoffs
 
     async def move(
-        self, handoff: Handoff, action: str, *, agent: str | None = None, reason: str | None = None
-    ) -> Handoff:
+        self, handoff: ApiHandoff, action: str, *, agent: str | None = None, reason: str | None = None
+    ) -> ApiHandoff:
         """`offer`, `accept`, `decline`, `release`, `complete` or `withdraw`, from the version given.
 
         ClientError 409 where somebody was faster, with the hand-off as it is under `current` of its
@@ -102,35 +104,35 @@ class Client:
         """
         given = {"version": handoff.version, "agent": agent, "reason": reason}
         body = {name: value for name, value in given.items() if value is not None}
-        return await self._post(f"/v1/handoffs/{_part(handoff.id)}/{_part(action)}", body, Handoff)
+        return await self._post(f"/v1/handoffs/{_part(handoff.id)}/{_part(action)}", body, ApiHandoff)
 
-    async def viewed(self, handoff_id: str) -> Handoff:
+    async def viewed(self, handoff_id: str) -> ApiHandoff:
         """Say that an agent's screen shows the context."""
-        return await self._post(f"/v1/handoffs/{_part(handoff_id)}/viewed", {}, Handoff)
+        return await self._post(f"/v1/handoffs/{_part(handoff_id)}/viewed", {}, ApiHandoff)
 
     # --- Touchpoints ---------------------------------------------------------------------------------
 
-    async def record(self, *touchpoints: Mapping[str, Any]) -> Recorded:
+    async def record(self, *touchpoints: Mapping[str, Any]) -> ApiRecorded:
         """Store touchpoints. Each carries the sender's own `id`, so sending again stores nothing twice.
 
         ClientError 422 when none of them could be stored; `rejected` names those that were not.
         """
-        return await self._post("/v1/touchpoints", list(touchpoints), Recorded)
+        return await self._post("/v1/touchpoints", list(touchpoints), ApiRecorded)
 
     # --- Live ----------------------------------------------------------------------------------------
 
-    def customer_events(self, customer_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+    def customer_events(self, customer_id: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
         """`touchpoint`, and `reset` where the context has to be read again; after a context's `as_of`."""
         return self._events(f"/v1/customers/{_part(customer_id)}/events", after)
 
-    def queue_events(self, queue: str, *, after: str | None = None) -> AsyncIterator[Event]:
+    def queue_events(self, queue: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
         """`ready` with what is pending, then every change."""
         return self._events(f"/v1/queues/{_part(queue)}/events", after)
 
-    def agent_events(self, agent: str, *, after: str | None = None) -> AsyncIterator[Event]:
+    def agent_events(self, agent: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
         return self._events(f"/v1/agents/{_part(agent)}/events", after)
 
-    def _events(self, path: str, after: str | None) -> AsyncIterator[Event]:
+    def _events(self, path: str, after: str | None) -> AsyncIterator[LiveEvent]:
         return events(self._opened(), self._url + path, self._headers, after)
 
     # --- Below ---------------------------------------------------------------------------------------
@@ -147,8 +149,8 @@ class Client:
         limit: int | None,
         fields: Iterable[str] | None,
         min_assurance: str | None,
-        known: Context | None,
-    ) -> Context:
+        known: ApiContext | None,
+    ) -> ApiContext:
         asked = list(params)
         asked += [("limit", str(limit))] if limit is not None else []
         asked += [("fields", ",".join(fields))] if fields is not None else []
@@ -157,7 +159,7 @@ class Client:
         answer = await self._call("GET", path, params=tuple(asked), headers=headers)
         if answer.status == 304 and known:
             return known
-        context = msgspec.json.decode(answer.body, type=Context)
+        context = msgspec.json.decode(answer.body, type=ApiContext)
         return msgspec.structs.replace(context, etag=answer.etag)
 
     async def _get(self, path: str, type_: type[T], params: Sequence[tuple[str, str]] = ()) -> T:
@@ -181,7 +183,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = {**self._headers, **(headers or {})}
-        call = Call(method=method, path=path, params=params, body=body, headers=sent)
+        call = ApiCall(method=method, path=path, params=params, body=body, headers=sent)
         return await send(self._opened(), self._url, call)
 
 

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from .calls import AGAIN, ClientError, refusal
-from .shapes import Event
+from .shapes import LiveEvent
 
 SILENCE_S = 25.0  # the server says something every ten seconds
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -18,7 +18,7 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 async def events(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], last_id: str | None = None
-) -> AsyncIterator[Event]:
+) -> AsyncIterator[LiveEvent]:
     """Every event once, for as long as it is read; a broken connection is opened again by itself.
 
     ClientError when the server refuses the stream (401, 403, 404).
@@ -42,7 +42,7 @@ async def events(
 
 async def _one_stream(
     session: aiohttp.ClientSession, url: str, given: Mapping[str, str], last_id: str | None
-) -> AsyncIterator[Event]:
+) -> AsyncIterator[LiveEvent]:
     headers = {**given, "Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
     timeout = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_S)
     async with session.get(url, headers=headers, timeout=timeout) as response:
@@ -57,7 +57,7 @@ async def _one_stream(
                     yield event
 
 
-def parse_frame(frame: bytes) -> Event | None:
+def parse_frame(frame: bytes) -> LiveEvent | None:
     """The event of one frame; None for comments and fields alone."""
     type_, id_, data = "message", None, []
     for line in frame.decode("utf-8", "replace").split("\n"):
@@ -71,4 +71,4 @@ def parse_frame(frame: bytes) -> Event | None:
             data.append(value)
     if not data:
         return None
-    return Event(type=type_, id=id_, data=msgspec.json.decode("\n".join(data)))
+    return LiveEvent(type=type_, id=id_, data=msgspec.json.decode("\n".join(data)))

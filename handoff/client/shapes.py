@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 
-class Identity(Struct, frozen=True, kw_only=True):
+class ApiIdentity(Struct, frozen=True, kw_only=True):
     """One handle of a person and how sure it is theirs."""
 
     type: str
@@ -23,7 +23,7 @@ class Identity(Struct, frozen=True, kw_only=True):
         return f"{self.type}@{self.space}:{self.value}" if self.space else f"{self.type}:{self.value}"
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
+class ApiCandidate(Struct, frozen=True, kw_only=True):
     """Somebody who may be the one that was looked for."""
 
     customer_id: str
@@ -34,18 +34,18 @@ class Candidate(Struct, frozen=True, kw_only=True):
     links: list[str] = field(default_factory=list)
 
 
-class Customer(Struct, frozen=True, kw_only=True):
+class ApiCustomer(Struct, frozen=True, kw_only=True):
     """Who it is. `conflicts` are kept as they came."""
 
     id: str
-    identities: list[Identity]
+    identities: list[ApiIdentity]
     traits: dict[str, Any] = field(default_factory=dict)
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[ApiCandidate] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     shared: bool = False
 
 
-class Conversation(Struct, frozen=True, kw_only=True):
+class ApiConversation(Struct, frozen=True, kw_only=True):
     """One conversation and who owns its chain."""
 
     id: str
@@ -59,7 +59,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
     waiting_since: str | None = None
 
 
-class BriefLine(Struct, frozen=True, kw_only=True):
+class ApiBriefLine(Struct, frozen=True, kw_only=True):
     """One statement: render `code` and `params`, or show `text`; `touchpoints` prove it."""
 
     code: str
@@ -70,19 +70,19 @@ class BriefLine(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Brief(Struct, frozen=True, kw_only=True):
+class ApiBrief(Struct, frozen=True, kw_only=True):
     """The sections in the order in which they are of use."""
 
-    why_now: list[BriefLine] = field(default_factory=list)
-    wants: list[BriefLine] = field(default_factory=list)
-    tried: list[BriefLine] = field(default_factory=list)
-    promised: list[BriefLine] = field(default_factory=list)
-    known: list[BriefLine] = field(default_factory=list)
-    feelings: list[BriefLine] = field(default_factory=list)
+    why_now: list[ApiBriefLine] = field(default_factory=list)
+    wants: list[ApiBriefLine] = field(default_factory=list)
+    tried: list[ApiBriefLine] = field(default_factory=list)
+    promised: list[ApiBriefLine] = field(default_factory=list)
+    known: list[ApiBriefLine] = field(default_factory=list)
+    feelings: list[ApiBriefLine] = field(default_factory=list)
     effort: dict[str, Any] = field(default_factory=dict)
 
 
-class Touchpoint(Struct, frozen=True, kw_only=True):
+class ApiTouchpoint(Struct, frozen=True, kw_only=True):
     """One fact that happened on a channel; times in RFC 3339, UTC."""
 
     id: str
@@ -111,16 +111,16 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     deleted: bool = False
 
 
-class Timeline(Struct, frozen=True, kw_only=True):
+class ApiTimeline(Struct, frozen=True, kw_only=True):
     """A page, newest first; `next` is the cursor to the rest."""
 
-    touchpoints: list[Touchpoint]
+    touchpoints: list[ApiTouchpoint]
     returned: int
     total: int | None = None
     next: str | None = None
 
 
-class Party(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ApiParty(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One side of a hand-off."""
 
     channel: str | None = None
@@ -129,7 +129,7 @@ class Party(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str | None = None
 
 
-class Handoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
+class ApiHandoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     """A hand-off; `version` is what a move names. `sender` is the contract's `from`."""
 
     id: str
@@ -137,8 +137,8 @@ class Handoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     version: int
     customer_id: str
     conversation_id: str
-    sender: Party
-    to: Party
+    sender: ApiParty
+    to: ApiParty
     reason: str
     requested_at: str
     deadline: str
@@ -151,26 +151,26 @@ class Handoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     viewed_at: str | None = None
 
 
-class Context(Struct, frozen=True, kw_only=True):
+class ApiContext(Struct, frozen=True, kw_only=True):
     """The story of one customer; `customer` is null unless `match` is `one`. `as_of` is where live
     events go on from, `etag` what a later look names."""
 
     match: str
     as_of: str
     match_assurance: str | None = None
-    customer: Customer | None = None
-    conversations: list[Conversation] = field(default_factory=list)
-    handoffs: list[Handoff] = field(default_factory=list)
-    brief: Brief | None = None
-    timeline: Timeline | None = None
+    customer: ApiCustomer | None = None
+    conversations: list[ApiConversation] = field(default_factory=list)
+    handoffs: list[ApiHandoff] = field(default_factory=list)
+    brief: ApiBrief | None = None
+    timeline: ApiTimeline | None = None
     completeness: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, Any] = field(default_factory=dict)
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[ApiCandidate] = field(default_factory=list)
     question: str | None = None
     etag: str | None = None
 
 
-class Recorded(Struct, frozen=True, kw_only=True):
+class ApiRecorded(Struct, frozen=True, kw_only=True):
     """What became of touchpoints that were sent; `ids` has one per touchpoint, null where rejected."""
 
     accepted: int
@@ -180,17 +180,17 @@ class Recorded(Struct, frozen=True, kw_only=True):
     expired: int = 0
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class LiveEvent(Struct, frozen=True, kw_only=True):
     """One live event. `id` is where to go on from; `ready` and `reset` begin or begin anew."""
 
     type: str
     id: str | None
     data: Any
 
-    def touchpoint(self) -> Touchpoint:
+    def touchpoint(self) -> ApiTouchpoint:
         """What a `touchpoint` event tells."""
-        return msgspec.convert(self.data, Touchpoint)
+        return msgspec.convert(self.data, ApiTouchpoint)
 
-    def handoff(self) -> Handoff:
+    def handoff(self) -> ApiHandoff:
         """What a `handoff.…` event tells: the hand-off's full state."""
-        return msgspec.convert(self.data, Handoff)
+        return msgspec.convert(self.data, ApiHandoff)

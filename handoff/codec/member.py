@@ -71,7 +71,7 @@ def channel_code(name: str) -> int:
     return _CHANNEL_CODES.get(name, OTHER_CHANNEL)
 
 
-class Stored(Struct, frozen=True):
+class Member(Struct, frozen=True):
     """A member as it was read. `body()` decodes the rest."""
 
     raw: bytes
@@ -120,7 +120,7 @@ class Stored(Struct, frozen=True):
         return body
 
 
-def read_member(raw: bytes, home: bytes) -> Stored:
+def read_member(raw: bytes, home: bytes) -> Member:
     """The header of a member of the timeline of `home`."""
     occurred, order, id_, flags, type_, channel, codec = _HEADER.unpack_from(raw)
     at = _HEADER.size
@@ -133,7 +133,7 @@ def read_member(raw: bytes, home: bytes) -> Stored:
     name, unknown = _TYPE_NAMES[type_], None
     if type_ >= _TYPES or codec not in KNOWN or flags > _FLAGS or len(CHANNELS) <= channel < OTHER_CHANNEL:
         name, unknown = _unknown(name, flags, type_, codec)
-    return Stored(raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown)
+    return Member(raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown)
 
 
 def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:
@@ -145,14 +145,14 @@ def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:
     return name, "flag" if flags > _FLAGS else "channel"
 
 
-def channel_name(stored: Stored, body: Body) -> str:
+def channel_name(stored: Member, body: Body) -> str:
     """The channel's name; a declared channel keeps it in the body."""
     if stored.channel_number == OTHER_CHANNEL:
         return body.channel or "unknown"
     return _CHANNEL_NAMES[stored.channel_number]
 
 
-def sequence(stored: Stored) -> int | None:
+def sequence(stored: Member) -> int | None:
     """The source's own sequence, if it gave one."""
     if not stored.flags & FLAG_ARRIVAL:
         return None

@@ -11,17 +11,17 @@ import structlog
 from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
-from handoff.services.completeness import Monitor
-from handoff.services.configured_subscriptions import configure
-from handoff.services.following import Followers
-from handoff.services.measures import Measures
-from handoff.services.subscriptions import Directory, public_id
-from handoff.store.deliveries import QueueState
+from handoff.services.context.completeness import Monitor
+from handoff.services.events.reactions import Followers
+from handoff.services.metrics import Measures
+from handoff.services.webhooks.configured import configure
+from handoff.services.webhooks.subscriptions import Directory, public_id
 from handoff.store.errors import StoreError
+from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 
 from .fan_out import FanOut
-from .measures import DeliveryMeasures
+from .metrics import DeliveryMeasures
 from .relay import Relay
 from .sender import Sender
 from .settings import ConnectorSettings, WebhookSettings, subscriptions_of
@@ -42,7 +42,7 @@ class MadeSecret(Struct, frozen=True, kw_only=True):
     secret: str
 
 
-class Delivery:
+class DeliveryService:
     """Enter `running()`; everything stops cleanly on leaving it."""
 
     def __init__(

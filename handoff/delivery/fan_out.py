@@ -17,26 +17,20 @@ from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.touchpoint import TYPES
-from handoff.services.announcing import record_handoff_events
-from handoff.services.events import (
-    FAMILY,
-    Event,
-    event_id,
-    pack_event,
-    stored_event,
-)
-from handoff.services.following import Followers, Stored
-from handoff.services.handoff_listing import current_customer_id
-from handoff.services.handoff_records import handoff_view
-from handoff.services.subscriptions import Directory, Subscription
-from handoff.services.timelines import read_touchpoint
-from handoff.store.deliveries import NO_DEADLINE
-from handoff.store.deliveries import Entry as QueueEntry
-from handoff.store.outbox import (
+from handoff.services.events.publishing import FAMILY, Event, event_id, pack_event, stored_event
+from handoff.services.events.reactions import Followers, StoredTouchpoint
+from handoff.services.handoffs.announcements import record_handoff_events
+from handoff.services.handoffs.listing import current_customer_id
+from handoff.services.handoffs.records import handoff_view
+from handoff.services.timeline.reading import read_touchpoint
+from handoff.services.webhooks.subscriptions import Directory, Subscription
+from handoff.store.repositories.deliveries import NO_DEADLINE
+from handoff.store.repositories.deliveries import QueueEntry as QueueEntry
+from handoff.store.repositories.outbox import (
     CONTROL_ENTRY,
     TOUCHPOINT_ENTRY,
-    Entry,
     Outbox,
+    OutboxEntry,
     Reference,
     is_quiet,
     names_others,
@@ -115,7 +109,7 @@ class FanOut:
             known = self._wanted[tenant] = (subscriptions, types)
         return known[1]
 
-    def work(self, outbox: Outbox, entry: Entry) -> Work | None:
+    def work(self, outbox: Outbox, entry: OutboxEntry) -> Work | None:
         """What to do for an entry; None for nothing. Any error says that it cannot be read."""
         if entry.kind != (TOUCHPOINT_ENTRY if outbox.tenant is None else CONTROL_ENTRY):
             self._store.unknown.met("outbox_kind", entry.kind[:16])
@@ -136,7 +130,7 @@ class FanOut:
 
     def _touchpoint(self, reference: Reference) -> Work | None:
         """Most touchpoints ask for nothing: that is seen here, without asking anybody."""
-        stored = Stored(
+        stored = StoredTouchpoint(
             tenant=reference.tenant,
             home=reference.home,
             id=reference.id,
@@ -159,7 +153,7 @@ class FanOut:
 
         return Work(stored.home.hex(), run)
 
-    async def _tell_touchpoint(self, it: Stored) -> None:
+    async def _tell_touchpoint(self, it: StoredTouchpoint) -> None:
         public_id = self._store.hashes(it.tenant).public(TOUCHPOINT, it.home, it.id)
         try:
             view = await read_touchpoint(self._store, it.tenant, public_id)

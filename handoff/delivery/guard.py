@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from handoff.services.destinations import Policy, RefusedAddress, check_address
+from handoff.services.webhooks.destinations import EgressPolicy, RefusedAddress, check_address
 
 AddressInfo = tuple[int, int, int, str, Any]
 OpenSocket = Callable[[AddressInfo], socket.socket]
@@ -63,7 +63,7 @@ def open_socket(info: AddressInfo) -> socket.socket:
 
 
 def guarded_connector(
-    policy: Policy,
+    policy: EgressPolicy,
     resolver: AbstractResolver,
     tls: ssl.SSLContext | bool = True,
     opening: OpenSocket = open_socket,

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
 from handoff.store.errors import StoreError
-from handoff.store.heartbeats import exchange_beats
+from handoff.store.repositories.worker_heartbeats import exchange_beats
 from handoff.store.store import Store
 
 BEAT_S = 0.75

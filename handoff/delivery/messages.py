@@ -8,8 +8,8 @@ import msgspec
 from msgspec import UNSET
 
 from handoff.domain.clock import format_time
-from handoff.services.event_shapes import CloudEvent
-from handoff.services.events import StoredEvent
+from handoff.services.events.payloads import EventEnvelope
+from handoff.services.events.publishing import StoredEvent
 
 SEQUENCE_DIGITS = 20  # so that the order of the texts is the order of the numbers
 
@@ -25,7 +25,7 @@ def render(
     if context is not None:
         data = data[:-1] + b',"included":{"context":' + context + b"}}"
     return msgspec.json.encode(
-        CloudEvent(
+        EventEnvelope(
             specversion="1.0",
             id=event.id,
             source=f"urn:handoff:{tenant}",

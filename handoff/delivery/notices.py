@@ -8,24 +8,24 @@ import msgspec
 
 from handoff.domain.clock import SECOND, format_time
 from handoff.domain.errors import Unprocessable
-from handoff.services.destinations import parse_url
-from handoff.services.event_shapes import (
+from handoff.services.events.payloads import (
     DeadMessage,
     SubscriptionRef,
     WebhookDead,
     WebhookDisabled,
     WebhookFailing,
 )
-from handoff.services.events import Event, StoredEvent, encode_event
-from handoff.services.subscriptions import Subscription
-from handoff.store.deliveries import Claimed
+from handoff.services.events.publishing import Event, StoredEvent, encode_event
+from handoff.services.webhooks.destinations import parse_url
+from handoff.services.webhooks.subscriptions import Subscription
+from handoff.store.repositories.deliveries import Claimed
 
 from .schedule import DISABLE_AFTER_S
 
 _ASKING = frozenset({"handoff.requested", "handoff.offered"})
 
 
-def of_death(
+def dead_letter_notice(
     claimed: Claimed, event: StoredEvent | None, it: Subscription, name: str, why: str
 ) -> list[bytes]:
     """`webhook.dead` for operators, and `handoff.undelivered` where somebody waits for an answer."""
@@ -56,7 +56,7 @@ def of_death(
     return notices
 
 
-def of_failing(claimed: Claimed, it: Subscription, name: str) -> bytes:
+def failing_notice(claimed: Claimed, it: Subscription, name: str) -> bytes:
     """`webhook.failing`: nothing but failures for a day; says when it will be disabled."""
     since = claimed.failing_since * 1000
     data = WebhookFailing(
@@ -70,7 +70,7 @@ def of_failing(claimed: Claimed, it: Subscription, name: str) -> bytes:
     )
 
 
-def of_disabling(claimed: Claimed, it: Subscription, name: str, why: str) -> bytes:
+def disabled_notice(claimed: Claimed, it: Subscription, name: str, why: str) -> bytes:
     """`webhook.disabled`: nothing is sent any more until somebody enables it."""
     data = WebhookDisabled(subscription=_described(it, name), reason=why)
     key = f"disabled/{name}/{claimed.now}"

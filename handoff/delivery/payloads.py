@@ -8,10 +8,10 @@ import msgspec
 
 from handoff.domain.clock import parse_time
 from handoff.domain.handoff import Handoff
-from handoff.services.event_shapes import HandoffLinks, TouchpointLinks
-from handoff.services.events import Event
-from handoff.services.handoff_records import HandoffView
-from handoff.services.views import TouchpointView
+from handoff.services.events.payloads import HandoffLinks, TouchpointLinks
+from handoff.services.events.publishing import Event
+from handoff.services.handoffs.records import HandoffView
+from handoff.services.timeline.views import TouchpointView
 
 MAX_THIN = 18_000  # bytes of `data`: with its envelope below the 20 kB that Standard Webhooks asks for
 _KEPT_STEPS = 5

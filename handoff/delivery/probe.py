@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from handoff.services.destinations import Policy, check_url, parse_networks
-from handoff.services.event_shapes import WebhookTest
-from handoff.services.events import EVENT, StoredEvent
-from handoff.services.webhook_signing import check_key, make_key
+from handoff.services.events.payloads import WebhookTest
+from handoff.services.events.publishing import EVENT, StoredEvent
+from handoff.services.webhooks.destinations import EgressPolicy, check_url, parse_networks
+from handoff.services.webhooks.signing import check_key, make_key
 
 from .messages import render
 from .sender import Sender
@@ -53,7 +53,7 @@ async def probe(
     sender: Sender | None = None,
 ) -> Probe:
     """Send one `webhook.test`. Unprocessable when the URL, secret or a network cannot be used."""
-    policy = Policy(networks=parse_networks(allow_networks), insecure=allow_insecure)
+    policy = EgressPolicy(networks=parse_networks(allow_networks), insecure=allow_insecure)
     target = check_url(url, policy)
     key = secret or make_key("v1")
     check_key(key)

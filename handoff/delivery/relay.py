@@ -16,13 +16,12 @@ from contextlib import suppress
 import structlog
 
 from handoff.domain.errors import HandoffError
-from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
-from handoff.store.outbox import (
+from handoff.store.repositories.outbox import (
     LEASE_MS,
-    Entry,
     Lease,
     Outbox,
+    OutboxEntry,
     advance,
     is_quiet,
     read_entries,
@@ -30,10 +29,11 @@ from handoff.store.outbox import (
     release_leases,
     take_leases,
 )
+from handoff.store.resp.connection import Connection
 from handoff.store.store import Store
 
 from .fan_out import FanOut, Work
-from .measures import DeliveryMeasures
+from .metrics import DeliveryMeasures
 
 CONSUMER = "relay"
 COUNT = 100  # entries of one outbox a turn
@@ -71,7 +71,7 @@ class Lane:
     def control(self) -> bool:
         return self.outbox.tenant is not None
 
-    def note(self, entries: Sequence[Entry]) -> None:
+    def note(self, entries: Sequence[OutboxEntry]) -> None:
         """See how far behind the lane is, by the entries that come next."""
         if not entries:
             self.waiting_ms = self.backlog_ms = None
@@ -84,13 +84,13 @@ class Lane:
 class Turn:
     """What one read of a lane brought: works by their key, and what could not be read or done."""
 
-    def __init__(self, lane: Lane, entries: list[Entry]) -> None:
+    def __init__(self, lane: Lane, entries: list[OutboxEntry]) -> None:
         self.lane = lane
         self.entries = entries
         self.more = len(entries) == COUNT
         self.passes_over = self.more and lane.waiting_ms is None
         """Whether nothing here is told to anybody and there is more: a quiet import is under way."""
-        self.groups: dict[str, list[tuple[Entry, Work]]] = {}
+        self.groups: dict[str, list[tuple[OutboxEntry, Work]]] = {}
         self.failed: dict[bytes, Exception] = {}
 
 
@@ -245,7 +245,7 @@ class Relay:
                 if not lane.control and lane not in passing:
                     lane.resume_at = max(lane.resume_at, resume_at)
 
-    def _sort(self, lane: Lane, entries: list[Entry]) -> Turn:
+    def _sort(self, lane: Lane, entries: list[OutboxEntry]) -> Turn:
         """What the entries of a lane ask for; most ask for nothing."""
         turn = Turn(lane, entries)
         for entry in entries:
@@ -278,7 +278,7 @@ class Relay:
             return  # what comes after it is read again: it may have waited for this one
         lane.cursor = turn.entries[-1].id
 
-    async def _run_group(self, group: list[tuple[Entry, Work]], failed: dict[bytes, Exception]) -> None:
+    async def _run_group(self, group: list[tuple[OutboxEntry, Work]], failed: dict[bytes, Exception]) -> None:
         async with self._side_by_side:
             for entry, work in group:
                 try:
@@ -287,7 +287,7 @@ class Relay:
                     failed[entry.id] = error
                     return
 
-    def _gives_up(self, lane: Lane, entry: Entry, error: Exception) -> bool:
+    def _gives_up(self, lane: Lane, entry: OutboxEntry, error: Exception) -> bool:
         """Whether to go on without this entry. The store being away is waited for, without end."""
         now = time.monotonic()
         if isinstance(error, HandoffError) and error.retryable:
@@ -367,7 +367,7 @@ class Relay:
             lane.note(found.get(lane.outbox.stream, ()))
 
 
-def _quiet(entry: Entry) -> bool:
+def _quiet(entry: OutboxEntry) -> bool:
     """Whether nobody is told of an entry; one that cannot be read is looked into where it is handled."""
     with suppress(IndexError):
         return is_quiet(entry.payload)

@@ -25,7 +25,7 @@ SKIPPED = "skipped: "  # how the reason begins where there was nobody to tell
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class AttemptOutcome(Struct, frozen=True, kw_only=True):
     """One attempt: the status, or the `error` that came instead of one; the answer's first bytes.
 
     `skipped` says why nothing was sent: there is nobody to tell. `final` is a refusal that trying again
@@ -65,7 +65,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     *,
     attempts: int,
     failures: int,

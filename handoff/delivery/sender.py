@@ -15,12 +15,12 @@ from aiohttp.abc import AbstractResolver
 from msgspec import Struct
 
 from handoff import __version__
-from handoff.services.destinations import Policy
-from handoff.services.event_shapes import CONTENT_TYPE
-from handoff.services.webhook_signing import sign
+from handoff.services.events.payloads import CONTENT_TYPE
+from handoff.services.webhooks.destinations import EgressPolicy
+from handoff.services.webhooks.signing import sign
 
 from .guard import ConnectionRefusedByPolicy, OpenSocket, Resolver, guarded_connector, open_socket
-from .schedule import Outcome, retry_after_s
+from .schedule import AttemptOutcome, retry_after_s
 
 TOTAL_S = 20.0
 CONNECT_S = 10.0
@@ -32,7 +32,7 @@ RESOLVERS = 32  # threads for names: one slow name server holds one of them at a
 log = structlog.get_logger(__name__)
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class BoundedResponse(Struct, frozen=True, kw_only=True):
     """How long an attempt and its answer's body may take, and how many bytes of it are kept."""
 
     total_s: float
@@ -56,7 +56,7 @@ class Sender:
         self._opening = opening
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
         self._resolver = resolver or Resolver(self._threads)
-        self._sessions: dict[Policy, aiohttp.ClientSession] = {}
+        self._sessions: dict[EgressPolicy, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,7 +66,7 @@ class Sender:
             await session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _session(self, policy: Policy) -> aiohttp.ClientSession:
+    def _session(self, policy: EgressPolicy) -> aiohttp.ClientSession:
         known = self._sessions.get(policy)
         if known is None:
             known = self._sessions[policy] = aiohttp.ClientSession(
@@ -84,13 +84,13 @@ class Sender:
     async def post(
         self,
         url: str,
-        policy: Policy,
+        policy: EgressPolicy,
         *,
         message_id: str,
         body: bytes,
         keys: list[str],
         headers: Mapping[str, str],
-    ) -> Outcome:
+    ) -> AttemptOutcome:
         """One signed attempt. Whatever happens is an Outcome; only cancellation is raised."""
         timestamp = int(time.time())
         sent = {
@@ -101,19 +101,19 @@ class Sender:
             "webhook-signature": sign(keys, message_id, timestamp, body),
         }
         return await self.request(
-            "POST", url, policy, headers=sent, body=body, reading=Reading(total_s=self._total_s)
+            "POST", url, policy, headers=sent, body=body, reading=BoundedResponse(total_s=self._total_s)
         )
 
     async def request(
         self,
         method: str,
         url: str,
-        policy: Policy,
+        policy: EgressPolicy,
         *,
         headers: Mapping[str, str],
         body: bytes | None,
-        reading: Reading,
-    ) -> Outcome:
+        reading: BoundedResponse,
+    ) -> AttemptOutcome:
         """One attempt as it is given, within the policy. Likewise every end is an Outcome."""
         started = time.perf_counter()
         total_s = min(reading.total_s, self._total_s)
@@ -129,14 +129,14 @@ class Sender:
                 middlewares=(_Once(),),
             ) as response:
                 latency_s = time.perf_counter() - started
-                return Outcome(
+                return AttemptOutcome(
                     status=response.status,
                     latency_s=latency_s,
                     retry_after_s=retry_after_s(response.headers.get("Retry-After"), time.time()),
                     answer=await _first_bytes(response, reading),
                 )
         except Exception as error:  # the outermost loop: a subscriber can provoke anything
-            return Outcome(error=_reason(error), latency_s=time.perf_counter() - started)
+            return AttemptOutcome(error=_reason(error), latency_s=time.perf_counter() - started)
 
 
 class _Once:
@@ -155,7 +155,7 @@ class _Once:
         return await handler(request)
 
 
-async def _first_bytes(response: aiohttp.ClientResponse, reading: Reading) -> bytes:
+async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedResponse) -> bytes:
     """The beginning of the answer; the connection is only kept where all of it was read."""
     read = bytearray()
     complete = False

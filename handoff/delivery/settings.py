@@ -9,10 +9,10 @@ from msgspec import Struct, field
 
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.handoff import EVENTS
-from handoff.services.configured_subscriptions import Configured
-from handoff.services.desktops import Desktop, Kind
-from handoff.services.subscriptions import Wishes, check
-from handoff.services.webhook_signing import Scheme, check_key
+from handoff.services.conversations.vendor_threads import Desktop, Kind
+from handoff.services.webhooks.configured import Configured
+from handoff.services.webhooks.signing import Scheme, check_key
+from handoff.services.webhooks.subscriptions import SubscriptionSpec, check
 
 from .connectors import CONNECTORS
 from .connectors.shapes import whole_number
@@ -47,7 +47,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def configured(self) -> Configured:
         """The subscription that this asks for. ConfigurationError says what is wrong with it."""
-        wishes = Wishes(
+        wishes = SubscriptionSpec(
             url=self.url,
             types=tuple(self.types),
             name=self.name,
@@ -103,7 +103,7 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ConfigurationError(f"connector {self.name!r}: {error.detail}") from error
         return Configured(tenant=self.tenant, wishes=wishes)
 
-    def _wishes(self) -> Wishes:
+    def _wishes(self) -> SubscriptionSpec:
         unknown = [it for it in self.on if it not in NOTED]
         if unknown or not self.on:
             raise Unprocessable(f"on names hand-off events of {', '.join(sorted(NOTED))}")
@@ -113,7 +113,7 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise Unprocessable("account is Chatwoot's account id: needed there, and only there")
         if self.account is not None and whole_number(self.account) != self.account:
             raise Unprocessable("account is a number in quotes, as in Chatwoot's own URLs")
-        return Wishes(
+        return SubscriptionSpec(
             url=self.url,
             types=tuple(self.on),
             name=self.name,

@@ -18,21 +18,21 @@ import structlog
 from msgspec import Struct
 
 from handoff.domain.errors import HandoffError, NotFound, WrittenByNewer
-from handoff.services.deliveries import Attempt
-from handoff.services.events import EVENT, StoredEvent, unpack_event
-from handoff.services.handoff_records import read_pinned
-from handoff.services.measures import Measures
-from handoff.services.subscriptions import Directory, Subscription, public_id
-from handoff.store.deliveries import Claimed, Settlement
+from handoff.services.events.publishing import EVENT, StoredEvent, unpack_event
+from handoff.services.handoffs.records import read_pinned
+from handoff.services.metrics import Measures
+from handoff.services.webhooks.deliveries import DeliveryAttempt
+from handoff.services.webhooks.subscriptions import Directory, Subscription, public_id
 from handoff.store.errors import StoreError
+from handoff.store.repositories.deliveries import Claimed, Settlement
 from handoff.store.store import Store
 
 from . import notices
 from .connectors.posting import post_note
 from .heartbeat import Heartbeat
-from .measures import DeliveryMeasures
 from .messages import render
-from .schedule import WARN_AFTER_S, Outcome, Verdict, judge
+from .metrics import DeliveryMeasures
+from .schedule import WARN_AFTER_S, AttemptOutcome, Verdict, judge
 from .sender import Sender
 
 PLACES = 256  # messages on their way to subscribers that answer
@@ -188,7 +188,7 @@ class Worker:
         name = public_id(self._store.hashes(tenant), it.id)
         gone = "deadline" if claimed.now >= claimed.deadline else "expired" if event is None else ""
         if event is None or gone:
-            told = notices.of_death(claimed, event, it, name, gone)
+            told = notices.dead_letter_notice(claimed, event, it, name, gone)
             return Settlement(verdict="dead", why=gone, notices=tuple(told))
         started = time.time_ns() // 1000
         outcome = await self._send(tenant, claimed, event, it)
@@ -203,7 +203,9 @@ class Worker:
         log.debug("webhook_attempt", subscription=name, verdict=verdict.kind, why=verdict.why)
         return _settlement(claimed, event, it, name, outcome, verdict, started)
 
-    async def _send(self, tenant: str, claimed: Claimed, event: StoredEvent, it: Subscription) -> Outcome:
+    async def _send(
+        self, tenant: str, claimed: Claimed, event: StoredEvent, it: Subscription
+    ) -> AttemptOutcome:
         if it.wishes.desktop is not None:
             return await post_note(self._store, self._sender, self._public_url, event, it)
         hashes = self._store.hashes(tenant)
@@ -227,13 +229,13 @@ def _settlement(
     event: StoredEvent,
     it: Subscription,
     name: str,
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     verdict: Verdict,
     started: int,
 ) -> Settlement:
     """What the store is told, with the notices that follow from it."""
     retry = verdict.kind == "retry"
-    attempt = Attempt(
+    attempt = DeliveryAttempt(
         at=started,
         status=outcome.status,
         error=outcome.skipped or outcome.error,
@@ -245,13 +247,13 @@ def _settlement(
     told: list[bytes] = []
     failed = not outcome.ok and not outcome.skipped
     if verdict.kind == "dead" and failed:
-        told += notices.of_death(claimed, event, it, name, verdict.why)
+        told += notices.dead_letter_notice(claimed, event, it, name, verdict.why)
     if verdict.disable:
-        told.append(notices.of_disabling(claimed, it, name, verdict.disable))
+        told.append(notices.disabled_notice(claimed, it, name, verdict.disable))
     failing_ms = claimed.now - claimed.failing_since if claimed.failing_since else 0
     warn = failed and not claimed.noticed and failing_ms >= WARN_AFTER_S * 1000
     if warn and not verdict.disable:
-        told.append(notices.of_failing(claimed, it, name))
+        told.append(notices.failing_notice(claimed, it, name))
     return Settlement(
         verdict=verdict.kind,
         wait_ms=round(verdict.wait_s * 1000),

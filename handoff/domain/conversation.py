@@ -39,7 +39,7 @@ class Conversation(Struct, kw_only=True):
         return self.state is ConversationState.OPEN
 
 
-class Line(Struct, frozen=True):
+class ConversationItem(Struct, frozen=True):
     """What of a touchpoint matters to its conversation, in timeline order."""
 
     conversation: bytes
@@ -75,7 +75,7 @@ def is_system(type_: str) -> bool:
     return type_.startswith(_SYSTEM) or type_ in _REPORTS
 
 
-def _opens(line: Line) -> bool:
+def _opens(line: ConversationItem) -> bool:
     """Whether a line is enough for a conversation to exist.
 
     A platform that hands over in one of its threads, or takes a note there, has a conversation. Our own
@@ -86,13 +86,13 @@ def _opens(line: Line) -> bool:
     return not is_system(line.type)
 
 
-def fold(lines: Iterable[Line]) -> list[Conversation]:
+def fold(lines: Iterable[ConversationItem]) -> list[Conversation]:
     """The conversations of `lines` (oldest first), newest activity first.
 
     System entries count in the conversation that they are about, and neither open it nor make it newer.
     """
     found: dict[bytes, Conversation] = {}
-    before: dict[bytes, list[Line]] = {}
+    before: dict[bytes, list[ConversationItem]] = {}
     for line in lines:
         known = found.get(line.conversation)
         if known is None:
@@ -114,14 +114,14 @@ def fold(lines: Iterable[Line]) -> list[Conversation]:
     return sorted(found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
 
 
-def _count(known: Conversation, line: Line) -> None:
+def _count(known: Conversation, line: ConversationItem) -> None:
     known.touchpoints += 1
     known.types.add(line.type)
     if known.subject is None and line.subject:
         known.subject = line.subject
 
 
-def _take(known: Conversation, line: Line) -> None:
+def _take(known: Conversation, line: ConversationItem) -> None:
     _count(known, line)
     system = is_system(line.type)
     if not system:

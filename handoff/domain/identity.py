@@ -9,8 +9,9 @@ from enum import StrEnum
 import idna
 from msgspec import Struct
 
+from handoff.domain.text.memo import cached_if_short
+
 from .errors import InvalidIdentity
-from .remembering import remembered
 
 MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
@@ -74,7 +75,7 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
     return _identity(type, value, space, region)
 
 
-@remembered
+@cached_if_short
 def _identity(type: str, value: str, space: str, region: str | None) -> Identity:
     if not _TYPE.fullmatch(type):
         raise InvalidIdentity(f"an identity type matches [a-z][a-z0-9_.]*, not {type[:40]!r}")
@@ -87,7 +88,7 @@ def _identity(type: str, value: str, space: str, region: str | None) -> Identity
     return Identity(type, space, _normal_text(value))
 
 
-@remembered
+@cached_if_short
 def parse_identity(text: str, *, region: str | None = None) -> Identity:
     """The identity written `type:value` or `type@space:value`, split at the first colon."""
     head, colon, value = text.strip().partition(":")
@@ -112,7 +113,7 @@ def _normal_text(value: str) -> str:
     return text
 
 
-@remembered
+@cached_if_short
 def normal_email(value: str) -> str:
     """The address in lower case with its domain in IDNA ASCII form (RFC 5890, UTS 46)."""
     return _email(value)
@@ -140,7 +141,7 @@ def _email(value: str) -> str:
     return f"{local.lower()}@{ascii_domain.lower()}"
 
 
-@remembered
+@cached_if_short
 def normal_phone(value: str, region: str | None = None) -> str:
     """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
     return _phone(value, region)

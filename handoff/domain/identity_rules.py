@@ -9,8 +9,9 @@ from functools import cached_property, lru_cache
 
 from msgspec import Struct, field
 
+from handoff.domain.text.memo import REMEMBERED
+
 from .identity import Identity
-from .remembering import REMEMBERED
 
 BLOCKED = (
     "email:noreply@*",

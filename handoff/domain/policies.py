@@ -11,7 +11,7 @@ from .conversation import Conversation
 from .handoff import Hop, Party, State
 
 
-class When(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PolicyTrigger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must hold. `within_s`: how fresh the unresolved matter is; `types`: one of these happened
     in it (none: anything counts); `transfers`: handed on this often for the same reason."""
 
@@ -20,7 +20,7 @@ class When(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transfers: int | None = None
 
 
-class Whom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PolicyTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who gets it: routing to a person stays with the platform."""
 
     queue: str | None = None
@@ -38,11 +38,11 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     """
 
     name: str
-    whom: Whom
+    whom: PolicyTarget
     tenant: str = "default"
     sender: str | None = None
     to: str | None = None
-    when: When = field(default_factory=When)
+    when: PolicyTrigger = field(default_factory=PolicyTrigger)
 
     def __post_init__(self) -> None:
         detects = self.sender is not None and self.to is not None

@@ -7,12 +7,12 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
                             touchpoint id → place less the id (16) ‖ of an edit, the id of the edit of
                             the same before it; a ‖ id → the amendment of it that counts: place (32) ‖
                             e or d ‖ the id of the edit that came last
-    {n}n  identity record   hash: see `handoff.store.records`
+    {n}n  identity record   hash: see `handoff.store.repositories.identities`
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
                             share a key of one more byte, for a key costs four times such an entry
     {n}o  outbox            stream of references
-    {n}b  heartbeat         hash: see `handoff.store.heartbeat`
+    {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT speaks of this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
     {c.tenant}…  the tenant's control partition: hand-offs, call-backs, timers, deliveries
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from handoff.domain.remembering import REMEMBERED
+from handoff.domain.text.memo import REMEMBERED
 
 META = b"handoff:meta"
 WORKERS = b"{handoff:meta}w"  # in the slot of META: who is alive decides on its format

@@ -11,20 +11,20 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.store.functions.library import Functions
+from handoff.store.repositories.control import Control
+from handoff.store.repositories.deliveries import Deliveries
+from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.lanes import ClusterRecorder
+from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
+from handoff.store.resp.address import parse_address
+from handoff.store.resp.connection import Connection
+from handoff.store.server.health import StoreHealth
+from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
+from handoff.store.server.seen import SEEN, Floor, read_seen
 
-from .address import parse_address
-from .connection import Connection
-from .control import Control
-from .deliveries import Deliveries
 from .formats import FORMAT, require_understood
-from .functions import Functions
-from .health import StoreHealth
-from .heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from .keys import META, Keys
-from .lanes import ClusterRecorder
-from .recorder import IN_FLIGHT, Recorder
-from .records import as_mapping
-from .seen import SEEN, Floor, read_seen
 from .settings import StoreSettings
 from .unknown import UnknownValues
 from .workers import Workers

@@ -18,11 +18,11 @@ import structlog
 from msgspec import Struct
 
 from handoff import __version__
+from handoff.store.functions.library import Functions
+from handoff.store.resp.connection import Connection
 
-from .connection import Connection
 from .errors import StoreError
 from .formats import FORMAT
-from .functions import Functions
 from .keys import META, WORKERS
 
 BEAT_S = 2.0  # how soon a worker notices that the format was raised

@@ -25,6 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed
 from handoff.domain.clock import format_time, parse_time
 from handoff.domain.errors import (
     ConfigurationError,
@@ -34,7 +35,6 @@ from handoff.domain.errors import (
     SignatureRefused,
 )
 from handoff.domain.touchpoint import EARLIEST, LATEST, MAX_TOUCHPOINT_BYTES, Touchpoint
-from handoff.services.adapter import Adapter, InboundRequest, Outcome, Parsed
 
 RECEIVED_AT = parse_time("2026-11-21T21:10:00Z")
 PUBLIC_URL = "https://handoff.example.com"

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters import fields
-from adapters.chat.chatwoot import ChatwootAdapter
-from adapters.fields import MAX_DEPTH, bounded, checked, text
-from adapters.web.segment import SegmentAdapter
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle, identity
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES, Direction, Touchpoint
+from handoff_adapters.chat.chatwoot import ChatwootAdapter
+from handoff_adapters.shared import fields
+from handoff_adapters.shared.fields import MAX_DEPTH, bounded, checked, text
+from handoff_adapters.web.segment import SegmentAdapter
 from tests.adapters.contract import request
 
 FITTING = {"a": ["x", 1, 1.5, None, True, {"ä": "€"}, []], "b": -(2**63), "c": 2**64 - 1}

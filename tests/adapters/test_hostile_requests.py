@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.chat.chatwoot.adapter import ChatwootAdapter
-from adapters.chat.chatwoot.options import ChatwootOptions
-from adapters.phone.twilio.adapter import TwilioAdapter
-from adapters.phone.twilio.options import TwilioOptions
-from adapters.web.segment.adapter import SegmentAdapter
-from adapters.web.segment.options import SegmentOptions
+from handoff.adapter.contract import Adapter, InboundRequest, Outcome
 from handoff.domain.errors import HandoffError
-from handoff.domain.texts import clean, clean_headers, clean_pairs
-from handoff.services.adapter import Adapter, InboundRequest, Outcome
+from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
+from handoff_adapters.chat.chatwoot.adapter import ChatwootAdapter
+from handoff_adapters.chat.chatwoot.options import ChatwootOptions
+from handoff_adapters.phone.twilio.adapter import TwilioAdapter
+from handoff_adapters.phone.twilio.options import TwilioOptions
+from handoff_adapters.web.segment.adapter import SegmentAdapter
+from handoff_adapters.web.segment.options import SegmentOptions
 
 KEY = "a key of the sources here"
 ADAPTERS: list[Adapter] = [

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.chat.chatwoot.adapter import ChatwootAdapter
-from adapters.chat.chatwoot.content import MAX_RENDERED, plain_text
-from adapters.chat.chatwoot.options import ChatwootOptions
-from adapters.html import CUT, MAX_INPUT, MAX_RENDERED_TAGS, html_to_text, is_markup
-from handoff.services.adapter import InboundRequest
+from handoff.adapter.contract import InboundRequest
+from handoff_adapters.chat.chatwoot.adapter import ChatwootAdapter
+from handoff_adapters.chat.chatwoot.content import MAX_RENDERED, plain_text
+from handoff_adapters.chat.chatwoot.options import ChatwootOptions
+from handoff_adapters.shared.html import CUT, MAX_INPUT, MAX_RENDERED_TAGS, html_to_text, is_markup
 
 SIZE = 64 * 1024
 MAX_S = 0.02  # of the processor's time for SIZE

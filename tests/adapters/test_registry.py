@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.registry import BUILT_IN, adapter_class, available
+from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
-from handoff.services.adapter import SourceOptions
+from handoff_adapters.registry import BUILT_IN, adapter_class, available
 
 
 def test_each_adapter_stands_under_its_own_name() -> None:

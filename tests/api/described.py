@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from handoff.api.access import SCOPES
+from handoff.api.http.access import SCOPES
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings, load_settings
 

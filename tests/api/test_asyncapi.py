@@ -15,7 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 import handoff
-from handoff.api.asyncapi import CHANNEL, document
+from handoff.api.description.asyncapi import CHANNEL, document
 from handoff.domain.touchpoint import TYPES
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from handoff.api.app import routes
-from handoff.api.compression import BLUR, ON_THE_LOOP, ROUTES, WORTH_IT, gzipped, takes_gzip
+from handoff.api.http.compression import BLUR, ON_THE_LOOP, ROUTES, WORTH_IT, gzipped, takes_gzip
 from handoff.client import Client
 from tests.api.conftest import Api, secret, served
 

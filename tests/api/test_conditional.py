@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from handoff.api import recent
-from handoff.api.keys import SITE, Site
+from handoff.api.handlers import context_cache as recent
+from handoff.api.http.app_keys import SITE, AppContext
 from handoff.domain.errors import StoreUnavailable
-from handoff.services import contexts
-from handoff.services.context_basis import Basis
-from handoff.store.connection import Connection
-from handoff.store.line import prepare
+from handoff.services.context import assembly as contexts
+from handoff.services.context.validation import Validator
+from handoff.store.resp.connection import Connection
+from handoff.store.resp.wire import prepare
 
 from .conftest import Api
 
@@ -140,7 +140,7 @@ async def test_who_has_a_summariser_waits_for_nobody(
     assert (most, len(assembled)) == (4, 4)
 
 
-def with_site(site: Site) -> Callable[..., Any]:
+def with_site(site: AppContext) -> Callable[..., Any]:
     """How an application looks its keys up, with another site in it."""
     plain = web.Application.__getitem__
     return lambda app, key: site if key is SITE else plain(app, key)
@@ -168,8 +168,8 @@ async def test_what_customers_said_is_not_kept_longer_than_it_is_told(
 
 async def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "MAX_BYTES", 8_000)
-    kept = recent.Recent()
-    basis = Basis(asked=prepare(()), count=0, digest=b"", completeness=None)
+    kept = recent.ContextCache()
+    basis = Validator(asked=prepare(()), count=0, digest=b"", completeness=None)
     for number in range(20):
         kept.keep(number, b"x" * 900, "etag", basis)
     kept.keep("too long", b"x" * 2_000, "etag", basis)

@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import StoreUnavailable
-from handoff.services import exports, timelines
-from handoff.services.references import refer
-from handoff.store.timelines import read_at, read_page
+from handoff.services.export import customer as exports
+from handoff.services.timeline import reading as timelines
+from handoff.services.timeline.participation import refer
+from handoff.store.repositories.timelines import read_at, read_page
 from tests.api.conftest import Api, message, secret
 from tests.api.vcon_schema import VCON
 

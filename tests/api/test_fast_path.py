@@ -15,10 +15,18 @@ from aiohttp import web
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from handoff.api import fast_path
 from handoff.api.app import make_app, make_fast_path
-from handoff.api.fast_path import MAX_HELD, FastPath
-from handoff.api.plain import MAX_BODY, MAX_HEAD, Answer, Headers, PlainAnswer, Take, Way
+from handoff.api.http import fast_path
+from handoff.api.http.fast_path import MAX_HELD, FastPath
+from handoff.api.http.plain_requests import (
+    MAX_BODY,
+    MAX_HEAD,
+    Answer,
+    BodyHandler,
+    FastRoute,
+    Headers,
+    PlainAnswer,
+)
 from handoff.bootstrap.accepting import accepting
 from handoff.domain.errors import StoreUnavailable
 from tests.api.conftest import SECRET, Api, message, secret, served
@@ -488,7 +496,7 @@ class Waits:
         self.bodies: list[bytes] = []
         self.heads = 0
 
-    def open(self, _path: str, headers: Headers) -> Take:
+    def open(self, _path: str, headers: Headers) -> BodyHandler:
         self.heads += 1
         return self.take
 
@@ -513,7 +521,7 @@ class Echo(asyncio.Protocol):
 @asynccontextmanager
 async def waiting() -> AsyncIterator[tuple[Waits, FastPath, int]]:
     way = Waits()
-    path = FastPath({b"/slow": Way("/slow", way.open)}, Echo, lambda *_noted: None)
+    path = FastPath({b"/slow": FastRoute("/slow", way.open)}, Echo, lambda *_noted: None)
     async with listening(path.protocol) as port:
         yield way, path, port
         await path.end(0.1)

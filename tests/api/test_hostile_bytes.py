@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handoff.api.operation import Operation
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.operation import Operation
+from handoff.api.description.resources import OPERATIONS
 from tests.api.conftest import ADMIN, SECRET, Api, message
 from tests.api.test_fast_path import Got, line_to
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.api.idempotency import CREATING as CREATES
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.resources import OPERATIONS
+from handoff.api.http.idempotency import CREATING as CREATES
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import TokenSettings
 from tests.api.conftest import ADMIN, Answer, Api, message, served, settings_for

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from handoff.api.inbound import MAX_INBOUND
-from handoff.services import quarantine
-from handoff.services.adapter import InboundRequest
+from handoff.adapter.contract import InboundRequest
+from handoff.api.handlers.inbound import MAX_INBOUND
+from handoff.services.sources import quarantine
 from tests.api.conftest import SECRET, Answer, Api
 
 

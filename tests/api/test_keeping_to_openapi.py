@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from handoff.api.openapi import document
-from handoff.api.operation import Operation
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.openapi import document
+from handoff.api.description.operation import Operation
+from handoff.api.description.resources import OPERATIONS
 from tests.api.described import ADMIN, Described, described_server, token
 from tests.store.servers import valkey_binary
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from handoff.api import live as streams
+from handoff.api.handlers import live as streams
 from handoff.bootstrap.server import Options, running
 from handoff.domain.identity import parse_identity
-from handoff.services import live as feeds
-from handoff.services.customers import by_id
-from handoff.services.live import Feed, TouchpointFrame
+from handoff.services.customers.lookup import by_id
+from handoff.services.events import feed as feeds
+from handoff.services.events.feed import Feed, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for
 from tests.store.servers import cluster_of_three, valkey_server
 

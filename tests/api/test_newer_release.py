@@ -20,11 +20,11 @@ from prometheus_client import CollectorRegistry
 
 from handoff.bootstrap.server import Options, Server, running
 from handoff.bootstrap.settings import Settings
-from handoff.store.connection import Connection
-from handoff.store.deliveries import Entry
 from handoff.store.keys import META, WORKERS
+from handoff.store.repositories.deliveries import QueueEntry
+from handoff.store.resp.connection import Connection
+from handoff.store.server.sizes import sizes
 from handoff.store.settings import StoreSettings
-from handoff.store.sizes import sizes
 from tests.compat.desk import DUE, Desk, everything
 from tests.compat.releases import TOKEN
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
@@ -362,7 +362,7 @@ async def test_a_message_that_only_a_newer_release_can_read_is_left_to_it(shop: 
     queue = shop.store.deliveries("default")
     (id_,) = await shop.raw(b"ZRANGE", shop.control.set("webhooks"), 0, -1)
 
-    assert await queue.put(Entry(event=b"e" * 16, blob=b"\x09newer", type="newer.thing"), [id_]) == 1
+    assert await queue.put(QueueEntry(event=b"e" * 16, blob=b"\x09newer", type="newer.thing"), [id_]) == 1
     await until(lambda: shop.counted("message") > 0)
     ((message),) = await queue.messages(id_, [b"e" * 16])
     assert (message.state, message.attempts) == ("sending", 0)

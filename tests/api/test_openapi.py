@@ -13,13 +13,13 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import handoff
-from handoff.api.access import SCOPES
 from handoff.api.app import routes
-from handoff.api.docs_page import make_descriptions
-from handoff.api.openapi import document
-from handoff.api.operation import Operation
-from handoff.api.problem_codes import PROBLEM_CODES
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.openapi import document
+from handoff.api.description.operation import Operation
+from handoff.api.description.resources import OPERATIONS
+from handoff.api.http.access import SCOPES
+from handoff.api.http.problem_codes import PROBLEM_CODES
+from handoff.api.pages.docs import make_descriptions
 
 NOT_DESCRIBED = ("/in/", "/metrics")  # vendors' own formats; Prometheus' own
 NEVER_SENT = {"changed", "configuration"}  # tried again by whoever writes; ends the start
@@ -87,7 +87,7 @@ def test_an_operation_says_its_scopes_and_its_path_parameters(it: Operation) -> 
 @pytest.mark.parametrize("name", sorted(DESCRIBED["components"]["schemas"]))
 def test_a_schema_has_a_plain_name_and_says_what_it_is(name: str) -> None:
     schema = DESCRIBED["components"]["schemas"][name]
-    assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "give it a name in handoff/api/schemas.py NAMES"
+    assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "give it a name in handoff/api/description/schemas.py NAMES"
     assert schema.get("description"), "give its type a docstring"
 
 
@@ -144,7 +144,7 @@ def is_code(it: ast.Assign | ast.AnnAssign) -> bool:
 def test_every_problem_code_is_listed() -> None:
     found = codes_in_the_source()
     missing = {code: where for code, where in found.items() if code not in {*PROBLEM_CODES, *NEVER_SENT}}
-    assert not missing, f"say in handoff/api/problem_codes.py what these tell the caller: {missing}"
+    assert not missing, f"say in handoff/api/http/problem_codes.py what these tell the caller: {missing}"
 
 
 def test_no_problem_code_is_listed_that_nothing_says() -> None:

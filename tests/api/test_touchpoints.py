@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from handoff.api.exchange import MAX_BODY
+from handoff.api.http.exchange import MAX_BODY
 from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import MAX_DEPTH, MAX_IDENTITIES, MAX_TEXT
-from handoff.store.outbox import is_quiet, read_entries
+from handoff.store.repositories.outbox import is_quiet, read_entries
 from tests.api.conftest import Api, message
 
 PATH = "/v1/touchpoints"

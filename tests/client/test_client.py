@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 
 from handoff.bootstrap.server import Options, running
-from handoff.client import Client, ClientError, Event, Party
+from handoff.client import ApiParty, Client, ClientError, LiveEvent
 from handoff.client.live import parse_frame
 from tests.e2e.desks import ADMIN, free_port, settings
 
-BOT = Party(channel="chat", party="Refund bot")
-QUEUE = Party(channel="chat", queue="refunds")
+BOT = ApiParty(channel="chat", party="Refund bot")
+QUEUE = ApiParty(channel="chat", queue="refunds")
 
 
 def said(event: str, **changes: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ async def test_live_events_go_on_after_a_restart_and_none_is_told_twice(valkey: 
     assert told == ["x" * 150_000, "text of meanwhile", "text of last"]
 
 
-async def _next_touchpoint(events: AsyncIterator[Event]) -> Event:
+async def _next_touchpoint(events: AsyncIterator[LiveEvent]) -> LiveEvent:
     async for event in events:
         if event.type == "touchpoint":
             return event
@@ -140,4 +140,4 @@ def test_frames_are_read_as_the_standard_says() -> None:
     assert parse_frame(b": still here") is None
     assert parse_frame(b"retry: 1000") is None
     frame = parse_frame(b'id: 7\nevent: touchpoint\ndata: {"a":\ndata: 1}')
-    assert frame == Event(type="touchpoint", id="7", data={"a": 1})
+    assert frame == LiveEvent(type="touchpoint", id="7", data={"a": 1})

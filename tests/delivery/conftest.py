@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from handoff.codec.keyed_hash import HANDOFF
-from handoff.delivery.delivery import Delivery
+from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.sender import Sender
 from handoff.delivery.settings import WebhookSettings
 from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Action, Handoff, Party
 from handoff.domain.identity import parse_identity
-from handoff.services.completeness import Monitor
-from handoff.services.handoffs import Move, Request, move, request
-from handoff.services.measures import Measures
-from handoff.store.connection import Connection
+from handoff.services.context.completeness import Monitor
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, move, request
+from handoff.services.metrics import Measures
+from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import valkey_server
@@ -67,7 +67,7 @@ async def everything(store: Store) -> bytes:
 class Way:
     """A running way out and what tests do with it."""
 
-    def __init__(self, store: Store, delivery: Delivery, measures: Measures, monitor: Monitor) -> None:
+    def __init__(self, store: Store, delivery: DeliveryService, measures: Measures, monitor: Monitor) -> None:
         self.store = store
         self.delivery = delivery
         self.measures = measures
@@ -78,13 +78,13 @@ class Way:
         """Request a hand-off for a customer of its own."""
         identity = parse_identity(f"user:{secrets.token_hex(6)}")
         sender, to = Party(channel="chat", party="bot"), Party(channel="chat", queue="support")
-        asked = Request(
+        asked = HandoffRequest(
             **{"sender": sender, "to": to, "reason": "help", "by": "bot", "identity": identity, **changes}
         )
         return (await request(self.store, self.monitor, "default", asked)).handoff
 
     async def do(self, handoff: Handoff, action: Action, **changes: Any) -> Handoff:
-        asked = Move(action=action, by="agent", agent="erik", **changes)
+        asked = HandoffMove(action=action, by="agent", agent="erik", **changes)
         return (await move(self.store, self.monitor, "default", handoff.id, asked)).handoff
 
     def skip(self, seconds: float) -> None:
@@ -111,7 +111,7 @@ def way_out(store: Store) -> WayOut:
     ) -> AsyncIterator[Way]:
         measures, monitor = Measures(), Monitor(store, [])
         hooks = [hook(it, **wishes) for it in subscribers]
-        delivery = Delivery(
+        delivery = DeliveryService(
             store, monitor, measures, hooks, ["default"], "https://handoff.example", sender=sender
         )
         async with delivery.running():

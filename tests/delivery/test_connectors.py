@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
+from handoff.adapter.contract import InboundRequest
 from handoff.bootstrap.settings import load_settings
 from handoff.delivery.connectors.shapes import whole_number
 from handoff.delivery.connectors.text import note_text, plain
-from handoff.delivery.delivery import Delivery
+from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.settings import ConnectorSettings, subscriptions_of
 from handoff.domain.brief import Brief, Line, tell
 from handoff.domain.clock import SECOND
@@ -27,17 +27,17 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.handoff import Action, Handoff
 from handoff.domain.identity import Assurance, Handle, Identity, parse_identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.adapter import InboundRequest
-from handoff.services.completeness import Monitor
-from handoff.services.contexts import conversations_of
-from handoff.services.customers import by_key
-from handoff.services.deliveries import DeliveryView, page
-from handoff.services.desktops import Desktop
-from handoff.services.measures import Measures
-from handoff.services.recording import record
-from handoff.services.subscriptions import read_all
-from handoff.services.views import public_conversation
+from handoff.services.context.assembly import conversations_of
+from handoff.services.context.completeness import Monitor
+from handoff.services.conversations.vendor_threads import Desktop
+from handoff.services.customers.lookup import by_key
+from handoff.services.metrics import Measures
+from handoff.services.timeline.recording import record
+from handoff.services.timeline.views import public_conversation
+from handoff.services.webhooks.deliveries import DeliveryView, page
+from handoff.services.webhooks.subscriptions import read_all
 from handoff.store.store import Store
+from handoff_adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
 from tests.delivery.conftest import Way, hook
 from tests.delivery.desktops import AGENT, TOKEN, Vendor, chatwoot, zendesk
 from tests.delivery.subscribers import Subscriber, subscriber, until, until_async
@@ -60,7 +60,7 @@ def comments(it: Vendor, **more: Any) -> ConnectorSettings:
 @asynccontextmanager
 async def way_to(store: Store, *connectors: ConnectorSettings, hooks: Any = ()) -> AsyncIterator[Way]:
     measures, monitor = Measures(), Monitor(store, [])
-    delivery = Delivery(
+    delivery = DeliveryService(
         store, monitor, measures, hooks, ["default"], "https://handoff.example", connectors=connectors
     )
     async with delivery.running():

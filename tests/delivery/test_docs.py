@@ -15,7 +15,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from handoff.delivery.settings import WebhookSettings
-from handoff.services.webhook_signing import make_key, sign
+from handoff.services.webhooks.signing import make_key, sign
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from handoff.delivery.sender import Sender
 from handoff.domain.handoff import Action
-from handoff.services import deliveries, subscriptions
-from handoff.services.subscriptions import Subscription
+from handoff.services.webhooks import deliveries, subscriptions
+from handoff.services.webhooks.subscriptions import Subscription
 from tests.delivery.conftest import Way, WayOut
 from tests.delivery.subscribers import Received, Subscriber, subscriber, until, until_async
 
@@ -165,7 +165,7 @@ async def test_gone_disables_and_tells_the_others(way_out: WayOut) -> None:
         way_out(platform, retry_schedule_s=QUICK) as way,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.Wishes(url=operator.url, types=("webhook.*",), **loopback)
+        wishes = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
         await subscriptions.create(way.store, "default", wishes, operator.secret)
         await way.ask()
         await until(lambda: len(operator.accepted) == 2)
@@ -275,7 +275,7 @@ async def test_a_request_dies_at_its_deadline_and_the_originator_is_told(way_out
         way_out(platform, retry_schedule_s=[1000.0] * 5) as way,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.Wishes(url=originator.url, types=("handoff.*",), **loopback)
+        wishes = subscriptions.SubscriptionSpec(url=originator.url, types=("handoff.*",), **loopback)
         handoff = await way.ask(deadline_s=30)
         await until(lambda: platform.received)
         await subscriptions.create(way.store, "default", wishes, originator.secret)
@@ -366,7 +366,7 @@ async def test_days_of_failure_disable_with_notice(way_out: WayOut) -> None:
         way_out(platform, retry_schedule_s=[0.3] * 50) as way,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.Wishes(url=operator.url, types=("webhook.*",), **loopback)
+        wishes = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
         await subscriptions.create(way.store, "default", wishes, operator.secret)
         await way.ask(deadline_s=10 * DAY_S)
         await until_async(lambda: _fails(way))

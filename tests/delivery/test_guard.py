@@ -18,11 +18,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from handoff.delivery.guard import AddressInfo
 from handoff.delivery.probe import probe
-from handoff.delivery.schedule import Outcome
+from handoff.delivery.schedule import AttemptOutcome
 from handoff.delivery.sender import MAX_READ, Sender
 from handoff.domain.errors import Unprocessable
-from handoff.services.destinations import (
-    Policy,
+from handoff.services.webhooks.destinations import (
+    EgressPolicy,
     RefusedAddress,
     check_address,
     check_url,
@@ -30,8 +30,8 @@ from handoff.services.destinations import (
 )
 from tests.delivery.subscribers import SECRET, subscriber
 
-LOOPBACK = Policy(networks=parse_networks(["127.0.0.0/8", "::1/128"]), insecure=True)
-OPEN = Policy(insecure=True)
+LOOPBACK = EgressPolicy(networks=parse_networks(["127.0.0.0/8", "::1/128"]), insecure=True)
+OPEN = EgressPolicy(insecure=True)
 
 # fmt: off
 REFUSED = [
@@ -70,7 +70,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
 
 
 def test_an_allowed_network_opens_itself_and_nothing_else() -> None:
-    policy = Policy(networks=parse_networks(["10.1.0.0/16"]))
+    policy = EgressPolicy(networks=parse_networks(["10.1.0.0/16"]))
     check_address("10.1.2.3", policy)
     check_address("::ffff:10.1.2.3", policy)
     for other in ("10.2.0.1", "127.0.0.1"):
@@ -81,7 +81,7 @@ def test_an_allowed_network_opens_itself_and_nothing_else() -> None:
 @pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "fe80::1"])
 def test_metadata_services_stay_closed_whatever_is_allowed(address: str) -> None:
     with pytest.raises(RefusedAddress):
-        check_address(address, Policy(networks=parse_networks(["0.0.0.0/0", "::/0"])))
+        check_address(address, EgressPolicy(networks=parse_networks(["0.0.0.0/0", "::/0"])))
 
 
 @pytest.mark.parametrize("text", ["localhost", "", "1.2.3", "0x7f000001", "127.1", "1.2.3.4.5", "::g"])
@@ -129,14 +129,14 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 )
 def test_urls_that_are_refused_when_they_are_given(url: str) -> None:
     with pytest.raises(Unprocessable):
-        check_url(url, Policy())
+        check_url(url, EgressPolicy())
 
 
 @pytest.mark.parametrize(
     "url", ["https://example.com/hooks?a=1", "https://bücher.example/", "https://e.com:8443/"]
 )
 def test_ordinary_urls_are_taken(url: str) -> None:
-    assert check_url(url, Policy()).scheme == "https"
+    assert check_url(url, EgressPolicy()).scheme == "https"
 
 
 class Sockets:
@@ -189,7 +189,7 @@ async def sending(names: AbstractResolver | None = None) -> AsyncIterator[tuple[
         yield sender, sockets
 
 
-async def post(sender: Sender, url: str, policy: Policy) -> Outcome:
+async def post(sender: Sender, url: str, policy: EgressPolicy) -> AttemptOutcome:
     keys = [SECRET]
     return await sender.post(url, policy, message_id="ev_1", body=b'{"a":1}', keys=keys, headers={})
 

@@ -11,17 +11,17 @@ from handoff.delivery.schedule import (
     BREAKER_TRIPS,
     DISABLE_AFTER_S,
     LONGEST_RETRY_AFTER_S,
-    Outcome,
+    AttemptOutcome,
     Verdict,
     judge,
     retry_after_s,
 )
-from handoff.services.subscriptions import RETRY_SCHEDULE_S
+from handoff.services.webhooks.subscriptions import RETRY_SCHEDULE_S
 
 
 def verdict(status: int | None = None, error: str | None = None, **changes: Any) -> Verdict:
     retry_after = changes.pop("retry_after_s", None)
-    outcome = Outcome(status=status, error=error, latency_s=0.1, retry_after_s=retry_after)
+    outcome = AttemptOutcome(status=status, error=error, latency_s=0.1, retry_after_s=retry_after)
     usual: dict[str, Any] = {
         "attempts": 0,
         "failures": 0,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from handoff.domain.errors import Unprocessable
-from handoff.services.webhook_signing import check_key, make_key, public_key, sign
+from handoff.services.webhooks.signing import check_key, make_key, public_key, sign
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"test": 2432232314}'

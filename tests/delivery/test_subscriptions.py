@@ -15,12 +15,12 @@ from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.handoff import Action, Party
 from handoff.domain.identity import Assurance, Handle, parse_identity
 from handoff.domain.touchpoint import Direction, Touchpoint
-from handoff.services import subscriptions
-from handoff.services.configured_subscriptions import configure
-from handoff.services.events import Event, publish
-from handoff.services.recording import record
-from handoff.services.subscriptions import Wishes, check, matches, read_all, rotated
-from handoff.services.webhook_signing import make_key
+from handoff.services.events.publishing import Event, publish
+from handoff.services.timeline.recording import record
+from handoff.services.webhooks import subscriptions
+from handoff.services.webhooks.configured import configure
+from handoff.services.webhooks.signing import make_key
+from handoff.services.webhooks.subscriptions import SubscriptionSpec, check, matches, read_all, rotated
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, everything, hook, opened
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
@@ -78,7 +78,7 @@ def test_wildcards(pattern: str, type_: str, matched: bool) -> None:
 )
 def test_wishes_that_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(Unprocessable):
-        check(Wishes(**({"url": "https://example.com/hooks"} | changes)))
+        check(SubscriptionSpec(**({"url": "https://example.com/hooks"} | changes)))
 
 
 async def test_filters_by_queue_and_channel(way_out: WayOut) -> None:
@@ -107,7 +107,7 @@ def said(text: str, number: int) -> Touchpoint:
 
 async def test_touchpoints_are_told_to_those_who_want_their_type(way_out: WayOut) -> None:
     async with subscriber() as platform, subscriber() as other, way_out(other) as way:
-        wishes = Wishes(url=platform.url, types=("message.*",), **LOOPBACK)
+        wishes = SubscriptionSpec(url=platform.url, types=("message.*",), **LOOPBACK)
         await record(way.store, "default", [said("before", 0)])
         await asyncio.sleep(0.002)  # the store's clock tells milliseconds apart
         await subscriptions.create(way.store, "default", wishes, SECRET)
@@ -227,7 +227,9 @@ KEYS = ("a" * 32, "b" * 32)
 
 async def test_no_secret_lies_in_the_store_as_it_is(store: Store, way_out: WayOut) -> None:
     async with subscriber() as platform, way_out(platform, headers={"Authorization": HEADER}) as way:
-        wishes = Wishes(url=f"{platform.url}?key=part-of-the-url", headers={"X-Key": HEADER}, **LOOPBACK)
+        wishes = SubscriptionSpec(
+            url=f"{platform.url}?key=part-of-the-url", headers={"X-Key": HEADER}, **LOOPBACK
+        )
         it = await subscriptions.create(store, "default", wishes, SECRET)
         keys = rotated(it, wishes, await store.control("default").clock(), secret=None, overlap_s=60)
         await subscriptions.change(store, "default", it.id, wishes, keys)
@@ -243,7 +245,7 @@ async def test_keys_that_seal_are_changed_one_after_the_other(server_url: str, s
     """From the store's own to one of the configuration, to the next; then the first opens nothing more."""
     wanted = [WebhookSettings(url=f"https://{n}.example/").configured() for n in range(3)]
     made = await configure(store, ["default"], wanted)
-    one = await subscriptions.create(store, "default", Wishes(url="https://one.example/"), SECRET)
+    one = await subscriptions.create(store, "default", SubscriptionSpec(url="https://one.example/"), SECRET)
     known = {it.id: it for it in (*made, one)}
     for secret_keys in ((KEYS[0],), (KEYS[1], KEYS[0]), (KEYS[1],)):
         async with opened(server_url, secret_keys=secret_keys) as it:
@@ -257,7 +259,8 @@ async def test_keys_that_seal_are_changed_one_after_the_other(server_url: str, s
 
 async def test_what_is_sealed_for_one_opens_for_no_other(store: Store) -> None:
     one, other = [
-        await subscriptions.create(store, "default", Wishes(url=f"https://{n}.example/")) for n in "ab"
+        await subscriptions.create(store, "default", SubscriptionSpec(url=f"https://{n}.example/"))
+        for n in "ab"
     ]
     record = store.control("default").keys.record
     blob = await store.connection.call(b"GET", record("w", one.id), key=record("w", one.id))
@@ -277,7 +280,7 @@ def test_a_wrong_configuration_is_a_clear_error(changes: dict[str, Any]) -> None
 
 async def test_messages_of_a_rotation_verify_with_either_secret(way_out: WayOut, store: Store) -> None:
     async with subscriber() as platform, way_out() as way:
-        wishes = Wishes(url=platform.url, **LOOPBACK)
+        wishes = SubscriptionSpec(url=platform.url, **LOOPBACK)
         it = await subscriptions.create(store, "default", wishes, SECRET)
         now = await store.control("default").clock()
         keys = rotated(it, wishes, now, secret=None, overlap_s=3600)
@@ -291,7 +294,7 @@ async def test_messages_of_a_rotation_verify_with_either_secret(way_out: WayOut,
 
 async def test_a_rate_is_kept(way_out: WayOut) -> None:
     async with subscriber() as platform, way_out() as way:
-        wishes = Wishes(url=platform.url, rate_per_s=10.0, **LOOPBACK)
+        wishes = SubscriptionSpec(url=platform.url, rate_per_s=10.0, **LOOPBACK)
         await subscriptions.create(way.store, "default", wishes, SECRET)
         for _ in range(6):
             await way.ask()
@@ -302,7 +305,7 @@ async def test_a_rate_is_kept(way_out: WayOut) -> None:
 
 async def test_a_deleted_subscription_is_told_nothing_more(way_out: WayOut) -> None:
     async with subscriber(status=500) as platform, subscriber() as other, way_out(other) as way:
-        wishes = Wishes(url=platform.url, retry_schedule_s=(0.3,) * 10, **LOOPBACK)
+        wishes = SubscriptionSpec(url=platform.url, retry_schedule_s=(0.3,) * 10, **LOOPBACK)
         it = await subscriptions.create(way.store, "default", wishes, SECRET)
         await way.ask()
         await until(lambda: platform.received)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from handoff.delivery.schedule import Outcome
+from handoff.delivery.schedule import AttemptOutcome
 from handoff.delivery.sender import Sender
 from tests.delivery.subscribers import SECRET
 from tests.delivery.test_guard import LOOPBACK, Names, Sockets
@@ -70,7 +70,7 @@ async def serving(public: Path, private: Path) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-async def post(url: str, trusted: ssl.SSLContext | bool, total_s: float = 5.0) -> Outcome:
+async def post(url: str, trusted: ssl.SSLContext | bool, total_s: float = 5.0) -> AttemptOutcome:
     names = Names({"hooks.example": [["127.0.0.1"]], "other.example": [["127.0.0.1"]]})
     async with Sender(total_s=total_s, tls=trusted, resolver=names, opening=Sockets()) as sender:
         return await sender.post(url, LOOPBACK, message_id="ev_1", body=b"{}", keys=[SECRET], headers={})

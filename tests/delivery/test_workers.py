@@ -18,11 +18,11 @@ from handoff.delivery import heartbeat
 from handoff.delivery.heartbeat import BEAT_S, DEAD_S, Heartbeat
 from handoff.delivery.worker import PLACES
 from handoff.domain.handoff import Handoff
-from handoff.services import subscriptions
-from handoff.services.completeness import Monitor
-from handoff.services.measures import Measures
-from handoff.services.subscriptions import Wishes
-from handoff.store.deliveries import LEASE_S, Deliveries, Entry, Settlement, beats_key
+from handoff.services.context.completeness import Monitor
+from handoff.services.metrics import Measures
+from handoff.services.webhooks import subscriptions
+from handoff.services.webhooks.subscriptions import SubscriptionSpec
+from handoff.store.repositories.deliveries import LEASE_S, Deliveries, QueueEntry, Settlement, beats_key
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, opened
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until, until_async
@@ -172,9 +172,11 @@ async def test_an_outage_of_the_store_makes_no_worker_look_dead(monkeypatch: pyt
 
 async def queued(store: Store) -> tuple[Deliveries, bytes]:
     """A queue with one message, of event 0, and its subscription."""
-    it = await subscriptions.create(store, "default", Wishes(url="https://platform.example/"), SECRET)
+    it = await subscriptions.create(
+        store, "default", SubscriptionSpec(url="https://platform.example/"), SECRET
+    )
     queue = store.deliveries("default")
-    await queue.put(Entry(event=bytes(16), blob=b"x", type="a"), [it.id])
+    await queue.put(QueueEntry(event=bytes(16), blob=b"x", type="a"), [it.id])
     return queue, it.id
 
 
@@ -265,10 +267,12 @@ async def test_hanging_subscribers_do_not_hold_up_those_who_answer(way_out: WayO
 
 
 async def test_a_subscriber_that_does_not_answer_gets_no_more_meanwhile(store: Store) -> None:
-    it = await subscriptions.create(store, "default", Wishes(url="https://platform.example/"), SECRET)
+    it = await subscriptions.create(
+        store, "default", SubscriptionSpec(url="https://platform.example/"), SECRET
+    )
     queue = store.deliveries("default")
     for number in range(8):
-        await queue.put(Entry(event=bytes([number]) * 16, blob=b"x", type="a"), [it.id])
+        await queue.put(QueueEntry(event=bytes([number]) * 16, blob=b"x", type="a"), [it.id])
     (first,) = (await queue.claim("one", 10, 10)).messages
     await queue.settle(first, Settlement(verdict="ok"))
     at_once = (await queue.claim("two", 10, 10)).messages
@@ -289,13 +293,13 @@ def redis7() -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", [redis7, cluster_of_three], ids=["redis-7.0", "cluster"])
 async def test_other_servers(kind: object) -> None:
-    from handoff.delivery.delivery import Delivery
+    from handoff.delivery.delivery import DeliveryService
     from tests.delivery.conftest import hook
 
     with kind() as url:  # type: ignore[operator]
         async with subscriber() as platform, opened(url) as store:
             measures, monitor = Measures(), Monitor(store, [])
-            delivery = Delivery(
+            delivery = DeliveryService(
                 store, monitor, measures, [hook(platform, types=["*"])], ["default"], "https://h.example"
             )
             async with delivery.running():

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from handoff.delivery.delivery import Delivery
+from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.settings import WebhookSettings
-from handoff.services.completeness import Monitor
-from handoff.services.measures import Measures
+from handoff.services.context.completeness import Monitor
+from handoff.services.metrics import Measures
 from tests.delivery.conftest import opened
 
 
 async def work(store_url: str, hook_url: str, secret: str) -> None:
     hook = WebhookSettings(url=hook_url, secret=secret, allow_insecure=True, allow_networks=["127.0.0.0/8"])
     async with opened(store_url) as store:
-        delivery = Delivery(
+        delivery = DeliveryService(
             store, Monitor(store, []), Measures(), [hook], ["default"], "https://handoff.example"
         )
         async with delivery.running():

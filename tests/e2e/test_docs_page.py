@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.resources import OPERATIONS
 from tests.e2e.desks import ADMIN, Desk, Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -75,7 +75,7 @@ def test_every_record_that_is_written_again_is_frozen() -> None:
 
 def _subclasses(type_: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
     for it in type_.__subclasses__():
-        if it.__module__.startswith(("handoff.", "adapters.")):
+        if it.__module__.startswith(("handoff.", "handoff_adapters.")):
             yield it
         yield from _subclasses(it)
 

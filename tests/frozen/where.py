@@ -9,13 +9,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from adapters import registry
-from handoff.api.access import SCOPES
-from handoff.api.asyncapi import KINDS
-from handoff.api.idempotency import Kept
-from handoff.api.openapi import document
-from handoff.api.problem_codes import PROBLEM_CODES
-from handoff.api.reference import OPERATIONS
+from handoff.api.description.asyncapi import KINDS
+from handoff.api.description.openapi import document
+from handoff.api.description.resources import OPERATIONS
+from handoff.api.http.access import SCOPES
+from handoff.api.http.idempotency import KeptAnswer
+from handoff.api.http.problem_codes import PROBLEM_CODES
 from handoff.bootstrap.settings import Settings
 from handoff.cli.arguments import parser
 from handoff.codec import body, compression, member
@@ -24,22 +23,25 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
-from handoff.services.callbacks import STATES, Callback
-from handoff.services.deliveries import Attempt
-from handoff.services.desktops import Desktop
-from handoff.services.events import Event, StoredEvent
-from handoff.services.handoff_records import Chain
-from handoff.services.quarantine import Quarantined
+from handoff.services.callbacks.lifecycle import STATES, Callback
+from handoff.services.conversations.vendor_threads import Desktop
+from handoff.services.events.publishing import Event, StoredEvent
+from handoff.services.handoffs.records import Chain
 from handoff.services.sessions import Session
-from handoff.services.subscriptions import Key, Subscription, Wishes
-from handoff.store import deliveries, keys, outbox, records, workers
+from handoff.services.sources.quarantine import Quarantined
+from handoff.services.webhooks.deliveries import DeliveryAttempt
+from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
+from handoff.store import keys, workers
+from handoff.store.repositories import deliveries, outbox
+from handoff.store.repositories import identities as records
+from handoff_adapters import registry
 
 ROOT = Path(__file__).parents[2]
 TREES = (ROOT / "handoff", ROOT / "adapters")
 KEYS = Path(keys.__file__)
 FUNCTIONS = KEYS.parent / "functions"
 BRIEF = ROOT / "handoff" / "domain" / "brief"
-STREAMS = ROOT / "handoff" / "api" / "live.py"
+STREAMS = ROOT / "handoff" / "api" / "handlers" / "live.py"
 
 STORED_RECORDS: dict[str, Any] = {
     "handoff": Handoff,
@@ -51,13 +53,13 @@ STORED_RECORDS: dict[str, Any] = {
     "chain": Chain,
     "callback": Callback,
     "subscription": Subscription,
-    "subscription.wishes": Wishes,
+    "subscription.wishes": SubscriptionSpec,
     "subscription.key": Key,
     "subscription.desktop": Desktop,
     "session": Session,
-    "kept answer": Kept,
+    "kept answer": KeptAnswer,
     "quarantined item": Quarantined,
-    "delivery attempt": Attempt,
+    "delivery attempt": DeliveryAttempt,
     "event": Event,
     "stored event": StoredEvent,
     "worker": workers.WorkerInfo,
@@ -76,7 +78,7 @@ ENUMERATIONS: dict[str, type[Enum]] = {
     "visibility": Visibility,
     "statement": Statement,
     "evidence class": EvidenceClass,
-    "evidence kind": records.Kind,
+    "evidence kind": records.EntryKind,
 }
 
 CODES: dict[str, Any] = {

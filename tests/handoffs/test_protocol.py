@@ -12,21 +12,21 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handoff.delivery.timers import Timers
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import OWNING, PENDING, TRANSITIONS, Action, Fallback, Handoff, Party, State
 from handoff.domain.identity import parse_identity
-from handoff.services.completeness import Monitor
-from handoff.services.handoff_records import read_chains, read_handoff
-from handoff.services.handoffs import (
+from handoff.services.context.completeness import Monitor
+from handoff.services.handoffs.lifecycle import (
     DEADLINE_TIMER,
     UNVIEWED,
     VIEW_TIMER,
-    Move,
-    Request,
+    HandoffMove,
+    HandoffRequest,
     move,
     request,
 )
+from handoff.services.handoffs.records import read_chains, read_handoff
+from handoff.services.handoffs.timers import Timers
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 
@@ -60,13 +60,15 @@ class Actors:
                 await timers.fire_due()
             elif self.ids:
                 id_ = self.ids[which % len(self.ids)]
-                asked = Move(action=Action(what), by=f"agent{who}", agent=f"agent{who}", reason="because")
+                asked = HandoffMove(
+                    action=Action(what), by=f"agent{who}", agent=f"agent{who}", reason="because"
+                )
                 await move(store, monitor, self.tenant, id_, asked)
         except (Conflict, NotFound):
             self.refused += 1
 
-    def asked(self, which: int, who: int) -> Request:
-        return Request(
+    def asked(self, which: int, who: int) -> HandoffRequest:
+        return HandoffRequest(
             sender=Party(channel="chat", party="bot"),
             to=Party(channel="chat", queue=f"queue{which % 2}"),
             reason=f"reason{who}",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.services import timelines
+from handoff.services.timeline import reading as timelines
 from tests.api.conftest import secret
 from tests.store.servers import free_port
 

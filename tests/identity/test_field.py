@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.services.references import refer
+from handoff.services.timeline.participation import refer
 
 from .conftest import Shop, identities, message, told
 

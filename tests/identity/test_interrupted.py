@@ -11,18 +11,18 @@ import pytest
 from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import StoreUnavailable
 from handoff.domain.identity import Assurance, parse_identity
-from handoff.services.customers import by_key
-from handoff.services.links import By, link, mark_shared, split, withdraw
-from handoff.services.recording import prepare, record
-from handoff.services.timelines import Filter, read_timeline
-from handoff.store.connection import Connection
+from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
+from handoff.services.customers.lookup import by_key
+from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.recording import prepare, record
+from handoff.store.repositories.timelines import Window
+from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
-from handoff.store.timelines import Window
 from tests.conftest import opened
 from tests.samples import NOON, handle, record_all, touchpoint
 
-BY = By(who="agent:lisa", reason="she said so")
+BY = Attribution(who="agent:lisa", reason="she said so")
 PEOPLE = ("user:anna", "email:anna@example.com", "phone:+358401234567", "anonymous:a1", "user:bert")
 
 

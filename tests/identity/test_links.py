@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.services.customers import MAX_LINKED
+from handoff.services.customers.lookup import MAX_LINKED
 
 from .conftest import Shop, identities, message, told
 

@@ -22,13 +22,13 @@ from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import Conflict
 from handoff.domain.evidence import Statement
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_identity, weaker
-from handoff.services.customers import Customer, Match, by_id, by_key, find
-from handoff.services.links import By, link, mark_shared, split, withdraw
-from handoff.services.recording import record
-from handoff.services.timelines import Filter, read_timeline
-from handoff.store.components import read_records
+from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
+from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find
+from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.recording import record
+from handoff.store.repositories.components import read_records
+from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
-from handoff.store.timelines import Window
 from tests.conftest import fresh_tenant, opened
 from tests.identity.model import Model, Said, pairs
 from tests.samples import NOON, touchpoint
@@ -46,7 +46,7 @@ POOL = (
     "reference:A-1",
 )
 PROCESSES = 3
-BY = By(who="agent:lisa", reason="she said so")
+BY = Attribution(who="agent:lisa", reason="she said so")
 names = st.sampled_from(POOL)
 assurances = st.sampled_from([Assurance.VERIFIED, Assurance.VERIFIED, Assurance.VERIFIED, Assurance.CLAIMED])
 Stated = tuple[str, Assurance]

@@ -12,14 +12,14 @@ import pytest
 
 from handoff.domain.clock import SECOND
 from handoff.domain.identity import Assurance, parse_identity
-from handoff.services.completeness import Monitor
-from handoff.services.context_basis import Basis, Watch, is_still
-from handoff.services.context_views import Wanted
-from handoff.services.contexts import assemble
-from handoff.services.customers import find
-from handoff.services.timelines import Filter, read_timeline
+from handoff.services.context.assembly import assemble
+from handoff.services.context.completeness import Monitor
+from handoff.services.context.validation import ReadLog, Validator, is_still
+from handoff.services.context.views import ContextSelection
+from handoff.services.customers.lookup import find
+from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
-from handoff.store.timelines import Window
 from tests.samples import NOON, handle, record_all, touchpoint
 
 Result = TypeVar("Result")
@@ -98,7 +98,7 @@ async def test_a_whole_context(own_store: Store, tenant: str) -> None:
     monitor = Monitor(store, [])
     before = store.connection.round_trips
     found = await find(store, tenant, [parse_identity("user:anna")])
-    made = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON + 1000 * SECOND)
+    made = await assemble(store, monitor, tenant, found, wanted=ContextSelection(), now=NOON + 1000 * SECOND)
     context = made.view
     spent = store.connection.round_trips - before
     assert context.customer is not None
@@ -113,10 +113,10 @@ async def test_whether_a_context_still_holds(own_store: Store, tenant: str) -> N
     monitor = Monitor(store, [])
     asked = [parse_identity("user:anna")]
 
-    async def basis() -> Basis:
-        watch = Watch(store.connection)
+    async def basis() -> Validator:
+        watch = ReadLog(store.connection)
         found = await find(store, tenant, asked, reads=watch)
-        made = await assemble(store, monitor, tenant, found, wanted=Wanted(), now=NOON, watch=watch)
+        made = await assemble(store, monitor, tenant, found, wanted=ContextSelection(), now=NOON, watch=watch)
         assert made.basis is not None
         return made.basis
 

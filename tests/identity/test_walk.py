@@ -17,14 +17,14 @@ from handoff.domain.evidence import (
     resolve,
 )
 from handoff.domain.identity import Assurance
-from handoff.store.components import STEP, Component, Reading, walk
-from handoff.store.records import IdentityRecord, PointerTo, is_crowded, kind_of
+from handoff.store.repositories.components import STEP, Component, EvidenceReader, walk
+from handoff.store.repositories.identities import IdentityRecord, PointerTo, is_crowded, kind_of
 from tests.identity.test_resolve import LIMITS, components, key, node, piece
 
 EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
 
 
-class Remembered(Reading):
+class Remembered(EvidenceReader):
     """Records as the store would hold them, and how many were read."""
 
     def __init__(self, nodes: dict[bytes, Node], pieces: Iterable[Evidence]) -> None:

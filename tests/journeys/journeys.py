@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from handoff.domain.brief import Brief, Pending, Told, tell
 from handoff.domain.clock import MINUTE, Micros, parse_time
-from handoff.domain.conversation import Line as Step
+from handoff.domain.conversation import ConversationItem as Step
 from handoff.domain.conversation import fold
 from handoff.domain.handoff import Hop, Party, State
 from handoff.domain.touchpoint import TYPE_SET, default_direction, default_visibility

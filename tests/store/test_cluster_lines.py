@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.connection import Connection, FunctionMissing
-from handoff.store.line import Lines
+from handoff.store.resp.connection import Connection, FunctionMissing
+from handoff.store.resp.wire import RespConnections
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
     Server,
@@ -32,7 +32,7 @@ KEYS = [b"{%d}k" % number for number in range(40)]
 class Cluster:
     """A connection with lines to three primaries that hold the function."""
 
-    def __init__(self, nodes: Sequence[Server], store: Connection, lines: Lines) -> None:
+    def __init__(self, nodes: Sequence[Server], store: Connection, lines: RespConnections) -> None:
         self.nodes = nodes
         self.store = store
         self.lines = lines
@@ -65,7 +65,7 @@ async def cluster(**changes: Any) -> AsyncIterator[Cluster]:
         async with Connection(StoreSettings(url=url, **changes)) as store:
             await store.load_function(SET)
             lines = store.line()
-            assert isinstance(lines, Lines)
+            assert isinstance(lines, RespConnections)
             yield Cluster(nodes, store, lines)
 
 

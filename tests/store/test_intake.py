@@ -9,8 +9,8 @@ import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.intake import AT_ONCE, BYTES_AT_ONCE, Intake
-from handoff.services.recording import Result
+from handoff.services.timeline.batching import AT_ONCE, BYTES_AT_ONCE, Intake
+from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.samples import NOON, timeline, touchpoint

@@ -12,16 +12,16 @@ from handoff.codec.member import FLAG_QUIET, read_member
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.touchpoint import Participant
-from handoff.services.completeness import Monitor
-from handoff.services.context_views import Wanted
-from handoff.services.contexts import assemble
-from handoff.services.customers import find
-from handoff.services.recording import record
-from handoff.store.connection import Connection
+from handoff.services.context.assembly import assemble
+from handoff.services.context.completeness import Monitor
+from handoff.services.context.views import ContextSelection
+from handoff.services.customers.lookup import find
+from handoff.services.timeline.recording import record
 from handoff.store.keys import ControlKeys, Keys
-from handoff.store.outbox import is_quiet, names_others, read_entries, read_reference
+from handoff.store.repositories.outbox import is_quiet, names_others, read_entries, read_reference
+from handoff.store.resp.connection import Connection
+from handoff.store.server.valkey_conf import MODEL_SETTINGS
 from handoff.store.store import Store
-from handoff.store.valkey_conf import MODEL_SETTINGS
 from tests.conftest import opened
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint
 from tests.store.servers import valkey_server
@@ -232,7 +232,7 @@ async def test_round_trips_of_a_context(own_store: Store, tenant: str) -> None:
     await linked(own_store, tenant)
     found = await find(own_store, tenant, [handle("user:anna").identity])
     monitor = Monitor(own_store, [])
-    assembled = assemble(own_store, monitor, tenant, found, wanted=Wanted(), now=NOON)
+    assembled = assemble(own_store, monitor, tenant, found, wanted=ContextSelection(), now=NOON)
     assert await trips(own_store, assembled) == 5
 
 

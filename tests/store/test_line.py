@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.address import parse_address
-from handoff.store.connection import Connection
-from handoff.store.line import Line, pack
+from handoff.store.resp.address import parse_address
+from handoff.store.resp.connection import Connection
+from handoff.store.resp.wire import RespConnection, pack
 from handoff.store.settings import StoreSettings
 from tests.store.servers import Server, ask, server, valkey_binary, wait_until
 
@@ -24,7 +24,7 @@ def clients(running: Server) -> int:
 
 async def test_callers_who_leave_before_the_greeting_is_answered() -> None:
     with server(valkey_binary()) as running:
-        line = Line(parse_address(running.url), silence_s=5)
+        line = RespConnection(parse_address(running.url), silence_s=5)
         running.pause()
         for _ in range(3):
             with pytest.raises(TimeoutError):
@@ -39,7 +39,7 @@ async def test_callers_who_leave_before_the_greeting_is_answered() -> None:
 
 async def test_a_closed_line_is_not_opened_again() -> None:
     with server(valkey_binary()) as running:
-        line = Line(parse_address(running.url), silence_s=5)
+        line = RespConnection(parse_address(running.url), silence_s=5)
         await line.exchange(PING)
         line.close()
         with pytest.raises(ConnectionAbortedError):
@@ -49,7 +49,7 @@ async def test_a_closed_line_is_not_opened_again() -> None:
 
 async def test_a_line_that_is_closed_while_it_is_opened() -> None:
     with server(valkey_binary()) as running:
-        line = Line(parse_address(running.url), silence_s=5)
+        line = RespConnection(parse_address(running.url), silence_s=5)
         running.pause()
         asked = asyncio.create_task(line.exchange(PING))
         await asyncio.sleep(0.05)

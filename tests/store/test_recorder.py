@@ -12,8 +12,16 @@ from structlog.testing import capture_logs
 
 from handoff.domain.errors import Overloaded, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.recording import prepare, record
-from handoff.store.recorder import IN_FLIGHT, MAX_BATCH, MAX_WAITING, REUSED, STORED, Item, Recorded
+from handoff.services.timeline.recording import prepare, record
+from handoff.store.repositories.recorder import (
+    IN_FLIGHT,
+    MAX_BATCH,
+    MAX_WAITING,
+    REUSED,
+    STORED,
+    Item,
+    Recorded,
+)
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.faults.proxy import cutting_proxy

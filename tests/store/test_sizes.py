@@ -15,7 +15,7 @@ import pytest
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.keys import META, ControlKeys, Keys
-from handoff.store.sizes import OTHER, Sizes, kind_of, sizes
+from handoff.store.server.sizes import OTHER, Sizes, kind_of, sizes
 from handoff.store.store import Store
 from tests.conftest import BACKENDS, opened
 from tests.samples import NOON, record_all, touchpoint

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from handoff.domain.clock import SECOND
 from handoff.domain.identity import Assurance, parse_identity
 from handoff.domain.touchpoint import Participant, Touchpoint
-from handoff.services.references import refer
+from handoff.services.timeline.participation import refer
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
 from tests.samples import NOON, handle, pages, record_all, touchpoint

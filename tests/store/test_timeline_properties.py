@@ -14,9 +14,9 @@ from handoff.codec.member import read_member
 from handoff.domain.clock import SECOND, format_time
 from handoff.domain.identity import Assurance
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.recording import record
-from handoff.services.timelines import Filter
-from handoff.services.views import TouchpointView
+from handoff.services.timeline.reading import Filter
+from handoff.services.timeline.recording import record
+from handoff.services.timeline.views import TouchpointView
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from handoff.codec.body import digest
 from handoff.domain.errors import InvalidPayload, Unprocessable
-from handoff.services.cloudevents import read_cloudevent
-from handoff.services.native import Caller
+from handoff.services.sources.cloudevents import read_cloudevent
+from handoff.services.sources.native import Caller
 
 CALLER = Caller(name="bus", channels=frozenset({"chat", "web"}))
 NOW = 1_795_000_000_000_000

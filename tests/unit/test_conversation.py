@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.domain.conversation import Conversation, Line, fold
+from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.touchpoint import TYPES, default_direction
 
 
-def line(type_: str, at: int, **changes: Any) -> Line:
+def line(type_: str, at: int, **changes: Any) -> ConversationItem:
     given_ = {
         "conversation": b"c1",
         "home": b"h1",
@@ -24,10 +24,10 @@ def line(type_: str, at: int, **changes: Any) -> Line:
         "thread": "t1",
         **changes,
     }
-    return Line(**given_)
+    return ConversationItem(**given_)
 
 
-def only(*lines: Line) -> Conversation:
+def only(*lines: ConversationItem) -> Conversation:
     (found,) = fold(lines)
     return found
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from handoff.cli.importing.rejects import touchpoint_of
-from handoff.cli.importing.source import Source
+from handoff.cli.importing.source import ImportSource
 from handoff.domain.errors import HandoffError
 
 
 def test_a_file_that_becomes_shorter_while_it_is_read_is_said(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_bytes(b"one line\n" * 100_000)
-    with Source(path) as source:
+    with ImportSource(path) as source:
         lines = source.lines()
         assert next(lines).raw == b"one line"
         with path.open("r+b") as file:
@@ -27,7 +27,7 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_said(tmp_path: Path) ->
 def test_offsets_and_hashes_are_of_what_was_read(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_bytes(b"\xef\xbb\xbfone\r\n\n  \nfour")
-    with Source(path) as source:
+    with ImportSource(path) as source:
         lines = list(source.lines())
         assert (source.offset, source.broken) == (path.stat().st_size, None)
         assert lines[-1].sha256.hexdigest() == source.sha256
@@ -43,9 +43,9 @@ def test_offsets_and_hashes_are_of_what_was_read(tmp_path: Path) -> None:
 def test_what_cannot_be_imported_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text('{"id": 1}', encoding="utf-16")
-    with pytest.raises(HandoffError, match="UTF-16"), Source(path):
+    with pytest.raises(HandoffError, match="UTF-16"), ImportSource(path):
         pass
-    with pytest.raises(HandoffError, match="no file"), Source(tmp_path):
+    with pytest.raises(HandoffError, match="no file"), ImportSource(tmp_path):
         pass
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.services.live import MAX_BEHIND, Feed, Frame, TouchpointFrame
+from handoff.services.events.feed import MAX_BEHIND, Feed, Frame, TouchpointFrame
 
 
 def frame(number: int) -> TouchpointFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from handoff.services.measures import Measures
-from handoff.services.recording import Result
+from handoff.services.metrics import Measures
+from handoff.services.timeline.recording import Result
 
 
 def scraped(measures: Measures) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff.domain.identity import Assurance
 from handoff.domain.touchpoint import Direction, Visibility
-from handoff.services.native import ID_SPACE, Caller, read_native
+from handoff.services.sources.native import ID_SPACE, Caller, read_native
 
 MESSAGE: dict[str, Any] = {
     "id": "e1",

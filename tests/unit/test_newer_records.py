@@ -18,10 +18,10 @@ from handoff.domain.handoff import Act, Action, Conflict, Fallback, Handoff, Par
 from handoff.domain.handoff import Step as HistoryStep
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.callbacks import Callback
-from handoff.services.configured_subscriptions import Configured, _configured
-from handoff.services.handoff_records import Chain
-from handoff.services.subscriptions import Key, Subscription, Wishes
+from handoff.services.callbacks.lifecycle import Callback
+from handoff.services.handoffs.records import Chain
+from handoff.services.webhooks.configured import Configured, _configured
+from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
 
 PARTY = Party(channel="chat", queue="support")
 HANDOFF = Handoff(
@@ -43,7 +43,7 @@ HANDOFF = Handoff(
     fallback=(Fallback(to=Party(queue="night")),),
     history=(HistoryStep(state=State.REQUESTED, at=1, by="bot"),),
 )
-WISHES = Wishes(url="https://example.org/", headers={"x": "y"})
+WISHES = SubscriptionSpec(url="https://example.org/", headers={"x": "y"})
 RECORDS: list[Any] = [
     HANDOFF,
     Chain(root=b"r", home=b"h", members=((b"r", None), (b"s", b"r"))),

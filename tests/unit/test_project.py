@@ -22,7 +22,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = ("handoff", "adapters")
+PACKAGES = {"handoff": ROOT / "handoff", "handoff_adapters": ROOT / "adapters/handoff_adapters"}
+"""Each top-level package and its folder."""
 
 ALLOWED = {
     "handoff.domain": {"msgspec", "phonenumbers", "idna"},
@@ -36,7 +37,7 @@ AT_HOME = {
     "redis": ("handoff.store",),
     "zstandard": ("handoff.codec",),
     "phonenumbers": ("handoff.domain",),
-    "aiosmtpd": ("adapters.email",),
+    "aiosmtpd": ("handoff_adapters.email",),
     "uvloop": ("handoff.cli",),
     "rich": ("handoff.cli",),
     "segment": ("handoff.cli",),
@@ -49,8 +50,10 @@ HTTP_SERVERS = ("handoff.api", "handoff.bootstrap")
 
 def modules(*packages: str) -> Iterator[tuple[str, ast.Module]]:
     for package in packages or PACKAGES:
-        for path in sorted((ROOT / package.replace(".", "/")).rglob("*.py")):
-            yield ".".join(path.relative_to(ROOT).with_suffix("").parts), ast.parse(path.read_text())
+        top, _, rest = package.partition(".")
+        parent = PACKAGES[top].parent
+        for path in sorted((PACKAGES[top] / rest.replace(".", "/")).rglob("*.py")):
+            yield ".".join(path.relative_to(parent).with_suffix("").parts), ast.parse(path.read_text())
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -172,11 +175,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_ships_both_packages_with_their_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"handoff/demo.toml", "handoff/py.typed", "adapters/py.typed"} <= names
-    for package in PACKAGES:
+    assert {"handoff/demo.toml", "handoff/py.typed", "handoff_adapters/py.typed"} <= names
+    for folder in PACKAGES.values():
         tracked = {
-            path.relative_to(ROOT).as_posix()
-            for path in (ROOT / package).rglob("*")
+            path.relative_to(folder.parent).as_posix()
+            for path in folder.rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
         assert not tracked - names

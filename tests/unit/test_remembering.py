@@ -8,13 +8,13 @@ import pytest
 
 from handoff.domain.brief.wording import same
 from handoff.domain.identity import identity, parse_identity
-from handoff.domain.remembering import LONGEST, REMEMBERED, remembered
+from handoff.domain.text.memo import LONGEST, REMEMBERED, cached_if_short
 
 
 def test_short_words_are_made_once_and_long_ones_each_time() -> None:
     made: list[str] = []
 
-    @remembered
+    @cached_if_short
     def upper(word: str) -> str:
         made.append(word)
         return word.upper()
@@ -27,7 +27,7 @@ def test_short_words_are_made_once_and_long_ones_each_time() -> None:
 def test_short_words_that_are_many_letters_together_are_long() -> None:
     made: list[tuple[str | None, ...]] = []
 
-    @remembered
+    @cached_if_short
     def joined(*words: str | None) -> str:
         made.append(words)
         return "".join(filter(None, words))
@@ -59,7 +59,7 @@ def test_hostile_senders_do_not_fill_the_memory() -> None:
 def test_an_error_is_not_remembered() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="never"):
-            remembered(_never)("a")
+            cached_if_short(_never)("a")
     assert REMEMBERED > 0
 
 

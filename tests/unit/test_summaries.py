@@ -11,7 +11,7 @@ import pytest
 
 from handoff.domain.brief import Brief, Told, tell
 from handoff.domain.errors import ConfigurationError
-from handoff.services.summaries import MAX_AT_ONCE, MAX_SUMMARY, Summariser, load_summariser
+from handoff.services.context.summary import MAX_AT_ONCE, MAX_SUMMARY, Summariser, load_summariser
 
 BRIEF = tell([], now=0, waiting_since=None)
 

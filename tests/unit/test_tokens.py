@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff.api.access import RESERVED_NAMES, Access, Token, hash_secret
+from handoff.api.http.access import RESERVED_NAMES, Access, Token, hash_secret
 from handoff.bootstrap.settings import Settings, load_settings
 from handoff.cli.configured import check
 from handoff.domain.errors import ConfigurationError

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from handoff.store.cluster_map import SLOTS, Claim, merged, read_claims
-from handoff.store.sentinels import Word, newest, read_word
+from handoff.store.resp.cluster_map import SLOTS, SlotClaim, merged, read_claims
+from handoff.store.resp.sentinels import Word, newest, read_word
 
 OLD, NEW, OTHER = ("10.0.0.1", 6379), ("10.0.0.2", 6379), ("10.0.0.3", 6379)
 
@@ -37,12 +37,12 @@ def test_while_a_failover_ends_the_new_primary_counts_although_the_old_one_is_do
 
 
 def test_the_newest_claim_to_each_slot_counts() -> None:
-    claims = [Claim(5, 0, 8000, OLD), Claim(2, 8001, SLOTS - 1, OTHER), Claim(9, 0, 8000, NEW)]
+    claims = [SlotClaim(5, 0, 8000, OLD), SlotClaim(2, 8001, SLOTS - 1, OTHER), SlotClaim(9, 0, 8000, NEW)]
     for order in itertools.permutations(claims):
         owners = merged(order)
         assert owners[:8001] == (NEW,) * 8001
         assert owners[8001:] == (OTHER,) * (SLOTS - 8001)
-    assert merged([Claim(1, 10, 11, OLD)])[9:13] == (None, OLD, OLD, None)
+    assert merged([SlotClaim(1, 10, 11, OLD)])[9:13] == (None, OLD, OLD, None)
 
 
 def test_claims_have_the_places_of_cluster_slots_and_the_epochs_of_cluster_nodes() -> None:
@@ -57,7 +57,7 @@ def test_claims_have_the_places_of_cluster_slots_and_the_epochs_of_cluster_nodes
         [201, 202, [None, 6381, b"dd"]],
     ]
     assert read_claims(slots, nodes, "asked.example") == [
-        Claim(7, 0, 99, ("one.example", 6379)),
-        Claim(3, 100, 200, ("asked.example", 6380)),
-        Claim(0, 201, 202, ("asked.example", 6381)),
+        SlotClaim(7, 0, 99, ("one.example", 6379)),
+        SlotClaim(3, 100, 200, ("asked.example", 6380)),
+        SlotClaim(0, 201, 202, ("asked.example", 6381)),
     ]

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handoff.api.origins import check_origin
+from handoff.api.http.cors import check_origin
 from handoff.domain.errors import ConfigurationError, Unprocessable
-from handoff.domain.urls import is_host, split_url
-from handoff.services.destinations import MAX_URL, Policy, check_url, parse_url
-from handoff.store.address import parse_address
+from handoff.domain.text.urls import is_host, split_url
+from handoff.services.webhooks.destinations import MAX_URL, EgressPolicy, check_url, parse_url
+from handoff.store.resp.address import parse_address
 
-ANYWHERE = Policy(insecure=True)
+ANYWHERE = EgressPolicy(insecure=True)
 NONE = [
     "https://xn--/",
     "https://xn--a/",

@@ -18,7 +18,7 @@ from handoff.codec.member import (
     FLAG_LATE,
     FLAG_REFERENCE,
     PLACE,
-    Stored,
+    Member,
     channel_code,
     channel_name,
     pack_occurred,
@@ -28,14 +28,14 @@ from handoff.codec.member import (
 from handoff.domain.clock import SECOND, format_time
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import TYPES, Participant, Touchpoint
-from handoff.services.views import (
+from handoff.services.timeline.views import (
     Rendering,
     TouchpointView,
     conversation_of,
     public_conversation,
     touchpoint_view,
 )
-from handoff.store.records import IdentityRecord
+from handoff.store.repositories.identities import IdentityRecord
 from tests.samples import NOON, handle, touchpoint
 from tests.unit.test_codec import fields, times
 
@@ -60,7 +60,7 @@ class Came(Struct, frozen=True):
     def home(self) -> bytes:
         return HASHES.identity(self.said.home.identity)
 
-    def stored(self) -> Stored:
+    def stored(self) -> Member:
         it = self.said
         codec, body = encode_body(it, conversation=it.conversation, amends=self.amends)
         arrival = self.arrival.to_bytes(8, "big")

@@ -16,10 +16,10 @@ from handoff.cli.client import remote
 from handoff.domain.errors import HandoffError
 
 from .display import Display
-from .progress import FORMAT, Prefix, Progress, Tally, Target, load, save
+from .progress import FORMAT, ImportTally, ImportTarget, Prefix, Progress, load, save
 from .rejects import Rejects
-from .sending import GO_ON, Answered, Rejected, Sender
-from .source import Line, Source
+from .sending import GO_ON, Answered, ImportSender, RejectedLine
+from .source import ImportSource, SourceLine
 
 DONE, SOME_REJECTED, INTERRUPTED = 0, 3, 130
 LINES_A_REQUEST = 5_000
@@ -37,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
     async def call() -> int:
         async with remote(options.url, options.token) as server:
             console = Console(highlight=False)
-            with Source(options.file) as source, Display(console) as display:
-                sender = Sender(
+            with ImportSource(options.file) as source, Display(console) as display:
+                sender = ImportSender(
                     server, announce=options.announce, patience_s=options.patience, say=display.say
                 )
                 rejected = options.rejected or options.file.with_name(options.file.name + ".rejected.ndjson")
@@ -57,7 +57,7 @@ class Import:
     """One run."""
 
     def __init__(
-        self, source: Source, sender: Sender, display: Display, rejected: Path, *, restart: bool
+        self, source: ImportSource, sender: ImportSender, display: Display, rejected: Path, *, restart: bool
     ) -> None:
         self._source = source
         self._sender = sender
@@ -65,7 +65,7 @@ class Import:
         self._path = source.path.with_name(source.path.name + ".progress")
         self._known = None if restart else load(self._path)
         self._rejects = Rejects(rejected, self._known.rejects if self._known else None, restart=restart)
-        self._tally = self._known.tally if self._known else Tally()
+        self._tally = self._known.tally if self._known else ImportTally()
         self._progress: Progress
         self._saved_at = time.monotonic()
 
@@ -84,7 +84,7 @@ class Import:
             self._rejects.close()
         return self._tell(first)
 
-    async def _check(self, known: Progress, target: Target) -> None:
+    async def _check(self, known: Progress, target: ImportTarget) -> None:
         """Believe a former run only if it was of this store and this content, and the store still has it."""
         was = known.target
         if (was.store, was.tenant) != (target.store, target.tenant):
@@ -92,7 +92,7 @@ class Import:
                 f"{known.line} lines were sent to another store ({was.url}, tenant {was.tenant}); this is "
                 f"{target.url}, tenant {target.tenant}: --restart sends the whole file to it"
             )
-        last: deque[Line] = deque(maxlen=CHECKED)
+        last: deque[SourceLine] = deque(maxlen=CHECKED)
         lines = self._source.lines()
         while self._source.offset < known.sent.size and (line := next(lines, None)):
             last.append(line)
@@ -107,7 +107,7 @@ class Import:
             )
         await self._check_held(known, [it for it in last if _sendable(it)])
 
-    async def _check_held(self, known: Progress, lines: Sequence[Line]) -> None:
+    async def _check_held(self, known: Progress, lines: Sequence[SourceLine]) -> None:
         """The server must know what it acknowledged."""
         fresh = 0
         async for answered in self._sender.send(lines):
@@ -119,7 +119,7 @@ class Import:
                 f"{doubt}: its store was restored or emptied; --restart sends the whole file again"
             )
 
-    async def _send_rest(self, target: Target) -> None:
+    async def _send_rest(self, target: ImportTarget) -> None:
         source, begun = self._source, False
         self._display.begin(source.line, source.read_bytes)
         try:
@@ -134,12 +134,12 @@ class Import:
         if source.broken:
             raise HandoffError(f"{source.broken}. What came before it is stored")
 
-    async def _send(self, target: Target, lines: Sequence[Line]) -> None:
+    async def _send(self, target: ImportTarget, lines: Sequence[SourceLine]) -> None:
         """Send the lines of one request, and note what became of them; blank ones are passed over."""
         last = lines[-1]
         if last.size > LONGEST_SENT:  # it is alone
             detail = f"a line of {last.size} bytes is longer than any touchpoint"
-            self._reject(last, Rejected(0, "payload_too_large", detail))
+            self._reject(last, RejectedLine(0, "payload_too_large", detail))
             self._tally.rejected += 1
         else:
             async for answered in self._sender.send([it for it in lines if it.raw]):
@@ -156,11 +156,11 @@ class Import:
         for line, rejected in answered.rejected:
             self._reject(line, rejected)
 
-    def _reject(self, line: Line, rejected: Rejected) -> None:
+    def _reject(self, line: SourceLine, rejected: RejectedLine) -> None:
         self._rejects.add(line, rejected.code, rejected.detail, rejected.errors)
         self._display.reject(line.number, rejected.code, rejected.detail)
 
-    def _note(self, target: Target, line: Line) -> None:
+    def _note(self, target: ImportTarget, line: SourceLine) -> None:
         """Everything up to this line is durable. A line without its end may still grow: it is sent again."""
         source = self._source
         self._display.at(line.number, source.read_bytes, source.size)
@@ -171,7 +171,7 @@ class Import:
         if time.monotonic() - self._saved_at > SAVE_EVERY_S:
             self._save()
 
-    def _made(self, target: Target, line: int, sent: Prefix) -> Progress:
+    def _made(self, target: ImportTarget, line: int, sent: Prefix) -> Progress:
         tally = msgspec.structs.replace(self._tally)
         return Progress(
             format=FORMAT, target=target, line=line, sent=sent, tally=tally, rejects=self._rejects.written()
@@ -197,13 +197,13 @@ class Import:
         return SOME_REJECTED
 
 
-def _sendable(line: Line) -> bool:
+def _sendable(line: SourceLine) -> bool:
     return bool(line.raw) and line.size <= LONGEST_SENT
 
 
-def _requests(source: Source) -> Iterator[list[Line]]:
+def _requests(source: ImportSource) -> Iterator[list[SourceLine]]:
     """Lines for one request each. One that is too long, or has no end yet, is alone."""
-    lines: list[Line] = []
+    lines: list[SourceLine] = []
     size = 0
     for line in source.lines():
         alone = line.size > LONGEST_SENT or not line.whole

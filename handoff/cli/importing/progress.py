@@ -14,7 +14,7 @@ FORMAT = 2
 """Of the progress file. The first had a line and an offset and said of no server and no content."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
+class ImportTarget(Struct, frozen=True, kw_only=True):
     """Where touchpoints went: the store and tenant count, the URL is for people."""
 
     url: str
@@ -22,7 +22,7 @@ class Target(Struct, frozen=True, kw_only=True):
     tenant: str
 
 
-class Tally(Struct, kw_only=True):
+class ImportTally(Struct, kw_only=True):
     """What became of the lines."""
 
     accepted: int = 0
@@ -47,10 +47,10 @@ class Progress(Struct, kw_only=True, frozen=True):
     lines by then. `doubt` says why none of it is to be believed any more."""
 
     format: int
-    target: Target
+    target: ImportTarget
     line: int
     sent: Prefix
-    tally: Tally
+    tally: ImportTally
     rejects: Prefix
     doubt: str | None = None
 

@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 from handoff.domain.errors import HandoffError
 
 from .progress import Prefix
-from .source import LONGEST_KEPT, Line
+from .source import LONGEST_KEPT, SourceLine
 
 _PIECE = 1024 * 1024
 
@@ -89,7 +89,7 @@ class Rejects:
     def written(self) -> Prefix:
         return Prefix(size=self._size, sha256=self._hash.hexdigest())
 
-    def add(self, line: Line, code: str, detail: str, errors: list[dict[str, str]] | None) -> None:
+    def add(self, line: SourceLine, code: str, detail: str, errors: list[dict[str, str]] | None) -> None:
         said: dict[str, Any] = {"line": line.number, "code": code, "detail": detail}
         if errors:
             said["errors"] = errors

@@ -15,9 +15,9 @@ from msgspec import Struct
 from handoff.cli.client import Remote, read_answer
 from handoff.domain.errors import HandoffError
 
-from .progress import Target
+from .progress import ImportTarget
 from .rejects import touchpoint_of
-from .source import Line
+from .source import SourceLine
 
 GO_ON = "run the same command again to go on"
 _PAUSES_S = (0.2, 5.0)  # the first and the longest, where the server names none
@@ -26,7 +26,7 @@ _TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _LOST = (aiohttp.ClientError, TimeoutError, ValueError)
 
 
-class Rejected(Struct, frozen=True):
+class RejectedLine(Struct, frozen=True):
     """A line that the server did not take; `index` counts the lines of its request."""
 
     index: int
@@ -35,12 +35,12 @@ class Rejected(Struct, frozen=True):
     errors: list[dict[str, str]] | None = None
 
 
-class Answer(Struct, frozen=True):
+class ImportAnswer(Struct, frozen=True):
     """What became of the lines before `through` that were not told of before."""
 
     accepted: int
     duplicates: int
-    rejected: list[Rejected]
+    rejected: list[RejectedLine]
     through: int
     expired: int = 0
 
@@ -55,9 +55,9 @@ class _Stopped(Struct, frozen=True):
 class Answered(Struct, frozen=True):
     """Lines with what became of them."""
 
-    lines: Sequence[Line]
-    answer: Answer
-    rejected: list[tuple[Line, Rejected]]
+    lines: Sequence[SourceLine]
+    answer: ImportAnswer
+    rejected: list[tuple[SourceLine, RejectedLine]]
 
 
 class _Interrupted(Exception):
@@ -68,7 +68,7 @@ class _Interrupted(Exception):
         self.after_s = after_s
 
 
-class Sender:
+class ImportSender:
     """Sends to one server. `patience_s` is how long it goes on trying without getting any further; `say` is
     told why it waits. HandoffError for what no further try would mend, such as a token that is refused."""
 
@@ -82,7 +82,7 @@ class Sender:
         self._failing_since: float | None = None
         self._failures = 0
 
-    async def target(self) -> Target:
+    async def target(self) -> ImportTarget:
         """Where lines will go. The token is good then, and the store can be written."""
         url = self._server.url
         while True:
@@ -94,7 +94,7 @@ class Sender:
                             "which store it writes to, and would announce everything that is imported"
                         )
                     found = await _read(response)
-                return Target(url=url, store=found["id"], tenant=found["tenant"])
+                return ImportTarget(url=url, store=found["id"], tenant=found["tenant"])
             except _Interrupted as error:
                 await self._wait(error)
             except aiohttp.ClientConnectionError as error:  # nothing is under way: said at once
@@ -102,7 +102,7 @@ class Sender:
             except (*_LOST, KeyError, TypeError) as error:
                 raise HandoffError(f"what answers at {url} is no such server", code="unreachable") from error
 
-    async def send(self, lines: Sequence[Line]) -> AsyncIterator[Answered]:
+    async def send(self, lines: Sequence[SourceLine]) -> AsyncIterator[Answered]:
         """Send lines; yields what became of them as that is known, in their order, until it is of all."""
         done = 0
         while done < len(lines):
@@ -122,7 +122,7 @@ class Sender:
                     _Interrupted(f"{self._server.url} does not answer any more: {error or 'too slow'}")
                 )
 
-    async def _send_once(self, lines: Sequence[Line]) -> AsyncIterator[Answer]:
+    async def _send_once(self, lines: Sequence[SourceLine]) -> AsyncIterator[ImportAnswer]:
         headers = {"Content-Type": "application/x-ndjson"}
         body = b"".join(touchpoint_of(it.raw) + b"\n" for it in lines)
         asked = self._asked("POST", "/v1/touchpoints", params=self._parameters, data=body, headers=headers)
@@ -150,7 +150,7 @@ class Sender:
         await asyncio.sleep(pause_s)
 
 
-def _answer(raw: bytes) -> Answer:
+def _answer(raw: bytes) -> ImportAnswer:
     """A line of the answer. _Interrupted where it says that the server could not go on."""
     found = msgspec.json.decode(raw)
     if isinstance(found, dict) and "error" in found:
@@ -158,7 +158,7 @@ def _answer(raw: bytes) -> Answer:
         if stopped.status in _TRY_AGAIN:
             raise _Interrupted(f"the server could not go on: {stopped.error}")
         raise HandoffError(f"the server stopped: {stopped.error} ({stopped.status}); {GO_ON}")
-    return msgspec.convert(found, Answer)
+    return msgspec.convert(found, ImportAnswer)
 
 
 async def _read(response: aiohttp.ClientResponse) -> Any:

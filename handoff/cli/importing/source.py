@@ -21,7 +21,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class SourceLine(Struct, frozen=True, kw_only=True):
     """A line as it stands in the file, without its end; `number` counts from 1.
 
     `end` is where the next one begins, `sha256` the hash of everything before that. `whole` is False for a
@@ -36,7 +36,7 @@ class Line(Struct, frozen=True, kw_only=True):
     whole: bool
 
 
-class Source:
+class ImportSource:
     """An open file, plain or gzip'ed. Enter it; offsets are those of the unpacked content.
 
     HandoffError where it is no file to import, or is being imported by another process.
@@ -93,7 +93,7 @@ class Source:
     def packed(self) -> bool:
         return self._file is not self._raw
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[SourceLine]:
         """The lines that come next."""
         while True:
             try:
@@ -109,7 +109,7 @@ class Source:
                 return
             yield line
 
-    def _next(self) -> Line | None:
+    def _next(self) -> SourceLine | None:
         raw = self._piece()
         if not raw:
             return None
@@ -120,7 +120,7 @@ class Source:
         self.offset += size
         if self.line == 1:
             raw = raw.removeprefix(_BOM)
-        return Line(
+        return SourceLine(
             number=self.line,
             raw=raw.strip(b"\x1e\r\n\t "),
             size=size,

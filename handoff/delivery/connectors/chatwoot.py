@@ -15,9 +15,9 @@ import msgspec
 
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Identity
-from handoff.services.desktops import Desktop, Threads, of_source
+from handoff.services.conversations.vendor_threads import Desktop, Threads, of_source
 
-from .shapes import Place, Request, entry_with, read_object, whole_number
+from .shapes import NoteTarget, VendorRequest, entry_with, read_object, whole_number
 
 CONTACT = "chatwoot.contact"
 
@@ -32,7 +32,7 @@ class Notes:
             raise Unprocessable("chatwoot.note has no user: the access token says who writes")
         return {"api_access_token": token}
 
-    def place(self, desktop: Desktop, threads: Threads, context: Any) -> Place | None:
+    def place(self, desktop: Desktop, threads: Threads, context: Any) -> NoteTarget | None:
         """The newest thread of the source in this account: a home of another account is not in it,
         and a home that names no account (a proved user) needs a contact in this one."""
         account = whole_number(desktop.account)
@@ -42,18 +42,18 @@ class Notes:
             number = whole_number(it.id)
             elsewhere = it.home.type == CONTACT and not _in_account(it.home, account)
             if number is not None and not elsewhere:
-                return Place(id=number, account=account)
+                return NoteTarget(id=number, account=account)
         return None
 
-    def look(self, url: str, place: Place) -> Request:
-        return Request(method="GET", url=_messages(url, place))
+    def look(self, url: str, place: NoteTarget) -> VendorRequest:
+        return VendorRequest(method="GET", url=_messages(url, place))
 
     def standing(self, answer: bytes, mark: str) -> str | None:
         return entry_with(read_object(answer).get("payload"), mark, ("content",))
 
-    def write(self, url: str, place: Place, text: str) -> Request:
+    def write(self, url: str, place: NoteTarget, text: str) -> VendorRequest:
         body = {"content": text, "message_type": "outgoing", "private": True, "content_type": "text"}
-        return Request(method="POST", url=_messages(url, place), body=msgspec.json.encode(body))
+        return VendorRequest(method="POST", url=_messages(url, place), body=msgspec.json.encode(body))
 
     def note_id(self, answer: bytes) -> str | None:
         return whole_number(read_object(answer).get("id"))
@@ -64,5 +64,5 @@ def _in_account(it: Identity, account: str) -> bool:
     return it.type == CONTACT and it.space.rpartition("/")[2] == account
 
 
-def _messages(url: str, place: Place) -> str:
+def _messages(url: str, place: NoteTarget) -> str:
     return f"{url.rstrip('/')}/api/v1/accounts/{place.account}/conversations/{place.id}/messages"

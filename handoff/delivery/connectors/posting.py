@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handoff.delivery.schedule import Outcome
-from handoff.delivery.sender import KEPT_ANSWER, Reading, Sender
+from handoff.delivery.schedule import AttemptOutcome
+from handoff.delivery.sender import KEPT_ANSWER, BoundedResponse, Sender
 from handoff.domain.brief import Brief
 from handoff.domain.errors import NotFound, WrittenByNewer
 from handoff.domain.handoff import PENDING, State
-from handoff.services.desktops import read_threads
-from handoff.services.events import StoredEvent
-from handoff.services.handoff_records import PartyView, read_pinned
-from handoff.services.subscriptions import Subscription
+from handoff.services.conversations.vendor_threads import read_threads
+from handoff.services.events.publishing import StoredEvent
+from handoff.services.handoffs.records import PartyView, read_pinned
+from handoff.services.webhooks.subscriptions import Subscription
 from handoff.store.store import Store
 
-from . import CONNECTORS, FINAL, Connector, Place, Request
+from . import CONNECTORS, FINAL, Connector, NoteTarget, VendorRequest
 from .text import note_text, plain
 
 LOOK_S = 8.0  # both calls together stay below the lease of a message
@@ -48,7 +48,7 @@ class _Pinned(Struct, frozen=True):
 
 async def post_note(
     store: Store, sender: Sender, public_url: str, event: StoredEvent, it: Subscription
-) -> Outcome:
+) -> AttemptOutcome:
     """One attempt. A hand-off without a place at the vendor is `skipped`; one whose note stands there
     already is delivered."""
     desktop = it.wishes.desktop
@@ -71,8 +71,8 @@ async def post_note(
 
 
 async def _write_once(
-    sender: Sender, connector: Connector, it: Subscription, place: Place, note: tuple[str, str]
-) -> Outcome:
+    sender: Sender, connector: Connector, it: Subscription, place: NoteTarget, note: tuple[str, str]
+) -> AttemptOutcome:
     """Write the note (its text and its mark) unless it stands there: an earlier answer may be lost."""
     url, (text, mark) = it.wishes.url, note
     seen = await _call(sender, connector.look(url, place), it, LOOK_S, keep=MAX_LOOK)
@@ -81,7 +81,7 @@ async def _write_once(
     try:
         known = connector.standing(seen.answer, mark)
     except ValueError:  # cut off, or no such API: who cannot look does not write
-        return Outcome(error="answer", latency_s=seen.latency_s, answer=seen.answer[:KEPT_ANSWER])
+        return AttemptOutcome(error="answer", latency_s=seen.latency_s, answer=seen.answer[:KEPT_ANSWER])
     if known is not None:
         return msgspec.structs.replace(seen, answer=f"note {known} stands there already".encode())
     wrote = await _call(sender, connector.write(url, place, text), it, WRITE_S)
@@ -89,8 +89,8 @@ async def _write_once(
 
 
 async def _call(
-    sender: Sender, request: Request, it: Subscription, total_s: float, keep: int = MAX_ANSWER
-) -> Outcome:
+    sender: Sender, request: VendorRequest, it: Subscription, total_s: float, keep: int = MAX_ANSWER
+) -> AttemptOutcome:
     headers = {**it.wishes.headers, "Accept": "application/json"}
     if request.body is not None:
         headers["Content-Type"] = "application/json"
@@ -100,7 +100,7 @@ async def _call(
         it.wishes.policy,
         headers=headers,
         body=request.body,
-        reading=Reading(total_s=total_s, body_s=total_s / 2, keep=keep),
+        reading=BoundedResponse(total_s=total_s, body_s=total_s / 2, keep=keep),
     )
     if outcome.ok:
         return outcome
@@ -108,7 +108,7 @@ async def _call(
     return msgspec.structs.replace(outcome, answer=answer, final=outcome.status in FINAL)
 
 
-def _with_id(connector: Connector, wrote: Outcome) -> Outcome:
+def _with_id(connector: Connector, wrote: AttemptOutcome) -> AttemptOutcome:
     """The outcome with the note's id before the answer, where attempts keep it."""
     try:
         id_ = connector.note_id(wrote.answer)
@@ -118,8 +118,8 @@ def _with_id(connector: Connector, wrote: Outcome) -> Outcome:
     return msgspec.structs.replace(wrote, answer=(head + wrote.answer)[:KEPT_ANSWER])
 
 
-def _skipped(why: str) -> Outcome:
-    return Outcome(latency_s=0.0, skipped=why)
+def _skipped(why: str) -> AttemptOutcome:
+    return AttemptOutcome(latency_s=0.0, skipped=why)
 
 
 async def _brief(store: Store, tenant: str, snapshot: str | None) -> Brief | None:

@@ -10,14 +10,14 @@ from msgspec import Struct
 MAX_DIGITS = 20  # of a vendor's numeric id: a 64-bit number has no more
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class NoteTarget(Struct, frozen=True, kw_only=True):
     """A conversation or ticket at a vendor, by the vendor's ids: digits only."""
 
     id: str
     account: str = ""
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class VendorRequest(Struct, frozen=True, kw_only=True):
     """One call of a vendor's API; JSON in and out."""
 
     method: str

@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from handoff.services.desktops import Desktop, Threads, of_source
+from handoff.services.conversations.vendor_threads import Desktop, Threads, of_source
 
-from .shapes import Place, Request, entry_with, read_object, whole_number
+from .shapes import NoteTarget, VendorRequest, entry_with, read_object, whole_number
 
 TICKET = "zendesk_ticket"
 """The key of a hand-off's `context` by which its requester names the ticket."""
@@ -38,15 +38,15 @@ class Comments:
         pair = base64.b64encode(f"{user}/token:{token}".encode()).decode("ascii")
         return {"Authorization": f"Basic {pair}"}
 
-    def place(self, desktop: Desktop, threads: Threads, context: Any) -> Place | None:
+    def place(self, desktop: Desktop, threads: Threads, context: Any) -> NoteTarget | None:
         """The ticket that the requester named, else the newest thread of the source."""
         named = whole_number(context.get(TICKET)) if isinstance(context, dict) else None
         stated = [named, *(whole_number(it.id) for it in of_source(threads.threads, desktop.source))]
         ticket = next((it for it in stated if it is not None), None)
-        return Place(id=ticket) if ticket is not None else None
+        return NoteTarget(id=ticket) if ticket is not None else None
 
-    def look(self, url: str, place: Place) -> Request:
-        return Request(
+    def look(self, url: str, place: NoteTarget) -> VendorRequest:
+        return VendorRequest(
             method="GET",
             url=f"{_ticket(url, place)}/comments.json?sort=-created_at&page[size]={PAGE}",
         )
@@ -54,9 +54,9 @@ class Comments:
     def standing(self, answer: bytes, mark: str) -> str | None:
         return entry_with(read_object(answer).get("comments"), mark, ("plain_body", "body"))
 
-    def write(self, url: str, place: Place, text: str) -> Request:
+    def write(self, url: str, place: NoteTarget, text: str) -> VendorRequest:
         body = {"ticket": {"comment": {"body": text, "public": False}}}
-        return Request(method="PUT", url=f"{_ticket(url, place)}.json", body=msgspec.json.encode(body))
+        return VendorRequest(method="PUT", url=f"{_ticket(url, place)}.json", body=msgspec.json.encode(body))
 
     def note_id(self, answer: bytes) -> str | None:
         """The audit of an update lists what it did; its `Comment` event has the comment's id."""
@@ -68,5 +68,5 @@ class Comments:
         return None
 
 
-def _ticket(url: str, place: Place) -> str:
+def _ticket(url: str, place: NoteTarget) -> str:
     return f"{url.rstrip('/')}/api/v2/tickets/{place.id}"

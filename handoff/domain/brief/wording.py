@@ -7,7 +7,7 @@ from typing import Any
 
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.domain.remembering import remembered
+from handoff.domain.text.memo import cached_if_short
 
 from .shapes import Line, Told
 
@@ -68,7 +68,7 @@ def times(count: int) -> str:
     return f" ({count}×)" if count > 1 else ""
 
 
-@remembered  # names of fields and traits come again and again
+@cached_if_short  # names of fields and traits come again and again
 def same(text: str) -> str:
     """Words as they are compared: case, punctuation and spaces do not matter."""
     return "".join(filter(str.isalnum, text.casefold()))

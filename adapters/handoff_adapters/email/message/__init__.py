@@ -1,0 +1,1 @@
+"""One mail message: structure, characters, people, quotations, and reports."""

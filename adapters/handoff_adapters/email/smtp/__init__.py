@@ -1,0 +1,1 @@
+"""Mail by SMTP or LMTP: the source `email.smtp` and its listener."""

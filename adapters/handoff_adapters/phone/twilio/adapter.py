@@ -1,0 +1,188 @@
+"""`phone.twilio`: calls and call-backs over Twilio, and the text messages that share its endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from handoff.adapter.contract import InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.domain.errors import ConfigurationError, InvalidPayload, Unprocessable
+from handoff.domain.text.cleaning import clean
+from handoff.domain.touchpoint import Direction, Touchpoint
+from handoff_adapters.shared import fields
+from handoff_adapters.shared.fields import first_text, text
+from handoff_adapters.shared.handles import own_identities
+
+from . import calls, messages, signature
+from .numbers import own_ends
+from .options import TwilioOptions
+
+EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+CALL, MESSAGE = "call", "message"
+
+IGNORED_FIELDS: Mapping[str, str] = {
+    "TranscriptionSid": "transcription",
+    "RecordingStatus": "recording",
+    "DialCallStatus": "dial_action",
+    "ConferenceSid": "conference",
+    "WorkspaceSid": "taskrouter",
+    "ConversationSid": "conversations",
+    "QueueSid": "queue",
+    "Digits": "gather",
+    "SpeechResult": "gather",
+}
+"""A field that only webhooks of this kind have -> the name under which they are counted."""
+
+
+class TwilioAdapter:
+    """One source of Twilio webhooks: one account, any number of numbers."""
+
+    name: ClassVar[str] = "phone.twilio"
+    channel: ClassVar[str] = "phone"
+    options: ClassVar[type[SourceOptions]] = TwilioOptions
+
+    def __init__(self, options: TwilioOptions) -> None:
+        if not options.secrets and not options.shared_keys and not options.allow_unsigned:
+            raise ConfigurationError(f"source {options.name}: the auth token is needed under `secrets`")
+        self.settings = options
+        self.identity_spaces: Sequence[tuple[str, str]] = (("sip", ""), ("whatsapp.user", ""))
+        self._own = own_identities(options.own, options.default_region) | own_ends(options.own)
+
+    def preflight(self, request: InboundRequest) -> Reply | None:
+        return None
+
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def verify(self, request: InboundRequest) -> None:
+        """`X-Twilio-Signature`, see `signature`. SignatureRefused."""
+        if self.settings.secrets or self.settings.shared_keys:
+            signature.check(request, self.settings.secrets, self.settings.shared_keys)
+
+    def parse(self, request: InboundRequest) -> Parsed:
+        if request.method != "GET" and not signature.is_form(request):
+            fields.decode_json(request.body)  # Event Streams and other signed JSON: told apart, not read
+            return Parsed(ignored={"json_event": 1})
+        pairs = signature.form(request)
+        form = _first_values(pairs)
+        kind = _kind(form)
+        try:
+            made = self._call(form, request) if kind == CALL else None
+            if kind == MESSAGE:
+                made = self._message(form, request)
+        except Unprocessable as error:
+            return Parsed(
+                malformed=(fields.malformed(error, urlencode(pairs, errors="replace").encode("ascii")),)
+            )
+        if made is None:
+            return Parsed(ignored={kind: 1})
+        return Parsed(ignored={made: 1}) if isinstance(made, str) else Parsed(touchpoints=(made,))
+
+    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
+        """204 for a status callback; TwiML that does nothing where Twilio asks what to do."""
+        try:
+            form = _first_values(signature.form(request))
+        except InvalidPayload:
+            form = {}
+        if _asks(form):
+            return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
+        return Reply(status=204)
+
+    def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        """The touchpoint of a call's status, or the name under which it is counted as ignored."""
+        # Only the URL is ours to sign into: a form field of that name is not believed.
+        callback = text(dict(reversed(request.query)).get("callback"))
+        call = calls.read_call(form, callback)
+        type_ = calls.type_of(call)
+        if type_ is None:
+            return "call.unknown_status"
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        name = text(form.get("CallerName")) if not call.outbound else None
+        return fields.checked(
+            Touchpoint(
+                id_space=space,
+                event_id=fields.event_id(calls.event_id(call)),
+                source=self.settings.name,
+                channel="phone",
+                type=type_,
+                occurred_at=calls.occurred_at(call, request.received_at),
+                identities=(far,),
+                direction=calls.direction(call),
+                medium="voice",
+                seq=calls.sequence(call),
+                thread=call.sid,
+                traits={"name": name} if name else {},
+                data=calls.data(call),
+            )
+        )
+
+    def _message(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        status = messages.status_of(form)
+        incoming = status is None
+        type_ = messages.STATUS_TYPES.get(status) if status else "message.received"
+        if type_ is None:
+            return "message.status" if status in messages.EARLIER_STATUSES else "message.unknown_status"
+        sid = messages.message_id(form)
+        space = self.settings.event_space(_account(form))
+        said = messages.data(form) | ({} if incoming else {"message": sid, "status": status})
+        name = text(form.get("ProfileName")) if incoming else None
+        return fields.checked(
+            Touchpoint(
+                id_space=space,
+                event_id=fields.event_id(sid if incoming else f"{sid}/{status}"),
+                source=self.settings.name,
+                channel="chat",
+                type=type_,
+                occurred_at=request.received_at,  # the form has no time
+                identities=messages.people(form, incoming, self.settings, space, self._own),
+                direction=Direction.INBOUND if incoming else Direction.OUTBOUND,
+                medium=messages.medium(form),
+                text=text(form.get("Body")) if incoming else None,
+                attachments=messages.attachments(form) if incoming else (),
+                thread=messages.thread(form, incoming),
+                traits={"name": name} if name else {},
+                data=said,
+            )
+        )
+
+
+def _first_values(pairs: signature.Pairs) -> dict[str, str]:
+    """The first value of each name, as UTF-8."""
+    return {clean(name): clean(value) for name, value in reversed(pairs)}
+
+
+def _kind(form: Mapping[str, str]) -> str:
+    """`call`, `message` or the name of a webhook that is no touchpoint. InvalidPayload for none of them."""
+    for name, kind in IGNORED_FIELDS.items():
+        if form.get(name):
+            return kind
+    if form.get("RecordingUrl") and form.get("CallStatus", "").lower() not in calls.FINAL:
+        return "recording"  # the end of a <Record>: the call goes on
+    if form.get("CallSid") and form.get("CallStatus"):
+        return CALL
+    if first_text(form, "MessageSid", "SmsMessageSid", "SmsSid"):
+        return MESSAGE
+    if form.get("AccountSid"):
+        return "unknown_event"
+    raise InvalidPayload("the request is not one of Twilio's webhooks")
+
+
+def _asks(form: Mapping[str, str]) -> bool:
+    """Whether this is a request for instructions rather than a status callback."""
+    if form.get("MessageSid") or form.get("SmsSid"):
+        return messages.status_of(form) is None
+    status = form.get("CallStatus", "").lower()
+    told = form.get("CallbackSource") or form.get("SequenceNumber") or status in calls.FINAL
+    return bool(status) and not told
+
+
+def _account(form: Mapping[str, str]) -> str:
+    account = text(form.get("AccountSid"))
+    if account is None:
+        raise Unprocessable("the webhook names no AccountSid", code="no_account")
+    return account

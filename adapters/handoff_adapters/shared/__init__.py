@@ -1,0 +1,1 @@
+"""Helpers that all adapters share: narrowing untrusted JSON, and reading identities."""

@@ -1,0 +1,254 @@
+"""`web.segment`: what browsers, apps and servers track with a Segment or RudderStack SDK."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from handoff.adapter.contract import InboundRequest, Malformed, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.signatures import any_equal, basic_credentials
+from handoff.domain.errors import (
+    ConfigurationError,
+    HandoffError,
+    InvalidPayload,
+    NotFound,
+    SignatureRefused,
+    Unprocessable,
+)
+from handoff.domain.identity import Handle
+from handoff.domain.touchpoint import MAX_EVENT_ID, Touchpoint, default_direction
+from handoff_adapters.shared import fields
+from handoff_adapters.shared.fields import bounded, mapping, text
+from handoff_adapters.shared.handles import own_identities
+
+from . import events, people
+from .clock import occurred_at
+from .event import TrackedEvent, event
+from .options import SegmentOptions
+from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
+
+PIXEL = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
+    b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;"
+)
+"""A transparent image of one pixel (GIF89a)."""
+
+SUCCESS = b'{"success":true}'
+ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
+PREFLIGHT_AGE_S = 7200  # the longest a Chromium browser remembers a preflight
+
+IGNORED_CALLS = frozenset({"merge", "record", "extract", "audiencelist", "accountdelete"})
+"""RudderStack calls that tell nothing about a customer's journey."""
+
+# What a client or gateway writes anew each time it sends; not part of what an event is.
+_ENVELOPE = frozenset({"sentAt", "writeKey", "receivedAt", "_metadata", "request_ip", "rudderId"})
+
+
+class SegmentAdapter:
+    """One source of tracked events. `trust` decides whose word a user id is (see `people`)."""
+
+    name: ClassVar[str] = "web.segment"
+    channel: ClassVar[str] = "web"
+    options: ClassVar[type[SourceOptions]] = SegmentOptions
+
+    def __init__(self, options: SegmentOptions) -> None:
+        if not options.secrets and not options.allow_unsigned:
+            raise ConfigurationError(f"source {options.name}: a write key under `secrets` is needed")
+        self.settings = options
+        self.identity_spaces: Sequence[tuple[str, str]] = (
+            ("anonymous", options.space),
+            ("user", options.user_space),
+        )
+        self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
+        own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, own)
+        self._types = events.track_types(options.events)
+        self._articles = events.articles(options)
+
+    def preflight(self, request: InboundRequest) -> Reply | None:
+        """The answer to a browser's OPTIONS (Fetch standard, CORS preflight)."""
+        if request.method != "OPTIONS":
+            return None
+        asked = request.headers.get("access-control-request-headers")
+        headers = self.headers(request)
+        if headers:
+            headers += (
+                ("Access-Control-Allow-Methods", "POST, GET, OPTIONS"),
+                ("Access-Control-Allow-Headers", asked or ALLOWED_HEADERS),
+                ("Access-Control-Max-Age", str(PREFLIGHT_AGE_S)),
+            )
+        return Reply(status=204, headers=headers)
+
+    def verify(self, request: InboundRequest) -> None:
+        """A write key in any of the places SDKs put it. SignatureRefused.
+
+        A key in the `Authorization` header decides; the body's counts beside an OAuth bearer token
+        and where there is no header, as in raw HTTP calls and beacons.
+        """
+        if not self._secrets:
+            return
+        header = request.headers.get("authorization", "")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() == "basic":
+            keys = [basic_credentials(header)[0]]
+        else:
+            keys = [token.strip()] if scheme.lower() == "bearer" else []
+            keys += [value for name, value in request.query if name == "writeKey"]
+            keys += _body_keys(request)
+        if not any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys):
+            raise SignatureRefused("the write key is missing or unknown")
+
+    def parse(self, request: InboundRequest) -> Parsed:
+        found = delivery(request)
+        touchpoints: list[Touchpoint] = []
+        bad: list[Malformed] = []
+        ignored: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
+        for item in found.items:
+            try:
+                made = self._touchpoint(item, found, request, seen)
+            except Unprocessable as error:
+                bad.append(fields.malformed(error, _alone(item, found)))
+                continue
+            if isinstance(made, str):
+                ignored[made] += 1
+            else:
+                touchpoints.append(made)
+        return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(bad), ignored=dict(ignored))
+
+    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
+        """Exactly 200: rudder-sdk-python sends a batch again after any other 2xx."""
+        headers = self.headers(request)
+        try:
+            pixel = request.method == "GET" and route(request.path).pixel
+        except NotFound:
+            pixel = False
+        if pixel:
+            no_store = (("Cache-Control", "no-store"),)
+            return Reply(status=200, body=PIXEL, content_type="image/gif", headers=headers + no_store)
+        return Reply(status=200, body=SUCCESS, content_type="application/json", headers=headers)
+
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        """CORS, for the browsers' SDKs."""
+        allowed = self.settings.origins
+        if "*" in allowed:
+            return (("Access-Control-Allow-Origin", "*"),)
+        origin = request.headers.get("origin")
+        if origin in allowed and origin is not None:
+            return (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+        return ()
+
+    def _touchpoint(
+        self, raw: object, found: EventBatch, request: InboundRequest, seen: Counter[str]
+    ) -> Touchpoint | str:
+        """The touchpoint of one event, or the name under which it is counted as ignored."""
+        if not isinstance(raw, dict):
+            raise Unprocessable("an event is a JSON object", code="not_an_object")
+        item = _with_context(raw, found.context)
+        call = (text(item.get("type")) or "").lower() if found.route.call == BATCH else found.route.call
+        if call == MERGE or call in IGNORED_CALLS:
+            return call
+        if call == "alias" and _is_self_alias(item):
+            return "alias.self"
+        it = event(item, call)
+        fact = self._fact(it)
+        session = text(it.context.get("sessionId"))
+        return fields.checked(
+            Touchpoint(
+                id_space=self.settings.space,
+                event_id=_event_id(raw, call, seen),
+                source=self.settings.name,
+                channel=self.channel,
+                type=fact.type,
+                occurred_at=occurred_at(item, found.sent, request.received_at),
+                identities=self._identities(it, fact.type),
+                direction=default_direction(fact.type),
+                medium=events.medium(it),
+                subject=fields.subject(fact.subject),
+                text=fact.text,
+                language=fields.language(it.context.get("locale")),
+                thread=session if session is None or len(session) <= MAX_EVENT_ID else None,
+                traits=fields.data(it.traits),
+                data=fact.data,
+            ),
+            found.size,
+        )
+
+    def _fact(self, it: TrackedEvent) -> events.WebFact:
+        match it.call:
+            case "track":
+                return events.track_fact(it, self._types)
+            case "page":
+                return events.page_fact(it, self._articles)
+            case "screen":
+                return events.screen_fact(it)
+            case "identify" | "alias":
+                return events.identify_fact(it)
+            case "group":
+                return events.group_fact(it)
+        raise Unprocessable("the event's type is not one of the tracking API", code="unknown_type")
+
+    def _identities(self, it: TrackedEvent, type_: str) -> tuple[Handle, ...]:
+        found = people.identities(it, type_, self.settings, self._handles)
+        if not found:
+            raise Unprocessable("neither userId nor anonymousId is stated", code="no_identity")
+        return found
+
+
+def _body_keys(request: InboundRequest) -> list[str]:
+    """The write key the body or the pixel's data states; a body that cannot be read states none."""
+    try:
+        pixel = route(request.path).pixel
+        found = pixel_event(request) if pixel else fields.json_object(request.body)
+    except HandoffError:
+        return []
+    key = found.get("writeKey")
+    return [key] if isinstance(key, str) else []
+
+
+def _with_context(item: dict[str, Any], batch_context: Mapping[str, Any]) -> dict[str, Any]:
+    """`item` with what the batch says about all of its events where it says nothing itself."""
+    if not batch_context:
+        return item
+    return {**item, "context": {**batch_context, **mapping(item.get("context"))}}
+
+
+def _is_self_alias(item: Mapping[str, Any]) -> bool:
+    """analytics-next sends `alias` after `identify` with both ids the same: it says nothing."""
+    previous = text(item.get("previousId"))
+    return previous is not None and previous == text(item.get("userId"))
+
+
+def _event_id(item: Mapping[str, Any], call: str, seen: Counter[str]) -> str:
+    """The sender's `messageId`, else a name made of what the event says and its place among equals.
+
+    `seen` counts the equal events of this delivery: two of them are two events, and a retry of the
+    same bytes gives the same names.
+    """
+    stated = text(item.get("messageId"))
+    if stated is not None:
+        return fields.event_id(stated)
+    content = {key: value for key, value in item.items() if key not in _ENVELOPE}
+    name = fields.digest([call, bounded(content)])
+    seen[name] += 1
+    return f"content:{name}:{seen[name]}"
+
+
+def _alone(item: object, found: EventBatch) -> bytes:
+    """Bytes that, sent alone to the same path, are this event again; without its write key."""
+    if isinstance(item, dict):
+        item = {key: value for key, value in item.items() if key != "writeKey"}
+    whole: Any = item
+    if found.route.call == BATCH:
+        whole = {"batch": [item]}
+        if found.sent_at is not None:
+            whole["sentAt"] = found.sent_at
+        if found.context:
+            whole["context"] = found.context
+    try:
+        return msgspec.json.encode(whole)
+    except RecursionError as error:  # just within what the decoder takes
+        raise InvalidPayload("the JSON is nested too deep") from error

@@ -1,0 +1,101 @@
+"""Who a tracked event is about, and how sure that is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from itertools import chain
+
+from handoff.adapter.signatures import any_equal
+from handoff.domain.identity import Assurance, Handle
+from handoff.domain.text.memo import cached_if_short
+from handoff_adapters.shared.fields import first_text, mapping, text
+from handoff_adapters.shared.handles import Reading, Words, handle, of_customer
+
+from .event import PROOFS, TrackedEvent
+from .options import SegmentOptions
+
+VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
+_PHONES = ("phone", "phone_number", "phoneNumber")
+_CONTACT_CALLS = frozenset({"callback.requested"})
+
+
+def identities(
+    it: TrackedEvent, touchpoint_type: str, options: SegmentOptions, read: Reading
+) -> tuple[Handle, ...]:
+    """The handles of the person, the home first; empty when the event names nobody.
+
+    Email and phone are taken from the traits, and from the form in which somebody asks to be called.
+    """
+    item, traits = it.item, it.traits
+    form = it.properties if touchpoint_type in _CONTACT_CALLS else {}
+    return read(
+        text(item.get("anonymousId")),
+        text(item.get("previousId")) if it.call == "alias" else None,
+        text(item.get("userId")),
+        "proved" if options.identity_proof_secret and _is_proved(it, options) else None,
+        text(traits.get("email")) if traits else None,
+        first_text(traits, *_PHONES) if traits else None,
+        text(form.get("email")) if form else None,
+        first_text(form, *_PHONES) if form else None,
+    )
+
+
+def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> Reading:
+    """How a source reads what is stated of a person.
+
+    From a server: user, email, phone, anonymous. From a browser the visitor id comes first, because
+    every repeat of an event carries it and nobody else knows it.
+    """
+    server, region, space = options.from_server, options.default_region, options.space
+    by_trait = {
+        trait: VERIFIED if server and trait in options.verified_traits else CLAIMED
+        for trait in ("email", "phone")
+    }
+
+    @cached_if_short  # a visit is many events
+    def read(
+        visitor: Words,
+        previous: Words,
+        user: Words,
+        proved: Words,
+        email: Words,
+        phone: Words,
+        form_email: Words,
+        form_phone: Words,
+    ) -> tuple[Handle, ...]:
+        visitors = (
+            handle("anonymous", visitor, VERIFIED, space=space),
+            # Anybody can name any previous id to a browser's write key, and ids before an alias are
+            # often guessable: only a server's word for it joins.
+            handle("anonymous", previous, VERIFIED if server else CLAIMED, space=space),
+        )
+        users = (handle("user", user, VERIFIED if server or proved else CLAIMED, space=options.user_space),)
+        contacts = (
+            handle("email", email, by_trait["email"]),
+            handle("phone", phone, by_trait["phone"], region=region),
+            handle("email", form_email, CLAIMED),
+            handle("phone", form_phone, CLAIMED, region=region),
+        )
+        ordered = (users, contacts, visitors) if server else (visitors, users, contacts)
+        return of_customer(chain.from_iterable(ordered), own)
+
+    return read
+
+
+def _is_proved(it: TrackedEvent, options: SegmentOptions) -> bool:
+    user_id = text(it.item.get("userId"))
+    return user_id is not None and _proved(user_id, _proofs(it), options.identity_proof_secret)
+
+
+def _proofs(it: TrackedEvent) -> list[str]:
+    places = (it.context, mapping(it.item.get("traits")), mapping(it.context.get("traits")))
+    return [proof for place in places for name in PROOFS if (proof := text(place.get(name)))]
+
+
+def _proved(user_id: str, proofs: Sequence[str], secrets: Sequence[str]) -> bool:
+    """Whether one of `proofs` is the hexadecimal HMAC-SHA256 of `user_id` under one of `secrets`."""
+    message = user_id.encode("utf-8")
+    expected = [hmac.new(key.encode(), message, hashlib.sha256).hexdigest().encode() for key in secrets]
+    return any(any_equal(proof.lower().encode("utf-8"), expected) for proof in proofs)

@@ -1,0 +1,140 @@
+"""Which call a request is, by its path alone: SDKs send JSON under any content type."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.adapter.contract import InboundRequest
+from handoff.domain.clock import Micros
+from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
+from handoff.domain.text.cleaning import clean
+from handoff_adapters.shared.fields import decode_json, json_object, mapping, moment
+
+MAX_ITEMS = 2_500  # events a batch, as Segment documents it
+BATCH, MERGE = "batch", "merge"
+
+CALLS: Mapping[str, str] = {
+    "batch": BATCH,
+    "b": BATCH,
+    "import": BATCH,
+    "track": "track",
+    "t": "track",
+    "identify": "identify",
+    "i": "identify",
+    "page": "page",
+    "p": "page",
+    "screen": "screen",
+    "s": "screen",
+    "alias": "alias",
+    "a": "alias",
+    "group": "group",
+    "g": "group",
+    "merge": MERGE,
+}
+"""Last segment of the path -> call. Browser SDKs use the one-letter names."""
+
+_PREFIXES = frozenset(
+    {(), ("v1",), ("beacon",), ("beacon", "v1"), ("pixel",), ("v1", "pixel"), ("pixel", "v1")}
+)
+
+
+class Route(Struct, frozen=True):
+    """`call` is a value of `CALLS`; a `pixel` carries its event in the query and wants an image back."""
+
+    call: str
+    pixel: bool
+
+
+class EventBatch(Struct, frozen=True):
+    """The events of one request. `sent_at` and `context` are what the batch says for all of them.
+
+    `sent` is the time that `sent_at` spells, `size` the bytes of JSON they were read from, where it was the
+    body.
+    """
+
+    route: Route
+    items: list[Any]
+    sent_at: Any = None
+    sent: Micros | None = None
+    context: Mapping[str, Any] = {}
+    size: int | None = None
+
+
+def route(path: str) -> Route:
+    """The call behind `path` (what follows `/in/{source}`). NotFound when there is none."""
+    parts = tuple(part for part in path.split("/") if part)
+    call = CALLS.get(parts[-1]) if parts else None
+    if call is None or parts[:-1] not in _PREFIXES:
+        raise NotFound("there is no such call in the tracking API")
+    pixel = "pixel" in parts
+    if pixel and call in (BATCH, MERGE):
+        raise NotFound("a pixel carries one event")
+    return Route(call, pixel)
+
+
+def delivery(request: InboundRequest) -> EventBatch:
+    """The events of `request`. NotFound, InvalidPayload, PayloadTooLarge."""
+    where = route(request.path)
+    if where.pixel:
+        return EventBatch(where, [pixel_event(request)])
+    body = json_object(request.body)
+    if where.call != BATCH:
+        return EventBatch(where, [body], size=len(request.body))
+    items = body.get("batch")
+    if not isinstance(items, list) or not items:
+        raise InvalidPayload("a batch has at least one event under `batch`")
+    if len(items) > MAX_ITEMS:
+        raise PayloadTooLarge(f"a batch has at most {MAX_ITEMS} events")
+    sent_at = body.get("sentAt")
+    context = mapping(body.get("context"))
+    return EventBatch(where, items, sent_at, moment(sent_at), context, len(request.body))
+
+
+def pixel_event(request: InboundRequest) -> dict[str, Any]:
+    """The event of a pixel: base64 JSON in `data`, else the query's own parameters, else the body.
+
+    A pixel that was quarantined comes back as a body. InvalidPayload when there is no event.
+    """
+    query = dict(request.query)
+    encoded = query.pop("data", None)
+    if encoded is not None:
+        return _from_base64(encoded)
+    if request.body:
+        return json_object(request.body)
+    if not query:
+        raise InvalidPayload("the pixel carries no event")
+    return _nested(query.items())
+
+
+def _from_base64(encoded: str) -> dict[str, Any]:
+    # A query decodes "+" to a space, and trackers leave out the padding or use the URL alphabet.
+    plain = encoded.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        body = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidPayload("the pixel's data is not base64") from error
+    event = decode_json(body)
+    if not isinstance(event, dict):
+        raise InvalidPayload("the pixel's data is not a JSON object")
+    return event
+
+
+def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """`context.page.url=…` as RudderStack's pixel reads it: dots are levels."""
+    event: dict[str, Any] = {}
+    for name, value in pairs:
+        *levels, last = clean(name).split(".")[:16] if name.strip(".") else [name]
+        place = event
+        for level in levels:
+            inner = place.setdefault(level, {})
+            if not isinstance(inner, dict):
+                break
+            place = inner
+        else:
+            place[last] = clean(value)
+    return event

@@ -1,0 +1,227 @@
+"""JSON Schemas of everything the API takes and answers, made from the types that the handlers use."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UnsetType
+
+from handoff.api.handlers.callbacks import CallbackInput, CancelInput, RescheduleInput
+from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.handlers.handoffs import (
+    MAX_DEADLINE_S,
+    MAX_NAME,
+    MAX_STEPS,
+    HandoffInput,
+    MoveInput,
+    PartyInput,
+)
+from handoff.api.handlers.links import LinkInput, SharedInput, SplitInput, WithdrawInput
+from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
+from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
+from handoff.domain import touchpoint as limits
+from handoff.domain.identity import Assurance
+from handoff.services.sessions import MAX_TTL_S
+from handoff.services.sources.native import IdentityInput, TouchpointInput
+
+Schema = dict[str, Any]
+SCHEMAS = "#/components/schemas/"
+NAMES = {
+    "Line": "BriefLine",
+    "ListView": "HandoffList",
+    "SnapshotsView": "SnapshotList",
+    "CallbackAnswer": "CallbackList",
+    "LinksAnswer": "LinkList",
+    "QuarantineAnswer": "QuarantineList",
+    "QuarantineView": "QuarantinedItem",
+    "RecordedView": "Recorded",
+    "DeliveriesView": "DeliveryList",
+    "WebhooksView": "WebhookList",
+    "LinesView": "RecordedLines",
+    "Outcome": "ReplayOutcome",
+    "ConversationView": "ConversationSummary",
+    "ConversationDetail": "Conversation",
+}
+"""Public names of types whose own name says too little outside its module; others lose their `View`."""
+
+_TIMES = frozenset({"deadline", "due", "last_seen", "offer_until", "since", "time", "waiting_since"})
+_WORDS: Mapping[str, Sequence[str]] = {
+    "assurance": tuple(Assurance),
+    "direction": tuple(limits.Direction),
+    "visibility": tuple(limits.Visibility),
+}
+"""Properties that mean the same wherever they stand, and take these words only."""
+
+_REASON: Schema = {"minLength": 1, "maxLength": MAX_REASON}
+
+NOTES: Mapping[type, Mapping[str, Schema]] = {
+    TouchpointInput: {
+        "id": {
+            "description": "The sender's own id of the event, for ever.",
+            "minLength": 1,
+            "maxLength": limits.MAX_EVENT_ID,
+        },
+        "channel": {"description": f"{', '.join(limits.CHANNELS)}, or one that the configuration declares."},
+        "type": {"enum": list(limits.TYPES)},
+        "occurred_at": {"description": "When it happened, with a zone.", "format": "date-time"},
+        "identities": {
+            "description": "Handles of one person, as `type:value`, `type@space:value` or objects; the only "
+            "source of links. Without an assurance `email` and `phone` are claimed, the others verified.",
+            "minItems": 1,
+            "maxItems": limits.MAX_IDENTITIES,
+        },
+        "participants": {"maxItems": limits.MAX_PARTICIPANTS},
+        "text": {"maxLength": limits.MAX_TEXT},
+        "subject": {"maxLength": limits.MAX_SUBJECT},
+        "attachments": {"maxItems": limits.MAX_ATTACHMENTS},
+        "seq": {
+            "description": "The source's own sequence: decides between equal times.",
+            "minimum": 0,
+            "maximum": limits.MAX_SEQ,
+        },
+        "thread": {"minLength": 1, "maxLength": limits.MAX_EVENT_ID},
+        "amends": {"description": "The touchpoint that this edits: its id here, or the sender's own."},
+        "actor": {"description": "Who did it, as an object or `type:id`, such as `bot:helper`."},
+        "source": {"description": "The token's name by default."},
+    },
+    IdentityInput: {
+        "space": {"description": "Dropped for `email` and `phone`, which are global in a tenant."}
+    },
+    ContextInput: {
+        "identities": {"minItems": 1, "maxItems": MAX_IDENTITIES},
+        "limit": {"description": "Touchpoints at most.", "minimum": 1, "maximum": MAX_LIMIT},
+    },
+    HandoffInput: {
+        "reason": {"minLength": 1, "maxLength": MAX_REASON},
+        "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
+        "fallback": {
+            "description": "Where to turn when nobody takes it, step by step.",
+            "maxItems": MAX_STEPS,
+        },
+        "context": {"description": "Whatever the next party should have; any JSON."},
+    },
+    PartyInput: {
+        name: {"minLength": 1, "maxLength": MAX_NAME} for name in ("channel", "party", "queue", "agent")
+    },
+    MoveInput: {
+        "agent": {"minLength": 1, "maxLength": MAX_NAME},
+        "reason": {"maxLength": MAX_REASON},
+        "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
+    },
+    LinkInput: {"reason": _REASON},
+    WithdrawInput: {"reason": _REASON},
+    SplitInput: {"reason": _REASON},
+    SharedInput: {"reason": _REASON},
+    CallbackInput: {"reason": {"maxLength": MAX_REASON}},
+    RescheduleInput: {"reason": {"maxLength": MAX_REASON}},
+    CancelInput: {"reason": {"maxLength": MAX_REASON}},
+    SessionInput: {
+        "agent": {"minLength": 1, "maxLength": MAX_AGENT},
+        "ttl_s": {"minimum": 1, "maximum": MAX_TTL_S},
+    },
+}
+"""What the types cannot say of their properties: limits, formats, meaning."""
+
+
+def component_schemas(
+    taken: Sequence[Any], answered: Sequence[Any]
+) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """The schema of each of the `taken` and `answered` types, and the components they refer to by name.
+
+    What is only answered lists all members that it always has as required. ValueError when two
+    types would have one name.
+    """
+    types = [*taken, *answered]
+    schemas, components = msgspec.json.schema_components(types, ref_template=SCHEMAS + "{name}")
+    classes = dict(_classes(types))
+    inputs = dict(_classes(taken))
+    if unknown := components.keys() - classes.keys():
+        raise ValueError(f"several types have one name, rename one of them: {sorted(unknown)}")
+    for name, schema in components.items():
+        cls = classes[name]
+        if name not in inputs:
+            _answered(schema, cls)
+        _annotate(schema, NOTES.get(cls, {}))
+    names = {name: public_name(name) for name in components}
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"two types have one public name, tell them apart in NAMES: {sorted(names)}")
+    renamed = {names[name]: _renamed(schema, names) for name, schema in components.items()}
+    for name, schema in renamed.items():
+        if "title" in schema:
+            schema["title"] = name
+    by_type = {type_: _renamed(schema, names) for type_, schema in zip(types, schemas, strict=True)}
+    return by_type, dict(sorted(renamed.items()))
+
+
+def public_name(name: str) -> str:
+    return NAMES.get(name, name.removesuffix("View"))
+
+
+def _classes(types: Iterable[Any]) -> Iterator[tuple[str, type]]:
+    """Named types within types, by name."""
+    seen: set[type] = set()
+    waiting: list[Any] = list(msgspec.inspect.multi_type_info(types))
+    while waiting:
+        info = waiting.pop()
+        cls = getattr(info, "cls", None)
+        if cls is not None:
+            if cls in seen:
+                continue
+            seen.add(cls)
+            yield cls.__name__, cls
+        waiting.extend(_within(info))
+
+
+def _within(info: Any) -> Iterator[Any]:
+    for name in getattr(info, "__struct_fields__", ()):
+        value = getattr(info, name)
+        for it in value if isinstance(value, tuple) else (value,):
+            if isinstance(it, msgspec.inspect.Type | msgspec.inspect.Field):
+                yield it
+
+
+def _answered(schema: Schema, cls: type) -> None:
+    """What our encoder always writes is required, and has no default: it is there."""
+    config = getattr(cls, "__struct_config__", None)
+    if config is None or config.omit_defaults:
+        return
+    hints = typing.get_type_hints(cls)
+    fields = msgspec.structs.fields(cls)
+    schema["required"] = [it.encode_name for it in fields if UnsetType not in typing.get_args(hints[it.name])]
+    for it in schema["properties"].values():
+        it.pop("default", None)
+
+
+def _annotate(schema: Schema, notes: Mapping[str, Schema]) -> None:
+    properties = schema.get("properties", {})
+    if notes.keys() - properties.keys():
+        raise ValueError(f"NOTES names no properties: {sorted(notes.keys() - properties.keys())}")
+    for name, it in properties.items():
+        text = _text(it)
+        if text is not None and (name in _TIMES or name.endswith("_at")):
+            text["format"] = "date-time"
+        elif text is not None and name in _WORDS and "enum" not in text:
+            text["enum"] = list(_WORDS[name])
+        for key, value in notes.get(name, {}).items():
+            (text if key in ("enum", "format") and text is not None else it)[key] = value
+
+
+def _text(schema: Schema) -> Schema | None:
+    """The string in a schema of a string or of a string or null."""
+    parts = [it for it in schema.get("anyOf", [schema]) if it.get("type") != "null"]
+    return parts[0] if len(parts) == 1 and parts[0].get("type") == "string" else None
+
+
+def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(schema, dict):
+        renamed = {
+            key: SCHEMAS + names[value.removeprefix(SCHEMAS)] if key == "$ref" else _renamed(value, names)
+            for key, value in schema.items()
+        }
+        if schema.get("type") == "object" and not schema.keys() & {"properties", "additionalProperties"}:
+            renamed["additionalProperties"] = True  # the default; generators take its absence for "empty"
+        return renamed
+    return [_renamed(it, names) for it in schema] if isinstance(schema, list) else schema

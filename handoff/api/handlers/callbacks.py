@@ -1,0 +1,193 @@
+"""`/v1/callbacks`: promised calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from handoff.api.http.access import Principal
+from handoff.api.http.app_keys import SITE, AppContext, authorized
+from handoff.api.http.exchange import (
+    answer,
+    bad_parameter,
+    broken,
+    check_reason,
+    encode_number,
+    number_cursor,
+    pointing_at,
+    query_ascending,
+    query_limit,
+    read_identity,
+    read_json,
+)
+from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import Conflict, Unprocessable
+from handoff.domain.identity import Identity, identity, normal_phone
+from handoff.domain.touchpoint import MAX_DEPTH, too_deep
+from handoff.services.callbacks import lifecycle as service
+from handoff.services.customers.lookup import Match, by_id, find, require_current
+from handoff.services.sources.native import IdentityInput
+
+
+class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks`: whose call-back it is, where to call, why and by when.
+
+    `requested_at` is when the customer asked, for systems that tell of it later; now without it.
+    """
+
+    phone: str
+    reason: str = ""
+    identity: str | IdentityInput | None = None
+    customer_id: str | None = None
+    due: str | None = None
+    requested_at: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.identity is not None and self.customer_id is not None:
+            raise ValueError("name identity or customer_id, not both")
+        check_reason(self.reason)
+        if too_deep(self.data):
+            raise broken("/data", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
+
+
+class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks/{id}/reschedule`."""
+
+    due: str
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason)
+
+
+class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/callbacks/{id}/cancel`."""
+
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason)
+
+
+class CallbackAnswer(Struct, frozen=True, kw_only=True):
+    """A page of call-backs, newest first unless asked otherwise."""
+
+    callbacks: list[service.CallbackView]
+    total: int
+    returned: int
+    next: str | None
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks`: 201 with the call-back."""
+    principal = authorized(request, "callbacks:write")
+    site = request.app[SITE]
+    given = await read_json(request, CallbackInput)
+    now = time.time_ns() // 1000
+    requested_at = _time("requested_at", given.requested_at) if given.requested_at else now
+    if requested_at > now:
+        raise bad_parameter("requested_at", "a call-back was asked for in the past")
+    with pointing_at("/phone"):
+        phone = normal_phone(given.phone)
+    asked = service.Asked(
+        identity=await _whose(site, principal, given, phone),
+        phone=phone,
+        reason=given.reason,
+        by=principal.agent or principal.name,
+        due=_time("due", given.due) if given.due else None,
+        data=given.data,
+    )
+    made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
+    view = service.callback_view(made, site.store.hashes(principal.tenant))
+    return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
+
+
+def _time(name: str, text: str) -> Micros:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise bad_parameter(name, f"{name} is an RFC 3339 time with a zone") from error
+
+
+async def _whose(site: AppContext, principal: Principal, given: CallbackInput, phone: str) -> Identity:
+    """The customer's own handle; without one, the number's."""
+    if given.customer_id is not None:
+        customer = await by_id(site.store, principal.tenant, given.customer_id)
+        require_current(customer, given.customer_id)
+        return customer.members[0].identity
+    asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
+    found = await find(site.store, principal.tenant, [asked])
+    if found.match is Match.SEVERAL:
+        raise Conflict("several customers answer to this identity", code="ambiguous_identity")
+    return asked
+
+
+async def read(request: web.Request) -> web.Response:
+    """`GET /v1/callbacks/{id}`."""
+    principal = authorized(request, "context:read")
+    store = request.app[SITE].store
+    found = await service.read_callback(store, principal.tenant, request.match_info["id"])
+    return answer(service.callback_view(found, store.hashes(principal.tenant)))
+
+
+async def list_(request: web.Request) -> web.Response:
+    """`GET /v1/callbacks?state=`."""
+    principal = authorized(request, "context:read")
+    store = request.app[SITE].store
+    state = request.query.get("state")
+    if state is not None and state not in service.STATES:
+        raise bad_parameter("state", f"state is one of {', '.join(service.STATES)}")
+    page = await service.list_callbacks(
+        store,
+        principal.tenant,
+        state=state,
+        limit=query_limit(request),
+        newest_first=not query_ascending(request),
+        below=number_cursor(request),
+    )
+    hashes = store.hashes(principal.tenant)
+    views = [service.callback_view(it, hashes) for it in page.callbacks]
+    return answer(
+        CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
+    )
+
+
+async def reschedule(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks/{id}/reschedule`."""
+    principal = authorized(request, "callbacks:write")
+    given = await read_json(request, RescheduleInput)
+    due = _time("due", given.due)
+    if due <= time.time_ns() // 1000:
+        raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
+    return await _change(request, principal, "callback.rescheduled", given.reason, due)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`POST /v1/callbacks/{id}/cancel`."""
+    principal = authorized(request, "callbacks:write")
+    given = await read_json(request, CancelInput, optional=True)
+    return await _change(request, principal, "callback.cancelled", given.reason, None)
+
+
+async def _change(
+    request: web.Request, principal: Principal, type_: str, reason: str | None, due: Micros | None
+) -> web.Response:
+    store = request.app[SITE].store
+    changed = await asyncio.shield(
+        service.change_callback(
+            store,
+            principal.tenant,
+            request.match_info["id"],
+            type_=type_,
+            by=principal.agent or principal.name,
+            now=time.time_ns() // 1000,
+            reason=reason,
+            due=due,
+        )
+    )
+    return answer(service.callback_view(changed, store.hashes(principal.tenant)))

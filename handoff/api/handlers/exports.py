@@ -1,0 +1,91 @@
+"""Exports: a customer's whole history, streamed; a conversation as a vCon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
+from handoff.services.customers.lookup import by_id
+from handoff.services.export.customer import (
+    Begun,
+    Pages,
+    begin_export,
+    export_conversations,
+    export_touchpoints,
+)
+from handoff.services.export.vcon import Vcon, export_conversation
+
+FORMATS = ("json", "vcon")
+
+
+async def conversation(request: web.Request) -> web.Response:
+    """`GET /v1/conversations/{id}/vcon`; `?internal=true` with the notes."""
+    principal = authorized(request, "context:read")
+    exported = await export_conversation(
+        request.app[SITE].store,
+        principal.tenant,
+        request.match_info["id"],
+        internal=_internal(request),
+        min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+    )
+    return answer(exported)
+
+
+def _internal(request: web.Request) -> bool:
+    given = request.query.get("internal", "false")
+    if given not in ("true", "false"):
+        raise bad_parameter("internal", "internal is true or false")
+    return given == "true"
+
+
+async def customer(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/customers/{id}/export`: what is known of a customer; `?format=vcon`: what was said."""
+    principal = authorized(request, "context:read")
+    store, tenant, id_ = request.app[SITE].store, principal.tenant, request.match_info["id"]
+    format_, internal = request.query.get("format", FORMATS[0]), _internal(request)
+    if format_ not in FORMATS:
+        raise bad_parameter("format", f"format is one of {', '.join(FORMATS)}")
+    least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
+    whom = await by_id(store, tenant, id_)
+    if format_ == "vcon":
+        said = export_conversations(store, tenant, whom, least, internal=internal)
+        return await _stream(request, _listed(said))
+    begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000)
+    return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least)))
+
+
+async def _written(begun: Begun, pages: Pages) -> AsyncIterator[bytes]:
+    """The JSON of an ExportView, page by page."""
+    before = encode(begun)[:-1] + b',"touchpoints":['
+    returned = hidden = 0
+    async for views, below in pages:
+        returned, hidden = returned + len(views), hidden + below
+        if views:
+            yield before + encode(views)[1:-1]
+            before = b","
+    end = b'],"returned":%d,"below_min_assurance":%d}' % (returned, hidden)
+    yield end if returned else before + end
+
+
+async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
+    mark = b"["
+    async for it in vcons:
+        yield mark + encode(it)
+        mark = b","
+    yield b"[]" if mark == b"[" else b"]"
+
+
+async def _stream(request: web.Request, parts: AsyncIterator[bytes]) -> web.StreamResponse:
+    """Write the parts as they come, as fast as they are read. An error after the first cuts the connection,
+    as with every answer that was begun, so that no reader takes a part for the whole."""
+    response = stream_answer(JSON)
+    async for part in parts:
+        if not response.prepared:
+            await response.prepare(request)
+        await response.write(part)
+    await response.write_eof()
+    return response

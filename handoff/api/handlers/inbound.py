@@ -1,0 +1,110 @@
+"""`/in/{source}`: vendors' webhooks, as each vendor sends them and needs them answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+
+from aiohttp import web
+from msgspec import structs
+
+from handoff.adapter.contract import InboundRequest, Reply
+from handoff.api.http.app_keys import SITE, AppContext
+from handoff.api.http.decompression import decompress
+from handoff.api.http.exchange import read_body
+from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
+from handoff.api.http.problems import problem_of
+from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
+from handoff.services.sources.inbound import Source
+
+MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's own limit, the largest of the vendors
+_THREAD_ABOVE = 64 * 1024
+
+
+async def deliver(request: web.Request) -> web.Response:
+    """Take one delivery; answer as its vendor needs when everything in it is durable."""
+    site = request.app[SITE]
+    source = site.sources.get(request.match_info["source"])
+    if source is None:
+        raise NotFound("there is no such source")
+    raw = await read_body(request, MAX_INBOUND)
+    encoding = request.headers.get("Content-Encoding", "")
+    if len(raw) > _THREAD_ABOVE:
+        body = await asyncio.to_thread(decompress, raw, encoding, MAX_INBOUND)
+    else:
+        body = decompress(raw, encoding, MAX_INBOUND)
+    told = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
+    return web.Response(status=told.status, body=told.body, headers=told.headers)
+
+
+async def _answer(site: AppContext, source: Source, inbound: InboundRequest) -> PlainAnswer:
+    """Take a delivery and tell its vendor.
+
+    The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
+    """
+    early = source.adapter.preflight(inbound)
+    if early is not None:
+        return _plain(early)
+    try:
+        outcome = await site.inbound.deliver(source, inbound)
+    except HandoffError as error:
+        problem = plain_of(problem_of(error))
+        return structs.replace(problem, headers=(*problem.headers, *source.adapter.headers(inbound)))
+    return _plain(source.adapter.answer(inbound, outcome))
+
+
+def _plain(reply: Reply) -> PlainAnswer:
+    media = reply.content_type or ("" if reply.status == 204 else "application/octet-stream")
+    stated = (("Content-Type", media),) if media else ()
+    return PlainAnswer(reply.status, reply.body, (*stated, *reply.headers))
+
+
+def fast_ways(site: AppContext) -> dict[bytes, FastRoute]:
+    """`deliver` of each source's plain deliveries, past the framework."""
+    ways: dict[bytes, FastRoute] = {}
+    for name, source in site.sources.items():
+        prefix, opening = f"/in/{name}", partial(_open, site, source)
+        ways[prefix.encode()] = FastRoute("/in/{source}", opening)
+        ways[f"{prefix}/".encode()] = FastRoute("/in/{source}/{rest}", opening)
+    return ways
+
+
+def _open(site: AppContext, source: Source, path: str, headers: Headers) -> BodyHandler:
+    return partial(_take, site, source, path, clean_headers(headers.items()))
+
+
+def _take(site: AppContext, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:
+    inbound = InboundRequest(
+        method="POST",
+        path=path.removeprefix(f"/in/{source.name}"),
+        url=site.public_url + path,
+        query=(),
+        headers=headers,
+        raw=raw,
+        body=decompress(raw, "", MAX_INBOUND),
+        received_at=time.time_ns() // 1000,
+    )
+
+    def told(task: asyncio.Task[PlainAnswer]) -> None:
+        if not task.cancelled():
+            error = task.exception()
+            answer(error if isinstance(error, Exception) else task.result())
+
+    asyncio.get_running_loop().create_task(_answer(site, source, inbound)).add_done_callback(told)
+    return True
+
+
+def _inbound_request(request: web.Request, raw: bytes, body: bytes, public_url: str) -> InboundRequest:
+    prefix = f"/in/{request.match_info['source']}"
+    return InboundRequest(
+        method=request.method,
+        path=clean(request.rel_url.path[len(prefix) :]),
+        url=clean(public_url + request.raw_path),
+        query=clean_pairs(request.rel_url.query.items()) if request.rel_url.raw_query_string else (),
+        headers=clean_headers(request.headers.items()),
+        raw=raw,
+        body=body,
+        received_at=time.time_ns() // 1000,
+    )

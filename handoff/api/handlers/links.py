@@ -1,0 +1,158 @@
+"""`/v1/customers/{id}/links` and `/split`: evidence, and what agents say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.api.http.access import Principal
+from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
+from handoff.domain.identity import Assurance
+from handoff.services.customers import links as service
+from handoff.services.customers.link_views import LinkView, read_links
+from handoff.services.customers.lookup import by_id
+from handoff.services.sources.native import IdentityInput
+
+
+class LinkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST …/links`: `identity` is this customer's, says the agent."""
+
+    identity: str | IdentityInput
+    reason: str
+    assurance: Assurance = Assurance.VERIFIED
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class WithdrawInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST …/links/{link}/withdraw`."""
+
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class SplitInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST …/split`: these identities are somebody else's."""
+
+    identities: list[str | IdentityInput]
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class SharedInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/identities/shared`."""
+
+    identity: str | IdentityInput
+    reason: str
+    shared: bool = True
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class LinksAnswer(Struct, frozen=True, kw_only=True):
+    """All evidence about a customer, oldest first."""
+
+    customer_id: str
+    links: list[LinkView]
+
+
+def _by(principal: Principal, reason: str) -> service.Attribution:
+    return service.Attribution(who=f"agent:{principal.agent or principal.name}", reason=reason)
+
+
+def _dry_run(request: web.Request) -> bool:
+    raw = request.query.get("dry_run", "false")
+    if raw not in ("true", "false", "1", "0"):
+        raise bad_parameter("dry_run", "dry_run is true or false")
+    return raw in ("true", "1")
+
+
+async def list_(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/links`."""
+    principal = authorized(request, "context:read")
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    views = await read_links(store, principal.tenant, customer)
+    return answer(LinksAnswer(customer_id=customer.id, links=views))
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run and for what is theirs already."""
+    principal = authorized(request, "links:write")
+    given = await read_json(request, LinkInput)
+    dry_run = _dry_run(request)
+    forecast = await asyncio.shield(
+        service.link(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            read_identity(given.identity),
+            _by(principal, given.reason),
+            assurance=given.assurance,
+            dry_run=dry_run,
+            now=time.time_ns() // 1000,
+        )
+    )
+    return answer(forecast, status=201 if forecast.id else 200)
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    """`POST /v1/customers/{id}/links/{link}/withdraw`."""
+    principal = authorized(request, "links:write")
+    given = await read_json(request, WithdrawInput)
+    forecast = await asyncio.shield(
+        service.withdraw(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            request.match_info["link"],
+            _by(principal, given.reason),
+            dry_run=_dry_run(request),
+            now=time.time_ns() // 1000,
+        )
+    )
+    return answer(forecast)
+
+
+async def split(request: web.Request) -> web.Response:
+    """`POST /v1/customers/{id}/split`."""
+    principal = authorized(request, "links:write")
+    given = await read_json(request, SplitInput)
+    forecast = await asyncio.shield(
+        service.split(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            [read_identity(it, f"/identities/{at}") for at, it in enumerate(given.identities)],
+            _by(principal, given.reason),
+            dry_run=_dry_run(request),
+            now=time.time_ns() // 1000,
+        )
+    )
+    return answer(forecast)
+
+
+async def mark_shared(request: web.Request) -> web.Response:
+    """`POST /v1/identities/shared`: mark an identity as several people's, or take the mark away."""
+    principal = authorized(request, "links:write")
+    given = await read_json(request, SharedInput)
+    identity = read_identity(given.identity)
+    await service.mark_shared(
+        request.app[SITE].store,
+        principal.tenant,
+        identity,
+        _by(principal, given.reason),
+        shared=given.shared,
+        now=time.time_ns() // 1000,
+    )
+    return answer({"identity": str(identity), "shared": given.shared})

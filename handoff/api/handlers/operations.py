@@ -1,0 +1,101 @@
+"""Operations: health, readiness, metrics and quarantine."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from handoff import __version__
+from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.exchange import answer, encode_number, number_cursor, query_ascending, query_limit
+from handoff.api.http.problems import problem
+from handoff.codec.keyed_hash import STORE
+from handoff.domain.errors import NotFound
+from handoff.services.sources import quarantine
+from handoff.store.errors import unavailable
+
+
+class QuarantineAnswer(Struct, frozen=True, kw_only=True):
+    """A page of quarantined items, newest first unless asked otherwise."""
+
+    items: list[quarantine.QuarantineView]
+    total: int
+    returned: int
+    next: str | None
+
+
+class StoreView(Struct, frozen=True, kw_only=True):
+    """Where a token's touchpoints go. `id` is the store's: one made anew, or another, has another."""
+
+    id: str
+    tenant: str
+
+
+async def describe_store(request: web.Request) -> web.Response:
+    """`GET /v1/store`: what a sender binds its own progress to."""
+    principal = authorized(request, "touchpoints:write")
+    store = request.app[SITE].store
+    if reason := await store.health.check():
+        raise unavailable(reason)
+    hashes = store.hashes(principal.tenant)
+    return answer(StoreView(id=hashes.public(STORE, hashes.store()), tenant=principal.tenant))
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The process runs. Says nothing of the store: a restart would not mend that."""
+    return answer({"status": "ok", "version": __version__})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Whether touchpoints can be acknowledged now; 503 with the reason otherwise."""
+    site = request.app[SITE]
+    reason = await site.store.health.check() or site.ready()
+    site.measures.store_up.set(0 if reason else 1)
+    if reason:
+        return problem(503, "not_ready", f"not ready: {reason}", reason=reason)
+    return answer({"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus text format."""
+    body = generate_latest(request.app[SITE].measures.registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def list_quarantine(request: web.Request) -> web.Response:
+    """`GET /v1/quarantine`."""
+    principal = authorized(request, "operate")
+    control = request.app[SITE].store.control(principal.tenant)
+    page = await quarantine.page(
+        control,
+        limit=query_limit(request),
+        newest_first=not query_ascending(request),
+        below=number_cursor(request),
+    )
+    return answer(
+        QuarantineAnswer(
+            items=page.items, total=page.total, returned=len(page.items), next=encode_number(page.bound)
+        )
+    )
+
+
+async def replay(request: web.Request) -> web.Response:
+    """`POST /v1/quarantine/{id}/replay`."""
+    principal = authorized(request, "operate")
+    site = request.app[SITE]
+    item = await quarantine.read(site.store.control(principal.tenant), request.match_info["id"])
+    source = site.sources.get(item.source)
+    if source is None or source.tenant != principal.tenant:
+        raise NotFound(f"the source {item.source!r} is not configured any more")
+    return answer(await site.inbound.replay(source, item, time.time_ns() // 1000))
+
+
+async def dismiss(request: web.Request) -> web.Response:
+    """`DELETE /v1/quarantine/{id}`: looked at and let go."""
+    principal = authorized(request, "operate")
+    control = request.app[SITE].store.control(principal.tenant)
+    await quarantine.dismiss(control, await quarantine.read(control, request.match_info["id"]))
+    return web.Response(status=204)

@@ -1,0 +1,85 @@
+"""`POST /v1/sessions`: a short-lived, agent-bound token for a browser."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from msgspec import Struct, field
+
+from handoff.api.http.access import SCOPES
+from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.exchange import answer, broken, read_json
+from handoff.domain.clock import format_time
+from handoff.domain.errors import Forbidden, Unprocessable
+from handoff.services import sessions as service
+
+MAX_AGENT = 200  # characters of an agent's name
+
+
+class SessionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/sessions`: for whom, with which of the caller's scopes, how long."""
+
+    agent: str
+    scopes: list[str] = field(default_factory=lambda: list(service.DEFAULT_SCOPES))
+    ttl_s: int = service.DEFAULT_TTL_S
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.agent) <= MAX_AGENT:
+            raise broken("/agent", f"an agent's name has 1 to {MAX_AGENT} characters")
+        if not 1 <= self.ttl_s <= service.MAX_TTL_S:
+            raise broken("/ttl_s", f"ttl_s is 1 to {service.MAX_TTL_S}")
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """A session. The token is shown this once."""
+
+    token: str
+    agent: str
+    scopes: list[str]
+    expires_at: str
+
+
+class CurrentView(Struct, frozen=True, kw_only=True):
+    """Who a token is: `agent` where it is bound to one, `name` of the configured token behind it."""
+
+    agent: str | None
+    name: str
+    scopes: list[str]
+
+
+async def current(request: web.Request) -> web.Response:
+    """What this token may do, for a desktop that was given one."""
+    principal = authorized(request)
+    view = CurrentView(agent=principal.agent, name=principal.name, scopes=sorted(principal.scopes))
+    return answer(view)
+
+
+async def create(request: web.Request) -> web.Response:
+    """201 with the token. A session never has a scope that its maker has not."""
+    principal = authorized(request)
+    if principal.agent:
+        raise Forbidden("a session opens no session", code="session_not_allowed")
+    given = await read_json(request, SessionInput)
+    unknown = set(given.scopes) - SCOPES
+    if unknown:
+        raise Unprocessable(f"unknown scopes: {', '.join(sorted(unknown))}", code="unknown_scope")
+    for scope in given.scopes:
+        principal.require(scope)
+    token, session = await service.open_session(
+        request.app[SITE].store,
+        principal.tenant,
+        agent=given.agent,
+        scopes=tuple(given.scopes),
+        made_by=principal.name,
+        min_assurance=principal.min_assurance,
+        ttl_s=given.ttl_s,
+        now=time.time_ns() // 1000,
+    )
+    view = SessionView(
+        token=token,
+        agent=session.agent,
+        scopes=list(session.scopes),
+        expires_at=format_time(session.expires_at),
+    )
+    return answer(view, status=201)

@@ -1,0 +1,379 @@
+"""`/v1/webhooks`: outgoing subscriptions, their messages, test and replay."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType, field
+
+from handoff.api.http.access import Principal
+from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.exchange import (
+    answer,
+    bad_parameter,
+    encode_number,
+    number_cursor,
+    query_ascending,
+    query_limit,
+    read_json,
+)
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.clock import format_time, parse_time
+from handoff.domain.errors import NotFound, Unprocessable
+from handoff.domain.touchpoint import TYPES
+from handoff.services.conversations.vendor_threads import Desktop, Kind
+from handoff.services.webhooks import deliveries, subscriptions
+from handoff.services.webhooks.deliveries import DeliveryView, Replayed, StatusView, status_view
+from handoff.services.webhooks.signing import Scheme, public_key
+from handoff.services.webhooks.subscriptions import (
+    DEFAULT_OVERLAP_S,
+    WEBHOOK,
+    Subscription,
+    SubscriptionSpec,
+    matches,
+    public_id,
+)
+from handoff.store.repositories.deliveries import QueueState
+from handoff.store.store import Store
+
+SCOPE = "webhooks:write"
+TEST_WAIT_S = 5.0  # how long a test waits for the subscriber's answer before it says `pending`
+TEST_POLL_S = 0.05
+_CONTENT = tuple(type_ for type_ in TYPES if not type_.startswith("handoff."))
+"""Types whose messages carry what customers did and said."""
+
+
+class WebhookInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/webhooks`."""
+
+    url: str
+    types: list[str] = field(default_factory=lambda: ["handoff.*"])
+    secret: str | None = None
+    name: str | None = None
+    include: Literal["context"] | None = None
+    channels: list[str] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    rate_per_s: float | None = None
+    signatures: list[Scheme] = field(default_factory=lambda: ["v1"])
+    allow_insecure: bool = False
+    allow_networks: list[str] = field(default_factory=list)
+    retry_schedule_s: list[float] | None = None
+
+
+class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `PATCH /v1/webhooks/{id}`: what is given replaces what was, null is the default.
+
+    `secret` or `rotate_secret` give it a new secret; the old one signs beside it for `overlap_s`.
+    """
+
+    url: str | UnsetType = UNSET
+    types: list[str] | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    include: Literal["context"] | UnsetType | None = UNSET
+    channels: list[str] | UnsetType = UNSET
+    queues: list[str] | UnsetType = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    rate_per_s: float | UnsetType | None = UNSET
+    signatures: list[Scheme] | UnsetType = UNSET
+    allow_insecure: bool | UnsetType = UNSET
+    allow_networks: list[str] | UnsetType = UNSET
+    retry_schedule_s: list[float] | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    secret: str | UnsetType = UNSET
+    rotate_secret: bool = False
+    overlap_s: float = float(DEFAULT_OVERLAP_S)
+
+
+class DesktopView(Struct, frozen=True, kw_only=True):
+    """The desktop that a subscription writes to: whose threads are its conversations.
+
+    `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
+    has several.
+    """
+
+    kind: Kind
+    source: str
+    account: str | None = None
+
+
+class WebhookView(Struct, frozen=True, kw_only=True):
+    """A subscription. `secret` is there only in the answer that made it; `headers` are names only;
+    `connector` says where notes go, null for webhooks."""
+
+    id: str
+    url: str
+    types: list[str]
+    name: str | None
+    include: str | None
+    channels: list[str]
+    queues: list[str]
+    headers: list[str]
+    connector: DesktopView | None
+    rate_per_s: float | None
+    signatures: list[str]
+    public_key: str | None
+    allow_insecure: bool
+    allow_networks: list[str]
+    retry_schedule_s: list[float]
+    enabled: bool
+    disabled_reason: str | None
+    disabled_at: str | None
+    origin: str
+    created_at: str
+    version: int
+    old_secrets_until: list[str]
+    status: StatusView
+    secret: str | UnsetType = UNSET
+
+
+class WebhooksView(Struct, frozen=True, kw_only=True):
+    """A page of subscriptions, newest first unless asked otherwise."""
+
+    webhooks: list[WebhookView]
+    total: int
+    returned: int
+    next: str | None
+
+
+class DeliveriesView(Struct, frozen=True, kw_only=True):
+    """A page of a subscription's messages, newest first."""
+
+    deliveries: list[DeliveryView]
+    total: int
+    returned: int
+    next: str | None
+
+
+class ReplayInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a replay: one message by `id`, or all from `since` to `until` (default: now)."""
+
+    id: str | None = None
+    since: str | None = None
+    until: str | None = None
+    only_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.id is None) == (self.since is None):
+            raise ValueError("name either id or since")
+
+
+def _view(it: Subscription, state: QueueState, hashes: KeyedHash, *, secret: bool = False) -> WebhookView:
+    wishes = it.wishes
+    current = [key.key for key in it.keys if key.until is None]
+    shared = next((key for key in current if key.startswith("whsec_")), None)
+    private = next((key for key in current if key.startswith("whsk_")), None)
+    return WebhookView(
+        id=public_id(hashes, it.id),
+        url=wishes.url,
+        types=list(wishes.types),
+        name=wishes.name,
+        include=wishes.include,
+        channels=list(wishes.channels),
+        queues=list(wishes.queues),
+        headers=list(wishes.headers),
+        connector=_desktop(wishes.desktop),
+        rate_per_s=wishes.rate_per_s,
+        signatures=list(wishes.signatures),
+        public_key=public_key(private) if private else None,
+        allow_insecure=wishes.allow_insecure,
+        allow_networks=list(wishes.allow_networks),
+        retry_schedule_s=list(wishes.schedule_s),
+        enabled=state.enabled,
+        disabled_reason=state.reason,
+        disabled_at=format_time(state.disabled_at * 1000) if state.disabled_at else None,
+        origin=it.origin,
+        created_at=format_time(it.created_at),
+        version=it.version,
+        old_secrets_until=[format_time(key.until) for key in it.keys if key.until is not None],
+        status=status_view(state),
+        secret=shared if secret and shared else UNSET,
+    )
+
+
+async def _answer(store: Store, it: Subscription, status: int = 200, *, secret: bool = False) -> web.Response:
+    (state,) = await store.deliveries(it.tenant).states([it.id])
+    view = _view(it, state, store.hashes(it.tenant), secret=secret)
+    headers = {"Location": f"/v1/webhooks/{view.id}"} if status == 201 else None
+    return answer(view, status=status, headers=headers)
+
+
+def _desktop(it: Desktop | None) -> DesktopView | None:
+    return DesktopView(kind=it.kind, source=it.source, account=it.account) if it else None
+
+
+def _judge_rights(principal: Principal, wishes: SubscriptionSpec) -> None:
+    """Who may ask for this: nobody is told by webhook what their token could not read."""
+    if wishes.allow_insecure or wishes.allow_networks:
+        principal.require("admin")
+    content = any(matches(pattern, type_) for pattern in wishes.types for type_ in _CONTENT)
+    if wishes.include or content:
+        principal.require("context:read")
+
+
+async def create(request: web.Request) -> web.Response:
+    """`POST /v1/webhooks`: 201 with the secret, which is shown this once."""
+    principal = authorized(request, SCOPE)
+    given = await read_json(request, WebhookInput)
+    wishes = SubscriptionSpec(
+        url=given.url,
+        types=tuple(given.types),
+        name=given.name,
+        include=given.include,
+        channels=tuple(given.channels),
+        queues=tuple(given.queues),
+        headers=given.headers,
+        rate_per_s=given.rate_per_s,
+        signatures=tuple(given.signatures),
+        allow_insecure=given.allow_insecure,
+        allow_networks=tuple(given.allow_networks),
+        retry_schedule_s=None if given.retry_schedule_s is None else tuple(given.retry_schedule_s),
+    )
+    _judge_rights(principal, wishes)
+    store = request.app[SITE].store
+    made = await asyncio.shield(subscriptions.create(store, principal.tenant, wishes, given.secret))
+    return await _answer(store, made, 201, secret=True)
+
+
+async def list_(request: web.Request) -> web.Response:
+    """`GET /v1/webhooks`."""
+    principal = authorized(request, SCOPE)
+    store, tenant = request.app[SITE].store, principal.tenant
+    found = await subscriptions.read_all(store, tenant)
+    found.sort(key=lambda it: (it.created_at, it.id), reverse=not query_ascending(request))
+    start = number_cursor(request) or 0
+    limit = query_limit(request)
+    part = found[start : start + limit]
+    states = await store.deliveries(tenant).states([it.id for it in part])
+    hashes = store.hashes(tenant)
+    views = [_view(it, state, hashes) for it, state in zip(part, states, strict=True)]
+    more = start + limit if start + limit < len(found) else None
+    return answer(
+        WebhooksView(webhooks=views, total=len(found), returned=len(views), next=encode_number(more))
+    )
+
+
+async def _find(request: web.Request) -> tuple[Principal, Subscription]:
+    principal = authorized(request, SCOPE)
+    store = request.app[SITE].store
+    (id_,) = store.hashes(principal.tenant).private(WEBHOOK, request.match_info["id"])
+    return principal, await subscriptions.read(store, principal.tenant, id_)
+
+
+async def read(request: web.Request) -> web.Response:
+    """`GET /v1/webhooks/{id}`."""
+    _principal, it = await _find(request)
+    return await _answer(request.app[SITE].store, it)
+
+
+async def change(request: web.Request) -> web.Response:
+    """`PATCH /v1/webhooks/{id}`; the answer has the new secret where it was rotated."""
+    authorized(request, SCOPE)
+    given = await read_json(request, WebhookPatch)
+    principal, it = await _find(request)
+    store = request.app[SITE].store
+    wishes = _patched(it.wishes, given)
+    if wishes != it.wishes:
+        _judge_rights(principal, wishes)
+    rotates = given.rotate_secret or given.secret is not UNSET or wishes.signatures != it.wishes.signatures
+    keys = it.keys
+    if rotates:
+        secret = None if isinstance(given.secret, UnsetType) else given.secret
+        now = time.time_ns() // 1000
+        keys = subscriptions.rotated(it, wishes, now, secret=secret, overlap_s=given.overlap_s)
+    if wishes != it.wishes or rotates:
+        it = await asyncio.shield(subscriptions.change(store, it.tenant, it.id, wishes, keys))
+    if given.enabled is not UNSET:
+        what, why = ("on", "") if given.enabled else ("off", "asked")
+        await asyncio.shield(store.deliveries(it.tenant).switch(it.id, what, why))
+    return await _answer(store, it, secret=rotates)
+
+
+_OTHER = frozenset({"enabled", "secret", "rotate_secret", "overlap_s"})
+
+
+def _patched(wishes: SubscriptionSpec, given: WebhookPatch) -> SubscriptionSpec:
+    changes: dict[str, Any] = {}
+    for name in WebhookPatch.__struct_fields__:
+        value = getattr(given, name)
+        if name not in _OTHER and value is not UNSET:
+            changes[name] = tuple(value) if isinstance(value, list) else value
+    return msgspec.structs.replace(wishes, **changes)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /v1/webhooks/{id}`: nothing is sent any more, also not what waits."""
+    _principal, it = await _find(request)
+    await asyncio.shield(subscriptions.delete(request.app[SITE].store, it.tenant, it.id))
+    return web.Response(status=204)
+
+
+async def test(request: web.Request) -> web.Response:
+    """`POST /v1/webhooks/{id}/test`: 200 with what the subscriber said, 202 while it has said nothing."""
+    principal, it = await _find(request)
+    store = request.app[SITE].store
+    id_ = await deliveries.queue_test(store, it, principal.name)
+    deadline = time.monotonic() + TEST_WAIT_S
+    while True:
+        view = await deliveries.one(store, it, id_)
+        if view.attempts or view.state == "dead":
+            return answer(view)
+        if time.monotonic() > deadline:
+            return answer(view, status=202)
+        await asyncio.sleep(TEST_POLL_S)
+
+
+async def list_deliveries(request: web.Request) -> web.Response:
+    """`GET /v1/webhooks/{id}/deliveries?state=dead&id=`."""
+    _principal, it = await _find(request)
+    store = request.app[SITE].store
+    state = request.query.get("state")
+    if state not in (None, "dead"):
+        raise bad_parameter("state", "state is dead, or left out")
+    asked = request.query.get("id")
+    if asked is not None:
+        try:
+            found = [await deliveries.one(store, it, asked)]
+        except NotFound:
+            found = []
+        return answer(DeliveriesView(deliveries=found, total=len(found), returned=len(found), next=None))
+    page = await deliveries.page(
+        store, it, dead=state == "dead", limit=query_limit(request), below=number_cursor(request)
+    )
+    return answer(
+        DeliveriesView(
+            deliveries=page.deliveries,
+            total=page.total,
+            returned=len(page.deliveries),
+            next=encode_number(page.bound),
+        )
+    )
+
+
+async def replay(request: web.Request) -> web.Response:
+    """`POST /v1/webhooks/{id}/replay`: 202 with how many were queued."""
+    authorized(request, SCOPE)
+    given = await read_json(request, ReplayInput)
+    _principal, it = await _find(request)
+    store = request.app[SITE].store
+    replayed: Replayed
+    if given.id is not None:
+        replayed = await deliveries.replay_one(store, it, given.id)
+    else:
+        now = await store.control(it.tenant).clock()
+        since = _time("since", given.since or "")
+        until = _time("until", given.until) if given.until else now
+        replayed = await deliveries.replay_since(store, it, since, until, only_failed=given.only_failed)
+    return answer(replayed, status=202)
+
+
+def _time(name: str, text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        pointer = {"pointer": f"/{name}", "detail": str(error)}
+        raise Unprocessable(str(error), code="invalid_time", pointers=[pointer]) from error

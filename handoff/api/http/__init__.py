@@ -1,0 +1,1 @@
+"""HTTP itself: requests, answers, access, problem documents, compression, and the fast path."""

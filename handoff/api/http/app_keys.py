@@ -1,0 +1,103 @@
+"""What handlers find in the application, by typed key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
+from msgspec import Struct, field
+
+from handoff.api.handlers.context_cache import ContextCache
+from handoff.domain.errors import Unauthenticated
+from handoff.domain.identity import Assurance
+from handoff.domain.policies import Policy
+from handoff.services.context.completeness import Monitor
+from handoff.services.context.summary import Summariser
+from handoff.services.events.feed import Hub
+from handoff.services.handoffs.announcements import Announce
+from handoff.services.metrics import Measures
+from handoff.services.sessions import read_session, session_id, token_tenant
+from handoff.services.sources.inbound import Inbound, Source
+from handoff.services.sources.native import Caller
+from handoff.services.timeline.batching import Intake
+from handoff.store.store import Store
+
+from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
+
+
+class AppContext(Struct, frozen=True, kw_only=True):
+    """Everything the handlers work with; made once, by the composition root."""
+
+    store: Store
+    monitor: Monitor
+    measures: Measures
+    inbound: Inbound
+    intake: Intake
+    access: Access
+    sources: Mapping[str, Source]
+    channels: frozenset[str]
+    public_url: str
+    identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
+    """By tenant: the (type, space) pairs of its sources, tried by look-ups that name no space."""
+    ready: Callable[[], str | None]
+    """Why the server is not ready, or None."""
+    announce: Announce
+    hub: Hub
+    policies: Sequence[Policy] = ()
+    allowed_origins: frozenset[str] = frozenset()
+    """Origins of desktops: they may frame the panel and call the API from a browser."""
+    summariser: Summariser | None = None
+    recent: ContextCache = field(default_factory=ContextCache)
+
+    def caller(self, principal: Principal) -> Caller:
+        return Caller(name=principal.name, channels=self.channels)
+
+
+SITE = web.AppKey("site", AppContext)
+PRINCIPAL = web.RequestKey("principal", Principal)
+
+
+async def authenticate(request: web.Request, site: AppContext) -> Principal:
+    """Who is calling: every `/v1` call proves that before anything else is looked at."""
+    authorization, asked = request.headers.get(AUTHORIZATION, ""), request.headers.get(TENANT_HEADER)
+    principal = principal_of(site, authorization, asked)
+    if principal is not None:
+        return principal
+    secret = bearer(authorization)
+    tenant = token_tenant(secret) or ""
+    session = None
+    if site.access.has_tenant(tenant):
+        session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
+    if session is None or asked not in (None, tenant):
+        raise Unauthenticated(UNKNOWN_TOKEN)
+    return Principal(
+        name=session.made_by,
+        credential=b"session" + session_id(secret),
+        tenant=session.tenant,
+        scopes=frozenset(session.scopes),
+        min_assurance=_assurance(session.min_assurance),
+        agent=session.agent,
+    )
+
+
+def _assurance(name: str) -> Assurance:
+    """What a session asks for at least; the strictest where only a newer release knows the word."""
+    return Assurance(name) if name in set(Assurance) else Assurance.VERIFIED
+
+
+def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:
+    """The holder of a configured token; None where the token is a session's, which the store knows."""
+    secret = bearer(authorization)
+    if token_tenant(secret) is not None:
+        return None
+    return site.access.authenticate(secret, asked_tenant)
+
+
+def authorized(request: web.Request, scope: str | None = None) -> Principal:
+    """The caller, who must have the scope."""
+    principal = request[PRINCIPAL]
+    if scope is not None:
+        principal.require(scope)
+    return principal

@@ -1,0 +1,211 @@
+"""Reading requests and writing answers: bodies within limits, strict JSON, our own encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+from aiohttp.hdrs import CONTENT_ENCODING
+
+from handoff.domain.errors import (
+    InvalidIdentity,
+    InvalidPayload,
+    PayloadTooLarge,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from handoff.domain.identity import Assurance, Identity, identity, parse_identity
+from handoff.services.sources.native import IdentityInput, invalid
+
+from .request_ids import HEADER as REQUEST_ID_HEADER
+from .request_ids import REQUEST_ID
+
+T = TypeVar("T")
+MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+MAX_REASON = 2_000  # characters
+MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 36 has 38
+encode = msgspec.json.Encoder().encode
+JSON = "application/json"
+HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+BODY = web.RequestKey("body", bytes)
+"""The body of a request with an Idempotency-Key, which was read before its handler."""
+
+
+async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
+    """The body as sent. PayloadTooLarge above `limit`, before it is read where the sender says so."""
+    if IDEMPOTENCY_KEY in request.headers and BODY in request:
+        return request[BODY]
+    if request.content.is_eof():  # it came with its headers, as nearly all do
+        whole = request.content.read_nowait()
+        if len(whole) > limit:
+            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+        return whole
+    if request.content_length is not None and request.content_length > limit:
+        raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+    return bytes(body)
+
+
+def refuse_encoding(request: web.Request) -> None:
+    """Our own API takes plain bodies only."""
+    encoding = request.headers.get(CONTENT_ENCODING)
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("this resource takes no Content-Encoding")
+
+
+async def read_json(request: web.Request, type_: type[T], *, optional: bool = False) -> T:
+    """The body as `type_`, strictly. InvalidPayload for no JSON, Unprocessable with pointers otherwise."""
+    refuse_encoding(request)
+    body = await read_body(request)
+    return decode(body or b"{}" if optional else body, type_)
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidPayload(f"not JSON: {error}", code="invalid_json") from error
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer. Personal data is never stored by what lies between us and the caller."""
+    return answer_json(encode(value), status, headers)
+
+
+def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """As `answer`, of what `encode` gave."""
+    return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
+
+
+def stream_answer(media: str) -> web.StreamResponse:
+    """An answer that is written bit by bit. It is on its way before what stands around every request
+    sees it, so it has those headers from the start."""
+    return web.StreamResponse(
+        headers={
+            "Content-Type": media,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            REQUEST_ID_HEADER: REQUEST_ID.get(),
+        }
+    )
+
+
+def query_limit(request: web.Request) -> int:
+    raw = request.query.get("limit")
+    if raw is None:
+        return DEFAULT_LIMIT
+    if len(raw) > MAX_NUMBER or not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
+        raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
+    return int(raw)
+
+
+def broken(pointer: str, detail: str, code: str | None = None) -> Unprocessable:
+    """The error for a member of a body that breaks a rule, named by its JSON pointer (RFC 6901)."""
+    return Unprocessable(detail, code=code, pointers=[{"pointer": pointer, "detail": detail}])
+
+
+def check_reason(reason: str | None, *, least: int = 0) -> None:
+    """Unprocessable for a reason that is too long, or shorter than `least`."""
+    if reason is not None and not least <= len(reason) <= MAX_REASON:
+        raise broken("/reason", f"a reason has {least} to {MAX_REASON} characters")
+
+
+def bad_parameter(name: str, detail: str) -> Unprocessable:
+    return Unprocessable(detail, code="invalid_parameter", parameter=name)
+
+
+def query_ascending(request: web.Request) -> bool:
+    order = request.query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise bad_parameter("order", "order is asc or desc")
+    return order == "asc"
+
+
+def query_flag(request: web.Request, name: str, *, default: bool) -> bool:
+    """A parameter that is `true` or `false`, given once."""
+    given = request.query.getall(name, [])
+    if not given:
+        return default
+    if given not in (["true"], ["false"]):
+        raise bad_parameter(name, f"{name} is true or false")
+    return given == ["true"]
+
+
+def query_list(request: web.Request, name: str) -> frozenset[str]:
+    """Comma-separated and repeated values alike."""
+    values = (part.strip() for raw in request.query.getall(name, ()) for part in raw.split(","))
+    return frozenset(value for value in values if value)
+
+
+def read_assurance(text: str | None, default: Assurance) -> Assurance:
+    if text is None:
+        return default
+    try:
+        return Assurance(text)
+    except ValueError as error:
+        raise bad_parameter("min_assurance", "min_assurance is verified, claimed or inferred") from error
+
+
+def read_identity(given: str | IdentityInput, pointer: str = "/identity") -> Identity:
+    """An identity of a body, in either of its forms; `pointer` is where it stands there."""
+    with pointing_at(pointer):
+        if isinstance(given, str):
+            return parse_identity(given)
+        return identity(given.type, given.value, space=given.space)
+
+
+@contextmanager
+def pointing_at(pointer: str) -> Iterator[None]:
+    """What is wrong with an identity in here is said with its place in the body."""
+    try:
+        yield
+    except InvalidIdentity as error:
+        raise broken(pointer, error.detail, error.problem_code) from error
+
+
+def query_identity(text: str) -> Identity:
+    """An identity from a query string, where a `+` may have become a space."""
+    head, colon, value = text.partition(":")
+    if head == "phone" and value.startswith(" "):
+        value = "+" + value[1:]
+    return parse_identity(head + colon + value)
+
+
+def number_cursor(request: web.Request) -> int | None:
+    """The cursor of a list that is ordered by a number."""
+    raw = request.query.get("cursor")
+    if raw is None:
+        return None
+    if len(raw) > MAX_NUMBER or not raw.isascii() or not raw.isalnum():
+        raise InvalidCursor
+    return int(raw, 36)
+
+
+class InvalidCursor(Unprocessable):
+    """The cursor is not one of ours."""
+
+    code = "invalid_cursor"
+
+
+def encode_number(number: int | None) -> str | None:
+    """The URL-safe cursor of a number."""
+    if number is None:
+        return None
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+    return text or "0"

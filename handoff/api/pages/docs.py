@@ -1,0 +1,163 @@
+"""`/openapi.json`, `/asyncapi.json` and `/docs`: the descriptions, and Swagger UI from an installed package.
+
+The page loads nothing from elsewhere and runs no inline script; its policy says so to the browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.helpers import ETag
+from msgspec import Struct
+
+from handoff.domain.errors import NotFound
+
+ASSETS = "flask_swagger_ui"  # of its wheel only the files are used; it is never imported
+SCRIPT_NAME = "start.js"
+_SERVED = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+"""With their types: what the machine's own table says of them differs."""
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Images may be `data:` because the style sheet holds its icons so."""
+_HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+_PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<script src="docs/swagger-ui-bundle.js" defer></script>
+<script src="docs/{SCRIPT_NAME}" defer></script>
+</head>
+<body>
+<div id="page"></div>
+<noscript>The description itself is at <a href="openapi.json">openapi.json</a>.</noscript>
+</body>
+</html>
+"""
+_SCRIPT = """\
+"use strict";
+window.ui = SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#page",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  validatorUrl: null, // the default sends the document to a server of its own
+  oauth2RedirectUrl: null,
+});
+"""
+
+
+class Text(Struct, frozen=True):
+    """Bytes that do not change while the server runs, and their ETag."""
+
+    body: bytes
+    media: str
+    etag: str
+
+
+class Descriptions(Struct, frozen=True):
+    """Of the API and of its messages."""
+
+    api: Text
+    messages: Text
+
+
+class Docs:
+    """Everything that is served here; `assets` is None where the package is not installed."""
+
+    def __init__(self) -> None:
+        self.page = _text(_PAGE.encode(), "text/html")
+        self.script = _text(_SCRIPT.encode(), "text/javascript")
+        self.assets = _assets()
+        self._making: asyncio.Task[Descriptions] | None = None
+
+    async def descriptions(self) -> Descriptions:
+        """Made once, for whoever asks first, in a thread: they take as long as a whole start."""
+        if self._making is None:
+            self._making = asyncio.create_task(asyncio.to_thread(make_descriptions))
+        return await asyncio.shield(self._making)  # who asked first may hang up
+
+
+DOCS = web.AppKey("docs", Docs)
+
+
+def make_descriptions() -> Descriptions:
+    """Both documents, as this release answers."""
+    # A server that nobody asks for them starts without these.
+    from handoff.api.description import asyncapi
+    from handoff.api.description.openapi import document
+    from handoff.api.description.resources import OPERATIONS
+
+    return Descriptions(
+        _text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        _text(msgspec.json.encode(asyncapi.document()), "application/json"),
+    )
+
+
+def _text(body: bytes, media: str) -> Text:
+    return Text(body, media, sha256(body).hexdigest()[:32])
+
+
+def _assets() -> Path | None:
+    spec = find_spec(ASSETS)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) / "dist" if places else None
+
+
+async def describe(request: web.Request) -> web.Response:
+    """`GET /openapi.json`. Anyone may read it, also from a page of another origin."""
+    return _for_anyone(request, (await request.app[DOCS].descriptions()).api)
+
+
+async def describe_messages(request: web.Request) -> web.Response:
+    """`GET /asyncapi.json`, likewise."""
+    return _for_anyone(request, (await request.app[DOCS].descriptions()).messages)
+
+
+def _for_anyone(request: web.Request, text: Text) -> web.Response:
+    response = _answer(request, text)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+async def page(request: web.Request) -> web.Response:
+    """`GET /docs`."""
+    return _answer(request, request.app[DOCS].page)
+
+
+async def asset(request: web.Request) -> web.StreamResponse:
+    """`GET /docs/{asset}`: our script, or one of the package's files."""
+    docs, name = request.app[DOCS], request.match_info["asset"]
+    if name == SCRIPT_NAME:
+        return _answer(request, docs.script)
+    if name not in _SERVED:
+        raise NotFound("the page has no such file")
+    if docs.assets is None or not (docs.assets / name).is_file():
+        raise NotFound("the page's files are not installed")
+    return web.FileResponse(docs.assets / name, headers={**_HEADERS, "Content-Type": _SERVED[name]})
+
+
+def _answer(request: web.Request, text: Text) -> web.Response:
+    known = request.if_none_match or ()
+    if any(it.value in (text.etag, "*") for it in known):
+        response = web.Response(status=304, headers=_HEADERS)
+    else:
+        response = web.Response(body=text.body, content_type=text.media, charset="utf-8", headers=_HEADERS)
+    response.etag = ETag(text.etag)
+    return response

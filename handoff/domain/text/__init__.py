@@ -1,0 +1,1 @@
+"""Text from outside: cleaning, URLs, and a cache for short strings."""

@@ -1,0 +1,1 @@
+"""Callbacks: promised calls and their life cycle."""

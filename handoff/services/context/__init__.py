@@ -1,0 +1,1 @@
+"""The context that the next party receives: assembly, completeness, and cache validation."""

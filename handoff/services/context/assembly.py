@@ -1,0 +1,393 @@
+"""The context: what the next party gets before they say hello."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from handoff.codec.keyed_hash import EVIDENCE, TOUCHPOINT, KeyedHash
+from handoff.codec.member import channel_name
+from handoff.domain import brief as rules
+from handoff.domain.clock import DAY, Micros, format_time
+from handoff.domain.conversation import Conversation, ConversationItem, fold
+from handoff.domain.evidence import Evidence, EvidenceClass, joins
+from handoff.domain.handoff import Handoff
+from handoff.domain.identity import Assurance
+from handoff.services.customers.lookup import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
+from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
+from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
+from handoff.services.timeline.views import (
+    IdentityView,
+    TimelineView,
+    TouchpointView,
+    identity_fields,
+    public_conversation,
+)
+from handoff.store.repositories.control import ControlReads
+from handoff.store.repositories.identities import doubled
+from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor, read_page
+from handoff.store.store import Store
+
+from .completeness import Monitor
+from .position import position_of
+from .summary import Summariser
+from .validation import ReadLog, Validator
+from .views import (
+    OPTIONAL_FIELDS,
+    CandidateView,
+    ConflictView,
+    ContextSelection,
+    ContextView,
+    ConversationView,
+    CustomerView,
+    LeftOut,
+)
+
+BRIEF_TOUCHPOINTS = 1_000
+BRIEF_AGE: Micros = 90 * DAY
+
+
+class Assembled(Struct, frozen=True):
+    """A context, and what it was made of where it was watched and can be asked without its timeline."""
+
+    view: ContextView
+    basis: Validator | None
+
+
+async def assemble(
+    store: Store,
+    monitor: Monitor,
+    tenant: str,
+    look_up: LookUp,
+    *,
+    wanted: ContextSelection,
+    now: Micros,
+    handoff: Handoff | None = None,
+    summariser: Summariser | None = None,
+    watch: ReadLog | None = None,
+) -> Assembled:
+    """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
+    summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
+
+    After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
+    more where something in them was amended.
+    """
+    if look_up.customer is None:
+        return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
+    told = await _read(store, tenant, look_up.customer, wanted)
+    control = ControlReads(watch or store.connection, tenant)
+    chains = await read_chains(control, [it.id for it in told.conversations])
+    handoffs = await read_of_homes(control, told.homes)
+    since = min((it.opened_at for it in told.conversations if it.open), default=None)
+    completeness = await monitor.completeness(tenant, since=since, now=now)
+    brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
+    if summariser and (wanted.fields is None or "brief" in wanted.fields):
+        brief = await summariser.add(_recent(told, now), brief)
+    context = ContextView(
+        match=Match.ONE,
+        match_assurance=look_up.assurance,
+        as_of=position_of(look_up.customer.members).encode(),
+        requested_id=look_up.requested_id,
+        customer=_customer_view(store, tenant, look_up.customer, told),
+        conversations=_conversations(told, chains),
+        handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
+        brief=brief,
+        timeline=_timeline(told, wanted),
+        completeness=completeness,
+        left_out=_left_out(told, look_up.customer, wanted, handoff),
+    )
+    view = _selected(context, wanted.fields)
+    if watch is None or summariser or any(it.is_reference for it in told.told):
+        return Assembled(view, None)  # also where it was made elsewhere, or told in others' timelines
+    told_completeness = None if view.completeness is UNSET else completeness
+    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)))
+
+
+async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
+    """What is told where it is not one customer: whom it may be, and what to ask."""
+    return ContextView(
+        match=look_up.match,
+        match_assurance=look_up.assurance,
+        as_of="",
+        requested_id=look_up.requested_id,
+        customer=None,
+        completeness=await monitor.completeness(tenant, since=None, now=now),
+        left_out=LeftOut(candidates=look_up.left_out or None),
+        candidates=[_candidate(it) for it in look_up.candidates],
+        question=look_up.question if look_up.question else UNSET,
+    )
+
+
+class _Read(Struct, kw_only=True):
+    """Everything read for one context, newest first."""
+
+    hashes: KeyedHash
+    homes: list[bytes]
+    page: MemberPage
+    total: int
+    told: list[TimelineEntry]
+    hidden: int
+    decoded: Decoded
+    conversations: list[Conversation]
+
+
+async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSelection) -> _Read:
+    hashes = store.hashes(tenant)
+    records = {record.key: record for record in customer.members}
+    homes = list(records)
+    size = max(BRIEF_TOUCHPOINTS, wanted.limit)
+    page = await read_page(store.connection, store.keys, homes, Window(limit=size))
+    decoded = await decode(store, hashes, records, page.members)
+    shown = Filter(min_assurance=wanted.min_assurance)
+    kept = [it for it in decoded.told if shown.passes(it.stored, it.body)]
+    read = _Read(
+        hashes=hashes,
+        homes=homes,
+        page=page,
+        total=page.total - doubled(records),
+        told=kept,
+        hidden=len(decoded.told) - len(kept),
+        decoded=decoded,
+        conversations=[],
+    )
+    read.conversations = fold(_line(read, it) for it in reversed(kept) if not it.is_reference)
+    return read
+
+
+async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
+    """Who a customer is, as a context tells it. One round trip, two more where something was amended."""
+    return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
+
+
+async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
+    """The customer's conversations as far back as a brief looks, newest activity first."""
+    return (await _read(store, tenant, customer, ContextSelection())).conversations
+
+
+def _line(read: _Read, it: TimelineEntry) -> ConversationItem:
+    stored, body = it.stored, it.body
+    direction, visibility, _assurance = body.stated
+    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
+    return ConversationItem(
+        read.decoded.rendering.conversation(stored, body)[0],
+        stored.home,
+        _channel(it),
+        stored.type,
+        direction,
+        stored.occurred_at,
+        body.subject,
+        body.thread,
+        visibility,
+        _actor_type(body.actor) == "bot",
+    )
+
+
+def _channel(it: TimelineEntry) -> str:
+    return channel_name(it.stored, it.body)
+
+
+def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
+    if not actor:
+        return None
+    kind = actor.get("type") or actor.get("kind") or actor.get("role")
+    return str(kind) if kind else None
+
+
+def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
+    name = actor.get("name") if actor else None
+    return name if isinstance(name, str) and name else None
+
+
+def _recent(read: _Read, now: Micros) -> list[rules.Told]:
+    """What a brief is told from, oldest first."""
+    oldest = now - BRIEF_AGE
+    open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
+    since = min(oldest, open_since)
+    # What only happened with this customer taking part says nothing of what they tried or want.
+    recent = [
+        it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
+    ]
+    return [_told(read, it) for it in reversed(recent)]
+
+
+def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
+    waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
+    pending = None
+    if handoff:
+        pending = rules.Pending(
+            id=handoff.id,
+            reason=handoff.reason,
+            sender=handoff.sender.name,
+            to=handoff.to.name,
+            requested_at=handoff.requested_at,
+            hops=handoff.hops,
+        )
+    return rules.tell(_recent(read, now), now=now, waiting_since=waiting, pending=pending)
+
+
+def _told(read: _Read, it: TimelineEntry) -> rules.Told:
+    rendering, stored, body = read.decoded.rendering, it.stored, it.body
+    _identity, public_id = rendering.of_home(stored.home)
+    direction, visibility, assurance = body.stated
+    shown = rendering.shown(stored, body)
+    return rules.Told(  # in the order of the fields, as in `_line`
+        public_id(stored.id),
+        stored.type,
+        _channel(it),
+        direction,
+        visibility,
+        assurance,
+        stored.occurred_at,
+        rendering.conversation(stored, body)[1],
+        shown.subject,
+        shown.text,
+        _actor_type(body.actor),
+        _actor_name(body.actor),
+        shown.data,
+        body.traits,
+        stored.blanked,
+    )
+
+
+def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
+    shown = read.told[: wanted.limit]
+    more = read.page.more or len(read.told) > len(shown)
+    views: list[TouchpointView] = [read.decoded.view(it) for it in shown]
+    return TimelineView(
+        touchpoints=views,
+        total=read.total if not read.hidden else None,
+        returned=len(views),
+        next=encode_cursor(shown[-1].entry.place) if more and shown else None,
+    )
+
+
+def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff: Handoff | None) -> LeftOut:
+    shown = min(len(read.told), wanted.limit)
+    rest = read.total - shown - read.hidden
+    last = read.told[shown - 1].entry if shown else None
+    return LeftOut(
+        touchpoints=rest or None,
+        timeline_next=encode_cursor(last.place) if rest and last else None,
+        below_min_assurance=read.hidden or None,
+        brief_older_than=format_time(read.told[-1].stored.occurred_at)
+        if read.page.more and read.told
+        else None,
+        late=_late(read, handoff) or None,
+        candidates=customer.claims_left_out or None,
+        fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
+    )
+
+
+def _late(read: _Read, handoff: Handoff | None) -> list[str]:
+    if handoff is None or not handoff.snapshots:
+        return []
+    pinned = handoff.snapshots[-1].taken_at
+    return [
+        read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
+        for it in read.told
+        if it.stored.occurred_at < pinned < it.stored.recorded_at
+        and not it.stored.type.startswith(("handoff.", "identity."))
+    ]
+
+
+def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:
+    """Only the optional fields asked for; who it is and what was left out always stay."""
+    if fields is None:
+        return context
+    return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
+
+
+def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
+    views = []
+    ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
+    for it in read.conversations:
+        chain = chains.get(it.id)
+        if chain and chain.home not in read.homes:
+            chain = None  # somebody else's thread that this customer only named
+        id_ = ids[it.id]
+        views.append(
+            ConversationView(
+                id=id_,
+                state=it.state,
+                subject=it.subject,
+                channels=it.channels,
+                opened_at=format_time(it.opened_at),
+                root=public_conversation(read.hashes, chain.root) if chain else id_,
+                previous=public_conversation(read.hashes, previous)
+                if chain and (previous := chain.previous_of(it.id))
+                else None,
+                owner=chain.owner if chain else None,
+                waiting_since=format_time(it.waiting_since) if it.waiting_since else None,
+            )
+        )
+    return views
+
+
+def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -> CustomerView:
+    evidence = customer.evidence()
+    return CustomerView(
+        id=customer.id,
+        identities=[
+            IdentityView(
+                **identity_fields(record.identity),
+                assurance=assurance_of(record, evidence),
+                via=_via(record.key, customer, evidence),
+                since=format_time(record.recorded_at),
+            )
+            for record in customer.members
+        ],
+        traits=_traits(read),
+        candidates=[_candidate(it) for it in candidates_of(store, tenant, customer)],
+        conflicts=_conflicts(read.hashes, customer),
+        shared=customer.group.shared,
+    )
+
+
+def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
+    """The statement that makes the identity theirs: the strongest, then the earliest."""
+    pieces = [it for it in evidence if key in it.pair and joins(it)]
+    if not pieces:
+        return "touchpoint"
+    best = min(pieces, key=lambda it: (-it.evidence_class, it.recorded_at, it.id))
+    return best.who if best.evidence_class is EvidenceClass.AGENT else f"source:{best.source}"
+
+
+def _traits(read: _Read) -> dict[str, Any]:
+    """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
+    traits: dict[str, Any] = {}
+    for it in reversed(read.told):
+        if it.body.traits and it.body.assurance is Assurance.VERIFIED and not it.is_reference:
+            traits.update(it.body.traits)
+    return traits
+
+
+def _conflicts(hashes: KeyedHash, customer: Customer) -> list[ConflictView]:
+    nodes = customer.component.nodes
+    members = set(customer.group.members)
+    views = []
+    for refusal in customer.group.conflicts:
+        one, other = refusal.evidence.one, refusal.evidence.other
+        here, there = (one, other) if one in members else (other, one)
+        views.append(
+            ConflictView(
+                identity=str(nodes[here].identity),
+                other=str(nodes[there].identity),
+                reason=refusal.reason,
+                link=hashes.public(EVIDENCE, refusal.evidence.one, refusal.evidence.id),
+            )
+        )
+    return views
+
+
+def _candidate(it: Candidate) -> CandidateView:
+    return CandidateView(
+        customer_id=it.id,
+        identity=str(it.identity),
+        reason=it.reason,
+        assurance=it.assurance,
+        touchpoints=it.touchpoints,
+        links=list(it.links),
+    )

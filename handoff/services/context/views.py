@@ -1,0 +1,108 @@
+"""The shapes of a context: what the next party is shown, and what of it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from handoff.domain import brief as rules
+from handoff.domain.identity import Assurance
+from handoff.services.handoffs.records import HandoffView
+from handoff.services.timeline.views import IdentityView, TimelineView
+
+from .completeness import Completeness
+
+DEFAULT_LIMIT = 50
+
+
+class CandidateView(Struct, frozen=True, kw_only=True):
+    """Somebody who may be this customer; nothing of their history is shown before it is confirmed."""
+
+    customer_id: str
+    identity: str
+    reason: str
+    assurance: str
+    touchpoints: int
+    links: list[str] = field(default_factory=list)
+    """The claims behind it: what is withdrawn when it turns out to be somebody else."""
+
+
+class ConflictView(Struct, frozen=True, kw_only=True):
+    """Evidence that a guard kept from joining two customers."""
+
+    identity: str
+    other: str
+    reason: str
+    link: str
+
+
+class CustomerView(Struct, frozen=True, kw_only=True):
+    """Who it is, as far as the evidence goes."""
+
+    id: str
+    identities: list[IdentityView]
+    traits: dict[str, Any]
+    candidates: list[CandidateView]
+    conflicts: list[ConflictView]
+    shared: bool = False
+
+
+class ConversationView(Struct, frozen=True, kw_only=True):
+    """One conversation of the customer and who owns its chain."""
+
+    id: str
+    state: str
+    subject: str | None
+    channels: list[str]
+    opened_at: str
+    root: str
+    previous: str | None
+    owner: str | None
+    waiting_since: str | None = None
+
+
+class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What this answer does not hold, and where it is: nothing is cut silently."""
+
+    touchpoints: int | None = None
+    timeline_next: str | None = None
+    below_min_assurance: int | None = None
+    brief_older_than: str | None = None
+    late: list[str] | None = None
+    """Touchpoints that happened before the newest snapshot of this hand-off and came after it."""
+    conversations: int | None = None
+    handoffs: int | None = None
+    candidates: int | None = None
+    """Identities that are linked with who was asked for, or claimed to be theirs, and not among the
+    candidates: an order number, an address or a login narrows a look-up."""
+    fields: list[str] | None = None
+
+
+class ContextView(Struct, frozen=True, kw_only=True):
+    """The contract's context. `customer` is null unless the match is `one`."""
+
+    match: str
+    match_assurance: str | None
+    as_of: str
+    requested_id: str | None
+    customer: CustomerView | None
+    conversations: list[ConversationView] | UnsetType = field(default_factory=list)
+    handoffs: list[HandoffView] | UnsetType = field(default_factory=list)
+    brief: rules.Brief | UnsetType | None = None
+    timeline: TimelineView | UnsetType | None = None
+    completeness: Completeness | UnsetType = UNSET
+    left_out: LeftOut = field(default_factory=LeftOut)
+    candidates: list[CandidateView] | UnsetType = UNSET
+    question: str | UnsetType = UNSET
+
+
+class ContextSelection(Struct, frozen=True, kw_only=True):
+    """What of a context is asked for."""
+
+    limit: int = DEFAULT_LIMIT
+    min_assurance: Assurance = Assurance.INFERRED
+    fields: frozenset[str] | None = None
+
+
+OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

@@ -1,0 +1,1 @@
+"""Conversations, and the vendor threads they run on."""

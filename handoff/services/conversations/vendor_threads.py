@@ -1,0 +1,92 @@
+"""Agents' desktops that are told by connector, and the threads by which they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from handoff.codec.member import channel_name
+from handoff.domain.errors import NotFound
+from handoff.domain.identity import Identity
+from handoff.domain.open_record import OpenRecord
+from handoff.services.context.assembly import BRIEF_TOUCHPOINTS
+from handoff.services.customers.lookup import by_id
+from handoff.services.handoffs.records import read_chains
+from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.timeline.reading import decode
+from handoff.services.timeline.views import conversation_of
+from handoff.store.repositories.timelines import Window, read_page
+from handoff.store.store import Store
+
+Kind = Literal["chatwoot.note", "zendesk.comment"]
+
+
+class Desktop(OpenRecord, frozen=True, kw_only=True):
+    """The desktop that a subscription writes to: whose threads are its conversations.
+
+    `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
+    has several.
+    """
+
+    kind: Kind
+    source: str
+    account: str | None = None
+
+
+class Thread(Struct, frozen=True, kw_only=True):
+    """A thread of a hand-off's conversation: the sender's id of it, and whose touchpoint names it."""
+
+    source: str
+    id: str
+    channel: str
+    home: Identity
+
+
+class Threads(Struct, frozen=True, kw_only=True):
+    """The threads of a chain of conversations, best first, and every identity of the customer."""
+
+    threads: tuple[Thread, ...] = ()
+    identities: tuple[Identity, ...] = ()
+
+
+async def read_threads(store: Store, tenant: str, customer_id: str, conversation_id: str) -> Threads:
+    """Threads of the conversation, then of those chained with it, each newest first.
+
+    Looks as far back as a brief does; none where the customer or conversation is gone. About six
+    round trips.
+    """
+    hashes = store.hashes(tenant)
+    try:
+        customer = await by_id(store, tenant, customer_id)
+        conversation = read_conversation_id(hashes, conversation_id)
+    except NotFound:  # erased since
+        return Threads()
+    chain = (await read_chains(store.control(tenant), [conversation])).get(conversation)
+    chained = {it for it, _previous in chain.members} if chain else set()
+    records = {record.key: record for record in customer.members}
+    page = await read_page(store.connection, store.keys, list(records), Window(limit=BRIEF_TOUCHPOINTS))
+    decoded = await decode(store, hashes, records, page.members)
+    found: dict[Thread, int] = {}
+    for it in decoded.told:
+        if it.is_reference or not it.body.thread:
+            continue
+        where = conversation_of(hashes, records[it.stored.home], it.stored, it.body)
+        rank = 0 if where == conversation else 1 if where in chained else None
+        if rank is not None:
+            thread = Thread(
+                source=it.body.source,
+                id=it.body.thread,
+                channel=channel_name(it.stored, it.body),
+                home=records[it.stored.home].identity,
+            )
+            found.setdefault(thread, rank)
+    return Threads(
+        threads=tuple(sorted(found, key=lambda it: found[it])),
+        identities=tuple(record.identity for record in customer.members),
+    )
+
+
+def of_source(threads: Sequence[Thread], source: str) -> list[Thread]:
+    return [it for it in threads if it.source == source]

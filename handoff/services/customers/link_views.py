@@ -1,0 +1,153 @@
+"""What is shown of evidence and of changes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
+from handoff.domain.clock import format_time
+from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, joins
+from handoff.store.repositories.components import Component, read_records
+from handoff.store.repositories.identities import IdentityRecord
+from handoff.store.store import Store
+
+from .lookup import Customer
+
+
+class WithdrawalView(Struct, frozen=True, kw_only=True):
+    """Who took a piece of evidence back, when and why."""
+
+    who: str
+    at: str
+    why: str
+
+
+class LinkView(Struct, frozen=True, kw_only=True):
+    """A piece of evidence. `effective`: it stands and joins, or keeps apart, as of now."""
+
+    id: str
+    identities: list[str]
+    statement: str
+    assurance: str
+    by: str
+    source: str
+    recorded_at: str
+    why: str
+    withdrawn: WithdrawalView | None
+    effective: bool
+    from_identities: list[str] | None = None
+
+
+class PartView(Struct, frozen=True, kw_only=True):
+    """One customer before or after a change."""
+
+    customer_id: str
+    identities: list[str]
+    touchpoints: int
+
+
+class ForecastView(Struct, frozen=True, kw_only=True):
+    """What a change would do (`dry_run`) or did: the customers before and after it."""
+
+    dry_run: bool
+    before: list[PartView]
+    after: list[PartView]
+    conflicts: list[str]
+    id: str | None = None
+    withdrawn: list[str] = msgspec.field(default_factory=list)
+
+
+async def read_links(store: Store, tenant: str, customer: Customer) -> list[LinkView]:
+    """All evidence about a customer's identities, oldest first. One round trip beside the customer's
+    own where it names references or identities that were taken away."""
+    hashes = store.hashes(tenant)
+    pieces = sorted(customer.evidence(), key=lambda it: (it.recorded_at, it.id))
+    records = customer.component.records
+    unread = {end for it in pieces for end in it.ends} - set(records)
+    records = records | await read_records(store.connection, store.keys, sorted(unread))
+    refused = {it.evidence.id for group in customer.resolution.groups for it in group.conflicts}
+    objections = Objections(customer.component.evidence)
+    withdrawals = _withdrawals(customer.component.evidence, records)
+    views = []
+    for it in pieces:
+        if it.statement is Statement.SAME:
+            effective = joins(it) and it.id not in refused
+            identities, others = _names(records, (it.one, it.other)), None
+        else:
+            effective = objections.of_piece(it)
+            identities, others = (_names(records, side) for side in it.sides)
+        views.append(
+            LinkView(
+                id=hashes.public(EVIDENCE, it.one, it.id),
+                identities=identities,
+                from_identities=others,
+                statement=it.statement,
+                assurance=it.assurance,
+                by=it.who,
+                source=it.source,
+                recorded_at=format_time(it.recorded_at),
+                why=it.why,
+                withdrawn=withdrawals.get(it.id),
+                effective=effective,
+            )
+        )
+    return views
+
+
+def _withdrawals(
+    evidence: Sequence[Evidence], records: Mapping[bytes, IdentityRecord]
+) -> dict[bytes, WithdrawalView]:
+    """Who took which piece back: by a statement against it, or a `not_same` by itself."""
+    found = {
+        id_: WithdrawalView(who=it.who, at=format_time(it.recorded_at), why=it.why)
+        for it in evidence
+        if it.statement is Statement.NOT_SAME and not it.withdrawn
+        for id_ in it.over
+    }
+    for it in records.values():
+        for taken in it.withdrawals:
+            found[taken.evidence] = WithdrawalView(who=taken.who, at=format_time(taken.at), why=taken.why)
+    return found
+
+
+def _names(nodes: Mapping[bytes, IdentityRecord], keys: Sequence[bytes]) -> list[str]:
+    return [str(nodes[key].identity) for key in keys if key in nodes]
+
+
+def _parts(hashes: KeyedHash, component: Component, groups: Sequence[Group]) -> list[PartView]:
+    nodes = component.records
+    return [
+        PartView(
+            customer_id=hashes.public(CUSTOMER, group.root),
+            identities=[str(nodes[key].identity) for key in group.members],
+            touchpoints=sum(nodes[key].touchpoints for key in group.members),
+        )
+        for group in groups
+    ]
+
+
+def _around(resolution: Resolution, keys: Sequence[bytes]) -> list[Group]:
+    groups = {resolution.group_of(key).root: resolution.group_of(key) for key in keys}
+    return list(groups.values())
+
+
+def forecast(
+    hashes: KeyedHash,
+    component: Component,
+    views: tuple[Resolution, Resolution],
+    keys: Sequence[bytes],
+    piece: Evidence | None,
+    dry_run: bool,
+) -> ForecastView:
+    before, after = views
+    groups = _around(after, keys)
+    return ForecastView(
+        dry_run=dry_run,
+        before=_parts(hashes, component, _around(before, keys)),
+        after=_parts(hashes, component, groups),
+        conflicts=sorted({it.reason for group in groups for it in group.conflicts}),
+        id=hashes.public(EVIDENCE, piece.one, piece.id) if piece and not dry_run else None,
+    )

@@ -1,0 +1,1 @@
+"""Events: the live feed, payloads for subscribers, and reactions to new touchpoints."""

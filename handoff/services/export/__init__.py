@@ -1,0 +1,1 @@
+"""Exports: a customer's whole history, and conversations as vCons."""

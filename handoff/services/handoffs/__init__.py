@@ -1,0 +1,1 @@
+"""Handoffs: requests, transitions, deadlines, listing, and pinned snapshots."""

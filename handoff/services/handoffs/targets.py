@@ -1,0 +1,149 @@
+"""Whose conversation a hand-off is about: by identity, by customer or by conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
+from handoff.domain.conversation import Conversation
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.handoff import Handoff
+from handoff.domain.identity import Identity
+from handoff.services.context.assembly import conversations_of
+from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find, require_current
+from handoff.services.timeline.recording import ensure_identity
+from handoff.store.store import Store
+
+from .records import read_of_homes
+
+
+class TargetSelector(Struct, frozen=True, kw_only=True):
+    """What is meant: exactly one of the three, and the channel it is handed over from."""
+
+    identity: Identity | None = None
+    customer_id: str | None = None
+    conversation_id: str | None = None
+    channel: str | None = None
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Whose conversation it is."""
+
+    home: bytes
+    conversation: bytes
+    identity: Identity
+    customer: Customer | None
+
+
+async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
+    hashes = store.hashes(tenant)
+    if wanted.conversation_id is not None:
+        return await _target_conversation(store, tenant, wanted.conversation_id)
+    if wanted.customer_id is not None:
+        customer = await by_id(store, tenant, wanted.customer_id)
+        require_current(customer, wanted.customer_id)
+        return await _choose(store, tenant, customer, wanted.channel)
+    assert wanted.identity is not None
+    look_up = await find(store, tenant, [wanted.identity])
+    if look_up.match is Match.SEVERAL:
+        raise Conflict(
+            "several customers answer to this identity",
+            code="ambiguous_identity",
+            candidates=[it.id for it in look_up.candidates],
+            question=look_up.question,
+        )
+    if look_up.customer is None:
+        home = await ensure_identity(store, tenant, wanted.identity)
+        channel = wanted.channel or "web"
+        conversation = home + hashes.episode(home, channel)
+        return Target(home=home, conversation=conversation, identity=wanted.identity, customer=None)
+    return await _choose(store, tenant, look_up.customer, wanted.channel)
+
+
+async def _target_conversation(store: Store, tenant: str, conversation_id: str) -> Target:
+    hashes = store.hashes(tenant)
+    conversation = read_conversation_id(hashes, conversation_id)
+    home = await home_of(store, conversation)
+    customer = await by_key(store, tenant, home)
+    record = next((it for it in customer.members if it.key == home), customer.members[0])
+    return Target(home=home, conversation=conversation, identity=record.identity, customer=customer)
+
+
+def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
+    """The hash (16 bytes) or home and episode (32) behind a public id. NotFound otherwise."""
+    for count in (1, 2):
+        try:
+            return b"".join(hashes.private(CONVERSATION, conversation_id, count))
+        except NotFound:
+            continue
+    raise NotFound("there is no such conversation")
+
+
+async def home_of(store: Store, conversation: bytes) -> bytes:
+    """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
+    if len(conversation) == 2 * SIZE:
+        return conversation[:SIZE]
+    key = store.keys.conversations(conversation)
+    home = await store.connection.call(b"HGET", key, conversation, key=key)
+    if home is None:
+        raise NotFound("there is no such conversation")
+    return bytes(home)
+
+
+async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:
+    """The newest open conversation of the channel, else the newest open, else one that a handoff opened,
+    else a new one."""
+    hashes = store.hashes(tenant)
+    conversations = await conversations_of(store, tenant, customer)
+    open_ = [it for it in conversations if it.open]
+    on_channel = [it for it in open_ if channel in it.channels]
+    chosen: Conversation | None = next(iter(on_channel or open_), None)
+    known = {record.key: record.identity for record in customer.members}
+    if chosen is not None and await _is_theirs(store, chosen, customer):
+        assert chosen.home is not None
+        return Target(
+            home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
+        )
+    under_way = await _opened_by_handoff(store, tenant, customer, conversations)
+    if under_way is not None:
+        return Target(
+            home=under_way.home,
+            conversation=under_way.conversation,
+            identity=known[under_way.home],
+            customer=customer,
+        )
+    record = customer.members[0]
+    ends = [place for place, name in record.episodes if name == (channel or "web")]
+    episode = hashes.episode(record.key, channel or "web", ends[-1][SIZE:] if ends else b"")
+    return Target(
+        home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
+    )
+
+
+async def _opened_by_handoff(
+    store: Store, tenant: str, customer: Customer, conversations: Sequence[Conversation]
+) -> Handoff | None:
+    """The newest handoff that is pending or owned, of a conversation in which nothing was said yet.
+
+    It opened the conversation, so asking again, from another channel too, is about the same one.
+    """
+    known = {it.id for it in conversations}
+    found = await read_of_homes(store.control(tenant), [it.key for it in customer.members])
+    return next((it for it in found if (it.pending or it.owning) and it.conversation not in known), None)
+
+
+async def _is_theirs(store: Store, conversation: Conversation, customer: Customer) -> bool:
+    """Whether a conversation is the customer's own: a stranger's mail may name anybody's thread."""
+    members = customer.group.members
+    return conversation.home in members and await home_of(store, conversation.id) in members
+
+
+async def target_of(store: Store, tenant: str, handoff: Handoff) -> Target:
+    try:
+        customer = await by_key(store, tenant, handoff.home)
+    except NotFound:
+        customer = None
+    identity = customer.members[0].identity if customer else Identity("reference", "", handoff.id)
+    return Target(home=handoff.home, conversation=handoff.conversation, identity=identity, customer=customer)

@@ -1,0 +1,95 @@
+"""Prometheus metrics of one server process; labels are bounded, never a sender's own words."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from handoff.services.timeline.recording import Result
+
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BOUNDS = (*map(str, _LATENCY), "+Inf")
+
+
+class Tally(Collector):
+    """What is counted with every request, in plain numbers: one thread counts, a scrape reads.
+
+    A counter with a lock and a histogram take as long as reading a touchpoint.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, int], list[float]] = {}
+        self._touchpoints: dict[tuple[str, str], int] = {}
+
+    def request(self, route: str, hundreds: int, seconds: float) -> None:
+        """A request of `route` was answered, with a status of so many hundreds."""
+        counted = self._requests.get((route, hundreds))
+        if counted is None:  # how many by bucket, the last above all bounds, and the sum of seconds
+            counted = self._requests[route, hundreds] = [0.0] * (len(_LATENCY) + 2)
+        counted[bisect_left(_LATENCY, seconds)] += 1
+        counted[-1] += seconds
+
+    def touchpoint(self, source: str, result: str) -> None:
+        """A touchpoint of a source came to this."""
+        self._touchpoints[source, result] = self._touchpoints.get((source, result), 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        touchpoints = CounterMetricFamily(
+            "handoff_touchpoints", "Touchpoints by what became of them", labels=("source", "result")
+        )
+        for labels, count in self._touchpoints.items():
+            touchpoints.add_metric(labels, count)
+        yield touchpoints
+        requests = HistogramMetricFamily(
+            "handoff_request_seconds", "HTTP requests by route and status class", labels=("route", "status")
+        )
+        for (route, hundreds), (*counts, seconds) in self._requests.items():
+            buckets = list(zip(_BOUNDS, accumulate(counts), strict=True))
+            requests.add_metric((route, f"{hundreds}xx"), buckets, seconds)
+        yield requests
+
+
+class Measures:
+    """Every metric the product has, on a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._tally = Tally()
+        registry.register(self._tally)
+        self.took = self._tally.request
+        self.quarantined = Counter(
+            "handoff_quarantined", "Items that could not be read", ["source"], registry=registry
+        )
+        self.refused = Counter(
+            "handoff_refused", "Deliveries whose signature was refused", ["source"], registry=registry
+        )
+        self.ignored = Counter(
+            "handoff_ignored", "Known events that are no touchpoint", ["source", "event"], registry=registry
+        )
+        self.handoffs = Counter("handoff_handoffs", "Hand-off events", ["event"], registry=registry)
+        self.unviewed = Gauge(
+            "handoff_accepted_unviewed", "Hand-offs accepted whose owner has not looked", registry=registry
+        )
+        self.deliveries = Counter("handoff_deliveries", "Webhook attempts", ["outcome"], registry=registry)
+        self.outbox_behind = Gauge(
+            "handoff_outbox_behind_seconds",
+            "Age of the oldest outbox entry not fanned out",
+            registry=registry,
+        )
+        self.unknown = Counter(
+            "handoff_unknown_values",
+            "Stored values that only a newer release knows, shown or passed over",
+            ["what"],
+            registry=registry,
+        )
+        self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+
+    def count(self, source: str, results: Sequence[Result]) -> None:
+        """What became of a source's touchpoints."""
+        for result in results:
+            self._tally.touchpoint(source, result.status)

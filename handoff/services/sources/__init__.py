@@ -1,0 +1,1 @@
+"""Sources: vendor deliveries, the native API's touchpoints, CloudEvents, and quarantine."""

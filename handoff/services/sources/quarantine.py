@@ -1,0 +1,143 @@
+"""Quarantine: what could not be read is kept as it came, counted, and can be replayed."""
+
+from __future__ import annotations
+
+import secrets
+
+from msgspec import Struct
+
+from handoff.adapter.contract import InboundRequest
+from handoff.codec.compression import compress, decompress
+from handoff.domain.clock import Micros, format_time
+from handoff.domain.errors import NotFound
+from handoff.domain.text.cleaning import clean, clean_pairs
+from handoff.store.repositories.control import Change, Control, decode_record, mark
+
+MAX_ITEM = 1024 * 1024  # bytes kept of one item: the greatest request
+
+
+class Quarantined(Struct, frozen=True, kw_only=True):
+    """One item as kept. The request's parts are what a replay needs; `codec` compresses `item`."""
+
+    id: str
+    source: str
+    received_at: Micros
+    code: str
+    detail: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    content_type: str
+    codec: int
+    item: bytes
+    size: int
+
+    def content(self) -> bytes:
+        return decompress(self.codec, self.item)
+
+
+class QuarantineView(Struct, frozen=True, kw_only=True):
+    """What operators see: never the content, which may hold anything."""
+
+    id: str
+    source: str
+    received_at: str
+    code: str
+    detail: str
+    size: int
+
+
+class QuarantinePage(Struct, frozen=True, kw_only=True):
+    """A page of items; `bound` goes on after it."""
+
+    items: list[QuarantineView]
+    total: int
+    bound: int | None
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """An item to keep."""
+
+    code: str
+    detail: str
+    item: bytes
+
+
+async def keep(
+    control: Control,
+    source: str,
+    request: InboundRequest,
+    items: tuple[Rejected, ...],
+) -> None:
+    """Keep the items durably, with what of their request a replay needs. One round trip."""
+    change = Change()
+    for place, it in enumerate(items):
+        codec, packed = compress(it.item[:MAX_ITEM])
+        id_ = secrets.token_hex(16)
+        record = Quarantined(
+            id=id_,
+            source=source,
+            received_at=request.received_at + place,
+            code=it.code,
+            detail=clean(it.detail[:500]),
+            method=clean(request.method),
+            path=clean(request.path),
+            query=clean_pairs(request.query),
+            content_type=clean(request.headers.get("content-type", "")),
+            codec=codec,
+            item=packed,
+            size=len(it.item),
+        )
+        raw = bytes.fromhex(id_)
+        change.put(control.keys.record("q", raw), 1, record)
+        change.add(control.keys.set("quarantine"), record.received_at, raw)
+        change.add(control.keys.set(f"quarantine:{source}"), record.received_at, raw)
+    await control.commit(change)
+
+
+def _raw_id(id_: str) -> bytes:
+    try:
+        return bytes.fromhex(id_)
+    except ValueError as error:
+        raise NotFound("there is no such item in quarantine") from error
+
+
+async def read(control: Control, id_: str) -> Quarantined:
+    """One item. NotFound when it is not, or no longer, in quarantine."""
+    (raw,) = await control.read([control.keys.record("q", _raw_id(id_))])
+    if raw is None:
+        raise NotFound("there is no such item in quarantine")
+    return decode_record(raw, Quarantined)
+
+
+async def page(control: Control, *, limit: int, newest_first: bool, below: int | None) -> QuarantinePage:
+    """Items in the order in which they came, or the other way round."""
+    key = control.keys.set("quarantine")
+    found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
+    raws = await control.read([control.keys.record("q", id_) for id_, _ in found[:limit]])
+    items = [decode_record(raw, Quarantined) for raw in raws if raw]
+    views = [
+        QuarantineView(
+            id=it.id,
+            source=it.source,
+            received_at=format_time(it.received_at),
+            code=it.code,
+            detail=it.detail,
+            size=it.size,
+        )
+        for it in items
+    ]
+    return QuarantinePage(
+        items=views,
+        total=await control.count(key),
+        bound=mark(found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+async def dismiss(control: Control, item: Quarantined) -> None:
+    """Take an item out: it was replayed, or an operator looked at it and let it go."""
+    raw = _raw_id(item.id)
+    change = Change().drop(control.keys.record("q", raw))
+    change.remove(control.keys.set("quarantine"), raw)
+    change.remove(control.keys.set(f"quarantine:{item.source}"), raw)
+    await control.commit(change)

@@ -1,0 +1,1 @@
+"""Touchpoints: recording them and reading them back as timelines."""

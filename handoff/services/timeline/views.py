@@ -1,0 +1,237 @@
+"""What clients are shown: the shapes of the HTTP contract, made from what is stored."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from handoff.codec.body import Body, bits_of
+from handoff.codec.keyed_hash import CONVERSATION, SIZE, TOUCHPOINT, KeyedHash
+from handoff.codec.member import Member, channel_name, sequence
+from handoff.domain.clock import format_time
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.touchpoint import default_direction, default_visibility
+from handoff.store.repositories.identities import IdentityRecord
+
+
+class IdentityView(Struct, frozen=True, kw_only=True):
+    """An identity of a customer: how sure, by which statement, since when."""
+
+    type: str
+    space: str
+    value: str
+    assurance: str
+    via: str
+    since: str
+
+
+class ParticipantView(Struct, frozen=True, kw_only=True):
+    """Another person in a touchpoint."""
+
+    type: str
+    space: str
+    value: str
+    role: str
+
+
+class TouchpointView(Struct, frozen=True):
+    """One touchpoint of a timeline. `late`: it came after something that happened later."""
+
+    id: str
+    channel: str
+    medium: str | None
+    source: str
+    type: str
+    direction: str
+    visibility: str
+    assurance: str
+    occurred_at: str
+    recorded_at: str
+    late: bool
+    identity: str
+    thread: str | None
+    conversation_id: str
+    actor: dict[str, Any] | None
+    subject: str | None
+    text: str | None
+    language: str | None
+    attachments: list[dict[str, Any]]
+    data: dict[str, Any]
+    amends: str | None
+    participants: list[ParticipantView] = field(default_factory=list)
+    traits: dict[str, Any] = field(default_factory=dict)
+    seq: int | None = None
+    amended_by: str | None = None
+    deleted: bool = False
+    participant_of: ParticipantView | None = None
+    """Set where the touchpoint is somebody else's and the customer only took part in it."""
+
+
+class TimelineView(Struct, frozen=True, kw_only=True):
+    """A page of a timeline. `next` goes on behind it; `total` is null where a filter was used."""
+
+    touchpoints: list[TouchpointView]
+    total: int | None
+    returned: int
+    next: str | None
+    scanned_to: str | None = None
+
+
+def blank_body(stored: Member, amendment: Body | None) -> Body:
+    """What is left of a deleted touchpoint: where it was, by what its deletion says."""
+    assurance = amendment.assurance if amendment else Assurance.VERIFIED
+    return Body(
+        source=amendment.source if amendment else "",
+        bits=bits_of(default_direction(stored.type), default_visibility(stored.type), assurance),
+        belongs=amendment.belongs if amendment else None,
+        thread=amendment.thread if amendment else None,
+        amends=amendment.amends if amendment and amendment.amends != stored.id else None,
+    )
+
+
+def public_conversation(hashes: KeyedHash, conversation: bytes) -> str:
+    """The public id of a thread's conversation (16 bytes) or of an episode (home ‖ episode, 32)."""
+    parts = [conversation[at : at + SIZE] for at in range(0, len(conversation), SIZE)]
+    return hashes.public(CONVERSATION, *parts)
+
+
+def conversation_of(hashes: KeyedHash, record: IdentityRecord, stored: Member, body: Body) -> bytes:
+    """The conversation of a touchpoint: its thread's, or the episode of its home and channel."""
+    if body.conversation is not None:
+        return body.conversation
+    if body.thread_space is not None and body.thread is not None:
+        return hashes.thread(body.thread_space, body.thread)
+    channel = channel_name(stored, body)
+    return record.key + hashes.episode(record.key, channel, _last_end(_ends(record, channel), stored))
+
+
+def _ends(record: IdentityRecord, channel: str) -> list[bytes]:
+    """Where the episodes of a channel ended: places, in order."""
+    return [place for place, name in record.episodes if name == channel]
+
+
+def _last_end(ends: list[bytes], stored: Member) -> bytes:
+    """The id of what ended the last episode before a touchpoint, empty where nothing did."""
+    before = bisect_left(ends, stored.place) if ends else 0
+    return ends[before - 1][SIZE:] if before else b""
+
+
+class Rendering(Struct, frozen=True, kw_only=True):
+    """What every touchpoint of one answer is rendered with."""
+
+    hashes: KeyedHash
+    records: Mapping[bytes, IdentityRecord]
+    amendments: Mapping[tuple[bytes, bytes], tuple[Member, Body]]
+    conversations: dict[Hashable, tuple[bytes, str]] = field(default_factory=dict)
+    """Conversations with their public ids that were made already, by what names them."""
+    ends: dict[tuple[bytes, str], list[bytes]] = field(default_factory=dict)
+    """Ends of episodes, by home and channel."""
+    homes: dict[bytes, tuple[str, Callable[[bytes], str]]] = field(default_factory=dict)
+    """What `of_home` made already."""
+
+    def of_home(self, home: bytes) -> tuple[str, Callable[[bytes], str]]:
+        """The identity that touchpoints are filed under, `type:value` or `type@space:value`, and what
+        makes public ids of theirs."""
+        known = self.homes.get(home)
+        if known is None:
+            known = (str(self.records[home].identity), self.hashes.publics(TOUCHPOINT, home))
+            self.homes[home] = known
+        return known
+
+    def conversation(self, stored: Member, body: Body) -> tuple[bytes, str]:
+        """The conversation of a touchpoint and its public id."""
+        named: Hashable = (body.belongs, body.thread)
+        if body.belongs is None:  # an episode
+            channel = channel_name(stored, body)
+            named = (stored.home, channel, _last_end(self._ends_of(stored.home, channel), stored))
+        known = self.conversations.get(named)
+        if known is None:
+            conversation = conversation_of(self.hashes, self.records[stored.home], stored, body)
+            known = (conversation, public_conversation(self.hashes, conversation))
+            self.conversations[named] = known
+        return known
+
+    def _ends_of(self, home: bytes, channel: str) -> list[bytes]:
+        known = self.ends.get((home, channel))
+        if known is None:
+            known = self.ends[home, channel] = _ends(self.records[home], channel)
+        return known
+
+    def amendment(self, stored: Member) -> tuple[Member, Body] | None:
+        """The newest edit or deletion."""
+        return self.amendments.get((stored.home, stored.id)) if self.amendments else None
+
+    def shown(self, stored: Member, body: Body) -> Body:
+        """The body with its newest edit folded in."""
+        amendment = self.amendment(stored)
+        return _folded(body, amendment[1]) if amendment and not stored.blanked else body
+
+
+def touchpoint_view(
+    stored: Member, body: Body, rendering: Rendering, entry: Member | None = None
+) -> TouchpointView:
+    """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
+    identity, public_id = rendering.of_home(stored.home)
+    direction, visibility, assurance = body.stated
+    amendment = rendering.amendment(stored)
+    shown = rendering.shown(stored, body) if amendment else body
+    # In the order of the fields: names take longer than all the rest of the call.
+    return TouchpointView(
+        public_id(stored.id),
+        channel_name(stored, body),
+        body.medium,
+        body.source,
+        stored.type,
+        direction,
+        visibility,
+        assurance,
+        format_time(stored.occurred_at),
+        format_time(stored.recorded_at),
+        stored.late,
+        identity,
+        body.thread,
+        rendering.conversation(stored, body)[1],
+        body.actor,
+        shown.subject,
+        shown.text,
+        shown.language,
+        list(shown.stated_attachments or ()),
+        shown.stated_data or {},
+        public_id(body.amends) if body.amends else None,
+        [_participant(it.identity, it.role) for it in body.participants] if body.stated_participants else [],
+        body.stated_traits or {},
+        sequence(stored),
+        public_id(amendment[0].id) if amendment else None,
+        stored.blanked,
+        _taking_part(body, rendering, entry) if entry and entry is not stored else None,
+    )
+
+
+def _taking_part(body: Body, rendering: Rendering, entry: Member) -> ParticipantView | None:
+    """As whom a customer took part in somebody else's touchpoint; None for one of their own."""
+    if entry.reference is None:
+        return None
+    identity = rendering.records[entry.home].identity
+    role = next((it.role for it in body.participants if it.identity == identity), "participant")
+    return _participant(identity, role)
+
+
+def _participant(it: Identity, role: str) -> ParticipantView:
+    return ParticipantView(**identity_fields(it), role=role)
+
+
+def _folded(body: Body, edit: Body) -> Body:
+    return Body(
+        subject=edit.subject if edit.subject is not None else body.subject,
+        text=edit.text if edit.text is not None else body.text,
+        language=edit.language or body.language,
+        stated_attachments=edit.attachments or body.attachments,
+        stated_data=body.data | edit.data,
+    )
+
+
+def identity_fields(it: Identity) -> dict[str, str]:
+    return {"type": it.type, "space": it.space, "value": it.value}

@@ -1,0 +1,1 @@
+"""Outgoing webhooks: subscriptions, their deliveries, allowed destinations, and signing."""

@@ -1,0 +1,236 @@
+"""Messages of a subscription as the integrator sees them: state, attempts, answers; test and replay."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import decode_as
+from handoff.domain.clock import Micros, format_time
+from handoff.domain.errors import Conflict, NotFound, WrittenByNewer
+from handoff.services.events.payloads import WebhookTest
+from handoff.services.events.publishing import EVENT, Event, event_id, pack_event, stored_event, unpack_event
+from handoff.store.repositories.deliveries import NO_DEADLINE, Message, QueueEntry, QueueState
+from handoff.store.store import Store
+
+from .subscriptions import Subscription, public_id
+
+REPLAY_PAGE = 200
+MAX_REPLAYED = 10_000  # messages a call; the answer says where to go on
+
+
+class DeliveryAttempt(Struct, frozen=True, kw_only=True):
+    """One attempt as kept: `answer` is the first 1 KB of what came back."""
+
+    at: Micros
+    status: int | None
+    error: str | None
+    latency_ms: float
+    answer: bytes
+    verdict: str
+    wait_s: float | None = None
+
+
+class AttemptView(Struct, frozen=True, kw_only=True):
+    """One attempt; `error` where no status came, `next_in_s` the wait that followed."""
+
+    at: str
+    status: int | None
+    error: str | None
+    latency_ms: float
+    answer: str
+    next_in_s: float | None
+
+
+class DeliveryView(Struct, frozen=True, kw_only=True):
+    """One message of a subscription; `id` is its `webhook-id`, the same over all attempts."""
+
+    id: str
+    type: str
+    state: str
+    created_at: str
+    next_attempt_at: str | None
+    deadline: str | None
+    attempts: list[AttemptView]
+    attempts_total: int
+    reason: str | None
+    superseded_by: str | None
+    supersedes: list[str]
+
+
+class StatusView(Struct, frozen=True, kw_only=True):
+    """How a subscription does; totals since it was made."""
+
+    delivered: int
+    retried: int
+    dead: int
+    superseded: int
+    pending: int
+    oldest_pending_at: str | None
+    failures_in_a_row: int
+    failing_since: str | None
+    paused_until: str | None
+    last_success_at: str | None
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """What a replay queued; `next` is the time to go on from, where there was more."""
+
+    queued: int
+    next: str | None = None
+
+
+class DeliveryPage(Struct, frozen=True, kw_only=True):
+    """Messages, newest first; `bound` where the next page begins."""
+
+    deliveries: list[DeliveryView]
+    bound: int | None
+    total: int
+
+
+def _time(milliseconds: int) -> str | None:
+    return format_time(milliseconds * 1000) if milliseconds else None
+
+
+def status_view(it: QueueState) -> StatusView:
+    return StatusView(
+        delivered=it.delivered,
+        retried=it.retried,
+        dead=it.dead,
+        superseded=it.superseded,
+        pending=it.pending,
+        oldest_pending_at=_time(it.oldest_pending),
+        failures_in_a_row=it.failures,
+        failing_since=_time(it.failing_since),
+        paused_until=_time(it.paused_until),
+        last_success_at=_time(it.last_success),
+    )
+
+
+def delivery_view(it: Message, hashes: KeyedHash) -> DeliveryView:
+    """A message with its attempts, oldest first."""
+    waiting = it.state == "pending"
+    superseded = it.state == "superseded"
+    return DeliveryView(
+        id=hashes.public(EVENT, it.event),
+        type=it.type,
+        state=it.state,
+        created_at=format_time(it.born * 1000),
+        next_attempt_at=_time(it.next_at) if waiting else None,
+        deadline=format_time(it.deadline * 1000) if it.deadline < NO_DEADLINE else None,
+        attempts=[_attempt_view(decode_as(raw, DeliveryAttempt)) for raw in it.log],
+        attempts_total=it.attempts,
+        reason=it.why.decode() if it.state == "dead" else None,
+        superseded_by=hashes.public(EVENT, it.why) if superseded else None,
+        supersedes=[hashes.public(EVENT, event) for event in it.supersedes],
+    )
+
+
+def _attempt_view(it: DeliveryAttempt) -> AttemptView:
+    return AttemptView(
+        at=format_time(it.at),
+        status=it.status,
+        error=it.error,
+        latency_ms=it.latency_ms,
+        answer=it.answer.decode("utf-8", "replace"),
+        next_in_s=it.wait_s,
+    )
+
+
+async def page(
+    store: Store, subscription: Subscription, *, dead: bool, limit: int, below: int | None
+) -> DeliveryPage:
+    """Messages of a subscription, or its dead letters, newest first; two round trips."""
+    queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
+    messages, bound, total = await queue.log(subscription.id, dead=dead, limit=limit, below=below)
+    return DeliveryPage(deliveries=[delivery_view(it, hashes) for it in messages], bound=bound, total=total)
+
+
+async def one(store: Store, subscription: Subscription, id_: str) -> DeliveryView:
+    """One message by its `webhook-id`. NotFound where there is none."""
+    hashes = store.hashes(subscription.tenant)
+    found = await store.deliveries(subscription.tenant).messages(subscription.id, hashes.private(EVENT, id_))
+    if not found:
+        raise NotFound("there is no such delivery")
+    return delivery_view(found[0], hashes)
+
+
+async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
+    """Queue a `webhook.test` message; its id. Conflict (`webhook_disabled`) when nothing would be sent."""
+    await _require_enabled(store, subscription)
+    queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
+    id_ = public_id(hashes, subscription.id)
+    now = await store.control(subscription.tenant).clock()
+    key = f"test/{id_}/{secrets.token_hex(8)}"
+    data = WebhookTest(message="This is a test.", subscription=id_, by=by)
+    event = Event(key=key, type="webhook.test", subject=id_, at=now, data=data)
+    stored = stored_event(event, hashes, now)
+    entry = QueueEntry(event=event_id(hashes, key), blob=pack_event(stored), type=event.type)
+    await queue.put(entry, [subscription.id])
+    return stored.id
+
+
+async def _require_enabled(store: Store, subscription: Subscription) -> None:
+    (state,) = await store.deliveries(subscription.tenant).states([subscription.id])
+    if not state.enabled:
+        raise Conflict("the subscription is disabled; enable it first", code="webhook_disabled")
+
+
+async def replay_one(store: Store, subscription: Subscription, id_: str) -> Replayed:
+    """Send one kept event again, whatever became of it before. NotFound when it is not kept any more."""
+    await _require_enabled(store, subscription)
+    events = store.hashes(subscription.tenant).private(EVENT, id_)
+    blobs = await store.deliveries(subscription.tenant).blobs(events)
+    known = await store.deliveries(subscription.tenant).messages(subscription.id, events)
+    if not blobs or not (known or _wants(subscription, blobs[0][1])):
+        raise NotFound("there is no such event, or it is kept no longer")
+    return Replayed(queued=await _again(store, subscription, blobs))
+
+
+async def replay_since(
+    store: Store, subscription: Subscription, since: Micros, until: Micros, *, only_failed: bool
+) -> Replayed:
+    """Send again what was kept from `since` to `until` and is for this subscription.
+
+    `only_failed`: what was delivered is left alone.
+    """
+    await _require_enabled(store, subscription)
+    queue = store.deliveries(subscription.tenant)
+    queued, at = 0, since
+    while True:
+        found, beyond = await queue.events(at, until, REPLAY_PAGE)
+        wanted = [(event, blob) for event, blob in found if _wants(subscription, blob)]
+        if only_failed:
+            known = await queue.messages(subscription.id, [event for event, _ in wanted])
+            delivered = {it.event for it in known if it.state == "delivered"}
+            wanted = [(event, blob) for event, blob in wanted if event not in delivered]
+        queued += await _again(store, subscription, wanted)
+        if beyond is None:
+            return Replayed(queued=queued)
+        if queued >= MAX_REPLAYED:
+            return Replayed(queued=queued, next=format_time(beyond))
+        at = beyond
+
+
+def _wants(subscription: Subscription, blob: bytes) -> bool:
+    try:
+        event = unpack_event(blob)
+    except WrittenByNewer:
+        return False
+    return subscription.wants(event.type, event.channels, event.queues)
+
+
+async def _again(store: Store, subscription: Subscription, found: Sequence[tuple[bytes, bytes]]) -> int:
+    """Queue the events once more; who asks for a replay wants it whatever the deadline was."""
+    queue = store.deliveries(subscription.tenant)
+    queued = 0
+    for event, blob in found:
+        stored = unpack_event(blob)
+        entry = QueueEntry(
+            event=event, blob=blob, type=stored.type, line=stored.line.encode(), order=stored.version
+        )
+        queued += await queue.put(entry, [subscription.id], again=True)
+    return queued

@@ -1,0 +1,1 @@
+"""Lua functions, one file per atomic operation, and their loader."""

@@ -1,0 +1,158 @@
+"""The store's Lua functions: a file per operation, named by the hash of its source.
+
+Libraries are loaded where they are missing and never replaced, so that workers of two releases
+share a server. `prune` removes those of other releases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from handoff.domain.errors import StoreUnavailable
+from handoff.store.errors import FunctionMissing, unavailable
+from handoff.store.resp.connection import Connection
+from handoff.store.resp.wire import RespConnection, RespConnections
+
+NAMES = (
+    "timeline_record",
+    "timeline_refer",
+    "commit",
+    "heartbeat",
+    "lease",
+    "advance",
+    "release",
+    "queue_put",
+    "queue_claim",
+    "queue_release",
+    "queue_settle",
+    "queue_switch",
+    "worker_beat",
+    "worker_raise",
+)
+HEARTBEAT = "heartbeat"
+Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
+"""Keys and arguments of a function; the keys share a slot."""
+_TAIL = """
+redis.register_function{{function_name = '{name}', callback = run}}
+"""
+
+
+def library(operation: str) -> tuple[str, bytes]:
+    """The name, `<operation>_<8 hex of SHA-256>`, and the loadable source of an operation.
+
+    `family_verb` is made of `family.lua`, which its verbs share, and its own file.
+    """
+    folder = resources.files("handoff.store").joinpath("functions")
+    family, underscore, _rest = operation.partition("_")
+    files = (family, operation) if underscore else (operation,)
+    source = b"\n".join(folder.joinpath(f"{file}.lua").read_bytes() for file in files)
+    name = f"{operation}_{sha256(source).hexdigest()[:8]}"
+    return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
+
+
+class Gate:
+    """Whether functions may be called now, and who hears of calls that the store did not take."""
+
+    def __init__(self) -> None:
+        self.refuses: str | None = None
+        """The reason (`unavailable`) for which no function is called, save the heartbeat."""
+        self.on_failure: Callable[[], None] | None = None
+
+    def check(self) -> None:
+        """StoreUnavailable while calls are refused."""
+        if self.refuses:
+            raise unavailable(self.refuses)
+
+    def failed(self) -> None:
+        if self.on_failure is not None:
+            self.on_failure()
+
+
+class Functions:
+    """The functions of this release on one server or cluster; over a line of their own where one is given."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        line: RespConnection | RespConnections | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        self.gate = gate or Gate()
+        self._connection = connection
+        self._line = line
+        self._libraries = {operation: library(operation) for operation in NAMES}
+        self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
+
+    async def load(self) -> None:
+        """Load what is missing, on every primary: in one go, so that it waits for one fsync."""
+        sources = [source for _name, source in self._libraries.values()]
+        if self._connection.cluster:
+            await asyncio.gather(*map(self._connection.load_function, sources))
+            return
+        for answer in await self._connection.pipeline([("FUNCTION", "LOAD", it) for it in sources]):
+            if isinstance(answer, Exception) and "already exists" not in str(answer):
+                raise answer
+
+    def on_own_line(self) -> Functions:
+        """The same, over a connection that nobody else uses (on a Cluster one to each primary)."""
+        return Functions(self._connection, self._connection.line(), self.gate)
+
+    async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
+        """Call a function; where the server has lost its libraries they are loaded again.
+
+        StoreUnavailable at once while the gate refuses calls.
+        """
+        if operation == HEARTBEAT:  # it is what finds out whether the gate may open
+            return await self._call(operation, keys, args)
+        self.gate.check()
+        try:
+            return await self._call(operation, keys, args)
+        except StoreUnavailable:
+            self.gate.failed()
+            raise
+
+    async def _call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
+        name = self._names[operation]
+        try:
+            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+        except FunctionMissing:
+            await self.load()
+            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+
+    async def call_each(self, operation: str, calls: Sequence[Call]) -> list[Any]:
+        """Call a function many times in one round trip (on a Cluster: one per server).
+
+        It waits for no replicas. The first error is raised when all were called.
+        """
+        self.gate.check()
+        name = self._names[operation]
+        commands = [("FCALL", name, len(keys), *keys, *args) for keys, args in calls]
+        places = [keys[0] for keys, _args in calls]
+        answers = await self._connection.pipeline(commands, keys=places)
+        if any(isinstance(it, FunctionMissing) for it in answers):
+            await self.load()
+            answers = await self._connection.pipeline(commands, keys=places)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+async def prune(connection: Connection) -> list[str]:
+    """Delete this product's libraries of other releases from every primary; the names removed."""
+    current = {library(operation)[0] for operation in NAMES}
+    removed: set[str] = set()
+    for listing in await connection.on_primaries("FUNCTION", "LIST"):
+        for entry in listing:
+            fields = dict(zip(entry[::2], entry[1::2], strict=True))
+            name = fields[b"library_name"].decode()
+            operation, _, suffix = name.rpartition("_")
+            if operation in NAMES and len(suffix) == 8 and name not in current:
+                removed.add(name)
+    for name in removed:
+        await connection.on_primaries("FUNCTION", "DELETE", name, tolerate="not found")
+    return sorted(removed)

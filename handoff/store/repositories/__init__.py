@@ -1,0 +1,1 @@
+"""Repositories: timelines, identities, control records, outbox, and delivery queues."""

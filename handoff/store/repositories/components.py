@@ -1,0 +1,164 @@
+"""Walking evidence: the connected component of identities around those that were asked for.
+
+An edge is followed while its evidence stands and could join. Claims and references are not walked,
+however many there are; what agents said is read before anything else. Each round is one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from handoff.domain.evidence import (
+    MAX_COMPONENT,
+    Evidence,
+    Node,
+    joins,
+    shared_identities,
+    standing,
+)
+from handoff.store.keys import Keys
+from handoff.store.resp.connection import Reads
+
+from .identities import EntryKind, IdentityRecord, as_mapping, kind_of, read_record
+
+STEP = 100  # neighbours of one identity read in one round: a busy shared one is known by its first
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """What was found around some identities.
+
+    `reached` are connected with them, and all that speaks of them was read. `edge` are others that
+    were read on the way: known by themselves, but not who they are. `evidence` is all evidence of
+    both, `withdrawn` set on what is overruled.
+    """
+
+    reached: dict[bytes, IdentityRecord]
+    edge: dict[bytes, IdentityRecord]
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def records(self) -> dict[bytes, IdentityRecord]:
+        return self.reached | self.edge
+
+    @property
+    def nodes(self) -> dict[bytes, Node]:
+        """Everything that `resolve` needs to judge the reached identities."""
+        return {key: record.node for key, record in self.records.items()}
+
+
+async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
+    """The records of the identities that exist, by key; one round trip."""
+    order = list(wanted)
+    if not order:
+        return {}
+    replies = await reads.answers([(b"HGETALL", keys.record(key)) for key in order])
+    found: dict[bytes, IdentityRecord] = {}
+    for key, fields in zip(order, replies, strict=True):
+        record = read_record(key, as_mapping(fields))
+        if record:
+            found[key] = record
+    return found
+
+
+class EvidenceReader:
+    """The records read for one answer, each once, so that all of it is judged by the same state."""
+
+    def __init__(self, reads: Reads, keys: Keys) -> None:
+        self._reads = reads
+        self._keys = keys
+        self.records: dict[bytes, IdentityRecord] = {}
+        self.asked: set[bytes] = set()
+
+    async def read(self, wanted: Iterable[bytes]) -> None:
+        """Read what was not read yet; one round trip, none for none."""
+        missing = sorted(set(wanted) - self.asked)
+        self.asked.update(missing)
+        self.records |= await read_records(self._reads, self._keys, missing)
+
+
+async def walk(reading: EvidenceReader, start: Iterable[bytes]) -> Component:
+    """The component around `start`.
+
+    Where more than MAX_COMPONENT identities hang together it ends, and `resolve` reports it. From
+    whichever of its identities it starts, what it finds of a component is judged alike.
+    """
+    begin = tuple(dict.fromkeys(start))
+    await reading.read(begin)
+    while True:
+        area = _Area(reading)
+        ahead = area.explore(begin)
+        if not ahead:
+            return Component(
+                reached={key: reading.records[key] for key in area.reached},
+                edge={key: it for key, it in reading.records.items() if key not in area.reached},
+                evidence=tuple(area.evidence),
+            )
+        await reading.read(ahead)
+
+
+class _Area:
+    """What can be said of a component by the records read so far."""
+
+    def __init__(self, reading: EvidenceReader) -> None:
+        self._records = reading.records
+        self._asked = reading.asked
+        self.evidence = standing(piece for it in self._records.values() for piece in it.evidence)
+        self._shared = shared_identities({key: it.node for key, it in self._records.items()}, self.evidence)
+        self._neighbours: dict[bytes, list[bytes]] = {}
+        for piece in self.evidence:
+            if joins(piece):
+                self._neighbours.setdefault(piece.one, []).append(piece.other)
+                self._neighbours.setdefault(piece.other, []).append(piece.one)
+        self.reached: set[bytes] = set()
+
+    def explore(self, start: Iterable[bytes]) -> set[bytes]:
+        """Fill `reached`; what has to be read to go on, empty when all is known."""
+        ahead: set[bytes] = set()
+        for key in start:
+            if key in self._records and key not in self.reached:
+                ahead |= self._explore_from(key)
+        return ahead
+
+    def _explore_from(self, start: bytes) -> set[bytes]:
+        """One part: through identities of which all is known and that are not shared. Only those are
+        counted, so that the count does not depend on where the walk began."""
+        ahead: set[bytes] = set()
+        todo, joined = [start], 0
+        while todo:
+            key = todo.pop()
+            if key in self.reached:
+                continue
+            self.reached.add(key)
+            unread = self._unread(key)
+            if unread:
+                ahead |= unread
+            elif key not in self._shared and not self._records[key].crowded:
+                joined += 1
+                todo += [other for other in self._neighbours.get(key, ()) if other in self._records]
+        return ahead if joined <= MAX_COMPONENT else set()
+
+    def _unread(self, key: bytes) -> set[bytes]:
+        """What is to be read next to know all about an identity: first what agents said, then, unless
+        it is shared by what is known already, some of what senders stated."""
+        record = self._records[key]
+        said = {end for end in _agents_ends(record) if end not in self._asked}
+        if said or key in self._shared:
+            return said
+        if record.crowded:  # it stands alone: the first are enough to see whether it is shared
+            return set(islice(_senders_ends(record), STEP)) - self._asked
+        return set(islice((end for end in _senders_ends(record) if end not in self._asked), STEP))
+
+
+def _agents_ends(record: IdentityRecord) -> Iterator[bytes]:
+    """Where agents' evidence about an identity is stored, and with whom they joined it."""
+    yield from (it.home for it in record.pointers if it.kind is EntryKind.AGENT)
+    yield from (it.other for it in record.evidence if kind_of(it) is EntryKind.AGENT and joins(it))
+
+
+def _senders_ends(record: IdentityRecord) -> Iterator[bytes]:
+    """With whom senders joined an identity."""
+    yield from (it.home for it in record.pointers if it.kind is EntryKind.JOINS)
+    yield from (it.other for it in record.evidence if kind_of(it) is EntryKind.JOINS and joins(it))

@@ -1,0 +1,180 @@
+"""A tenant's control partition: versioned records, lists and timers that change together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgpack
+from msgspec import Struct
+
+from handoff.codec.records import decode_as, encode_record
+from handoff.domain.errors import HandoffError
+from handoff.store.functions.library import Functions
+from handoff.store.keys import ControlKeys
+from handoff.store.resp.connection import Connection, Reads
+
+T = TypeVar("T")
+
+
+class Changed(HandoffError):
+    """Somebody else changed a record first: read again and decide again."""
+
+    code = "changed"
+    retryable = True
+
+
+class Versioned(Struct, frozen=True):
+    """A record's bytes and its version; version 0 stands for one that does not exist."""
+
+    version: int
+    blob: bytes
+
+
+ABSENT = Versioned(0, b"")
+
+
+def pack_record(version: int, value: Any) -> bytes:
+    return version.to_bytes(8, "big") + encode_record(value)
+
+
+def read_versioned(raw: bytes | None) -> Versioned:
+    return Versioned(int.from_bytes(raw[:8], "big"), raw[8:]) if raw else ABSENT
+
+
+def decode_record(raw: bytes, type_: type[T]) -> T:
+    """The value of a stored record (with its version in front)."""
+    return decode_as(raw[8:], type_)
+
+
+class Change:
+    """What one commit checks and writes, gathered step by step."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, int] = {}
+        self._parts: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+
+    def _key(self, key: bytes) -> int:
+        return self.keys.setdefault(key, len(self.keys) + 1)
+
+    def expect(self, key: bytes, version: int) -> Change:
+        """Refuse the commit unless the record has this version (0: does not exist)."""
+        self._parts[0].append((self._key(key), version))
+        return self
+
+    def put(self, key: bytes, version: int, value: Any) -> Change:
+        self._parts[1].append((self._key(key), pack_record(version, value)))
+        return self
+
+    def drop(self, key: bytes) -> Change:
+        self._parts[2].append((self._key(key),))
+        return self
+
+    def add(self, key: bytes, score: int, member: bytes) -> Change:
+        self._parts[3].append((self._key(key), str(score), member))
+        return self
+
+    def remove(self, key: bytes, member: bytes) -> Change:
+        self._parts[4].append((self._key(key), member))
+        return self
+
+    def keep(self, key: bytes, value: bytes, seconds: int = 0) -> Change:
+        """Write the value where there is none; it goes after `seconds`, 0: never."""
+        self._parts[5].append((self._key(key), value, seconds))
+        return self
+
+    def post(self, key: bytes, payload: bytes) -> Change:
+        """Append to an outbox."""
+        self._parts[6].append((self._key(key), payload))
+        return self
+
+    def program(self) -> bytes:
+        # Lua's cmsgpack knows the format without its binary type.
+        packed: bytes = msgpack.packb(self._parts, use_bin_type=False)
+        return packed
+
+
+class ControlReads:
+    """Reads of one tenant's control partition."""
+
+    def __init__(self, reads: Reads, tenant: str) -> None:
+        self.reads = reads
+        self.keys = ControlKeys(tenant)
+        self.tenant = tenant
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The raw records at the keys; one round trip."""
+        if not keys:
+            return []
+        (found,) = await self.reads.answers([(b"MGET", *keys)])  # one slot holds a tenant's control partition
+        return list(found)
+
+    async def ids(
+        self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
+    ) -> list[tuple[bytes, int]]:
+        """Members of a list with their scores, in order, at most `limit`.
+
+        `below` is the `mark` of the entry to go on behind: several may have one score. One round
+        trip, unless more than a few have the score that the page begins with.
+        """
+        found: list[tuple[bytes, int]] = []
+        start, count = 0, limit + (TIES if below is not None else 0)
+        while True:
+            (reply,) = await self.reads.answers([_listed(key, newest_first, below, start, count)])
+            entries = read_scored(reply)
+            found += [entry for entry in entries if below is None or _beyond(entry, below, newest_first)]
+            if len(found) >= limit or len(entries) < count:
+                return found[:limit]
+            start += count
+
+    async def count(self, key: bytes) -> int:
+        """How many members a list has."""
+        (count,) = await self.reads.answers([(b"ZCARD", key)])
+        return int(count)
+
+    async def clock(self) -> int:
+        """The store's clock in µs."""
+        (reply,) = await self.reads.answers([(b"TIME",)])
+        return int(reply[0]) * 1_000_000 + int(reply[1])
+
+
+class Control(ControlReads):
+    """Reads and commits of one tenant's control partition."""
+
+    def __init__(self, connection: Connection, functions: Functions, tenant: str) -> None:
+        super().__init__(connection, tenant)
+        self.connection = connection
+        self._functions = functions
+
+    async def commit(self, change: Change) -> None:
+        """Apply the change. Changed when a version is not the expected one; then nothing happened."""
+        answer = await self._functions.call("commit", list(change.keys), [change.program()])
+        if answer[0] != 1:
+            raise Changed("a record was changed by somebody else")
+
+
+TIES = 8  # entries with the score of the one before that are read along in vain
+
+
+def mark(entry: tuple[bytes, int]) -> int:
+    """A number for an entry's place in a list: by score, then by member (16 bytes)."""
+    member, score = entry
+    return score << 128 | int.from_bytes(member, "big")
+
+
+def _beyond(entry: tuple[bytes, int], below: int, newest_first: bool) -> bool:
+    return mark(entry) < below if newest_first else mark(entry) > below
+
+
+def _listed(key: bytes, newest_first: bool, below: int | None, start: int, count: int) -> tuple[Any, ...]:
+    bound = b"%d" % (below >> 128) if below is not None else (b"+inf" if newest_first else b"-inf")
+    ends = (bound, b"-inf", b"BYSCORE", b"REV") if newest_first else (bound, b"+inf", b"BYSCORE")
+    return (b"ZRANGE", key, *ends, b"LIMIT", start, count, b"WITHSCORES")
+
+
+def read_scored(reply: Any) -> list[tuple[bytes, int]]:
+    """A WITHSCORES reply in either protocol's shape: pairs, or members and scores in turn."""
+    if reply and isinstance(reply[0], list | tuple):
+        return [(member, int(float(score))) for member, score in reply]
+    items = list(reply)
+    return [(member, int(float(score))) for member, score in zip(items[::2], items[1::2], strict=True)]

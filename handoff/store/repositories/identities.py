@@ -1,0 +1,258 @@
+"""The record of an identity: one hash that holds all that is known of it but its timeline.
+
+v  its plain value, msgpack [type, space, value]      f  first recorded
+s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
+e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
+p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
+r ‖ id  an episode's end: place less the id (16) ‖ channel
+x ‖ home  references to that home's touchpoints
+h  the head of its timeline, which changes with every entry: last arrival (8) ‖ entries ever filed (4) ‖
+   latest occurred_at (8) ‖ best assurance of its touchpoints ('0' verified, '9' none) ‖ '1' where the
+   timeline has an index, else '0' ‖ counts: (type, channel, 4 bytes) repeated
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import msgpack
+import msgspec
+from msgspec import Struct
+
+from handoff.codec.member import type_name
+from handoff.domain.clock import Micros
+from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
+from handoff.domain.identity import Assurance, Identity
+from handoff.domain.text.memo import REMEMBERED
+from handoff.domain.touchpoint import TYPES
+
+_PACK = msgspec.msgpack.Encoder().encode
+SHARED, NOT_SHARED = b"1", b"0"
+_ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
+_DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
+_TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
+_STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
+_CLASSES = frozenset(EvidenceClass)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def pack_identity(it: Identity) -> bytes:
+    return _PACK((it.type, it.space, it.value))
+
+
+def pack_evidence(it: Evidence) -> bytes:
+    """What is stored under `e ‖ id`; the time of recording is put before it by the store."""
+    return _PACK(
+        [
+            it.other,
+            _STATEMENTS.index(it.statement),
+            _ASSURANCES.index(it.assurance),
+            int(it.evidence_class),
+            it.source,
+            it.touchpoint,
+            it.who if it.who != f"source:{it.source}" else None,
+            _TYPE_CODES.get(it.why, it.why),
+            *((it.left, it.right, it.over, it.finds) if it.left or it.over or it.finds else ()),
+        ]
+    )
+
+
+def _why(code: int) -> str:
+    return TYPES[code] if code < len(TYPES) else f"unknown_type:{code}"
+
+
+def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence | None:
+    """None for a statement, or a class of one, that only a newer release can judge: it joins nobody here."""
+    row = msgpack.unpackb(raw[8:])
+    other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
+    if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
+        return None
+    left, right, over, finds = row[8:12] or ((), (), (), False)
+    return Evidence(
+        id=id_,
+        one=home,
+        other=other,
+        statement=_STATEMENTS[statement],
+        assurance=_ASSURANCES[assurance] if assurance < len(_ASSURANCES) else Assurance.INFERRED,
+        evidence_class=EvidenceClass(class_),
+        source=source,
+        touchpoint=touchpoint,
+        who=f"source:{source}" if who is None else who,
+        recorded_at=int.from_bytes(raw[:8], "big"),
+        why=_why(why) if isinstance(why, int) else why,
+        withdrawn=withdrawn,
+        left=tuple(left),
+        right=tuple(right),
+        over=tuple(over),
+        finds=finds,
+    )
+
+
+class EntryKind(StrEnum):
+    """What evidence may do: it decides how urgently it is read."""
+
+    JOINS = "j"
+    AGENT = "a"
+    CLAIM = "c"
+
+    @classmethod
+    def of(cls, letter: bytes) -> EntryKind:
+        """The kind with this letter; one of a newer release is read as the least urgent."""
+        return _KINDS.get(letter, cls.CLAIM)
+
+
+_KINDS = {kind.encode(): kind for kind in EntryKind}
+
+
+def kind_of(it: Evidence) -> EntryKind:
+    """The kind of a piece, whether or not it still stands."""
+    if it.evidence_class is EvidenceClass.AGENT:
+        return EntryKind.AGENT
+    return EntryKind.JOINS if it.assurance is Assurance.VERIFIED and not it.finds else EntryKind.CLAIM
+
+
+def pack_pointer(it: Evidence) -> tuple[bytes, bytes]:
+    """The field that leads from another identity to the evidence."""
+    return b"p" + it.id, it.one + kind_of(it).encode()
+
+
+class PointerTo(Struct, frozen=True):
+    """Evidence that is stored in another identity's record."""
+
+    id: bytes
+    home: bytes
+    kind: EntryKind
+
+
+class Withdrawal(Struct, frozen=True, kw_only=True):
+    """Who took a piece of evidence back, when and why."""
+
+    evidence: bytes
+    who: str
+    at: Micros
+    why: str
+
+
+class IdentityRecord(Struct, frozen=True, kw_only=True):
+    """One identity as stored. `counts` maps (type, channel code) to touchpoints ever recorded."""
+
+    key: bytes
+    identity: Identity
+    recorded_at: Micros
+    last_arrival: Micros
+    shared_mark: bool
+    counts: Mapping[tuple[str, int], int]
+    own_assurance: Assurance | None
+    references: Mapping[bytes, int]
+    """How many entries of its timeline point at touchpoints of which other home."""
+    episodes: tuple[tuple[bytes, str], ...]
+    """Where its threadless conversations ended: (place, channel), in order."""
+    evidence: tuple[Evidence, ...]
+    pointers: tuple[PointerTo, ...]
+    withdrawals: tuple[Withdrawal, ...]
+    crowded: bool = False
+    """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
+    passed_over: int = 0
+    """Pieces of evidence that only a newer release can judge."""
+
+    @property
+    def touchpoints(self) -> int:
+        """How many touchpoints were ever recorded under it."""
+        return sum(self.counts.values())
+
+    @property
+    def node(self) -> Node:
+        return Node(
+            identity=self.identity,
+            recorded_at=self.recorded_at,
+            shared_mark=self.shared_mark,
+            crowded=self.crowded,
+        )
+
+
+def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
+    """The record of the identity with this key, or None where nothing is known of it."""
+    head = fields.get(b"h", b"")
+    plain = fields.get(b"v")
+    if plain is None:
+        return None
+    withdrawals = tuple(
+        Withdrawal(evidence=name[1:], who=who, at=at, why=why)
+        for name, raw in fields.items()
+        if name[:1] == b"w"
+        for who, at, why in (msgpack.unpackb(raw)[:3],)
+    )
+    taken_back = {it.evidence for it in withdrawals}
+    stated = [
+        _read_evidence(name[1:], key, raw, name[1:] in taken_back)
+        for name, raw in fields.items()
+        if name[:1] == b"e" and len(name) > 1
+    ]
+    evidence = tuple(it for it in stated if it is not None)
+    pointers = tuple(
+        PointerTo(name[1:], raw[:16], EntryKind.of(raw[16:17]))
+        for name, raw in fields.items()
+        if name[:1] == b"p" and len(name) > 1
+    )
+    return IdentityRecord(
+        key=key,
+        identity=Identity(*msgpack.unpackb(plain)[:3]),
+        recorded_at=int.from_bytes(fields.get(b"f", b""), "big"),
+        last_arrival=int.from_bytes(head[:8], "big"),
+        shared_mark=fields.get(b"s", b"")[:1] == SHARED,
+        counts=_read_counts(head[22:]),
+        references={
+            name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
+        },
+        own_assurance=_DIGITS.get(head[20:21]),
+        episodes=tuple(
+            sorted(
+                (raw[:16] + name[1:], raw[16:].decode())
+                for name, raw in fields.items()
+                if name[:1] == b"r" and len(name) > 1
+            )
+        ),
+        evidence=evidence,
+        pointers=pointers,
+        withdrawals=withdrawals,
+        crowded=is_crowded(evidence, pointers),
+        passed_over=len(stated) - len(evidence),
+    )
+
+
+def has_index(head: bytes) -> bool:
+    """Whether the timeline with this head has an index."""
+    return head[21:22] == b"1"
+
+
+def is_crowded(evidence: Iterable[Evidence], pointers: Iterable[PointerTo]) -> bool:
+    """Whether senders joined an identity with more others than a component may have."""
+    others = {
+        it.other for it in evidence if kind_of(it) is EntryKind.JOINS and it.statement is Statement.SAME
+    }
+    return len(others.union(it.home for it in pointers if it.kind is EntryKind.JOINS)) > MAX_COMPONENT
+
+
+def doubled(records: Mapping[bytes, IdentityRecord]) -> int:
+    """How many entries the merge of these timelines drops: references to touchpoints that are among
+    them as their home's own."""
+    return sum(count for it in records.values() for home, count in it.references.items() if home in records)
+
+
+def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
+    counts: dict[tuple[str, int], int] = {}
+    for at in range(0, len(raw) - 5, 6):
+        which = (type_name(raw[at]), raw[at + 1])
+        counts[which] = counts.get(which, 0) + int.from_bytes(raw[at + 2 : at + 6], "big")
+    return counts
+
+
+def as_mapping(reply: Any) -> dict[bytes, bytes]:
+    """An HGETALL reply, whichever of its two shapes the protocol gave it."""
+    if isinstance(reply, dict):
+        return reply
+    items = list(reply or ())
+    return dict(zip(items[::2], items[1::2], strict=True))

@@ -1,0 +1,149 @@
+"""The outbox: a stream per partition and one per tenant's control partition, read by leased cursors.
+
+An entry is written in the same call as what it tells of. A consumer holds a lease per outbox and
+moves its cursor only with the lease's fencing token, so that two workers never both believe to
+have finished an entry; what a worker had begun when it died is begun again by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
+from handoff.store.functions.library import Call, Functions
+from handoff.store.resp.connection import Connection
+
+LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
+TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
+"""Kinds of entries. A worker passes over those that it does not know."""
+KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
+
+
+class Outbox(Struct, frozen=True, kw_only=True):
+    """The keys of one outbox and of one consumer's cursor on it. `tenant` for a control partition's."""
+
+    stream: bytes
+    cursor: bytes
+    lease: bytes
+    tenant: str | None = None
+    partition: int | None = None
+
+
+class OutboxEntry(Struct, frozen=True, kw_only=True):
+    """One entry: `t` a touchpoint's reference (`read_reference`), `c` a control event."""
+
+    id: bytes
+    kind: bytes
+    payload: bytes
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """What the holder of a lease needs: its fencing token and where the cursor stands."""
+
+    token: int
+    cursor: bytes
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """What an entry of a partition's outbox says of the touchpoint that was stored."""
+
+    home: bytes
+    place: bytes
+    id: bytes
+    flags: int
+    type_code: int
+    channel_code: int
+    tenant: str
+
+
+def read_reference(payload: bytes) -> Reference:
+    """The reference in a `t` entry: home (16) ‖ place (32, the id in its end) ‖ flags ‖ type ‖ channel ‖
+    tenant.
+
+    ValueError when it is too short to be one.
+    """
+    if len(payload) < 52:
+        raise ValueError("a touchpoint's reference has at least 52 bytes")
+    return Reference(
+        home=payload[:16],
+        place=payload[16:48],
+        id=payload[32:48],
+        flags=payload[48],
+        type_code=payload[49],
+        channel_code=payload[50],
+        tenant=payload[51:].decode(),
+    )
+
+
+def read_tenant(payload: bytes) -> bytes:
+    """The tenant in a `t` entry alone; empty where it is none."""
+    return payload[51:]
+
+
+def names_others(payload: bytes) -> bool:
+    """Whether a `t` entry's touchpoint has participants. IndexError when it is too short to be one."""
+    return bool(payload[48] & FLAG_PARTICIPANTS)
+
+
+def is_quiet(payload: bytes) -> bool:
+    """Whether a `t` entry's touchpoint was recorded quietly. IndexError when it is too short to be one."""
+    return bool(payload[48] & FLAG_QUIET)
+
+
+# Leases and cursors wait for no replicas: what a failover takes back of them is done once more.
+
+
+async def take_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> list[Lease | None]:
+    """The leases, new or renewed; None while another worker holds it. One round trip."""
+    calls: list[Call] = [([it.lease, it.cursor], [owner, LEASE_MS]) for it in outboxes]
+    answers = await functions.call_each("lease", calls)
+    return [Lease(token=token, cursor=cursor) if token else None for token, cursor in answers]
+
+
+async def release_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> None:
+    await functions.call_each("release", [([it.lease], [owner]) for it in outboxes])
+
+
+async def advance(functions: Functions, steps: Sequence[tuple[Outbox, Lease, bytes]]) -> list[bool]:
+    """Move each outbox's cursor, under its lease, and trim what is old; False when another worker has
+    taken over. One round trip."""
+    calls: list[Call] = []
+    for outbox, lease, cursor in steps:
+        oldest = b"%d-0" % max(int(cursor.split(b"-")[0]) - KEEP_MS, 0)
+        calls.append(([outbox.lease, outbox.cursor, outbox.stream], [str(lease.token), cursor, oldest]))
+    return [bool(it) for it in await functions.call_each("advance", calls)]
+
+
+async def read_entries(
+    connection: Connection, places: list[tuple[bytes, bytes]], *, count: int, block_ms: int | None
+) -> dict[bytes, list[OutboxEntry]]:
+    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first."""
+    if not places:
+        return {}
+    streams = [stream for stream, _cursor in places]
+    cursors = [cursor for _stream, cursor in places]
+    if not connection.cluster:
+        command: list[Any] = [b"XREAD", b"COUNT", count]
+        if block_ms is not None:
+            command += [b"BLOCK", block_ms]
+        replies = [await connection.call(*command, b"STREAMS", *streams, *cursors)]
+    else:
+        replies = await connection.pipeline(
+            [(b"XREAD", b"COUNT", count, b"STREAMS", s, c) for s, c in places], keys=streams
+        )
+    found: dict[bytes, list[OutboxEntry]] = {}
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+        for stream, entries in reply or ():
+            found[stream] = [read_entry_of(id_, fields) for id_, fields in entries]
+    return found
+
+
+def read_entry_of(id_: bytes, fields: Sequence[bytes] | None) -> OutboxEntry:
+    """The entry with this id and these fields of a stream; more fields than two are a newer release's."""
+    kind, payload = (*(fields or ()), b"", b"")[:2]
+    return OutboxEntry(id=id_, kind=kind, payload=payload)

@@ -1,0 +1,263 @@
+"""Group commit: writes of concurrent requests share one call and one fsync.
+
+A few calls are in flight, so that the server has work while the store makes one durable. What comes in
+meanwhile is gathered; the next call takes it all, at most MAX_BATCH items. No timer, so that nothing waits
+when the store is idle. An acknowledgement is the answer of the store, after its durability.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextvars import Context
+from typing import Any, Protocol
+
+import structlog
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
+from handoff.store.errors import unavailable
+from handoff.store.functions.library import Functions
+from handoff.store.keys import Keys
+
+MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
+IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
+MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+OVERLOADED = "too many touchpoints are waiting to be stored"
+
+log = structlog.get_logger(__name__)
+
+
+class Pointer(Struct, frozen=True):
+    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
+
+    hash: bytes
+    key: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One touchpoint ready to be stored: everything `timeline_record.lua` takes.
+
+    `timeline` is its key, `fixed` occurred_at to the id that it amends in one piece.
+    """
+
+    home: bytes
+    timeline: bytes
+    id: bytes
+    digest: bytes
+    fixed: bytes
+    body: bytes
+    plain: bytes
+    tenant: bytes
+    resolves: bytes = b""
+    evidence: tuple[tuple[bytes, bytes], ...] = ()
+    pointers: tuple[Pointer, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + 200
+
+
+class Recorded(Struct, frozen=True):
+    """What became of an item. `place` is occurred_at and order key; `arrival` 0 unless stored now."""
+
+    status: int
+    place: bytes
+    arrival: Micros
+
+
+STORED, DUPLICATE, REUSED = 0, 1, 2
+
+
+class Awaited(Protocol):
+    """Whoever is told what became of an item: a future, or what is cheaper than one. It must not raise."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, recorded: Recorded, /) -> None: ...
+
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
+Entry = tuple[Item, Awaited]
+
+
+class Recorder:
+    """The writer of touchpoints; at most `in_flight` calls at a time. Of a Cluster: `ClusterRecorder`."""
+
+    def __init__(self, functions: Functions, keys: Keys, *, in_flight: int) -> None:
+        self._functions = functions
+        self._keys = keys
+        self._in_flight = in_flight
+        self._waiting: deque[Entry] = deque()
+        self._waiting_bytes = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Handle | None = None
+        self._closing = False
+        self.refuses: str | None = None
+        """The reason (`unavailable`) for which nothing is taken now."""
+
+    async def __aenter__(self) -> Recorder:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._closing = True
+        self._begin_now()
+        while self._calls:  # each that ends begins the next
+            await asyncio.wait(self._calls)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def record(self, items: Sequence[Item]) -> list[Recorded | HandoffError]:
+        """Store items, in order. One entry per item: what became of it, or why it failed.
+
+        Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
+        """
+        return await outcomes(self.begin(items))
+
+    def begin(self, items: Sequence[Item]) -> list[asyncio.Future[Recorded]]:
+        """`submit` items; a future of each, for `outcomes`."""
+        new_future = asyncio.get_running_loop().create_future
+        futures: list[asyncio.Future[Recorded]] = [new_future() for _ in items]
+        self.submit(list(zip(items, futures, strict=True)))
+        return futures
+
+    def submit(self, entries: Sequence[Entry], *, gathered: bool = False) -> None:
+        """Have items stored, in order; each is told its `Recorded` or its HandoffError.
+
+        A call begins in the next turn, so that what others submit in this one goes along; at once for
+        entries that were `gathered` of many requests. Overloaded at once when too much is waiting.
+        """
+        self._check()
+        self._take(entries)
+        if gathered:
+            self._begin_now()
+        elif self._beginning is None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin_now)
+
+    def _check(self) -> None:
+        if self._closing:
+            raise StoreUnavailable("the server is stopping")
+        if self.refuses:
+            raise unavailable(self.refuses)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        size = sum([item.size for item, _future in entries])
+        if self._waiting and (
+            len(self._waiting) + len(entries) > MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
+        ):
+            raise Overloaded(OVERLOADED)
+        self._waiting.extend(entries)
+        self._waiting_bytes += size
+
+    def _begin_now(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
+        self._begin_calls()
+
+    def _begin_calls(self) -> None:
+        while self._waiting and len(self._calls) < self._in_flight:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            self._waiting_bytes -= sum([item.size for item, _ in batch])
+            # In a context of its own: what it logs is of no single request.
+            call = asyncio.get_running_loop().create_task(self._call(batch), context=Context())
+            self._calls.add(call)
+            call.add_done_callback(self._ended)
+
+    def _ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._begin_calls()
+
+    async def _call(self, batch: list[Entry]) -> None:
+        try:
+            # One person's touchpoints come together, and each leads to the same: that is said once.
+            await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
+        except Exception as error:  # the outermost loop: whatever happens, later batches go on
+            log.exception("recorder_failed")
+            fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
+
+    async def point(self, pointers: list[Pointer]) -> None:
+        """Write pointers by themselves; a call per slot."""
+        by_slot: dict[int, list[Pointer]] = {}
+        for pointer in pointers:
+            by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
+        calls = (self._functions.call("timeline_record", *program(part, [])) for part in by_slot.values())
+        await asyncio.gather(*calls)
+
+    async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
+        keys, args = program(pointers, [item for item, _ in batch])
+        try:
+            answers = await self._functions.call("timeline_record", keys, args)
+        except StoreUnavailable as error:
+            self._fail_all(batch, error)
+            return
+        except Exception as error:
+            await self._isolate(batch, pointers, error)
+            return
+        for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(Recorded(status, place, arrival))
+
+    async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
+        """One poisoned item must fail alone: the rest is stored one by one."""
+        if len(batch) == 1:
+            log.error("touchpoint_refused_by_store", error=str(error))
+            fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
+            return
+        for item, future in batch:
+            # On a Cluster pointers lie in other slots and were written before the batch.
+            await self._store([(item, future)], list(item.pointers) if pointers else [])
+
+    def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
+        """Whoever waits behind a batch that the store did not take in time would only wait as long again."""
+        fail(batch, error)
+        behind, self._waiting, self._waiting_bytes = list(self._waiting), deque(), 0
+        fail(behind, error)
+
+
+async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
+    """What became of items, or why each failed."""
+    answers: list[Recorded | HandoffError] = []
+    for future in futures:
+        try:
+            answers.append(await future)
+        except HandoffError as error:
+            answers.append(error)
+    return answers
+
+
+def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
+    """One pointer a key, with the fields of all of them."""
+    by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
+    for it in pointers:
+        _hash, fields = by_key.setdefault(it.key, (it.hash, {}))
+        for name, value in it.fields:
+            fields.setdefault(name, value)
+    return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
+
+
+def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
+    keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
+    args: list[Any] = [len(pointers), len(items)]
+    for pointer in pointers:
+        args.append(len(pointer.fields))
+        for field, value in pointer.fields:
+            args += (field, value)
+    for item in items:
+        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, len(item.evidence))
+        for id_, blob in item.evidence:
+            args += (id_, blob)
+    return keys, args
+
+
+def fail(batch: Sequence[Entry], error: HandoffError) -> None:
+    for _item, future in batch:
+        if not future.done():
+            future.set_exception(error)

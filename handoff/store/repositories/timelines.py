@@ -1,0 +1,196 @@
+"""Reading timelines: a customer's is the merge of its identities', page by page.
+
+The first 32 bytes of a member decide the order within one timeline and between several, so that a
+cursor is a place and the same page is the same from whichever identity it is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+from msgspec import Struct
+
+from handoff.codec.member import ORDER, PLACE, Member, read_member
+from handoff.domain.errors import Unprocessable
+from handoff.store.keys import Keys
+from handoff.store.resp.connection import Command, Connection
+
+from .identities import IdentityRecord, as_mapping, has_index, read_record
+
+
+class MemberPage(Struct, frozen=True, kw_only=True):
+    """Members in the order asked for; `more` says whether there is another one after the last."""
+
+    members: tuple[Member, ...]
+    total: int
+    more: bool
+
+    @property
+    def end(self) -> bytes | None:
+        """The place to go on from, or None when nothing is left."""
+        return self.members[-1].place if self.more and self.members else None
+
+
+def encode_cursor(place: bytes) -> str:
+    return base64.urlsafe_b64encode(place).rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(text: str) -> bytes:
+    """The place in a cursor. Unprocessable (`invalid_cursor`) when it is not one of ours."""
+    try:
+        place = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unprocessable("the cursor is not one of ours", code="invalid_cursor") from error
+    if len(place) != PLACE:
+        raise Unprocessable("the cursor is not one of ours", code="invalid_cursor")
+    return place
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """Which part of a timeline: strictly between two places, from the newer or the older end."""
+
+    limit: int
+    after: bytes = b""
+    before: bytes = b""
+    ascending: bool = False
+
+
+def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
+    # A place is a proper prefix of its member, so `(place ‖ 0xff…` excludes the member itself.
+    low = b"(" + window.after + b"\xff" * 16 if window.after else b"-"
+    high = b"(" + window.before if window.before else b"+"
+    if window.ascending:
+        return (b"ZRANGE", key, low, high, b"BYLEX", b"LIMIT", 0, window.limit + 1)
+    return (b"ZRANGE", key, high, low, b"BYLEX", b"REV", b"LIMIT", 0, window.limit + 1)
+
+
+async def read_page(
+    connection: Connection, keys: Keys, identities: Sequence[bytes], window: Window
+) -> MemberPage:
+    """One page of the merged timelines of `identities`; one round trip."""
+    commands: list[tuple[bytes | int, ...]] = []
+    for identity in identities:
+        key = keys.timeline(identity)
+        commands += (_range(key, window), (b"ZCARD", key))
+    replies = await connection.answers(commands)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window)
+    return MemberPage(
+        members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
+    )
+
+
+def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> list[Member]:
+    """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
+    that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
+    found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
+    if len(parts) > 1:
+        found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
+    taken: list[Member] = []
+    last = b""
+    for place, raw, home in found:
+        if place == last:
+            if taken[-1].reference is not None:
+                taken[-1] = read_member(raw, home)
+        elif len(taken) > window.limit:
+            break
+        else:
+            taken.append(read_member(raw, home))
+            last = place
+    return taken
+
+
+def _at(timeline: bytes, place: bytes) -> Command:
+    return (b"ZRANGE", timeline, b"[" + place, b"[" + place + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
+
+
+async def read_at(
+    connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
+) -> list[Member | None]:
+    """The members at (identity, place ‖ id); one round trip, none for none."""
+    replies = await connection.answers([_at(keys.timeline(home), place) for home, place in places])
+    return [
+        read_member(reply[0], home) if reply else None
+        for (home, _place), reply in zip(places, replies, strict=True)
+    ]
+
+
+class Filed(Struct, frozen=True):
+    """What the store says of one place in a timeline and of whose it is, as it came."""
+
+    home: bytes
+    members: list[bytes]
+    fields: Any
+
+    def read(self) -> tuple[Member, IdentityRecord] | None:
+        """The member and its home's record, None where either is gone. ValueError where it is neither."""
+        record = read_record(self.home, as_mapping(self.fields))
+        return (read_member(self.members[0], self.home), record) if self.members and record else None
+
+
+async def read_filed(
+    connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
+) -> list[Filed]:
+    """The members at (identity, place ‖ id) with the records of the identities; one round trip, none for
+    none."""
+    if not places:
+        return []
+    asked = [(_at(keys.timeline(home), place), (b"HGETALL", keys.record(home))) for home, place in places]
+    replies = await connection.answers([command for commands in asked for command in commands])
+    parts = zip(places, replies[::2], replies[1::2], strict=True)
+    return [Filed(home, members, fields) for (home, _place), members, fields in parts]
+
+
+async def read_places(
+    connection: Connection, keys: Keys, wanted: Sequence[tuple[bytes, bytes]]
+) -> list[Member | None]:
+    """The members at (identity, touchpoint id); two round trips.
+
+    By the index where the timeline has one; else it is short, and is read whole.
+    """
+    commands: list[tuple[bytes, ...]] = []
+    for home, id_ in wanted:
+        commands += ((b"HGET", keys.record(home), b"h"), (b"HGET", keys.index(home), id_))
+    replies = await connection.answers(commands)
+    asked = [
+        (home, id_, _asked_for(keys.timeline(home), id_, head, entry))
+        for (home, id_), head, entry in zip(wanted, replies[::2], replies[1::2], strict=True)
+    ]
+    answers = await connection.answers([command for *_which, command in asked if command])
+    found: list[Member | None] = []
+    members = iter(answers)
+    for home, id_, command in asked:
+        raws = next(members) if command else ()
+        found.append(next((read_member(raw, home) for raw in raws if raw[ORDER:PLACE] == id_), None))
+    return found
+
+
+def _asked_for(timeline: bytes, id_: bytes, head: bytes | None, entry: bytes | None) -> Command | None:
+    """The command whose answer has the touchpoint with an id, by what head and index say; None for none."""
+    if entry is not None:
+        return _at(timeline, entry[:ORDER] + id_)
+    if head is None or has_index(head):
+        return None
+    return (b"ZRANGE", timeline, 0, -1)
+
+
+async def read_amendments(
+    connection: Connection, keys: Keys, amended: Sequence[tuple[bytes, bytes]]
+) -> dict[tuple[bytes, bytes], Member]:
+    """The newest edit or deletion of each (home, touchpoint id); two round trips, none for none."""
+    if not amended:
+        return {}
+    replies = await connection.answers([(b"HGET", keys.index(home), b"a" + id_) for home, id_ in amended])
+    known = [
+        (which, reply[:PLACE])
+        for which, reply in zip(amended, replies, strict=True)
+        if isinstance(reply, bytes)
+    ]
+    members = await read_at(connection, keys, [(home, place) for (home, _id), place in known])
+    return {which: member for (which, _place), member in zip(known, members, strict=True) if member}

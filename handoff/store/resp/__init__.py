@@ -1,0 +1,1 @@
+"""The connection to the store: addresses, commands, the wire protocol, and pooling."""

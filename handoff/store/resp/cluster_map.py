@@ -1,0 +1,108 @@
+"""Which primary holds which slots of a Cluster, by all its nodes: the newest claim to a slot counts.
+
+redis-py believes any one node. A primary that is cut off from the others goes on claiming its slots, and
+whoever asks it stays with it for as long as it is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct
+
+from .address import StoreAddress
+from .watch import LOOK_S
+from .wire import HostPort, RespConnection, every, pack
+
+_ASKED = pack(("CLUSTER", "SLOTS")) + pack(("CLUSTER", "NODES"))
+SLOTS = 16384
+
+log = structlog.get_logger(__name__)
+
+
+class SlotClaim(Struct, frozen=True, order=True):
+    """That a primary holds the slots `first` to `last` since an epoch."""
+
+    epoch: int
+    first: int
+    last: int
+    place: HostPort
+
+
+class ClusterMap:
+    """The slots of a Cluster as its nodes claim them. `version` grows whenever one changes its primary."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.version = 0
+        self.owners: tuple[HostPort | None, ...] = ()
+        self.informed: tuple[HostPort, ...] = ()
+        """The nodes whose own view is the one that counts."""
+        self._address = address
+        self._lines: dict[HostPort, RespConnection] = {}
+        self._known: tuple[HostPort, ...] = ()
+
+    async def look(self) -> None:
+        places = tuple(dict.fromkeys((*self._known, *self._address.nodes)))
+        views = await asyncio.gather(*map(self._ask, places))
+        heard = {place: claims for place, claims in zip(places, views, strict=True) if claims}
+        if not heard:
+            return
+        owners = merged(it for claims in heard.values() for it in claims)
+        self.informed = tuple(place for place, claims in heard.items() if merged(claims) == owners)
+        if owners != self.owners:
+            if self.owners:
+                self.version += 1
+                log.info("store_slots_changed")
+            self.owners = owners
+        self._known = tuple(dict.fromkeys(it for it in owners if it is not None))
+        for place in self._lines.keys() - {*self._known, *self._address.nodes}:
+            self._lines.pop(place).close()
+
+    async def aclose(self) -> None:
+        for line in self._lines.values():
+            line.close()
+
+    async def _ask(self, place: HostPort) -> list[SlotClaim]:
+        line = self._lines.get(place)
+        if line is None:
+            line = self._lines[place] = RespConnection(self._one(place), silence_s=LOOK_S)
+        try:
+            async with asyncio.timeout(LOOK_S):
+                slots, nodes = await every(line, _ASKED, 2)
+            return read_claims(slots, nodes, place[0])
+        except Exception:  # silent, gone, or no node of a cluster: others are asked
+            return []
+
+    def _one(self, place: HostPort) -> StoreAddress:
+        it = self._address
+        return StoreAddress(
+            kind="single",
+            tls=it.tls,
+            nodes=(place,),
+            username=it.username,
+            password=it.password,
+            options=it.options,
+        )
+
+
+def read_claims(slots: Sequence[Sequence[Any]], nodes: bytes, host: str) -> list[SlotClaim]:
+    """The claims a node at `host` knows of: places as CLUSTER SLOTS has them, epochs of CLUSTER NODES."""
+    rows = [line.split(" ") for line in nodes.decode(errors="replace").splitlines() if line]
+    epochs = {row[0]: int(row[6]) for row in rows if len(row) > 6}
+    claims = []
+    for first, last, primary, *_replicas in slots:
+        name = (primary[0] or b"").decode()
+        epoch = epochs.get(primary[2].decode(), 0)
+        claims.append(SlotClaim(epoch, first, last, (name if name not in ("", "?") else host, primary[1])))
+    return claims
+
+
+def merged(claims: Iterable[SlotClaim]) -> tuple[HostPort | None, ...]:
+    """The primary of each slot: that of the newest claim to it."""
+    owners: list[HostPort | None] = [None] * SLOTS
+    for it in sorted(set(claims)):
+        owners[it.first : it.last + 1] = [it.place] * (it.last - it.first + 1)
+    return tuple(owners)

@@ -1,0 +1,117 @@
+"""Where the primary is, by all sentinels: the newest failover that any of them knows of counts.
+
+redis-py believes the first sentinel that answers. One that is cut off together with an old primary goes on
+naming it, and so do those who listen to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct
+from redis.asyncio.sentinel import MasterNotFoundError
+
+from .address import StoreAddress
+from .watch import LOOK_S
+from .wire import HostPort, RespConnection, every, pack
+
+_DOWN = ("s_down", "o_down")
+
+log = structlog.get_logger(__name__)
+
+
+class Word(Struct, frozen=True):
+    """What one sentinel says: the epoch of the last failover, the primary since, and whether it is up."""
+
+    epoch: int
+    up: bool
+    place: HostPort
+
+
+class Sentinels:
+    """The sentinels of one service. `version` grows with every new primary."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.version = 0
+        self.place: HostPort | None = None
+        self._service = address.service
+        self._asked = pack(("SENTINEL", "MASTER", address.service)) + pack(
+            ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service)
+        )
+        self._lines = [RespConnection(_one(address, node), silence_s=LOOK_S) for node in address.nodes]
+
+    async def discover_master(self, service: str) -> HostPort:
+        """Where the primary is now, by the name that redis-py calls it.
+
+        MasterNotFoundError where no sentinel knows one that is up.
+        """
+        best = await self._newest()
+        if best is None or not best.up:
+            raise MasterNotFoundError(f"no sentinel knows a primary of {service!r} that is up")
+        self._note(best.place)
+        return best.place
+
+    async def look(self) -> None:
+        best = await self._newest()
+        if best is not None and best.up:
+            self._note(best.place)
+
+    async def aclose(self) -> None:
+        for line in self._lines:
+            line.close()
+
+    def _note(self, place: HostPort) -> None:
+        if place == self.place:
+            return
+        if self.place is not None:
+            self.version += 1
+            log.warning("store_primary_changed", service=self._service)
+        self.place = place
+
+    async def _newest(self) -> Word | None:
+        """The word that counts of all that were heard. A majority is waited for, and LOOK_S at most."""
+        asking = {asyncio.ensure_future(self._ask(line)) for line in self._lines}
+        words: list[Word] = []
+        try:
+            async with asyncio.timeout(LOOK_S):
+                while asking and len(words) <= len(self._lines) // 2:
+                    done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                    words += [word for it in done if (word := it.result()) is not None]
+        except TimeoutError:
+            pass
+        finally:
+            for task in asking:
+                task.cancel()
+        return newest(words)
+
+    async def _ask(self, line: RespConnection) -> Word | None:
+        try:
+            master, place = await every(line, self._asked, 2)
+            return read_word(master, place)
+        except Exception:  # silent, gone, or it does not know the service: others are asked
+            return None
+
+
+def newest(words: Iterable[Word]) -> Word | None:
+    """The word that counts: of the newest failover, and of one who reaches the primary if anybody does."""
+    return max(words, key=lambda it: (it.epoch, it.up), default=None)
+
+
+def read_word(master: Sequence[bytes], place: Sequence[bytes]) -> Word:
+    """What SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME answered."""
+    fields = dict(zip(master[::2], master[1::2], strict=True))
+    flags = fields[b"flags"].decode().split(",")
+    at = (place[0].decode(), int(place[1]))
+    # While a failover ends, the new primary is named already and the flags are still the old one's.
+    old = (fields[b"ip"].decode(), int(fields[b"port"]))
+    up = at != old or ("master" in flags and not any(it in flags for it in _DOWN))
+    return Word(int(fields[b"config-epoch"]), up, at)
+
+
+def _one(address: StoreAddress, node: HostPort) -> StoreAddress:
+    """The address of one sentinel, with the sentinels' own credentials."""
+    own: dict[str, Any] = {it: address.options.get(f"sentinel_{it}") for it in ("username", "password")}
+    return StoreAddress(kind="single", tls=address.tls, nodes=(node,), options=address.options, **own)

@@ -1,0 +1,221 @@
+"""Whether the store takes durable writes now and still has what it acknowledged.
+
+Every BEAT_S, after each reconnect, when a write failed and when `/readyz` doubts, a heartbeat is written.
+From its outcome come readiness and, after a loss, the refusal of all further writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from pathlib import Path
+
+import structlog
+
+from handoff.domain.errors import StoreUnavailable
+from handoff.store.errors import LOST_DATA, StoreError, reason_of
+from handoff.store.functions.library import Gate
+from handoff.store.keys import META
+from handoff.store.resp.connection import Connection
+
+from .heartbeat import Heartbeats, patience
+from .seen import Floor, write_seen
+
+BEAT_S = 2.0
+PAUSE_S = 0.2  # between heartbeats that failing writes ask for
+SAVE_S = 10.0  # between writes of the file of an embedded store
+
+REPLACED = "store_replaced"
+REFUSALS = frozenset({REPLACED, LOST_DATA})
+
+log = structlog.get_logger(__name__)
+
+
+class StoreHealth:
+    """The state of one store as this server sees it. `on_refusal` is told why writes are refused, or None."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        gate: Gate,
+        heartbeats: Heartbeats,
+        pepper: bytes,
+        *,
+        restore: Callable[[], Awaitable[bytes]],
+        on_refusal: Callable[[str | None], None],
+        seen: Path | None = None,
+    ) -> None:
+        self._connection = connection
+        self._gate = gate
+        self._heartbeats = heartbeats
+        self.keys = heartbeats.keys
+        self._pepper = pepper
+        self._restore = restore
+        self._on_refusal = on_refusal
+        self._seen = seen
+        known = heartbeats.floor()
+        # What a restart adds can wait: another fsync would slow down the first requests.
+        began = asyncio.get_running_loop().time()
+        self._saved: tuple[float, Floor] | None = (began, known) if known.accepted >= 0 else None
+        self._partly: str | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._doubted = True
+        self._beaten_at = 0.0
+        self.reason: str | None = None
+        """Why the last heartbeat was not stored, or why none of what was stored before is to be trusted."""
+        gate.on_failure = connection.on_reopen = self.doubt
+
+    def doubt(self) -> None:
+        """A write failed, or another server may answer now: look at once."""
+        self._doubted = True
+        self._wanted.set()
+
+    async def watch(self) -> None:
+        """Beat for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+            await self.beat()
+            await asyncio.sleep(PAUSE_S)
+
+    async def check(self) -> str | None:
+        """Why touchpoints cannot be acknowledged now; None when they can.
+
+        A read, while the last heartbeat was stored and is young; otherwise another heartbeat.
+        """
+        age = asyncio.get_running_loop().time() - self._beaten_at
+        if self.reason is None and not self._doubted and age < 2 * BEAT_S:
+            try:
+                if await self._pepper_found() == self._pepper:
+                    return self.reason
+            except (StoreUnavailable, StoreError) as error:
+                if not self._connection.cluster:  # there this one key's primary says nothing of the others
+                    return reason_of(error) or "error"
+                return self.reason
+        if self._running is not None:
+            await self.beat()
+            if self.reason is None:
+                return None
+        await self.beat()  # that one began before the question
+        return self.reason
+
+    async def beat(self) -> None:
+        """Write a heartbeat, or wait for the one that is under way."""
+        if self._running is None:
+            # In a context of its own: what it logs is of no single request.
+            loop = asyncio.get_running_loop()
+            self._running = loop.create_task(self._beat(), name="heartbeat", context=Context())
+            self._running.add_done_callback(self._ended)
+        await asyncio.shield(self._running)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running = None
+        if not task.cancelled():
+            task.exception()
+
+    async def _beat(self) -> None:
+        self._doubted = False
+        try:
+            outcome = await self._outcome()
+        except Exception:  # the outermost loop: the next heartbeat comes all the same
+            log.exception("store_heartbeat_crashed")
+            outcome = "error"
+        self._settle(outcome)
+        self._beaten_at = asyncio.get_running_loop().time()
+        await self._save()
+
+    async def aclose(self) -> None:
+        """End the heartbeat that is under way."""
+        self._gate.on_failure = self._connection.on_reopen = None
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        floor = self._heartbeats.floor()
+        if self._seen is not None and self.reason is None and self._says_more(floor):
+            write_seen(self._seen, floor)
+
+    async def _outcome(self) -> str | None:
+        emptied = False
+        try:
+            found = await self._pepper_found()
+            if found is not None and found != self._pepper:
+                return REPLACED
+            emptied = found is None
+        except (StoreUnavailable, StoreError) as error:
+            if not self._connection.cluster:
+                return reason_of(error) or "error"
+        outcomes = await self._heartbeats.beat()
+        if emptied:
+            log.error("store_emptied")
+            if await self._restored() != self._pepper:
+                return REPLACED
+        if losses := [it for it in outcomes if isinstance(it, str)]:
+            if self._gate.refuses != LOST_DATA:
+                log.error(LOST_DATA, why=losses[0], of=len(outcomes))
+            return LOST_DATA
+        failures = [it for it in outcomes if isinstance(it, Exception)]
+        for it in failures:
+            if not isinstance(it, StoreUnavailable | StoreError):
+                raise it
+        if failures and self._gate.refuses in REFUSALS:
+            return self._gate.refuses  # the primary that is silent may be the one that lost data
+        self._log_partly(failures if len(failures) < len(outcomes) else [], len(outcomes))
+        # On a Cluster the sound primaries go on; taking every server out of service would stop them too.
+        if len(failures) < len(outcomes):
+            return None
+        return reason_of(failures[0]) or "error"
+
+    def _log_partly(self, failures: Sequence[Exception], count: int) -> None:
+        reason = (reason_of(failures[0]) or "error") if failures else None
+        if reason != self._partly and reason is not None:
+            log.error("store_partly_not_writable", reason=reason, primaries=len(failures), of=count)
+        self._partly = reason
+
+    async def _pepper_found(self) -> bytes | None:
+        async with patience(self._connection):
+            found: bytes | None = await self._connection.call(b"HGET", META, b"pepper", key=META)
+        return found
+
+    async def _restored(self) -> bytes | None:
+        """The pepper after it was put back where the store was emptied under this server."""
+        try:
+            return await self._restore()
+        except (StoreUnavailable, StoreError):
+            return self._pepper  # the next heartbeat tries again
+
+    def _settle(self, reason: str | None) -> None:
+        before, self.reason = self.reason, reason
+        refused = self._gate.refuses
+        # What a failed heartbeat would have found is not known: a refusal stays until one says otherwise.
+        if reason is None or reason in REFUSALS:
+            self._gate.refuses = reason
+            self._on_refusal(reason)
+        if refused == LOST_DATA and reason is None:
+            log.warning("store_loss_accepted")
+        elif reason is None and before is not None:
+            log.info("store_writable")
+        elif reason not in (None, before, LOST_DATA):
+            log.error("store_not_writable", reason=reason)
+
+    async def _save(self) -> None:
+        """Keep for the next start how much the embedded store holds."""
+        if self._seen is None or self.reason is not None:
+            return
+        now, floor = asyncio.get_running_loop().time(), self._heartbeats.floor()
+        if not self._says_more(floor):
+            return
+        if self._saved and floor.accepted == self._saved[1].accepted and now < self._saved[0] + SAVE_S:
+            return
+        self._saved = (now, floor)
+        await asyncio.to_thread(write_seen, self._seen, floor)
+
+    def _says_more(self, floor: Floor) -> bool:
+        """Whether the file would ask for more than it does."""
+        saved = self._saved[1] if self._saved else Floor()
+        return floor.accepted != saved.accepted or floor.count > saved.count

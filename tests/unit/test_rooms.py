@@ -1,0 +1,62 @@
+"""The shape of the house: no package is crowded, no function is long, and a name means one thing."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.unit.test_project import PACKAGES
+
+SIBLINGS = 14
+FUNCTION_LINES = 50
+
+CROWDED: dict[str, str] = {}
+"""Packages that may have more modules than `SIBLINGS`, each with its reason."""
+
+SHARED_STEMS = {"__init__", "__main__", "adapter", "options", "settings"}
+"""Module names that mean the same in every package: a vendor's adapter, its options, a part's settings."""
+
+
+def sources() -> Iterator[tuple[str, Path, ast.Module]]:
+    for folder in PACKAGES.values():
+        for path in sorted(folder.rglob("*.py")):
+            yield path.relative_to(folder.parent).as_posix(), path, ast.parse(path.read_text())
+
+
+def test_no_package_is_crowded() -> None:
+    modules: defaultdict[str, set[str]] = defaultdict(set)
+    for name, path, _ in sources():
+        if path.name != "__init__.py":
+            modules[name.rpartition("/")[0]].add(path.stem)
+    crowded = {package: len(found) for package, found in modules.items() if len(found) > SIBLINGS}
+    assert set(crowded) == set(CROWDED), crowded
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{name}:{node.name}": lines
+        for name, _, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES
+    }
+    assert not long
+
+
+def test_no_two_types_share_a_name() -> None:
+    types: defaultdict[str, list[str]] = defaultdict(list)
+    for name, _, tree in sources():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                types[node.name].append(name)
+    assert not {name: places for name, places in types.items() if len(places) > 1}
+
+
+def test_no_module_name_is_used_in_four_packages() -> None:
+    stems: defaultdict[str, list[str]] = defaultdict(list)
+    for name, path, _ in sources():
+        if path.stem not in SHARED_STEMS:
+            stems[path.stem].append(name)
+    assert not {stem: places for stem, places in stems.items() if len(places) > 3}
