@@ -43,6 +43,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
+LEAVE_S = 0.5  # a worker that cannot say so is known to be gone 15 s later
 START_WAIT_S = 10.0  # how long a store that is still starting is waited for
 
 log = structlog.get_logger(__name__)
@@ -176,8 +177,9 @@ async def _registered(store: Store) -> AsyncIterator[None]:
         require_understood(store.workers.current, store.workers.understood)
         yield
     finally:
-        with contextlib.suppress(HandoffError):
-            await store.workers.leave(store.connection)
+        with contextlib.suppress(HandoffError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await store.workers.leave(store.connection)
 
 
 async def _reachable(connection: Connection) -> None:

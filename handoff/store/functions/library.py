@@ -54,6 +54,11 @@ def library(operation: str) -> tuple[str, bytes]:
     return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
 
 
+UNGATED = frozenset({HEARTBEAT, "worker_beat"})
+"""Functions that store no data of a tenant: the heartbeat decides whether the gate opens, and a worker
+registers whatever state the store is in."""
+
+
 class Gate:
     """Whether functions may be called now, and who hears of calls that the store did not take."""
 
@@ -106,7 +111,7 @@ class Functions:
 
         StoreUnavailable at once while the gate refuses calls.
         """
-        if operation == HEARTBEAT:  # it is what finds out whether the gate may open
+        if operation in UNGATED:
             return await self._call(operation, keys, args)
         self.gate.check()
         try:
@@ -128,7 +133,8 @@ class Functions:
 
         It waits for no replicas. The first error is raised when all were called.
         """
-        self.gate.check()
+        if operation not in UNGATED:
+            self.gate.check()
         name = self._names[operation]
         commands = [("FCALL", name, len(keys), *keys, *args) for keys, args in calls]
         places = [keys[0] for keys, _args in calls]

@@ -80,6 +80,7 @@ class ClusterMap:
         it = self._address
         return StoreAddress(
             kind="single",
+            name=it.name,
             tls=it.tls,
             nodes=(place,),
             username=it.username,

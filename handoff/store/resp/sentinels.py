@@ -114,4 +114,6 @@ def read_word(master: Sequence[bytes], place: Sequence[bytes]) -> Word:
 def _one(address: StoreAddress, node: HostPort) -> StoreAddress:
     """The address of one sentinel, with the sentinels' own credentials."""
     own: dict[str, Any] = {it: address.options.get(f"sentinel_{it}") for it in ("username", "password")}
-    return StoreAddress(kind="single", tls=address.tls, nodes=(node,), options=address.options, **own)
+    return StoreAddress(
+        kind="single", name=address.name, tls=address.tls, nodes=(node,), options=address.options, **own
+    )
