@@ -166,7 +166,7 @@ async def test_a_store_that_lost_what_it_acknowledged_is_noticed(tmp_path: Path)
 async def _ready(url: str, status: int) -> None:
     """Wait until `/readyz` answers with this status."""
     async with asyncio.timeout(20), ClientSession() as session:
-        while (await session.get(f"{url}/readyz")).status != status:
+        while (await session.get(f"{url}/readyz")).status != status:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
