@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,7 +25,7 @@ from handoff_adapters.registry import BUILT_IN, adapter_class
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "configuration.md"
 TEXTS = HERE / "configuration.toml"
-OVERRIDABLE = {"server": ServerSettings, "store": StoreSettings}
+OVERRIDABLE: Mapping[str, type[Struct]] = {"server": ServerSettings, "store": StoreSettings}
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any"}
 _HEAD = """\
 # Configuration

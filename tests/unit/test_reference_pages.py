@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from handoff.bootstrap.settings import load_settings
+from handoff.bootstrap.sources import build_sources
 from handoff.domain.touchpoint import CHANNELS, TYPES
 from handoff.services.sources.native import Caller, read_native
+from handoff_adapters.registry import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES_PAGE = (ROOT / "docs/touchpoint-types.md").read_text(encoding="utf-8")
@@ -86,3 +89,26 @@ def test_the_example_of_a_type_is_accepted(type_: str) -> None:
 def test_every_example_has_an_id_of_its_own() -> None:
     ids = [it["id"] for examples in EXAMPLES.values() for it in examples]
     assert len(ids) == len(set(ids))
+
+
+def vendor_examples() -> list[tuple[str, str]]:
+    pages = sorted(VENDORS.glob("*.md"))
+    return [
+        (page.stem, block)
+        for page in pages
+        for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+
+def test_every_adapter_has_a_vendor_page_with_a_configuration() -> None:
+    shown = {it for _, block in vendor_examples() for it in re.findall(r'adapter = "([^"]+)"', block)}
+    assert shown == set(BUILT_IN)
+
+
+@pytest.mark.parametrize(("page", "block"), vendor_examples())
+def test_a_vendor_page_shows_a_valid_configuration(page: str, block: str, tmp_path: Path) -> None:
+    path = tmp_path / "handoff.toml"
+    path.write_text(block, encoding="utf-8")
+    secrets = dict.fromkeys(re.findall(r"env:(\w+)", block), "a-secret-of-sixteen-characters")
+    sources = build_sources(load_settings(path, secrets))
+    assert sources, page
