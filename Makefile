@@ -103,6 +103,10 @@ screenshots: $(VENV)/dev.stamp tools ## take the README's pictures of the panel 
 ts-types: $(VENV)/dev.stamp node_modules/.stamp ## write the TypeScript types of the API anew
 	@PYTHONPATH=. $(BIN)/python docs/typescript.py
 
+.PHONY: config-docs
+config-docs: $(VENV)/dev.stamp ## write docs/configuration.md from the settings
+	@PYTHONPATH=. $(BIN)/python docs/configuration.py
+
 .PHONY: wheel
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .

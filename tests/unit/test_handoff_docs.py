@@ -33,7 +33,7 @@ def vocabularies() -> list[str]:
 def words() -> list[str]:
     found = {**{f"handoff.status {word}": it for word, it in FROM_BOT_FRAMEWORK.items()}, **FROM_SUNSHINE}
     rows = [
-        f"| `{word}` | {'begins a hand-off' if word in BEGINS else it or '–'} |" for word, it in found.items()
+        f"| `{word}` | {'starts a handoff' if word in BEGINS else it or '–'} |" for word, it in found.items()
     ]
     return ["| their word | what it does here |", "|---|---|", *rows]
 
