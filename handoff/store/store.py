@@ -11,6 +11,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
@@ -18,7 +19,6 @@ from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
 from handoff.store.resp.address import parse_address
-from handoff.store.resp.connection import Connection
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
@@ -26,6 +26,7 @@ from handoff.store.server.seen import SEEN, Floor, read_seen
 from .formats import FORMAT, require_understood
 from .keys import META, Keys
 from .settings import StoreSettings
+from .tenant import TenantStore
 from .unknown import UnknownValues
 from .workers import Workers
 
@@ -68,10 +69,8 @@ class Store:
             on_refusal=self._refuse,
             seen=seen,
         )
-        self._hashes: dict[str, KeyedHash] = {}
-        self._seals: dict[str, Seal] = {}
-        self._controls: dict[str, Control] = {}
-        self._deliveries: dict[str, Deliveries] = {}
+        self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
+        self._tenants: dict[str, TenantStore] = {}
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_line()
@@ -95,34 +94,35 @@ class Store:
         await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
-    def hashes(self, tenant: str) -> KeyedHash:
-        """The keyed hashes of a tenant."""
-        known = self._hashes.get(tenant)
+    def of(self, tenant: str) -> TenantStore:
+        """A tenant's part of the store."""
+        known = self._tenants.get(tenant)
         if known is None:
-            known = self._hashes[tenant] = KeyedHash(self._pepper, tenant)
+            known = self._tenants[tenant] = TenantStore(
+                tenant,
+                self.connection,
+                self.functions,
+                self.keys,
+                pepper=self._pepper,
+                secrets=self._secrets,
+            )
         return known
 
+    def hashes(self, tenant: str) -> KeyedHash:
+        """The keyed hashes of a tenant."""
+        return self.of(tenant).hashes
+
     def seal(self, tenant: str) -> Seal:
-        """What seals the tenant's secrets: with the first of `store.secret_keys`, else with the pepper."""
-        known = self._seals.get(tenant)
-        if known is None:
-            secrets_ = [it.encode() for it in self.settings.secret_keys]
-            known = self._seals[tenant] = Seal([*secrets_, self._pepper], tenant)
-        return known
+        """The seal of a tenant's secrets."""
+        return self.of(tenant).seal
 
     def control(self, tenant: str) -> Control:
         """The control partition of a tenant."""
-        known = self._controls.get(tenant)
-        if known is None:
-            known = self._controls[tenant] = Control(self.connection, self.functions, tenant)
-        return known
+        return self.of(tenant).control
 
     def deliveries(self, tenant: str) -> Deliveries:
         """The queues of a tenant's webhook subscriptions."""
-        known = self._deliveries.get(tenant)
-        if known is None:
-            known = self._deliveries[tenant] = Deliveries(self.connection, self.functions, tenant)
-        return known
+        return self.of(tenant).deliveries
 
 
 @asynccontextmanager

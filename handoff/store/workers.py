@@ -18,8 +18,8 @@ import structlog
 from msgspec import Struct
 
 from handoff import __version__
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.resp.connection import Connection
 
 from .errors import StoreError
 from .formats import FORMAT

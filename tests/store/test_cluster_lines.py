@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.resp.connection import Connection, FunctionMissing
+from handoff.store.connection import Connection, FunctionMissing
 from handoff.store.resp.wire import RespConnections
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (

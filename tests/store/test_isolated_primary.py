@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from tests.faults.proxy import Gate, gate
 from tests.store.servers import Server, ask, sentinel, server, valkey_binary, wait_until

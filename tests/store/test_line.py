@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.resp.address import parse_address
-from handoff.store.resp.connection import Connection
 from handoff.store.resp.wire import RespConnection, pack
 from handoff.store.settings import StoreSettings
 from tests.store.servers import Server, ask, server, valkey_binary, wait_until

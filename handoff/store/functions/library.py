@@ -13,8 +13,8 @@ from importlib import resources
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import FunctionMissing, unavailable
-from handoff.store.resp.connection import Connection
 from handoff.store.resp.wire import RespConnection, RespConnections
 
 NAMES = (

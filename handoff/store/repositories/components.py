@@ -20,7 +20,7 @@ from handoff.domain.evidence import (
     standing,
 )
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Reads
+from handoff.store.resp.commands import Reads
 
 from .identities import EntryKind, IdentityRecord, as_mapping, kind_of, read_record
 

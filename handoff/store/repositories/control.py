@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as, encode_record
 from handoff.domain.errors import HandoffError
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import ControlKeys
-from handoff.store.resp.connection import Connection, Reads
+from handoff.store.resp.commands import Reads
 
 T = TypeVar("T")
 
@@ -132,6 +133,31 @@ class ControlReads:
         (count,) = await self.reads.answers([(b"ZCARD", key)])
         return int(count)
 
+    async def newest(self, keys: Sequence[bytes], limit: int | None) -> list[bytes]:
+        """The newest members of several lists, list by list, at most `limit` of each (None: all of them).
+
+        One round trip.
+        """
+        last = limit - 1 if limit else -1
+        replies = await self.reads.answers([(b"ZRANGE", key, 0, last, b"REV") for key in keys])
+        return [member for reply in replies for member in reply]
+
+    async def oldest(self, key: bytes) -> list[bytes]:
+        """All members of a list, oldest first."""
+        (members,) = await self.reads.answers([(b"ZRANGE", key, 0, -1)])
+        return list(members)
+
+    async def up_to(self, key: bytes, score: int, *, start: int, limit: int) -> list[bytes]:
+        """Members of a list with at most this score, lowest first: `limit` of them, after `start` others."""
+        command = (b"ZRANGE", key, b"-inf", score, b"BYSCORE", b"LIMIT", start, limit)
+        (members,) = await self.reads.answers([command])
+        return list(members)
+
+    async def value(self, key: bytes) -> bytes | None:
+        """A value that `Change.keep` or `Change.put` wrote, as it is stored."""
+        (found,) = await self.reads.answers([(b"GET", key)])
+        return bytes(found) if found is not None else None
+
     async def clock(self) -> int:
         """The store's clock in µs."""
         (reply,) = await self.reads.answers([(b"TIME",)])
@@ -151,6 +177,12 @@ class Control(ControlReads):
         answer = await self._functions.call("commit", list(change.keys), [change.program()])
         if answer[0] != 1:
             raise Changed("a record was changed by somebody else")
+
+
+async def count_lists(connection: Connection, keys: Sequence[bytes]) -> list[int | None]:
+    """The size of each list, of any tenants; None where one could not be read. One round trip."""
+    counts = await connection.pipeline([(b"ZCARD", key) for key in keys])
+    return [count if isinstance(count, int) else None for count in counts]
 
 
 TIES = 8  # entries with the score of the one before that are read along in vain

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.functions.library import Functions
-from handoff.store.resp.connection import Connection
 
 from .control import read_scored
 from .identities import as_mapping

@@ -17,10 +17,10 @@ import structlog
 from msgspec import Struct
 
 from handoff.domain.errors import Overloaded, StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Connection
 from handoff.store.resp.wire import HostPort
 
 from .recorder import (

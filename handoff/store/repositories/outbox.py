@@ -13,12 +13,13 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.resp.connection import Connection
 
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
 TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
 """Kinds of entries. A worker passes over those that it does not know."""
+BEGINNING = b"0-0"  # the cursor before the first entry
 KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
 
 
@@ -141,6 +142,61 @@ async def read_entries(
         for stream, entries in reply or ():
             found[stream] = [read_entry_of(id_, fields) for id_, fields in entries]
     return found
+
+
+async def newest_ids(connection: Connection, streams: Sequence[bytes]) -> list[bytes | Exception | None]:
+    """The id of each stream's newest entry: None if it is empty, an error if it could not be read.
+
+    One round trip.
+    """
+    commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in streams]
+    replies = await connection.pipeline(commands, keys=streams)
+    return [it if isinstance(it, Exception) else it[0][0] if it else None for it in replies]
+
+
+async def read_cursors(connection: Connection, outboxes: Sequence[Outbox]) -> list[bytes]:
+    """The saved cursor of each outbox, its beginning where none is saved or readable. One round trip."""
+    cursors = await connection.pipeline([(b"GET", outbox.cursor) for outbox in outboxes])
+    return [cursor if isinstance(cursor, bytes) else BEGINNING for cursor in cursors]
+
+
+class EntriesAfter(Struct, frozen=True):
+    """The ids of a stream's oldest and newest entry, and its entries after the one that was asked about."""
+
+    oldest: str
+    newest: str
+    entries: list[OutboxEntry]
+
+
+class ControlOutbox:
+    """The outbox of one tenant's control partition, for readers that resume."""
+
+    def __init__(self, connection: Connection, stream: bytes) -> None:
+        self._connection = connection
+        self.stream = stream
+
+    async def newest_id(self) -> str | None:
+        """The id of the newest entry, None before there is one; one round trip."""
+        command = (b"XREVRANGE", self.stream, b"+", b"-", b"COUNT", 1)
+        found = await self._connection.call(*command, key=self.stream)
+        return str(found[0][0].decode()) if found else None
+
+    async def after(self, id_: str, limit: int) -> EntriesAfter | None:
+        """At most `limit` entries after an id. None when the stream is empty or cannot be read.
+
+        One round trip.
+        """
+        oldest, newest, found = await self._connection.pipeline(
+            [
+                (b"XRANGE", self.stream, b"-", b"+", b"COUNT", 1),
+                (b"XREVRANGE", self.stream, b"+", b"-", b"COUNT", 1),
+                (b"XRANGE", self.stream, f"({id_}", b"+", b"COUNT", limit),
+            ]
+        )
+        if any(isinstance(it, Exception) for it in (oldest, newest, found)) or not oldest or not newest:
+            return None
+        entries = [read_entry_of(entry, fields) for entry, fields in found]
+        return EntriesAfter(oldest[0][0].decode(), newest[0][0].decode(), entries)
 
 
 def read_entry_of(id_: bytes, fields: Sequence[bytes] | None) -> OutboxEntry:

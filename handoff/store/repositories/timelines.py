@@ -15,9 +15,11 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.codec.member import ORDER, PLACE, Member, read_member
+from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
+from handoff.store.connection import Connection
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Command, Connection
+from handoff.store.resp.commands import Command
 
 from .identities import IdentityRecord, as_mapping, has_index, read_record
 
@@ -194,3 +196,33 @@ async def read_amendments(
     ]
     members = await read_at(connection, keys, [(home, place) for (home, _id), place in known])
     return {which: member for (which, _place), member in zip(known, members, strict=True) if member}
+
+
+async def read_arrivals_after(
+    connection: Connection, keys: Keys, home: bytes, arrival: Micros
+) -> list[Member] | None:
+    """The members that were recorded in a timeline after `arrival`, in the order of their arrival. None
+    where the timeline no longer knows: it keeps its last 256 arrivals. Two round trips."""
+    timeline = keys.timeline(home)
+    size, listed = await connection.pipeline([(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)])
+    if not listed:
+        # No list yet: the whole timeline is short enough to be read.
+        (members,) = await connection.pipeline([(b"ZRANGE", timeline, 0, size)])
+        found = [read_member(raw, home) for raw in members]
+    else:
+        numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
+        if numbered[-1][0] > arrival:
+            return None
+        places = [place for number, place in numbered if number > arrival]
+        commands = [_at(timeline, place) for place in places if len(place) == PLACE]
+        replies = await connection.pipeline(commands) if commands else []
+        found = [read_member(reply[0], home) for reply in replies if reply]
+    late = [member for member in found if member.recorded_at > arrival]
+    return sorted(late, key=lambda member: member.recorded_at)
+
+
+async def read_conversation_home(connection: Connection, keys: Keys, conversation: bytes) -> bytes | None:
+    """The home of the first touchpoint that named a conversation; one round trip."""
+    key = keys.conversations(conversation)
+    home: bytes | None = await connection.call(b"HGET", key, conversation, key=key)
+    return home

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 
 OLDEST_REDIS = (7, 0)  # Functions

@@ -14,10 +14,10 @@ from pathlib import Path
 import structlog
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import LOST_DATA, StoreError, reason_of
 from handoff.store.functions.library import Gate
 from handoff.store.keys import META
-from handoff.store.resp.connection import Connection
 
 from .heartbeat import Heartbeats, patience
 from .seen import Floor, write_seen

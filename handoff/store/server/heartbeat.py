@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, cast
 
+from handoff.store.connection import Connection
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import HEARTBEAT, Functions
 from handoff.store.keys import META, Keys
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import Durability
 
 from .seen import Floor

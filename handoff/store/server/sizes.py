@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError, reason_of
 from handoff.store.keys import META, WORKERS
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 
 STEP = 1000  # keys of one SCAN, commands of one pipeline: about a millisecond of the server's time

@@ -20,14 +20,14 @@ from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.errors import TRANSIENT, FunctionMissing, StoreError, reason_of, translate, unavailable
 from handoff.store.settings import StoreSettings
 
-from .address import StoreAddress, make_client, parse_address
-from .cluster_map import ClusterMap
-from .commands import Argument, Command, Reads, barrier_key
-from .pipeline import Pipeline
-from .pool import Pool
-from .sentinels import Sentinels
-from .watch import Watch
-from .wire import Find, HostPort, Prepared, RespConnection, RespConnections, every, first, pack
+from .resp.address import StoreAddress, make_client, parse_address
+from .resp.cluster_map import ClusterMap
+from .resp.commands import Argument, Command, Reads, barrier_key
+from .resp.pipeline import Pipeline
+from .resp.pool import Pool
+from .resp.sentinels import Sentinels
+from .resp.watch import Watch
+from .resp.wire import Find, HostPort, Prepared, RespConnection, RespConnections, every, first, pack
 
 __all__ = ["Argument", "Command", "Connection", "FunctionMissing", "Reads", "StoreError"]
 
@@ -151,6 +151,10 @@ class Connection:
     async def _call_over(self, line: RespConnection, command: Command) -> Any:
         packed = pack(command)
         return await self._run(lambda: first(line, packed), line=line)
+
+    async def ping(self) -> None:
+        """StoreUnavailable while the server does not answer."""
+        await self.call("PING")
 
     async def call_durable(self, *command: Argument, key: bytes) -> Any:
         """The answer to one writing command, promised as with `fcall_durable`."""
