@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .resp.commands import Command, Reads
-from .resp.wire import Prepared, prepare
+from .resp.packing import Prepared, prepare
 
 __all__ = ["Command", "Prepared", "Reads", "prepare"]

@@ -73,7 +73,7 @@ class Store:
         self._tenants: dict[str, TenantStore] = {}
 
     def _new_recorder(self) -> Recorder:
-        functions = self.functions.on_own_line()
+        functions = self.functions.on_own_route()
         if self.connection.cluster:
             return ClusterRecorder(functions, self.keys, self.connection)
         # Where each call waits for replicas, one large one is better.

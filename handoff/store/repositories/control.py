@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Changed(HandoffError):
-    """Somebody else changed a record first: read again and decide again."""
+    """Another writer changed a record first: read again and decide again."""
 
     code = "changed"
     retryable = True
 
 
 class Versioned(Struct, frozen=True):
-    """A record's bytes and its version; version 0 stands for one that does not exist."""
+    """A record's bytes and its version; version 0 means that it does not exist."""
 
     version: int
     blob: bytes
@@ -49,7 +49,7 @@ def decode_record(raw: bytes, type_: type[T]) -> T:
 
 
 class Change:
-    """What one commit checks and writes, gathered step by step."""
+    """The checks and writes of one commit, collected step by step."""
 
     def __init__(self) -> None:
         self.keys: dict[bytes, int] = {}
@@ -115,7 +115,7 @@ class ControlReads:
     ) -> list[tuple[bytes, int]]:
         """Members of a list with their scores, in order, at most `limit`.
 
-        `below` is the `mark` of the entry to go on behind: several may have one score. One round
+        `below` is the `mark` of the last entry of the page before: several may have one score. One round
         trip, unless more than a few have the score that the page begins with.
         """
         found: list[tuple[bytes, int]] = []
@@ -176,7 +176,7 @@ class Control(ControlReads):
         """Apply the change. Changed when a version is not the expected one; then nothing happened."""
         answer = await self._functions.call("commit", list(change.keys), [change.program()])
         if answer[0] != 1:
-            raise Changed("a record was changed by somebody else")
+            raise Changed("another writer changed a record first")
 
 
 async def count_lists(connection: Connection, keys: Sequence[bytes]) -> list[int | None]:
@@ -185,7 +185,7 @@ async def count_lists(connection: Connection, keys: Sequence[bytes]) -> list[int
     return [count if isinstance(count, int) else None for count in counts]
 
 
-TIES = 8  # entries with the score of the one before that are read along in vain
+TIES = 8  # further entries read because several may share the score of the page's start
 
 
 def mark(entry: tuple[bytes, int]) -> int:

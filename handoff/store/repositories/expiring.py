@@ -26,7 +26,7 @@ class SessionRecords:
 
 
 class IdempotencyRecords:
-    """What the first request with an idempotency key left, by the key's place (`place_of`)."""
+    """Records of the first request with each idempotency key, by the key's place (`place_of`)."""
 
     def __init__(self, connection: Connection, keys: ControlKeys) -> None:
         self._connection = connection

@@ -14,10 +14,12 @@ import structlog
 from msgspec import Struct
 
 from .address import StoreAddress
+from .packing import prepare
+from .transport import all_answers
 from .watch import LOOK_S
-from .wire import HostPort, RespConnection, every, pack
+from .wire import HostPort, RespConnection
 
-_ASKED = pack(("CLUSTER", "SLOTS")) + pack(("CLUSTER", "NODES"))
+_COMMANDS = prepare((("CLUSTER", "SLOTS"), ("CLUSTER", "NODES")))
 SLOTS = 16384
 
 log = structlog.get_logger(__name__)
@@ -41,7 +43,7 @@ class ClusterMap:
         self.informed: tuple[HostPort, ...] = ()
         """The nodes whose own view is the one that counts."""
         self._address = address
-        self._lines: dict[HostPort, RespConnection] = {}
+        self._connections: dict[HostPort, RespConnection] = {}
         self._known: tuple[HostPort, ...] = ()
 
     async def look(self) -> None:
@@ -58,20 +60,20 @@ class ClusterMap:
                 log.info("store_slots_changed")
             self.owners = owners
         self._known = tuple(dict.fromkeys(it for it in owners if it is not None))
-        for place in self._lines.keys() - {*self._known, *self._address.nodes}:
-            self._lines.pop(place).close()
+        for place in self._connections.keys() - {*self._known, *self._address.nodes}:
+            self._connections.pop(place).close()
 
     async def aclose(self) -> None:
-        for line in self._lines.values():
-            line.close()
+        for connection in self._connections.values():
+            connection.close()
 
     async def _ask(self, place: HostPort) -> list[SlotClaim]:
-        line = self._lines.get(place)
-        if line is None:
-            line = self._lines[place] = RespConnection(self._one(place), silence_s=LOOK_S)
+        connection = self._connections.get(place)
+        if connection is None:
+            connection = self._connections[place] = RespConnection(self._one(place), silence_s=LOOK_S)
         try:
             async with asyncio.timeout(LOOK_S):
-                slots, nodes = await every(line, _ASKED, 2)
+                slots, nodes = await all_answers(connection, _COMMANDS)
             return read_claims(slots, nodes, place[0])
         except Exception:  # silent, gone, or no node of a cluster: others are asked
             return []

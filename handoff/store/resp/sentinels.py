@@ -15,8 +15,10 @@ from msgspec import Struct
 from redis.asyncio.sentinel import MasterNotFoundError
 
 from .address import StoreAddress
+from .packing import prepare
+from .transport import all_answers
 from .watch import LOOK_S
-from .wire import HostPort, RespConnection, every, pack
+from .wire import HostPort, RespConnection
 
 _DOWN = ("s_down", "o_down")
 
@@ -38,10 +40,11 @@ class Sentinels:
         self.version = 0
         self.place: HostPort | None = None
         self._service = address.service
-        self._asked = pack(("SENTINEL", "MASTER", address.service)) + pack(
-            ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service)
+        service = address.service
+        self._commands = prepare(
+            (("SENTINEL", "MASTER", service), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service))
         )
-        self._lines = [RespConnection(_one(address, node), silence_s=LOOK_S) for node in address.nodes]
+        self._connections = [RespConnection(_one(address, node), silence_s=LOOK_S) for node in address.nodes]
 
     async def discover_master(self, service: str) -> HostPort:
         """Where the primary is now, by the name that redis-py calls it.
@@ -60,8 +63,8 @@ class Sentinels:
             self._note(best.place)
 
     async def aclose(self) -> None:
-        for line in self._lines:
-            line.close()
+        for connection in self._connections:
+            connection.close()
 
     def _note(self, place: HostPort) -> None:
         if place == self.place:
@@ -73,11 +76,11 @@ class Sentinels:
 
     async def _newest(self) -> Word | None:
         """The word that counts of all that were heard. A majority is waited for, and LOOK_S at most."""
-        asking = {asyncio.ensure_future(self._ask(line)) for line in self._lines}
+        asking = {asyncio.ensure_future(self._ask(connection)) for connection in self._connections}
         words: list[Word] = []
         try:
             async with asyncio.timeout(LOOK_S):
-                while asking and len(words) <= len(self._lines) // 2:
+                while asking and len(words) <= len(self._connections) // 2:
                     done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
                     words += [word for it in done if (word := it.result()) is not None]
         except TimeoutError:
@@ -87,9 +90,9 @@ class Sentinels:
                 task.cancel()
         return newest(words)
 
-    async def _ask(self, line: RespConnection) -> Word | None:
+    async def _ask(self, connection: RespConnection) -> Word | None:
         try:
-            master, place = await every(line, self._asked, 2)
+            master, place = await all_answers(connection, self._commands)
             return read_word(master, place)
         except Exception:  # silent, gone, or it does not know the service: others are asked
             return None
