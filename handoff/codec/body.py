@@ -194,6 +194,11 @@ def pack_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: byt
         raise Unprocessable(detail, pointers=pointers) from error
 
 
+def _space(touchpoint: Touchpoint) -> str:
+    """The space of its thread's name."""
+    return touchpoint.thread_space or touchpoint.id_space
+
+
 def _packs(touchpoint: Touchpoint, name: str) -> bool:
     try:
         _PACK(getattr(touchpoint, name))
@@ -234,16 +239,13 @@ _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 
 def digest(touchpoint: Touchpoint) -> bytes:
-    """9 bytes that tell whether two events with one id have the same content.
+    """9 bytes to compare the content of two events with one id.
 
     Covers type, subject, text, attachments and data without the envelope keys: what a retry repeats.
     """
-    data = (
-        {key: value for key, value in touchpoint.data.items() if key not in touchpoint.envelope}
-        if touchpoint.envelope
-        else touchpoint.data
-    )
-    canonical = _CANONICAL.encode(
-        (touchpoint.type, touchpoint.subject, touchpoint.text, touchpoint.attachments, data)
-    )
+    data, envelope = touchpoint.data, touchpoint.envelope
+    if envelope:
+        data = {key: value for key, value in data.items() if key not in envelope}
+    content = (touchpoint.type, touchpoint.subject, touchpoint.text, touchpoint.attachments, data)
+    canonical = _CANONICAL.encode(content)
     return DIGEST_VERSION + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()

@@ -43,7 +43,7 @@ class KeyedHash:
 
     def _identity_hash(self, identity: Identity) -> bytes:
         """16 bytes that stand for the identity in key names."""
-        return self._hash(self._identity, it.type, it.space, it.value)
+        return self._hash(self._identity, identity.type, identity.space, identity.value)
 
     def event(self, id_space: str, event_id: str) -> bytes:
         """16 bytes: the touchpoint id of an event, the same on every route."""
@@ -57,7 +57,7 @@ class KeyedHash:
         return self._hash(self._thread, "thread", id_space, thread)
 
     def _episode_hash(self, home: bytes, channel: str, after: bytes = b"") -> bytes:
-        """16 bytes: the conversation of a (home, channel) without a thread, started after `after` resolved."""
+        """16 bytes: a conversation of (home, channel) without a thread, started after `after` resolved."""
         return self._hash(self._thread, "episode", home.hex(), channel, after.hex())
 
     def _evidence_hash(self, one: bytes, other: bytes, *words: str) -> bytes:

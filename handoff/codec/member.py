@@ -4,7 +4,7 @@
     flags (1) ‖ type (1) ‖ channel (1) ‖ codec (1) ‖ [arrival (8)] ‖ digest (6) ‖ body
 
 The order key is bit 0 ‖ the source's sequence, or bit 1 ‖ arrival. With a sequence, and in a
-participant's entry, the arrival follows the header. The digest covers the content that a retry repeats, see `body`.
+participant's entry, the arrival follows the header. The digest covers what a retry repeats, see `body`.
 The store's function fills in arrival and the late flag; everything else is made here.
 
 A newer release may write types, channels, codecs and flags that this one does not know. Such a member

@@ -22,7 +22,7 @@ from .resp.primaries import PrimaryConnections
 from .resp.retries import Attempt, Retries
 from .resp.sentinels import Sentinels
 from .resp.transport import Route, Transport, all_answers, first_answer
-from .resp.watch import Watch
+from .resp.watch import TopologyWatch
 from .resp.wire import Find, HostPort, RespConnection
 from .settings import StoreSettings
 
@@ -53,7 +53,7 @@ class Connection:
         url: str | None = None,
         connections: int = CONNECTIONS,
         blocking_s: float | None = None,
-        watch: Watch | None = None,
+        watch: TopologyWatch | None = None,
         name: str = TOOL,
     ) -> None:
         where = url or settings.url
@@ -353,8 +353,8 @@ class Connection:
         return answer
 
 
-def watch_of(address: StoreAddress) -> Watch | None:
+def watch_of(address: StoreAddress) -> TopologyWatch | None:
     """The watch on where the primaries are; None where there is only one server."""
     if address.kind == "sentinel":
-        return Watch(Sentinels(address))
-    return Watch(ClusterMap(address)) if address.kind == "cluster" else None
+        return TopologyWatch(Sentinels(address))
+    return TopologyWatch(ClusterMap(address)) if address.kind == "cluster" else None

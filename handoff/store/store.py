@@ -1,4 +1,4 @@
-"""The store as the services see it: one object that holds the connection and everything made from it."""
+"""The store as services use it: one object with the connection and everything built on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .unknown import UnknownValues
 from .workers import Workers
 
 LAYOUT = 1
-"""Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
+"""Version of everything that `keys`, `repositories` and the codec define. Raised when it changes."""
 
 
 class Store:
@@ -76,12 +76,12 @@ class Store:
         functions = self.functions.on_own_route()
         if self.connection.cluster:
             return ClusterRecorder(functions, self.keys, self.connection)
-        # Where each call waits for replicas, one large one is better.
+        # Where each call waits for replicas, one large call is better.
         calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
         return Recorder(functions, self.keys, in_flight=calls)
 
     async def prepare(self) -> None:
-        """Make what is missing, and compare what the store holds with what was known of it."""
+        """Create what is missing, and compare the store with the data that was last seen in it."""
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
 
@@ -89,8 +89,8 @@ class Store:
         self.recorder.refuses = self.importer.refuses = reason
 
     async def _restore(self) -> bytes:
-        """The store's pepper, after what everything is found by was put back where it was missing: the next
-        start would make it anew, and find nothing of what is stored from now on."""
+        """The store's pepper, after the layout was put back where it was missing: the next start would create
+        another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
@@ -133,7 +133,7 @@ async def open_store(
     *,
     understood: int = FORMAT,
 ) -> AsyncIterator[Store]:
-    """The store behind a connection whose durability was proved; its layout is made or checked.
+    """The store behind a connection whose durability was proved; creates or checks its layout.
 
     `understood` is the highest format that this code reads and writes.
     """
@@ -170,7 +170,7 @@ async def _meta(connection: Connection, settings: StoreSettings, understood: int
     if int(found[b"partitions"]) != settings.partitions:
         raise ConfigurationError(
             f"the store was made with partitions = {int(found[b'partitions'])}; "
-            f"the number is fixed for ever, set store.partitions to it"
+            f"the number cannot change: set store.partitions to it"
         )
     return found[b"pepper"], int(found.get(b"format", b"1"))
 
@@ -178,9 +178,9 @@ async def _meta(connection: Connection, settings: StoreSettings, understood: int
 async def _state(
     connection: Connection, settings: StoreSettings, pepper: bytes, format_: int
 ) -> Mapping[bytes, bytes]:
-    """What the store says of itself, after it was told where it said nothing.
+    """The store's layout, after writing what is missing.
 
-    A store that is made just now gets the format of who makes it; one that names none has format 1.
+    A new store gets the format of the release that creates it; one that has none has format 1.
     """
     stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
     made = await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])

@@ -164,7 +164,7 @@ class Deliveries:
         return bool(await self._functions.call("queue_settle", [self._tag], arguments))
 
     async def release(self, worker: str, beat: int) -> int:
-        """Release the claims of a worker that is gone; how many, -1 if it has sent a heartbeat since `beat`."""
+        """Release the claims of a worker that is gone; how many, -1 if it sent a heartbeat since `beat`."""
         return int(await self._functions.call("queue_release", [self._tag], [self.skip_ms, worker, beat]))
 
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:

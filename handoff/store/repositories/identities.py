@@ -44,7 +44,7 @@ def pack_identity(identity: Identity) -> bytes:
 
 
 def pack_evidence(evidence: Evidence) -> bytes:
-    """What is stored under `e ‖ id`; the time of recording is put before evidence by the store."""
+    """The value of `e ‖ id`; the store puts the time of recording in front of it."""
     return _PACK(
         [
             evidence.other,
@@ -62,6 +62,13 @@ def pack_evidence(evidence: Evidence) -> bytes:
             ),
         ]
     )
+
+
+def _scope(evidence: Evidence) -> tuple[Any, ...]:
+    """The fields that most evidence leaves out."""
+    if evidence.left or evidence.over or evidence.finds:
+        return evidence.left, evidence.right, evidence.over, evidence.finds
+    return ()
 
 
 def _why(code: int) -> str:

@@ -1,8 +1,8 @@
 """The outbox: a stream per partition and one per tenant's control partition, read by leased cursors.
 
-An entry is written in the same call as what it tells of. A consumer holds a lease per outbox and
-moves its cursor only with the lease's fencing token, so that two workers never both believe to
-have finished an entry; what a worker had begun when it died is begun again by the next one.
+An entry is written in the same call as the change that it announces. A consumer holds a lease per outbox and
+moves its cursor only with the lease's fencing token, so that two workers never both
+believe that they finished an entry. The next worker repeats what a dead one had started.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class Lease(Struct, frozen=True, kw_only=True):
-    """What the holder of a lease needs: its fencing token and where the cursor stands."""
+    """A held lease: its fencing token and the position of the cursor."""
 
     token: int
     cursor: bytes
 
 
 class Reference(Struct, frozen=True, kw_only=True):
-    """What an entry of a partition's outbox says of the touchpoint that was stored."""
+    """A reference to a stored touchpoint, from an entry of a partition's outbox."""
 
     home: bytes
     place: bytes
@@ -80,7 +80,7 @@ def read_reference(payload: bytes) -> Reference:
 
 
 def read_tenant(payload: bytes) -> bytes:
-    """The tenant in a `t` entry alone; empty where it is none."""
+    """The tenant of a `t` entry; empty if there is none."""
     return payload[51:]
 
 
@@ -94,7 +94,7 @@ def is_quiet(payload: bytes) -> bool:
     return bool(payload[48] & FLAG_QUIET)
 
 
-# Leases and cursors wait for no replicas: what a failover takes back of them is done once more.
+# Leases and cursors do not wait for replicas: after a failover some work is repeated.
 
 
 async def take_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> list[Lease | None]:
@@ -200,6 +200,6 @@ class ControlOutbox:
 
 
 def read_entry_of(id_: bytes, fields: Sequence[bytes] | None) -> OutboxEntry:
-    """The entry with this id and these fields of a stream; more fields than two are a newer release's."""
+    """The entry with this id and these fields of a stream; further fields are a newer release's."""
     kind, payload = (*(fields or ()), b"", b"")[:2]
     return OutboxEntry(id=id_, kind=kind, payload=payload)

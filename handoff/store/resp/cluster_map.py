@@ -1,7 +1,7 @@
 """Which primary holds which slots of a Cluster, by all its nodes: the newest claim to a slot counts.
 
-redis-py believes any one node. A primary that is cut off from the others goes on claiming its slots, and
-whoever asks it stays with it for as long as it is cut off.
+redis-py believes any one node. A primary that is cut off from the others keeps claiming its slots, and its
+clients would stay with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SlotClaim(Struct, frozen=True, order=True):
 
 
 class ClusterMap:
-    """The slots of a Cluster as its nodes claim them. `version` grows whenever one changes its primary."""
+    """The slots of a Cluster as its nodes claim them. `version` grows whenever a slot changes its primary."""
 
     def __init__(self, address: StoreAddress) -> None:
         self.version = 0
@@ -75,18 +75,18 @@ class ClusterMap:
             async with asyncio.timeout(LOOK_S):
                 slots, nodes = await all_answers(connection, _COMMANDS)
             return read_claims(slots, nodes, place[0])
-        except Exception:  # silent, gone, or no node of a cluster: others are asked
+        except Exception:  # silent, gone, or not a Cluster node: others are asked
             return []
 
     def _one(self, place: HostPort) -> StoreAddress:
-        it = self._address
+        address = self._address
         return StoreAddress(
             kind="single",
-            tls=it.tls,
+            tls=address.tls,
             nodes=(place,),
-            username=it.username,
-            password=it.password,
-            options=it.options,
+            username=address.username,
+            password=address.password,
+            options=address.options,
         )
 
 
@@ -103,8 +103,8 @@ def read_claims(slots: Sequence[Sequence[Any]], nodes: bytes, host: str) -> list
 
 
 def merged(claims: Iterable[SlotClaim]) -> tuple[HostPort | None, ...]:
-    """The primary of each slot: that of the newest claim to it."""
+    """The primary of each slot, by the newest claim to it."""
     owners: list[HostPort | None] = [None] * SLOTS
-    for it in sorted(set(claims)):
-        owners[it.first : it.last + 1] = [it.place] * (it.last - it.first + 1)
+    for claim in sorted(set(claims)):
+        owners[claim.first : claim.last + 1] = [claim.place] * (claim.last - claim.first + 1)
     return tuple(owners)
