@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class StoreHealth:
-    """The state of one store as this server sees it. `on_refusal` gets the reason to refuse writes, or None."""
+    """The state of one store as this server sees it. `on_refusal` gets the reason to refuse writes."""
 
     def __init__(
         self,
