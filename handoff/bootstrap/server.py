@@ -28,8 +28,8 @@ from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.timeline.batching import Intake
+from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
-from handoff.store.resp.connection import Connection
 from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
@@ -188,7 +188,7 @@ async def _reachable(connection: Connection) -> None:
         async with asyncio.timeout(START_WAIT_S):
             while True:
                 try:
-                    await connection.call("PING")
+                    await connection.ping()
                     return
                 except StoreUnavailable as error:
                     last = error

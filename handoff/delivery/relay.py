@@ -16,6 +16,7 @@ from contextlib import suppress
 import structlog
 
 from handoff.domain.errors import HandoffError
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.repositories.outbox import (
     LEASE_MS,
@@ -24,12 +25,13 @@ from handoff.store.repositories.outbox import (
     OutboxEntry,
     advance,
     is_quiet,
+    newest_ids,
+    read_cursors,
     read_entries,
     read_tenant,
     release_leases,
     take_leases,
 )
-from handoff.store.resp.connection import Connection
 from handoff.store.store import Store
 
 from .fan_out import FanOut, Work
@@ -342,14 +344,13 @@ class Relay:
             return
         lanes = [it for it in self._lanes.values() if it.lease is not None and not it.control]
         streams = [lane.outbox.stream for lane in lanes]
-        commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in streams]
-        replies = await self._store.connection.pipeline(commands, keys=streams)
+        newest = await newest_ids(self._store.connection, streams)
         self._wanted = await self._fan_out.wants_touchpoints(self._tenants)
         if self._wanted:
             return
-        for lane, reply in zip(lanes, replies, strict=True):
-            if isinstance(reply, list) and reply:
-                lane.cursor = reply[0][0]
+        for lane, id_ in zip(lanes, newest, strict=True):
+            if isinstance(id_, bytes):
+                lane.cursor = id_
                 lane.note(())
 
     async def _watch(self, lanes: list[Lane]) -> None:
@@ -357,11 +358,8 @@ class Relay:
         if not lanes:
             return
         connection = self._store.connection
-        cursors = await connection.pipeline([(b"GET", lane.outbox.cursor) for lane in lanes])
-        places = [
-            (lane.outbox.stream, cursor if isinstance(cursor, bytes) else b"0-0")
-            for lane, cursor in zip(lanes, cursors, strict=True)
-        ]
+        cursors = await read_cursors(connection, [lane.outbox for lane in lanes])
+        places = [(lane.outbox.stream, cursor) for lane, cursor in zip(lanes, cursors, strict=True)]
         found = await read_entries(connection, places, count=1, block_ms=None)
         for lane in lanes:
             lane.note(found.get(lane.outbox.stream, ()))

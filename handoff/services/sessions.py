@@ -58,16 +58,14 @@ async def open_session(
         min_assurance=min_assurance,
         expires_at=now + ttl_s * SECOND,
     )
-    key = _key(store, tenant, token)
     value = msgspec.msgpack.encode(session)
-    await store.connection.call(b"SET", key, value, b"EX", ttl_s, key=key)
+    await store.of(tenant).sessions.put(session_id(token), value, seconds=ttl_s)
     return token, session
 
 
 async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Session | None:
     """The session of a token, or None when it is over or never was; one round trip."""
-    key = _key(store, tenant, token)
-    raw = await store.connection.call(b"GET", key, key=key)
+    raw = await store.of(tenant).sessions.read(session_id(token))
     if raw is None:
         return None
     session = decode_as(raw, Session)
@@ -77,7 +75,3 @@ async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Se
 def session_id(token: str) -> bytes:
     """What identifies a session: the hash of its token, which may have any bytes of a header."""
     return sha256(token.encode(errors="surrogateescape")).digest()
-
-
-def _key(store: Store, tenant: str, token: str) -> bytes:
-    return store.control(tenant).keys.record("e", session_id(token))

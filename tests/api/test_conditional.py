@@ -15,8 +15,8 @@ from handoff.api.http.app_keys import SITE, AppContext
 from handoff.domain.errors import StoreUnavailable
 from handoff.services.context import assembly as contexts
 from handoff.services.context.validation import Validator
-from handoff.store.resp.connection import Connection
-from handoff.store.resp.wire import prepare
+from handoff.store.connection import Connection
+from handoff.store.reads import prepare
 
 from .conftest import Api
 

@@ -20,9 +20,9 @@ from prometheus_client import CollectorRegistry
 
 from handoff.bootstrap.server import Options, Server, running
 from handoff.bootstrap.settings import Settings
+from handoff.store.connection import Connection
 from handoff.store.keys import META, WORKERS
 from handoff.store.repositories.deliveries import QueueEntry
-from handoff.store.resp.connection import Connection
 from handoff.store.server.sizes import sizes
 from handoff.store.settings import StoreSettings
 from tests.compat.desk import DUE, Desk, everything

@@ -19,7 +19,7 @@ from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
 from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, move, request
 from handoff.services.metrics import Measures
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import valkey_server

@@ -15,8 +15,8 @@ from handoff.services.customers.links import Attribution, link, mark_shared, spl
 from handoff.services.customers.lookup import by_key
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.services.timeline.recording import prepare, record
+from handoff.store.connection import Connection
 from handoff.store.repositories.timelines import Window
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.conftest import opened

@@ -38,8 +38,8 @@ from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, Co
 from handoff.services.conversations.detail import read_conversation
 from handoff.services.customers.lookup import LookUp, Match, assurance_of, by_id, find
 from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
-from handoff.store.resp.connection import Reads
 
 from .conditional import answer_context, fingerprint
 from .context_cache import CachedContext

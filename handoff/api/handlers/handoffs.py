@@ -37,7 +37,7 @@ from handoff.services.handoffs.records import (
     read_pinned,
 )
 from handoff.services.sources.native import IdentityInput
-from handoff.store.resp.connection import Reads
+from handoff.store.reads import Reads
 
 from .contexts import query_wanted, tell
 

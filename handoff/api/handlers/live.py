@@ -31,12 +31,12 @@ from handoff.services.events.feed import (
     HandoffChange,
     HandoffFrame,
     TouchpointFrame,
-    arrivals_after,
     touchpoint_frame,
 )
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
 from handoff.services.timeline.reading import decode
+from handoff.store.repositories.timelines import read_arrivals_after
 
 HEARTBEAT_S = 10.0  # below the 15 s after which proxies and browsers give a silent stream up
 LOOK_AGAIN_S = 10.0  # how often a customer's identities are looked at anew
@@ -211,7 +211,7 @@ class _CustomerStream:
         for key, arrival in known.arrivals.items():
             if now.arrivals[key] <= arrival:
                 continue
-            found = await arrivals_after(store, key, arrival)
+            found = await read_arrivals_after(store.connection, store.keys, key, arrival)
             if found is None:
                 return None
             entries += found

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
-from handoff.store.resp.connection import Connection
+from handoff.store.repositories.expiring import IdempotencyRecords
 
 from .access import Principal
 from .app_keys import SITE, authorized
@@ -85,20 +85,20 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
     site = request.app[SITE]
     body = request[BODY] = await read_body(request)
     digest = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
-    control = site.store.control(principal.tenant)
+    records = site.store.of(principal.tenant).idempotency
     hashes = site.store.hashes(principal.tenant)
-    place = control.keys.idempotency(hashes.request("credential", principal.credential.hex(), key))
-    connection = control.connection
+    place = records.place_of(hashes.request("credential", principal.credential.hex(), key))
     seal = site.store.seal(principal.tenant)
     scopes = tuple(sorted(principal.scopes))
     running = msgspec.msgpack.encode(KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes))
     try:
-        first = await _claim(connection, place, running)
+        raw = await records.claim(place, running, seconds=RUNNING_S)
+        first = decode_as(raw, KeptAnswer) if raw is not None else None
         if first is None and creating.duplicates:
-            await _refuse_older(connection, control.keys.idempotency(hashes.request(*_older(principal), key)))
+            await _refuse_older(records, records.place_of(hashes.request(*_older(principal), key)))
         response = await handler(request) if first is None else None
     except (HandoffError, asyncio.CancelledError):
-        freeing = asyncio.create_task(_free(connection, place, running))
+        freeing = asyncio.create_task(_free(records, place, running))
         await asyncio.wait((freeing,), timeout=FREE_S)
         raise
     if first is not None:
@@ -112,7 +112,7 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
         kept = KeptAnswer(digest, response.status, sealed, response.content_type, location, scopes=scopes)
         # What was asked is done: an answer that cannot be kept is still the answer.
         with contextlib.suppress(StoreUnavailable):
-            await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
+            await records.keep(place, msgspec.msgpack.encode(kept), seconds=KEEP_S)
     return response
 
 
@@ -123,9 +123,9 @@ def _older(principal: Principal) -> tuple[str, ...]:
     return (principal.name, principal.agent, *sorted(principal.scopes))
 
 
-async def _refuse_older(connection: Connection, place: bytes) -> None:
+async def _refuse_older(records: IdempotencyRecords, place: bytes) -> None:
     """Conflict where an earlier release answered this key: whose answer that is cannot be told any more."""
-    if await connection.call(b"EXISTS", place, key=place):
+    if await records.exists(place):
         raise Conflict(
             "an earlier release answered this Idempotency-Key: look up what the request made, "
             "or send it with a new key",
@@ -133,18 +133,7 @@ async def _refuse_older(connection: Connection, place: bytes) -> None:
         )
 
 
-async def _claim(connection: Connection, place: bytes, running: bytes) -> KeptAnswer | None:
-    """None when the key is ours to use from now on, otherwise what its first request left."""
-    while await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
-        raw = await connection.call(b"GET", place, key=place)
-        if raw == running:  # the answer to our own SET was lost, and the connection sent it again
-            return None
-        if raw is not None:
-            return decode_as(raw, KeptAnswer)
-    return None
-
-
-async def _free(connection: Connection, place: bytes, running: bytes) -> None:
+async def _free(records: IdempotencyRecords, place: bytes, running: bytes) -> None:
     """Give the key of a request back that came to nothing, so that the same may be sent again.
 
     A store that hangs does what it was asked when it goes on: it is waited for as long as a claim lasts.
@@ -153,8 +142,7 @@ async def _free(connection: Connection, place: bytes, running: bytes) -> None:
         async with asyncio.timeout(RUNNING_S):
             while True:
                 try:
-                    if await connection.call(b"GET", place, key=place) == running:
-                        await connection.call(b"DEL", place, key=place)
+                    await records.release(place, running)
                     return
                 except StoreUnavailable as error:
                     if error.fields.get("reason") == "closed":

@@ -29,10 +29,8 @@ from handoff.domain.evidence import (
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 from handoff.services.timeline.recording import ensure_identity, record, refuse_nobody
-from handoff.store.repositories.components import Component, EvidenceReader, walk
+from handoff.store.repositories.components import Component, walk
 from handoff.store.repositories.identities import (
-    NOT_SHARED,
-    SHARED,
     IdentityRecord,
     pack_evidence,
     pack_pointer,
@@ -67,14 +65,13 @@ def _agent_evidence(one: bytes, other: bytes, statement: Statement, by: Attribut
     )
 
 
-async def _write(store: Store, piece: Evidence) -> None:
+async def _write(store: Store, tenant: str, piece: Evidence) -> None:
     """A pointer at every far end, then the piece itself: only then does anything change."""
     field = pack_pointer(piece)
     ends = [end for end in piece.ends if end != piece.one]
     await store.recorder.point([Pointer(end, store.keys.record(end), (field,)) for end in ends])
     key = store.keys.record(piece.one)
-    now = await store.connection.call(b"TIME", key=key)
-    recorded = (int(now[0]) * 1_000_000 + int(now[1])).to_bytes(8, "big")
+    recorded = (await store.of(tenant).people.clock(piece.one)).to_bytes(8, "big")
     fields = ((b"e" + piece.id, recorded + pack_evidence(piece)),)
     await store.recorder.point([Pointer(piece.one, key, fields)])
 
@@ -103,7 +100,7 @@ async def link(
     refuse_nobody(identity, store.rules)
     hashes = store.hashes(tenant)
     other = hashes.identity(identity)
-    reading = EvidenceReader(store.connection, store.keys)
+    reading = store.of(tenant).people.reader()
     component = await walk(reading, [root, other])
     if other not in component.reached:
         component.reached[other] = _unseen(other, identity)
@@ -127,7 +124,7 @@ async def link(
             await _tell(store, tenant, "identity.linked", component, [done.one], done, by, now)
         return view
     await ensure_identity(store, tenant, identity)
-    await _write(store, piece)
+    await _write(store, tenant, piece)
     await _tell(store, tenant, "identity.linked", component, [root], piece, by, now)
     return msgspec.structs.replace(
         view, withdrawn=[hashes.public(EVIDENCE, it.one, it.id) for it in overruled]
@@ -205,7 +202,7 @@ async def withdraw(
     require_current(customer, customer_id)
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(EVIDENCE, link_id, 2)
-    reading = EvidenceReader(store.connection, store.keys)
+    reading = store.of(tenant).people.reader()
     await reading.read([home])
     stored = reading.records[home].evidence if home in reading.records else ()
     found = next((it for it in stored if it.id == id_ and it.touches(customer.group.members)), None)
@@ -227,7 +224,7 @@ async def withdraw(
     if dry_run:
         return view
     if against:
-        await _write(store, against)
+        await _write(store, tenant, against)
     elif found.statement is Statement.NOT_SAME:
         packed: bytes = msgpack.packb([by.who, now, by.reason])
         place = Pointer(home, store.keys.record(home), ((b"w" + id_, packed),))
@@ -299,7 +296,7 @@ async def split(
     after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
     view = forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
     if not dry_run:
-        await _write(store, piece)
+        await _write(store, tenant, piece)
         await _tell(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
     return view
 
@@ -311,10 +308,7 @@ async def mark_shared(
     does not: it then joins nobody, and look-ups by it are ambiguous."""
     key = await ensure_identity(store, tenant, identity)
     packed: bytes = msgpack.packb([by.who, now, by.reason])
-    value = (SHARED if shared else NOT_SHARED) + packed
-    place = store.keys.record(key)
-    store.functions.gate.check()
-    await store.connection.call_durable(b"HSET", place, b"s", value, key=place)
+    await store.of(tenant).people.mark_shared(key, packed, shared=shared)
 
 
 async def _tell(

@@ -12,9 +12,9 @@ from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
 from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Assurance, Identity
+from handoff.store.reads import Reads
 from handoff.store.repositories.components import Component, EvidenceReader, walk
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
-from handoff.store.resp.connection import Reads
 from handoff.store.store import Store
 
 MAX_CANDIDATES = 50  # customers named as candidates: more of them nobody reads
@@ -109,7 +109,7 @@ async def by_key(store: Store, tenant: str, key: bytes, reads: Reads | None = No
     the user), three from another one, and one for each further step along the evidence. What is
     only claimed of them takes one to three more. `reads` answers instead of the store's connection.
     """
-    return await _whole(store, tenant, EvidenceReader(reads or store.connection, store.keys), key)
+    return await _whole(store, tenant, store.of(tenant).people.reader(reads), key)
 
 
 async def by_id(store: Store, tenant: str, customer_id: str, reads: Reads | None = None) -> Customer:
@@ -236,7 +236,7 @@ async def find(
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
-    reading = EvidenceReader(reads or store.connection, store.keys)
+    reading = store.of(tenant).people.reader(reads)
     component = await walk(reading, keys)
     resolution = _resolve(store, component)
     known = [key for key in dict.fromkeys(keys) if key in component.reached]

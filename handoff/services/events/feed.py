@@ -16,25 +16,25 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.codec.member import PLACE, Member, read_member
 from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.context.position import Position
 from handoff.services.timeline.reading import Decoded, TimelineEntry, read_entry
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.repositories.outbox import (
+    BEGINNING,
     CONTROL_ENTRY,
     TOUCHPOINT_ENTRY,
     OutboxEntry,
     Reference,
+    newest_ids,
     read_entries,
-    read_entry_of,
     read_reference,
 )
 from handoff.store.repositories.timelines import Filed, read_filed
-from handoff.store.resp.connection import Connection
 from handoff.store.store import Store
 
 from .publishing import FAMILY, Event
@@ -174,40 +174,27 @@ class Hub:
         fresh = sorted(streams - self._cursors.keys())
         if not fresh:
             return
-        commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in fresh]
-        replies = await self._store.connection.pipeline(commands, keys=fresh)
-        for stream, reply in zip(fresh, replies, strict=True):
-            if isinstance(reply, Exception):
-                raise reply
-            self._cursors.setdefault(stream, reply[0][0] if reply else b"0-0")
+        newest = await newest_ids(self._store.connection, fresh)
+        for stream, id_ in zip(fresh, newest, strict=True):
+            if isinstance(id_, Exception):
+                raise id_
+            self._cursors.setdefault(stream, id_ or BEGINNING)
         self._changed.set()
 
     async def newest(self, tenant: str) -> str:
         """The id of the newest entry of a tenant's control partition; `0-0` before there is one."""
-        stream = self._store.control(tenant).keys.outbox()
-        found = await self._store.connection.call(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1, key=stream)
-        return str(found[0][0].decode()) if found else "0-0"
+        return await self._store.of(tenant).outbox.newest_id() or BEGINNING.decode()
 
     async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
         """What came after an entry; None where it is no entry's id, is to come, or older ones are gone."""
         if not _ENTRY_ID.fullmatch(last_id):
             return None
-        stream = self._store.control(tenant).keys.outbox()
-        oldest, newest, found = await self._store.connection.pipeline(
-            [
-                (b"XRANGE", stream, b"-", b"+", b"COUNT", 1),
-                (b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1),
-                (b"XRANGE", stream, f"({last_id}", b"+", b"COUNT", MAX_BEHIND),
-            ]
-        )
-        if any(isinstance(it, Exception) for it in (oldest, newest, found)) or len(found) == MAX_BEHIND:
+        after = await self._store.of(tenant).outbox.after(last_id, MAX_BEHIND)
+        if after is None or len(after.entries) == MAX_BEHIND:
             return None
-        if not oldest or not newest:
+        if not _entry_number(after.oldest) <= _entry_number(last_id) <= _entry_number(after.newest):
             return None
-        first, last = (_entry_number(it[0][0].decode()) for it in (oldest, newest))
-        if not first <= _entry_number(last_id) <= last:
-            return None
-        frames = (self._frame(read_entry_of(id_, fields)) for id_, fields in found)
+        frames = (self._frame(entry) for entry in after.entries)
         return [frame for frame in frames if frame is not None]
 
     async def run(self) -> None:
@@ -340,30 +327,3 @@ def _control_frame(entry: OutboxEntry) -> HandoffFrame | EventFrame | None:
     if name == FAMILY:
         return EventFrame(id=entry.id.decode(), event=decode_as(rest[0], Event))
     return None
-
-
-async def arrivals_after(store: Store, home: bytes, arrival: Micros) -> list[Member] | None:
-    """What came to a timeline after an arrival, in the order in which it came; None where the
-    timeline no longer knows (it keeps its last 256 arrivals). Two round trips."""
-    keys = store.keys
-    timeline = keys.timeline(home)
-    size, listed = await store.connection.pipeline(
-        [(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)]
-    )
-    if not listed:
-        # No list yet: the whole timeline is short enough to be looked through.
-        (members,) = await store.connection.pipeline([(b"ZRANGE", timeline, 0, size)])
-        found = [read_member(raw, home) for raw in members]
-    else:
-        numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
-        if numbered[-1][0] > arrival:
-            return None
-        places = [place for number, place in numbered if number > arrival]
-        commands: list[tuple[bytes | int, ...]] = [
-            (b"ZRANGE", timeline, b"[" + it, b"[" + it + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
-            for it in places
-            if len(it) == PLACE
-        ]
-        replies = await store.connection.pipeline(commands) if commands else []
-        found = [read_member(reply[0], home) for reply in replies if reply]
-    return sorted((it for it in found if it.recorded_at > arrival), key=lambda it: it.recorded_at)

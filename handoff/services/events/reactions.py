@@ -25,6 +25,7 @@ from handoff.services.handoffs.targets import read_conversation_id
 from handoff.services.timeline.participation import refer
 from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.views import TouchpointView
+from handoff.store.repositories.control import count_lists
 from handoff.store.store import Store
 
 from .payloads import ChangeKind, ContextChange, ContextChanged
@@ -65,7 +66,7 @@ class Followers:
         followed, so that no acceptance that came before a touchpoint is missed; one round trip."""
         names = list(tenants)
         keys = [self._store.control(it).keys.set("state:accepted") for it in names]
-        sizes = await self._store.connection.pipeline([(b"ZCARD", key) for key in keys])
+        sizes = await count_lists(self._store.connection, keys)
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
     def concerns(self, it: StoredTouchpoint) -> bool:

@@ -373,9 +373,7 @@ async def due(control: Control, now: Micros, limit: int = 100) -> Due:
     found: list[bytes] = []
     start = 0
     while True:
-        (reply,) = await control.connection.answers(
-            [(b"ZRANGE", control.keys.timers(), b"-inf", now, b"BYSCORE", b"LIMIT", start, limit)]
-        )
+        reply = await control.up_to(control.keys.timers(), now, start=start, limit=limit)
         found += [timer for timer in reply if timer[:1] in (DEADLINE_TIMER, VIEW_TIMER)]
         start += len(reply)
         if len(found) >= limit or len(reply) < limit:

@@ -202,9 +202,7 @@ async def read_of_homes(
     if not homes:
         return []
     keys = [control.keys.set("home:", home) for home in homes]
-    commands = [(b"ZRANGE", key, 0, limit - 1 if limit else -1, b"REV") for key in keys]
-    replies = await control.reads.answers(commands)
-    ids = [id_ for reply in replies for id_ in reply]
+    ids = await control.newest(keys, limit)
     found = await read_handoffs(control, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
     return found[:limit]

@@ -14,6 +14,7 @@ from handoff.domain.identity import Identity
 from handoff.services.context.assembly import conversations_of
 from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find, require_current
 from handoff.services.timeline.recording import ensure_identity
+from handoff.store.repositories.timelines import read_conversation_home
 from handoff.store.store import Store
 
 from .records import read_of_homes
@@ -85,11 +86,10 @@ async def home_of(store: Store, conversation: bytes) -> bytes:
     """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
     if len(conversation) == 2 * SIZE:
         return conversation[:SIZE]
-    key = store.keys.conversations(conversation)
-    home = await store.connection.call(b"HGET", key, conversation, key=key)
+    home = await read_conversation_home(store.connection, store.keys, conversation)
     if home is None:
         raise NotFound("there is no such conversation")
-    return bytes(home)
+    return home
 
 
 async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:

@@ -122,6 +122,5 @@ class Timers:
         total = 0
         for tenant in self._tenants:
             control = self._store.control(tenant)
-            (size,) = await control.connection.pipeline([(b"ZCARD", control.keys.set(UNVIEWED))])
-            total += size if isinstance(size, int) else 0
+            total += await control.count(control.keys.set(UNVIEWED))
         return total

@@ -317,8 +317,7 @@ def opened(store: Store, tenant: str, id_: bytes, sealed: bytes) -> Subscription
 
 
 async def ids_of(control: Control) -> list[bytes]:
-    key = control.keys.set("webhooks")
-    return list(await control.connection.call(b"ZRANGE", key, 0, -1, key=key))
+    return await control.oldest(control.keys.set("webhooks"))
 
 
 class Directory:
@@ -331,8 +330,7 @@ class Directory:
     async def of(self, tenant: str) -> tuple[Subscription, ...]:
         """As of now; one round trip while nothing changes."""
         control = self._store.control(tenant)
-        key = _generation(control)
-        generation = await control.connection.call(b"GET", key, key=key)
+        generation = await control.value(_generation(control))
         known = self._known.get(tenant)
         if known is None or known[0] != generation:
             # Read after the generation: what changes in between is read again next time.

@@ -13,9 +13,9 @@ from importlib import resources
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import FunctionMissing, unavailable
-from handoff.store.resp.connection import Connection
-from handoff.store.resp.wire import RespConnection, RespConnections
+from handoff.store.resp.transport import Route
 
 NAMES = (
     "timeline_record",
@@ -60,7 +60,7 @@ registers whatever state the store is in."""
 
 
 class Gate:
-    """Whether functions may be called now, and who hears of calls that the store did not take."""
+    """Whether functions may be called now. `on_failure` is called when the store did not take a call."""
 
     def __init__(self) -> None:
         self.refuses: str | None = None
@@ -78,17 +78,17 @@ class Gate:
 
 
 class Functions:
-    """The functions of this release on one server or cluster; over a line of their own where one is given."""
+    """The functions of this release on one server or Cluster; called over `route` where one is given."""
 
     def __init__(
         self,
         connection: Connection,
-        line: RespConnection | RespConnections | None = None,
+        route: Route | None = None,
         gate: Gate | None = None,
     ) -> None:
         self.gate = gate or Gate()
         self._connection = connection
-        self._line = line
+        self._route = route
         self._libraries = {operation: library(operation) for operation in NAMES}
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
@@ -102,9 +102,9 @@ class Functions:
             if isinstance(answer, Exception) and "already exists" not in str(answer):
                 raise answer
 
-    def on_own_line(self) -> Functions:
-        """The same, over a connection that nobody else uses (on a Cluster one to each primary)."""
-        return Functions(self._connection, self._connection.line(), self.gate)
+    def on_own_route(self) -> Functions:
+        """The same functions over connections that no other caller uses."""
+        return Functions(self._connection, self._connection.new_route(), self.gate)
 
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         """Call a function; where the server has lost its libraries they are loaded again.
@@ -123,10 +123,10 @@ class Functions:
     async def _call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         name = self._names[operation]
         try:
-            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+            return await self._connection.fcall_durable(name, keys, args, route=self._route)
         except FunctionMissing:
             await self.load()
-            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+            return await self._connection.fcall_durable(name, keys, args, route=self._route)
 
     async def call_each(self, operation: str, calls: Sequence[Call]) -> list[Any]:
         """Call a function many times in one round trip (on a Cluster: one per server).
