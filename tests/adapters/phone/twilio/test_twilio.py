@@ -20,7 +20,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.errors import InvalidPayload, SignatureRefused
 from handoff_adapters.phone.twilio import TwilioAdapter, TwilioOptions
 from tests.adapters import contract
-from tests.adapters.contract import AdapterContract, request, shared, survive
+from tests.adapters.contract import SignedContract, request, shared, survive
 
 FOLDER = Path(__file__).parent / "fixtures"
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
@@ -81,7 +81,7 @@ def posted(pairs: list[tuple[str, str]], **more: Any) -> InboundRequest:
     return request(body=urlencode(pairs).encode(), headers={**FORM, **more.pop("headers", {})}, **more)
 
 
-class TestContract(AdapterContract):
+class TestContract(SignedContract):
     folder = FOLDER
     declared = frozenset(
         {
