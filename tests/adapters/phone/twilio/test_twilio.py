@@ -153,6 +153,13 @@ def test_user_and_password_of_the_configured_url_come_in_a_header() -> None:
         build().verify(with_headers(one, x_twilio_signature=vendor_signature(one, "s3cret", url=theirs)))
 
 
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic \xe4", "Basic /w==", "Bearer abc"])
+def test_other_authorization_headers_change_nothing(header: str) -> None:
+    build().verify(with_headers(signed(posted(CALL)), authorization=header))
+    with pytest.raises(SignatureRefused):
+        build().verify(with_headers(posted(CALL), authorization=header))
+
+
 def test_repeated_parameters_are_signed_either_way() -> None:
     one = posted([*CALL, ("Tag", "b"), ("Tag", "a"), ("Tag", "b")])
     build().verify(signed(one))
