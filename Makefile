@@ -52,6 +52,8 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## every test, with a floor under the coverage
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
 		--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+	@[ -n "$(ARGS)" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
+		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp node_modules/.stamp ## style, format, the rules of who may import whom, the Dockerfile

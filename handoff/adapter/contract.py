@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -18,24 +18,25 @@ from handoff.domain.touchpoint import Touchpoint
 
 
 class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every `[[sources]]` table may say. An adapter adds its own keys by subclassing.
+    """The options that every `[[sources]]` table takes.
 
-    `secrets` arrive resolved (never as `env:` or `file:`). `own` holds the addresses, numbers and
-    agents of the business: they are never a customer. `expected_every_s` is how long silence is
-    normal for this source.
+    An adapter's subclass adds exactly the options it reads: any other option of a source is a
+    configuration error. `expected_every_s` is how long silence is normal for this source. Secrets
+    arrive resolved, never as `env:` or `file:`.
     """
 
     name: str
     adapter: str
     tenant: str = "default"
-    secrets: tuple[str, ...] = ()
-    trust: Literal["server", "public", "vendor"] | None = None
-    verified_traits: tuple[str, ...] = ()
-    id_space: str | None = None
-    user_space: str = ""
-    default_region: str | None = None
-    own: tuple[str, ...] = ()
     expected_every_s: float | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether only holders of a secret can send to this source.
+
+        Quarantined items of such a source count as missing history.
+        """
+        return False
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):

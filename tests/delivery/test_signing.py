@@ -80,3 +80,8 @@ def test_other_keys_are_refused(key: str) -> None:
 @pytest.mark.parametrize("size", [24, 32, 64])
 def test_keys_of_the_specified_sizes_are_taken(size: int) -> None:
     assert check_key(encoded("whsec_", size)) == "v1"
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_private_keys_with_and_without_their_public_half_are_accepted(size: int) -> None:
+    assert check_key(encoded("whsk_", size)) == "v1a"

@@ -202,7 +202,10 @@ async def shop_on(url: str) -> AsyncIterator[Shop]:
         "server": {"port": 0},
         "store": {"url": url},
         "tokens": [{**it, "secret": f"{it['name']}-{tenant}-token-secret"} for it in tokens],
-        "sources": [{**it, "tenant": tenant, "secrets": [KEY]} for it in SOURCES],
+        "sources": [
+            {**it, "tenant": tenant} | ({} if it["adapter"] == "email.smtp" else {"secrets": [KEY]})
+            for it in SOURCES
+        ],
     }
     settings = msgspec.convert(table, Settings)
     async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:

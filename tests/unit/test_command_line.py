@@ -16,7 +16,7 @@ from handoff.cli.arguments import parser
 from handoff.cli.workers import STOP_S
 from handoff.delivery.relay import RELEASE_S
 from handoff.delivery.worker import DRAIN_S
-from handoff_adapters.email.smtp.adapter import SmtpOptions
+from handoff_adapters.email.smtp import SmtpOptions
 
 
 def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

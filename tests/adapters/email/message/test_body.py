@@ -11,7 +11,7 @@ from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from handoff_adapters.email.message.quotes import split_quote
 from handoff_adapters.shared.html import html_to_text
 from tests.adapters.contract import shared
-from tests.adapters.email.smtp.mails import mail, multipart, only
+from tests.adapters.email.mails import mail, multipart, only
 
 
 def part(content: str, type_: str = "text/plain; charset=utf-8", **fields: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from handoff.adapter.contract import InboundRequest, Parsed
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.touchpoint import Touchpoint
-from handoff_adapters.email.smtp.adapter import SmtpAdapter, SmtpOptions
+from handoff_adapters.email.smtp import SmtpAdapter, SmtpOptions
 
 RECEIVED_AT = parse_time("2026-11-21T21:10:00Z")
 DATED = "Sat, 21 Nov 2026 20:00:00 +0200"

@@ -14,7 +14,7 @@ from handoff.adapter.contract import Parsed
 from handoff.domain.errors import InvalidPayload
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from tests.adapters.contract import shared
-from tests.adapters.email.smtp.mails import adapter, mail, request
+from tests.adapters.email.mails import adapter, mail, request
 
 SLOWEST = 4.0  # seconds on a busy machine; 0.2 s on an idle one, where the target is 0.5 s
 MEGABYTE = 1 << 20

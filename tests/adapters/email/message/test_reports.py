@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handoff.domain.touchpoint import Touchpoint
-from tests.adapters.email.smtp.mails import home, mail, multipart, only, others, parse
+from tests.adapters.email.mails import home, mail, multipart, only, others, parse
 
 ORIGINAL = (
     "Content-Type: message/rfc822\r\n\r\nFrom: support@shop.example\r\nTo: anna@example.com\r\n"
