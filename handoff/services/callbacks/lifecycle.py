@@ -20,7 +20,7 @@ from handoff.domain.touchpoint import (
     Touchpoint,
     default_direction,
 )
-from handoff.services.timeline.recording import Result, prepare, record, refuse_nobody
+from handoff.services.timeline.recording import Result, prepare, record, refuse_placeholder
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.control import Change, Changed, Control, decode_record, mark
 from handoff.store.store import Store
@@ -104,7 +104,7 @@ def _key(control: Control, hashes: KeyedHash, public_id: str) -> bytes:
 
 async def request_callback(store: Store, tenant: str, asked: Asked, now: Micros) -> Callback:
     """Promise a call: `callback.requested`, and `callback.scheduled` where a time was agreed."""
-    refuse_nobody(asked.identity, store.rules)
+    refuse_placeholder(asked.identity, store.rules)
     control, hashes = store.control(tenant), store.hashes(tenant)
     id_ = secrets.token_bytes(SIZE)
     made = Callback(

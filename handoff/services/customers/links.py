@@ -28,7 +28,7 @@ from handoff.domain.evidence import (
 )
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.timeline.recording import ensure_identity, record, refuse_nobody
+from handoff.services.timeline.recording import ensure_identity, record, refuse_placeholder
 from handoff.store.repositories.components import Component, EvidenceReader, walk
 from handoff.store.repositories.identities import (
     NOT_SHARED,
@@ -100,7 +100,7 @@ async def link(
     root = customer.group.root
     if REFERENCE in (identity.type, customer.component.reached[root].identity.type):
         raise Unprocessable("a reference finds customers and never joins them", code="reference_never_joins")
-    refuse_nobody(identity, store.rules)
+    refuse_placeholder(identity, store.rules)
     hashes = store.hashes(tenant)
     other = hashes.identity(identity)
     reading = EvidenceReader(store.connection, store.keys)

@@ -67,7 +67,7 @@ class Inbound:
                 touchpoints, results = await self._record(source.tenant, reading.parsed.touchpoints)
             else:
                 size = len(request.body)
-                results = await self._intake.record_all(source.tenant, reading.at_once, size)
+                results = await self._intake.record(source.tenant, reading.at_once, size)
                 touchpoints = reading.parsed.touchpoints
                 if len(results) < len(touchpoints):  # a call-back has to be asked for first
                     touchpoints, results = await self._record(source.tenant, touchpoints)

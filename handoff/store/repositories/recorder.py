@@ -119,14 +119,10 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
-        return await outcomes(self.begin(items))
-
-    def begin(self, items: Sequence[Item]) -> list[asyncio.Future[Recorded]]:
-        """`submit` items; a future of each, for `outcomes`."""
         new_future = asyncio.get_running_loop().create_future
         futures: list[asyncio.Future[Recorded]] = [new_future() for _ in items]
         self.submit(list(zip(items, futures, strict=True)))
-        return futures
+        return await _outcomes(futures)
 
     def submit(self, entries: Sequence[Entry], *, gathered: bool = False) -> None:
         """Have items stored, in order; each is told its `Recorded` or its HandoffError.
@@ -222,7 +218,7 @@ class Recorder:
         fail(behind, error)
 
 
-async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
+async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
     """What became of items, or why each failed."""
     answers: list[Recorded | HandoffError] = []
     for future in futures:
