@@ -235,7 +235,7 @@ async def test_what_was_told_while_catching_up_is_not_told_again(api: Api) -> No
 async def test_many_at_once_come_in_the_order_in_which_they_came_in(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "AT_ONCE", 7)
+    monkeypatch.setattr(feeds, "MAX_READ", 7)
     path = await watched(api)
     await api.tell("second", identities=["user:otto"])
     theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"

@@ -16,25 +16,15 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import OWNING, PENDING, TRANSITIONS, Action, Fallback, Handoff, Party, State
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
-from handoff.services.handoffs.lifecycle import (
-    DEADLINE_TIMER,
-    UNVIEWED,
-    VIEW_TIMER,
-    HandoffMove,
-    HandoffRequest,
-    move,
-    request,
-)
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_handoff
 from handoff.services.handoffs.timers import Timers
+from handoff.services.handoffs.writing import DEADLINE_TIMER, UNVIEWED, VIEW_TIMER
+from handoff.services.metrics import Measures
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 
 ANNA = parse_identity("user:anna")
-
-
-async def nothing(_changed: Sequence[tuple[str, Handoff]]) -> None:
-    """What became of a hand-off is read from the outbox here."""
 
 
 class Actors:
@@ -48,26 +38,25 @@ class Actors:
 
     async def step(self, number: int, op: tuple[str, int, int]) -> None:
         store = self.stores[number % len(self.stores)]
-        monitor = Monitor(store, [])
+        handoffs = Handoffs(store, Monitor(store, []), Measures())
         what, which, who = op
         try:
             if what == "request":
-                moved = await request(store, monitor, self.tenant, self.asked(which, who))
+                moved = await handoffs.request(self.tenant, self.wanted(which, who))
                 if moved.handoff.id not in self.ids:
                     self.ids.append(moved.handoff.id)
             elif what == "fire":
-                timers = Timers(store, monitor, [self.tenant], nothing)
-                await timers.fire_due()
+                await Timers(store, handoffs, [self.tenant]).fire_due()
             elif self.ids:
                 id_ = self.ids[which % len(self.ids)]
-                asked = HandoffMove(
+                wanted = HandoffMove(
                     action=Action(what), by=f"agent{who}", agent=f"agent{who}", reason="because"
                 )
-                await move(store, monitor, self.tenant, id_, asked)
+                await handoffs.move(self.tenant, id_, wanted)
         except (Conflict, NotFound):
             self.refused += 1
 
-    def asked(self, which: int, who: int) -> HandoffRequest:
+    def wanted(self, which: int, who: int) -> HandoffRequest:
         return HandoffRequest(
             sender=Party(channel="chat", party="bot"),
             to=Party(channel="chat", queue=f"queue{which % 2}"),

@@ -169,16 +169,10 @@ async def create(request: web.Request) -> web.Response:
         fallback=tuple(it.step() for it in given.fallback),
         policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
-    moved = await asyncio.shield(_request(site, principal, asked))
+    moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
-
-
-async def _request(site: Any, principal: Principal, asked: service.HandoffRequest) -> service.Moved:
-    moved = await service.request(site.store, site.monitor, principal.tenant, asked)
-    await site.announce(moved.changed)
-    return moved
 
 
 _ACTIONS = {
@@ -211,14 +205,8 @@ async def move(request: web.Request) -> web.Response:
         reason=given.reason,
         offer_s=given.deadline_s,
     )
-    moved = await asyncio.shield(_move(site, principal, request.match_info["id"], asked))
+    moved = await asyncio.shield(site.handoffs.move(principal.tenant, request.match_info["id"], asked))
     return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
-
-
-async def _move(site: Any, principal: Principal, id_: str, asked: service.HandoffMove) -> service.Moved:
-    moved = await service.move(site.store, site.monitor, principal.tenant, id_, asked)
-    await site.announce(moved.changed)
-    return moved
 
 
 async def _read(request: web.Request) -> tuple[Principal, Handoff]:

@@ -28,8 +28,8 @@ from handoff.services.events.feed import (
     EventFrame,
     Feed,
     Frame,
-    HandoffChange,
     HandoffFrame,
+    PositionChange,
     TouchpointFrame,
     arrivals_after,
     touchpoint_frame,
@@ -257,13 +257,13 @@ def _may_change_who(frame: TouchpointFrame) -> bool:
     return frame.type.startswith("identity.")
 
 
-def _move(frame: TouchpointFrame, position: Position) -> HandoffChange:
+def _move(frame: TouchpointFrame, position: Position) -> PositionChange:
     """What a touchpoint is to a reader at a position; most stand at the same, where it is made once."""
     move = frame.move
     if move is None or move.before != position:
         after = position.moved(frame.home, frame.arrival)
         event = event_bytes("touchpoint", after.encode(), frame.json)
-        move = frame.move = HandoffChange(position, after, event)
+        move = frame.move = PositionChange(position, after, event)
     return move
 
 
