@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -55,6 +56,8 @@ class Assembled(Struct, frozen=True):
 
     view: ContextView
     basis: Validator | None
+    shortened: Callable[[int], ContextView] | None = None
+    """The same context with a shorter timeline, made without reading anything again; None without one."""
 
 
 async def assemble(
@@ -100,10 +103,11 @@ async def assemble(
         left_out=_left_out(told, look_up.customer, wanted, handoff),
     )
     view = _selected(context, wanted.fields)
+    shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
     if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(view, None)  # also where it was made elsewhere, or told in others' timelines
+        return Assembled(view, None, shortened)  # also where it was made elsewhere, or told in others' timelines
     told_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)))
+    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
@@ -291,6 +295,26 @@ def _late(read: _Read, handoff: Handoff | None) -> list[str]:
         if it.stored.occurred_at < pinned < it.stored.recorded_at
         and not it.stored.type.startswith(("handoff.", "identity."))
     ]
+
+
+def _shortened(
+    view: ContextView,
+    read: _Read,
+    customer: Customer,
+    wanted: ContextSelection,
+    handoff: Handoff | None,
+    limit: int,
+) -> ContextView:
+    """The context with at most `limit` touchpoints in its timeline."""
+    if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
+        return view
+    shown = view.timeline.touchpoints[:limit]
+    next_ = encode_cursor(read.told[limit - 1].entry.place)
+    return msgspec.structs.replace(
+        view,
+        timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
+        left_out=_left_out(read, customer, msgspec.structs.replace(wanted, limit=limit), handoff),
+    )
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:

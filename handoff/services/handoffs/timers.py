@@ -40,7 +40,7 @@ class Timers:
         self._guard = guard or ClockGuard()
 
     async def fire_due(self) -> int:
-        """Fire the due timers; returns their number. After a jump of the store's clock, none fire for a while."""
+        """Fire the due timers; returns their number. For a while after the store's clock jumped, none fire."""
         now = await self._store.control(self._tenants[0]).clock()
         monotonic = time.monotonic_ns() // 1000
         jump = self._guard.look(now, monotonic)
