@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
+from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
 
 
@@ -88,12 +89,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """The answer this vendor needs."""
+    """The reply to a delivery, in the form that the vendor expects.
+
+    Where a delivery is refused or cannot be recorded, the flow around the adapter sets `error`; `kept` then
+    says that the whole delivery is in quarantine, so that a mail server need not send it again.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    error: HandoffError | None = None
+    kept: bool = False
 
 
 class Adapter(Protocol):
@@ -128,11 +135,10 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
-Receive = Callable[[InboundRequest], Awaitable[Outcome]]
-"""Record one delivery of a listener: returns when it is durable.
+Receive = Callable[[InboundRequest], Awaitable[Reply]]
+"""Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 
-Raises SignatureRefused, InvalidPayload, PayloadTooLarge, or StoreUnavailable/Overloaded when
-nothing may be acknowledged.
+The listener acknowledges a delivery without `error`, and one that was `kept`.
 """
 
 

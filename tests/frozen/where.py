@@ -23,7 +23,7 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
-from handoff.services.callbacks.lifecycle import STATES, Callback
+from handoff.services.callbacks.callback import STATES, Callback
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.events.publishing import Event, StoredEvent
 from handoff.services.handoffs.records import Chain

@@ -105,7 +105,9 @@ async def assemble(
     view = _selected(context, wanted.fields)
     shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
     if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(view, None, shortened)  # also where it was made elsewhere, or told in others' timelines
+        return Assembled(
+            view, None, shortened
+        )  # also where it was made elsewhere, or told in others' timelines
     told_completeness = None if view.completeness is UNSET else completeness
     return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
 

@@ -40,7 +40,7 @@ class Timers:
         self._guard = guard or ClockGuard()
 
     async def fire_due(self) -> int:
-        """Fire the due timers; returns their number. For a while after the store's clock jumped, none fire."""
+        """Fire the due timers; returns their number. None fire for a while after the store's clock jumped."""
         now = await self._store.control(self._tenants[0]).clock()
         monotonic = time.monotonic_ns() // 1000
         jump = self._guard.look(now, monotonic)
