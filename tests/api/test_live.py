@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from handoff.api.handlers import live as streams
 from handoff.bootstrap.server import Options, running
 from handoff.domain.identity import parse_identity
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.events import feed as feeds
 from handoff.services.events.feed import Feed, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for

@@ -30,7 +30,8 @@ from handoff.services.handoffs.records import Chain
 from handoff.services.sessions import Session
 from handoff.services.sources.quarantine import Quarantined
 from handoff.services.webhooks.deliveries import DeliveryAttempt
-from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
+from handoff.services.webhooks.subscriptions import Key, Subscription
 from handoff.store import keys, workers
 from handoff.store.repositories import deliveries, outbox
 from handoff.store.repositories import identities as records

@@ -22,8 +22,9 @@ from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import Conflict
 from handoff.domain.evidence import Statement
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_identity, weaker
+from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
-from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find
+from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.services.timeline.recording import record
 from handoff.store.repositories.components import read_records

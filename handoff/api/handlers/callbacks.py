@@ -36,7 +36,8 @@ from handoff.services.callbacks.callback import (
     list_callbacks,
     read_callback,
 )
-from handoff.services.customers.lookup import Match, by_id, find, require_current
+from handoff.services.customers.customer import by_id, require_current
+from handoff.services.customers.lookup import Match, find
 from handoff.services.sources.native import IdentityInput
 
 

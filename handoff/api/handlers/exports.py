@@ -9,7 +9,7 @@ from aiohttp import web
 
 from handoff.api.http.app_keys import SITE, authorized
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.export.customer import (
     Begun,
     Pages,

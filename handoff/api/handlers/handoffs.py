@@ -26,7 +26,8 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.customers.lookup import LookUp, Match, by_key
+from handoff.services.customers.customer import by_key
+from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing as listing
 from handoff.services.handoffs.records import (

@@ -23,7 +23,7 @@ from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
 from handoff.domain.handoff import Handoff, State
 from handoff.services.context.position import Position, position_of, read_position
-from handoff.services.customers.lookup import Customer, by_id
+from handoff.services.customers.customer import Customer, by_id
 from handoff.services.events.feed import (
     EventFrame,
     Feed,

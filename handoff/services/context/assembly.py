@@ -17,7 +17,8 @@ from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
-from handoff.services.customers.lookup import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
+from handoff.services.customers.customer import Candidate, Customer, assurance_of, candidates_of
+from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
 from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
 from handoff.services.timeline.views import (

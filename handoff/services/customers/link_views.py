@@ -14,7 +14,7 @@ from handoff.store.repositories.components import Component, read_records
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.store import Store
 
-from .lookup import Customer
+from .customer import Customer
 
 
 class WithdrawalView(Struct, frozen=True, kw_only=True):

@@ -40,8 +40,8 @@ from handoff.store.repositories.identities import (
 from handoff.store.repositories.recorder import Pointer
 from handoff.store.store import Store
 
+from .customer import assurance_of, by_id, require_current
 from .link_views import ForecastView, forecast
-from .lookup import assurance_of, by_id, require_current
 
 
 class Attribution(Struct, frozen=True, kw_only=True):

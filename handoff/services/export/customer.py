@@ -12,8 +12,8 @@ from handoff.domain.clock import Micros, format_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.services.context.assembly import customer_view
 from handoff.services.context.views import CustomerView
+from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import LinkView, read_links
-from handoff.services.customers.lookup import Customer
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_of_homes
 from handoff.services.timeline.reading import PAGE, Filter, decode, read_whole
 from handoff.services.timeline.views import TouchpointView, conversation_of, public_conversation

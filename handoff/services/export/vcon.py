@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.services.timeline.reading import read_whole
 from handoff.services.timeline.views import TouchpointView, conversation_of

@@ -10,7 +10,7 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.store.repositories.control import Control, decode_record, mark
 from handoff.store.store import Store
 

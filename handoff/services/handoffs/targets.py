@@ -12,7 +12,8 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Identity
 from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find, require_current
+from handoff.services.customers.customer import Customer, by_id, by_key, require_current
+from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.recording import ensure_identity
 from handoff.store.store import Store
 
