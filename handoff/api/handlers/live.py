@@ -217,7 +217,7 @@ class _CustomerStream:
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [touchpoint_frame(it, decoded) for it in decoded.told]
+        return [touchpoint_frame(it, decoded) for it in decoded.entries]
 
     def _at_once(self, frame: Frame) -> bool:
         return isinstance(frame, TouchpointFrame) and not _may_change_who(frame) and self._tell(frame)

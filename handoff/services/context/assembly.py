@@ -149,14 +149,14 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
     page = await read_page(store.connection, store.keys, homes, Window(limit=size))
     decoded = await decode(store, hashes, records, page.members)
     shown = Filter(min_assurance=wanted.min_assurance)
-    kept = [it for it in decoded.told if shown.passes(it.stored, it.body)]
+    kept = [it for it in decoded.entries if shown.passes(it.stored, it.body)]
     read = _Read(
         hashes=hashes,
         homes=homes,
         page=page,
         total=page.total - doubled(records),
         told=kept,
-        hidden=len(decoded.told) - len(kept),
+        hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
     )

@@ -35,7 +35,7 @@ class DeliveryAttempt(Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(Struct, frozen=True, kw_only=True):
-    """One attempt. `error` is set if there was no response; `next_in_s` is the wait until the next attempt."""
+    """One attempt. `error` is set if there was no response; `next_in_s` is the wait until the next one."""
 
     at: str
     status: int | None
