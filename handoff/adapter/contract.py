@@ -42,9 +42,9 @@ class InboundRequest(Struct, frozen=True, kw_only=True):
     """One received delivery: all the input of `verify` and `parse`.
 
     `path` is the part after `/in/{source}`, empty or with its leading slash. `url` is the complete URL that
-    the vendor called: `server.public_url` with the raw path and query. `headers` have lower-case names and, if
-    repeated, the first value. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw`
-    has the bytes as received, `body` the same after bounded decompression.
+    the vendor called: `server.public_url` with the raw path and query. `headers` have lower-case names and
+    their first values. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw` has the
+    bytes as received, `body` the same after bounded decompression.
     """
 
     method: str

@@ -63,7 +63,7 @@ class Inbound:
         self._measures = measures
 
     async def handle(self, received: Received) -> Reply:
-        """Record a delivery and return its reply. `Reply.error` is the reason if it was refused or not recorded."""
+        """Record a delivery and return its reply, with an `error` if it was refused or not recorded."""
         adapter, request = received.source.adapter, received.request
         early = adapter.preflight(request)
         if early is not None:
