@@ -43,8 +43,8 @@ class InboundRequest(Struct, frozen=True, kw_only=True):
 
     `path` is the part after `/in/{source}`, empty or with its leading slash. `url` is the complete URL that
     the vendor called: `server.public_url` with the raw path and query. `headers` have lower-case names and
-    their first values. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw` has the
-    bytes as received, `body` the same after bounded decompression.
+    their first values. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw` has
+    the bytes as received, `body` the same after bounded decompression.
     """
 
     method: str

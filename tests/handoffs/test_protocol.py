@@ -1,4 +1,4 @@
-"""The protocol under concurrent actors, restarts and deadlines: one owner, every version told once."""
+"""The protocol under concurrent actors, restarts and deadlines: one owner, every version published once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANNA = parse_identity("user:anna")
 
 
 class Actors:
-    """Several servers on one store, doing what they are told at the same time."""
+    """Several servers on one store that run operations concurrently."""
 
     def __init__(self, stores: Sequence[Store], tenant: str) -> None:
         self.stores = stores
@@ -90,7 +90,7 @@ OPS = st.tuples(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(turns=st.lists(st.lists(OPS, min_size=1, max_size=5), min_size=1, max_size=10))
-def test_whatever_is_done_at_once_the_protocol_holds(valkey: str, turns: list[list[Any]]) -> None:
+def test_the_protocol_holds_under_concurrent_operations(valkey: str, turns: list[list[Any]]) -> None:
     asyncio.run(_play(valkey, turns))
 
 
@@ -101,7 +101,7 @@ async def _play(url: str, turns: list[list[Any]]) -> None:
         for turn in turns:
             await asyncio.gather(*(actors.step(number, op) for number, op in enumerate(turn)))
             await asyncio.sleep(0.005)
-    async with opened(url) as later:  # a restart: nothing is remembered but what is stored
+    async with opened(url) as later:  # a restart: only stored state remains
         events = await _events(later, tenant)
         _check_versions(events)
         _check_owners(events)
@@ -120,24 +120,24 @@ async def _events(store: Store, tenant: str) -> list[tuple[str, Handoff]]:
 
 
 def _check_versions(events: list[tuple[str, Handoff]]) -> None:
-    """Every version of every hand-off was told once, in order, and came by a legal move."""
-    told: dict[str, list[Handoff]] = defaultdict(list)
+    """Every version of every handoff is published once, in order, and results from a legal transition."""
+    published: dict[str, list[Handoff]] = defaultdict(list)
     for _type, handoff in events:
-        told[handoff.id].append(handoff)
+        published[handoff.id].append(handoff)
     legal = {(before, after) for (before, _action), after in TRANSITIONS.items()}
     legal |= {(state, State.REQUESTED) for state in PENDING}  # a fallback step
-    for versions in told.values():
+    for versions in published.values():
         assert [it.version for it in versions] == list(range(1, len(versions) + 1))
         for before, after in pairwise(versions):
             assert (before.state, after.state) in legal
 
 
 def _check_owners(events: list[tuple[str, Handoff]]) -> None:
-    """At any time one hand-off of the chain owns it at the most, and one is pending."""
+    """At any time at most one handoff of the chain owns it, and at most one is pending."""
     now: dict[str, Handoff] = {}
     for place, (_type, handoff) in enumerate(events):
         now[handoff.id] = handoff
-        # A take-over is told in two events of one commit: the old owner's first.
+        # A transfer publishes two events in one commit: the previous owner's event comes first.
         following = events[place + 1][1] if place + 1 < len(events) else None
         between = handoff.state is State.TRANSFERRED and following is not None
         assert sum(1 for it in now.values() if it.state in PENDING) <= 1
@@ -147,15 +147,15 @@ def _check_owners(events: list[tuple[str, Handoff]]) -> None:
 async def _check_ends(
     store: Store, tenant: str, ids: Sequence[str], events: list[tuple[str, Handoff]]
 ) -> None:
-    """What is stored is what was told last, and the chain agrees with it."""
+    """The stored state is the last published state, and the chain agrees with it."""
     control, hashes = store.control(tenant), store.hashes(tenant)
     last = {handoff.id: handoff for _type, handoff in events}
     assert set(last) == set(ids)
     for id_ in ids:
         assert await read_handoff(control, hashes, id_) == last[id_]
     chains = await read_chains(control, list({it.conversation for it in last.values()}))
-    for it in last.values():
-        chain = chains[it.conversation]
+    for handoff in last.values():
+        chain = chains[handoff.conversation]
         pending = [other for other in last.values() if other.state in PENDING and other.root == chain.root]
         owning = [other for other in last.values() if other.state in OWNING and other.root == chain.root]
         assert bool(chain.pending) == bool(pending)
