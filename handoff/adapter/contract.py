@@ -1,7 +1,7 @@
-"""The adapter contract: what a module that understands one vendor's format implements.
+"""The adapter contract: implemented by each module that reads one vendor's format.
 
-An adapter does no input or output. The flow around it (limits, decompression, quarantine,
-recording, answering) is written once, in `handoff.services.sources.inbound`.
+An adapter does no I/O. Limits, decompression, quarantine, recording and replies are implemented once for all
+adapters, in `handoff.services.sources.inbound`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
+from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
 
 
@@ -40,13 +41,12 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):
-    """One delivery as it came: everything `verify` and `parse` may look at.
+    """One received delivery: all the input of `verify` and `parse`.
 
-    `path` is what follows `/in/{source}`, with its leading slash or empty. `url` is the whole URL
-    as the vendor called it: `server.public_url` and the raw path and query. `headers` have
-    lower-case names and, where repeated, the first value. All text is clean (`domain.texts`): bytes
-    that are not UTF-8 are U+FFFD. `raw` are the bytes on the wire, `body`
-    the same after bounded decompression. `received_at` is when it came.
+    `path` is the part after `/in/{source}`, empty or with its leading slash. `url` is the complete URL that
+    the vendor called: `server.public_url` with the raw path and query. `headers` have lower-case names and
+    their first values. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw` has
+    the bytes as received, `body` the same after bounded decompression.
     """
 
     method: str
@@ -60,9 +60,9 @@ class InboundRequest(Struct, frozen=True, kw_only=True):
 
 
 class Malformed(Struct, frozen=True, kw_only=True):
-    """One item of a delivery that is not what it should be: kept in quarantine, can be replayed.
+    """One invalid item of a delivery. It is quarantined and can be replayed.
 
-    `item` must be bytes that, sent alone to the same `path`, `parse` would read as this item.
+    `item` must be the bytes that `parse` reads as this item when they are sent alone to the same `path`.
     """
 
     code: str
@@ -71,7 +71,7 @@ class Malformed(Struct, frozen=True, kw_only=True):
 
 
 class Parsed(Struct, frozen=True, kw_only=True):
-    """What one delivery holds. `ignored` counts known events that are no touchpoint, by name."""
+    """The content of one delivery. `ignored` counts known events that are not touchpoints, by name."""
 
     touchpoints: tuple[Touchpoint, ...] = ()
     malformed: tuple[Malformed, ...] = ()
@@ -79,7 +79,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of a delivery: everything counted is durable when the adapter answers."""
+    """The result of a delivery. Everything it counts is durable when the adapter replies."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -89,20 +89,26 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """The answer this vendor needs."""
+    """The reply to a delivery, in the form that the vendor expects.
+
+    `error` is set, not by adapters, if a delivery is refused or cannot be recorded. `kept` is set if such a
+    delivery is in quarantine as a whole, so that a mail server need not send it again.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    error: HandoffError | None = None
+    kept: bool = False
 
 
 class Adapter(Protocol):
-    """One configured inbound of one vendor's format; made with its source's options.
+    """The reader of one configured source, created with the source's options.
 
-    Life of a delivery: `verify` (raw bytes, constant time, several secrets; SignatureRefused),
-    `parse` (pure; InvalidPayload when the bytes are not this vendor's, `Malformed` for single bad
-    items), record, `answer`. `preflight` answers requests that carry no events (CORS, set-up
+    A delivery passes through `verify` (raw bytes, constant time, several secrets; raises SignatureRefused),
+    `parse` (pure; raises InvalidPayload if the bytes are not this vendor's, returns `Malformed` for single
+    invalid items), recording, and `answer`. `preflight` answers requests without events (CORS, set-up
     handshakes) before `verify`, or returns None.
     """
 
@@ -111,15 +117,15 @@ class Adapter(Protocol):
     channel: ClassVar[str]
     options: ClassVar[type[SourceOptions]]
     identity_spaces: Sequence[tuple[str, str]]
-    """The (type, space) pairs that this source's vendor-scoped handles may have and are known from
-    the configuration alone; a look-up without a space tries them."""
+    """The (type, space) pairs of this source's vendor-scoped handles that the configuration determines.
+    A lookup without a space tries them."""
 
     def __init__(self, options: Any) -> None: ...
 
     def preflight(self, request: InboundRequest) -> Reply | None: ...
 
     def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        """What every answer carries, errors too: a browser reads no answer without its CORS headers."""
+        """Headers of every reply, errors included: a browser ignores replies without CORS headers."""
         ...
 
     def verify(self, request: InboundRequest) -> None: ...
@@ -129,16 +135,15 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
-Receive = Callable[[InboundRequest], Awaitable[Outcome]]
-"""Record one delivery of a listener: returns when it is durable.
+Receive = Callable[[InboundRequest], Awaitable[Reply]]
+"""Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 
-Raises SignatureRefused, InvalidPayload, PayloadTooLarge, or StoreUnavailable/Overloaded when
-nothing may be acknowledged.
+The listener acknowledges a delivery without `error`, and one that was `kept`.
 """
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """An adapter that opens its own socket (mail): `listen` runs for as long as it is entered."""
+    """An adapter with its own socket (mail). It listens while the context of `listen` is entered."""
 
     def listen(self, receive: Receive) -> AbstractAsyncContextManager[Any]: ...

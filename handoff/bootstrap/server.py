@@ -18,12 +18,11 @@ from handoff.api.http.access import Access, Token, hash_secret
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
-from handoff.domain.handoff import Handoff
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
-from handoff.services.handoffs.announcements import record_handoff_events
+from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
@@ -84,8 +83,8 @@ async def running_in(place: BoundServer, settings: Settings, options: Options) -
         site = _site(settings, store, sources, access, url, health)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
-        timers = Timers(store, monitor, names, site.announce)
-        followers = Followers(store, monitor, settings.policies, site.announce)
+        timers = Timers(store, site.handoffs, names)
+        followers = Followers(store, site.handoffs, settings.policies)
         delivery = DeliveryService(
             store,
             monitor,
@@ -143,7 +142,7 @@ def _site(
         public_url=(settings.server.public_url or url).rstrip("/"),
         identity_spaces=spaces(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
-        announce=_announcer(store, measures),
+        handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
         policies=settings.policies,
         allowed_origins=frozenset(settings.panel.allowed_origins),
@@ -203,22 +202,6 @@ def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], 
         measures.unviewed.set(await timers.count_unviewed())
 
     return count
-
-
-def _announcer(
-    store: Store, measures: Measures
-) -> Callable[[Sequence[tuple[str, Handoff]]], Awaitable[None]]:
-    """Touchpoints of changed hand-offs at once; whatever fails here comes again from the outbox."""
-
-    async def announce(changed: Sequence[tuple[str, Handoff]]) -> None:
-        for type_, _handoff in changed:
-            measures.handoffs.labels(type_).inc()
-        try:
-            await record_handoff_events(store, changed)
-        except HandoffError as error:
-            log.warning("announcing_left_to_outbox", code=error.problem_code)
-
-    return announce
 
 
 @asynccontextmanager

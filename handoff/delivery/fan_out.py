@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Any
 
-import msgspec
 import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_name
-from handoff.codec.records import decode_as
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.touchpoint import TYPES
-from handoff.services.events.publishing import FAMILY, Event, event_id, pack_event, stored_event
+from handoff.services.events.publishing import (
+    Event,
+    HandoffEntry,
+    decode_entry,
+    event_id,
+    pack_event,
+    stored_event,
+)
 from handoff.services.events.reactions import Followers, StoredTouchpoint
 from handoff.services.handoffs.announcements import record_handoff_events
 from handoff.services.handoffs.listing import current_customer_id
@@ -119,14 +123,14 @@ class FanOut:
             if asks_for_nothing and not names_others(entry.payload):
                 return None
             return self._touchpoint(read_reference(entry.payload))
-        family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
-        name = msgspec.msgpack.decode(family, type=str)
-        reader = _FAMILIES.get(name)
-        if reader is None:
-            if self._store.unknown.met("outbox_family", name[:40]):
-                log.warning("outbox_family_unknown")
-            return None
-        return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
+        content, recorded_at = decode_entry(entry.payload), _milliseconds(entry.id) * 1000
+        if isinstance(content, HandoffEntry):
+            return self._handoff(outbox.tenant, content, recorded_at)
+        if isinstance(content, Event):
+            return self._event(outbox.tenant, content, recorded_at)
+        if self._store.unknown.met("outbox_family", content.family[:40]):
+            log.warning("outbox_family_unknown")
+        return None
 
     def _touchpoint(self, reference: Reference) -> Work | None:
         """Most touchpoints ask for nothing: that is seen here, without asking anybody."""
@@ -162,9 +166,8 @@ class FanOut:
         event = touchpoint_event(view, self._public_url)
         await self._queue(it.tenant, event, parse_time(view.recorded_at), self._seen[it.tenant])
 
-    def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
-        type_ = msgspec.msgpack.decode(rest[0], type=str)
-        handoff = decode_as(rest[1], Handoff)
+    def _handoff(self, tenant: str, content: HandoffEntry, recorded_at: int) -> Work:
+        type_, handoff = content.type, content.handoff
         return Work(handoff.id, lambda: self._tell_handoff(tenant, type_, handoff, recorded_at))
 
     async def _tell_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
@@ -193,9 +196,7 @@ class FanOut:
         event = handoff_event(type_, handoff, view, self._public_url)
         await self._queue(tenant, event, recorded_at, found)
 
-    def _event(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
-        event = decode_as(rest[0], Event)
-
+    def _event(self, tenant: str, event: Event, recorded_at: int) -> Work:
         async def tell() -> None:
             await self._queue(tenant, event, recorded_at, self._seen.get(tenant, ()))
 
@@ -232,10 +233,6 @@ class FanOut:
 
 # What happens to a hand-off is told from the control partition, with its full state.
 _TOLD_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))
-_FAMILIES: dict[str, Callable[[FanOut, str, Sequence[Any], int], Work]] = {
-    "handoff": FanOut._handoff,
-    FAMILY: FanOut._event,
-}
 
 
 def _milliseconds(entry_id: bytes) -> int:

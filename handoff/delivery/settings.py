@@ -12,7 +12,7 @@ from handoff.domain.handoff import EVENTS
 from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks.configured import Configured
 from handoff.services.webhooks.signing import Scheme, check_key
-from handoff.services.webhooks.subscriptions import SubscriptionSpec, check
+from handoff.services.webhooks.spec import SubscriptionSpec, check
 
 from .connectors import CONNECTORS
 from .connectors.shapes import whole_number

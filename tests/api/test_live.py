@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from handoff.api.handlers import live as streams
 from handoff.bootstrap.server import Options, running
 from handoff.domain.identity import parse_identity
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.events import feed as feeds
 from handoff.services.events.feed import Feed, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for
@@ -235,7 +235,7 @@ async def test_what_was_told_while_catching_up_is_not_told_again(api: Api) -> No
 async def test_many_at_once_come_in_the_order_in_which_they_came_in(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "AT_ONCE", 7)
+    monkeypatch.setattr(feeds, "MAX_READ", 7)
     path = await watched(api)
     await api.tell("second", identities=["user:otto"])
     theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"

@@ -17,7 +17,7 @@ from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Action, Handoff, Party
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
-from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, move, request
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
 from handoff.services.metrics import Measures
 from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
@@ -71,7 +71,7 @@ class Way:
         self.store = store
         self.delivery = delivery
         self.measures = measures
-        self.monitor = monitor
+        self.handoffs = Handoffs(store, monitor, measures)
         self.queue = store.deliveries("default")
 
     async def ask(self, **changes: Any) -> Handoff:
@@ -81,11 +81,11 @@ class Way:
         asked = HandoffRequest(
             **{"sender": sender, "to": to, "reason": "help", "by": "bot", "identity": identity, **changes}
         )
-        return (await request(self.store, self.monitor, "default", asked)).handoff
+        return (await self.handoffs.request("default", asked)).handoff
 
     async def do(self, handoff: Handoff, action: Action, **changes: Any) -> Handoff:
         asked = HandoffMove(action=action, by="agent", agent="erik", **changes)
-        return (await move(self.store, self.monitor, "default", handoff.id, asked)).handoff
+        return (await self.handoffs.move("default", handoff.id, asked)).handoff
 
     def skip(self, seconds: float) -> None:
         """Move the clock of the queues ahead."""

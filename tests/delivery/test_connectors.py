@@ -30,7 +30,7 @@ from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 from handoff.services.context.assembly import conversations_of
 from handoff.services.context.completeness import Monitor
 from handoff.services.conversations.vendor_threads import Desktop
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.services.metrics import Measures
 from handoff.services.timeline.recording import record
 from handoff.services.timeline.views import public_conversation

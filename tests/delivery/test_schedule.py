@@ -16,7 +16,7 @@ from handoff.delivery.schedule import (
     judge,
     retry_after_s,
 )
-from handoff.services.webhooks.subscriptions import RETRY_SCHEDULE_S
+from handoff.services.webhooks.spec import RETRY_SCHEDULE_S
 
 
 def verdict(status: int | None = None, error: str | None = None, **changes: Any) -> Verdict:

@@ -20,7 +20,8 @@ from handoff.services.timeline.recording import record
 from handoff.services.webhooks import subscriptions
 from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.signing import make_key
-from handoff.services.webhooks.subscriptions import SubscriptionSpec, check, matches, read_all, rotated
+from handoff.services.webhooks.spec import SubscriptionSpec, check, matches
+from handoff.services.webhooks.subscriptions import read_all, rotated
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, everything, hook, opened
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async

@@ -21,7 +21,7 @@ from handoff.domain.handoff import Handoff
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.webhooks import subscriptions
-from handoff.services.webhooks.subscriptions import SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
 from handoff.store.repositories.deliveries import LEASE_S, Deliveries, QueueEntry, Settlement, beats_key
 from handoff.store.store import Store
 from tests.delivery.conftest import Way, WayOut, opened

@@ -23,14 +23,15 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
-from handoff.services.callbacks.lifecycle import STATES, Callback
+from handoff.services.callbacks.callback import STATES, Callback
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.events.publishing import Event, StoredEvent
 from handoff.services.handoffs.records import Chain
 from handoff.services.sessions import Session
 from handoff.services.sources.quarantine import Quarantined
 from handoff.services.webhooks.deliveries import DeliveryAttempt
-from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
+from handoff.services.webhooks.subscriptions import Key, Subscription
 from handoff.store import keys, workers
 from handoff.store.repositories import deliveries, outbox
 from handoff.store.repositories import identities as records

@@ -29,7 +29,15 @@ from handoff.domain.errors import Conflict, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services.callbacks import lifecycle as service
-from handoff.services.customers.lookup import Match, by_id, find, require_current
+from handoff.services.callbacks.callback import (
+    STATES,
+    CallbackView,
+    callback_view,
+    list_callbacks,
+    read_callback,
+)
+from handoff.services.customers.customer import by_id, require_current
+from handoff.services.customers.lookup import Match, find
 from handoff.services.sources.native import IdentityInput
 
 
@@ -77,7 +85,7 @@ class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
     """A page of call-backs, newest first unless asked otherwise."""
 
-    callbacks: list[service.CallbackView]
+    callbacks: list[CallbackView]
     total: int
     returned: int
     next: str | None
@@ -94,7 +102,7 @@ async def create(request: web.Request) -> web.Response:
         raise bad_parameter("requested_at", "a call-back was asked for in the past")
     with pointing_at("/phone"):
         phone = normal_phone(given.phone)
-    asked = service.Asked(
+    asked = service.CallbackRequest(
         identity=await _whose(site, principal, given, phone),
         phone=phone,
         reason=given.reason,
@@ -103,7 +111,7 @@ async def create(request: web.Request) -> web.Response:
         data=given.data,
     )
     made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
-    view = service.callback_view(made, site.store.hashes(principal.tenant))
+    view = callback_view(made, site.store.hashes(principal.tenant))
     return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
 
 
@@ -131,8 +139,8 @@ async def read(request: web.Request) -> web.Response:
     """`GET /v1/callbacks/{id}`."""
     principal = authorized(request, "context:read")
     store = request.app[SITE].store
-    found = await service.read_callback(store, principal.tenant, request.match_info["id"])
-    return answer(service.callback_view(found, store.hashes(principal.tenant)))
+    found = await read_callback(store, principal.tenant, request.match_info["id"])
+    return answer(callback_view(found, store.hashes(principal.tenant)))
 
 
 async def list_(request: web.Request) -> web.Response:
@@ -140,9 +148,9 @@ async def list_(request: web.Request) -> web.Response:
     principal = authorized(request, "context:read")
     store = request.app[SITE].store
     state = request.query.get("state")
-    if state is not None and state not in service.STATES:
-        raise bad_parameter("state", f"state is one of {', '.join(service.STATES)}")
-    page = await service.list_callbacks(
+    if state is not None and state not in STATES:
+        raise bad_parameter("state", f"state is one of {', '.join(STATES)}")
+    page = await list_callbacks(
         store,
         principal.tenant,
         state=state,
@@ -151,7 +159,7 @@ async def list_(request: web.Request) -> web.Response:
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    views = [service.callback_view(it, hashes) for it in page.callbacks]
+    views = [callback_view(it, hashes) for it in page.callbacks]
     return answer(
         CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
     )
@@ -190,4 +198,4 @@ async def _change(
             due=due,
         )
     )
-    return answer(service.callback_view(changed, store.hashes(principal.tenant)))
+    return answer(callback_view(changed, store.hashes(principal.tenant)))

@@ -36,7 +36,8 @@ from handoff.services.context.assembly import assemble
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
-from handoff.services.customers.lookup import LookUp, Match, assurance_of, by_id, find
+from handoff.services.customers.customer import assurance_of, by_id
+from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from handoff.api.http.app_keys import SITE, authorized
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.export.customer import (
-    Begun,
+    ExportHead,
     Pages,
     begin_export,
     export_conversations,
@@ -58,7 +58,7 @@ async def customer(request: web.Request) -> web.StreamResponse:
     return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least)))
 
 
-async def _written(begun: Begun, pages: Pages) -> AsyncIterator[bytes]:
+async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, page by page."""
     before = encode(begun)[:-1] + b',"touchpoints":['
     returned = hidden = 0

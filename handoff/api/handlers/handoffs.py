@@ -26,7 +26,8 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.customers.lookup import LookUp, Match, by_key
+from handoff.services.customers.customer import by_key
+from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing as listing
 from handoff.services.handoffs.records import (
@@ -169,16 +170,10 @@ async def create(request: web.Request) -> web.Response:
         fallback=tuple(it.step() for it in given.fallback),
         policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
-    moved = await asyncio.shield(_request(site, principal, asked))
+    moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
-
-
-async def _request(site: Any, principal: Principal, asked: service.HandoffRequest) -> service.Moved:
-    moved = await service.request(site.store, site.monitor, principal.tenant, asked)
-    await site.announce(moved.changed)
-    return moved
 
 
 _ACTIONS = {
@@ -211,14 +206,8 @@ async def move(request: web.Request) -> web.Response:
         reason=given.reason,
         offer_s=given.deadline_s,
     )
-    moved = await asyncio.shield(_move(site, principal, request.match_info["id"], asked))
+    moved = await asyncio.shield(site.handoffs.move(principal.tenant, request.match_info["id"], asked))
     return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
-
-
-async def _move(site: Any, principal: Principal, id_: str, asked: service.HandoffMove) -> service.Moved:
-    moved = await service.move(site.store, site.monitor, principal.tenant, id_, asked)
-    await site.announce(moved.changed)
-    return moved
 
 
 async def _read(request: web.Request) -> tuple[Principal, Handoff]:

@@ -15,9 +15,9 @@ from handoff.api.http.decompression import decompress
 from handoff.api.http.exchange import read_body
 from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
 from handoff.api.http.problems import problem_of
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import NotFound
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
-from handoff.services.sources.inbound import Source
+from handoff.services.sources.inbound import Received, Source
 
 MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's own limit, the largest of the vendors
 _THREAD_ABOVE = 64 * 1024
@@ -40,19 +40,15 @@ async def deliver(request: web.Request) -> web.Response:
 
 
 async def _answer(site: AppContext, source: Source, inbound: InboundRequest) -> PlainAnswer:
-    """Take a delivery and tell its vendor.
+    """Handle a delivery; a refusal becomes a problem document.
 
-    The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
+    A sender that hangs up changes nothing: its delivery is recorded, and a retry is a duplicate.
     """
-    early = source.adapter.preflight(inbound)
-    if early is not None:
-        return _plain(early)
-    try:
-        outcome = await site.inbound.deliver(source, inbound)
-    except HandoffError as error:
-        problem = plain_of(problem_of(error))
-        return structs.replace(problem, headers=(*problem.headers, *source.adapter.headers(inbound)))
-    return _plain(source.adapter.answer(inbound, outcome))
+    reply = await site.inbound.handle(Received(source=source, request=inbound))
+    if reply.error is not None:
+        problem = plain_of(problem_of(reply.error))
+        return structs.replace(problem, headers=(*problem.headers, *reply.headers))
+    return _plain(reply)
 
 
 def _plain(reply: Reply) -> PlainAnswer:

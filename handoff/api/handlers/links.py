@@ -13,8 +13,8 @@ from handoff.api.http.app_keys import SITE, authorized
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
 from handoff.services.customers import links as service
+from handoff.services.customers.customer import by_id
 from handoff.services.customers.link_views import LinkView, read_links
-from handoff.services.customers.lookup import by_id
 from handoff.services.sources.native import IdentityInput
 
 

@@ -23,13 +23,13 @@ from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
 from handoff.domain.handoff import Handoff, State
 from handoff.services.context.position import Position, position_of, read_position
-from handoff.services.customers.lookup import Customer, by_id
+from handoff.services.customers.customer import Customer, by_id
 from handoff.services.events.feed import (
     EventFrame,
     Feed,
     Frame,
-    HandoffChange,
     HandoffFrame,
+    PositionChange,
     TouchpointFrame,
     touchpoint_frame,
 )
@@ -217,7 +217,7 @@ class _CustomerStream:
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [touchpoint_frame(it, decoded) for it in decoded.told]
+        return [touchpoint_frame(it, decoded) for it in decoded.entries]
 
     def _at_once(self, frame: Frame) -> bool:
         return isinstance(frame, TouchpointFrame) and not _may_change_who(frame) and self._tell(frame)
@@ -257,13 +257,13 @@ def _may_change_who(frame: TouchpointFrame) -> bool:
     return frame.type.startswith("identity.")
 
 
-def _move(frame: TouchpointFrame, position: Position) -> HandoffChange:
+def _move(frame: TouchpointFrame, position: Position) -> PositionChange:
     """What a touchpoint is to a reader at a position; most stand at the same, where it is made once."""
     move = frame.move
     if move is None or move.before != position:
         after = position.moved(frame.home, frame.arrival)
         event = event_bytes("touchpoint", after.encode(), frame.json)
-        move = frame.move = HandoffChange(position, after, event)
+        move = frame.move = PositionChange(position, after, event)
     return move
 
 

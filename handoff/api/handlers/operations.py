@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from aiohttp import web
 from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -90,7 +88,7 @@ async def replay(request: web.Request) -> web.Response:
     source = site.sources.get(item.source)
     if source is None or source.tenant != principal.tenant:
         raise NotFound(f"the source {item.source!r} is not configured any more")
-    return answer(await site.inbound.replay(source, item, time.time_ns() // 1000))
+    return answer(await site.inbound.replay(source, item))
 
 
 async def dismiss(request: web.Request) -> web.Response:

@@ -118,7 +118,7 @@ async def _record_one(
     if quiet:
         (result,) = await record(site.store, principal.tenant, [read()], quiet=True)
     else:
-        result = await site.intake.record(principal.tenant, read, len(raw))
+        (result,) = await site.intake.record(principal.tenant, lambda: (read(),), len(raw))
     site.measures.count(principal.name, (result,))
     return answer(_recorded(result)) if result.ok else _refused(result)
 
@@ -156,17 +156,18 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
     if body.lstrip()[:1] == b"[":
         return False
 
-    def told(outcome: Result | Exception) -> None:
+    def done(outcome: list[Result] | Exception) -> None:
         if isinstance(outcome, Exception):
             answer(outcome)
             return
-        site.measures.count(principal.name, (outcome,))
-        if outcome.ok:
-            answer(PlainAnswer(200, encode(_recorded(outcome)), HEADERS))
+        site.measures.count(principal.name, outcome)
+        (result,) = outcome
+        if result.ok:
+            answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:
-            answer(plain_of(_refused(outcome)))
+            answer(plain_of(_refused(result)))
 
-    site.intake.begin(principal.tenant, partial(read_native, body, caller), len(body), told)
+    site.intake.submit(principal.tenant, lambda: (read_native(body, caller),), len(body), done)
     return True
 
 

@@ -29,14 +29,8 @@ from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks import deliveries, subscriptions
 from handoff.services.webhooks.deliveries import DeliveryView, Replayed, StatusView, status_view
 from handoff.services.webhooks.signing import Scheme, public_key
-from handoff.services.webhooks.subscriptions import (
-    DEFAULT_OVERLAP_S,
-    WEBHOOK,
-    Subscription,
-    SubscriptionSpec,
-    matches,
-    public_id,
-)
+from handoff.services.webhooks.spec import SubscriptionSpec, matches
+from handoff.services.webhooks.subscriptions import DEFAULT_OVERLAP_S, WEBHOOK, Subscription, public_id
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 

@@ -16,7 +16,7 @@ from handoff.domain.policies import Policy
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
-from handoff.services.handoffs.announcements import Announce
+from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.metrics import Measures
 from handoff.services.sessions import read_session, session_id, token_tenant
 from handoff.services.sources.inbound import Inbound, Source
@@ -43,7 +43,7 @@ class AppContext(Struct, frozen=True, kw_only=True):
     """By tenant: the (type, space) pairs of its sources, tried by look-ups that name no space."""
     ready: Callable[[], str | None]
     """Why the server is not ready, or None."""
-    announce: Announce
+    handoffs: Handoffs
     hub: Hub
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()

@@ -119,14 +119,10 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
-        return await outcomes(self.begin(items))
-
-    def begin(self, items: Sequence[Item]) -> list[asyncio.Future[Recorded]]:
-        """`submit` items; a future of each, for `outcomes`."""
         new_future = asyncio.get_running_loop().create_future
         futures: list[asyncio.Future[Recorded]] = [new_future() for _ in items]
         self.submit(list(zip(items, futures, strict=True)))
-        return futures
+        return await _outcomes(futures)
 
     def submit(self, entries: Sequence[Entry], *, gathered: bool = False) -> None:
         """Queue items to be stored, in order; each receives its `Recorded` or its HandoffError.
@@ -222,7 +218,7 @@ class Recorder:
         fail(behind, error)
 
 
-async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
+async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
     """The outcome of each item, or its error."""
     answers: list[Recorded | HandoffError] = []
     for future in futures:

@@ -14,7 +14,7 @@ from handoff.api.description.operation import (
     path_parameter,
 )
 from handoff.api.handlers.callbacks import CallbackAnswer, CallbackInput, CancelInput, RescheduleInput
-from handoff.services.callbacks.lifecycle import STATES, CallbackView
+from handoff.services.callbacks.callback import STATES, CallbackView
 
 TAG = "Call-backs"
 ID = path_parameter("id", "The call-back's id.")

@@ -24,12 +24,8 @@ from handoff.api.handlers.webhooks import (
     WebhookView,
 )
 from handoff.services.webhooks.deliveries import MAX_REPLAYED, DeliveryView, Replayed
-from handoff.services.webhooks.subscriptions import (
-    DEFAULT_OVERLAP_S,
-    MAX_OVERLAP_S,
-    MAX_SUBSCRIPTIONS,
-    RETRY_SCHEDULE_S,
-)
+from handoff.services.webhooks.spec import RETRY_SCHEDULE_S
+from handoff.services.webhooks.subscriptions import DEFAULT_OVERLAP_S, MAX_OVERLAP_S, MAX_SUBSCRIPTIONS
 from handoff.store.repositories.deliveries import KEEP_S
 
 TAG = "Webhooks"
