@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from handoff.api.description.openapi import document
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = ROOT / "handoff" / "panel" / "openapi.d.ts"
@@ -29,7 +29,7 @@ def generated() -> str:
     """The types of the document as it is now. CalledProcessError where the generator takes offence."""
     done = subprocess.run(  # noqa: S603 - a fixed command
         [GENERATOR, *OPTIONS],
-        input=msgspec.json.encode(document(OPERATIONS)),
+        input=msgspec.json.encode(document(DOCUMENTED)),
         capture_output=True,
         check=True,
         timeout=120,

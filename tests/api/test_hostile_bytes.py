@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handoff.api.description.operation import Operation
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
+from handoff.api.operations.operation import Operation
 from tests.api.conftest import ADMIN, SECRET, Api, message
 from tests.api.test_fast_path import Got, line_to
 
@@ -146,7 +146,7 @@ def down_from(number: int) -> Iterator[int]:
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
     """A request to a described route, or to a source, with one or some things strange in it."""
-    it: Operation = draw(st.sampled_from([op for op in OPERATIONS if op.method != "DELETE"]))
+    it: Operation = draw(st.sampled_from([op for op in DOCUMENTED if op.method != "DELETE"]))
     path = it.path
     if draw(st.booleans()):
         path = re.sub(r"\{\w+\}", lambda _: quote_from_bytes(draw(STRANGE)) or ID, path)

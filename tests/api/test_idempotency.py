@@ -12,8 +12,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.api.description.resources import OPERATIONS
-from handoff.api.http.idempotency import CREATING as CREATES
+from handoff.api.operations import OPERATIONS
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import TokenSettings
 from tests.api.conftest import ADMIN, Answer, Api, message, served, settings_for
@@ -182,9 +181,14 @@ async def test_an_answer_of_an_earlier_release_is_neither_given_again_nor_made_t
     assert (await api.post(path, CREATING[path], headers=key("new"))).status == 201
 
 
-def test_what_takes_a_key_is_what_is_described_to_take_one() -> None:
-    described = {it.path: it.scopes for it in OPERATIONS if it.creating}
-    assert {path: (it.scope,) if it.scope else () for path, it in CREATES.items()} == described
+def test_an_operation_that_could_create_two_resources_takes_a_key() -> None:
+    assert {it.path for it in OPERATIONS if it.creating and it.method == "POST"} >= set(CREATING)
+    assert all(it.creating for it in OPERATIONS if it.duplicates)
+    assert {it.path for it in OPERATIONS if it.duplicates} == {
+        "/v1/handoffs",
+        "/v1/callbacks",
+        "/v1/webhooks",
+    }
 
 
 async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) -> None:

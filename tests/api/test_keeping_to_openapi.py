@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from handoff.api.description.openapi import document
-from handoff.api.description.operation import Operation
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
+from handoff.api.operations.operation import Operation
 from tests.api.described import ADMIN, Described, described_server, token
 from tests.store.servers import valkey_binary
 
@@ -49,7 +49,7 @@ def example(it: Operation) -> str:
 @live
 async def test_the_document_is_public_and_has_an_etag(server: Described) -> None:
     first = await server.call("GET", "/openapi.json", token=None)
-    assert msgspec.json.decode(first.body) == json.loads(json.dumps(document(OPERATIONS)))
+    assert msgspec.json.decode(first.body) == json.loads(json.dumps(document(DOCUMENTED)))
     again = await server.call(
         "GET", "/openapi.json", token=None, headers={"If-None-Match": first.headers["ETag"]}
     )
@@ -57,7 +57,7 @@ async def test_the_document_is_public_and_has_an_etag(server: Described) -> None
 
 
 @live
-@pytest.mark.parametrize("it", OPERATIONS, ids=lambda it: it.id)
+@pytest.mark.parametrize("it", DOCUMENTED, ids=lambda it: it.id)
 async def test_an_operation_needs_exactly_its_scopes(server: Described, it: Operation) -> None:
     body = None if it.method in ("GET", "DELETE") else {}
     answer = await server.call(it.method, example(it), body, token=None)
@@ -73,7 +73,7 @@ async def test_an_operation_needs_exactly_its_scopes(server: Described, it: Oper
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.method == "POST"], ids=lambda it: it.id)
+@pytest.mark.parametrize("it", [it for it in DOCUMENTED if it.method == "POST"], ids=lambda it: it.id)
 async def test_an_idempotency_key_is_read_where_it_is_described(server: Described, it: Operation) -> None:
     answer = await server.call("POST", example(it), {}, headers={"Idempotency-Key": "k" * 300})
     read = answer.status == 422 and answer.value["code"] == "invalid_idempotency_key"
@@ -81,7 +81,7 @@ async def test_an_idempotency_key_is_read_where_it_is_described(server: Describe
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.body], ids=lambda it: it.id)
+@pytest.mark.parametrize("it", [it for it in DOCUMENTED if it.body], ids=lambda it: it.id)
 async def test_bad_bodies_are_answered_as_described(server: Described, it: Operation) -> None:
     broken = await server.call(it.method, example(it), b"{")
     assert (broken.status, broken.value["code"]) == (400, "invalid_json")
@@ -93,7 +93,7 @@ async def test_bad_bodies_are_answered_as_described(server: Described, it: Opera
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.method == "GET"], ids=lambda it: it.id)
+@pytest.mark.parametrize("it", [it for it in DOCUMENTED if it.method == "GET"], ids=lambda it: it.id)
 async def test_query_parameters_are_read_as_described(server: Described, it: Operation) -> None:
     limited = any(parameter.name == "limit" for parameter in it.parameters)
     if limited and "{" not in it.path:

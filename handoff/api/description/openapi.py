@@ -11,8 +11,8 @@ from handoff.api.http.exchange import IDEMPOTENCY_KEY
 from handoff.api.http.idempotency import KEEP_S, MAX_KEY
 from handoff.api.http.problem_codes import PROBLEM_CODES
 from handoff.api.http.problems import TITLES
+from handoff.api.operations.operation import JSON, Content, Header, Operation, Parameter, ResponseSpec
 
-from .operation import JSON, Content, Header, Operation, Parameter, ResponseSpec
 from .schemas import SCHEMAS, Schema, component_schemas
 
 PROBLEM = "application/problem+json"

@@ -31,6 +31,7 @@ Schema = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 NAMES = {
     "Line": "BriefLine",
+    "EventEnvelope": "CloudEvent",
     "ListView": "HandoffList",
     "SnapshotsView": "SnapshotList",
     "CallbackAnswer": "CallbackList",

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from handoff.api.http.app_keys import SITE, AppContext, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
 from handoff.domain.handoff import Handoff, State
@@ -140,7 +140,7 @@ class QueueView(Struct, frozen=True, kw_only=True):
 
 async def of_customer(request: web.Request) -> web.StreamResponse:
     """`GET /v1/customers/{id}/events`: touchpoints as they come, in the order in which they came."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     watcher = _CustomerStream(site, principal.tenant, request.match_info["id"], Stream(request))
@@ -296,7 +296,7 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
 
 
 async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
-    principal = authorized(request, "handoffs:read")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     # Nobody wakes for what is nothing to them: a hand-off concerns few of those who listen.
     feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)

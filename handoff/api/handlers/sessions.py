@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.access import SCOPES
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, broken, read_json
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Forbidden, Unprocessable
@@ -50,14 +50,14 @@ class CurrentView(Struct, frozen=True, kw_only=True):
 
 async def current(request: web.Request) -> web.Response:
     """What this token may do, for a desktop that was given one."""
-    principal = authorized(request)
+    principal = request[PRINCIPAL]
     view = CurrentView(agent=principal.agent, name=principal.name, scopes=sorted(principal.scopes))
     return answer(view)
 
 
 async def create(request: web.Request) -> web.Response:
     """201 with the token. A session never has a scope that its maker has not."""
-    principal = authorized(request)
+    principal = request[PRINCIPAL]
     if principal.agent:
         raise Forbidden("a session opens no session", code="session_not_allowed")
     given = await read_json(request, SessionInput)

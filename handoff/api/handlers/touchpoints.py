@@ -13,7 +13,7 @@ from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
 from handoff.api.http.access import TENANT_HEADER, Principal
-from handoff.api.http.app_keys import SITE, AppContext, authorized, principal_of
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
     HEADERS,
     answer,
@@ -78,7 +78,7 @@ class LinesView(Struct, frozen=True, kw_only=True):
 
 async def create(request: web.Request) -> web.StreamResponse:
     """One touchpoint, an array, NDJSON or CloudEvents: 200, 207 for some rejected, 422 for all."""
-    principal = authorized(request, "touchpoints:write")
+    principal = request[PRINCIPAL]
     quiet = not query_flag(request, "announce", default=True)
     if quiet:
         principal.require("operate")  # a sender's token must not be able to keep what it sends from others
@@ -137,19 +137,20 @@ def _refused(result: Result) -> web.Response:
     )
 
 
-def fast_way(site: AppContext) -> FastRoute:
-    """`create` for one touchpoint in JSON from the holder of a configured token, past the framework."""
+def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRoute]:
+    """`create` on the fast path: one touchpoint in JSON, from a configured token."""
 
     def open_(_path: str, headers: Headers) -> BodyHandler | None:
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
         if media != "application/json" or principal is None:
             return None
-        principal.require("touchpoints:write")
+        for scope in scopes:
+            principal.require(scope)
         return partial(_take, site, principal, site.caller(principal))
 
     vary = (("Vary", "Origin"),) if site.allowed_origins else ()
-    return FastRoute(PATH, open_, vary)
+    return {PATH.encode(): FastRoute(PATH, open_, vary)}
 
 
 def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
@@ -316,6 +317,6 @@ def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
 
 async def read(request: web.Request) -> web.Response:
     """One touchpoint by its id."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))

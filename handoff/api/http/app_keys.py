@@ -93,11 +93,3 @@ def principal_of(site: AppContext, authorization: str, asked_tenant: str | None)
     if token_tenant(secret) is not None:
         return None
     return site.access.authenticate(secret, asked_tenant)
-
-
-def authorized(request: web.Request, scope: str | None = None) -> Principal:
-    """The caller, who must have the scope."""
-    principal = request[PRINCIPAL]
-    if scope is not None:
-        principal.require(scope)
-    return principal

@@ -16,19 +16,6 @@ from struct import pack
 from aiohttp import web
 from aiohttp.hdrs import ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, VARY
 
-ROUTES = frozenset(
-    {
-        "/v1/context",
-        "/v1/conversations/{id}",
-        "/v1/conversations/{id}/vcon",
-        "/v1/customers/{id}/context",
-        "/v1/customers/{id}/links",
-        "/v1/customers/{id}/timeline",
-        "/v1/handoffs",
-        "/v1/handoffs/{id}/context",
-        "/v1/handoffs/{id}/snapshot",
-    }
-)
 WORTH_IT = 1024  # bytes: below, the answer fits into one packet either way
 ON_THE_LOOP = 128 * 1024  # bytes: about a millisecond's work; above, a thread does it
 BLUR = 100  # bytes at most

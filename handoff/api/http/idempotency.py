@@ -22,31 +22,13 @@ from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unpr
 from handoff.store.resp.connection import Connection
 
 from .access import Principal
-from .app_keys import SITE, authorized
+from .app_keys import PRINCIPAL, SITE
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
 KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
 RUNNING_S = 60  # a request that died in between blocks its key this long
 FREE_S = 0.25  # an answer waits this long for its key to be free again, which takes a sound store no time
 MAX_KEY = 255
-
-
-class Creating(Struct, frozen=True):
-    """A route that takes a key: the scope it needs, and whether running a request twice makes two things."""
-
-    scope: str | None
-    duplicates: bool
-
-
-CREATING = {
-    "/v1/touchpoints": Creating("touchpoints:write", duplicates=False),
-    "/v1/handoffs": Creating("handoffs:write", duplicates=True),
-    "/v1/callbacks": Creating("callbacks:write", duplicates=True),
-    "/v1/webhooks": Creating("webhooks:write", duplicates=True),
-    "/v1/sessions": Creating(None, duplicates=False),
-    "/v1/customers/{id}/links": Creating("links:write", duplicates=False),
-}
-"""By route. Two sessions for one request do no harm: each ends by itself."""
 
 
 class KeptAnswer(Struct, frozen=True):
@@ -64,20 +46,14 @@ class KeptAnswer(Struct, frozen=True):
     scopes: tuple[str, ...] = ()
 
 
-def _creating(request: web.Request) -> Creating | None:
-    resource = request.match_info.route.resource
-    if request.method != "POST" or resource is None or "ndjson" in request.content_type:
-        return None
-    return CREATING.get(resource.canonical)
+async def answer_once(request: web.Request, handler: Handler, *, duplicates: bool) -> web.StreamResponse:
+    """Keep the answer of a creating request that carries a key, or repeat the kept one.
 
-
-async def answer_once(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep and repeat the answer of a creating request; it carries a key."""
-    key = request.headers[IDEMPOTENCY_KEY]
-    creating = _creating(request)
-    if creating is None:
+    `duplicates`: running the handler twice would create two resources. NDJSON ignores the key.
+    """
+    if "ndjson" in request.content_type:
         return await handler(request)
-    principal = authorized(request, creating.scope)
+    key, principal = request.headers[IDEMPOTENCY_KEY], request[PRINCIPAL]
     if not 0 < len(key) <= MAX_KEY:
         raise Unprocessable(
             f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
@@ -94,7 +70,7 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
     running = msgspec.msgpack.encode(KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes))
     try:
         first = await _claim(connection, place, running)
-        if first is None and creating.duplicates:
+        if first is None and duplicates:
             await _refuse_older(connection, control.keys.idempotency(hashes.request(*_older(principal), key)))
         response = await handler(request) if first is None else None
     except (HandoffError, asyncio.CancelledError):

@@ -102,10 +102,10 @@ def make_descriptions() -> Descriptions:
     # A server that nobody asks for them starts without these.
     from handoff.api.description import asyncapi
     from handoff.api.description.openapi import document
-    from handoff.api.description.resources import OPERATIONS
+    from handoff.api.operations import DOCUMENTED
 
     return Descriptions(
-        _text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        _text(msgspec.json.encode(document(DOCUMENTED)), "application/json"),
         _text(msgspec.json.encode(asyncapi.document()), "application/json"),
     )
 
