@@ -70,14 +70,14 @@ def test_public_operations_are_these_and_no_others() -> None:
 async def test_an_operation_checks_the_token_and_each_of_its_scopes(server: Described, it: Operation) -> None:
     url = server.url + path_of(it)
 
-    async def sent(secret: str | None) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    async def sent(bearer: str | None) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         async with server.http.request(it.method, url, headers=headers) as response:
             streamed = response.content_type == "text/event-stream"
             return response.status, None if streamed else msgspec.json.decode(await response.read() or b"{}")
 
-    for secret in (None, "nonsense", "x" * 5000):
-        status, problem = await sent(secret)
+    for wrong in (None, "nonsense", "x" * 5000):
+        status, problem = await sent(wrong)
         assert (status, problem["code"]) == (401, "unauthenticated")
     for scope in ("none", *sorted(SCOPES - {"admin"})):
         missing = [one for one in it.scopes if scope != one and IMPLIED.get(scope) != one]
