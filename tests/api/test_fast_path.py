@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from handoff.api.app import make_app, make_fast_path
 from handoff.api.http import fast_path
-from handoff.api.http.fast_path import MAX_HELD, FastPath
+from handoff.api.http.fast_path import MAX_BUFFERED, FastPath
 from handoff.api.http.plain_requests import (
     MAX_BODY,
     MAX_HEAD,
@@ -391,7 +391,7 @@ async def test_requests_in_one_piece_are_answered_in_their_order(both: Both) -> 
 async def test_who_sends_faster_than_is_answered_is_read_no_further(both: Both) -> None:
     """More than is held at once, from one who reads answers only after all is sent."""
     raw = told(both.api, "e1", text="x" * 2000)
-    count = 3 * MAX_HELD // len(raw) + 200
+    count = 3 * MAX_BUFFERED // len(raw) + 200
     async with line_to(both.fast) as line:
         sending = asyncio.create_task(line.say(raw * count))
         await asyncio.sleep(0.2)
@@ -595,7 +595,7 @@ async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
 async def test_more_than_is_held_goes_on_with_the_connection() -> None:
     """What came while nothing more was read leaves the path, and what comes after it as well."""
     async with waiting() as (way, _path, port), line_to(port) as line:
-        rest = bytes(range(256)) * (4 * MAX_HELD // 256)
+        rest = bytes(range(256)) * (4 * MAX_BUFFERED // 256)
         sending = asyncio.create_task(line.say(asking(b"a", path="/slow") + rest))
         await until(lambda: way.answers)
         await asyncio.sleep(0.2)  # as much as is held
