@@ -20,10 +20,11 @@ def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
     ValueError if operations that share a pattern differ in their handler or access.
     """
     found: dict[tuple[str, str], Operation] = {}
-    for it in operations:
-        first = found.setdefault((it.method, it.route), it)
-        if _behaviour(first) != _behaviour(it):
-            raise ValueError(f"{first.id} and {it.id} share {it.method} {it.route} but behave differently")
+    for operation in operations:
+        method, path = key = operation.method, operation.route
+        first = found.setdefault(key, operation)
+        if _behaviour(first) != _behaviour(operation):
+            raise ValueError(f"{first.id} and {operation.id} share {method} {path} but behave differently")
     return [_route(it) for it in found.values()]
 
 
@@ -66,7 +67,7 @@ def guarded(operation: Operation) -> Handler:
 def fast_routes(operations: Iterable[Operation], site: AppContext) -> dict[bytes, FastRoute]:
     """The fast path's routes, by path, with the scopes of their operations."""
     found: dict[bytes, FastRoute] = {}
-    for it in operations:
-        if it.fast_routes is not None:
-            found |= it.fast_routes(site, it.scopes)
+    for operation in operations:
+        if operation.fast_routes is not None:
+            found |= operation.fast_routes(site, operation.scopes)
     return found

@@ -187,7 +187,7 @@ _LINKS = (
         example={"identity": "phone:+358401234567", "reason": "Anna confirmed the number on the phone"},
         replies=(
             ResponseSpec(201, "The link, and the customers before and after it.", ForecastView),
-            ResponseSpec(200, "What the link would do (`dry_run`).", ForecastView),
+            ResponseSpec(200, "The effect that the link would have (`dry_run`).", ForecastView),
         ),
         creating=True,
         conflicts=MERGED,

@@ -1,4 +1,4 @@
-"""What operators call: the store's identity, quarantine, health, and metrics."""
+"""Operations for operators: the store's identity, quarantine, health, and metrics."""
 
 from __future__ import annotations
 

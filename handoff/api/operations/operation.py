@@ -59,10 +59,10 @@ class Operation(Struct, frozen=True, kw_only=True):
     Access: the caller needs a valid token and every scope in `scopes`. A `public` operation needs neither.
     Routing: `path` is the documented path; `pattern` is the router's, where they differ, and several
     operations may share one if they have the same handler and access. `streamed` operations have no HEAD.
-    Idempotency: a `creating` operation accepts an Idempotency-Key; `duplicates` says that running one
-    request twice would create two resources.
+    Idempotency: a `creating` operation accepts an Idempotency-Key; with `duplicates`,
+    running one request twice would create two resources.
     Description: `example` is a request body that the server accepts, by media type where `body` is.
-    `conflicts` says when the operation answers 409; `problems` lists statuses that do not follow from the
+    `conflicts` is the cause of a 409; `problems` lists statuses that do not follow from the
     rest. `documented` is False for routes that `/openapi.json` leaves out.
     """
 

@@ -64,7 +64,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/panel",
-        handler=panel.entry,
+        handler=panel.redirect,
         id="panelEntry",
         tag=TAG,
         summary="Redirect to the agents' panel",
