@@ -16,8 +16,8 @@ from handoff.domain.brief import RULES
 from tests.api.conftest import Api, message
 from tests.frozen.names import frozen
 
-KINDS_OF_WISHES = {"complained"}
-"""Frozen as codes, but used only while rules compare wishes: no line has them."""
+NOT_LINES = {"complained"}
+"""Frozen as codes, but used only inside the rules: no line has them."""
 MESSAGES = json.loads((Path(handoff.__file__).parent / "panel" / "messages" / "en.json").read_text())
 SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
 
@@ -39,7 +39,7 @@ def closed(code: str) -> dict[str, Any]:
 
 def test_the_schema_has_every_frozen_brief_code_and_no_other() -> None:
     names = set(frozen()["brief codes"])
-    assert set(BRIEF_CODES) == names - KINDS_OF_WISHES
+    assert set(BRIEF_CODES) == names - NOT_LINES
 
 
 def test_the_schema_names_the_version_of_the_rules() -> None:

@@ -55,8 +55,8 @@ def in_order() -> list[tuple[str, str, dict[str, Any]]]:
         if described["operationId"] not in STREAMS
     ]
 
-    def place(it: tuple[str, str, dict[str, Any]]) -> tuple[int, int]:
-        id_ = it[2]["operationId"]
+    def place(operation: tuple[str, str, dict[str, Any]]) -> tuple[int, int]:
+        id_ = operation[2]["operationId"]
         if id_ in FIRST:
             return 0, FIRST.index(id_)
         return (2, LAST.index(id_)) if id_ in LAST else (1, 0)
@@ -65,7 +65,7 @@ def in_order() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def query_of(described: Mapping[str, Any]) -> str:
-    """What "Try it out" puts into the query: examples and defaults."""
+    """The query that "Try it out" sends: examples and defaults."""
     pairs: list[tuple[str, str]] = []
     for parameter in described["parameters"]:
         if parameter.get("in") != "query":

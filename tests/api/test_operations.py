@@ -66,13 +66,15 @@ def test_public_operations_are_these_and_no_others() -> None:
 
 
 @live
-@pytest.mark.parametrize("it", PROTECTED, ids=lambda it: it.id)
-async def test_an_operation_checks_the_token_and_each_of_its_scopes(server: Described, it: Operation) -> None:
-    url = server.url + path_of(it)
+@pytest.mark.parametrize("operation", PROTECTED, ids=lambda it: it.id)
+async def test_an_operation_checks_the_token_and_each_of_its_scopes(
+    server: Described, operation: Operation
+) -> None:
+    url = server.url + path_of(operation)
 
     async def sent(bearer: str | None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        async with server.http.request(it.method, url, headers=headers) as response:
+        async with server.http.request(operation.method, url, headers=headers) as response:
             streamed = response.content_type == "text/event-stream"
             return response.status, None if streamed else msgspec.json.decode(await response.read() or b"{}")
 
@@ -80,7 +82,7 @@ async def test_an_operation_checks_the_token_and_each_of_its_scopes(server: Desc
         status, problem = await sent(wrong)
         assert (status, problem["code"]) == (401, "unauthenticated")
     for scope in ("none", *sorted(SCOPES - {"admin"})):
-        missing = [one for one in it.scopes if scope != one and IMPLIED.get(scope) != one]
+        missing = [one for one in operation.scopes if scope != one and IMPLIED.get(scope) != one]
         status, problem = await sent(token(scope))
         if missing:
             assert (status, problem["code"], problem["scope"]) == (403, "missing_scope", missing[0])

@@ -70,7 +70,7 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
         "occurred_at": {"description": "When the event happened, with a zone.", "format": "date-time"},
         "identities": {
             "description": "Identities of one person, as `type:value`, `type@space:value`, or objects. Only "
-            "these create links. The default assurance is claimed for `email` and `phone`, verified for others.",
+            "these create links. The default assurance is claimed for `email` and `phone`, else verified.",
             "minItems": 1,
             "maxItems": limits.MAX_IDENTITIES,
         },
