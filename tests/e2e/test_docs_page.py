@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
 from tests.e2e.desks import ADMIN, Desk, Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -16,7 +16,7 @@ async def page(shop: Office, fragment: str = "") -> Desk:
     """The page in a tab of its own, with every operation on it."""
     desk = await shop.tab()
     await desk.page.goto(f"{shop.url}/docs{fragment}")
-    await expect(desk.page.locator(".opblock")).to_have_count(len(OPERATIONS), timeout=PATIENCE_MS)
+    await expect(desk.page.locator(".opblock")).to_have_count(len(DOCUMENTED), timeout=PATIENCE_MS)
     return desk
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from handoff.api.description.asyncapi import KINDS
 from handoff.api.description.openapi import document
-from handoff.api.description.resources import OPERATIONS
 from handoff.api.http.access import SCOPES
 from handoff.api.http.idempotency import KeptAnswer
 from handoff.api.http.problem_codes import PROBLEM_CODES
+from handoff.api.operations import DOCUMENTED, OPERATIONS
 from handoff.bootstrap.settings import Settings
 from handoff.cli.arguments import parser
 from handoff.codec import body, compression, member
@@ -133,4 +133,4 @@ def adapters() -> dict[str, Any]:
 
 
 def api_document() -> dict[str, Any]:
-    return document(OPERATIONS)
+    return document(DOCUMENTED)
