@@ -16,7 +16,7 @@ from tests.e2e.desks import Desk, Office
 in_the_browser = pytest.mark.asyncio(loop_scope="session")
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-MESSAGES = ROOT / "handoff" / "panel" / "messages"
+MESSAGES = ROOT / "handoff" / "panel" / "text" / "messages"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -105,7 +105,7 @@ def test_every_language_says_everything(language: str) -> None:
 def test_every_type_and_every_word_used_has_its_message() -> None:
     messages = json.loads((MESSAGES / "en.json").read_text())
     assert {f"type.{it}" for it in TYPE_SET} <= messages.keys()
-    code = "".join(it.read_text() for it in (ROOT / "handoff" / "panel").glob("*.js"))
+    code = "".join(it.read_text() for it in (ROOT / "handoff" / "panel").rglob("*.js"))
     used = set(re.findall(r'(?:words\.(?:text|nodes)|[sS]ay)\(\s*"([a-z_.]+)"', code))
     assert used
     assert used <= messages.keys()

@@ -26,7 +26,7 @@ SHOWN = """(text) => {
   return [...texts].some((it) => it.textContent === text);
 }"""
 WALK = """async ({ count, seed, steps }) => {
-  const { Pages, PAGE } = await import("/panel/pages.js");
+  const { Pages, PAGE } = await import("/panel/data/pages.js");
   let state = seed;
   const random = () => (state = (state * 16807) % 2147483647) / 2147483647;
   const one = (at) => ({ id: `t${at}`, occurred_at: String(1e6 - Math.floor(at / 7)).padStart(8, "0") });

@@ -1,20 +1,20 @@
 // @ts-check
-/** The brief, rendered from codes and params in the agent's language. */
+/** The brief, rendered from its codes and params in the agent's language. */
 
-import { button, h, said } from "./dom.js";
+import { button, h, userText } from "../dom/dom.js";
 
-/** @typedef {import("./types.js").Line} Line */
-/** @typedef {{words: import("./words.js").Words, times: import("./times.js").Times}} Voice */
+/** @typedef {import("../data/types.js").Line} Line */
+/** @typedef {import("../dom/element.js").Locale} Locale */
 
 export const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
 
 /**
- * @param {import("./types.js").Brief} brief
- * @param {Voice} voice
+ * @param {import("../data/types.js").Brief} brief
+ * @param {Locale} locale
  * @param {(touchpoints: string[]) => void} jump
  */
-export function briefSections(brief, voice, jump) {
-  const { words } = voice;
+export function briefSections(brief, locale, jump) {
+  const { words } = locale;
   const shown = SECTIONS.filter((name) => /** @type {any} */ (brief)[name]?.length);
   return shown.map((name) => {
     /** @type {Line[]} */
@@ -24,7 +24,7 @@ export function briefSections(brief, voice, jump) {
       "section",
       { class: `part ${name}`, "aria-labelledby": `brief-${name}` },
       h("h3", { id: `brief-${name}` }, words.text(`brief.${name}`)),
-      h("ul", { class: "lines" }, lines.map((it) => briefLine(it, voice, jump))),
+      h("ul", { class: "lines" }, lines.map((it) => briefLine(it, locale, jump))),
       left ? h("p", { class: "quiet" }, words.text("brief.left_out", { count: left })) : null,
     );
   });
@@ -32,11 +32,11 @@ export function briefSections(brief, voice, jump) {
 
 /**
  * @param {Line} line
- * @param {Voice} voice
+ * @param {Locale} locale
  * @param {(touchpoints: string[]) => void} jump
  */
-export function briefLine(line, voice, jump) {
-  const { words } = voice;
+export function briefLine(line, locale, jump) {
+  const { words } = locale;
   const proof = line.touchpoints.length;
   return h(
     "li",
@@ -44,7 +44,7 @@ export function briefLine(line, voice, jump) {
     h(
       "span",
       { class: "line-text" },
-      sentence(line, voice),
+      sentence(line, locale),
       " ",
       line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
       line.count > 1 ? h("span", { class: "count" }, ` ${line.count}× `) : null,
@@ -53,35 +53,35 @@ export function briefLine(line, voice, jump) {
     proof
       ? button("↓", () => jump(line.touchpoints), {
           class: "jump",
-          "aria-label": words.text("brief.jump", { count: proof, line: plain(line, voice) }),
+          "aria-label": words.text("brief.jump", { count: proof, line: plain(line, locale) }),
           title: words.text("brief.show", { count: proof }),
         })
       : null,
   );
 }
 
-/** The mark of what is not verified.
- * @param {string} assurance @param {import("./words.js").Words} words */
+/** A label for anything that is not verified.
+ * @param {string} assurance @param {import("../text/words.js").Words} words */
 export function unsure(assurance, words) {
   if (assurance === "verified") return null;
   return h("span", { class: "unsure", title: words.text(`assurance.${assurance}.why`) }, words.name("assurance", assurance));
 }
 
-/** A line as plain words, for copying and for names of buttons.
- * @param {Line} line @param {Voice} voice */
-export function plain(line, voice) {
-  return h("span", {}, sentence(line, voice)).textContent ?? "";
+/** A line as plain text, for copying and for button labels.
+ * @param {Line} line @param {Locale} locale */
+export function plain(line, locale) {
+  return h("span", {}, sentence(line, locale)).textContent ?? "";
 }
 
 /**
  * @param {Line} line
- * @param {Voice} voice
+ * @param {Locale} locale
  * @returns {(Node | string)[]}
  */
-function sentence(line, voice) {
-  const { words, times } = voice;
+function sentence(line, locale) {
+  const { words, times } = locale;
   const key = form(line, words);
-  if (!key) return [said(line.text)];
+  if (!key) return [userText(line.text)];
   const values = { ...line.params };
   values.count = line.params.attempts ?? line.params.transfers ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
@@ -95,8 +95,8 @@ function sentence(line, voice) {
   return words.nodes(key, values);
 }
 
-/** Which message says it: that for what the line has, or none where its code is not known here.
- * @param {Line} line @param {import("./words.js").Words} words */
+/** The message for the line's params; null if the code is unknown to this panel.
+ * @param {Line} line @param {import("../text/words.js").Words} words */
 function form(line, words) {
   const { params } = line;
   const key = `line.${line.code}`;
@@ -115,12 +115,12 @@ function form(line, words) {
 }
 
 /**
- * What it has cost the customer, in one row.
- * @param {import("./types.js").Effort} effort
- * @param {Voice} voice
+ * The customer's effort so far, in one row.
+ * @param {import("../data/types.js").Effort} effort
+ * @param {Locale} locale
  */
-export function effortRow(effort, voice) {
-  const { words, times } = voice;
+export function effortRow(effort, locale) {
+  const { words, times } = locale;
   const items = [
     effort.contacts ? words.text("effort.contacts", { count: effort.contacts }) : null,
     effort.channels.length ? effort.channels.map((it) => words.name("channel", it)).join(", ") : null,
@@ -128,15 +128,15 @@ export function effortRow(effort, voice) {
     effort.transfers ? words.text("effort.transfers", { count: effort.transfers }) : null,
     effort.repeated ? words.text("effort.repeated", { count: effort.repeated }) : null,
   ];
-  const shown = items.filter(Boolean).map((it) => h("li", {}, said(it)));
+  const shown = items.filter(Boolean).map((it) => h("li", {}, userText(it)));
   if (effort.since) shown.push(h("li", {}, words.nodes("effort.since", { at: times.element(effort.since, "ago") })));
   return h("ul", { class: "effort", "aria-label": words.text("effort.title") }, shown);
 }
 
 /**
- * What a machine has summed up, and how far back the brief looks.
- * @param {import("./types.js").Context} context
- * @param {Voice} voice
+ * The machine-written summary, and how far back the brief reaches.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
  */
 export function briefEnd(context, { words, times }) {
   const older = context.left_out.brief_older_than;
@@ -145,18 +145,18 @@ export function briefEnd(context, { words, times }) {
   return h(
     "div",
     {},
-    summary ? h("p", {}, said(summary.text), h("span", { class: "quiet" }, ` ${words.text("brief.machine", { by: summary.by })}`)) : null,
+    summary ? h("p", {}, userText(summary.text), h("span", { class: "quiet" }, ` ${words.text("brief.machine", { by: summary.by })}`)) : null,
     older ? h("p", { class: "quiet" }, words.nodes("brief.older_than", { at: times.element(older) })) : null,
   );
 }
 
 /**
- * Everything an agent would write down at the end, as plain text.
- * @param {import("./types.js").Context} context
- * @param {Voice} voice
+ * The brief as plain text, as the start of a wrap-up note.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
  */
-export function wrapUpText(context, voice) {
-  const { words } = voice;
+export function wrapUpText(context, locale) {
+  const { words } = locale;
   const lines = [];
   for (const name of ["why_now", ...SECTIONS]) {
     /** @type {Line[]} */
@@ -165,7 +165,7 @@ export function wrapUpText(context, voice) {
     for (const it of found) {
       const state = it.params.state ? ` – ${words.name("state", it.params.state)}` : "";
       const sure = it.assurance === "verified" ? "" : ` (${words.name("assurance", it.assurance)})`;
-      lines.push(`- ${plain(it, voice)}${state}${sure}`);
+      lines.push(`- ${plain(it, locale)}${state}${sure}`);
     }
   }
   return lines.join("\n");

@@ -1,12 +1,12 @@
 // @ts-check
-/** Elements made by hand: what comes from elsewhere becomes a text node and nothing else. */
+/** Build elements without markup: data only ever becomes a text node. */
 
 /** @typedef {Node | string | number | null | undefined | false} Leaf */
 /** @typedef {Leaf | (Leaf | Leaf[])[]} Child */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Shapes on a grid of 16, drawn by a stroke. */
+/** Stroked shapes on a 16-pixel grid. */
 const ICONS = Object.freeze({
   web: ["M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8Z", "M1.9 8h12.2", "M8 1.8c2 1.7 2.8 3.8 2.8 6.2S10 12.5 8 14.2C6 12.5 5.2 10.4 5.2 8S6 3.5 8 1.8Z"],
   chat: ["M2 3h12v8H7.5L4 13.8V11H2Z"],
@@ -19,10 +19,10 @@ const ICONS = Object.freeze({
 });
 
 /**
- * An element. Names of tags and attributes are always our own words; values may be anybody's.
+ * Create an element. Tag and attribute names come from our code; values may be untrusted.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Record<string, any>} [attributes] `onclick` and the like are listeners; false and null are left out
+ * @param {Record<string, any>} [attributes] functions such as `onclick` become listeners; false and null are omitted
  * @param {...Child} children strings become text
  * @returns {HTMLElementTagNameMap[Tag]}
  */
@@ -52,21 +52,21 @@ export function leaves(children) {
 }
 
 /**
- * Somebody's words, set apart so that marks of direction in them move nothing around them.
+ * Text from outside, isolated so that its direction marks do not affect the text around it.
  * @param {unknown} text
  */
-export function said(text) {
+export function userText(text) {
   return h("bdi", {}, String(text ?? ""));
 }
 
 /**
- * A handle of a person, with marks of direction shown instead of obeyed: they would let one address
+ * An identity's value with invisible and direction characters spelled out: they would make one address
  * look like another.
  * @param {unknown} text
  */
 export function handle(text) {
   const shown = String(text ?? "").replace(
-    // eslint-disable-next-line no-control-regex -- these are what must not stay unseen
+    // eslint-disable-next-line no-control-regex -- these must not stay invisible
     /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (it) => `\u27e8U+${it.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`,
   );
@@ -74,7 +74,7 @@ export function handle(text) {
 }
 
 /**
- * A picture that says nothing that the words beside it do not say.
+ * A decorative icon: the text beside it carries the meaning.
  * @param {string} name
  */
 export function icon(name) {
@@ -100,7 +100,7 @@ export function button(label, act, attributes = {}) {
 }
 
 /**
- * The style sheets of an element's shadow, read once for all elements.
+ * The style sheet of the elements' shadow roots, loaded once.
  * @type {Promise<CSSStyleSheet> | undefined}
  */
 let sheet;
@@ -108,7 +108,7 @@ let sheet;
 /** @returns {Promise<CSSStyleSheet>} */
 export function styles() {
   sheet ??= (async () => {
-    const response = await fetch(new URL("elements.css", import.meta.url));
+    const response = await fetch(new URL("../styles/elements.css", import.meta.url));
     return new CSSStyleSheet().replace(await response.text());
   })();
   return sheet;

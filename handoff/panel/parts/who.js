@@ -1,12 +1,12 @@
 // @ts-check
-/** Who it is: identities and how sure each is, who it may be besides, and what contradicts. */
+/** The customer: identities with their assurance, candidates, and conflicts. */
 
-import { path } from "./api.js";
-import { button, h, handle, said } from "./dom.js";
+import { path } from "../data/api.js";
+import { button, h, handle, userText } from "../dom/dom.js";
 
-/** @typedef {import("./types.js").Customer} Customer */
-/** @typedef {import("./types.js").Candidate} Candidate */
-/** @typedef {import("./brief.js").Voice} Voice */
+/** @typedef {import("../data/types.js").Customer} Customer */
+/** @typedef {import("../data/types.js").Candidate} Candidate */
+/** @typedef {import("../dom/element.js").Locale} Locale */
 
 /** @param {Customer} customer */
 export function nameOf(customer) {
@@ -17,14 +17,14 @@ export function nameOf(customer) {
   return stated ?? sure[0]?.value ?? customer.id;
 }
 
-/** @param {import("./types.js").Identity} it */
+/** @param {import("../data/types.js").Identity} it */
 function rank(it) {
   const kinds = ["user", "email", "phone"];
   return (it.assurance === "verified" ? 10 : 0) - (kinds.includes(it.type) ? kinds.indexOf(it.type) : 5);
 }
 
-/** Ids that systems make are long and say nothing to a person: their beginning is enough here.
- * @param {import("./types.js").Identity} it */
+/** Generated ids are long and meaningless to people: show their beginning.
+ * @param {import("../data/types.js").Identity} it */
 function shown(it) {
   const made = place(it) === 3 && it.value.length > 16;
   const element = handle(made ? `${it.value.slice(0, 8)}…` : it.value);
@@ -32,41 +32,41 @@ function shown(it) {
   return element;
 }
 
-/** Those a person would say first. @param {import("./types.js").Identity} it */
+/** Sort order: identities that people use come first. @param {import("../data/types.js").Identity} it */
 function place(it) {
   const found = ["user", "email", "phone"].indexOf(it.type);
   return found < 0 ? 3 : found;
 }
 
 /**
- * Who it is; where several may be meant, who they are.
- * @param {import("./types.js").Context} context
- * @param {Voice} voice
+ * The customer, or the choice between several that match.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
  * @param {(customer: string) => void} open
- * @param {((candidate: Candidate, yes: boolean) => void) | null} decide null where the agent may not
+ * @param {((candidate: Candidate, yes: boolean) => void) | null} decide null if the agent may not decide
  */
-export function whoPart(context, voice, open, decide) {
-  const { words } = voice;
+export function whoPart(context, locale, open, decide) {
+  const { words } = locale;
   const { customer } = context;
   if (!customer) {
-    const choice = (/** @type {Candidate} */ it) => h("li", {}, button(it.identity, () => open(it.customer_id)), h("span", { class: "quiet" }, said(it.reason)));
+    const choice = (/** @type {Candidate} */ it) => h("li", {}, button(it.identity, () => open(it.customer_id)), h("span", { class: "quiet" }, userText(it.reason)));
     return [
       h("h2", {}, words.text(context.match === "several" ? "who.several" : "who.none")),
-      context.question ? h("p", {}, said(context.question)) : null,
+      context.question ? h("p", {}, userText(context.question)) : null,
       context.candidates?.length ? h("ul", { class: "candidates" }, context.candidates.map(choice)) : null,
     ];
   }
   const sure = context.match_assurance;
   const match = sure && sure !== "verified" ? words.text("who.match", { assurance: words.name("assurance", sure) }) : null;
   return [
-    h("h2", {}, said(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
-    identityList(customer, voice),
-    customer.candidates.length ? candidateList(customer.candidates, voice, decide) : null,
-    warnings(customer, voice),
+    h("h2", {}, userText(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
+    identityList(customer, locale),
+    customer.candidates.length ? candidateList(customer.candidates, locale, decide) : null,
+    warnings(customer, locale),
   ];
 }
 
-/** @param {Customer} customer @param {Voice} voice */
+/** @param {Customer} customer @param {Locale} locale */
 export function identityList(customer, { words, times }) {
   const marks = { verified: "✓", claimed: "?", inferred: "~" };
   const ordered = [...customer.identities].sort((one, other) => place(one) - place(other));
@@ -85,9 +85,9 @@ export function identityList(customer, { words, times }) {
 }
 
 /**
- * Candidates with what an agent may say of them.
+ * Candidates, with buttons to confirm or refuse each.
  * @param {Candidate[]} candidates
- * @param {Voice} voice
+ * @param {Locale} locale
  * @param {((candidate: Candidate, yes: boolean) => void) | null} decide
  */
 export function candidateList(candidates, { words }, decide) {
@@ -99,7 +99,7 @@ export function candidateList(candidates, { words }, decide) {
         "li",
         {},
         h("span", {}, words.nodes("who.candidate", { identity: handle(it.identity), count: it.touchpoints })),
-        h("span", { class: "quiet" }, said(it.reason)),
+        h("span", { class: "quiet" }, userText(it.reason)),
         decide
           ? h(
               "span",
@@ -113,7 +113,7 @@ export function candidateList(candidates, { words }, decide) {
   );
 }
 
-/** @param {Customer} customer @param {Voice} voice */
+/** @param {Customer} customer @param {Locale} locale */
 export function warnings(customer, { words }) {
   const conflicts = customer.conflicts.map((it) =>
     h("li", {}, words.nodes("who.conflict", { identity: handle(it.identity), other: handle(it.other), why: words.name("conflict", it.reason) })),
@@ -123,8 +123,8 @@ export function warnings(customer, { words }) {
 }
 
 /**
- * What the agent found out: the candidate is this customer, or is not.
- * @param {import("./api.js").Api} api
+ * Confirm that the candidate is this customer, or withdraw the links that suggest it.
+ * @param {import("../data/api.js").Api} api
  * @param {Customer} customer
  * @param {Candidate} candidate
  * @param {boolean} yes

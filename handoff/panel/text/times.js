@@ -1,7 +1,7 @@
 // @ts-check
-/** Times as the agent reads them: in their zone and language, absolute and as how long ago. */
+/** Times in the agent's zone and language, absolute and relative. */
 
-import { h } from "./dom.js";
+import { h } from "../dom/dom.js";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -10,7 +10,7 @@ const DAY = 24 * HOUR;
 export class Times {
   /**
    * @param {string} language
-   * @param {string | null} [zone] an IANA name; the browser's where there is none or it is unknown
+   * @param {string | null} [zone] an IANA name; the browser's zone if missing or unknown
    */
   constructor(language, zone) {
     this.zone = known(zone);
@@ -42,7 +42,7 @@ export class Times {
     return this.formats.clock.format(new Date(at));
   }
 
-  /** The time of day if that is today, else with the date.
+  /** The time of day, with the date unless it is today.
    * @param {string} at */
   short(at) {
     const today = this.dayKey(new Date().toISOString()) === this.dayKey(at);
@@ -58,7 +58,7 @@ export class Times {
     return this.formats.ago.format(Math.trunc(seconds / DAY), "day");
   }
 
-  /** How long something has lasted: `46 min`, `3 h 10 min`, `2 days 5 h`.
+  /** A duration: `46 min`, `3 h 10 min`, `2 days 5 h`.
    * @param {number} seconds */
   lasting(seconds) {
     if (seconds < HOUR) return this.#unit(Math.max(0, Math.trunc(seconds / MINUTE)), "minute");
@@ -75,7 +75,7 @@ export class Times {
   }
 
   /**
-   * A `<time>` that goes on being true: see `keep`.
+   * A `<time>` element; `keep` updates it.
    * @param {string} at RFC 3339
    * @param {"short" | "clock" | "ago" | "both" | "since"} form
    */
@@ -86,7 +86,7 @@ export class Times {
     return element;
   }
 
-  /** Bring every `<time>` under a root up to now.
+  /** Update every `<time>` under a root.
    * @param {ParentNode} root */
   keep(root) {
     for (const it of root.querySelectorAll("time[data-form]")) {
@@ -105,7 +105,7 @@ export class Times {
   }
 
   /**
-   * What `<input type=datetime-local>` holds, read in the agent's zone.
+   * The value of `<input type=datetime-local>`, read in the agent's zone.
    * @param {string} local `2026-11-21T10:00`
    */
   fromLocal(local) {
@@ -115,7 +115,7 @@ export class Times {
     return new Date(at).toISOString();
   }
 
-  /** @param {number} at ms; the zone's distance from UTC in ms */
+  /** @param {number} at in ms; returns the zone's offset from UTC in ms */
   #offset(at) {
     const shown = this.formats.parts.format(new Date(at)).replace(", ", "T").replace("T24:", "T00:");
     return Date.parse(`${shown}Z`) - Math.trunc(at / 1000) * 1000;

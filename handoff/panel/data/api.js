@@ -1,11 +1,11 @@
 // @ts-check
-/** Calls to the server: the token in a header, errors by their code, nothing kept on disk. */
+/** Requests to the server. The token travels in a header; nothing is stored on disk. */
 
-const ATTEMPTS = 4; // a 503 says that the outcome is unknown and the same may be sent again
+const ATTEMPTS = 4; // after a 503 the outcome is unknown, and repeating the request is safe
 const MAX_PAUSE_S = 5;
-const KNOWN = 4; // answers kept in memory to be asked for again: what is looked at now
+const CACHED = 4; // responses kept for revalidation: what is on screen
 
-/** What the server said no to, in its own words. `body` is the whole problem document. */
+/** An error response. `body` is the problem document. */
 export class Refused extends Error {
   /** @param {number} status @param {any} body */
   constructor(status, body) {
@@ -20,33 +20,33 @@ export class Refused extends Error {
 
 export class Api {
   /**
-   * @param {string} server its address; may have a path
+   * @param {string} server its URL, which may have a path
    * @param {string} token
    */
   constructor(server, token) {
     this.server = server.replace(/\/+$/, "");
     this.token = token;
     /** @type {Map<string, {etag: string, value: any}>} */
-    this.known = new Map();
+    this.cache = new Map();
     /** @type {Promise<Session> | undefined} */
-    this.asked = undefined;
+    this.current = undefined;
   }
 
-  /** Who this token is.
+  /** The token's session.
    * @returns {Promise<Session>} */
   session() {
-    this.asked ??= this.get("/v1/sessions/current").catch((error) => {
-      this.asked = undefined;
+    this.current ??= this.get("/v1/sessions/current").catch((error) => {
+      this.current = undefined;
       throw error;
     });
-    return this.asked;
+    return this.current;
   }
 
-  /** Another token for the same agent, when the old one ends.
+  /** Continue with a new token for the same agent.
    * @param {string} token */
   renew(token) {
     this.token = token;
-    this.asked = undefined;
+    this.current = undefined;
   }
 
   /**
@@ -56,15 +56,15 @@ export class Api {
   async get(path, query = {}) {
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) params.append(name, String(value));
-    const whole = params.size ? `${path}?${params}` : path;
-    const known = this.known.get(whole);
-    const response = await this.#send("GET", whole, undefined, known ? { "If-None-Match": known.etag } : {});
-    if (response.status === 304 && known) return known.value;
+    const target = params.size ? `${path}?${params}` : path;
+    const cached = this.cache.get(target);
+    const response = await this.#send("GET", target, undefined, cached ? { "If-None-Match": cached.etag } : {});
+    if (response.status === 304 && cached) return cached.value;
     const value = await response.json();
     const etag = response.headers.get("ETag");
-    this.known.delete(whole);
-    if (etag) this.known.set(whole, { etag, value });
-    for (const old of this.known.keys()) if (this.known.size > KNOWN) this.known.delete(old);
+    this.cache.delete(target);
+    if (etag) this.cache.set(target, { etag, value });
+    for (const old of this.cache.keys()) if (this.cache.size > CACHED) this.cache.delete(old);
     return value;
   }
 
@@ -101,8 +101,8 @@ export class Api {
       const response = await this.#fetch(method, path, body, headers);
       if (response.ok || response.status === 304) return response;
       if (response.status !== 503 || attempt === ATTEMPTS) throw await refusal(response);
-      const asked = Number(response.headers.get("Retry-After")) || 1;
-      await new Promise((done) => setTimeout(done, 1000 * Math.min(asked, MAX_PAUSE_S)));
+      const delay = Number(response.headers.get("Retry-After")) || 1;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(delay, MAX_PAUSE_S)));
     }
   }
 
@@ -133,10 +133,10 @@ async function refusal(response) {
 }
 
 /**
- * A path with its places filled in.
+ * A path with its values percent-encoded.
  * @param {TemplateStringsArray} parts
  * @param {...string} values
  */
 export function path(parts, ...values) {
-  return parts.reduce((whole, part, at) => whole + encodeURIComponent(values[at - 1]) + part);
+  return parts.reduce((joined, part, index) => joined + encodeURIComponent(values[index - 1]) + part);
 }

@@ -1,20 +1,20 @@
 // @ts-check
-/** What of the loaded timeline is shown: channels, kinds, and what is searched for. */
+/** Filters of the loaded timeline: channels, kind and search text. */
 
-import { button, h } from "./dom.js";
+import { button, h } from "../dom/dom.js";
 
 /** @typedef {import("./timeline.js").Filters} Filters */
 
-/** @returns {Filters} everything */
+/** @returns {Filters} that let everything pass */
 export function noFilters() {
   return { channels: new Set(), kind: "", search: "", only: null };
 }
 
 /**
- * @param {string[]} channels those there are
+ * @param {string[]} channels present in the timeline
  * @param {string[]} kinds
  * @param {Filters} filters changed in place
- * @param {import("./words.js").Words} words
+ * @param {import("../text/words.js").Words} words
  * @param {() => void} changed
  */
 export function filterControls(channels, kinds, filters, words, changed) {

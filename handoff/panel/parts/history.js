@@ -1,45 +1,45 @@
 // @ts-check
-/** The timeline with all around it: filters, what is older and newer, and the way to one touchpoint. */
+/** A customer's history: the timeline, its filters, loading older and newer pages, and jumping to a touchpoint. */
 
-import { path } from "./api.js";
-import { button, h } from "./dom.js";
+import { path } from "../data/api.js";
+import { button, h } from "../dom/dom.js";
 import { filterControls, noFilters } from "./filters.js";
-import { PAGE, Pages } from "./pages.js";
+import { PAGE, Pages } from "../data/pages.js";
 import { TimelineView, kindOf } from "./timeline.js";
 
-/** @typedef {import("./types.js").Context} Context */
-/** @typedef {import("./types.js").Touchpoint} Touchpoint */
+/** @typedef {import("../data/types.js").Context} Context */
+/** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("./timeline.js").Filters} Filters */
 
-const FARTHEST = 20; // pages that are loaded to get to a touchpoint
+const MAX_JUMP = 20; // pages loaded to reach a touchpoint
 
 /**
- * @typedef {object} Desk what a story needs of the element around it
- * @property {import("./brief.js").Voice} voice
- * @property {import("./regions.js").Regions} regions `filters`, `counted`, `newer`, `rest` and `notice`
- * @property {() => import("./api.js").Api | null} api
+ * @typedef {object} HistoryOptions
+ * @property {import("../dom/element.js").Locale} locale
+ * @property {import("../dom/regions.js").Regions} regions `filters`, `counted`, `newer`, `rest` and `notice`
+ * @property {() => import("../data/api.js").Api | null} api
  * @property {(error: unknown) => void} failed
- * @property {Filters} [filters] those of before
+ * @property {Filters} [filters] kept from an earlier history
  */
 
-export class Story {
+export class CustomerHistory {
   /** @type {Context | null} */ #context = null;
   #pages = new Pages();
 
-  /** @param {Desk} desk */
-  constructor({ voice, regions, api, failed, filters }) {
-    this.voice = voice;
+  /** @param {HistoryOptions} options */
+  constructor({ locale, regions, api, failed, filters }) {
+    this.locale = locale;
     this.regions = regions;
     this.api = api;
     this.failed = failed;
     this.filters = filters ?? noFilters();
     this.filters.only = null;
-    this.view = new TimelineView(voice);
+    this.view = new TimelineView(locale);
     this.#buildFilters([]);
   }
 
-  /** It is about somebody else from now on, or about the same person made of other identities. */
-  forget() {
+  /** Drop everything loaded: the customer or their identities have changed. */
+  reset() {
     this.#pages = new Pages();
     this.filters.only = null;
     this.view.seen = undefined;
@@ -55,41 +55,41 @@ export class Story {
     return this.#pages.ordered();
   }
 
-  /** Show these alone, or all again. @param {Set<string> | null} ids */
+  /** Show only these touchpoints; null shows all. @param {Set<string> | null} ids */
   only(ids) {
     this.filters.only = ids;
     this.show();
   }
 
   show() {
-    const { words } = this.voice;
+    const { words } = this.locale;
     const context = /** @type {Context} */ (this.#context);
     const all = this.#pages.ordered();
     const conversations = new Map((context.conversations ?? []).map((it) => [it.id, it]));
     const shown = this.view.show(all, conversations, this.filters);
     this.#buildFilters(all);
-    this.regions.tell("counted", shown === all.length ? "" : words.text("filter.counted", { count: shown, all: all.length }));
-    const { away, hasOlder } = this.#pages;
-    this.regions.show("newer", away, () => this.#newer(away));
+    this.regions.setText("counted", shown === all.length ? "" : words.text("filter.counted", { count: shown, all: all.length }));
+    const { evicted, hasOlder } = this.#pages;
+    this.regions.show("newer", evicted, () => this.#newer(evicted));
     const total = context.timeline?.total ?? null;
     const hidden = context.left_out.below_min_assurance;
-    this.regions.show("rest", [hasOlder, all.length, away, total, hidden], () => this.#rest(all.length, total, hidden));
+    this.regions.show("rest", [hasOlder, all.length, evicted, total, hidden], () => this.#rest(all.length, total, hidden));
   }
 
-  /** @param {number} away */
-  #newer(away) {
-    const { words } = this.voice;
-    if (!away) return [];
+  /** @param {number} evicted */
+  #newer(evicted) {
+    const { words } = this.locale;
+    if (!evicted) return [];
     return [
-      button(words.text("rest.newer", { count: away }), () => this.#more("newer")),
+      button(words.text("rest.newer", { count: evicted }), () => this.#more("newer")),
       button(words.text("rest.newest"), () => this.#newest(), { class: "more" }),
     ];
   }
 
   /** @param {number} loaded @param {number | null} total @param {number | null | undefined} hidden */
   #rest(loaded, total, hidden) {
-    const { words } = this.voice;
-    const left = total ? Math.max(total - loaded - this.#pages.away, 0) : 0;
+    const { words } = this.locale;
+    const left = total ? Math.max(total - loaded - this.#pages.evicted, 0) : 0;
     return [
       this.#pages.hasOlder
         ? button(left ? words.text("rest.more", { count: left }) : words.text("rest.load"), () => this.#more("older"))
@@ -98,8 +98,8 @@ export class Story {
     ];
   }
 
-  /** @param {"older" | "newer"} way @returns {Promise<boolean>} whether there was more */
-  async #more(way) {
+  /** @param {"older" | "newer"} direction @returns {Promise<boolean>} whether there was more */
+  async #more(direction) {
     const pages = this.#pages;
     const customer = this.#context?.customer;
     const api = this.api();
@@ -107,7 +107,7 @@ export class Story {
     const read = (/** @type {string | null} */ cursor) =>
       api.get(path`/v1/customers/${customer.id}/timeline`, { cursor: cursor ?? undefined, limit: PAGE });
     try {
-      const found = await pages[way](read);
+      const found = await pages[direction](read);
       if (pages !== this.#pages || !found) return false;
       for (const it of found) this.view.seen?.add(it.id);
       this.show();
@@ -118,7 +118,7 @@ export class Story {
     }
   }
 
-  /** Back to the newest page, as the context has it. */
+  /** Return to the newest page, from the context. */
   #newest() {
     this.#pages = new Pages();
     this.#pages.take(this.#context?.timeline);
@@ -126,23 +126,23 @@ export class Story {
     this.show();
   }
 
-  /** To the newest of these touchpoints, loading what is older and clearing filters that hide it. @param {string[]} ids */
+  /** Jump to the newest of these touchpoints. Loads older pages and clears filters as needed. @param {string[]} ids */
   async jump(ids) {
     const id = ids.at(-1);
     if (!id) return;
-    if (!this.#pages.has(id) && this.#pages.away) this.#newest();
-    for (let pages = 0; !this.#pages.has(id) && pages < FARTHEST; pages += 1) if (!(await this.#more("older"))) break;
+    if (!this.#pages.has(id) && this.#pages.evicted) this.#newest();
+    for (let pages = 0; !this.#pages.has(id) && pages < MAX_JUMP; pages += 1) if (!(await this.#more("older"))) break;
     if (this.view.go(id)) return;
     this.filters = noFilters();
-    this.regions.forget("filters");
+    this.regions.invalidate("filters");
     this.show();
-    if (!this.view.go(id)) this.regions.tell("notice", this.voice.words.text("error.not_loaded"));
+    if (!this.view.go(id)) this.regions.setText("notice", this.locale.words.text("error.not_loaded"));
   }
 
   /** @param {Touchpoint[]} all */
   #buildFilters(all) {
     const channels = [...new Set(all.map((it) => it.channel))].sort();
     const kinds = [...new Set(all.map((it) => kindOf(it.type)))].sort();
-    this.regions.show("filters", [channels, kinds], () => filterControls(channels, kinds, this.filters, this.voice.words, () => this.show()));
+    this.regions.show("filters", [channels, kinds], () => filterControls(channels, kinds, this.filters, this.locale.words, () => this.show()));
   }
 }

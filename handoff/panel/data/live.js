@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * Server-Sent Events over fetch, so that the token travels in a header (WHATWG HTML, 9.2).
+ * Server-Sent Events over fetch, so that the token travels in a header (WHATWG HTML §9.2).
  *
- * A stream that ends or falls silent is opened again with the id of the last event, so that nothing
- * is missed. Where streams do not get through, the reader is asked to look by itself now and then.
+ * A stream that ends or goes silent is reopened with the id of the last event, so nothing is missed.
+ * If streams cannot be opened, the reader polls instead.
  */
 
 import { Refused } from "./api.js";
 
-const SILENCE_MS = 25_000; // the server says something every ten seconds
+const SILENCE_MS = 25_000; // the server sends something every ten seconds
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 const FAILURES_BEFORE_POLLING = 3;
 const POLL_MS = 10_000;
@@ -18,15 +18,15 @@ const POLL_MS = 10_000;
  * @typedef {object} Reader
  * @property {(type: string, data: any) => void} event
  * @property {(state: State, error?: Error) => void} state
- * @property {() => Promise<void>} poll looks once, without a stream; throws where nothing answers
+ * @property {() => Promise<void>} poll reads once without a stream; throws if the server cannot be reached
  */
 
-export class Live {
+export class LiveStream {
   /**
    * @param {import("./api.js").Api} api
    * @param {string} path
    * @param {Reader} reader
-   * @param {string | null} [lastId] where to go on from
+   * @param {string | null} [lastId] the event to continue after
    */
   constructor(api, path, reader, lastId = null) {
     this.api = api;
@@ -86,24 +86,24 @@ export class Live {
 
   /** @param {number} failures */
   #pause(failures) {
-    const most = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)];
-    return new Promise((done) => {
-      setTimeout(done, most * (0.5 + Math.random() / 2));
-      this.stopping.signal.addEventListener("abort", () => done(undefined), { once: true });
+    const longest = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)];
+    return new Promise((resolve) => {
+      setTimeout(resolve, longest * (0.5 + Math.random() / 2));
+      this.stopping.signal.addEventListener("abort", () => resolve(undefined), { once: true });
     });
   }
 
   /** Read one stream to its end.
    * @param {() => void} opened */
   async #read(opened) {
-    const cut = new AbortController();
-    const stop = () => cut.abort();
+    const controller = new AbortController();
+    const stop = () => controller.abort();
     this.stopping.signal.addEventListener("abort", stop, { once: true });
     let silence = setTimeout(stop, SILENCE_MS);
     try {
-      const response = await this.api.stream(this.path, this.lastId, cut.signal);
+      const response = await this.api.stream(this.path, this.lastId, controller.signal);
       if (!response.body) throw new TypeError("no stream");
-      const parser = new Parser((type, data, id) => this.#take(type, data, id));
+      const parser = new Parser((type, data, id) => this.#receive(type, data, id));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let first = true; ; first = false) {
         const { value, done } = await reader.read();
@@ -116,12 +116,12 @@ export class Live {
     } finally {
       clearTimeout(silence);
       this.stopping.signal.removeEventListener("abort", stop);
-      cut.abort();
+      controller.abort();
     }
   }
 
   /** @param {string} type @param {string} data @param {string | null} id */
-  #take(type, data, id) {
+  #receive(type, data, id) {
     if (id !== null) this.lastId = id;
     if (type !== "resume") this.reader.event(type, JSON.parse(data));
   }
@@ -129,9 +129,9 @@ export class Live {
 
 /** Splits a stream of text into events. */
 export class Parser {
-  /** @param {(type: string, data: string, id: string | null) => void} tell */
-  constructor(tell) {
-    this.tell = tell;
+  /** @param {(type: string, data: string, id: string | null) => void} emit */
+  constructor(emit) {
+    this.emit = emit;
     this.rest = "";
     this.type = "message";
     /** @type {string[]} */
@@ -156,7 +156,7 @@ export class Parser {
   /** @param {string} line */
   #line(line) {
     if (line === "") {
-      if (this.data.length) this.tell(this.type, this.data.join("\n"), this.id);
+      if (this.data.length) this.emit(this.type, this.data.join("\n"), this.id);
       this.clear();
       return;
     }

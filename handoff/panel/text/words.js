@@ -1,7 +1,7 @@
 // @ts-check
-/** Messages in the agent's language. Somebody's words in them are set apart as such. */
+/** Messages in the agent's language. Values from outside are isolated in them. */
 
-import { said } from "./dom.js";
+import { userText } from "../dom/dom.js";
 
 export const LANGUAGES = Object.freeze(["en", "fi", "sv", "de"]);
 
@@ -12,25 +12,25 @@ export class Words {
   /**
    * @param {string} language
    * @param {Record<string, Message>} messages
-   * @param {string} [locale] the language with the reader's region, for times and numbers
+   * @param {string} [tag] the language with the reader's region, for times and numbers
    */
-  constructor(language, messages, locale = language) {
+  constructor(language, messages, tag = language) {
     this.language = language;
-    this.locale = locale;
+    this.tag = tag;
     this.messages = messages;
     this.plural = new Intl.PluralRules(language);
   }
 
   /**
-   * The language that the reader asked for, else the browser's first that there is, else English.
+   * Load the requested language, else the first supported one of the browser's, else English.
    * @param {string | null} [asked]
    */
   static async load(asked) {
     const wanted = [asked, ...navigator.languages].map((it) => (it ?? "").slice(0, 2).toLowerCase());
     const language = wanted.find((it) => LANGUAGES.includes(it)) ?? "en";
     const response = await fetch(new URL(`messages/${language}.json`, import.meta.url));
-    const locale = [asked, ...navigator.languages].find((it) => it?.toLowerCase().startsWith(`${language}-`));
-    return new Words(language, await response.json(), locale ?? language);
+    const tag = [asked, ...navigator.languages].find((it) => it?.toLowerCase().startsWith(`${language}-`));
+    return new Words(language, await response.json(), tag ?? language);
   }
 
   /** @param {string} key */
@@ -47,7 +47,7 @@ export class Words {
   }
 
   /**
-   * The same as nodes: values that are nodes stay so, every other is set apart.
+   * The message as nodes: values that are nodes are kept, other values are isolated.
    * @param {string} key
    * @param {Values} [values]
    * @returns {(Node | string)[]}
@@ -55,21 +55,21 @@ export class Words {
   nodes(key, values = {}) {
     return this.#template(key, values)
       .split(/\{(\w+)\}/)
-      .map((part, at) => {
-        if (at % 2 === 0) return part;
+      .map((part, index) => {
+        if (index % 2 === 0) return part;
         const value = values[part];
-        return value instanceof Node ? value : said(value);
+        return value instanceof Node ? value : userText(value);
       });
   }
 
   /**
-   * The name of one of a family of words, or the word itself where it is not known.
+   * The name of a value such as a channel or state; unknown values are shown as they are.
    * @param {string} family
-   * @param {unknown} word
+   * @param {unknown} value
    */
-  name(family, word) {
-    const key = `${family}.${word}`;
-    return this.has(key) ? this.text(key) : String(word ?? "");
+  name(family, value) {
+    const key = `${family}.${value}`;
+    return this.has(key) ? this.text(key) : String(value ?? "");
   }
 
   /**

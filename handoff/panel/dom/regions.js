@@ -1,5 +1,5 @@
 // @ts-check
-/** Named places of an element, each built anew only where what it shows has changed. */
+/** Named places of an element. Each is rebuilt only if its state has changed. */
 
 export class Regions {
   /** @param {Record<string, HTMLElement>} places */
@@ -14,20 +14,20 @@ export class Regions {
     return this.places[name];
   }
 
-  /** One text, written only where it is another. @param {string} name @param {string} text */
-  tell(name, text) {
+  /** Set a place's text if it differs: screen readers announce every write. @param {string} name @param {string} text */
+  setText(name, text) {
     const place = this.places[name];
     if (place && place.textContent !== text) place.textContent = text;
   }
 
-  /** Build it the next time, whatever it shows. @param {string} name */
-  forget(name) {
+  /** Rebuild the place next time, even if its state is the same. @param {string} name */
+  invalidate(name) {
     this.shown.delete(name);
   }
 
   /**
    * @param {string} name
-   * @param {unknown} state all that the place is built from
+   * @param {unknown} state everything the place is built from
    * @param {() => import("./dom.js").Child[]} build
    */
   show(name, state, build) {

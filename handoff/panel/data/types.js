@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * The shapes of the API that the panel reads, from the types that are made of its description: a
- * change of the API that the panel does not follow is an error of the type checker.
+ * The API types that the panel uses, generated from the OpenAPI document. The type checker reports any
+ * change to the API that the panel does not follow.
  *
- * @typedef {import("./openapi.js").components["schemas"]} Schemas
+ * @typedef {import("../openapi.js").components["schemas"]} Schemas
  * @typedef {Schemas["Brief"]} Brief
  * @typedef {Schemas["Candidate"]} Candidate
  * @typedef {Schemas["Context"]} Context
@@ -12,7 +12,7 @@
  * @typedef {Schemas["Effort"]} Effort
  * @typedef {Schemas["Handoff"]} Handoff
  * @typedef {Schemas["Identity"]} Identity
- * @typedef {Schemas["BriefLine"] & {params: Record<string, any>}} Line params: as each code has them
+ * @typedef {Schemas["BriefLine"] & {params: Record<string, any>}} Line `params` depend on the code
  * @typedef {Schemas["Party"]} Party
  * @typedef {Schemas["Timeline"]} Timeline
  * @typedef {Schemas["Touchpoint"]} Touchpoint

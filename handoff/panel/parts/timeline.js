@@ -1,14 +1,14 @@
 // @ts-check
-/** The timeline of all channels as one scroll: newest first, in conversations, filtered in the page. */
+/** The timeline of all channels, newest first, grouped by day and conversation, filtered in the browser. */
 
-import { button, h, handle, icon, said } from "./dom.js";
+import { button, h, handle, icon, userText } from "../dom/dom.js";
 import { unsure } from "./brief.js";
 
-/** @typedef {import("./types.js").Touchpoint} Touchpoint */
-/** @typedef {import("./types.js").Conversation} Conversation */
-/** @typedef {import("./brief.js").Voice} Voice */
+/** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
+/** @typedef {import("../data/types.js").Conversation} Conversation */
+/** @typedef {import("../dom/element.js").Locale} Locale */
 
-const LONG = 700; // characters shown before the rest is asked for
+const LONG = 700; // characters shown before “Show all”
 const KINDS = Object.freeze({
   talk: ["message", "email", "call", "callback", "complaint", "survey"],
   visits: ["page", "article", "search", "form", "event", "identified"],
@@ -44,21 +44,21 @@ export function passes(it, filters) {
 
 export class TimelineView {
   /**
-   * @param {Voice} voice
+   * @param {Locale} locale
    */
-  constructor(voice) {
-    this.voice = voice;
+  constructor(locale) {
+    this.locale = locale;
     this.element = h("div", { class: "entries" });
     /** @type {Map<string, {signature: string, node: HTMLElement}>} */
     this.nodes = new Map();
     /** @type {Set<string>} */
     this.opened = new Set();
-    /** @type {Set<string> | undefined} what was there before, so that what comes can be marked */
+    /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */
     this.seen = undefined;
   }
 
   /**
-   * Bring the list to this state; nodes of what did not change stay, with their focus.
+   * Update the list. Nodes that did not change stay, and keep their focus.
    * @param {Touchpoint[]} touchpoints newest first
    * @param {Map<string, Conversation>} conversations
    * @param {Filters} filters
@@ -70,7 +70,7 @@ export class TimelineView {
     let day = "";
     let conversation = "";
     for (const it of shown) {
-      const itsDay = this.voice.times.dayKey(it.occurred_at);
+      const itsDay = this.locale.times.dayKey(it.occurred_at);
       if (itsDay !== day) wanted.push(this.#kept(`day ${itsDay}`, itsDay, () => this.#day(it)));
       if (it.conversation_id !== conversation || itsDay !== day) {
         const known = conversations.get(it.conversation_id);
@@ -109,7 +109,7 @@ export class TimelineView {
     return node;
   }
 
-  /** Move to an entry and mark it for a moment. @param {string} id */
+  /** Scroll to an entry and highlight it briefly. @param {string} id */
   go(id) {
     const node = this.nodes.get(id)?.node;
     if (!node) return false;
@@ -122,26 +122,26 @@ export class TimelineView {
 
   /** @param {Touchpoint} it */
   #day(it) {
-    return h("h4", { class: "day" }, this.voice.times.day(it.occurred_at));
+    return h("h4", { class: "day" }, this.locale.times.day(it.occurred_at));
   }
 
   /** @param {Touchpoint} it @param {Conversation | undefined} known */
   #boundary(it, known) {
-    const { words } = this.voice;
+    const { words } = this.locale;
     const channels = known?.channels.length ? known.channels : [it.channel];
     return h(
       "div",
       { class: "boundary" },
       h("span", { class: "boundary-name" }, channels.map((name) => words.name("channel", name)).join(" · ")),
-      known?.subject ? [" – ", said(known.subject)] : null,
+      known?.subject ? [" – ", userText(known.subject)] : null,
       known ? h("span", { class: "quiet" }, ` ${words.name("conversation", known.state)}`) : null,
-      known?.owner ? h("span", { class: "quiet" }, ` · `, said(known.owner)) : null,
+      known?.owner ? h("span", { class: "quiet" }, ` · `, userText(known.owner)) : null,
     );
   }
 
   /** @param {Touchpoint} it @param {boolean} fresh */
   #entry(it, fresh) {
-    const { words, times } = this.voice;
+    const { words, times } = this.locale;
     const minor = MINOR.test(it.type) && !it.text;
     const marks = this.#marks(it, fresh);
     return h(
@@ -172,19 +172,19 @@ export class TimelineView {
 
   /** @param {Touchpoint} it */
   #who(it) {
-    const { words } = this.voice;
+    const { words } = this.locale;
     const actor = it.actor;
     const type = actor ? (actor.type ?? actor.kind ?? actor.role) : null;
-    if (actor?.name) return said(actor.name);
+    if (actor?.name) return userText(actor.name);
     if (it.direction === "inbound") return words.text("who.customer");
-    if (actor?.id && typeof actor.id === "string" && type !== "system") return said(actor.id);
+    if (actor?.id && typeof actor.id === "string" && type !== "system") return userText(actor.id);
     if (type && words.has(`who.${type}`)) return words.text(`who.${type}`);
     return words.text(it.direction === "internal" ? "who.internal" : "who.us");
   }
 
   /** @param {Touchpoint} it @param {boolean} fresh */
   #marks(it, fresh) {
-    const { words, times } = this.voice;
+    const { words, times } = this.locale;
     const late = it.late
       ? h("span", { class: "mark late", title: words.text("mark.late.why", { at: times.short(it.recorded_at) }) }, words.text("mark.late"))
       : null;
@@ -201,21 +201,21 @@ export class TimelineView {
 
   /** @param {Touchpoint} it */
   #content(it) {
-    const { words } = this.voice;
+    const { words } = this.locale;
     const title = summary(it);
     return [
-      it.subject ? h("p", { class: "subject" }, said(it.subject)) : null,
-      title ? h("p", { class: "detail" }, said(title)) : null,
-      it.data.due ? h("p", { class: "detail" }, words.nodes("due", { at: this.voice.times.element(String(it.data.due), "both") })) : null,
+      it.subject ? h("p", { class: "subject" }, userText(it.subject)) : null,
+      title ? h("p", { class: "detail" }, userText(title)) : null,
+      it.data.due ? h("p", { class: "detail" }, words.nodes("due", { at: this.locale.times.element(String(it.data.due), "both") })) : null,
       it.text ? this.#text(it.id, it.text) : null,
-      it.attachments.length ? h("ul", { class: "attachments" }, it.attachments.map((file) => h("li", {}, "📎 ", said(file.name ?? file.filename ?? file.type ?? "")))) : null,
+      it.attachments.length ? h("ul", { class: "attachments" }, it.attachments.map((file) => h("li", {}, "📎 ", userText(file.name ?? file.filename ?? file.type ?? "")))) : null,
       this.#details(it),
     ];
   }
 
   /** @param {string} id @param {string} text */
   #text(id, text) {
-    const { words } = this.voice;
+    const { words } = this.locale;
     const long = text.length > LONG && !this.opened.has(id);
     const shown = h("p", { class: "text", dir: "auto" }, long ? `${text.slice(0, LONG)}…` : text);
     if (!long) return shown;
@@ -227,15 +227,15 @@ export class TimelineView {
     return [shown, more];
   }
 
-  /** Everything else that its sender said of it. @param {Touchpoint} it */
+  /** The remaining fields, as the source sent them. @param {Touchpoint} it */
   #details(it) {
-    const { words, times } = this.voice;
+    const { words, times } = this.locale;
     const rows = [
       [words.text("detail.identity"), handle(it.identity)],
-      [words.text("detail.source"), said(it.source)],
+      [words.text("detail.source"), userText(it.source)],
       [words.text("detail.occurred"), times.element(it.occurred_at, "both")],
       [words.text("detail.recorded"), times.element(it.recorded_at, "both")],
-      ...Object.entries(it.data).map(([name, value]) => [said(name), said(typeof value === "object" ? JSON.stringify(value) : value)]),
+      ...Object.entries(it.data).map(([name, value]) => [userText(name), userText(typeof value === "object" ? JSON.stringify(value) : value)]),
     ];
     const list = h("dl", {});
     return h(
@@ -247,7 +247,7 @@ export class TimelineView {
   }
 }
 
-/** One line of what a touchpoint without text is about. @param {Touchpoint} it */
+/** A one-line summary from the touchpoint's data. @param {Touchpoint} it */
 function summary(it) {
   const { data } = it;
   const found = [data.title, data.query, data.form, data.error, data.name, data.reason, data.url, data.status];

@@ -1,28 +1,28 @@
 // @ts-check
-/** What the agent adds: a note, a promise with its due time, a wrap-up. Each is a native touchpoint. */
+/** The form for notes, promises with a due time, and wrap-ups. Each becomes a touchpoint. */
 
-import { button, h } from "./dom.js";
-import { agentOf } from "./moves.js";
+import { button, h } from "../dom/dom.js";
+import { agentOf } from "../data/handoffs.js";
 
-/** @typedef {import("./types.js").Context} Context */
+/** @typedef {import("../data/types.js").Context} Context */
 
 const KINDS = Object.freeze(["note", "promise", "wrap_up"]);
-const LONGEST = 20_000; // characters; a touchpoint may have more, a note should not
+const MAX_CHARACTERS = 20_000; // a touchpoint may have more, a note should not
 
 /**
- * @typedef {object} Desk
- * @property {import("./brief.js").Voice} voice
+ * @typedef {object} ComposerOptions
+ * @property {import("../dom/element.js").Locale} locale
  * @property {() => string} summary the brief as plain text
- * @property {(kind: string, text: string, due: string | null, id: string) => Promise<string | null>} add null when
- *   it is stored, else why not
+ * @property {(kind: string, text: string, due: string | null, id: string) => Promise<string | null>} add
+ *   resolves to null when it is stored, otherwise to the reason
  */
 
-/** @param {Desk} desk */
-export function composer({ voice: { words, times }, summary, add }) {
-  const text = h("textarea", { rows: 3, maxlength: LONGEST, "aria-label": words.text("compose.text"), placeholder: words.text("compose.text") });
+/** @param {ComposerOptions} options */
+export function composer({ locale: { words, times }, summary, add }) {
+  const text = h("textarea", { rows: 3, maxlength: MAX_CHARACTERS, "aria-label": words.text("compose.text"), placeholder: words.text("compose.text") });
   const due = h("input", { type: "datetime-local", id: "due" });
   const dueRow = h("p", { class: "due", hidden: true }, h("label", { for: "due" }, words.text("compose.due")), " ", due);
-  const told = h("p", { class: "quiet", role: "status" });
+  const status = h("p", { class: "quiet", role: "status" });
   const kinds = KINDS.map((kind) => {
     const input = h("input", { type: "radio", name: "kind", value: kind, checked: kind === "note" });
     input.addEventListener("change", () => { dueRow.hidden = kind !== "promise"; });
@@ -46,20 +46,20 @@ export function composer({ voice: { words, times }, summary, add }) {
         text.focus();
       }),
     ),
-    told,
+    status,
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const kind = String(new FormData(form).get("kind"));
-    const said = text.value.trim();
-    if (!said || (kind === "promise" && !due.value)) {
-      told.textContent = words.text(said ? "compose.needs_due" : "compose.needs_text");
-      (said ? due : text).focus();
+    const content = text.value.trim();
+    if (!content || (kind === "promise" && !due.value)) {
+      status.textContent = words.text(content ? "compose.needs_due" : "compose.needs_text");
+      (content ? due : text).focus();
       return;
     }
-    const refused = await add(kind, said, kind === "promise" ? times.fromLocal(due.value) : null, id);
-    told.textContent = refused ?? words.text("compose.added");
-    if (refused !== null) return; // the id stays: sending again is the same touchpoint
+    const refused = await add(kind, content, kind === "promise" ? times.fromLocal(due.value) : null, id);
+    status.textContent = refused ?? words.text("compose.added");
+    if (refused !== null) return; // keep the id: sending again stores the same touchpoint
     id = freshId();
     text.value = "";
     due.value = "";
@@ -68,40 +68,40 @@ export function composer({ voice: { words, times }, summary, add }) {
 }
 
 /**
- * The place to write, and a button that copies the brief.
- * @param {import("./brief.js").Voice} voice
+ * The form, and a button that copies the brief.
+ * @param {import("../dom/element.js").Locale} locale
  * @param {() => string} summary
- * @param {Desk["add"] | null} add null where the agent may only read
+ * @param {ComposerOptions["add"] | null} add null if the agent may only read
  */
-export function composePart(voice, summary, add) {
-  const { words } = voice;
+export function composePart(locale, summary, add) {
+  const { words } = locale;
   const copied = h("span", { class: "quiet", role: "status" });
   const copy = button(words.text("copy.button"), async () => {
     try {
       await navigator.clipboard.writeText(summary());
       copied.textContent = words.text("copy.done");
     } catch {
-      copied.textContent = words.text("copy.failed"); // a frame may not be allowed to
+      copied.textContent = words.text("copy.failed"); // a frame may have no access to the clipboard
     }
   });
-  return [h("h3", {}, words.text("compose.title")), add ? composer({ voice, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
+  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
 }
 
-/** `crypto.randomUUID` is missing on plain HTTP. */
+/** `crypto.randomUUID` is unavailable over plain HTTP. */
 function freshId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `panel-${Array.from(bytes, (it) => it.toString(16).padStart(2, "0")).join("")}`;
 }
 
 /**
- * The body of `POST /v1/touchpoints` for what the agent wrote.
+ * The body of `POST /v1/touchpoints` for the agent's text.
  * @param {Context} context
- * @param {import("./types.js").Handoff | null} handoff
- * @param {import("./api.js").Session} session
+ * @param {import("../data/types.js").Handoff | null} handoff
+ * @param {import("../data/api.js").Session} session
  * @param {{kind: string, text: string, due: string | null, id: string}} given
  */
 export function touchpointOf(context, handoff, session, { kind, text, due, id }) {
-  const customer = /** @type {import("./types.js").Customer} */ (context.customer);
+  const customer = /** @type {import("../data/types.js").Customer} */ (context.customer);
   const order = ["user", "email", "phone"];
   const place = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
   const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);

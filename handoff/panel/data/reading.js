@@ -1,13 +1,13 @@
 // @ts-check
-/** Reading a story: by hand-off, customer or identity, with who is asking. */
+/** Read a customer's context by handoff, customer or identity, together with the session. */
 
 import { path } from "./api.js";
-import { agentOf } from "./moves.js";
+import { agentOf } from "./handoffs.js";
 import { PAGE } from "./pages.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").Handoff} Handoff */
-/** @typedef {{handoff: string | null, customer: string | null, identity: string | null}} Target the first that there is */
+/** @typedef {{handoff: string | null, customer: string | null, identity: string | null}} Target the first one set is used */
 /** @typedef {{session: import("./api.js").Session, handoff: Handoff | null, context: Context}} Reading */
 
 /** @param {Element} element @returns {Target} */
@@ -16,7 +16,7 @@ export function targetOf(element) {
 }
 
 /**
- * Everything that is shown first. Without a hand-off named it is the one that the agent owns.
+ * Everything shown on load. If no handoff is named, the handoff is the one that the agent owns.
  * @param {import("./api.js").Api} api
  * @param {Target} target
  * @returns {Promise<Reading>}
