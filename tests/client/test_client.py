@@ -12,7 +12,7 @@ from aiohttp import web
 from handoff.bootstrap.server import Options, running
 from handoff.client import ApiParty, Client, ClientError, LiveEvent
 from handoff.client.live import parse_frame
-from tests.e2e.desks import ADMIN, free_port, settings
+from tests.e2e.agents import ADMIN, free_port, settings
 
 BOT = ApiParty(channel="chat", party="Refund bot")
 QUEUE = ApiParty(channel="chat", queue="refunds")

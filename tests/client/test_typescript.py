@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from docs import typescript
 from handoff.bootstrap.server import Options, running
-from tests.e2e.desks import ADMIN, settings
+from tests.e2e.agents import ADMIN, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TSC = ROOT / "node_modules" / ".bin" / "tsc"

@@ -1,4 +1,4 @@
-"""From an outbox entry to the queue of every subscription that wants it; doing it again adds nothing."""
+"""Queue an outbox entry for every subscription that wants it. Repeating it adds nothing."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from .payloads import handoff_event, touchpoint_event
 log = structlog.get_logger(__name__)
 
 
-class Work(Struct, frozen=True):
-    """What an entry asks for. Works of one `key` are done one after the other."""
+class FanOutJob(Struct, frozen=True):
+    """The work for one entry. Jobs with the same `key` run one after the other."""
 
     key: str
     run: Callable[[], Awaitable[None]]
 
 
 class FanOut:
-    """`wake` is called with a tenant that has something new to deliver; `followers` do what follows
-    from touchpoints inside the product."""
+    """Queues events for subscriptions and hands touchpoints to `followers`. `wake` is called with a tenant
+    that has new deliveries."""
 
     def __init__(
         self,
@@ -68,49 +68,49 @@ class FanOut:
         self._directory = directory
         self._public_url = public_url
         self._wake = wake
-        self._seen: dict[str, tuple[Subscription, ...]] = {}
-        self._wanted: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
+        self._subscriptions: dict[str, tuple[Subscription, ...]] = {}
+        self._types: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
         self._quiet: frozenset[bytes] = frozenset()
-        """Tenants in which nothing follows from a touchpoint that names nobody else, as of the last look."""
+        """Tenants where only touchpoints with participants have effects, as of the last refresh."""
 
     @property
     def follows(self) -> bool:
-        """Whether touchpoints are looked at whoever is subscribed to what."""
+        """Whether touchpoints are read even if no subscription wants them."""
         return self._followers is not None
 
     async def wants_touchpoints(self, tenants: Iterable[str]) -> bool:
-        """Whether any subscription of any tenant is told of touchpoints."""
+        """Whether any subscription of any tenant wants touchpoints."""
         for tenant in tenants:
             if self._types_wanted(tenant, await self._directory.of(tenant)):
                 return True
         return False
 
-    async def look(self, tenants: Collection[str]) -> None:
-        """See who wants what as of now, for entries that were read before; one round trip a tenant."""
+    async def refresh(self, tenants: Collection[str]) -> None:
+        """Read the current subscriptions, for entries read before; one round trip per tenant."""
         found = await asyncio.gather(*(self._directory.of(tenant) for tenant in tenants))
-        self._seen |= dict(zip(tenants, found, strict=True))
+        self._subscriptions |= dict(zip(tenants, found, strict=True))
         if self._followers is not None:
             await self._followers.look(tenants)
         self._quiet = frozenset(it.encode() for it in tenants if self._is_quiet(it))
 
     def _is_quiet(self, tenant: str) -> bool:
         followed = self._followers is not None and self._followers.follow_all(tenant)
-        return not followed and not self._types_wanted(tenant, self._seen[tenant])
+        return not followed and not self._types_wanted(tenant, self._subscriptions[tenant])
 
     def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
-        """The touchpoint types that somebody is told of; worked out once per change of subscriptions."""
-        known = self._wanted.get(tenant)
+        """Touchpoint types that any subscription wants, computed once per change of subscriptions."""
+        known = self._types.get(tenant)
         if known is None or known[0] is not subscriptions:
             types = frozenset(
                 type_
-                for type_ in _TOLD_TYPES
+                for type_ in _PUBLISHED_TYPES
                 if any(it.wants(type_, it.wishes.channels, it.wishes.queues) for it in subscriptions)
             )
-            known = self._wanted[tenant] = (subscriptions, types)
+            known = self._types[tenant] = (subscriptions, types)
         return known[1]
 
-    def work(self, outbox: Outbox, entry: OutboxEntry) -> Work | None:
-        """What to do for an entry; None for nothing. Any error says that it cannot be read."""
+    def job(self, outbox: Outbox, entry: OutboxEntry) -> FanOutJob | None:
+        """The job for an entry, or None. Raises any error for an unreadable entry."""
         if entry.kind != (TOUCHPOINT_ENTRY if outbox.tenant is None else CONTROL_ENTRY):
             self._store.unknown.met("outbox_kind", entry.kind[:16])
             return None
@@ -128,8 +128,8 @@ class FanOut:
             return None
         return reader(self, outbox.tenant, rest, _milliseconds(entry.id) * 1000)
 
-    def _touchpoint(self, reference: Reference) -> Work | None:
-        """Most touchpoints ask for nothing: that is seen here, without asking anybody."""
+    def _touchpoint(self, reference: Reference) -> FanOutJob | None:
+        """Most touchpoints need no job, which is decided here without a round trip."""
         stored = StoredTouchpoint(
             tenant=reference.tenant,
             home=reference.home,
@@ -138,37 +138,38 @@ class FanOut:
             participants=bool(reference.flags & FLAG_PARTICIPANTS),
             quiet=bool(reference.flags & FLAG_QUIET),
         )
-        told = not stored.quiet and stored.type in self._types_wanted(
-            stored.tenant, self._seen.get(stored.tenant, ())
+        published = not stored.quiet and stored.type in self._types_wanted(
+            stored.tenant, self._subscriptions.get(stored.tenant, ())
         )
         followers = self._followers if self._followers and self._followers.concerns(stored) else None
-        if not told and followers is None:
+        if not published and followers is None:
             return None
 
         async def run() -> None:
             if followers is not None:
                 await followers.follow(stored)
-            if told:
-                await self._tell_touchpoint(stored)
+            if published:
+                await self._publish_touchpoint(stored)
 
-        return Work(stored.home.hex(), run)
+        return FanOutJob(stored.home.hex(), run)
 
-    async def _tell_touchpoint(self, it: StoredTouchpoint) -> None:
-        public_id = self._store.hashes(it.tenant).public(TOUCHPOINT, it.home, it.id)
+    async def _publish_touchpoint(self, stored: StoredTouchpoint) -> None:
+        public_id = self._store.hashes(stored.tenant).public(TOUCHPOINT, stored.home, stored.id)
         try:
-            view = await read_touchpoint(self._store, it.tenant, public_id)
-        except NotFound:  # retention or erasure was faster
+            view = await read_touchpoint(self._store, stored.tenant, public_id)
+        except NotFound:  # removed by retention or erasure
             return
         event = touchpoint_event(view, self._public_url)
-        await self._queue(it.tenant, event, parse_time(view.recorded_at), self._seen[it.tenant])
+        recorded_at = parse_time(view.recorded_at)
+        await self._queue(stored.tenant, event, recorded_at, self._subscriptions[stored.tenant])
 
-    def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
+    def _handoff(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> FanOutJob:
         type_ = msgspec.msgpack.decode(rest[0], type=str)
         handoff = decode_as(rest[1], Handoff)
-        return Work(handoff.id, lambda: self._tell_handoff(tenant, type_, handoff, recorded_at))
+        return FanOutJob(handoff.id, lambda: self._publish_handoff(tenant, type_, handoff, recorded_at))
 
-    async def _tell_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
-        """Queue first, then its touchpoint; what cannot be recorded is told all the same."""
+    async def _publish_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
+        """Queue the event and record its touchpoint. If recording fails, the event is still queued."""
         results = await asyncio.gather(
             self._queue_handoff(tenant, type_, handoff, recorded_at),
             self._record_handoff(type_, handoff),
@@ -181,11 +182,11 @@ class FanOut:
     async def _record_handoff(self, type_: str, handoff: Handoff) -> None:
         try:
             await record_handoff_events(self._store, [(type_, handoff)])
-        except NotFound:  # erased: there is no timeline that it could stand in
+        except NotFound:  # erased: the customer has no timeline any more
             log.info("handoff_without_customer", type=type_)
 
     async def _queue_handoff(self, tenant: str, type_: str, handoff: Handoff, recorded_at: int) -> None:
-        found = self._seen.get(tenant, ())
+        found = self._subscriptions.get(tenant, ())
         if not found:
             return
         customer_id = await current_customer_id(self._store, tenant, handoff.home)
@@ -193,29 +194,29 @@ class FanOut:
         event = handoff_event(type_, handoff, view, self._public_url)
         await self._queue(tenant, event, recorded_at, found)
 
-    def _event(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> Work:
+    def _event(self, tenant: str, rest: Sequence[Any], recorded_at: int) -> FanOutJob:
         event = decode_as(rest[0], Event)
 
-        async def tell() -> None:
-            await self._queue(tenant, event, recorded_at, self._seen.get(tenant, ()))
+        async def publish() -> None:
+            await self._queue(tenant, event, recorded_at, self._subscriptions.get(tenant, ()))
 
-        return Work(event.line or event.key, tell)
+        return FanOutJob(event.line or event.key, publish)
 
     async def _queue(
         self, tenant: str, event: Event, recorded_at: int, subscriptions: Sequence[Subscription]
     ) -> None:
-        """Keep the event, for replays, if there is anybody to tell, and queue it for those who want it.
+        """Queue the event for every subscription that wants it, and keep it for replays.
 
-        Who subscribed after it was recorded is not told, however long it waited in the outbox.
+        Subscriptions created after it was recorded do not get it, however long it waited in the outbox.
         """
-        told = [
+        recipients = [
             it.id
             for it in subscriptions
             if it.id != event.untold
-            and it.created_at // 1000 <= recorded_at // 1000  # an entry's id says no more than milliseconds
+            and it.created_at // 1000 <= recorded_at // 1000  # an entry's id has milliseconds only
             and it.wants(event.type, event.channels, event.queues)
         ]
-        if not told:
+        if not recipients:
             return
         hashes = self._store.hashes(tenant)
         entry = QueueEntry(
@@ -226,13 +227,13 @@ class FanOut:
             order=event.version,
             deadline=event.deadline // 1000 if event.deadline is not None else NO_DEADLINE,
         )
-        if await self._store.deliveries(tenant).put(entry, told):
+        if await self._store.deliveries(tenant).put(entry, recipients):
             self._wake(tenant)
 
 
-# What happens to a hand-off is told from the control partition, with its full state.
-_TOLD_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))
-_FAMILIES: dict[str, Callable[[FanOut, str, Sequence[Any], int], Work]] = {
+# Handoff events are published from the control partition, with the handoff's full state.
+_PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))
+_FAMILIES: dict[str, Callable[[FanOut, str, Sequence[Any], int], FanOutJob]] = {
     "handoff": FanOut._handoff,
     FAMILY: FanOut._event,
 }

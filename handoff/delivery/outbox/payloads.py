@@ -1,4 +1,4 @@
-"""What platforms are told: the state of a hand-off or a touchpoint, thin, with links to the rest."""
+"""The data of events: a handoff's or touchpoint's state, kept small, with links to the rest."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from handoff.services.events.publishing import Event
 from handoff.services.handoffs.records import HandoffView
 from handoff.services.timeline.views import TouchpointView
 
-MAX_THIN = 18_000  # bytes of `data`: with its envelope below the 20 kB that Standard Webhooks asks for
+MAX_THIN = 18_000  # bytes of `data`: with its envelope below the 20 kB that Standard Webhooks recommends
 _KEPT_STEPS = 5
 _KEPT_TEXT = 2_000  # characters
-_DYING = frozenset({"handoff.requested", "handoff.offered"})
-"""Of no use after the deadline: somebody else has been asked by then, or nobody waits any more."""
+_EXPIRING = frozenset({"handoff.requested", "handoff.offered"})
+"""Not delivered after the handoff's deadline: it has moved on by then."""
 
 
-def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -> Event:
-    """The event of one version of a hand-off: its full state after the change, as `HandoffData`."""
+def handoff_event(type_: str, handoff: Handoff, view: HandoffView, public_url: str) -> Event:
+    """The event of one version of a handoff: its full state after the change, as `HandoffData`."""
     data = msgspec.to_builtins(view)
-    here = f"{public_url}/v1/handoffs/{it.id}"
+    url = f"{public_url}/v1/handoffs/{handoff.id}"
     links = HandoffLinks(
-        handoff=here,
-        context=f"{here}/context",
-        snapshot=f"{here}/snapshot",
+        handoff=url,
+        context=f"{url}/context",
+        snapshot=f"{url}/snapshot",
         customer=f"{public_url}/v1/customers/{view.customer_id}/context",
     )
     data["links"] = msgspec.to_builtins(links)
@@ -35,23 +35,23 @@ def handoff_event(type_: str, it: Handoff, view: HandoffView, public_url: str) -
         data, (("context", 0), ("hops", _KEPT_STEPS), ("history", _KEPT_STEPS), ("history", 0), ("hops", 0))
     )
     return Event(
-        key=f"handoff/{it.id}/{it.version}/{type_}",
+        key=f"handoff/{handoff.id}/{handoff.version}/{type_}",
         type=type_,
-        subject=it.id,
-        at=it.history[-1].at,
+        subject=handoff.id,
+        at=handoff.history[-1].at,
         data=data,
-        version=it.version,
-        line=it.id,
+        version=handoff.version,
+        line=handoff.id,
         correlation=view.root,
-        deadline=it.due if type_ in _DYING and it.pending else None,
-        snapshot=it.snapshots[-1].sha256 if it.snapshots else None,
-        channels=_names(it.sender.channel, it.to.channel),
-        queues=_names(it.to.queue, *it.queues),
+        deadline=handoff.due if type_ in _EXPIRING and handoff.pending else None,
+        snapshot=handoff.snapshots[-1].sha256 if handoff.snapshots else None,
+        channels=_names(handoff.sender.channel, handoff.to.channel),
+        queues=_names(handoff.to.queue, *handoff.queues),
     )
 
 
 def touchpoint_event(view: TouchpointView, public_url: str) -> Event:
-    """The event of a touchpoint that was stored, as `TouchpointData`."""
+    """The event of a stored touchpoint, as `TouchpointData`."""
     data = msgspec.to_builtins(view)
     links = TouchpointLinks(touchpoint=f"{public_url}/v1/touchpoints/{view.id}")
     data["links"] = msgspec.to_builtins(links)
@@ -73,9 +73,9 @@ def _names(*names: str | None) -> tuple[str, ...]:
 
 
 def _thin(data: dict[str, Any], cuts: tuple[tuple[str, int], ...]) -> None:
-    """Cut one field after the other until it is small enough; `left_out` says which, `links` where it is.
+    """Cut one field after another until `data` is small enough. `left_out` lists the cut fields.
 
-    A text keeps its beginning, a list its newest entries, anything else nothing.
+    A text keeps its beginning and a list its newest entries; other values are removed.
     """
     left_out: dict[str, str] = {}
     for name, kept in cuts:

@@ -1,6 +1,6 @@
-"""Agents' desktops in a real browser: a server of its own, sessions, and pages that are watched.
+"""Agents at work in a real browser, and the integrator's back end that opens their sessions.
 
-The server and the browser's driver share one loop; the browser is Debian's Chromium.
+The server and the browser's driver share one event loop.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ def free_port() -> int:
 
 
 def settings(store: str, port: int = 0, tenants: int = 1) -> Settings:
-    """A server with tenants nobody used before; on a port given it is found again after a restart."""
+    """Settings with unused tenants. A fixed port lets a restarted server keep its URL."""
     tokens = []
     for _ in range(tenants):
         tenant = fresh_tenant()
-        secret = f"desk-{tenant}-token-secret"
-        tokens.append({"name": f"desk-{tenant}", "tenant": tenant, "scopes": EVERYTHING, "secret": secret})
+        secret = f"desktop-{tenant}-token-secret"
+        tokens.append({"name": f"desktop-{tenant}", "tenant": tenant, "scopes": EVERYTHING, "secret": secret})
     table = {"server": {"port": port}, "store": {"url": store}, "tokens": tokens}
     return msgspec.convert(table, Settings)
 
 
 @dataclass
-class Desk:
-    """One agent's tab. `asked` are its requests, `complaints` what the console and scripts said."""
+class AgentTab:
+    """One agent's tab, its requests, and the errors and warnings in its console."""
 
     page: Page
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @property
-    def story(self) -> Locator:
+    def context(self) -> Locator:
         return self.page.locator("handoff-context")
 
     @property
@@ -59,31 +59,31 @@ class Desk:
         return self.page.locator("handoff-queue")
 
     def entry(self, text: str) -> Locator:
-        return self.story.locator(".entry", has_text=text)
+        return self.context.locator(".entry", has_text=text)
 
-    async def live(self, element: str = "handoff-context") -> None:
+    async def wait_until_live(self, element: str = "handoff-context") -> None:
         await self.page.locator(f"{element} .connection[data-state=live]").wait_for()
 
 
 @dataclass
-class Office:
-    """A running server, what its platform's back end may do, and a browser for its agents."""
+class Backend:
+    """The back end of an integrator with one tenant, and the browser of its agents."""
 
     url: str
     secret: str
-    """Of the tenant's own token, as its back end has it."""
+    """The secret of the tenant's token."""
     http: ClientSession
     browser: Browser
 
     async def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {token or self.secret}"}
         async with self.http.request(method, self.url + path, json=body, headers=headers) as response:
-            answer = await response.json(content_type=None)
-            assert response.status < 300, (response.status, answer)
-            return answer
+            body = await response.json(content_type=None)
+            assert response.status < 300, (response.status, body)
+            return body
 
-    async def tell(self, event: str, **changes: Any) -> str:
-        """Store a chat message of `user:anna`; its id."""
+    async def record(self, event: str, **changes: Any) -> str:
+        """Record a chat message from `user:anna` and return its id."""
         body = {
             "id": event,
             "channel": "chat",
@@ -108,14 +108,14 @@ class Office:
     async def token(self, agent: str, scopes: tuple[str, ...] = EVERYTHING) -> str:
         return str((await self.call("POST", "/v1/sessions", {"agent": agent, "scopes": scopes}))["token"])
 
-    async def desk(self, fragment: str, agent: str = "ville", **options: Any) -> Desk:
-        """A tab of an agent's own browser profile at `/panel/#fragment`."""
+    async def open_panel(self, fragment: str, agent: str = "ville", **options: Any) -> AgentTab:
+        """Open `/panel/#fragment` in a new tab of the agent."""
         token = options.pop("token", None) or await self.token(agent, options.pop("scopes", EVERYTHING))
-        desk = await self.tab(**options)
-        await desk.page.goto(f"{self.url}/panel/#token={token}&{fragment}")
-        return desk
+        tab = await self.new_tab(**options)
+        await tab.page.goto(f"{self.url}/panel/#token={token}&{fragment}")
+        return tab
 
-    async def tab(self, **options: Any) -> Desk:
+    async def new_tab(self, **options: Any) -> AgentTab:
         context = await self.browser.new_context(
             **{
                 "viewport": {"width": 1280, "height": 800},
@@ -125,20 +125,20 @@ class Office:
             }
         )
         context.set_default_timeout(PATIENCE_MS)
-        desk = Desk(await context.new_page())
+        tab = AgentTab(await context.new_page())
 
-        def asked(request: Request) -> None:
-            desk.asked.append(request.url)
+        def on_request(request: Request) -> None:
+            tab.requests.append(request.url)
 
-        def said(message: ConsoleMessage) -> None:
+        def on_console(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
-                desk.complaints.append(message.text)
+                tab.errors.append(message.text)
 
-        desk.page.on("request", asked)
-        desk.page.on("console", said)
-        desk.page.on("pageerror", lambda error: desk.complaints.append(str(error)))
-        desk.page.on("dialog", lambda dialog: desk.complaints.append(f"dialog {dialog.message}"))
-        return desk
+        tab.page.on("request", on_request)
+        tab.page.on("console", on_console)
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.on("dialog", lambda dialog: tab.errors.append(f"dialog {dialog.message}"))
+        return tab
 
 
 @asynccontextmanager
