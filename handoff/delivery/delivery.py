@@ -91,10 +91,10 @@ class DeliveryService:
             MadeSecret(url=it.wishes.url, secret=key.key) for it in configured for key in it.keys
         )
         async with self._sender:
-            jobs = (
+            runs = (
                 ("relay", self._relay.run),
                 ("webhooks", self._worker.run),
-                ("metrics", self._keep_metrics),
+                ("metrics", self._measure),
             )
             tasks = [asyncio.create_task(_forever(name, run), name=name) for name, run in runs]
             # The heartbeat continues while the worker drains: it still holds leases.
