@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,9 +19,10 @@ from typing import Any
 import msgspec
 from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from tests import serving as servers
 from tests.store.servers import free_port
 
-TOKEN = "admin-token-of-the-faults"
+TOKEN = servers.ADMIN
 SENDERS = 16
 HOMES = 5
 PATIENCE_S = 20.0
@@ -64,35 +64,11 @@ class Process:
 
 @contextmanager
 def serving(data: Path, port: int | None = None, *arguments: str, **environment: str) -> Iterator[Process]:
-    """Start a server process and wait until it listens; ended cleanly, where it still runs."""
+    """Start a server process and wait until it listens. It is stopped cleanly at the end."""
     chosen = port or free_port()
-    env = {**os.environ, "HANDOFF_ADMIN_TOKEN": TOKEN, "HANDOFF_LOG_LEVEL": "warning", **environment}
-    command = [sys.executable, "-m", "handoff.cli", "serve", "--data", str(data), "--port", str(chosen)]
-    command += arguments
-    with (data.parent / "serve.log").open("ab") as log:
-        log.write(b"--- start\n")
-        log.flush()
-        popen = subprocess.Popen(command, stdout=log, stderr=log, env=env)
-    process = Process(data, chosen, popen)
-    try:
-        _until_listening(process)
-        yield process
-    finally:
-        if popen.poll() is None:
-            popen.terminate()
-            try:
-                popen.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                popen.kill()
-                popen.wait(10)
-
-
-def _until_listening(process: Process) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while "handoff listens" not in process.log.rpartition("--- start\n")[2]:
-        assert process.popen.poll() is None, process.log[-2000:]
-        assert time.monotonic() < deadline, process.log[-2000:]
-        time.sleep(0.02)
+    command = ("--data", str(data), "--port", str(chosen), *arguments)
+    with servers.process(data.parent / "serve.log", *command, **environment) as popen:
+        yield Process(data, chosen, popen)
 
 
 @dataclass

@@ -117,9 +117,9 @@ async def test_a_second_run_believes_nothing_before_the_server_confirms_it(
     file = history(tmp_path / "history.ndjson", "again", 300)
     assert "300 accepted" in await run(server.url, file)
     dead = f"http://127.0.0.1:{free_port()}"
-    assert f"no server answers at {dead}" in await run(dead, file, code=NOT_FINISHED)
+    assert f"cannot reach {dead}" in await run(dead, file, code=NOT_FINISHED)
     assert "401" in await run(server.url, file, code=NOT_FINISHED, token="wrong")
-    assert "nothing is new: 300 lines" in await run(server.url, file)
+    assert "nothing new: all 300 lines" in await run(server.url, file)
 
     with serving(tmp_path / "data") as other:
         said = await run(other.url, file, code=NOT_FINISHED)
@@ -129,7 +129,7 @@ async def test_a_second_run_believes_nothing_before_the_server_confirms_it(
         assert "300 accepted" in await run(other.url, file, "--restart")
 
     assert "another store" in await run(server.url, file, code=NOT_FINISHED)
-    assert "300 known already" in await run(server.url, file, "--restart")
+    assert "300 already stored" in await run(server.url, file, "--restart")
 
 
 async def test_a_changed_file_is_not_taken_for_sent(server: Process, tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ async def test_killing_the_server_stores_everything_once(tmp_path: Path) -> None
     with serving(tmp_path / "data", port) as process:
         said = await ended(running, DONE)
         assert "12000 lines" in said
-        assert "trying again" in said
+        assert "retrying in" in said
         assert await texts(process.url, "killed") == expected("killed", 12_000)
-        assert "nothing is new" in await run(process.url, file)
+        assert "nothing new" in await run(process.url, file)
 
 
 async def test_an_interrupted_import_says_how_to_go_on(server: Process, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ async def test_rejected_lines_are_whole_and_can_be_mended(server: Process, tmp_p
     ]
     file.write_bytes(b"".join(lines))
     said = await run(server.url, file, code=SOME_REJECTED)
-    assert "10 lines: 3 accepted, 0 known already, 5 rejected" in said
+    assert "10 lines: 3 accepted, 0 already stored, 5 rejected" in said
     rejected = tmp_path / "history.ndjson.rejected.ndjson"
     found = [json.loads(it) for it in rejected.read_bytes().splitlines()]
     assert [it["rejected"]["line"] for it in found] == [4, 5, 6, 7, 8]
@@ -307,7 +307,7 @@ async def test_a_last_line_without_an_end_may_still_grow(server: Process, tmp_pa
     file.write_bytes(line("grows", 0) + whole[:30])
     await run(server.url, file, code=SOME_REJECTED)
     file.write_bytes(line("grows", 0) + whole + line("grows", 2))
-    assert "3 lines: 3 accepted, 0 known already, 0 rejected" in await run(server.url, file)
+    assert "3 lines: 3 accepted, 0 already stored, 0 rejected" in await run(server.url, file)
     assert await texts(server.url, "grows") == expected("grows", 3)
     rejected = tmp_path / "history.ndjson.rejected.ndjson"
     assert rejected.read_bytes() == b"", "what was no line yet is no rejected line any more"
@@ -318,10 +318,10 @@ async def test_packed_files(server: Process, tmp_path: Path) -> None:
     content = b"".join(line("packed", number) for number in range(500))
     file.write_bytes(gzip.compress(content))
     assert "500 accepted" in await run(server.url, file)
-    assert "nothing is new" in await run(server.url, file)
+    assert "nothing new" in await run(server.url, file)
     more = gzip.compress(b"".join(line("packed", number) for number in range(500, 900)))
     file.write_bytes(file.read_bytes() + more[:-30])
-    assert "damaged or cut off" in await run(server.url, file, code=NOT_FINISHED)
+    assert "damaged or truncated" in await run(server.url, file, code=NOT_FINISHED)
     file.write_bytes(gzip.compress(content) + more)
     assert "900 lines" in await run(server.url, file)
     assert await texts(server.url, "packed") == expected("packed", 900)
@@ -476,7 +476,7 @@ async def test_what_is_overloaded_or_lost_is_tried_again_from_where_it_was(tmp_p
     assert {query for query, _ in server.asked} == {"announce=false"}
     assert server.at[1] - server.at[0] >= 1.0, "Retry-After is honoured"
     assert "10 lines: 10 accepted" in said
-    assert said.count("trying again") == 4
+    assert said.count("retrying in") == 4
 
 
 @pytest.mark.parametrize("status", [401, 403, 400, 413])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from handoff.bootstrap import doors
 from tests.api.conftest import served
 from tests.faults.load import TOKEN, serving
+from tests.serving import in_process, settings_for
 from tests.store.servers import free_port, server, valkey_binary, valkey_server, wait_until
 
 LONGEST_STOP_S = 10.0  # what Docker gives before it kills
@@ -41,12 +41,9 @@ ENVELOPE = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<support@shop.example>
 MAIL = {"greeted": (b"", b"220"), "in the middle of a mail": (ENVELOPE, b"354")}
 
 
-async def test_an_answer_that_nobody_reads_holds_up_a_stop_no_longer_than_one_that_is_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(doors, "SHUTDOWN_S", 2.0)
+async def test_an_answer_that_nobody_reads_holds_up_a_stop_no_longer_than_one_that_is_made() -> None:
     with valkey_server() as url, socket.socket() as reader:
-        async with served(url) as api:
+        async with in_process(settings_for(url, []), shutdown_s=2.0) as (api, _session):
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             reader.connect(("127.0.0.1", int(api.url.rpartition(":")[2])))
             reader.setblocking(False)

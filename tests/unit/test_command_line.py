@@ -11,7 +11,7 @@ from importlib import import_module
 import pytest
 from msgspec.structs import fields
 
-from handoff.bootstrap.doors import SHUTDOWN_S
+from handoff.bootstrap.opening import SHUTDOWN_S
 from handoff.cli.arguments import parser
 from handoff.cli.workers import STOP_S
 from handoff.delivery.relay import RELEASE_S
@@ -44,7 +44,7 @@ def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.Captur
             parser().parse_args(given)
         assert ended.value.code == status
     told = capsys.readouterr().out
-    assert "without one, the demo's own" in told
+    assert "without it, the demo uses its own" in told
     assert "--workers" not in told
 
 
