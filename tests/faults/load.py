@@ -92,7 +92,7 @@ class Ledger:
     def touchpoint(self, sender: int) -> dict[str, Any]:
         """The next touchpoint of a sender; its text begins with its id. A sender writes to one customer."""
         id_ = f"{sender}-{len(self.sent)}"
-        it = {
+        touchpoint = {
             "id": id_,
             "channel": "chat",
             "type": "message.received",
@@ -100,9 +100,9 @@ class Ledger:
             "identities": [f"user:u{sender % self.homes}"],
             "text": id_ + (" " + secrets.token_hex(self.padding // 2) if self.padding else ""),
         }
-        self.sent.append(it)
+        self.sent.append(touchpoint)
         self._sent_at[id_] = time.monotonic()
-        return it
+        return touchpoint
 
     def acknowledge(self, id_: str) -> None:
         self.latest = time.monotonic()
@@ -125,17 +125,17 @@ async def client() -> AsyncIterator[ClientSession]:
         yield session
 
 
-async def send(session: ClientSession, url: str, it: dict[str, Any], ledger: Ledger) -> bool:
+async def send(session: ClientSession, url: str, touchpoint: dict[str, Any], ledger: Ledger) -> bool:
     """Send one touchpoint once; whether it was acknowledged. A lost connection is no answer."""
     try:
-        async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(it)) as response:
+        async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(touchpoint)) as response:
             body = await response.read()
     except (ClientError, ClientConnectionError, TimeoutError, OSError):
         ledger.statuses[0] += 1
         return False
     ledger.statuses[response.status] += 1
     if response.status == 200:
-        ledger.acknowledge(it["id"])
+        ledger.acknowledge(touchpoint["id"])
         return True
     retry_after = response.headers.get("Retry-After", "")
     if response.status != 503 or not retry_after.isdigit():
@@ -155,8 +155,8 @@ async def load(
 
     async def sender(number: int, session: ClientSession) -> None:
         while not stopping.is_set():
-            it = ledger.touchpoint(number)
-            answers = await asyncio.gather(*(send(session, url, it, ledger) for _ in range(copies)))
+            touchpoint = ledger.touchpoint(number)
+            answers = await asyncio.gather(*(send(session, url, touchpoint, ledger) for _ in range(copies)))
             pause_s = pace_s if any(answers) else max(pace_s, 0.02)
             if pause_s:
                 await asyncio.sleep(pause_s)

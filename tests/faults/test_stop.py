@@ -65,10 +65,10 @@ async def test_a_store_that_hangs_holds_up_a_stop_by_a_moment() -> None:
 
 
 @contextlib.contextmanager
-def silent(port: int, said: bytes, heard: bytes) -> Iterator[socket.socket]:
+def silent(port: int, sent: bytes, heard: bytes) -> Iterator[socket.socket]:
     """A connection that says no more once it heard what it waited for."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
-        line.sendall(said)
+        line.sendall(sent)
         answer = b""
         while heard not in answer:
             piece = line.recv(65536)
@@ -90,8 +90,8 @@ def test_idle_connections_of_every_kind_do_not_hold_up_a_stop(tmp_path: Path, wo
     with serving(tmp_path / "data", None, *arguments) as process, contextlib.ExitStack() as stack:
         wait_until(lambda: process.log.count("handoff listens") == workers)
         for port, kinds in ((process.port, HTTP), (mail, MAIL)):
-            for said, heard in kinds.values():
-                stack.enter_context(silent(port, said, heard))
+            for sent, heard in kinds.values():
+                stack.enter_context(silent(port, sent, heard))
         with silent(mail, b"", b"421"):
             pass  # one too many is turned away
         began = time.monotonic()

@@ -72,8 +72,10 @@ async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process
         for event in ("e1", "e2", "e3", "e4", "e5"):
             await api.tell(event)
         assert (await api.get("/readyz")).status == 200
-        told = [it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"]
-        assert sorted(it["text"] for it in told) == [f"text of e{n}" for n in range(1, 6)]
+        touchpoints = [
+            it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"
+        ]
+        assert sorted(it["text"] for it in touchpoints) == [f"text of e{n}" for n in range(1, 6)]
 
 
 async def test_when_a_source_was_heard_is_kept_until_it_could_be_saved(valkey_process: Server) -> None:

@@ -24,8 +24,8 @@ def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     nested = [it for it in of._actions if isinstance(it, argparse._SubParsersAction)]
     if not nested:
         yield of
-    for it in nested:
-        for below in it.choices.values():
+    for subparsers in nested:
+        for below in subparsers.choices.values():
             yield from commands(below)
 
 
@@ -43,9 +43,9 @@ def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.Captur
         with pytest.raises(SystemExit) as ended:
             parser().parse_args(given)
         assert ended.value.code == status
-    told = capsys.readouterr().out
-    assert "without it, the demo uses its own" in told
-    assert "--workers" not in told
+    output = capsys.readouterr().out
+    assert "without it, the demo uses its own" in output
+    assert "--workers" not in output
 
 
 def loaded(code: str) -> set[str]:

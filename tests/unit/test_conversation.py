@@ -127,6 +127,9 @@ def test_every_touchpoint_is_in_at_most_one_conversation(events: list[tuple[str,
     opened |= {which for type_, which in events if type_.startswith("handoff.")}
     assert sum(it.touchpoints for it in found) == sum(which in opened for _type, which in events)
     assert {it.id for it in found} == opened
-    for it in found:
-        assert it.opened_at <= it.last_at
-        assert it.waiting_since is None or it.opened_at <= it.waiting_since <= it.last_at
+    for conversation in found:
+        assert conversation.opened_at <= conversation.last_at
+        assert (
+            conversation.waiting_since is None
+            or conversation.opened_at <= conversation.waiting_since <= conversation.last_at
+        )

@@ -19,16 +19,16 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
 
 
 def ledger(*acknowledged: str, sent: tuple[str, ...] = ()) -> Ledger:
-    it = Ledger()
-    it.sent = [{"id": id_} for id_ in (*acknowledged, *sent)]
+    made = Ledger()
+    made.sent = [{"id": id_} for id_ in (*acknowledged, *sent)]
     for id_ in acknowledged:
-        it.acknowledge(id_)
-    return it
+        made.acknowledge(id_)
+    return made
 
 
-def judged(found: list[list[str]], it: Ledger) -> Figures:
+def judged(found: list[list[str]], sent: Ledger) -> Figures:
     stage: Any = SimpleNamespace(figures=Figures())
-    touchpoints(stage, it, found)
+    touchpoints(stage, sent, found)
     return stage.figures
 
 
@@ -48,9 +48,9 @@ def test_what_nobody_sent_is_a_failure() -> None:
 
 
 def test_order_is_that_of_each_sender_and_of_acknowledged_touchpoints_only() -> None:
-    it = ledger("0-1", "1-2", "0-3", "0-5", sent=("0-4",))
-    assert disordered(["1-2", "0-1", "0-3", "0-5", "0-4"], it) == []
-    assert disordered(["0-3", "0-1", "1-2", "0-5"], it) == ["0-1"]
+    sent = ledger("0-1", "1-2", "0-3", "0-5", sent=("0-4",))
+    assert disordered(["1-2", "0-1", "0-3", "0-5", "0-4"], sent) == []
+    assert disordered(["0-3", "0-1", "1-2", "0-5"], sent) == ["0-1"]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def token(name: str, **changes: Any) -> dict[str, Any]:
 def written(folder: Path, *tokens: dict[str, Any]) -> Path:
     """A configuration with these tokens."""
     lines = []
-    for it in tokens:
-        lines += ["[[tokens]]", *(f"{key} = {value!r}" for key, value in it.items())]
+    for entry in tokens:
+        lines += ["[[tokens]]", *(f"{key} = {value!r}" for key, value in entry.items())]
     path = folder / "handoff.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path

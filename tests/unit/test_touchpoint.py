@@ -97,8 +97,8 @@ def test_it_cannot_be_changed() -> None:
 
 
 def test_its_assurance_is_its_homes() -> None:
-    it = touchpoint("e", handle("email:a@example.com"), handle("user:anna"))
-    assert it.assurance is Assurance.CLAIMED
+    found = touchpoint("e", handle("email:a@example.com"), handle("user:anna"))
+    assert found.assurance is Assurance.CLAIMED
 
 
 def test_every_type_has_a_direction_seen_from_the_business() -> None:

@@ -61,14 +61,14 @@ class Came(Struct, frozen=True):
         return HASHES.identity(self.said.home.identity)
 
     def stored(self) -> Member:
-        it = self.said
-        codec, body = encode_body(it, conversation=it.conversation, amends=self.amends)
+        sent = self.said
+        codec, body = encode_body(sent, conversation=sent.conversation, amends=self.amends)
         arrival = self.arrival.to_bytes(8, "big")
         order, flags, extra = (ARRIVAL_BIT | self.arrival).to_bytes(8, "big"), 0, b""
-        if it.seq is not None:
-            order, flags, extra = it.seq.to_bytes(8, "big"), FLAG_ARRIVAL, arrival
-        header = (flags | FLAG_LATE * self.late, type_code(it.type), channel_code(it.channel), codec)
-        place = pack_occurred(it.occurred_at) + order + self.id
+        if sent.seq is not None:
+            order, flags, extra = sent.seq.to_bytes(8, "big"), FLAG_ARRIVAL, arrival
+        header = (flags | FLAG_LATE * self.late, type_code(sent.type), channel_code(sent.channel), codec)
+        place = pack_occurred(sent.occurred_at) + order + self.id
         return read_member(place + bytes(header) + extra + b"d" * DIGEST_KEPT + body, self.home)
 
 
@@ -113,36 +113,36 @@ def rendering(*records: IdentityRecord, **more: Any) -> Rendering:
 
 def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any]:
     """The view of a touchpoint that nothing amends, in the words of its sender."""
-    it, stored = came.said, came.stored()
+    sent, stored = came.said, came.stored()
     conversation = conversation_of(HASHES, known[came.home], stored, stored.body())
-    people = [(one.identity, one.role) for one in it.participants]
+    people = [(one.identity, one.role) for one in sent.participants]
     return {
         "id": HASHES.public(TOUCHPOINT, came.home, came.id),
-        "channel": it.channel,
-        "medium": it.medium,
-        "source": it.source,
-        "type": it.type,
-        "direction": it.direction,
-        "visibility": it.visibility,
-        "assurance": it.assurance,
-        "occurred_at": format_time(it.occurred_at),
+        "channel": sent.channel,
+        "medium": sent.medium,
+        "source": sent.source,
+        "type": sent.type,
+        "direction": sent.direction,
+        "visibility": sent.visibility,
+        "assurance": sent.assurance,
+        "occurred_at": format_time(sent.occurred_at),
         "recorded_at": format_time(came.arrival),
         "late": came.late,
-        "identity": str(it.home.identity),
-        "thread": it.thread,
+        "identity": str(sent.home.identity),
+        "thread": sent.thread,
         "conversation_id": public_conversation(HASHES, conversation),
-        "actor": it.actor,
-        "subject": it.subject,
-        "text": it.text,
-        "language": it.language,
-        "attachments": list(it.attachments),
-        "data": it.data,
+        "actor": sent.actor,
+        "subject": sent.subject,
+        "text": sent.text,
+        "language": sent.language,
+        "attachments": list(sent.attachments),
+        "data": sent.data,
         "amends": HASHES.public(TOUCHPOINT, came.home, came.amends) if came.amends else None,
         "participants": [
             {"type": who.type, "space": who.space, "value": who.value, "role": role} for who, role in people
         ],
-        "traits": it.traits,
-        "seq": it.seq,
+        "traits": sent.traits,
+        "seq": sent.seq,
         "amended_by": None,
         "deleted": False,
         "participant_of": None,
@@ -225,6 +225,6 @@ def test_what_one_answer_remembers_changes_nothing_in_it(
 ) -> None:
     came, records = case
     together = rendering(*records)
-    for it in came:
-        stored = it.stored()
-        assert told(touchpoint_view(stored, stored.body(), together)) == expected(it, together.records)
+    for case in came:
+        stored = case.stored()
+        assert told(touchpoint_view(stored, stored.body(), together)) == expected(case, together.records)
