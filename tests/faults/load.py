@@ -1,4 +1,4 @@
-"""A real server process, many senders that keep a list of what was acknowledged, and the comparison."""
+"""A server process, senders that note every acknowledgement, and the comparison with the stored timelines."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def client() -> AsyncIterator[ClientSession]:
 
 
 async def send(session: ClientSession, url: str, touchpoint: dict[str, Any], ledger: Ledger) -> bool:
-    """Send one touchpoint once; whether it was acknowledged. A lost connection is no answer."""
+    """Send one touchpoint once. True if the server acknowledged it; a lost connection counts as status 0."""
     try:
         async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(touchpoint)) as response:
             body = await response.read()
@@ -171,7 +171,7 @@ async def load(
 
 
 async def send_all_again(url: str, ledger: Ledger) -> None:
-    """Everything that was ever sent, acknowledged or not; all of it must be acknowledged now."""
+    """Send everything again, acknowledged or not. The server must acknowledge all of it."""
     group = 500 if not ledger.padding else max(1, 500_000 // ledger.padding)
     async with client() as session:
         for start in range(0, len(ledger.sent), group):
@@ -214,7 +214,7 @@ async def stored(url: str, homes: int = HOMES) -> Counter[str]:
 
 
 async def check(url: str, ledger: Ledger) -> None:
-    """Nothing acknowledged is missing, nothing is there twice, nothing is there that nobody sent."""
+    """No acknowledged touchpoint is missing, none is stored twice, and none appears that was never sent."""
     found = await stored(url, ledger.homes)
     missing = ledger.acknowledged.keys() - found.keys()
     assert not missing, f"{len(missing)} of {len(ledger.acknowledged)} acknowledged touchpoints are lost"

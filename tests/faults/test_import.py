@@ -144,7 +144,7 @@ async def test_a_changed_file_is_not_taken_for_sent(server: Process, tmp_path: P
     assert await texts(server.url, "changed") == expected("changed", 51)
 
 
-async def test_a_store_that_lost_what_it_acknowledged_is_noticed(tmp_path: Path) -> None:
+async def test_a_store_that_lost_acknowledged_lines_is_noticed(tmp_path: Path) -> None:
     """Emptied under its server, which puts back what makes it the same store."""
     file = history(tmp_path / "history.ndjson", "lost", 40)
     with valkey_server() as store, serving(tmp_path / "data", HANDOFF_STORE_URL=store) as process:
@@ -180,7 +180,7 @@ async def test_a_progress_file_of_another_release_is_refused(
 
 
 async def test_killing_the_server_stores_everything_once(tmp_path: Path) -> None:
-    """The import waits for the next server and goes on by itself."""
+    """The import waits for the next server and continues."""
     file = history(tmp_path / "history.ndjson", "killed", 12_000)
     progress = tmp_path / "history.ndjson.progress"
     with serving(tmp_path / "data") as process:
@@ -197,7 +197,7 @@ async def test_killing_the_server_stores_everything_once(tmp_path: Path) -> None
         assert "nothing new" in await run(process.url, file)
 
 
-async def test_an_interrupted_import_says_how_to_go_on(server: Process, tmp_path: Path) -> None:
+async def test_an_interrupted_import_explains_how_to_continue(server: Process, tmp_path: Path) -> None:
     file = history(tmp_path / "history.ndjson", "interrupted", 10_000)
     running = await start(server.url, file)
     await _until_line(tmp_path / "history.ndjson.progress", 200, running)
@@ -310,7 +310,9 @@ async def test_a_last_line_without_an_end_may_still_grow(server: Process, tmp_pa
     assert "3 lines: 3 accepted, 0 already stored, 0 rejected" in await run(server.url, file)
     assert await texts(server.url, "grows") == expected("grows", 3)
     rejected = tmp_path / "history.ndjson.rejected.ndjson"
-    assert rejected.read_bytes() == b"", "what was no line yet is no rejected line any more"
+    assert rejected.read_bytes() == b"", (
+        "an incomplete line that was completed later is not rejected any more"
+    )
 
 
 async def test_packed_files(server: Process, tmp_path: Path) -> None:
@@ -386,26 +388,26 @@ async def test_webhooks_hear_of_an_import_only_where_it_is_announced(tmp_path: P
     async with subscriber() as platform:
         config.write_text(WEBHOOKS.format(url=platform.url, secret=SECRET))
         with serving(tmp_path / "data", None, "--config", str(config)) as process:
-            file = history(tmp_path / "quiet.ndjson", "told", 298)
+            file = history(tmp_path / "quiet.ndjson", "announced", 298)
             others = [
                 {"type": "user", "value": "somebody", "role": "cc"}
             ]  # which is looked into all the same
-            more = [line("told", number, participants=others) for number in (298, 299)]
+            more = [line("announced", number, participants=others) for number in (298, 299)]
             file.write_bytes(file.read_bytes() + b"".join(more))
             await run(process.url, file)
             # Of the same customer, so that it comes to the webhook after all that was before it.
-            await _post(process.url, line("told", 300))
-            await until(lambda: len(_told(platform)) == 1)
-            await _post(process.url, line("told", 17))
-            loud = b"".join(line("told", number) for number in range(301, 350))
+            await _post(process.url, line("announced", 300))
+            await until(lambda: len(_announced(platform)) == 1)
+            await _post(process.url, line("announced", 17))
+            loud = b"".join(line("announced", number) for number in range(301, 350))
             (tmp_path / "loud.ndjson").write_bytes(loud)
             await run(process.url, tmp_path / "loud.ndjson", "--announce")
-            await until(lambda: len(_told(platform)) == 50)
-            assert sorted(_told(platform)) == sorted(f"told-{number}" for number in range(300, 350))
-            assert await texts(process.url, "told") == expected("told", 350)
+            await until(lambda: len(_announced(platform)) == 50)
+            assert sorted(_announced(platform)) == sorted(f"announced-{number}" for number in range(300, 350))
+            assert await texts(process.url, "announced") == expected("told", 350)
 
 
-def _told(platform: Subscriber) -> list[str]:
+def _announced(platform: Subscriber) -> list[str]:
     return [it.event["data"]["text"] for it in platform.accepted if it.event["type"] == "message.received"]
 
 
@@ -502,7 +504,7 @@ async def test_trying_again_has_an_end(tmp_path: Path) -> None:
 
 
 async def test_a_server_of_an_earlier_release_gets_nothing(tmp_path: Path) -> None:
-    """It would not know what `announce=false` is, and tell everybody."""
+    """It would ignore `announce=false` and trigger webhooks."""
     app = web.Application()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -44,14 +44,14 @@ async def test_what_cannot_be_read_is_not_repeated_in_the_log(tmp_path: Path) ->
     assert {line["event"] for line in lines} <= {"request_unreadable"}  # at the level of information
 
 
-SAYING = """
+SCRIPT = """
 import logging, structlog
 from handoff.bootstrap.logs import configure_logging
 configure_logging()
 for _ in range(1000):
     structlog.get_logger().error("store_down", why="x" * 100)
     logging.getLogger("aiohttp.server").error("it crashed", exc_info=OSError("gone"))
-print("goes on")
+print("continues")
 """
 
 
@@ -61,6 +61,6 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
         pytest.skip("no /dev/full on this machine")
     with full.open("wb") as disk:
         process = subprocess.run(
-            [sys.executable, "-c", SAYING], stdout=subprocess.PIPE, stderr=disk, check=True
+            [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=disk, check=True
         )
-    assert process.stdout == b"goes on\n"
+    assert process.stdout == b"continues\n"

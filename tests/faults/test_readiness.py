@@ -18,7 +18,7 @@ PATIENCE_S = 20.0
 
 
 async def until(api: Api, status: int, reason: str | None = None) -> None:
-    """Wait until `/readyz` says so; reads work all the while."""
+    """Wait until `/readyz` returns this state. Reads work meanwhile."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = await api.get("/readyz", token=None)

@@ -1,4 +1,4 @@
-"""A stop ends in time, whoever is slow meanwhile: a sender, a reader or the store."""
+"""A stop ends in time although a sender, a reader or the store is slow."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ HTTP = {
     "kept alive on the fast path": (WHOLE, b"200 OK"),
     "a stream": (LISTENING % TOKEN.encode(), b"event: ready"),
 }
-"""What idle HTTP connections have sent, and what they wait for before they fall silent."""
+"""The bytes that idle HTTP connections send, and the bytes that they await before they fall silent."""
 ENVELOPE = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
 MAIL = {"greeted": (b"", b"220"), "in the middle of a mail": (ENVELOPE, b"354")}
 
 
-async def test_an_answer_that_nobody_reads_holds_up_a_stop_no_longer_than_one_that_is_made() -> None:
+async def test_an_unread_response_delays_a_stop_no_longer_than_one_in_progress() -> None:
     with valkey_server() as url, socket.socket() as reader:
         async with in_process(settings_for(url, []), shutdown_s=2.0) as (api, _session):
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -66,7 +66,7 @@ async def test_a_store_that_hangs_holds_up_a_stop_by_a_moment() -> None:
 
 @contextlib.contextmanager
 def silent(port: int, sent: bytes, heard: bytes) -> Iterator[socket.socket]:
-    """A connection that says no more once it heard what it waited for."""
+    """A connection that falls silent after it received the awaited bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(sent)
         answer = b""

@@ -1,4 +1,4 @@
-"""A store that lost acknowledged data takes nothing more until an operator accepts it; no false alarms."""
+"""A store that lost acknowledged data refuses writes until an operator accepts the loss; no false alarms."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def readiness(api: Api) -> tuple[int, str | None]:
 
 
 async def until(api: Api, wanted: tuple[int, str | None]) -> None:
-    """Wait until `/readyz` says so."""
+    """Wait until `/readyz` returns this state."""
     async with asyncio.timeout(PATIENCE_S):
         while (await readiness(api)) != wanted:  # noqa: ASYNC110 - a server is asked
             await asyncio.sleep(0.05)
@@ -80,7 +80,7 @@ def accept_loss(*arguments: str) -> None:
 
 
 async def accepted(url: str, folder: Path, *servers: Api) -> None:
-    """Accept the loss; every server goes on within seconds, and a further look finds no loss."""
+    """Accept the loss. Every server resumes within seconds, and the next check finds no loss."""
     config = folder / "accepting.toml"
     config.write_text(f'[store]\nurl = "{url}"\n')
     await asyncio.to_thread(accept_loss, "--config", str(config))
@@ -362,8 +362,8 @@ async def test_a_failover_that_keeps_all_is_no_loss() -> None:
             await both[0].tell("e2")
 
 
-async def test_a_failover_that_nobody_waited_for_may_lose_the_last_moments() -> None:
-    """What `always` does not promise is no loss: the new primary need not have the newest."""
+async def test_without_replicated_durability_a_failover_may_lose_the_last_moments() -> None:
+    """`always` does not promise that the new primary has the newest writes, so this is not a loss."""
     with sentinel_servers() as (url, primary, replica):
         target = ("127.0.0.1", replica.port)
         async with two_servers(url, timeout_s=2) as both:

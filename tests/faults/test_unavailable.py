@@ -1,4 +1,4 @@
-"""While the store does not answer: 503 with Retry-After, in time, and the same may be sent again."""
+"""While the store does not respond, requests get 503 with Retry-After in time and can be repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def valkey_process() -> Iterator[Server]:
 
 
 async def requests(api: Api) -> None:
-    """Requests of every kind: each must end as 503 that says when to come again."""
+    """Requests of every kind. Each must get 503 with Retry-After."""
     handoff = {"identity": "user:anna", "to": {"queue": "q"}, "reason": "r"}
     answers = await asyncio.gather(
         api.post("/v1/touchpoints", message("e2")),
@@ -42,7 +42,7 @@ async def requests(api: Api) -> None:
         assert b"127.0.0.1" not in answer.raw
 
 
-async def test_a_store_that_another_server_made_anew_takes_no_touchpoints(valkey_process: Server) -> None:
+async def test_a_store_that_another_server_recreated_refuses_touchpoints(valkey_process: Server) -> None:
     socket = str(valkey_process.directory / "server.sock")
     async with served(valkey_process.url) as api:
         await api.tell("e1")

@@ -45,7 +45,7 @@ def listening(_data: Path, port: int) -> contextlib.AbstractContextManager[objec
 
 
 @pytest.mark.parametrize("holder", [listening, serving_twice])
-def test_a_port_in_use_is_said_once_and_ends_the_start(tmp_path: Path, holder: object) -> None:
+def test_a_port_in_use_is_reported_once_and_ends_the_start(tmp_path: Path, holder: object) -> None:
     """Also where the other server's workers share their port: ours must not share it with them."""
     port = free_port()
     (tmp_path / "first").mkdir()

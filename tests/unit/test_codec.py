@@ -1,4 +1,4 @@
-"""What is stored is read back the same; byte order is time's order; keyed hashes keep tenants apart."""
+"""Stored values are read back unchanged; byte order is time order; keyed hashes separate tenants."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ UNSTORABLE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", UNSTORABLE, ids=range(len(UNSTORABLE)))
 def test_what_cannot_be_stored_is_refused_and_spoils_nothing_after_it(change: dict[str, Any]) -> None:
-    """The packer is shared: what it had begun must not lead the next body."""
+    """The packer is shared: leftovers of a failed body must not start the next one."""
     with pytest.raises(Unprocessable):
         encode_body(touchpoint("e", **change), conversation=None, amends=None)
     after = decode_body(*encode_body(touchpoint("f", text="after"), conversation=None, amends=None))
@@ -142,7 +142,7 @@ def test_other_content_has_another_digest(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", NOT_COUNTED, ids=range(len(NOT_COUNTED)))
-def test_what_a_retry_may_say_otherwise_is_not_in_the_digest(change: dict[str, Any]) -> None:
+def test_fields_that_a_retry_may_change_are_not_in_the_digest(change: dict[str, Any]) -> None:
     assert digest(msgspec.structs.replace(FIRST, **change)) == digest(FIRST)
     assert len(digest(FIRST)) == DIGEST_SIZE
 

@@ -29,7 +29,7 @@ def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
             yield from commands(below)
 
 
-def test_every_command_names_a_function_of_its_own() -> None:
+def test_every_command_names_a_function() -> None:
     found = [it.get_default("run") for it in commands(parser())]
     assert len(found) > 12
     for name in found:
@@ -37,8 +37,8 @@ def test_every_command_names_a_function_of_its_own() -> None:
         assert callable(getattr(import_module(f"handoff.cli.{module}"), function)), name
 
 
-def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is one process: it plays the journey, too."""
+def test_the_demos_help_names_its_configuration_and_no_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is one process, because it also plays the journey."""
     for given, status in (["demo", "--help"], 0), (["demo", "--workers", "2"], 2):
         with pytest.raises(SystemExit) as ended:
             parser().parse_args(given)
@@ -49,7 +49,7 @@ def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.Captur
 
 
 def loaded(code: str) -> set[str]:
-    """What Python has imported after running `code`."""
+    """The modules that Python has imported after running `code`."""
     run = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('loaded', *sys.modules)"
     answer = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
     return set(answer.stdout.rpartition("loaded")[2].split())

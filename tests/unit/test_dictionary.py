@@ -1,4 +1,4 @@
-"""The compression dictionary: what was stored with it can be read for ever, and it is worth having."""
+"""The compression dictionary: everything stored with it stays readable, and it saves space."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_body_comes_back_as_it_was() -> None:
         assert (body.handles, body.actor, body.traits) == (sample.identities[1:], sample.actor, sample.traits)
 
 
-def test_it_saves_a_quarter_of_what_nobody_generated() -> None:
+def test_it_saves_a_quarter_of_handwritten_samples() -> None:
     assert _share(hand_written()) < 0.75
 
 

@@ -1,4 +1,4 @@
-"""Logs: a line of JSON for each event, whoever speaks; readable in a terminal, without variables."""
+"""Logs: one line of JSON per event, also from libraries; readable text on a terminal, without variables."""
 
 from __future__ import annotations
 

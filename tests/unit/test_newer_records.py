@@ -189,7 +189,7 @@ def test_any_body_is_read(raw: bytes, codec: int) -> None:
     assert body is UNREADABLE or body.data is not None
 
 
-def test_an_unknown_type_is_a_tracked_event_that_says_which() -> None:
+def test_an_unknown_type_becomes_a_tracked_event_with_its_name() -> None:
     stored = read_member(member(type_=200), b"h" * 16)
     body = stored.body()
     assert (stored.type, stored.unknown) == ("event.tracked", "type")

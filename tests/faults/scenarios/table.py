@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def table(results: Mapping[str, Figures], skipped: Mapping[str, str]) -> Table:
-    """One row a scenario. `skipped` says why a scenario has none."""
+    """One row a scenario. `skipped` has the reasons of scenarios without one."""
     known = [it for it in SCENARIOS if it.key in results]
     total = Figures()
     for figures in known:
