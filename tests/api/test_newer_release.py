@@ -25,7 +25,7 @@ from handoff.store.repositories.deliveries import QueueEntry
 from handoff.store.resp.connection import Connection
 from handoff.store.server.sizes import sizes
 from handoff.store.settings import StoreSettings
-from tests.compat.desk import DUE, Desk, everything
+from tests.compat.release_client import DUE, ReleaseClient, everything
 from tests.compat.releases import TOKEN
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
 from tests.store.servers import valkey_server
@@ -43,7 +43,7 @@ def url() -> Iterator[str]:
 
 @dataclass
 class Process:
-    """This process's server, as `Desk` knows one."""
+    """This process's server, as `ReleaseClient` knows one."""
 
     name: str
     url: str
@@ -53,7 +53,7 @@ class Process:
 class Shop:
     """A server over a store with some of everything in it, and a way to change what lies there."""
 
-    def __init__(self, server: Server, desk: Desk, hooks: Subscriber) -> None:
+    def __init__(self, server: Server, desk: ReleaseClient, hooks: Subscriber) -> None:
         self.server = server
         self.desk = desk
         self.hooks = hooks
@@ -111,7 +111,7 @@ class Shop:
         ):
             await until(lambda: queue.events)
             mark = f"again-{len(found)}-{len(found['handoffs']['handoffs'])}"
-            await self.desk.tell(mark, ANNA)
+            await self.desk.record(mark, ANNA)
             asked = await self.desk.ask(f"user:{mark}", to={"channel": "chat", "queue": "support"})
             await until(lambda: f"text of {mark}" in person.texts())
             await until(lambda: ("handoff.requested", asked["id"]) in queue.handoffs())
@@ -127,13 +127,13 @@ class Shop:
         return registry.get_sample_value("handoff_unknown_values_total", {"what": what}) or 0.0
 
 
-async def history(desk: Desk) -> None:
+async def history(desk: ReleaseClient) -> None:
     for number in range(4):
-        await desk.tell(f"m{number}", ANNA, data={"order": number}, thread="t")
-    await desk.tell("handles", ANNA, identities=[ANNA, "email:anna@example.org"])
-    await desk.tell("edit", ANNA, type="message.edited", amends="m0", text="edited")
+        await desk.record(f"m{number}", ANNA, data={"order": number}, thread="t")
+    await desk.record("handles", ANNA, identities=[ANNA, "email:anna@example.org"])
+    await desk.record("edit", ANNA, type="message.edited", amends="m0", text="edited")
     who = {"type": "user", "value": "anna", "role": "cc"}
-    await desk.tell("ben", BEN, channel="email", type="email.received", participants=[who])
+    await desk.record("ben", BEN, channel="email", type="email.received", participants=[who])
     id_ = await desk.customer(ANNA)
     link = {"identity": "phone:+358401234567", "reason": "she said so"}
     await desk.ok("POST", f"/v1/customers/{id_}/links", link)
@@ -156,7 +156,7 @@ async def shop(url: str) -> AsyncIterator[Shop]:
 
 
 @asynccontextmanager
-async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tuple[Server, Desk]]:
+async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tuple[Server, ReleaseClient]]:
     webhook = {
         "url": hooks.url,
         "types": ["*"],
@@ -170,7 +170,7 @@ async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tu
         running(built, Options(admin_token=TOKEN)) as server,
         ClientSession(timeout=ClientTimeout(total=30)) as session,
     ):
-        yield server, Desk(Process("this", server.url), session)
+        yield server, ReleaseClient(Process("this", server.url), session)
 
 
 MEMBERS: dict[str, tuple[int, int, str]] = {
