@@ -1,6 +1,6 @@
 """Webhooks: the delay that dead subscribers cause for the others.
 
-Two servers with 1 000 subscriptions each send all of them one handoff after the other, in turn. At one server,
+Two servers with 1 000 subscriptions each send all of them one handoff after the other, in turn. At one,
 all subscribers respond; at the other, a tenth dies: most hang, some refuse connections. The delay is from the
 handoff request to the message at a subscriber, for the nine tenths that are alive at both.
 """
