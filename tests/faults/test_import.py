@@ -150,9 +150,9 @@ async def test_a_store_that_lost_acknowledged_lines_is_noticed(tmp_path: Path) -
     with valkey_server() as store, serving(tmp_path / "data", HANDOFF_STORE_URL=store) as process:
         await run(process.url, file)
         await _command(store, "FLUSHALL")
-        assert "40 of 40 lines" in await run(process.url, file, code=NOT_FINISHED)
+        assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         # The check stored them again; what may have stood before them is missing all the same.
-        assert "40 of 40 lines" in await run(process.url, file, code=NOT_FINISHED)
+        assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         assert "40 lines" in await run(process.url, file, "--restart")
         assert await texts(process.url, "lost") == expected("lost", 40)
 
