@@ -1,4 +1,4 @@
-# The server as an image. Its store is HANDOFF_STORE_URL, or the embedded Valkey in the volume /data.
+# The server's image. It uses the store at HANDOFF_STORE_URL, or the embedded Valkey in the volume /data.
 #
 #   docker build -t handoff .
 #   docker run -p 127.0.0.1:8080:8080 -v handoff:/data -e HANDOFF_ADMIN_TOKEN=… handoff
@@ -32,8 +32,8 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080 2525
-# The server handles SIGTERM itself (no shell, no init in between) and finishes what is in flight within 8 s;
-# its only child, the embedded Valkey, is waited for. Give it `--stop-timeout 25`.
+# The server handles SIGTERM itself, without a shell or init, and finishes requests in flight within 8 s. It waits
+# for its only child, the embedded Valkey. Give it `--stop-timeout 25`.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['HANDOFF_SERVER_PORT']), timeout=5); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]

@@ -1,16 +1,16 @@
-# The one command surface: people and CI call the same targets. `make` lists them.
+# People and CI run the same targets. `make` lists them.
 #
-#   PYTHON=python3.12 make test     another interpreter than the newest one found (3.11 or later)
-#   make run ARGS=--once            arguments for the command behind a target
+#   PYTHON=python3.12 make test     use this interpreter, not the newest one found (3.11 or later)
+#   make run ARGS=--once            pass arguments to the command behind a target
 #
-# Everything is installed into .venv, at the versions of constraints.txt; nothing needs root. It is
-# installed again only when pyproject.toml or constraints.txt changed, or .venv was removed.
+# Targets install into .venv, at the versions of constraints.txt, without root. They install again only after
+# pyproject.toml or constraints.txt changed, or .venv was removed.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The newest interpreter that really starts (version managers leave names behind that do not).
+# The newest interpreter that starts (version managers leave names that do not).
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
 ifndef PYTHON
 PYTHON := $(shell for it in $(CANDIDATES); do \
@@ -25,51 +25,51 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL_HERE := python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INSTALL := $(BIN)/$(INSTALL_HERE)
 
-# What tests use of the system, as `command:package of Debian`. Tests skip, with a reason, without them.
+# System tools that tests use, as `command:Debian package`. Without them, tests are skipped with a reason.
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium faketime:faketime
 
-# Lines and branches, together. The suite has this much now; it may only rise.
+# Lines and branches of the whole suite. It may only rise; a part of the suite (ARGS) has no floor.
 COVERAGE_FLOOR := 91
 
-# Tests wait for servers more than they compute: more processes than processors (0: all in this one).
+# Tests wait for servers more than they compute, so use more processes than processors (0: one process).
 TEST_PROCESSES ?= 3
 
-# Payloads collected from real senders lie beside the checkout where they are at hand.
+# Payloads from real senders, if they are available next to the checkout.
 HANDOFF_SHARED ?= $(abspath $(wildcard ../shared))
 export HANDOFF_SHARED
 
 SOAK_MINUTES ?= 60
 
 .PHONY: help
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(VENV)/run.stamp ## install, start the server and play a customer's journey through it; Ctrl-C ends it
+run: $(VENV)/run.stamp ## install, start the server and play a customer's journey; Ctrl-C stops it
 	@exec $(BIN)/handoff demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/dev.stamp tools node_modules/.stamp ## every test, with a floor under the coverage
+test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
-		--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
-	@[ -n "$(ARGS)" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
+		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
+	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
 		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
 
 .PHONY: lint
-lint: $(VENV)/dev.stamp node_modules/.stamp ## style, format, the rules of who may import whom, the Dockerfile
+lint: $(VENV)/dev.stamp node_modules/.stamp ## check style, format, import rules, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	@[ ! -x node_modules/.bin/eslint ] || { npm run --silent lint && npm run --silent types; }
 	@if [ -x $(BIN)/hadolint ]; then echo "$(BIN)/hadolint Dockerfile" && $(BIN)/hadolint Dockerfile; \
-	else echo "Dockerfile not checked: there is no hadolint for this machine"; fi
+	else echo "Dockerfile not checked: hadolint is not available for this machine"; fi
 
 .PHONY: types
-types: $(VENV)/dev.stamp ## mypy, strict
+types: $(VENV)/dev.stamp ## check types with mypy
 	$(BIN)/mypy
 
 .PHONY: format
-format: $(VENV)/dev.stamp ## write the code in its format
+format: $(VENV)/dev.stamp ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -82,27 +82,27 @@ freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); 
 	@$(BIN)/python -m tests.frozen
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write keeps them
+bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write saves them
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-full
-bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ## the same with every comparison
+bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ## measure with every comparison
 	$(RIVALS)/bin/python -m bench --full $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (docs/reliability.md); ARGS=--write keeps the table
+faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (docs/reliability.md); ARGS=--write saves the table
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/dev.stamp tools ## the same again and again with random seeds for SOAK_MINUTES (60); goes on with its table
+soak: $(VENV)/dev.stamp tools ## repeat the faults with random seeds for SOAK_MINUTES (60); continues its table
 	@mkdir -p build && $(BIN)/python -m tests.faults --minutes $(SOAK_MINUTES) --state build/soak.json $(ARGS)
 
 .PHONY: screenshots
-screenshots: $(VENV)/dev.stamp tools ## take the README's pictures of the panel from the demo's journey
+screenshots: $(VENV)/dev.stamp tools ## take the README's screenshots of the panel from the demo's journey
 	@PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
 .PHONY: ts-types
-ts-types: $(VENV)/dev.stamp node_modules/.stamp ## write the TypeScript types of the API anew
+ts-types: $(VENV)/dev.stamp node_modules/.stamp ## regenerate the TypeScript types of the API
 	@PYTHONPATH=. $(BIN)/python docs/typescript.py
 
 .PHONY: config-docs
@@ -114,13 +114,13 @@ wheel: $(VENV)/dev.stamp ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 .PHONY: clean
-clean: ## remove .venv and everything that was made; never .handoff, where the demo's history lies
+clean: ## remove .venv and everything built; keeps .handoff with the demo's history
 	rm -rf $(VENV) $(RIVALS) bench/rivals/node/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f .coverage .coverage.*
 	find handoff adapters tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: tools
-tools: # what the tests use of the system; installed only where that needs no question asked: as root, by apt
+tools: # the system tools of the tests; installed only as root with apt, without questions
 	@missing=; for it in $(TOOLS); do command -v "$${it%%:*}" >/dev/null || missing="$$missing $${it##*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -130,34 +130,34 @@ tools: # what the tests use of the system; installed only where that needs no qu
 			|| echo "apt could not install$$missing"; \
 	else echo "not installed:$$missing (the tests that need them are skipped)"; fi
 
-# What `make bench-full` compares with. It stays out of the tests' environment: some of it brings plugins for pytest.
+# The rivals of `make bench-full`, in a separate environment because some of them install pytest plugins.
 $(RIVALS)/bench.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(RIVALS)"
 	@$(BIN)/python -m venv --clear $(RIVALS)
 	@$(RIVALS)/bin/$(INSTALL_HERE) 'pip>=25.1'
 	@$(RIVALS)/bin/$(INSTALL_HERE) --editable '.[embedded]'
-	@$(RIVALS)/bin/$(INSTALL_HERE) --group bench || echo "not all could be installed: what lacks is left out"
+	@$(RIVALS)/bin/$(INSTALL_HERE) --group bench || echo "some could not be installed; their comparisons are left out"
 	@touch $@
 
 bench/rivals/node/node_modules/.stamp: bench/rivals/node/package.json
 	@if command -v npm >/dev/null; then echo "installing into bench/rivals/node/node_modules"; \
 		cd bench/rivals/node && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.stamp; \
-	else echo "npm is not here: the comparison with fastify is left out"; fi
+	else echo "npm is not installed: the comparison with fastify is left out"; fi
 
-# What checks the panel's scripts and pages comes from the npm registry, where npm is; none of it is shipped.
+# The tools that check the panel's scripts and pages come from the npm registry; none of them is shipped.
 node_modules/.stamp: package.json
 	@if command -v npm >/dev/null; then echo "installing into node_modules"; \
 		npm install --silent --no-audit --no-fund && touch $@; \
-	else echo "npm is not here: the panel's scripts are not checked and some tests are skipped"; fi
+	else echo "npm is not installed: the panel's scripts are not checked and some tests are skipped"; fi
 
 $(BIN)/python:
-	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.14 is needed and none was found." \
-		"Install one, or say where it is: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@echo "making $(VENV) with $(PYTHON) ($$("$(PYTHON)" -V 2>&1))"
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.14 is required, and none was found." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "creating $(VENV) with $(PYTHON) ($$("$(PYTHON)" -V 2>&1))"
 	@"$(PYTHON)" -m venv --clear $(VENV) >.venv.log 2>&1 && "$@" -m pip --version >>.venv.log 2>&1 \
 		|| { cat .venv.log >&2; rm -rf $(VENV) .venv.log; \
-		echo "$(PYTHON) cannot make a virtual environment with pip in it. On Debian and Ubuntu it lacks" \
-		"ensurepip: install the package python3-venv (python3.12-venv and so on for another version)," \
+		echo "$(PYTHON) cannot create a virtual environment with pip. On Debian and Ubuntu, ensurepip is missing:" \
+		"install the package python3-venv (or python3.12-venv and so on for another version)," \
 		"or choose another interpreter: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@rm -f .venv.log
 
@@ -166,9 +166,9 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) --editable '.[embedded,demo]'
 	@touch $@
 
-# pip from 25.1 on knows dependency groups; the one that a new environment begins with may be older.
+# Dependency groups need pip 25.1; a new environment may start with an older one.
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV), with what development needs"
+	@echo "installing into $(VENV), with the development tools"
 	@$(INSTALL) 'pip>=25.1'
 	@$(INSTALL) --group dev --editable '.[embedded,demo]'
 	@touch $@ $(VENV)/run.stamp

@@ -110,12 +110,12 @@ class Without(Struct, frozen=True):
     failed: bool
 
 
-def measured(name: str, it: Measurement, settings: Settings, directory: Path) -> Table | Without:
+def measured(name: str, measurement: Measurement, settings: Settings, directory: Path) -> Table | Without:
     """One table, with its files in the directory. Whatever goes wrong, the other tables are still to come."""
     print(f"\n{name}", flush=True)
     begun = time.monotonic()
     try:
-        table = it.measure(settings, directory)
+        table = measurement.measure(settings, directory)
     except Missing as error:
         print(f"left out: {error}", flush=True)
         return Without(str(error), failed=False)
@@ -157,8 +157,8 @@ def main() -> int:
         command = "make bench-full" if arguments.full else "make bench"
         PAGE.write_text(page(tables, command, {name: it.why for name, it in without.items()}))
         print(f"\nwrote {PAGE.relative_to(ROOT)}")
-    for name, it in without.items():
-        print(f"bench: no table of {name}: {it.why}", file=sys.stderr)
+    for name, reason in without.items():
+        print(f"bench: no table of {name}: {reason.why}", file=sys.stderr)
     return 1 if any(it.failed for it in without.values()) else 0
 
 

@@ -83,10 +83,10 @@ def _block(started: Started, lives: Sequence[Life], turn: int) -> Block:
         begun = time.perf_counter()
         connection.request("POST", started.target.path, body, headers)
         answer = connection.getresponse()
-        said = answer.read()
+        body = answer.read()
         spent.append((time.perf_counter() - begun) * 1000)
         if answer.status != 200:
-            raise Failed(f"a touchpoint was answered {answer.status}: {said[:200]!r}")
+            raise Failed(f"a touchpoint was answered {answer.status}: {body[:200]!r}")
     connection.close()
     scale = 1e6 / len(bodies)
     return Block(

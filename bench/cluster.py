@@ -1,4 +1,4 @@
-"""What a Cluster costs: imports over one server, a cluster of one primary and one of three."""
+"""The cost of a Cluster: imports over one server, a cluster of one primary and one of three."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def measure(settings: Settings, directory: Path) -> Table:
                 made = _round(started[key], number)
                 if number:  # the first warms up
                     found[key].append(made)
-        for it in started.values():
-            _check_kept(it, (settings.rounds + 1) * REQUESTS * LINES)
+        for side in started.values():
+            _check_kept(side, (settings.rounds + 1) * REQUESTS * LINES)
     return Table(
         title="Cluster: imports, by primaries",
         columns=("store", "touchpoints/s", "server µs", "primaries µs", "of one server's", "busiest primary"),
@@ -180,15 +180,15 @@ def _whole(port: int, count: int) -> bool:
         return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == count
 
 
-def _round(it: Running, number: int) -> Round:
+def _round(side: Running, number: int) -> Round:
     bodies = [_lines(number, place) for place in range(REQUESTS)]
-    before = [one.cpu_s() for one in (it.process, *it.primaries)]
+    before = [one.cpu_s() for one in (side.process, *side.primaries)]
     begun = time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda body: _post(it, body), bodies))
+        list(pool.map(lambda body: _post(side, body), bodies))
     seconds = time.perf_counter() - begun
     time.sleep(SETTLE_S)
-    spent = [one.cpu_s() - had for one, had in zip((it.process, *it.primaries), before, strict=True)]
+    spent = [one.cpu_s() - had for one, had in zip((side.process, *side.primaries), before, strict=True)]
     touchpoints = REQUESTS * LINES
     server, *primaries = (each * 1e6 / touchpoints for each in spent)
     return Round(touchpoints / seconds, server, tuple(primaries))
@@ -198,33 +198,33 @@ def _lines(number: int, place: int) -> bytes:
     """Journeys of customers nobody has seen."""
     lines = []
     for customer, journey in enumerate(journeys(number * REQUESTS + place, LINES // EACH, EACH)):
-        for step, it in enumerate(journey):
-            stated = native(it, f"{it.event_id}.{number}.{place}.{customer}.{step}")
+        for step, touchpoint in enumerate(journey):
+            stated = native(touchpoint, f"{touchpoint.event_id}.{number}.{place}.{customer}.{step}")
             stated["identities"][0] = f"user:{number}-{place}-{customer}"
             lines.append(msgspec.json.encode(stated))
     return b"\n".join(lines)
 
 
-def _post(it: Running, body: bytes) -> None:
+def _post(side: Running, body: bytes) -> None:
     headers = {"Content-Type": "application/x-ndjson", **dict(AUTHORIZATION)}
     try:
-        with urllib.request.urlopen(urllib.request.Request(it.url, body, headers), timeout=60) as answer:
-            said = [msgspec.json.decode(line) for line in answer]
+        with urllib.request.urlopen(urllib.request.Request(side.url, body, headers), timeout=60) as answer:
+            answers = [msgspec.json.decode(line) for line in answer]
     except OSError as error:
-        it.process.check()
-        raise Failed(f"{it.url}: {error}") from error
-    accepted = sum(one.get("accepted", 0) for one in said)
+        side.process.check()
+        raise Failed(f"{side.url}: {error}") from error
+    accepted = sum(one.get("accepted", 0) for one in answers)
     if accepted != LINES:
-        raise Failed(f"of {LINES} lines {accepted} were accepted: {said[-1]}")
+        raise Failed(f"of {LINES} lines {accepted} were accepted: {answers[-1]}")
 
 
-def _check_kept(it: Running, sent: int) -> None:
+def _check_kept(side: Running, sent: int) -> None:
     """Failed where the primaries together do not hold every touchpoint."""
 
     async def count() -> int:
-        async with Connection(StoreSettings(url=it.store_url)) as connection:
-            return (await sizes(connection, it.store_url, 0)).touchpoints
+        async with Connection(StoreSettings(url=side.store_url)) as connection:
+            return (await sizes(connection, side.store_url, 0)).touchpoints
 
     kept = asyncio.run(count())
     if kept != sent:
-        raise Failed(f"{kept:,} of {sent:,} touchpoints are in {it.store_url}")
+        raise Failed(f"{kept:,} of {sent:,} touchpoints are in {side.store_url}")

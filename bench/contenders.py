@@ -29,8 +29,8 @@ from bench.processes import (
 
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTHORIZATION = (("Authorization", f"Bearer {TOKEN}"),)
-ANEW = (("Cache-Control", "no-store"),)
-"""A context with it is made anew, as after every touchpoint, or where nobody asked in 10 s."""
+UNCACHED = (("Cache-Control", "no-store"),)
+"""A request with this header gets a rebuilt context, as after a new touchpoint or 10 s without a request."""
 NODE = ROOT / "bench/rivals/node"
 
 
@@ -54,7 +54,7 @@ def _nothing() -> str | None:
 class Contender(Struct, frozen=True, kw_only=True):
     """One line of the table. `full` ones run with `make bench-full` only.
 
-    `missing` says why one cannot run here.
+    `missing` is the reason why it cannot run here.
     """
 
     key: str

@@ -1,6 +1,6 @@
-"""What a desktop waits for: a context by how long the life is, told again, and again with its ETag.
+"""The time a desktop waits for a context, by length of the history: rebuilt, cached, and with an ETag.
 
-Each answer is compared with a bare handler that answers the same bytes, asked by the same client in turn.
+A bare handler that returns the same bytes is measured in turn by the same client.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 from msgspec import Struct
 
-from bench.contenders import ANEW, AUTHORIZATION, Started, fixed, ours
+from bench.contenders import AUTHORIZATION, UNCACHED, Started, fixed, ours
 from bench.lives import Life, identity, live
 from bench.processes import Failed
 from bench.rounds import call
@@ -28,7 +28,7 @@ WARM_UP = 1  # turns
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked again and again; `floor` is the bare handler with the same bytes."""
+    """A repeated request. `floor` is the URL of the bare handler with the same bytes."""
 
     name: str
     url: str
@@ -43,20 +43,20 @@ def measure(directory: Path) -> Table:
         for life in (ORDINARY, LONG):
             live(started, life)
         paths = {life.name: f"/v1/context?identity={identity(life, 0)}&limit=50" for life in (ORDINARY, LONG)}
-        said = {name: call(started, path) for name, path in paths.items()}
+        bodies = {name: call(started, path) for name, path in paths.items()}
         with (
-            fixed(directory / "ordinary", said[ORDINARY.name]) as ordinary,
-            fixed(directory / "long", said[LONG.name]) as long,
+            fixed(directory / "ordinary", bodies[ORDINARY.name]) as ordinary,
+            fixed(directory / "long", bodies[LONG.name]) as long,
         ):
             floors = {ORDINARY.name: _url(ordinary, "/"), LONG.name: _url(long, "/")}
             questions = [
                 Question(
-                    name=f"{thousands(life.touchpoints)} touchpoints, {_size(said[life.name])}, {what}",
+                    name=f"{thousands(life.touchpoints)} touchpoints, {_size(bodies[life.name])}, {what}",
                     url=_url(started, paths[life.name]),
                     floor=floors[life.name],
-                    headers=dict((*AUTHORIZATION, *anew)),
+                    headers=dict((*AUTHORIZATION, *extra)),
                 )
-                for what, anew in (("made anew", ANEW), ("told again", ()))
+                for what, extra in (("rebuilt", UNCACHED), ("cached", ()))
                 for life in (ORDINARY, LONG)
             ]
             rows = [
@@ -65,20 +65,20 @@ def measure(directory: Path) -> Table:
                 for row in asyncio.run(_measured(questions, _url(started, paths[ORDINARY.name]), at_once))
             ]
     return Table(
-        title="What a desktop waits for: `GET /v1/context?limit=50`",
+        title="Contexts for desktops: `GET /v1/context?limit=50`",
         columns=("customer, desktops at once", "median ms", "p99 ms", "× bare's median", "× bare's p99"),
         rows=tuple(rows),
         notes=(
             f"{(TURNS - WARM_UP) * READS} reads each, in turn with a bare aiohttp handler that answers the "
             "same bytes; one aiohttp client asks both",
-            "made anew: `Cache-Control: no-store`, as for whom something came, or nobody asked in 10 s",
+            "rebuilt: `Cache-Control: no-store`, as after a new touchpoint or 10 s without a request",
             "nothing new: with `If-None-Match`, answered 304, against the handler that answers the whole",
         ),
     )
 
 
-def _size(said: bytes) -> str:
-    return f"{len(said) // 1000} kB"
+def _size(body: bytes) -> str:
+    return f"{len(body) // 1000} kB"
 
 
 def _url(started: Started, path: str) -> str:
@@ -99,18 +99,18 @@ async def _measured(questions: list[Question], known: str, at_once: int) -> list
         return [await _row(client, it, at_once) for it in (*questions, again)]
 
 
-async def _row(client: aiohttp.ClientSession, it: Question, at_once: int) -> tuple[str, ...]:
+async def _row(client: aiohttp.ClientSession, question: Question, at_once: int) -> tuple[str, ...]:
     mine: list[float] = []
     bare: list[float] = []
     for turn in range(TURNS):
-        found = await _turn(client, it.url, it.headers, it.status, at_once)
-        floor = await _turn(client, it.floor, {}, 200, at_once)
+        found = await _turn(client, question.url, question.headers, question.status, at_once)
+        floor = await _turn(client, question.floor, {}, 200, at_once)
         if turn >= WARM_UP:
             mine += found
             bare += floor
     least = (statistics.median(bare), _p99(bare))
     figures = (statistics.median(mine), _p99(mine))
-    label = f"{it.name}, {at_once} at once" if at_once > 1 else f"{it.name}, one at a time"
+    label = f"{question.name}, {at_once} at once" if at_once > 1 else f"{question.name}, one at a time"
     times = (f"{figure / floor_:.1f}" for figure, floor_ in zip(figures, least, strict=True))
     return (label, *(f"{figure:.2f}" for figure in figures), *times)
 

@@ -1,4 +1,4 @@
-"""What an fsync before every acknowledgement costs: ours against itself with `everysec`."""
+"""The cost of an fsync before every acknowledgement: ours against itself with `everysec`."""
 
 from __future__ import annotations
 

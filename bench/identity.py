@@ -1,4 +1,4 @@
-"""What a customer's newest 50 touchpoints cost, by how long their history is."""
+"""The cost of a customer's newest 50 touchpoints, by length of the history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench.contenders import ANEW, Started, ours
+from bench.contenders import UNCACHED, Started, ours
 from bench.lives import Life, identity, live, touchpoint
 from bench.processes import Failed
 from bench.rounds import call
@@ -89,7 +89,7 @@ def _questions(started: Started, life: Life, turn: int) -> dict[str, Callable[[]
 
 
 def _call(started: Started, path: str, body: bytes | None = None) -> Any:
-    return msgspec.json.decode(call(started, path, body, ANEW))
+    return msgspec.json.decode(call(started, path, body, UNCACHED))
 
 
 def _json(value: object) -> bytes:

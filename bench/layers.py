@@ -1,4 +1,4 @@
-"""What HTTP alone costs: aiohttp with one layer more each, nothing recorded (docs/adr/0013, 0018)."""
+"""The cost of HTTP alone: aiohttp with one more layer each, recording nothing (docs/adr/0013, 0018)."""
 
 from __future__ import annotations
 

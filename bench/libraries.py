@@ -34,9 +34,9 @@ def measure(settings: Settings, directory: Path) -> Table:
         raise Failed(f"the histories ended with {done.returncode}\n{done.stderr.decode()[-2000:]}")
     result = msgspec.json.decode(done.stdout)
     found, left_out = result["found"], result["left_out"]
-    for size, it in found["handoff"].items():
-        if it["returned"] != it["stored"]:
-            raise Failed(f"{it['returned']} of {it['stored']} touchpoints came back at {size}")
+    for size, figures in found["handoff"].items():
+        if figures["returned"] != figures["stored"]:
+            raise Failed(f"{figures['returned']} of {figures['stored']} touchpoints came back at {size}")
     return Table(
         title="Chat histories in process: append one, read all",
         columns=(

@@ -1,4 +1,4 @@
-"""Live: from a requested hand-off to its event on the agent's stream, against a bare SSE echo.
+"""Live: from a requested handoff to its event on the agent's stream, against a bare SSE echo.
 
 The same client asks both servers, one request at a time and under load, and takes the time from
 sending the request to reading the event.
@@ -23,7 +23,7 @@ from bench.processes import SERVER_CORE, Failed, answers, free_port, python, run
 from bench.table import Table
 
 REQUESTS = 200
-LOADED_AT_ONCE = 16  # hand-offs asked for at the same time by as many platforms
+LOADED_AT_ONCE = 16  # handoffs requested at the same time by as many platforms
 TIMEOUT_S = 20.0
 NAMES = {"echo": "bare SSE echo", "handoff": "handoff, requested → on the queue's stream"}
 
@@ -43,22 +43,22 @@ def measure(directory: Path) -> Table:
     with _echo(directory / "echo") as echo_url, ours(directory / "ours") as started:
         url = f"http://127.0.0.1:{started.target.port}"
         for at_once in (1, LOADED_AT_ONCE):
-            found["echo", at_once] = asyncio.run(_time(echo_url, "/stream", _say, at_once))
+            found["echo", at_once] = asyncio.run(_time(echo_url, "/stream", _send, at_once))
             found["handoff", at_once] = asyncio.run(_time(url, "/v1/queues/bench/events", _request, at_once))
     rows = []
     for at_once in (1, LOADED_AT_ONCE):
         floor = found["echo", at_once]
         for name in ("echo", "handoff"):
-            it = found[name, at_once]
+            times = found[name, at_once]
             label = f"{NAMES[name]}, {at_once} at once"
-            times = (f"{it.median / floor.median:.1f}", f"{it.p99 / floor.p99:.1f}")
-            rows.append((label, f"{it.median:.2f}", f"{it.p99:.2f}", *times))
+            times = (f"{times.median / floor.median:.1f}", f"{times.p99 / floor.p99:.1f}")
+            rows.append((label, f"{times.median:.2f}", f"{times.p99:.2f}", *times))
     return Table(
         title="Live: from a request to its event on a stream",
         columns=("server", "median ms", "p99 ms", "× echo's median", "× echo's p99"),
         rows=tuple(rows),
         notes=(
-            f"{REQUESTS} requests each. A hand-off pins its context, commits with an fsync and is read "
+            f"{REQUESTS} requests each. A handoff pins its context, commits with an fsync and is read "
             "back from the store's outbox before the event is written; the echo does none of it.",
         ),
     )
@@ -93,7 +93,7 @@ async def _one(session: aiohttp.ClientSession, url: str, ask: Ask, name: str, se
     await ask(session, f"{url}|{name}")
 
 
-async def _say(session: aiohttp.ClientSession, what: str) -> None:
+async def _send(session: aiohttp.ClientSession, what: str) -> None:
     url, _, name = what.partition("|")
     async with session.post(f"{url}/say", data=msgspec.json.encode({"reason": name})) as response:
         assert response.status == 201
@@ -104,7 +104,7 @@ async def _request(session: aiohttp.ClientSession, what: str) -> None:
     body = {"identity": f"user:{name}", "to": {"channel": "chat", "queue": "bench"}, "reason": name}
     async with session.post(f"{url}/v1/handoffs", json=body) as response:
         if response.status != 201:
-            raise Failed(f"a hand-off was answered {response.status}: {await response.text()}")
+            raise Failed(f"a handoff request was answered {response.status}: {await response.text()}")
 
 
 @contextlib.asynccontextmanager

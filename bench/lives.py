@@ -15,7 +15,7 @@ from handoff.domain.clock import MINUTE, Micros, format_time, parse_time
 
 START: Micros = parse_time("2018-01-01T00:00:00Z")
 LINES = 5_000  # of one request, as `handoff import` sends them
-TEXT = "Where is my parcel? It was promised for Tuesday and the shop says that it is on its way. "
+TEXT = "Where is my parcel? It was promised for Tuesday and the shop claims that it is on its way. "
 
 
 class Life(Struct, frozen=True, kw_only=True):
@@ -35,8 +35,8 @@ def live(started: Started, life: Life) -> None:
     }
     call(started, "/v1/touchpoints", msgspec.json.encode(everybody))
     for lines in _batches(life):
-        said = call(started, "/v1/touchpoints", lines, (("Content-Type", "application/x-ndjson"),))
-        accepted = sum(msgspec.json.decode(line)["accepted"] for line in said.splitlines())
+        body = call(started, "/v1/touchpoints", lines, (("Content-Type", "application/x-ndjson"),))
+        accepted = sum(msgspec.json.decode(line)["accepted"] for line in body.splitlines())
         if accepted != lines.count(b"\n"):
             raise Failed(f"{life.name}: {accepted} touchpoints of a request were accepted")
 

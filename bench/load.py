@@ -29,7 +29,7 @@ class Unanswered(Failed):
 
 
 class Shot(Struct, frozen=True, kw_only=True):
-    """What one run of the load generator saw. `refused` counts answers of 400 and above."""
+    """The results of one run of the load generator. `refused` counts responses of 400 and above."""
 
     requests: int
     microseconds: int
@@ -78,8 +78,8 @@ def templates() -> list[bytes]:
     return [body for person in journeys(SEED, TEMPLATES, EACH) for body in map(_template, person)]
 
 
-def _template(it: Touchpoint) -> bytes:
-    stated = native(it)
+def _template(touchpoint: Touchpoint) -> bytes:
+    stated = native(touchpoint)
     first, *others = stated["identities"]
     assert first.startswith("user:")
     further = [f"anonymous:{PERSON}" for _ in others]
@@ -141,7 +141,7 @@ def _fire(target: Target, script: str, environment: dict[str, str], pressure: Pr
     url = f"http://127.0.0.1:{target.port}{target.path}"
     tool, seconds, connections = wrk(), pressure.seconds, pressure.connections
     if tool:
-        # What is only slow shows in the latencies; a connection without an answer for so long is broken.
+        # Slow responses show in the latencies; a connection without a response for this long is broken.
         limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={PATIENCE_S}s"]
         command = [tool, *limits, "-s", str(ROOT / "bench" / script), url]
     else:

@@ -63,8 +63,8 @@ def measure(directory: Path) -> Table:
 def _bodies(each: int) -> Iterator[dict[str, Any]]:
     """Journeys with ids of their own."""
     for number, journey in enumerate(journeys(SEED, TOUCHPOINTS // each, each)):
-        for step, it in enumerate(journey):
-            stated = native(it, f"{it.event_id}.{number}.{step}")
+        for step, touchpoint in enumerate(journey):
+            stated = native(touchpoint, f"{touchpoint.event_id}.{number}.{step}")
             stated["identities"][0] = f"user:{number:08d}"
             if "thread" in stated:
                 stated["thread"] = f"{stated['thread']}-{number}"
@@ -99,12 +99,16 @@ def _stream(directory: Path, bodies: Bodies, name: str) -> Used:
 
         def add(batch: Bodies) -> None:
             with store.pipeline(transaction=False) as pipeline:
-                for it in batch:
-                    key = f"timeline:{it['identities'][0]}"
+                for touchpoint in batch:
+                    key = f"timeline:{touchpoint['identities'][0]}"
                     fields = {
-                        name: str(it.get(name, "")) for name in ("id", "channel", "type", "occurred_at")
+                        name: str(touchpoint.get(name, ""))
+                        for name in ("id", "channel", "type", "occurred_at")
                     }
-                    fields |= {"text": str(it.get("text", "")), "data": _json(it.get("data", {})).decode()}
+                    fields |= {
+                        "text": str(touchpoint.get("text", "")),
+                        "data": _json(touchpoint.get("data", {})).decode(),
+                    }
                     pipeline.xadd(key, fields)
                 pipeline.execute()
 
@@ -126,12 +130,14 @@ def _post(started: Started, batch: Bodies) -> None:
     request = urllib.request.Request(url, _json(batch), headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            said = msgspec.json.decode(answer.read())
+            result = msgspec.json.decode(answer.read())
     except OSError as error:
         started.process.check()
         raise Failed(f"{url}: {error}") from error
-    if said["accepted"] != len(batch):
-        raise Failed(f"of {len(batch)} touchpoints {said['accepted']} were accepted: {said['rejected'][:3]}")
+    if result["accepted"] != len(batch):
+        raise Failed(
+            f"of {len(batch)} touchpoints {result['accepted']} were accepted: {result['rejected'][:3]}"
+        )
 
 
 def _json(value: object) -> bytes:

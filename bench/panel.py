@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from bench.contenders import ANEW, Started, ours
+from bench.contenders import UNCACHED, Started, ours
 from bench.lives import Life, identity, live
 from bench.processes import Failed, Missing
 from bench.rounds import call
@@ -43,7 +43,7 @@ OLDEST = """() => document.querySelector("handoff-context").shadowRoot
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """What a tab keeps after a collection of garbage."""
+    """The memory of a tab after a garbage collection."""
 
     touchpoints: int
     heap_mb: float
@@ -86,10 +86,10 @@ def _table(taken: dict[str, list[float]], kept: list[Kept]) -> Table:
         rows.append(
             (label, spread(taken[life.name], 0), f"{statistics.median(taken[life.name]) / short:.2f}")
         )
-    for it in kept:
-        label = f"{thousands(it.touchpoints)} scrolled through: heap, MB; DOM nodes"
+    for size in kept:
+        label = f"{thousands(size.touchpoints)} scrolled through: heap, MB; DOM nodes"
         rows.append(
-            (label, f"{it.heap_mb:.1f}; {thousands(it.nodes)}", f"{it.heap_mb / kept[0].heap_mb:.2f}")
+            (label, f"{size.heap_mb:.1f}; {thousands(size.nodes)}", f"{size.heap_mb / kept[0].heap_mb:.2f}")
         )
     return Table(
         title="The panel, in Chromium",
@@ -108,7 +108,7 @@ def _address(started: Started, token: str, life: Life) -> str:
 
 
 def _opened(browser: Browser, address: str) -> float:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, extra_http_headers=dict(ANEW))
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, extra_http_headers=dict(UNCACHED))
     try:
         page = context.new_page()
         page.goto(address, wait_until="commit")

@@ -27,7 +27,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Wording(Struct, frozen=True, kw_only=True):
-    """What people, agents and web sites say in one language; `{order}` and the like are filled in."""
+    """Sentences of people, agents and web sites in one language, with slots like `{order}`."""
 
     language: str
     locale: str
@@ -103,7 +103,7 @@ def hexadecimal(random: Random, digits: int) -> str:
 
 
 def public_id(random: Random) -> str:
-    """What follows the prefix of one of our public ids: 16 bytes in URL-safe base64."""
+    """The part of a public id after its prefix: 16 bytes in URL-safe base64."""
     return base64.urlsafe_b64encode(random.randbytes(16)).rstrip(b"=").decode()
 
 
@@ -167,16 +167,16 @@ class Speaker(Struct, frozen=True):
     customer: Customer
     values: dict[str, str]
 
-    def say(self, sentence: str) -> str:
+    def fill(self, sentence: str) -> str:
         return _SLOT.sub(lambda slot: self.values[slot[1]], sentence)
 
     def pick(self, sentences: list[str]) -> str:
-        return self.say(self.random.choice(sentences))
+        return self.fill(self.random.choice(sentences))
 
     def paragraphs(self, sentences: list[str], count: int) -> str:
         """A message of `count` different sentences between greeting and name."""
         random, words = self.random, self.customer.words
-        chosen = [self.say(it) for it in random.sample(sentences, min(count, len(sentences)))]
+        chosen = [self.fill(it) for it in random.sample(sentences, min(count, len(sentences)))]
         cut = random.randint(1, len(chosen))
         body = "\n\n".join(" ".join(part) for part in (chosen[:cut], chosen[cut:]) if part)
         closing = f"{random.choice(words.closings)}\n{self.customer.name}"

@@ -31,11 +31,11 @@ SERVER_CORE, LOAD_CORE = 0, 1
 
 
 class Failed(Exception):
-    """A server did not start, or did not do what it said."""
+    """A server did not start, or did not do what it acknowledged."""
 
 
 class Missing(Exception):
-    """What a measurement needs is not installed here."""
+    """Something that a measurement needs is not installed."""
 
 
 class Process(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a desktop and an export read: a whole context, and a history to its end, against fixed bytes."""
+"""Reads of a desktop and an export: a whole context, and a history to its end, against fixed bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from redis import Redis
 
-from bench.contenders import ANEW, Started, afternoon, fixed, ours
+from bench.contenders import UNCACHED, Started, afternoon, fixed, ours
 from bench.lives import Life, identity, live, touchpoint
 from bench.load import request
 from bench.processes import Failed
@@ -34,31 +34,35 @@ KNOWN = Life(name="known", identities=10, touchpoints=1_000)
 LONG = Life(name="long", identities=1, touchpoints=10_000)
 CONNECTIONS = 16
 PAGE = 500  # touchpoints a request: the most that is given
-READS, FLOOR_READS = 3, 60  # whole reads of a round: what is fast is done more often, to be measured at all
+READS, FLOOR_READS = 3, 60  # whole reads in a round: the fast ones repeat to be measurable
 
 
 def contexts(settings: Settings, directory: Path) -> Table:
-    """One customer's context, told again and made anew, and a handler that answers with the same bytes."""
+    """One customer's context, cached and rebuilt, against a handler that returns the same bytes."""
     asked, path = msgspec.json.encode({"identities": [identity(KNOWN, 0)]}), "/v1/context"
     with together({"handoff": ours}, directory) as servers:
         started = servers["handoff"]
         live(started, KNOWN)
-        said = call(started, path, asked)
-        _check_context(said)
-        with fixed(directory / "fixed", said) as floor:
-            ways = {"fixed": (floor, "/", ()), "again": (started, path, ()), "anew": (started, path, ANEW)}
+        body = call(started, path, asked)
+        _check_context(body)
+        with fixed(directory / "fixed", body) as floor:
+            ways = {
+                "fixed": (floor, "/", ()),
+                "cached": (started, path, ()),
+                "rebuilt": (started, path, UNCACHED),
+            }
             lanes = []
-            for name, (it, where, headers) in ways.items():
-                target = msgspec.structs.replace(it.target, path=where)
+            for name, (server, where, headers) in ways.items():
+                target = msgspec.structs.replace(server.target, path=where)
                 fire = same(target, request(target, asked, headers), directory / f"to-{name}", CONNECTIONS)
-                lanes.append(Lane(key=name, name=name, started=it, fire=fire))
+                lanes.append(Lane(key=name, name=name, started=server, fire=fire))
             found = interleaved(lanes, settings)
-        for name in ("again", "anew"):
+        for name in ("cached", "rebuilt"):
             no_refusals(f"handoff, {name}", found[name])
     names = {
         "fixed": "bare aiohttp, the same bytes",
-        "again": "handoff, told again: nothing has changed",
-        "anew": "handoff, made anew each time",
+        "cached": "handoff, cached: nothing has changed",
+        "rebuilt": "handoff, rebuilt each time",
     }
     return Table(
         title="A context: 10 identities, 1 000 touchpoints, the newest 50 shown",
@@ -66,14 +70,14 @@ def contexts(settings: Settings, directory: Path) -> Table:
         rows=tuple((names[it.key], *figures(found[it.key], found["fixed"])) for it in lanes),
         notes=(
             how(settings),
-            f"`POST /v1/context`: {thousands(len(said))} bytes of JSON, {CONNECTIONS} connections",
-            "made anew: `Cache-Control: no-store`, as for whom something came, or nobody asked in 10 s",
+            f"`POST /v1/context`: {thousands(len(body))} bytes of JSON, {CONNECTIONS} connections",
+            "rebuilt: `Cache-Control: no-store`, as after a new touchpoint or 10 s without a request",
         ),
     )
 
 
-def _check_context(said: bytes) -> None:
-    found = msgspec.json.decode(said)
+def _check_context(body: bytes) -> None:
+    found = msgspec.json.decode(body)
     timeline, known = found["timeline"], found["customer"]["identities"]
     counted = (timeline["total"], timeline["returned"], len(known))
     if counted != (KNOWN.touchpoints, 50, KNOWN.identities):
@@ -102,12 +106,12 @@ def histories(settings: Settings, directory: Path) -> Table:
             Reading(name="aiohttp + redis-py, `XRANGE` and json", started=servers["afternoon"], read=at_once),
         ]
         rows = []
-        for number, it in enumerate(readings):
-            with _connected(it.started) as connection:
-                size, _ = it.read(connection)
+        for number, reading in enumerate(readings):
+            with _connected(reading.started) as connection:
+                size, _ = reading.read(connection)
             with fixed(directory / f"fixed-{number}", b"0" * size) as started:
                 floor = Reading(name="", started=started, read=_whole("/", count=False))
-                rows.append(_compared(it, floor, settings.rounds))
+                rows.append(_compared(reading, floor, settings.rounds))
     return Table(
         title="A whole history over HTTP: 10 000 touchpoints",
         columns=("server", "server CPU, ms", "a fixed body's", "×", "bytes", "items returned"),
@@ -119,11 +123,11 @@ def histories(settings: Settings, directory: Path) -> Table:
     )
 
 
-def _compared(it: Reading, floor: Reading, rounds: int) -> tuple[str, ...]:
-    turns = [(_read(it, READS), _read(floor, FLOOR_READS)) for _ in range(rounds)]
+def _compared(reading: Reading, floor: Reading, rounds: int) -> tuple[str, ...]:
+    turns = [(_read(reading, READS), _read(floor, FLOOR_READS)) for _ in range(rounds)]
     _, size, items = turns[0][0]
     return (
-        it.name,
+        reading.name,
         spread([mine for (mine, *_), _ in turns], 1),
         spread([least for _, (least, *_) in turns], 1),
         spread([mine / least for (mine, *_), (least, *_) in turns], 1),
@@ -132,15 +136,17 @@ def _compared(it: Reading, floor: Reading, rounds: int) -> tuple[str, ...]:
     )
 
 
-def _read(it: Reading, times: int) -> tuple[float, int, int]:
+def _read(reading: Reading, times: int) -> tuple[float, int, int]:
     """CPU milliseconds of the server for one whole read, its bytes and items. Failed where any is missing."""
-    with _connected(it.started) as connection:
-        before = it.started.process.cpu_s()
-        results = {it.read(connection) for _ in range(times)}
-        spent = (it.started.process.cpu_s() - before) * 1000 / times
+    with _connected(reading.started) as connection:
+        before = reading.started.process.cpu_s()
+        results = {reading.read(connection) for _ in range(times)}
+        spent = (reading.started.process.cpu_s() - before) * 1000 / times
     (size, items), *others = results
     if others or items not in (0, LONG.touchpoints):
-        raise Failed(f"{it.name}: {items} of {LONG.touchpoints} touchpoints were returned, then {others}")
+        raise Failed(
+            f"{reading.name}: {items} of {LONG.touchpoints} touchpoints were returned, then {others}"
+        )
     return max(spent, 0.01), size, items
 
 
@@ -157,16 +163,16 @@ def _connected(started: Started) -> Iterator[http.client.HTTPConnection]:
 def _get(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> bytes:
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
-    said = answer.read()
+    body = answer.read()
     if answer.status != 200:
-        raise Failed(f"{path}: {answer.status} {said[:200]!r}")
-    return said
+        raise Failed(f"{path}: {answer.status} {body[:200]!r}")
+    return body
 
 
 def _whole(path: str, *, count: bool) -> Callable[[http.client.HTTPConnection], tuple[int, int]]:
     def read(connection: http.client.HTTPConnection) -> tuple[int, int]:
-        said = _get(connection, path, {})
-        return len(said), len({it["id"] for it in msgspec.json.decode(said)}) if count else 0
+        body = _get(connection, path, {})
+        return len(body), len({it["id"] for it in msgspec.json.decode(body)}) if count else 0
 
     return read
 
@@ -180,9 +186,9 @@ def _by_cursor(started: Started) -> Callable[[http.client.HTTPConnection], tuple
         size, path = 0, first
         seen: set[str] = set()
         while path:
-            said = _get(connection, path, headers)
-            page = msgspec.json.decode(said)
-            size += len(said)
+            body = _get(connection, path, headers)
+            page = msgspec.json.decode(body)
+            size += len(body)
             seen.update(it["id"] for it in page["touchpoints"])
             path = f"{first}&cursor={page['next']}" if page["next"] else ""
         return size, len(seen)
@@ -195,8 +201,8 @@ def _export(started: Started) -> Callable[[http.client.HTTPConnection], tuple[in
     path, headers = f"/v1/customers/{_customer(started)}/export", dict(started.target.headers)
 
     def read(connection: http.client.HTTPConnection) -> tuple[int, int]:
-        said = _get(connection, path, headers)
-        return len(said), len({it["id"] for it in msgspec.json.decode(said)["touchpoints"]})
+        body = _get(connection, path, headers)
+        return len(body), len({it["id"] for it in msgspec.json.decode(body)["touchpoints"]})
 
     return read
 
@@ -212,6 +218,6 @@ def _live_afternoon(started: Started) -> None:
         for first in range(0, LONG.touchpoints, 1000):
             with store.pipeline(transaction=False) as pipeline:
                 for number in range(first, first + 1000):
-                    it = touchpoint(LONG, number)
-                    pipeline.xadd(key(it["identities"][0]), fields(it))
+                    made = touchpoint(LONG, number)
+                    pipeline.xadd(key(made["identities"][0]), fields(made))
                 pipeline.execute()

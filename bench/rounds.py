@@ -71,10 +71,10 @@ Rounds = dict[str, list[Round]]
 
 
 def interleaved(lanes: Sequence[Lane], settings: Settings, runs: Iterator[int] | None = None) -> Rounds:
-    """All lanes once a round, each round in another order; the first, short round is thrown away.
+    """Run all lanes once per round, in random order. The first, short round is a warm-up and does not count.
 
-    `runs` numbers the runs, whose touchpoints have ids made of it: whoever loads the same server again
-    goes on counting.
+    `runs` numbers the runs, and touchpoints' ids contain the number. To load the same server again, continue
+    with the same iterator.
     """
     random, runs = Random(settings.seed), runs or count(1)
     found: Rounds = {it.key: [] for it in lanes}
@@ -156,7 +156,7 @@ class Fresh:
         self._least = likely / 4
 
     def __call__(self, run: int, seconds: float) -> Shot:
-        """Failed when there were too few: what is sent twice is no touchpoint."""
+        """Fire one run. Failed if there were too few requests: a repeated touchpoint would be a duplicate."""
         wanted = int(self._likely * seconds) + self._connections + 1
         made = write_requests(self._path, self._make(run, range(wanted)))
         pressure = Pressure(connections=self._connections, seconds=seconds)
@@ -165,7 +165,7 @@ class Fresh:
         # wrk asks its script for one request more than it sends, and has some under way at the end.
         if shot.requests + self._connections + 1 > made:
             raise Failed(f"{shot.requests} requests in {seconds:.0f} s: only {made} were made for it")
-        self._least = max(self._least, 2.5 * shot.rate)  # a slow round says nothing of the next
+        self._least = max(self._least, 2.5 * shot.rate)  # a slow round does not predict the next
         self._likely = self._least
         return shot
 
@@ -190,17 +190,17 @@ def check_total(started: Started, identity: str, expected: int) -> None:
 def call(
     started: Started, path: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()
 ) -> bytes:
-    """What the server answers. Failed where it is no 2xx."""
+    """The server's response. Failed unless it is a 2xx."""
     url = f"http://127.0.0.1:{started.target.port}{path}"
     stated = {"Content-Type": "application/json", **dict(started.target.headers), **dict(headers)}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, stated), timeout=120) as answer:
-            said = answer.read()
+            body = answer.read()
     except OSError as error:
         started.process.check()
         raise Failed(f"{url}: {error}") from error
-    assert isinstance(said, bytes)
-    return said
+    assert isinstance(body, bytes)
+    return body
 
 
 def no_refusals(key: str, rounds: Sequence[Round]) -> None:

@@ -145,7 +145,7 @@ def _sides(
 def _side(
     stack: contextlib.ExitStack, started: Started, send: Callable[[bytes], bytes], path: str, readers: int
 ) -> Side:
-    """The side with its streams open: each has said something."""
+    """The side with its streams open: each has sent something."""
     headers = dict(started.target.headers)
     streams = [stack.enter_context(_stream(started.target.port, path, headers)) for _ in range(readers)]
     connection = stack.enter_context(_connected(started.target.port))
@@ -156,12 +156,12 @@ def _side(
 def _stream(port: int, path: str, headers: dict[str, str]) -> Iterator[socket.socket]:
     with _connected(port) as opened:
         opened.sendall(request(Target(port=port, path=path), None, tuple(headers.items())))
-        said = b""
-        while b"\r\n\r\n" not in said or b"\n\n" not in said.partition(b"\r\n\r\n")[2]:
+        received = b""
+        while b"\r\n\r\n" not in received or b"\n\n" not in received.partition(b"\r\n\r\n")[2]:
             more = opened.recv(65536)
-            said += more
-            if not more or b" 200 " not in said[:20]:
-                raise Failed(f"the stream {path} did not open: {said[:200]!r}")
+            received += more
+            if not more or b" 200 " not in received[:20]:
+                raise Failed(f"the stream {path} did not open: {received[:200]!r}")
         yield opened
 
 
@@ -193,8 +193,8 @@ def _turn(side: Side, marks: Iterator[int], times: int) -> Took:
 def _wait(streams: list[socket.socket], mark: bytes) -> None:
     """Until every stream has brought the mark."""
     with selectors.DefaultSelector() as selector:
-        for it in streams:
-            selector.register(it, selectors.EVENT_READ, bytearray())
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ, bytearray())
         deadline = time.monotonic() + TIMEOUT_S
         while selector.get_map():
             for key, _ in selector.select(1.0):
@@ -209,15 +209,15 @@ def _wait(streams: list[socket.socket], mark: bytes) -> None:
 
 def _answered(connection: socket.socket) -> None:
     """The answer to the request, all of it."""
-    said = b""
+    received = b""
     while True:
-        head, found, body = said.partition(b"\r\n\r\n")
+        head, found, body = received.partition(b"\r\n\r\n")
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
         if found and len(body) >= int(length or b"0"):
             break
         more = connection.recv(65536)
         if not more:
             raise Failed("the server closed the connection")
-        said += more
-    if not said.startswith(b"HTTP/1.1 2"):
-        raise Failed(f"a touchpoint was answered {said[:200]!r}")
+        received += more
+    if not received.startswith(b"HTTP/1.1 2"):
+        raise Failed(f"a touchpoint was answered {received[:200]!r}")

@@ -66,7 +66,7 @@ def thousands(value: float) -> str:
 
 
 def machine() -> list[str]:
-    """What the figures were measured on, one fact a line."""
+    """Facts about the machine of a measurement, one per line."""
     pinning = (
         f"server on core {SERVER_CORE}, store and load on core {LOAD_CORE}"
         if can_pin()
@@ -125,7 +125,7 @@ def _version(package: str) -> str:
 def page(tables: Mapping[str, Table], command: str, without: Mapping[str, str]) -> str:
     """docs/benchmarks.md of one run.
 
-    Tables by their measurement's name; `without` says by that name why there is none.
+    `tables` is by name of the measurement; `without` has the reasons for missing tables.
     """
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     head = [
@@ -150,7 +150,7 @@ def _alone(name: str) -> str:
 
 
 def renewed(text: str, tables: Mapping[str, Table]) -> str:
-    """The page with these tables in the place of those it had, or at its end; each says that it is newer."""
+    """The page with these tables replaced, or appended. Each states that it is newer."""
     head, *sections = text.rstrip("\n").split("\n\n## ")
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     for name, table in tables.items():

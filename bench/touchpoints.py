@@ -57,9 +57,9 @@ def corpus(seed: int, count: int) -> Iterator[Touchpoint]:
 
 
 def journeys(seed: int, customers: int, each: int) -> Iterator[list[Touchpoint]]:
-    """For every customer of one shop `each` touchpoints in the order of time, all under their login.
+    """Yield `each` touchpoints for every customer of one shop, in order of time, under their login.
 
-    What happened on one channel is one thread. Every other customer's first touchpoint states a
+    Each channel is one thread. Every other customer's first touchpoint states a
     second handle.
     """
     random = Random(seed)
@@ -121,10 +121,10 @@ def _handles(random: Random, fact: Fact, customer: Customer, shop: Shop) -> tupl
     return (phone,) if fact.channel == "phone" else (email,)
 
 
-def _login(customer: Customer, it: Touchpoint, *, linked: bool) -> tuple[Handle, ...]:
+def _login(customer: Customer, touchpoint: Touchpoint, *, linked: bool) -> tuple[Handle, ...]:
     """The customer's login, so that a journey is one timeline; `linked` with one more handle."""
     home = Handle(identity("user", customer.user), VERIFIED)
-    others = [handle for handle in it.identities if handle.identity != home.identity]
+    others = [handle for handle in touchpoint.identities if handle.identity != home.identity]
     return (home, *others[:1]) if linked else (home,)
 
 
@@ -132,37 +132,38 @@ def _moment(random: Random) -> Micros:
     return START + random.randrange(300 * DAY)
 
 
-def native(it: Touchpoint, event_id: str | None = None) -> dict[str, Any]:
+def native(touchpoint: Touchpoint, event_id: str | None = None) -> dict[str, Any]:
     """The touchpoint as a client of `POST /v1/touchpoints` writes it."""
     stated = {
-        "id": event_id or it.event_id,
-        "channel": it.channel,
-        "type": it.type,
-        "occurred_at": format_time(it.occurred_at),
-        "identities": [_identity(handle) for handle in it.identities],
+        "id": event_id or touchpoint.event_id,
+        "channel": touchpoint.channel,
+        "type": touchpoint.type,
+        "occurred_at": format_time(touchpoint.occurred_at),
+        "identities": [_identity(handle) for handle in touchpoint.identities],
         "participants": [
-            {"type": p.identity.type, "value": p.identity.value, "role": p.role} for p in it.participants
+            {"type": p.identity.type, "value": p.identity.value, "role": p.role}
+            for p in touchpoint.participants
         ],
-        "medium": it.medium,
-        "subject": it.subject,
-        "text": it.text,
-        "language": it.language,
-        "attachments": list(it.attachments),
-        "seq": it.seq,
-        "thread": it.thread,
-        "actor": it.actor,
-        "data": it.data,
+        "medium": touchpoint.medium,
+        "subject": touchpoint.subject,
+        "text": touchpoint.text,
+        "language": touchpoint.language,
+        "attachments": list(touchpoint.attachments),
+        "seq": touchpoint.seq,
+        "thread": touchpoint.thread,
+        "actor": touchpoint.actor,
+        "data": touchpoint.data,
     }
-    if it.direction != default_direction(it.type):
-        stated["direction"] = str(it.direction)
-    if it.visibility != default_visibility(it.type):
-        stated["visibility"] = str(it.visibility)
+    if touchpoint.direction != default_direction(touchpoint.type):
+        stated["direction"] = str(touchpoint.direction)
+    if touchpoint.visibility != default_visibility(touchpoint.type):
+        stated["visibility"] = str(touchpoint.visibility)
     return {key: value for key, value in stated.items() if value not in (None, [], {})}
 
 
 def _identity(handle: Handle) -> str | dict[str, str]:
-    it = handle.identity
-    claimed_by_default = it.type in ("email", "phone")
+    identity = handle.identity
+    claimed_by_default = identity.type in ("email", "phone")
     if (handle.assurance is CLAIMED) == claimed_by_default:
-        return str(it)
-    return {"type": it.type, "value": it.value, "assurance": str(handle.assurance)}
+        return str(identity)
+    return {"type": identity.type, "value": identity.value, "assurance": str(handle.assurance)}

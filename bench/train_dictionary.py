@@ -43,7 +43,7 @@ CHOSEN = 32
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """What a dictionary makes of samples: mean bytes before and after, µs per compression."""
+    """The effect of a dictionary on samples: mean bytes before and after, µs per compression."""
 
     name: str
     before: float

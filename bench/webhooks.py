@@ -1,8 +1,8 @@
-"""Webhooks: what dead subscribers cost the others.
+"""Webhooks: the delay that dead subscribers cause for the others.
 
-Two servers with 1 000 subscriptions each tell all of them of one hand-off after the other, in turn. At one
-everybody answers, at the other a tenth dies: most hang, some refuse connections. The delay is from asking
-for the hand-off to the message at a subscriber, of those nine tenths that are alive at both.
+Two servers with 1 000 subscriptions each send all of them one handoff after the other, in turn. At one,
+all subscribers respond; at the other, a tenth dies: most hang, some refuse connections. The delay is from the
+handoff request to the message at a subscriber, for the nine tenths that are alive at both.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Delay(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True):
-    """What of a message is looked at."""
+    """The parts of a message that are measured."""
 
     subject: str
 
 
 @dataclass
 class Subscribers:
-    """Every one with an address of its own; `seen` has the arrivals by hand-off and host."""
+    """Subscribers with an address each. `seen` has the arrivals by handoff and host."""
 
     port: int
     hanging: frozenset[str] = frozenset()
@@ -90,7 +90,7 @@ class Subscribers:
 
 
 HOSTS = tuple(f"127.1.{number // 200}.{number % 200 + 1}" for number in range(SUBSCRIBERS))
-"""Different hosts for whoever limits connections by host; all of 127.0.0.0/8 is loopback (Linux)."""
+"""Different hosts, because connections are limited by host. All of 127.0.0.0/8 is loopback (Linux)."""
 DYING, LIVING = HOSTS[:: SUBSCRIBERS // DEAD], frozenset(HOSTS) - set(HOSTS[:: SUBSCRIBERS // DEAD])
 
 
@@ -106,16 +106,16 @@ def measure(directory: Path) -> Table:
             urls.append(f"http://127.0.0.1:{stack.enter_context(server).target.port}")
         alive, dead = asyncio.run(_interleaved(urls, subscribers))
     rows = []
-    for label, it in ((f"all {SUBSCRIBERS} answer", alive), (f"{DEAD} of them dead", dead)):
-        ratios = (f"{it.p50 / alive.p50:.2f}", f"{it.p99 / alive.p99:.2f}")
-        delays = (f"{delay:.0f}" for delay in (it.p50, it.p99, it.last, it.worst))
+    for label, figures in ((f"all {SUBSCRIBERS} answer", alive), (f"{DEAD} of them dead", dead)):
+        ratios = (f"{figures.p50 / alive.p50:.2f}", f"{figures.p99 / alive.p99:.2f}")
+        delays = (f"{delay:.0f}" for delay in (figures.p50, figures.p99, figures.last, figures.worst))
         rows.append((label, *delays, *ratios))
     return Table(
         title="Webhooks: what dead subscribers cost the others",
         columns=("subscribers", "p50 ms", "p99 ms", "last ms", "worst ms", "× p50", "× p99"),
         rows=tuple(rows),
         notes=(
-            f"{EVENTS} hand-offs, each a message to {SUBSCRIBERS} subscriptions, at either server in turn; "
+            f"{EVENTS} handoffs, each a message to {SUBSCRIBERS} subscriptions, at either server in turn; "
             f"delays of the same {len(LIVING)}. {DEAD - REFUSING} of the dead hang, the others refuse "
             "connections; the first events are those that find them dead.",
             "The delay is mostly one core's time to sign and send so many messages; “p99” and "
@@ -150,11 +150,11 @@ async def _interleaved(urls: Sequence[str], subscribers: Sequence[Subscribers]) 
             sessions.append(await stack.enter_async_context(session))
         for number in range(WARM_UP):
             for session, its in zip(sessions, subscribers, strict=True):
-                await _tell(session, its, frozenset(HOSTS), f"warm-{number}")
+                await _measure_delivery(session, its, frozenset(HOSTS), f"warm-{number}")
         await subscribers[1].die()
         for number in range(EVENTS):
             for session, its, delays in zip(sessions, subscribers, found, strict=True):
-                delays.append(await _tell(session, its, LIVING, f"event-{number}"))
+                delays.append(await _measure_delivery(session, its, LIVING, f"event-{number}"))
     return [_delay(it) for it in found]
 
 
@@ -167,15 +167,15 @@ def _delay(events: list[list[float]]) -> Delay:
     )
 
 
-async def _tell(
+async def _measure_delivery(
     session: aiohttp.ClientSession, subscribers: Subscribers, whom: frozenset[str], name: str
 ) -> list[float]:
-    """Ask for a hand-off; the milliseconds until each of `whom` had its message."""
+    """Request a handoff. Returns the milliseconds until each of `whom` received its message."""
     body = {"identity": f"user:{name}", "to": {"channel": "chat", "queue": "bench"}, "reason": name}
     asked = time.perf_counter()
     async with session.post("/v1/handoffs", json=body) as response:
         if response.status != 201:
-            raise Failed(f"a hand-off was answered {response.status}: {await response.text()}")
+            raise Failed(f"a handoff request was answered {response.status}: {await response.text()}")
         id_ = (await response.json())["id"]
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -183,5 +183,5 @@ async def _tell(
                 await asyncio.sleep(0.01)
     except TimeoutError as error:
         missing = len(whom - subscribers.seen.get(id_, {}).keys())
-        raise Failed(f"{missing} subscribers were not told of {name} in {PATIENCE_S:.0f} s") from error
+        raise Failed(f"{missing} subscribers received nothing about {name} in {PATIENCE_S:.0f} s") from error
     return [(subscribers.seen[id_][host] - asked) * 1000 for host in whom]

@@ -65,7 +65,7 @@ def measure(settings: Settings, directory: Path) -> Table:
             f"{settings.rounds} interleaved rounds of {settings.seconds:.0f} s, {CONNECTIONS} connections; "
             f"server, store and load share {os.cpu_count()} cores, µs are CPU per request",
             "without load: the rate if the cores that the load generator took were the server's and the "
-            "store's too; one worker can use one core only, so its own rate stands as it is",
+            "store's too; one worker can use one core only, so its rate is unchanged",
         ),
     )
 
@@ -84,22 +84,22 @@ def _figures(rounds: Sequence[Round], one: Sequence[Round]) -> tuple[str, ...]:
     )
 
 
-def _load_cores(it: Round) -> float:
+def _load_cores(round_: Round) -> float:
     """How many cores the load generator used."""
-    return it.shot.load_cpu_s / (it.shot.microseconds / 1e6)
+    return round_.shot.load_cpu_s / (round_.shot.microseconds / 1e6)
 
 
-def _rate(it: Round, single: bool) -> float:
+def _rate(round_: Round, single: bool) -> float:
     """Requests per second with the load generator elsewhere."""
     if single:
-        return it.shot.rate
+        return round_.shot.rate
     cores = float(os.cpu_count() or 1)
-    used = (it.server_us + it.store_us) * it.shot.requests / it.shot.microseconds
-    return it.shot.rate * min(cores, used + _load_cores(it)) / used
+    used = (round_.server_us + round_.store_us) * round_.shot.requests / round_.shot.microseconds
+    return round_.shot.rate * min(cores, used + _load_cores(round_)) / used
 
 
 def _check_both_worked(rounds: Sequence[Round]) -> None:
-    """Failed where the kernel gave one worker nearly nothing: then it is no measurement of two."""
-    for it in rounds:
-        if len(it.shares) != len(WORKERS) or min(it.shares) < 0.1 * sum(it.shares):
-            raise Failed(f"the workers' CPU seconds were {it.shares}")
+    """Failed if the kernel gave one worker almost no requests: that does not measure two workers."""
+    for round_ in rounds:
+        if len(round_.shares) != len(WORKERS) or min(round_.shares) < 0.1 * sum(round_.shares):
+            raise Failed(f"the workers' CPU seconds were {round_.shares}")

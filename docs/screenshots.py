@@ -18,7 +18,7 @@ from playwright.async_api import async_playwright
 
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings, load_settings
-from handoff.cli.journey import Doors, play
+from handoff.cli.journey import DemoTargets, play
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -45,7 +45,7 @@ async def main(targets: Path) -> None:
         chosen = settings(directory)
         async with running(chosen, Options(admin_token=ADMIN)) as server:
             secrets = {it["name"]: it["secrets"][0] for it in chosen.sources if it.get("secrets")}
-            doors = Doors(
+            sources = DemoTargets(
                 url=server.url,
                 web_key=secrets["shop-web"],
                 chat_secret=secrets["shop-chat"],
@@ -53,7 +53,7 @@ async def main(targets: Path) -> None:
                 mail=server.listeners["shop-mail"],
                 bot_token=next(it.secret for it in chosen.tokens if it.name == "bot"),
             )
-            await play(doors)
+            await play(sources)
             await _pictures(server.url, await _session(server.url), targets)
 
 

@@ -1,4 +1,4 @@
-"""What many tests share: real stores of every kind, opened, with a tenant of its own for each test."""
+"""Fixtures for all tests: real stores of every kind, with a new tenant for each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import cluster_of_three, redis7_server, valkey_server
 
-# A shared machine is slow at times, and a red test must be red for the next one who runs it.
+# Shared machines can be slow, and a failure must be reproducible.
 settings.register_profile(
     "shared", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -43,20 +43,20 @@ _tenants = itertools.count()
 
 
 def fresh_tenant() -> str:
-    """A tenant that nothing was ever recorded for: what isolates tests on a shared server."""
+    """A new tenant. It isolates a test from others on the same server."""
     return f"tenant{next(_tenants)}"
 
 
 @asynccontextmanager
 async def opened(url: str, **settings: Any) -> AsyncIterator[Store]:
-    """The store at `url` as the server opens it."""
+    """Open the store at `url` as the server does."""
     chosen = StoreSettings(url=url, **settings)
     async with Connection(chosen) as connection, open_store(chosen, connection) as store:
         yield store
 
 
 async def slot_errors(store: Store) -> int:
-    """How often the store's servers refused a command because its keys lie in several or other slots."""
+    """How often the store's servers refused a command because of its keys' slots."""
     count = 0
     for info in await store.connection.on_primaries("INFO", "errorstats"):
         for line in info.decode().splitlines():
@@ -68,21 +68,21 @@ async def slot_errors(store: Store) -> int:
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of one server of each kind; what is asked of them here does not need their disks."""
+    """The URL of a server of each kind, without persistence."""
     with BACKENDS[request.param](appendonly="no") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """The URL of one Valkey that keeps what it acknowledges."""
+    """The URL of a durable Valkey."""
     with valkey_server() as url:
         yield url
 
 
 @pytest.fixture
 async def store(backend: str) -> AsyncIterator[Store]:
-    """An opened store of each kind. A command that went to a wrong slot fails the test that sent it."""
+    """An open store of each kind. A command for keys in a wrong slot fails the test."""
     async with opened(backend) as store:
         before = await slot_errors(store)
         yield store
@@ -91,7 +91,7 @@ async def store(backend: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def own_store(valkey: str) -> AsyncIterator[Store]:
-    """An opened store on the durable Valkey, for what does not depend on the kind of server."""
+    """An open store on the durable Valkey, for tests that do not depend on the kind of server."""
     async with opened(valkey) as store:
         yield store
 

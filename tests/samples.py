@@ -1,4 +1,4 @@
-"""Touchpoints for tests, and reading a customer's timeline as the API does."""
+"""Touchpoints for tests, and a reader of timelines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def handle(text: str, assurance: Assurance | None = None) -> Handle:
 
 
 def touchpoint(event: str, *identities: str | Handle, at: Micros = NOON, **fields: Any) -> Touchpoint:
-    """A chat message of `user:anna`, unless told otherwise."""
+    """A chat message of `user:anna` by default."""
     type_ = fields.pop("type", "message.received")
     handles = [it if isinstance(it, Handle) else handle(it) for it in identities or ("user:anna",)]
     given = {
@@ -50,7 +50,7 @@ async def record_all(store: Store, tenant: str, touchpoints: Sequence[Touchpoint
 async def page(
     store: Store, tenant: str, identity: str, window: Window, filter_: Filter = NO_FILTER
 ) -> TimelineView:
-    """One page of the timeline of whoever has the identity."""
+    """One page of the timeline of the customer with this identity."""
     found = await find(store, tenant, [parse_identity(identity)])
     assert found.customer is not None
     records = {it.key: it for it in found.customer.members}

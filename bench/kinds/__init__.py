@@ -1,1 +1,1 @@
-"""What each kind of touchpoint holds, in the types and `data` keys that our adapters write."""
+"""The content of each kind of touchpoint, with the types and `data` keys that our adapters write."""

@@ -9,9 +9,9 @@ from bench.people import Shop, Speaker, hexadecimal
 from handoff.domain.touchpoint import Direction, Visibility
 
 
-def _chat(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
-    random = it.random
-    traits = {"name": it.customer.name, "email": it.customer.email}
+def _chat(speaker: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
+    random = speaker.random
+    traits = {"name": speaker.customer.name, "email": speaker.customer.email}
     return Fact(
         id=more.pop("id", f"message/{random.randrange(10**7)}"),
         source=shop.chat,
@@ -19,85 +19,97 @@ def _chat(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any)
         type=type,
         data=data,
         thread=str(random.randrange(1, 10**5)),
-        traits=random.choice(({}, traits, traits | {"additional_attributes": {"city": it.values["city"]}})),
+        traits=random.choice(
+            ({}, traits, traits | {"additional_attributes": {"city": speaker.values["city"]}})
+        ),
         **more,
     )
 
 
-def _message_data(it: Speaker, shop: Shop) -> dict[str, Any]:
+def _message_data(speaker: Speaker, shop: Shop) -> dict[str, Any]:
     data: dict[str, Any] = {"content_type": "text", "inbox": shop.inbox}
-    if it.random.random() < 0.15:
-        data["source_id"] = hexadecimal(it.random, 24)
+    if speaker.random.random() < 0.15:
+        data["source_id"] = hexadecimal(speaker.random, 24)
     return data
 
 
-def agent(it: Speaker, shop: Shop) -> dict[str, Any]:
-    id_, name = it.random.choice(shop.agents)
-    if it.random.random() < 0.4:
-        name = it.random.choice(("Assistant", "Bot", "Captain", "Chatbot"))
+def agent(speaker: Speaker, shop: Shop) -> dict[str, Any]:
+    id_, name = speaker.random.choice(shop.agents)
+    if speaker.random.random() < 0.4:
+        name = speaker.random.choice(("Assistant", "Bot", "Captain", "Chatbot"))
         return {"type": "bot", "id": id_, "name": name}
     return {"type": "agent", "id": id_, "name": name}
 
 
-def message_in(it: Speaker, shop: Shop) -> Fact:
-    words = it.customer.words
-    said = " ".join(it.pick(words.chat) for _ in range(it.random.choices((1, 2, 3), (7, 2, 1))[0]))
+def message_in(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.customer.words
+    text = " ".join(speaker.pick(words.chat) for _ in range(speaker.random.choices((1, 2, 3), (7, 2, 1))[0]))
     attachments: tuple[dict[str, Any], ...] = ()
-    if it.random.random() < 0.08:
-        name = it.random.choice(("IMG_20260314.jpg", "photo.jpg", "receipt.pdf", "screenshot.png"))
-        stored = f"rails/active_storage/blobs/redirect/{hexadecimal(it.random, 40)}/{name}"
-        size = it.random.randrange(10**6)
+    if speaker.random.random() < 0.08:
+        name = speaker.random.choice(("IMG_20260314.jpg", "photo.jpg", "receipt.pdf", "screenshot.png"))
+        stored = f"rails/active_storage/blobs/redirect/{hexadecimal(speaker.random, 40)}/{name}"
+        size = speaker.random.randrange(10**6)
         url = f"https://{shop.host}/{stored}"
         attachments = ({"name": name, "url": url, "content_type": "image", "size": size},)
-    return _chat(it, shop, "message.received", _message_data(it, shop), text=said, attachments=attachments)
+    return _chat(
+        speaker, shop, "message.received", _message_data(speaker, shop), text=text, attachments=attachments
+    )
 
 
-def message_out(it: Speaker, shop: Shop) -> Fact:
-    said = " ".join(it.pick(it.customer.words.agent) for _ in range(it.random.choices((1, 2), (3, 1))[0]))
-    return _chat(it, shop, "message.sent", _message_data(it, shop), text=said, actor=agent(it, shop))
+def message_out(speaker: Speaker, shop: Shop) -> Fact:
+    text = " ".join(
+        speaker.pick(speaker.customer.words.agent) for _ in range(speaker.random.choices((1, 2), (3, 1))[0])
+    )
+    return _chat(
+        speaker, shop, "message.sent", _message_data(speaker, shop), text=text, actor=agent(speaker, shop)
+    )
 
 
-def message_status(it: Speaker, shop: Shop) -> Fact:
-    status = it.random.choice(("delivered", "read", "failed"))
-    message = f"message/{it.random.randrange(10**7)}"
+def message_status(speaker: Speaker, shop: Shop) -> Fact:
+    status = speaker.random.choice(("delivered", "read", "failed"))
+    message = f"message/{speaker.random.randrange(10**7)}"
     data = {"message": message} | ({"error": "Message undeliverable"} if status == "failed" else {})
-    return _chat(it, shop, f"message.{status}", data, actor=agent(it, shop), id=f"{message}/{status}")
+    return _chat(
+        speaker, shop, f"message.{status}", data, actor=agent(speaker, shop), id=f"{message}/{status}"
+    )
 
 
-def note(it: Speaker, shop: Shop) -> Fact:
-    words = it.pick(it.customer.words.notes)
-    return _chat(it, shop, "note.added", _message_data(it, shop), text=words, actor=agent(it, shop))
+def note(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.pick(speaker.customer.words.notes)
+    return _chat(
+        speaker, shop, "note.added", _message_data(speaker, shop), text=words, actor=agent(speaker, shop)
+    )
 
 
-def conversation(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
-    by = agent(it, shop)
+def conversation(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
+    by = agent(speaker, shop)
     id_, name = random.choice(shop.agents)
     inside: dict[str, Any] = {"direction": Direction.INTERNAL}
     hidden = inside | {"visibility": Visibility.INTERNAL}
     key = f"conversation/{random.randrange(10**5)}/status/{random.randrange(1_760_000_000, 1_790_000_000)}"
     match random.randrange(5):
         case 0:
-            path = random.choice(it.customer.words.pages)[0]
+            path = random.choice(speaker.customer.words.pages)[0]
             data: dict[str, Any] = {"referer": f"https://{shop.host}{path}"}
-            return _chat(it, shop, "conversation.opened", data, id=key)
+            return _chat(speaker, shop, "conversation.opened", data, id=key)
         case 1:
             data = {"status": "resolved", "previous_status": "open"}
-            return _chat(it, shop, "conversation.resolved", data, actor=by, id=key, **inside)
+            return _chat(speaker, shop, "conversation.resolved", data, actor=by, id=key, **inside)
         case 2:
             data = {"status": "open", "previous_status": random.choice(("resolved", "snoozed"))}
-            return _chat(it, shop, "conversation.reopened", data, actor=by, id=key, **inside)
+            return _chat(speaker, shop, "conversation.reopened", data, actor=by, id=key, **inside)
         case 3:
             data = {"status": "open", "previous_status": "pending", "from": "bot", "to": "human"}
             data["team"] = {"id": str(random.randrange(1, 40)), "name": random.choice(shop.queues)}
-            return _chat(it, shop, "handoff.requested", data, actor=by, id=key)
+            return _chat(speaker, shop, "handoff.requested", data, actor=by, id=key)
     data = {"name": "conversation.assigned", "assignee": {"id": id_, "name": name}}
     data |= {"previous_assignee_id": None, "assignee_id": int(id_)}
-    return _chat(it, shop, "event.tracked", data, actor=by, id=key, **hidden)
+    return _chat(speaker, shop, "event.tracked", data, actor=by, id=key, **hidden)
 
 
-def whatsapp(it: Speaker, shop: Shop) -> Fact:
-    random, person = it.random, it.customer
+def whatsapp(speaker: Speaker, shop: Shop) -> Fact:
+    random, person = speaker.random, speaker.customer
     sid = "SM" + hexadecimal(random, 32)
     inbound = random.random() < 0.6
     ends = ("from", "to") if inbound else ("to", "from")
@@ -112,14 +124,14 @@ def whatsapp(it: Speaker, shop: Shop) -> Fact:
         type="message.received" if inbound else "message.delivered",
         data=data,
         medium="whatsapp" if scheme else "sms",
-        text=it.pick(person.words.chat) if inbound else None,
+        text=speaker.pick(person.words.chat) if inbound else None,
         thread=f"{data['to']}/{data['from']}",
         traits={"name": person.name} if inbound else {},
     )
 
 
-def survey(it: Speaker, shop: Shop) -> Fact:
-    words = it.pick(it.customer.words.surveys)
-    answer = {"rating": it.random.randint(1, 5), "feedback_message": words}
+def survey(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.pick(speaker.customer.words.surveys)
+    answer = {"rating": speaker.random.randint(1, 5), "feedback_message": words}
     data = {"rating": answer["rating"], "answers": {"csat_survey_response": answer}}
-    return _chat(it, shop, "survey.answered", data, text=words, direction=Direction.INBOUND)
+    return _chat(speaker, shop, "survey.answered", data, text=words, direction=Direction.INBOUND)

@@ -1,4 +1,4 @@
-"""What a touchpoint says, apart from whom it is about and when it happened."""
+"""A touchpoint's content, without its customer and time."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ _ATTACHMENTS = (
 )
 
 
-def _message_id(it: Speaker, shop: Shop) -> str:
-    random = it.random
+def _message_id(speaker: Speaker, shop: Shop) -> str:
+    random = speaker.random
     name = random.choice(
         (
-            f"{hexadecimal(random, 32)}@{it.customer.email.partition('@')[2]}",
+            f"{hexadecimal(random, 32)}@{speaker.customer.email.partition('@')[2]}",
             f"CA{hexadecimal(random, 40)}@mail.gmail.com",
             f"{some_uuid(random).upper()}@{some_name(random)}.example",
             f"{hexadecimal(random, 24)}@{shop.host}",
@@ -30,51 +30,51 @@ def _message_id(it: Speaker, shop: Shop) -> str:
     return f"<{name}>"
 
 
-def _mail(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
-    random = it.random
-    id_ = _message_id(it, shop)
-    about: dict[str, Any] = {"mailbox": shop.address, "envelope_from": it.customer.email}
+def _mail(speaker: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
+    random = speaker.random
+    id_ = _message_id(speaker, shop)
+    about: dict[str, Any] = {"mailbox": shop.address, "envelope_from": speaker.customer.email}
     replied = random.random() < 0.4
     if replied:
-        about["in_reply_to"] = _message_id(it, shop)
+        about["in_reply_to"] = _message_id(speaker, shop)
     return Fact(
         id=id_,
         source=shop.mail,
         channel="email",
         type=type,
         data=data | about | more.pop("about_text", {}),
-        subject=it.pick(it.customer.words.subjects),
+        subject=speaker.pick(speaker.customer.words.subjects),
         thread=about["in_reply_to"] if replied else id_,
         **more,
     )
 
 
-def received(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
-    words = it.paragraphs(it.customer.words.mail, random.randint(2, 7))
+def received(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
+    words = speaker.paragraphs(speaker.customer.words.mail, random.randint(2, 7))
     about_text: dict[str, Any] = {"text_from": "html"} if random.random() < 0.4 else {}
     if random.random() < 0.3:
-        answer = it.paragraphs(it.customer.words.mail_agent, 2).replace("\n", "\n> ")
+        answer = speaker.paragraphs(speaker.customer.words.mail_agent, 2).replace("\n", "\n> ")
         quoted = f"\n\nOn Mon, 2 Feb 2026 at 10:1{random.randrange(10)}, {shop.address} wrote:\n> {answer}"
         about_text |= {"full_text_length": len(words) + len(quoted), "quoted_at": len(words)}
         about_text["quoted"] = quoted
     copy = Participant(Identity("email", "", f"{some_name(random)}@{some_name(random)}.example"), "cc")
     return _mail(
-        it,
+        speaker,
         shop,
         "email.received",
         {"dmarc": random.choice(("pass", "none", "fail"))} if random.random() < 0.6 else {},
         text=words,
         about_text=about_text,
-        attachments=_attachments(it) if random.random() < 0.2 else (),
+        attachments=_attachments(speaker) if random.random() < 0.2 else (),
         participants=(copy,) if random.random() < 0.15 else (),
-        actor={"type": "customer", "name": it.customer.name},
-        traits={"name": it.customer.name},
+        actor={"type": "customer", "name": speaker.customer.name},
+        traits={"name": speaker.customer.name},
     )
 
 
-def _attachments(it: Speaker) -> tuple[dict[str, Any], ...]:
-    random = it.random
+def _attachments(speaker: Speaker) -> tuple[dict[str, Any], ...]:
+    random = speaker.random
     chosen = random.sample(_ATTACHMENTS, random.choice((1, 1, 2)))
     return tuple(
         {
@@ -88,21 +88,26 @@ def _attachments(it: Speaker) -> tuple[dict[str, Any], ...]:
     )
 
 
-def sent(it: Speaker, shop: Shop) -> Fact:
-    words = it.paragraphs(it.customer.words.mail_agent, it.random.randint(1, 4))
-    by = {"type": "agent", "name": it.random.choice(shop.agents)[1]}
-    return _mail(it, shop, "email.sent", {}, text=words, actor=by)
+def sent(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.paragraphs(speaker.customer.words.mail_agent, speaker.random.randint(1, 4))
+    by = {"type": "agent", "name": speaker.random.choice(shop.agents)[1]}
+    return _mail(speaker, shop, "email.sent", {}, text=words, actor=by)
 
 
-def came_back(it: Speaker, shop: Shop) -> Fact:
-    if it.random.random() < 0.5:
+def came_back(speaker: Speaker, shop: Shop) -> Fact:
+    if speaker.random.random() < 0.5:
         data: dict[str, Any] = {"auto": ["auto-submitted"]}
-        by = {"type": "customer", "name": it.customer.name}
+        by = {"type": "customer", "name": speaker.customer.name}
         return _mail(
-            it, shop, "email.auto_replied", data, text=it.pick(it.customer.words.mail_agent), actor=by
+            speaker,
+            shop,
+            "email.auto_replied",
+            data,
+            text=speaker.pick(speaker.customer.words.mail_agent),
+            actor=by,
         )
-    status = it.random.choice(("5.1.1", "5.2.2", "4.4.1", "5.7.1", "5.4.1"))
-    told = f"smtp; 550 {status} <{it.customer.email}>: Recipient address rejected: User unknown"
-    data = {"status": status, "action": "failed", "diagnostic": told}
-    data["original_message_id"] = _message_id(it, shop)
-    return _mail(it, shop, "email.bounced", data, direction=Direction.OUTBOUND, actor={"type": "system"})
+    status = speaker.random.choice(("5.1.1", "5.2.2", "4.4.1", "5.7.1", "5.4.1"))
+    diagnostic = f"smtp; 550 {status} <{speaker.customer.email}>: Recipient address rejected: User unknown"
+    data = {"status": status, "action": "failed", "diagnostic": diagnostic}
+    data["original_message_id"] = _message_id(speaker, shop)
+    return _mail(speaker, shop, "email.bounced", data, direction=Direction.OUTBOUND, actor={"type": "system"})

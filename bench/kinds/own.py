@@ -1,4 +1,4 @@
-"""Our own bookkeeping in a timeline: hand-offs, links and promises."""
+"""The product's own entries in a timeline: handoffs, links and promises."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HANDOFF_STATES = (
 )  # fmt: skip
 
 
-def handoff(it: Speaker, shop: Shop) -> Fact:
-    """A version of one of our hand-offs, as our own bookkeeping files it."""
-    random = it.random
+def handoff(speaker: Speaker, shop: Shop) -> Fact:
+    """A version of a handoff, as the product records it."""
+    random = speaker.random
     id_ = f"ho_{public_id(random)}"
     state = random.choice(_HANDOFF_STATES)
     agent = random.choice(shop.agents)[1].split()[0].lower()
@@ -31,10 +31,10 @@ def handoff(it: Speaker, shop: Shop) -> Fact:
         "version": random.randint(1, 6),
         "from": {"channel": random.choice(("web", "chat", "phone", "email")), "party": "bot"},
         "to": to,
-        "reason": it.pick(it.customer.words.reasons),
+        "reason": speaker.pick(speaker.customer.words.reasons),
     }
     if state in ("declined", "released", "completed"):
-        data["answer"] = it.pick(it.customer.words.notes)
+        data["answer"] = speaker.pick(speaker.customer.words.notes)
     if state in ("accepted", "completed", "viewed"):
         data["owner"] = agent
     return Fact(
@@ -48,21 +48,21 @@ def handoff(it: Speaker, shop: Shop) -> Fact:
     )
 
 
-def bookkeeping(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
+def bookkeeping(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
     return Fact(
         id=some_uuid(random),
         source="identity",
         channel="web",
         type=random.choice(("identity.linked", "identity.unlinked", "context.changed")),
-        data={"about": f"email:{it.customer.email}"},
+        data={"about": f"email:{speaker.customer.email}"},
         text=random.choice(("confirmed by agent", "verified on the phone", "same person", "wrong person")),
         actor={"name": random.choice(shop.agents)[1]},
     )
 
 
-def promise(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
+def promise(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
     state = random.choice(("made", "made", "kept", "broken"))
     due = f"2026-11-{random.randint(10, 28)}T16:00:00Z"
     data = {"promise": f"pr_{hexadecimal(random, 12)}", "due_at": due}
@@ -71,7 +71,7 @@ def promise(it: Speaker, shop: Shop) -> Fact:
         source=shop.chat,
         channel="chat",
         type=f"promise.{state}",
-        text=it.pick(it.customer.words.promises),
+        text=speaker.pick(speaker.customer.words.promises),
         data=data,
         thread=str(random.randrange(10**5)),
     )

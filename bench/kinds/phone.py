@@ -1,4 +1,4 @@
-"""Calls as `phone.twilio` reports them, and the steps of our own call-backs."""
+"""Calls as `phone.twilio` reports them, and the steps of callbacks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _STATUSES = ("initiated", "ringing", "in-progress", "completed", "busy", "no-ans
 _CALLBACK_STATES = ("requested", "scheduled", "rescheduled", "due", "cancelled", "overdue", "given_up")
 
 
-def call(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
+def call(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
     sid = "CA" + hexadecimal(random, 32)
     outbound = random.random() < 0.6
     status = random.choice(_STATUSES)
-    ends = (shop.number, it.customer.phone) if outbound else (it.customer.phone, shop.number)
+    ends = (shop.number, speaker.customer.phone) if outbound else (speaker.customer.phone, shop.number)
     data: dict[str, Any] = {"status": status, "from": ends[0], "to": ends[1]}
     if status == "completed":
         data["duration_s"] = random.randrange(1200)
@@ -48,9 +48,9 @@ def call(it: Speaker, shop: Shop) -> Fact:
     )
 
 
-def callback(it: Speaker, shop: Shop) -> Fact:
-    """A step of one of our own call-backs."""
-    random = it.random
+def callback(speaker: Speaker, shop: Shop) -> Fact:
+    """A step of a callback."""
+    random = speaker.random
     id_ = f"cb_{public_id(random)}"
     state = random.choice(_CALLBACK_STATES)
     day = f"2026-{random.randint(10, 12)}-{random.randint(10, 28)}"
@@ -63,8 +63,8 @@ def callback(it: Speaker, shop: Shop) -> Fact:
         channel="phone",
         type=f"callback.{state}",
         data=data,
-        text=it.pick(it.customer.words.reasons) if state == "requested" else None,
+        text=speaker.pick(speaker.customer.words.reasons) if state == "requested" else None,
         thread=id_,
-        participants=(Participant(Identity("phone", "", it.customer.phone), "called"),),
+        participants=(Participant(Identity("phone", "", speaker.customer.phone), "called"),),
         actor={"name": random.choice(("desk", "bot", "timer", shop.agents[0][1]))},
     )

@@ -8,8 +8,8 @@ from bench.kinds.fact import Fact
 from bench.people import Shop, Speaker, some_name, some_uuid
 
 
-def _web(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
-    random = it.random
+def _web(speaker: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) -> Fact:
+    random = speaker.random
     return Fact(
         id=f"{random.choice(('', 'ajs-next-', 'node-next-'))}{some_uuid(random)}",
         source=shop.web,
@@ -17,21 +17,21 @@ def _web(it: Speaker, shop: Shop, type: str, data: dict[str, Any], **more: Any) 
         type=type,
         data=data,
         medium=random.choice(("browser", "browser", "browser", "app", "server", None)),
-        language=random.choice((it.customer.words.locale, it.customer.words.locale, None)),
+        language=random.choice((speaker.customer.words.locale, speaker.customer.words.locale, None)),
         thread=random.choice((str(random.randrange(1_760_000_000_000, 1_790_000_000_000)), None)),
         **more,
     )
 
 
-def _visited(it: Speaker, shop: Shop, path: str, title: str) -> dict[str, Any]:
-    random = it.random
+def _visited(speaker: Speaker, shop: Shop, path: str, title: str) -> dict[str, Any]:
+    random = speaker.random
     campaign = f"?utm_source={random.choice(('newsletter', 'google', 'facebook'))}&utm_medium=email"
     query = random.choices(("", campaign, f"?ref={some_name(random)}"), (8, 1, 1))[0]
     site = random.choice((shop.host.removeprefix("www.").split(".")[0].capitalize(), shop.host))
     referrer = random.choice(
         (
             f"https://{shop.host}/",
-            f"https://{shop.host}{random.choice(it.customer.words.pages)[0]}",
+            f"https://{shop.host}{random.choice(speaker.customer.words.pages)[0]}",
             "https://www.google.com/",
             "https://www.bing.com/",
             "",
@@ -45,11 +45,11 @@ def _visited(it: Speaker, shop: Shop, path: str, title: str) -> dict[str, Any]:
     return found | ({"referrer": referrer} if referrer else {})
 
 
-def page(it: Speaker, shop: Shop) -> Fact:
-    random, words = it.random, it.customer.words
+def page(speaker: Speaker, shop: Shop) -> Fact:
+    random, words = speaker.random, speaker.customer.words
     path, title = random.choice(words.pages)
     if random.random() < 0.4:  # of the many pages that no list has
-        product = it.values["product"]
+        product = speaker.values["product"]
         slug = product.lower().replace(" ", "-")
         path = random.choice(
             (
@@ -60,37 +60,39 @@ def page(it: Speaker, shop: Shop) -> Fact:
             )
         )
         title = f"{product.capitalize()} {some_name(random, 2).capitalize()}"
-    data = _visited(it, shop, path, title)
+    data = _visited(speaker, shop, path, title)
     if random.random() < 0.3:
         data["name"] = title
-    return _web(it, shop, "page.viewed", data, subject=data["title"])
+    return _web(speaker, shop, "page.viewed", data, subject=data["title"])
 
 
-def article(it: Speaker, shop: Shop) -> Fact:
-    random, words = it.random, it.customer.words
+def article(speaker: Speaker, shop: Shop) -> Fact:
+    random, words = speaker.random, speaker.customer.words
     path, title = random.choice([known for known in words.pages if known[0].count("/") > 1])
     if random.random() < 0.5:
         path += f"-{random.randrange(1000)}"
-    data = _visited(it, shop, path, title)
+    data = _visited(speaker, shop, path, title)
     if random.random() < 0.4:
         data |= {"category": "Help", "name": title}
-    return _web(it, shop, "article.viewed", data, subject=data["title"])
+    return _web(speaker, shop, "article.viewed", data, subject=data["title"])
 
 
-def search(it: Speaker, shop: Shop) -> Fact:
-    words = it.pick(it.customer.words.searches)
+def search(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.pick(speaker.customer.words.searches)
     data: dict[str, Any] = {
         "query": words,
-        "name": it.random.choice(("Products Searched", "Search Performed")),
+        "name": speaker.random.choice(("Products Searched", "Search Performed")),
     }
-    if it.random.random() < 0.5:
-        data["results"] = it.random.randrange(40)
-    data |= _visited(it, shop, it.random.choice(("/search", "/help/search", "/haku", "/suche")), "Search")
-    return _web(it, shop, "search.performed", data, subject=data["name"], text=words)
+    if speaker.random.random() < 0.5:
+        data["results"] = speaker.random.randrange(40)
+    data |= _visited(
+        speaker, shop, speaker.random.choice(("/search", "/help/search", "/haku", "/suche")), "Search"
+    )
+    return _web(speaker, shop, "search.performed", data, subject=data["name"], text=words)
 
 
-def form(it: Speaker, shop: Shop) -> Fact:
-    random, words = it.random, it.customer.words
+def form(speaker: Speaker, shop: Shop) -> Fact:
+    random, words = speaker.random, speaker.customer.words
     failed = random.random() < 0.6
     name = random.choice(words.forms)
     data: dict[str, Any] = {"form": name, "name": "Form Failed" if failed else "Form Submitted"}
@@ -98,10 +100,10 @@ def form(it: Speaker, shop: Shop) -> Fact:
     if error:
         data["error"], data["status"] = error, random.choice((400, 422, 500, 503))
     if random.random() < 0.6:
-        data |= {"order_id": it.values["order"], "reason": it.pick(words.reasons)}
-    data |= _visited(it, shop, random.choice((f"/forms/{name}", f"/{name}")), name.capitalize())
+        data |= {"order_id": speaker.values["order"], "reason": speaker.pick(words.reasons)}
+    data |= _visited(speaker, shop, random.choice((f"/forms/{name}", f"/{name}")), name.capitalize())
     type_ = "form.failed" if failed else "form.submitted"
-    return _web(it, shop, type_, data, subject=data["name"], text=error)
+    return _web(speaker, shop, type_, data, subject=data["name"], text=error)
 
 
 _EVENTS = (
@@ -112,37 +114,41 @@ _EVENTS = (
 )  # fmt: skip
 
 
-def tracked(it: Speaker, shop: Shop) -> Fact:
-    random = it.random
+def tracked(speaker: Speaker, shop: Shop) -> Fact:
+    random = speaker.random
     name = random.choice(_EVENTS)
     data: dict[str, Any] = {"name": name}
     if name.startswith(("Product", "Cart", "Coupon")):
         price = round(random.uniform(3, 900), 2)
         data |= {"product_id": str(random.randrange(10**6)), "sku": some_name(random, 2).upper()}
-        data |= {"property_name": it.values["product"], "price": price, "currency": "EUR", "quantity": 1}
+        data |= {"property_name": speaker.values["product"], "price": price, "currency": "EUR", "quantity": 1}
     elif name.startswith("Order"):
-        data |= {"order_id": it.values["order"], "total": round(random.uniform(5, 900), 2), "currency": "EUR"}
-        bought = random.sample(it.customer.words.products, random.randint(1, 3))
+        data |= {
+            "order_id": speaker.values["order"],
+            "total": round(random.uniform(5, 900), 2),
+            "currency": "EUR",
+        }
+        bought = random.sample(speaker.customer.words.products, random.randint(1, 3))
         data["products"] = [
             {"product_id": str(random.randrange(10**6)), "name": product, "price": random.randrange(900)}
             for product in bought
         ]
-    path, title = random.choice(it.customer.words.pages)
-    return _web(it, shop, "event.tracked", data | _visited(it, shop, path, title), subject=name)
+    path, title = random.choice(speaker.customer.words.pages)
+    return _web(speaker, shop, "event.tracked", data | _visited(speaker, shop, path, title), subject=name)
 
 
-def identified(it: Speaker, shop: Shop) -> Fact:
-    person = it.customer
-    day = f"0{it.random.randint(1, 9)}-1{it.random.randrange(9)}"
+def identified(speaker: Speaker, shop: Shop) -> Fact:
+    person = speaker.customer
+    day = f"0{speaker.random.randint(1, 9)}-1{speaker.random.randrange(9)}"
     every = {"name": person.name, "email": person.email, "phone": person.phone, "plan": "premium"}
-    every |= {"first_name": person.first, "last_name": person.last, "city": it.values["city"]}
-    every |= {"created_at": f"20{it.random.randint(10, 26)}-{day}"}
-    kept = it.random.sample(sorted(every), it.random.randint(1, 5))
-    return _web(it, shop, "identified", {"call": "identify"}, traits={key: every[key] for key in kept})
+    every |= {"first_name": person.first, "last_name": person.last, "city": speaker.values["city"]}
+    every |= {"created_at": f"20{speaker.random.randint(10, 26)}-{day}"}
+    kept = speaker.random.sample(sorted(every), speaker.random.randint(1, 5))
+    return _web(speaker, shop, "identified", {"call": "identify"}, traits={key: every[key] for key in kept})
 
 
-def asked_for_call(it: Speaker, shop: Shop) -> Fact:
-    words = it.pick(it.customer.words.reasons)
-    data = {"name": "Callback Requested", "phone": it.customer.phone, "reason": words}
-    data |= _visited(it, shop, "/contact", "Contact")
-    return _web(it, shop, "callback.requested", data, subject="Callback Requested", text=words)
+def asked_for_call(speaker: Speaker, shop: Shop) -> Fact:
+    words = speaker.pick(speaker.customer.words.reasons)
+    data = {"name": "Callback Requested", "phone": speaker.customer.phone, "reason": words}
+    data |= _visited(speaker, shop, "/contact", "Contact")
+    return _web(speaker, shop, "callback.requested", data, subject="Callback Requested", text=words)

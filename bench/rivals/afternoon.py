@@ -1,4 +1,4 @@
-"""What one writes in an afternoon: aiohttp and redis-py, one awaited XADD per request.
+"""A server that takes an afternoon to write: aiohttp and redis-py, one awaited XADD per request.
 
 No validation, no check for duplicates, no evidence, no outbox: one stream per customer.
 """
@@ -20,7 +20,7 @@ def key(customer: str) -> str:
 
 
 def fields(touchpoint: dict[str, Any]) -> dict[str, str]:
-    """What a stream's entry holds."""
+    """The fields of a stream entry."""
     return {
         "id": touchpoint["id"],
         "channel": touchpoint["channel"],

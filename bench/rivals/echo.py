@@ -19,7 +19,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def say(request: web.Request) -> web.Response:
+async def send(request: web.Request) -> web.Response:
     body = await request.read()
     streams = request.app[STREAMS]
     for response in tuple(streams):
@@ -35,7 +35,7 @@ def main() -> None:
     streams: list[web.StreamResponse] = []
     app[STREAMS] = streams
     app.router.add_get("/stream", stream)
-    app.router.add_post("/say", say)
+    app.router.add_post("/say", send)
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
 
 

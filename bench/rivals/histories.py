@@ -79,8 +79,8 @@ class Stream:
 
     async def append(self, session: str, texts: list[str], first: int) -> None:
         for place, text in enumerate(texts):
-            said = {"id": f"{session}-{first + place}", "channel": "chat", "type": "message.received"}
-            stated = {**said, "occurred_at": "2025-01-01T00:00:00Z", "text": text}
+            touchpoint = {"id": f"{session}-{first + place}", "channel": "chat", "type": "message.received"}
+            stated = {**touchpoint, "occurred_at": "2025-01-01T00:00:00Z", "text": text}
             await self._client.xadd(afternoon.key(session), afternoon.fields(stated))
 
     async def read(self, session: str) -> int:
@@ -175,15 +175,15 @@ async def _measure(socket: str, rounds: int) -> dict[str, Any]:
         for size in SIZES:
             for turn in range(rounds):
                 for name in random.sample(list(histories), len(histories)):
-                    it = found.setdefault(name, {}).setdefault(str(size), {"append": [], "read": []})
-                    await _turn(histories[name], name, size, turn, it)
+                    times = found.setdefault(name, {}).setdefault(str(size), {"append": [], "read": []})
+                    await _turn(histories[name], name, size, turn, times)
     return {"found": found, "left_out": left_out}
 
 
-async def _turn(history: History, name: str, size: int, turn: int, it: dict[str, Any]) -> None:
+async def _turn(history: History, name: str, size: int, turn: int, times: dict[str, Any]) -> None:
     """Timed appends to a session of `size`, and a whole read of it, in microseconds."""
     session = f"{name}-{size}-{turn if size < SIZES[1] else 0}"  # a short one would not stay short
-    stored = it["stored"] = it.get("stored", 0) if size >= SIZES[1] else 0
+    stored = times["stored"] = times.get("stored", 0) if size >= SIZES[1] else 0
     while stored < size:
         texts = [f"{TEXT}({number})" for number in range(stored, min(stored + BULK, size))]
         await history.append(session, texts, stored)
@@ -191,12 +191,12 @@ async def _turn(history: History, name: str, size: int, turn: int, it: dict[str,
     for _ in range(APPENDS):
         begun = time.perf_counter()
         await history.append(session, [f"{TEXT}({stored})"], stored)
-        it["append"].append((time.perf_counter() - begun) * 1e6)
+        times["append"].append((time.perf_counter() - begun) * 1e6)
         stored += 1
     begun = time.perf_counter()
-    it["returned"] = await history.read(session)
-    it["read"].append((time.perf_counter() - begun) * 1e6)
-    it["stored"] = stored
+    times["returned"] = await history.read(session)
+    times["read"].append((time.perf_counter() - begun) * 1e6)
+    times["stored"] = stored
 
 
 def main() -> None:

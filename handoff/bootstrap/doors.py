@@ -1,6 +1,6 @@
-"""The server's doors: its HTTP port and the listeners of its sources, opened together and closed together.
+"""Opens and closes the server's HTTP port and the listeners of its sources.
 
-All of them close at the same time, so that a stop takes as long as the slowest and not as long as the sum.
+All of them close in parallel, so that a stop takes as long as the slowest one, not as long as their sum.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from handoff.services.sources.inbound import Inbound, Received, Source
 
 from .accepting import accepting
 
-SHUTDOWN_S = 6.0  # for requests in flight: with 3 s for deliveries a stop stays below an orchestrator's ten
-
 
 @asynccontextmanager
 async def open_doors(
-    listening: socket.socket, site: AppContext, sources: Iterable[Source]
+    listening: socket.socket, site: AppContext, sources: Iterable[Source], *, shutdown_s: float
 ) -> AsyncIterator[dict[str, str]]:
-    """Serve HTTP on a bound socket, and each source at its own address; gives the addresses by source."""
+    """Serve HTTP on a bound socket, and open the sources' listeners. Yields their addresses by source.
+
+    On leaving, requests in flight get `shutdown_s` to finish.
+    """
     doors: list[AsyncExitStack] = []
 
     async def opened(door: Any) -> Any:
@@ -40,7 +41,7 @@ async def open_doors(
         return entered
 
     try:
-        await opened(_http(listening, site))
+        await opened(_http(listening, site, shutdown_s))
         yield {it.name: await opened(_listen(site.inbound, it)) for it in sources}
     finally:
         for failure in await asyncio.gather(*(it.aclose() for it in doors), return_exceptions=True):
@@ -49,11 +50,11 @@ async def open_doors(
 
 
 @asynccontextmanager
-async def _http(listening: socket.socket, site: AppContext) -> AsyncIterator[None]:
-    runner = web.AppRunner(make_app(site), shutdown_timeout=SHUTDOWN_S, handle_signals=False)
+async def _http(listening: socket.socket, site: AppContext, shutdown_s: float) -> AsyncIterator[None]:
+    runner = web.AppRunner(make_app(site), shutdown_timeout=shutdown_s, handle_signals=False)
     await runner.setup()
     assert runner.server is not None
-    # Bodies are inflated within limits by our own code, never by the parser.
+    # Our own code decompresses bodies within limits; the parser would not.
     given: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
     protocol = partial(Protocol, runner.server, loop=asyncio.get_running_loop(), **given)
     fast = make_fast_path(site, protocol)
@@ -61,21 +62,21 @@ async def _http(listening: socket.socket, site: AppContext) -> AsyncIterator[Non
         async with accepting(listening, fast.protocol):
             yield
     finally:
-        # aiohttp waits as long again for an answer that nobody reads.
-        cutting = asyncio.get_running_loop().call_later(SHUTDOWN_S, _cut_off, runner.server)
-        await asyncio.gather(fast.end(SHUTDOWN_S), runner.cleanup())
+        # aiohttp waits twice as long for a client that does not read its response.
+        cutting = asyncio.get_running_loop().call_later(shutdown_s, _cut_off, runner.server)
+        await asyncio.gather(fast.end(shutdown_s), runner.cleanup())
         cutting.cancel()
 
 
 def _cut_off(server: web.Server) -> None:
-    for it in server.connections:
-        if it.transport is not None:
-            it.transport.abort()
+    for connection in server.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 @asynccontextmanager
 async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
-    """A source's own listener; gives where it listens."""
+    """Open a source's listener. Yields its URL."""
 
     async def receive(request: InboundRequest) -> Reply:
         return await inbound.handle(Received(source=source, request=request))

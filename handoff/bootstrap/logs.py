@@ -1,7 +1,6 @@
-"""Logging, set up once: readable in a terminal, JSON lines elsewhere.
+"""Configures logging: readable text on a terminal, JSON lines otherwise.
 
-Never in a log: message bodies, raw identities, secrets. Callers log codes, counts and names of
-configured things.
+Logs never contain message bodies, raw identities or secrets. Callers log codes, counts and configured names.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import structlog
 
 
 def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
-    """Send structlog's and the standard library's records to `stream` (stderr)."""
+    """Write structlog's and the standard library's records to `stream` (default: stderr)."""
     out = stream or sys.stderr
     terminal = out.isatty()
     lossy = cast(TextIO, _Lossy(out))
@@ -27,7 +26,7 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     ]
     writing: list[structlog.typing.Processor]
     if terminal:
-        # What variables held may be anything that a sender wrote: no traceback shows it.
+        # Local variables may hold customers' data: tracebacks must not show them.
         writing = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         writing = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -37,7 +36,7 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
         logger_factory=structlog.PrintLoggerFactory(lossy),
         cache_logger_on_first_use=True,
     )
-    # Libraries speak through the standard library: only what an operator must know.
+    # Libraries log through the standard library: warnings and errors only.
     handler = logging.StreamHandler(lossy)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -49,10 +48,9 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
 
 
 class _Lossy:
-    """A stream whose lines are lost where it cannot be written.
+    """A stream that drops lines it cannot write.
 
-    A disk that is full, or a reader that is gone, would otherwise end whatever says something: what
-    watches the store, first of all.
+    A full disk or a closed pipe must not stop the task that logs, such as the store's health check.
     """
 
     def __init__(self, out: TextIO) -> None:

@@ -1,6 +1,6 @@
-"""What a server holds before it serves anything: its port and, where none is configured, its store.
+"""Opens the server's port and, if no store is configured, its embedded store.
 
-Apart from the server, so that the embedded Valkey starts while the server's modules are imported.
+This is separate from the server so that the embedded Valkey starts while the server's modules are imported.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ from handoff.store.server.embedded import EmbeddedValkey
 
 from .settings import Settings
 
+SHUTDOWN_S = 6.0  # with 3 s for deliveries, a stop takes less than an orchestrator's usual 10 s
+
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What a process does beside its settings. Only the first of several workers opens mail listeners.
+    """Options of one process. Only the first of several workers opens mail listeners.
 
-    `understood` is the highest format of the store that its code reads and writes.
+    `understood` is the highest store format that the process reads and writes. Requests in flight get
+    `shutdown_s` to finish when the server stops.
     """
 
     admin_token: str | None = None
     first: bool = True
     reuse_port: bool = False
     understood: int = FORMAT
+    shutdown_s: float = SHUTDOWN_S
 
 
 class BoundServer(Struct, frozen=True):
-    """The bound socket, and the URL of the embedded store where that is the one."""
+    """The bound socket, and the URL of the embedded store if the server uses it."""
 
     listening: socket.socket
     embedded: str | None
@@ -40,7 +44,7 @@ class BoundServer(Struct, frozen=True):
 
 @asynccontextmanager
 async def opened(settings: Settings, options: Options) -> AsyncIterator[BoundServer]:
-    """The port, then the embedded store; both are given up on leaving."""
+    """Bind the port, then start the embedded store. Both are released on leaving."""
     with contextlib.closing(_bind(settings, options.reuse_port)) as listening:
         async with _embedded(settings) as embedded:
             yield BoundServer(listening, embedded)
@@ -48,14 +52,14 @@ async def opened(settings: Settings, options: Options) -> AsyncIterator[BoundSer
 
 @asynccontextmanager
 async def store_for_workers(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the store that several worker processes share; the embedded one runs meanwhile."""
+    """The URL of the store that the workers share. An embedded store runs until the context ends."""
     async with _embedded(settings) as embedded:
         yield embedded or settings.store.url or ""
 
 
 @asynccontextmanager
 async def _embedded(settings: Settings) -> AsyncIterator[str | None]:
-    """The URL of the embedded store, which runs meanwhile; None where another is configured."""
+    """Run the embedded store and yield its URL, or None if another store is configured."""
     async with AsyncExitStack() as stack:
         if settings.store.url is None:
             yield (await stack.enter_async_context(EmbeddedValkey(settings.store).running())).address
@@ -65,9 +69,9 @@ async def _embedded(settings: Settings) -> AsyncIterator[str | None]:
 
 @contextlib.contextmanager
 def reserved_port(settings: Settings) -> Iterator[None]:
-    """Hold the port for workers that share it. ConfigurationError when anybody else has it.
+    """Reserve the port for workers that share it. ConfigurationError if another process uses it.
 
-    Servers that share a port could join another server's: so it is first bound as a single one binds it.
+    Workers with SO_REUSEPORT could join another server's port, so the port is first bound without it.
     """
     _bind(settings, reuse_port=False).close()
     with contextlib.closing(_bind(settings, reuse_port=True)):
@@ -75,7 +79,7 @@ def reserved_port(settings: Settings) -> Iterator[None]:
 
 
 def _bind(settings: Settings, reuse_port: bool) -> socket.socket:
-    """The bound socket; nothing is accepted before the server is ready."""
+    """Bind the socket. It accepts no connections before the server is ready."""
     host, port = settings.server.host, settings.server.port
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]

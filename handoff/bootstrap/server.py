@@ -1,4 +1,4 @@
-"""Building and running the whole server: store, services, HTTP, listeners, timers, delivery."""
+"""Builds and runs the server: store, services, HTTP, listeners, timers, delivery."""
 
 from __future__ import annotations
 
@@ -43,41 +43,42 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SAVE_S = 1.0
 COUNT_S = 5.0
 LEAVE_S = 0.5  # a worker that cannot say so is known to be gone 15 s later
-START_WAIT_S = 10.0  # how long a store that is still starting is waited for
+
+START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """A running server: where it listens, and what it was built from."""
+    """A running server: its addresses and its parts."""
 
     url: str
     site: AppContext
     store: Store
     listeners: dict[str, str]
     admin_token: str | None
-    """The token made at start, where none was configured."""
+    """The generated token, if none was configured."""
     made_secrets: tuple[MadeSecret, ...] = ()
-    """Secrets made for configured webhooks that had none."""
+    """Generated secrets of configured webhooks that had none."""
 
 
 @asynccontextmanager
 async def running(settings: Settings, options: Options) -> AsyncIterator[Server]:
-    """The server, started on entering and stopped cleanly on leaving."""
-    async with opened(settings, options) as place, running_in(place, settings, options) as server:
+    """Start the server on entering and stop it cleanly on leaving."""
+    async with opened(settings, options) as bound, running_in(bound, settings, options) as server:
         yield server
 
 
 @asynccontextmanager
-async def running_in(place: BoundServer, settings: Settings, options: Options) -> AsyncIterator[Server]:
-    """The server over what was opened for it."""
+async def running_in(bound: BoundServer, settings: Settings, options: Options) -> AsyncIterator[Server]:
+    """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
-        url = _url(settings.server.host, place.listening.getsockname()[1])
-        store = await stack.enter_async_context(_store(settings, options, place.embedded))
+        url = _url(settings.server.host, bound.listening.getsockname()[1])
+        store = await stack.enter_async_context(_store(settings, options, bound.embedded))
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
         site = _site(settings, store, sources, access, url, health)
@@ -105,8 +106,10 @@ async def running_in(place: BoundServer, settings: Settings, options: Options) -
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
-        listeners = await stack.enter_async_context(open_doors(place.listening, site, listening))
-        gc.freeze()  # what a start leaves lives as long as the server
+        listeners = await stack.enter_async_context(
+            open_doors(bound.listening, site, listening, shutdown_s=options.shutdown_s)
+        )
+        gc.freeze()  # objects from the start live as long as the server
         yield Server(
             url=url,
             site=site,
@@ -125,7 +128,7 @@ def _site(
     url: str,
     health: Sequence[Callable[[], str | None]],
 ) -> AppContext:
-    """What the handlers work with; the server is ready when no check of `health` says why not."""
+    """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
@@ -151,14 +154,14 @@ def _site(
 
 
 def _admin(secret: str) -> Token:
-    """The token that may everything."""
+    """The token with all scopes."""
     scopes = frozenset({"admin"})
     return Token(name="admin", tenant="default", scopes=scopes, secret_hash=hash_secret(secret))
 
 
 @asynccontextmanager
 async def _store(settings: Settings, options: Options, embedded: str | None) -> AsyncIterator[Store]:
-    """The configured store, or the embedded one; its promise is proved before anything uses it."""
+    """Open the configured or the embedded store, and check its durability first."""
     async with Connection(settings.store, url=embedded, name=NAME) as connection:
         await _reachable(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
@@ -170,7 +173,7 @@ async def _store(settings: Settings, options: Options, embedded: str | None) -> 
 
 @asynccontextmanager
 async def _registered(store: Store) -> AsyncIterator[None]:
-    """Registered among the store's workers. ConfigurationError where its format was raised meanwhile."""
+    """Register as a worker of the store. ConfigurationError if the store's format is too new."""
     await store.workers.beat()
     try:
         require_understood(store.workers.current, store.workers.understood)
@@ -182,7 +185,7 @@ async def _registered(store: Store) -> AsyncIterator[None]:
 
 
 async def _reachable(connection: Connection) -> None:
-    """Wait for a store that is still starting. ConfigurationError when it does not come."""
+    """Wait for a store that is still starting. ConfigurationError if it does not respond in time."""
     try:
         async with asyncio.timeout(START_WAIT_S):
             while True:
@@ -193,7 +196,7 @@ async def _reachable(connection: Connection) -> None:
                     last = error
                     await asyncio.sleep(0.2)
     except TimeoutError:
-        raise ConfigurationError(f"the store at store.url does not answer: {last.detail}") from last
+        raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
@@ -206,7 +209,7 @@ def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], 
 
 @asynccontextmanager
 async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` in a task that is ended on leaving."""
+    """Run `work` in a task, and cancel it on leaving."""
     task = asyncio.create_task(work, name=name)
     try:
         yield
@@ -220,9 +223,10 @@ async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[
 async def _repeating(
     name: str, every_s: float, work: Callable[[], Awaitable[object]], *, at_the_end: bool = False
 ) -> AsyncIterator[None]:
-    """Run `work` again and again; a failure is logged and the next turn comes all the same.
+    """Run `work` periodically. Failures are logged and do not stop it.
 
-    Once more `at_the_end` only where nobody else would do it: a store that hangs takes a whole deadline.
+    `at_the_end` runs it once more on leaving. This takes a whole timeout if the store hangs, so use it
+    only for work that no other process does.
     """
 
     async def loop() -> None:

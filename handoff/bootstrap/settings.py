@@ -1,4 +1,4 @@
-"""The configuration: TOML, `HANDOFF_*` variables over it, strict, with secrets resolved."""
+"""The configuration: a TOML file, overridden by `HANDOFF_*` variables, with resolved secrets."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ from handoff.store.settings import StoreSettings
 
 T = TypeVar("T", bound=Struct)
 ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
-_OVERRIDDEN = ("server", "store")
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to listen. `public_url` is how vendors call the server, which they sign."""
+    """The listening address. `public_url` is the URL that vendors call, and that some of them sign."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -37,14 +36,14 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ValueError("server.port is 0 to 65535")
+            raise ValueError("server.port must be between 0 and 65535")
         if not 1 <= self.workers <= 64:
-            raise ValueError("server.workers is 1 to 64")
+            raise ValueError("server.workers must be between 1 and 64")
 
 
 class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A bearer token. `audience = "customer"` is for bots and customer-facing tools: their look-ups
-    see verified touchpoints only, unless they ask otherwise."""
+    """A bearer token. `audience = "customer"` is for bots and customer-facing tools: they see only verified
+    touchpoints, unless a request asks for more."""
 
     name: str
     secret: str
@@ -57,11 +56,11 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if unknown:
             raise ValueError(f"token {self.name!r}: unknown scopes {', '.join(sorted(unknown))}")
         if len(self.secret) < 16:
-            raise ValueError(f"token {self.name!r}: a secret has at least 16 characters")
+            raise ValueError(f"token {self.name!r}: the secret must have at least 16 characters")
         if token_tenant(self.secret) is not None:
-            raise ValueError(f"token {self.name!r}: a secret that looks like a session's token never works")
+            raise ValueError(f"token {self.name!r}: the secret must not look like a session token")
         if self.audience not in ("agent", "customer"):
-            raise ValueError(f"token {self.name!r}: audience is agent or customer")
+            raise ValueError(f"token {self.name!r}: audience must be agent or customer")
 
     def token(self) -> Token:
         customer = self.audience == "customer"
@@ -75,13 +74,13 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A channel of this organisation beside the four built-in ones."""
+    """A custom channel in addition to the four built-in ones."""
 
     name: str
 
 
 class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Agents' desktops: the origins that may frame the panel and call the API from a browser."""
+    """The panel. `allowed_origins` may frame it and call the API from a browser."""
 
     allowed_origins: list[str] = field(default_factory=list)
 
@@ -91,7 +90,7 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole configuration. `sources` are still tables: each adapter knows its own keys."""
+    """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
@@ -112,8 +111,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return frozenset(CHANNELS) | {it.name for it in self.channels}
 
 
+_OVERRIDABLE: dict[str, type[Struct]] = {"server": ServerSettings, "store": StoreSettings}
+"""The sections that `HANDOFF_*` variables can override."""
+
+
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of a file, or the defaults without one. ConfigurationError says what is wrong."""
+    """Load a configuration file, or the defaults. ConfigurationError explains what is invalid."""
     env = os.environ if environment is None else environment
     table: dict[str, Any] = {}
     if path is not None:
@@ -122,7 +125,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         except OSError as error:
             raise ConfigurationError(f"{path}: {error.strerror or error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} is not TOML: {error}") from error
+            raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     _override(table, env)
     resolved = _resolve(table, env, base=path.parent if path else Path())
     try:
@@ -132,16 +135,12 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
 
 
 def _override(table: dict[str, Any], env: Mapping[str, str]) -> None:
-    """`HANDOFF_SERVER_PORT=9000` is `[server] port = 9000`; only [server] and [store] can be given so."""
-    known = {
-        "server": set(ServerSettings.__struct_fields__),
-        "store": set(StoreSettings.__struct_fields__),
-    }
+    """Apply variables: `HANDOFF_SERVER_PORT=9000` is `[server] port = 9000`. Other sections have none."""
     for name, value in env.items():
-        for section in _OVERRIDDEN:
+        for section, settings in _OVERRIDABLE.items():
             prefix = f"HANDOFF_{section.upper()}_"
             key = name.removeprefix(prefix).lower()
-            if name.startswith(prefix) and key in known[section]:
+            if name.startswith(prefix) and key in settings.__struct_fields__:
                 table.setdefault(section, {})[key] = _plain(value)
 
 
@@ -155,7 +154,7 @@ def _plain(value: str) -> int | float | str:
 
 
 def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
-    """Every `env:NAME` and `file:PATH` in the configuration replaced by what it names."""
+    """Replace every `env:NAME` and `file:PATH` in the configuration by the value it refers to."""
     if isinstance(value, dict):
         return {key: _resolve(it, env, base) for key, it in value.items()}
     if isinstance(value, list):
@@ -163,14 +162,14 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
     if isinstance(value, str) and value.startswith("env:"):
         name = value.removeprefix("env:")
         if not env.get(name):
-            raise ConfigurationError(f"the environment variable {name} is not set")
+            raise ConfigurationError(f"environment variable {name} is not set")
         return env[name]
     if isinstance(value, str) and value.startswith("file:"):
         path = base / value.removeprefix("file:")
         try:
             return path.read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise ConfigurationError(f"the secret file {path}: {error.strerror or error}") from error
+            raise ConfigurationError(f"cannot read secret file {path}: {error.strerror or error}") from error
     return value
 
 

@@ -1,4 +1,4 @@
-"""Sources as configured: their adapters, built and checked."""
+"""Builds the configured sources and their adapters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .settings import Settings, read_options
 
 
 def build_sources(settings: Settings) -> dict[str, Source]:
-    """Every source by name. ConfigurationError for an unknown adapter, key or a name used twice."""
+    """All sources by name. ConfigurationError for an unknown adapter or key, or a duplicate name."""
     sources: dict[str, Source] = {}
     for table in settings.sources:
         source = _build(table)
         if source.name in sources:
-            raise ConfigurationError(f"two sources are named {source.name!r}")
+            raise ConfigurationError(f"duplicate source name {source.name!r}")
         sources[source.name] = source
     return sources
 
@@ -27,14 +27,14 @@ def build_sources(settings: Settings) -> dict[str, Source]:
 def _build(table: Mapping[str, Any]) -> Source:
     for key in ("name", "adapter"):
         if not isinstance(table.get(key), str):
-            raise ConfigurationError(f"a source needs {key!r}: {dict(table).get('name', '?')!r}")
+            raise ConfigurationError(f"source {table.get('name', '?')!r}: {key!r} is missing")
     adapter = adapter_class(table["adapter"])
     options = read_options(table, adapter.options)
     return Source(options=options, adapter=adapter(options))
 
 
 def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
-    """What completeness needs to know of the sources."""
+    """The facts about sources that completeness is computed from."""
     return [
         SourceFacts(
             name=it.name,
@@ -47,16 +47,16 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
 
 
 def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:
-    """By tenant: the (type, space) pairs its sources' handles may have."""
+    """The (type, space) pairs of the handles that each tenant's sources may send."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for it in sources.values():
-        known = found.setdefault(it.tenant, [])
-        known += [pair for pair in it.adapter.identity_spaces if pair not in known]
+    for source in sources.values():
+        known = found.setdefault(source.tenant, [])
+        known += [pair for pair in source.adapter.identity_spaces if pair not in known]
     return found
 
 
 def tenants(settings: Settings, sources: Mapping[str, Source]) -> Sequence[str]:
-    """Every tenant that the configuration names; `default` always."""
+    """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
     named += [it.tenant for it in settings.connectors]

@@ -1,6 +1,6 @@
-"""Arguments of the command line: what each command takes, and by name the function that runs it.
+"""The command line's parser. Each command names the function that runs it.
 
-Nothing here imports what a command needs, so that `handoff --help` and small commands answer at once.
+This module imports nothing that a command needs, so that `handoff --help` and small commands start fast.
 """
 
 from __future__ import annotations
@@ -12,176 +12,230 @@ from typing import Any
 
 from handoff import __version__
 
+from . import help_texts
+
 _LEVELS = ("debug", "info", "warning", "error")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser; `run` in what it gives is `module:function` of `handoff.cli`."""
-    top = argparse.ArgumentParser(prog="handoff", description="Omnichannel conversation hand-off middleware.")
+    """The parser. It sets `run` to `module:function`, a function in `handoff.cli`."""
+    top = argparse.ArgumentParser(
+        prog="handoff",
+        description="One timeline per customer across all channels, handed over with the conversation.",
+        epilog=help_texts.TOP_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"handoff {__version__}")
     top.add_argument(
-        "--log-level", default=os.environ.get("HANDOFF_LOG_LEVEL", "info"), choices=_LEVELS, metavar="LEVEL"
+        "--log-level",
+        default=os.environ.get("HANDOFF_LOG_LEVEL", "info"),
+        choices=_LEVELS,
+        metavar="LEVEL",
+        help=f"{', '.join(_LEVELS[:-1])} or {_LEVELS[-1]} (or HANDOFF_LOG_LEVEL; default: info)",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving = commands.add_parser("serve", help="run the server")
-    _add_serving(serving, "configured:serve", "loopback and no sources")
-    serving.add_argument("--workers", type=int, help="server processes on the one port")
-    showing = commands.add_parser("demo", help="run the server and play a customer's journey through it")
-    _add_serving(showing, "configured:demo", "the demo's own")
-    showing.add_argument("--once", action="store_true", help="end after the journey")
-    _add_customers(commands)
+    _add_servers(commands)
+    _add_reports(commands)
+    _add_customer(commands)
     _add_import(commands)
     _add_webhooks(commands)
-    checking = commands.add_parser("check-config", help="check a configuration file")
-    checking.add_argument("file", type=Path)
+    checking = _command(commands, "check-config", "check a configuration file without starting the server")
+    checking.add_argument("file", type=Path, help="a TOML configuration file")
     checking.set_defaults(run="configured:check")
-    listing = commands.add_parser("adapters", help="list the adapters that are installed")
+    listing = _command(commands, "adapters", "list the installed adapters")
     listing.set_defaults(run="configured:list_adapters")
     _add_store(commands)
     return top
 
 
-def _add_serving(it: argparse.ArgumentParser, run: str, otherwise: str) -> None:
-    it.add_argument("--config", type=Path, help=f"a TOML file; without one, {otherwise}")
-    it.add_argument("--host")
-    it.add_argument("--port", type=int)
-    it.add_argument("--data", metavar="DIR", help="where the embedded store keeps its data")
-    it.set_defaults(run=run)
+def _command(
+    commands: Any, name: str, summary: str, examples: str | None = None, *, description: str | None = None
+) -> argparse.ArgumentParser:
+    """A command whose own help starts with its summary, unless it has a longer description."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description or f"{summary[0].upper()}{summary[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return made
 
 
-def _add_customers(commands: Any) -> None:
-    context = commands.add_parser("context", help="show what an agent would receive")
-    context.add_argument("identity", nargs="+", help="type:value; several narrow an ambiguous one")
+def _add_servers(commands: Any) -> None:
+    serving = _command(commands, "serve", "run the server", help_texts.SERVE_EXAMPLES)
+    _add_serving(serving, "configured:serve", "the server listens on loopback and has no sources")
+    serving.add_argument(
+        "--workers", type=int, metavar="N", help="server processes that share the port (default: 1)"
+    )
+    showing = _command(
+        commands, "demo", "run the server and play a customer's journey through it", help_texts.DEMO_EXAMPLES
+    )
+    _add_serving(showing, "configured:demo", "the demo uses its own")
+    showing.add_argument("--once", action="store_true", help="exit after the journey")
+
+
+def _add_serving(command: argparse.ArgumentParser, run: str, default: str) -> None:
+    command.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"a TOML configuration file; without it, {default}"
+    )
+    command.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, help="the port to listen on (default: 8080; 0 picks a free one)")
+    command.add_argument("--data", metavar="DIR", help="the data directory of the embedded store")
+    command.set_defaults(run=run)
+
+
+def _add_reports(commands: Any) -> None:
+    context = _command(
+        commands, "context", "show the context that an agent would receive", help_texts.CONTEXT_EXAMPLES
+    )
+    context.add_argument(
+        "identity", nargs="+", help="type:value; add more identities if one matches several customers"
+    )
     _add_reading(context, "customers:show_context")
-    handoffs = commands.add_parser("handoffs", help="list hand-offs")
-    for name in ("state", "queue", "agent"):
-        handoffs.add_argument(f"--{name}")
+    handoffs = _command(commands, "handoffs", "list handoffs", help_texts.HANDOFFS_EXAMPLES)
+    handoffs.add_argument("--state", help="only handoffs in this state, such as requested or accepted")
+    handoffs.add_argument("--queue", help="only handoffs to this queue")
+    handoffs.add_argument("--agent", help="only this agent's handoffs")
     _add_reading(handoffs, "customers:show_handoffs")
-    customer = commands.add_parser("customer", help="who is who: look, export, link, withdraw, split")
+
+
+def _add_customer(commands: Any) -> None:
+    customer = _command(
+        commands,
+        "customer",
+        "show, export, link or split a customer's identities",
+        help_texts.CUSTOMER_EXAMPLES,
+    )
     actions = customer.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("show", help="the customer behind an identity")
-    show.add_argument("identity", nargs="+")
+    show = _command(actions, "show", "show the customer with an identity")
+    show.add_argument("identity", nargs="+", help="type:value")
     _add_reading(show, "customers:show_context")
-    links = actions.add_parser("links", help="the evidence about a customer")
-    links.add_argument("identity", nargs="+")
+    links = _command(actions, "links", "list the evidence that connects a customer's identities")
+    links.add_argument("identity", nargs="+", help="type:value, or one customer id")
     _add_reading(links, "customers:show_links")
-    export = actions.add_parser("export", help="all that is known of a customer")
-    export.add_argument("identity", help="type:value, or a customer's id")
-    export.add_argument("--format", choices=("json", "vcon"), default="json")
-    export.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output")
+    export = _command(actions, "export", "export everything stored about a customer")
+    export.add_argument("identity", help="type:value, or a customer id")
+    export.add_argument(
+        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
+    )
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
+    )
     _add_remote(export, "customers:export")
-    for name, words, operand in (
-        ("link", "say that another identity is this customer's", "other"),
-        ("withdraw", "take a piece of evidence back", "link"),
-        ("split", "take identities out of a customer", "others"),
+    for name, summary, operand, about in (
+        ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
+        ("withdraw", "withdraw a piece of evidence", "link", "the id that `handoff customer links` shows"),
+        ("split", "move identities out of a customer", "others", "the identities to move out, type:value"),
     ):
-        change = actions.add_parser(name, help=words)
-        change.add_argument("identity")
-        change.add_argument(operand, **({"nargs": "+"} if operand == "others" else {}))
-        change.add_argument("--reason", required=True)
-        change.add_argument("--dry-run", action="store_true", help="only say what would join or part")
+        change = _command(actions, name, summary)
+        change.add_argument("identity", help="type:value, or a customer id")
+        change.add_argument(operand, help=about, nargs="+" if operand == "others" else None)
+        change.add_argument("--reason", required=True, help="recorded with the change")
+        change.add_argument(
+            "--dry-run", action="store_true", help="show the result without changing anything"
+        )
         _add_reading(change, f"customers:{name}")
 
 
-def _add_reading(it: argparse.ArgumentParser, run: str) -> None:
-    _add_remote(it, run)
-    it.add_argument("--json", action="store_true", help="print the server's own answer")
+def _add_reading(command: argparse.ArgumentParser, run: str) -> None:
+    _add_remote(command, run)
+    command.add_argument("--json", action="store_true", help="print the server's JSON response")
 
 
-def _add_remote(it: argparse.ArgumentParser, run: str) -> None:
-    it.add_argument("--url", help="the server (or HANDOFF_URL)")
-    it.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN)")
-    it.set_defaults(run=run)
-
-
-_IMPORT = """\
-Import touchpoints from an NDJSON file, one a line, plain or gzip'ed.
-
-It can be stopped at any time and run again: what the server has made durable is kept in FILE.progress and
-checked with the server before it is believed. History is imported quietly: timelines, contexts and links
-have it like everything else, but no webhook, connector, policy or owner of a conversation hears of it.
-"""
-_IMPORT_MORE = """\
-exit status:
-  0    every line is stored
-  1    not finished; the message says why, the same command goes on
-  3    finished, some lines were rejected: they are in FILE.rejected.ndjson with line, code and detail
-  130  interrupted; the same command goes on
-
-examples:
-  handoff import history.ndjson --url https://handoff.example.com
-  handoff import history.ndjson.gz --rejected mend-me.ndjson
-  handoff import mend-me.ndjson              # after mending its lines
-  handoff import yesterday.ndjson --announce # tell webhooks, connectors, policies and owners
-
-The token needs the scopes touchpoints:write and operate (with --announce only the first).
-"""
+def _add_remote(command: argparse.ArgumentParser, run: str) -> None:
+    command.add_argument("--url", help="the server's URL (or HANDOFF_URL; default: http://127.0.0.1:8080)")
+    command.add_argument("--token", help="a bearer token (or HANDOFF_TOKEN, or HANDOFF_ADMIN_TOKEN)")
+    command.set_defaults(run=run)
 
 
 def _add_import(commands: Any) -> None:
-    it = commands.add_parser(
+    command = _command(
+        commands,
         "import",
-        help="import touchpoints from an NDJSON file",
-        description=_IMPORT,
-        epilog=_IMPORT_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "import touchpoints from an NDJSON file",
+        help_texts.IMPORT_EXAMPLES,
+        description=help_texts.IMPORT,
     )
-    it.add_argument("file", type=Path)
-    _add_remote(it, "importing:run")
-    it.add_argument("--announce", action="store_true", help="tell webhooks, connectors, policies and owners")
-    it.add_argument("--restart", action="store_true", help="send the whole file, also what was sent before")
-    it.add_argument(
-        "--rejected", type=Path, metavar="PATH", help="for rejected lines; FILE.rejected.ndjson by default"
+    command.add_argument("file", type=Path, help="an NDJSON file, plain or gzip-compressed")
+    _add_remote(command, "importing:run")
+    command.add_argument(
+        "--announce", action="store_true", help="trigger webhooks, connectors, policies and notifications"
     )
-    it.add_argument(
+    command.add_argument(
+        "--restart", action="store_true", help="send the whole file again, including lines already stored"
+    )
+    command.add_argument(
+        "--rejected",
+        type=Path,
+        metavar="PATH",
+        help="the file for rejected lines (default: FILE.rejected.ndjson)",
+    )
+    command.add_argument(
         "--patience",
         type=float,
         default=300.0,
         metavar="SECONDS",
-        help="how long to try again where the server is away or overloaded (300)",
+        help="how long to retry while the server is unreachable or overloaded (default: 300)",
     )
 
 
 def _add_webhooks(commands: Any) -> None:
-    webhooks = commands.add_parser("webhooks", help="look after outgoing webhooks")
+    webhooks = _command(commands, "webhooks", "test webhook receivers")
     tools = webhooks.add_subparsers(dest="tool", required=True, metavar="TOOL")
-    test = tools.add_parser("test", help="send a signed test event to a URL")
-    test.add_argument("url")
-    test.add_argument("--secret", help="whsec_…; without one, one is made and printed")
-    test.add_argument("--allow-insecure", action="store_true", help="permit http")
-    test.add_argument("--allow-network", action="append", default=[], metavar="CIDR", help="a private subnet")
+    test = _command(tools, "test", "send a signed test event to a URL", help_texts.WEBHOOK_EXAMPLES)
+    test.add_argument("url", help="the receiver's URL")
+    test.add_argument(
+        "--secret", help="the signing secret, whsec_…; without it, the command prints a new one"
+    )
+    test.add_argument("--allow-insecure", action="store_true", help="allow http:// URLs")
+    test.add_argument(
+        "--allow-network",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="allow a private network, such as 10.0.0.0/8; can be repeated",
+    )
     test.set_defaults(run="webhooks:test")
 
 
 def _add_store(commands: Any) -> None:
-    store = commands.add_parser("store", help="look after the store")
+    store = _command(commands, "store", "inspect and maintain the store")
     tools = store.add_subparsers(dest="tool", required=True, metavar="TOOL")
-    upgrading = tools.add_parser("upgrade", help="let this release's formats be written to the store")
-    upgrading.add_argument("--config", type=Path)
-    upgrading.add_argument("--data", metavar="DIR", help="where the embedded store of a running server is")
-    upgrading.add_argument("--dry-run", action="store_true", help="only say what is in the way")
+    upgrading = _command(
+        tools, "upgrade", "let the store use this release's formats", description=help_texts.UPGRADE
+    )
+    _add_store_options(upgrading, "maintenance:upgrade_store")
+    upgrading.add_argument("--dry-run", action="store_true", help="only report what prevents the upgrade")
     upgrading.add_argument(
         "--force",
         action="store_true",
-        help="raise the format although some workers are too old, or cannot be seen: these stop being ready "
-        "and must be replaced",
+        help="upgrade even if some workers are too old or cannot be reached; such workers become "
+        "unready and must be replaced",
     )
-    upgrading.set_defaults(run="maintenance:upgrade_store")
-    pruning = tools.add_parser("prune-functions", help="remove functions of other releases from the store")
-    pruning.add_argument("--config", type=Path)
+    pruning = _command(tools, "prune-functions", "remove other releases' functions from the store")
+    pruning.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration file")
     pruning.set_defaults(run="maintenance:prune_functions")
-    accepting = tools.add_parser("accept-loss", help="take writes again after the store lost data")
-    accepting.add_argument("--config", type=Path)
-    accepting.add_argument("--data", metavar="DIR", help="where the embedded store of a running server is")
-    accepting.set_defaults(run="maintenance:accept_loss_of_data")
-    size = tools.add_parser("size", help="show what the store's memory is spent on")
-    size.add_argument("--config", type=Path)
-    size.add_argument("--data", metavar="DIR", help="where the embedded store of a running server is")
-    size.add_argument(
-        "--sample", type=_count, default=1000, metavar="N", help="keys of each kind to measure; 0 for all"
+    accepting = _command(
+        tools, "accept-loss", "resume writes after the store lost data", description=help_texts.ACCEPT_LOSS
     )
-    size.add_argument("--json", action="store_true", help="figures for programs")
-    size.set_defaults(run="maintenance:show_sizes")
+    _add_store_options(accepting, "maintenance:accept_loss_of_data")
+    size = _command(tools, "size", "show how the store uses its memory")
+    _add_store_options(size, "maintenance:show_sizes")
+    size.add_argument(
+        "--sample",
+        type=_count,
+        default=1000,
+        metavar="N",
+        help="keys to measure of each kind; 0 measures all (default: 1000)",
+    )
+    size.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration file")
+    command.add_argument("--data", metavar="DIR", help="the data directory of a running embedded store")
+    command.set_defaults(run=run)
 
 
 def _count(text: str) -> int:

@@ -20,7 +20,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """Run the server and a customer's journey through it."""
-    from .demo import demo  # with what shows it in a terminal, which a server does without
+    from .demo import demo  # a server does not need the modules that render in a terminal
 
     return demo(
         _overridden(load_settings(options.config or demo_configuration()), options), once=options.once
@@ -28,7 +28,7 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Say whether a configuration is well-formed, and what it holds."""
+    """Check a configuration file and summarise it."""
     from handoff.bootstrap.sources import build_sources
     from handoff.delivery.settings import subscriptions_of
 
@@ -36,7 +36,7 @@ def check(options: argparse.Namespace) -> int:
     sources = build_sources(settings)
     subscriptions_of(settings.webhooks, settings.connectors)
     print(
-        f"{options.file} is well-formed: {len(sources)} sources, {len(settings.tokens)} tokens, "
+        f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
         f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"
     )
     for source in sources.values():
@@ -45,7 +45,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def list_adapters(_options: argparse.Namespace) -> int:
-    """Every adapter that is installed, with its first line."""
+    """List the installed adapters with the first line of their description."""
     from handoff_adapters.registry import available
 
     for name, kind in sorted(available().items()):
@@ -55,14 +55,14 @@ def list_adapters(_options: argparse.Namespace) -> int:
 
 
 def demo_configuration() -> Path:
-    """The demo's configuration: in the wheel, or in the checkout that this runs from."""
+    """The demo's configuration, from the wheel or from the checkout."""
     package = Path(__file__).parent.parent
     inside = package / "demo.toml"
     return inside if inside.exists() else package.parent / "config" / "demo.toml"
 
 
 def _overridden(settings: Settings, options: argparse.Namespace) -> Settings:
-    """The command line stands above the environment, which stands above the file."""
+    """Settings with the command line's options applied: they override the environment and the file."""
     server = {"host": options.host, "port": options.port, "workers": getattr(options, "workers", None)}
     given = {key: value for key, value in server.items() if value is not None}
     try:

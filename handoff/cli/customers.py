@@ -1,4 +1,4 @@
-"""`handoff context`, `handoff handoffs` and `handoff customer …`: reading and mending from a terminal."""
+"""`handoff context`, `handoff handoffs` and `handoff customer …`."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ Action = Callable[[Remote, argparse.Namespace, Console], Coroutine[Any, Any, Non
 
 
 def show_context(options: argparse.Namespace) -> int:
-    """What an agent would receive about whoever has these identities."""
+    """Show the context that an agent would receive for these identities."""
     return _run(_show_context, options)
 
 
 def show_handoffs(options: argparse.Namespace) -> int:
-    """Hand-offs by state, queue and agent."""
+    """List handoffs by state, queue and agent."""
     return _run(_show_handoffs, options)
 
 
 def show_links(options: argparse.Namespace) -> int:
-    """The evidence about a customer."""
+    """List the evidence that connects a customer's identities."""
     return _run(_show_links, options)
 
 
 def export(options: argparse.Namespace) -> int:
-    """All that is known of a customer, to a file or to the standard output."""
+    """Export everything stored about a customer, to a file or standard output."""
     return _run(_export, options)
 
 
 def link(options: argparse.Namespace) -> int:
-    """Say that another identity is this customer's."""
+    """Add an identity to a customer."""
     return _run(_link, options)
 
 
 def withdraw(options: argparse.Namespace) -> int:
-    """Take a piece of evidence back."""
+    """Withdraw a piece of evidence."""
     return _run(_withdraw, options)
 
 
 def split(options: argparse.Namespace) -> int:
-    """Take identities out of a customer."""
+    """Move identities out of a customer."""
     return _run(_split, options)
 
 
@@ -90,49 +90,50 @@ async def _show_handoffs(server: Remote, options: argparse.Namespace, console: C
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Requested (UTC)", "State", "From", "To", "Owner", "Reason", "Id"):
         table.add_column(heading)
-    for it in page["handoffs"]:
+    for handoff in page["handoffs"]:
         table.add_row(
-            it["requested_at"][:16].replace("T", " "),
-            it["state"],
-            _party(it["from"]),
-            _party(it["to"]),
-            it["owner"] or "",
-            it["reason"],
-            it["id"],
+            handoff["requested_at"][:16].replace("T", " "),
+            handoff["state"],
+            _party(handoff["from"]),
+            _party(handoff["to"]),
+            handoff["owner"] or "",
+            handoff["reason"],
+            handoff["id"],
         )
     console.print(table)
     total = "" if page["total"] is None else f" of {page['total']}"
     console.print(f"{page['returned']}{total} shown", style="dim")
 
 
-def _party(it: dict[str, Any]) -> str:
-    return it.get("agent") or it.get("queue") or it.get("party") or it.get("channel") or ""
+def _party(party: dict[str, Any]) -> str:
+    return party.get("agent") or party.get("queue") or party.get("party") or party.get("channel") or ""
 
 
-async def _customer_id(server: Remote, identity: str) -> str:
-    if identity.startswith("cu_"):
-        return identity
-    context = await _look_up(server, [identity])
+async def _customer_id(server: Remote, *identities: str) -> str:
+    if len(identities) == 1 and identities[0].startswith("cu_"):
+        return identities[0]
+    context = await _look_up(server, list(identities))
     if context["customer"] is None:
-        raise HandoffError(f"{identity}: {context['match']} match; name a customer id", code="not_found")
+        found = "no customer matches" if context["match"] == "none" else "several customers match"
+        raise HandoffError(f"{found} {', '.join(identities)}; use a customer id instead", code="not_found")
     return str(context["customer"]["id"])
 
 
 async def _show_links(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    customer_id = await _customer_id(server, options.identity[0])
+    customer_id = await _customer_id(server, *options.identity)
     answer = await server.get(f"/v1/customers/{customer_id}/links")
     if options.json:
         _print_json(answer)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "Identities", "Says", "By", "Why", "Id"):
+    for heading in ("", "Identities", "Statement", "By", "Why", "Id"):
         table.add_column(heading)
-    for it in answer["links"]:
-        mark = "✓" if it["effective"] else ("withdrawn" if it["withdrawn"] else "–")
-        others = it["from_identities"]
-        names = "  ".join(it["identities"]) + (f"  ≠  {'  '.join(others)}" if others else "")
-        says = f"{it['statement']} ({it['assurance']})"
-        table.add_row(mark, names, says, it["by"], it["why"], it["id"])
+    for link in answer["links"]:
+        mark = "✓" if link["effective"] else ("withdrawn" if link["withdrawn"] else "–")
+        others = link["from_identities"]
+        names = "  ".join(link["identities"]) + (f"  ≠  {'  '.join(others)}" if others else "")
+        statement = f"{link['statement']} ({link['assurance']})"
+        table.add_row(mark, names, statement, link["by"], link["why"], link["id"])
     console.print(table)
 
 
@@ -142,7 +143,9 @@ async def _export(server: Remote, options: argparse.Namespace, console: Console)
     if options.output is None:
         await server.save(path, params, sys.stdout.buffer)
         return
-    part = options.output.with_name(f"{options.output.name}.part")  # what was cut off never has the name
+    part = options.output.with_name(
+        f"{options.output.name}.part"
+    )  # an incomplete export never gets the final name
     with part.open("wb") as file:
         size = await server.save(path, params, file)
     part.replace(options.output)
@@ -172,9 +175,9 @@ async def _change(
     if options.json:
         _print_json(forecast)
         return
-    console.print("Would become" if forecast["dry_run"] else "Became", style="bold")
+    console.print("The result would be" if forecast["dry_run"] else "Result", style="bold")
     for part in forecast["after"]:
         names = ", ".join(part["identities"])
         console.print(f"  {part['customer_id']}  {part['touchpoints']} touchpoints  {names}", markup=False)
     if forecast["conflicts"]:
-        console.print(f"  kept apart by: {', '.join(forecast['conflicts'])}")
+        console.print(f"  prevented from joining by: {', '.join(forecast['conflicts'])}")

@@ -1,4 +1,4 @@
-"""`handoff demo`: the server with the demo's configuration, and one customer's journey through it."""
+"""`handoff demo`: runs the server and plays one customer's journey through it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handoff.bootstrap.server import Options, Server, running
 from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
 from handoff.domain.errors import ConfigurationError
 
-from .journey import Doors, play
+from .journey import DemoTargets, play
 from .rendering import print_context
 from .serve import run_loop, stop_signal
 
@@ -19,7 +19,7 @@ SOURCES = ("shop-web", "shop-chat", "shop-phone", "shop-mail")
 
 
 def demo(settings: Settings, *, once: bool) -> int:
-    """Serve, play the journey, print the agent's context and the URLs, go on until Ctrl-C."""
+    """Serve, play the journey, print the agent's context and the URLs, and run until Ctrl-C."""
     return run_loop(_demo(settings, once=once))
 
 
@@ -27,27 +27,27 @@ async def _demo(settings: Settings, *, once: bool) -> int:
     stopping = stop_signal()
     console = Console(highlight=False)
     async with running(settings, Options(admin_token=os.environ.get(ADMIN_TOKEN))) as server:
-        doors = _doors(settings, server)
+        targets = _targets(settings, server)
         console.print("[bold]A customer's journey[/bold]")
-        for step in await play(doors):
+        for step in await play(targets):
             console.print(f"  {step.channel:6} {step.text}")
         console.print("\n[bold]What the agent receives[/bold]")
-        print_context(console, await _context(doors))
-        await _print_places(console, settings, server, doors)
+        print_context(console, await _context(targets))
+        await _print_urls(console, settings, server, targets)
         if not once:
-            console.print("Ctrl-C ends it; everything is kept in " + settings.store.data_dir)
+            console.print("Press Ctrl-C to stop. The data stays in " + settings.store.data_dir)
             await stopping.wait()
-    console.print("Stopped; everything is saved.")
+    console.print("Stopped. All data is saved.")
     return 0
 
 
-def _doors(settings: Settings, server: Server) -> Doors:
+def _targets(settings: Settings, server: Server) -> DemoTargets:
     secrets = {it["name"]: it["secrets"][0] for it in settings.sources if it.get("secrets")}
     tokens = {it.name: it.secret for it in settings.tokens}
     missing = [name for name in SOURCES if name not in server.site.sources]
     if missing or "bot" not in tokens:
-        raise ConfigurationError(f"the demo needs the sources {', '.join(SOURCES)} and the token bot")
-    return Doors(
+        raise ConfigurationError(f"the demo needs the sources {', '.join(SOURCES)} and a token named bot")
+    return DemoTargets(
         url=server.url,
         web_key=secrets["shop-web"],
         chat_secret=secrets["shop-chat"],
@@ -57,40 +57,42 @@ def _doors(settings: Settings, server: Server) -> Doors:
     )
 
 
-async def _context(doors: Doors) -> dict[str, object]:
-    headers = {"Authorization": f"Bearer {doors.bot_token}"}
+async def _context(targets: DemoTargets) -> dict[str, object]:
+    headers = {"Authorization": f"Bearer {targets.bot_token}"}
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{doors.url}/v1/context", params={"identity": "user:anna"}, headers=headers) as response,
+        session.get(
+            f"{targets.url}/v1/context", params={"identity": "user:anna"}, headers=headers
+        ) as response,
     ):
         context: dict[str, object] = await response.json()
         return context
 
 
-async def _desk_session(doors: Doors, desk: str) -> str:
-    """A short-lived token for the panel, as a platform's back end asks for one."""
+async def _panel_token(targets: DemoTargets, secret: str) -> str:
+    """A short-lived token for the panel, requested as a platform's back end does."""
     scopes = ["context:read", "handoffs:read", "handoffs:write", "touchpoints:write", "links:write"]
-    headers = {"Authorization": f"Bearer {desk}"}
+    headers = {"Authorization": f"Bearer {secret}"}
     async with (
         aiohttp.ClientSession() as session,
         session.post(
-            f"{doors.url}/v1/sessions", json={"agent": "mia", "scopes": scopes}, headers=headers
+            f"{targets.url}/v1/sessions", json={"agent": "mia", "scopes": scopes}, headers=headers
         ) as response,
     ):
         return str((await response.json()).get("token", ""))
 
 
-async def _print_places(console: Console, settings: Settings, server: Server, doors: Doors) -> None:
-    desk = next((it.secret for it in settings.tokens if it.name == "desk"), doors.bot_token)
-    token = await _desk_session(doors, desk)
-    console.print("\n[bold]To look at[/bold]")
+async def _print_urls(console: Console, settings: Settings, server: Server, targets: DemoTargets) -> None:
+    secret = next((it.secret for it in settings.tokens if it.name == "desk"), targets.bot_token)
+    token = await _panel_token(targets, secret)
+    console.print("\n[bold]Try it[/bold]")
     panel = f"{server.url}/panel/#token={token}&queue=refunds&identity=user:anna"
-    console.print(f"  the agent  {panel}", soft_wrap=True, markup=False)
-    console.print(f"  API page   {server.url}/docs")
+    console.print(f"  panel      {panel}", soft_wrap=True, markup=False)
+    console.print(f"  API docs   {server.url}/docs")
     console.print(f"  metrics    {server.url}/metrics")
     console.print("  context    ", end="")
     console.print(
-        f"curl -H 'Authorization: Bearer {desk}' '{server.url}/v1/context?identity=user:anna'",
+        f"curl -H 'Authorization: Bearer {secret}' '{server.url}/v1/context?identity=user:anna'",
         soft_wrap=True,
         markup=False,
     )

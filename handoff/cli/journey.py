@@ -1,7 +1,7 @@
-"""One customer's journey through all four channels, sent as their real senders send it.
+"""One customer's journey through all four channels, sent in the vendors' own formats.
 
-Event ids are fixed and times are relative to now: played again, every event is recognised and its
-first time stands.
+Event ids are fixed and times are relative to now. When you play the journey again, every event is a
+duplicate and keeps its first time.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CUSTOMER = {"name": "Anna Virtanen", "email": "anna.virtanen@example.com", "phon
 OUR_NUMBER = "+358942454000"
 
 
-class Doors(Struct, frozen=True, kw_only=True):
-    """Where the journey goes, and with which secrets: the demo's configuration as its senders know it."""
+class DemoTargets(Struct, frozen=True, kw_only=True):
+    """The addresses and secrets of the demo's sources."""
 
     url: str
     web_key: str
@@ -42,37 +42,37 @@ class Doors(Struct, frozen=True, kw_only=True):
 
 
 class JourneyStep(Struct, frozen=True):
-    """What happened, in a line to print."""
+    """One line of the demo's output."""
 
     channel: str
     text: str
 
 
-async def play(doors: Doors) -> list[JourneyStep]:
-    """Play the whole journey; returns what was done, in order."""
+async def play(targets: DemoTargets) -> list[JourneyStep]:
+    """Play the whole journey. Returns its steps in order."""
     now = datetime.now(UTC)
-    steps = [*await asyncio.to_thread(_on_the_web, doors, now)]
+    steps = [*await asyncio.to_thread(_on_the_web, targets, now)]
     async with aiohttp.ClientSession() as session:
-        steps += await _in_the_chat(session, doors, now)
-        steps += await _on_the_phone(session, doors, now)
-        steps += await asyncio.to_thread(_by_mail, doors, now)
-        steps += await _handed_over(session, doors)
+        steps += await _in_the_chat(session, targets, now)
+        steps += await _on_the_phone(session, targets, now)
+        steps += await asyncio.to_thread(_by_mail, targets, now)
+        steps += await _handed_over(session, targets)
     return steps
 
 
-def _on_the_web(doors: Doors, now: datetime) -> list[JourneyStep]:
-    """Two help articles, a refund form that fails, a login: by the real Segment SDK."""
+def _on_the_web(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
+    """Two help articles, a failing refund form and a login, sent with the Segment SDK."""
     try:
         from segment.analytics.client import Client
     except ImportError as error:
         raise ConfigurationError(
-            "the demo sends web events with the real SDK: pip install 'conversation-handoff[demo]'"
+            "the demo needs the Segment SDK: pip install 'conversation-handoff[demo]'"
         ) from error
 
     failures: list[Exception] = []
     client = Client(
-        doors.web_key,
-        host=f"{doors.url}/in/shop-web",
+        targets.web_key,
+        host=f"{targets.url}/in/shop-web",
         sync_mode=True,
         on_error=lambda error, _items: failures.append(error),
     )
@@ -101,7 +101,7 @@ def _on_the_web(doors: Doors, now: datetime) -> list[JourneyStep]:
     )
     client.identify("anna", traits=CUSTOMER, timestamp=at(44), message_id="demo-login", **who)
     if failures:
-        raise ConfigurationError(f"the web events were not taken: {failures[0]}")
+        raise ConfigurationError(f"the server rejected a web event: {failures[0]}")
     return [
         JourneyStep(
             "web", "read two help articles, failed the refund form, logged in (segment-analytics-python)"
@@ -109,17 +109,19 @@ def _on_the_web(doors: Doors, now: datetime) -> list[JourneyStep]:
     ]
 
 
-async def _in_the_chat(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[JourneyStep]:
-    """A Chatwoot conversation with a bot, signed as Chatwoot signs."""
-    said = (
-        ("incoming", "My refund form says order A-1042 was not found. Where is my money?", 41),
+async def _in_the_chat(
+    session: aiohttp.ClientSession, targets: DemoTargets, now: datetime
+) -> list[JourneyStep]:
+    """A Chatwoot conversation with a bot, with Chatwoot signatures."""
+    messages = (
+        ("incoming", "My refund form can't find order A-1042. Where is my money?", 41),
         ("outgoing", "I can look up orders by number. Which order is it?", 41),
-        ("incoming", "A-1042, I just said so. Please call me back instead.", 38),
+        ("incoming", "A-1042, I just gave you that. Please call me back instead.", 38),
     )
-    for number, (kind, text, minutes) in enumerate(said):
+    for number, (kind, text, minutes) in enumerate(messages):
         created = now - timedelta(minutes=minutes, seconds=-number)
-        await _chatwoot(session, doors, _message(number, kind, text, created))
-    return [JourneyStep("chat", "asked a bot about order A-1042, then for a call back (Chatwoot, signed)")]
+        await _chatwoot(session, targets, _message(number, kind, text, created))
+    return [JourneyStep("chat", "request a bot about order A-1042, then for a callback (Chatwoot, signed)")]
 
 
 def _message(number: int, kind: str, text: str, created: datetime) -> dict[str, Any]:
@@ -158,65 +160,70 @@ def _rfc3339(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-async def _chatwoot(session: aiohttp.ClientSession, doors: Doors, payload: Mapping[str, Any]) -> None:
+async def _chatwoot(session: aiohttp.ClientSession, targets: DemoTargets, payload: Mapping[str, Any]) -> None:
     body = json.dumps(payload, separators=(",", ":")).encode()
     stamp = str(int(datetime.now(UTC).timestamp()))
-    signature = hmac.new(doors.chat_secret.encode(), stamp.encode() + b"." + body, "sha256").hexdigest()
+    signature = hmac.new(targets.chat_secret.encode(), stamp.encode() + b"." + body, "sha256").hexdigest()
     headers = {
         "Content-Type": "application/json",
         "X-Chatwoot-Delivery": f"demo-{payload['id']}",
         "X-Chatwoot-Timestamp": stamp,
         "X-Chatwoot-Signature": f"sha256={signature}",
     }
-    async with session.post(f"{doors.url}/in/shop-chat", data=body, headers=headers) as response:
-        await _expect(response, "the chat message")
+    async with session.post(f"{targets.url}/in/shop-chat", data=body, headers=headers) as response:
+        await _expect(response, "sending the chat message")
 
 
 async def _expect(response: aiohttp.ClientResponse, what: str) -> Any:
     body = await response.read()
     if response.status >= 300:
         raise ConfigurationError(
-            f"{what} was answered {response.status}: {body[:300].decode(errors='replace')}"
+            f"{what} failed with {response.status}: {body[:300].decode(errors='replace')}"
         )
     return json.loads(body) if body and response.content_type == "application/json" else None
 
 
-async def _on_the_phone(session: aiohttp.ClientSession, doors: Doors, now: datetime) -> list[JourneyStep]:
-    """A call back is promised and missed: Twilio's voice status callbacks, signed."""
-    asked_at, due = (_rfc3339(now - timedelta(minutes=minutes)) for minutes in (37, 20))
-    asked = {
+async def _on_the_phone(
+    session: aiohttp.ClientSession, targets: DemoTargets, now: datetime
+) -> list[JourneyStep]:
+    """A callback that the customer misses, with signed Twilio voice status callbacks."""
+    requested_at, due = (_rfc3339(now - timedelta(minutes=minutes)) for minutes in (37, 20))
+    request = {
         "identity": "user:anna",
         "phone": CUSTOMER["phone"],
         "reason": "Refund of order A-1042",
-        "requested_at": asked_at,
+        "requested_at": requested_at,
         "due": due,
     }
-    headers = {"Authorization": f"Bearer {doors.bot_token}"}
-    made = await _call_back(session, doors, asked, headers)
+    headers = {"Authorization": f"Bearer {targets.bot_token}"}
+    callback = await _callback(session, targets, request, headers)
     statuses = (("initiated", 20), ("ringing", 20), ("no-answer", 19))
     for number, (status, minutes) in enumerate(statuses):
         at = now - timedelta(minutes=minutes, seconds=-number)
-        await _twilio(session, doors, made["status_query"], number, status, at)
-    return [JourneyStep("phone", "was promised a call back and missed it (Twilio voice status, signed)")]
+        await _twilio(session, targets, callback["status_query"], number, status, at)
+    return [JourneyStep("phone", "was promised a callback and missed it (Twilio voice status, signed)")]
 
 
-async def _call_back(
-    session: aiohttp.ClientSession, doors: Doors, asked: Mapping[str, Any], headers: Mapping[str, str]
+async def _callback(
+    session: aiohttp.ClientSession,
+    targets: DemoTargets,
+    request: Mapping[str, Any],
+    headers: Mapping[str, str],
 ) -> Any:
-    """The call-back of this journey: made once, found again when the demo is played again."""
-    async with session.get(f"{doors.url}/v1/callbacks", headers=headers) as response:
-        known = await _expect(response, "the list of call-backs")
-    for it in known["callbacks"]:
-        if it["reason"] == asked["reason"]:
-            return it
-    async with session.post(f"{doors.url}/v1/callbacks", json=asked, headers=headers) as response:
-        return await _expect(response, "the call-back")
+    """The journey's callback: created once, found when the demo runs again."""
+    async with session.get(f"{targets.url}/v1/callbacks", headers=headers) as response:
+        known = await _expect(response, "listing callbacks")
+    for callback in known["callbacks"]:
+        if callback["reason"] == request["reason"]:
+            return callback
+    async with session.post(f"{targets.url}/v1/callbacks", json=request, headers=headers) as response:
+        return await _expect(response, "creating the callback")
 
 
 async def _twilio(
-    session: aiohttp.ClientSession, doors: Doors, query: str, number: int, status: str, at: datetime
+    session: aiohttp.ClientSession, targets: DemoTargets, query: str, number: int, status: str, at: datetime
 ) -> None:
-    url = f"{doors.url}/in/shop-phone?{query}"
+    url = f"{targets.url}/in/shop-phone?{query}"
     fields = {
         "AccountSid": ACCOUNT,
         "CallSid": "CA00000000000000000000000000000001",
@@ -229,17 +236,17 @@ async def _twilio(
         "Timestamp": format_datetime(at),
     }
     signed = url + "".join(name + fields[name] for name in sorted(fields))
-    digest = hmac.new(doors.phone_token.encode(), signed.encode(), "sha1").digest()
+    digest = hmac.new(targets.phone_token.encode(), signed.encode(), "sha1").digest()
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "X-Twilio-Signature": base64.b64encode(digest).decode(),
     }
     async with session.post(url, data=urlencode(fields).encode(), headers=headers) as response:
-        await _expect(response, "the call status")
+        await _expect(response, "sending the call status")
 
 
-def _by_mail(doors: Doors, now: datetime) -> list[JourneyStep]:
-    """A mail, over SMTP."""
+def _by_mail(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
+    """An email, sent over SMTP."""
     mail = EmailMessage()
     mail["From"] = f"{CUSTOMER['name']} <{CUSTOMER['email']}>"
     mail["To"] = "support@shop.example"
@@ -250,22 +257,22 @@ def _by_mail(doors: Doors, now: datetime) -> list[JourneyStep]:
         "Hello,\n\nI have tried your web form and your chat, and I missed your call while I was\n"
         "driving. I returned order A-1042 three weeks ago and still wait for my 89 euros.\n\nAnna\n"
     )
-    address = split_url(doors.mail)
+    address = split_url(targets.mail)
     host, port = (address.host, address.port) if address else ("", None)
     with smtplib.SMTP(host or "127.0.0.1", port or 25, timeout=20) as smtp:
         smtp.send_message(mail)
-    return [JourneyStep("email", "wrote that she still waits for her money (SMTP)")]
+    return [JourneyStep("email", "wrote that she is still waiting for her money (SMTP)")]
 
 
-async def _handed_over(session: aiohttp.ClientSession, doors: Doors) -> list[JourneyStep]:
-    """The bot gives the conversation to a human."""
-    asked = {
+async def _handed_over(session: aiohttp.ClientSession, targets: DemoTargets) -> list[JourneyStep]:
+    """The bot hands the conversation over to a human."""
+    body = {
         "identity": "user:anna",
         "from": {"channel": "chat", "party": "Refund bot"},
         "to": {"channel": "chat", "queue": "refunds"},
         "reason": "Refund missing for three weeks; the bot cannot find the order",
     }
-    headers = {"Authorization": f"Bearer {doors.bot_token}"}
-    async with session.post(f"{doors.url}/v1/handoffs", json=asked, headers=headers) as response:
-        handoff = await _expect(response, "the hand-off")
-    return [JourneyStep("chat", f"the bot handed over to the queue “refunds”: {handoff['id']}")]
+    headers = {"Authorization": f"Bearer {targets.bot_token}"}
+    async with session.post(f"{targets.url}/v1/handoffs", json=body, headers=headers) as response:
+        handoff = await _expect(response, "requesting the handoff")
+    return [JourneyStep("chat", f"was handed over by the bot to the queue “refunds”: {handoff['id']}")]

@@ -1,4 +1,4 @@
-"""Operators' commands on the store."""
+"""`handoff store …`: inspects and maintains the store."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from handoff.store.workers import Upgrade
 
 
 def prune_functions(options: argparse.Namespace) -> int:
-    """Remove libraries of other releases; do it when none of their servers runs any more."""
+    """Remove function libraries of other releases. Run it after their servers have stopped."""
     settings = load_settings(options.config)
     if settings.store.url is None:
-        raise ConfigurationError("the embedded store drops old functions by itself; set store.url")
+        raise ConfigurationError(
+            "the embedded store removes old functions itself; for another store, set store.url"
+        )
 
     async def run() -> list[str]:
         async with Connection(settings.store) as connection:
@@ -42,7 +44,7 @@ def prune_functions(options: argparse.Namespace) -> int:
 
 
 def accept_loss_of_data(options: argparse.Namespace) -> int:
-    """Have the servers take writes again after the store lost data that it had acknowledged."""
+    """Resume writes after the store lost acknowledged data."""
     settings, url = _running_store(options)
 
     async def run() -> list[Loss]:
@@ -52,15 +54,15 @@ def accept_loss_of_data(options: argparse.Namespace) -> int:
 
     losses = asyncio.run(run())
     if not losses:
-        print("the servers of this store report no loss: nothing to accept")
+        print("nothing to accept: the servers of this store report no loss")
         return 0
-    what = "was empty" if "empty" in losses else "held older data than its servers had seen"
-    print(f"loss accepted: the store {what}. The servers take writes again within seconds.")
+    what = "was empty" if "empty" in losses else "had older data than its servers had seen"
+    print(f"loss accepted: the store {what}. The servers resume writes within seconds.")
     return 0
 
 
 def upgrade_store(options: argparse.Namespace) -> int:
-    """Raise the store's format to this release's, once every worker that lives understands it."""
+    """Raise the store's format to this release's if every live worker understands it."""
     settings, url = _running_store(options)
 
     async def run() -> Upgrade:
@@ -69,21 +71,21 @@ def upgrade_store(options: argparse.Namespace) -> int:
 
     found = asyncio.run(run())
     if found.format >= FORMAT:
-        print(f"the store has format {found.format}; release {__version__} understands up to {FORMAT}")
+        print(f"nothing to do: the store has format {found.format}; release {__version__} supports {FORMAT}")
         return 0
     if found.obstacles:
         raise ConfigurationError(
             f"the store stays at format {found.format}: not every worker understands format {FORMAT}\n"
             + "".join(f"  {it}\n" for it in found.obstacles)
-            + "Upgrade or stop them and run this again. --force raises the format all the same: workers that "
-            "do not understand it stop being ready and show what they cannot read as unknown."
+            + "Upgrade or stop these workers and run the command again. --force raises the format anyway: "
+            "workers that do not understand it become unready and show records they cannot read as unknown."
         )
-    print(f"the store has format {found.format} and can be raised to {FORMAT}")
+    print(f"the store has format {found.format} and can be upgraded to {FORMAT}")
     return 0
 
 
 def _running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
-    """The configured store and its URL; of an embedded one while a server runs it."""
+    """The settings and URL of the configured store, or of a running embedded one."""
     settings = load_settings(options.config).store
     if options.data is not None:
         settings = msgspec.structs.replace(settings, data_dir=options.data)
@@ -91,7 +93,7 @@ def _running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
 
 
 def show_sizes(options: argparse.Namespace) -> int:
-    """What the store's memory is spent on, by kind of key and by touchpoint."""
+    """Show memory use by kind of key and per touchpoint."""
     settings, url = _running_store(options)
 
     async def run() -> Sizes:
@@ -100,7 +102,7 @@ def show_sizes(options: argparse.Namespace) -> int:
 
     found = asyncio.run(run())
     if options.json:
-        print(json.dumps(_told(found), indent=2))
+        print(json.dumps(_as_json(found), indent=2))
     else:
         _print_sizes(Console(highlight=False), found)
     return 0
@@ -110,46 +112,46 @@ def _embedded(settings: StoreSettings) -> str:
     """The embedded store's URL, while a server runs it."""
     socket = Path(settings.data_dir).resolve() / "valkey" / "valkey.sock"
     if not socket.exists():
-        raise ConfigurationError(f"no server runs on {settings.data_dir}: start it, or set store.url")
+        raise ConfigurationError(f"no server is running on {settings.data_dir}: start it, or set store.url")
     return f"unix://{quote(str(socket))}"
 
 
-def _told(it: Sizes) -> dict[str, Any]:
-    """For programs: bytes, and bytes for each touchpoint (null where there are none)."""
+def _as_json(found: Sizes) -> dict[str, Any]:
+    """Bytes in total and per touchpoint (null without touchpoints)."""
     kinds = [
-        {**msgspec.structs.asdict(kind), "bytes_per_touchpoint": it.per_touchpoint(kind.bytes)}
-        for kind in it.kinds
+        {**msgspec.structs.asdict(kind), "bytes_per_touchpoint": found.per_touchpoint(kind.bytes)}
+        for kind in found.kinds
     ]
     derived = {
-        "rest": it.rest,
-        "fragmentation": it.fragmentation,
-        "bytes_per_touchpoint": it.per_touchpoint(it.used - it.startup),
+        "rest": found.rest,
+        "fragmentation": found.fragmentation,
+        "bytes_per_touchpoint": found.per_touchpoint(found.used - found.startup),
     }
-    return {**msgspec.structs.asdict(it), **derived, "kinds": kinds}
+    return {**msgspec.structs.asdict(found), **derived, "kinds": kinds}
 
 
-def _print_sizes(console: Console, it: Sizes) -> None:
+def _print_sizes(console: Console, found: Sizes) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Kind")
-    for heading in ("Keys", "Measured", "Bytes", "Share", "A touchpoint"):
+    for heading in ("Keys", "Measured", "Bytes", "Share", "Per touchpoint"):
         table.add_column(heading, justify="right")
 
     def row(name: str, keys: str, measured: str, bytes_: int) -> None:
-        each = it.per_touchpoint(bytes_)
-        share = f"{bytes_ / it.used:.1%}" if it.used else ""
+        each = found.per_touchpoint(bytes_)
+        share = f"{bytes_ / found.used:.1%}" if found.used else ""
         table.add_row(name, keys, measured, f"{bytes_:,}", share, "" if each is None else f"{each:.1f}")
 
-    for kind in it.kinds:
+    for kind in found.kinds:
         row(kind.kind, f"{kind.keys:,}", f"{kind.measured:,}", kind.bytes)
-    row("tables of keys, buffers", "", "", it.overhead - it.startup)
-    row("told by no key", "", "", it.rest)
-    row("empty servers" if it.servers > 1 else "an empty server", "", "", it.startup)
-    row("allocated", "", "", it.used)
+    row("key tables, buffers", "", "", found.overhead - found.startup)
+    row("not attributed to a key", "", "", found.rest)
+    row("empty servers" if found.servers > 1 else "empty server", "", "", found.startup)
+    row("allocated", "", "", found.used)
     console.print(table)
-    each = it.per_touchpoint(it.used - it.startup)
-    about = f" (± {it.error:.1%})" if it.error else ""
+    each = found.per_touchpoint(found.used - found.startup)
+    about = f" (± {found.error:.1%})" if found.error else ""
     console.print(
-        f"{it.touchpoints:,} touchpoints{about}"
-        + ("" if each is None else f", {each:.0f} bytes each beside what an empty server takes")
+        f"{found.touchpoints:,} touchpoints{about}"
+        + ("" if each is None else f", {each:.0f} bytes each on top of an empty server")
     )
-    console.print(f"{it.rss:,} bytes of the machine: {it.fragmentation:.2f} for each one allocated")
+    console.print(f"{found.rss:,} bytes resident, {found.fragmentation:.2f} per allocated byte")

@@ -1,4 +1,4 @@
-"""A context in the terminal, readable at a glance."""
+"""Renders a context in the terminal."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MAX_WORDS = 90
 
 
 def print_context(console: Console, context: Mapping[str, Any]) -> None:
-    """Who, why now, what was tried and promised, then the timeline, oldest first."""
+    """Print the customer, the brief, and the timeline, oldest first."""
     if context["match"] != "one":
         _print_no_customer(console, context)
         return
     customer = context["customer"]
-    console.print(Panel(_who(customer, context), title="Customer", title_align="left", expand=False))
+    console.print(Panel(_customer(customer, context), title="Customer", title_align="left", expand=False))
     brief = context.get("brief") or {}
     for key, title in SECTIONS:
         lines = brief.get(key) or []
@@ -44,30 +44,36 @@ def print_context(console: Console, context: Mapping[str, Any]) -> None:
 
 def _print_no_customer(console: Console, context: Mapping[str, Any]) -> None:
     if context["match"] == "none":
-        console.print("Nobody is known by this identity.")
+        console.print("No customer has this identity.")
         return
-    console.print(Text("Several customers answer to this:", style="bold"))
-    for it in context.get("candidates", ()):
+    console.print(Text("Several customers match:", style="bold"))
+    for candidate in context.get("candidates", ()):
         console.print(
-            f"  {it['identity']}  {it['reason']}, {it['touchpoints']} touchpoints  {it['customer_id']}"
+            f"  {candidate['identity']}  {candidate['reason']}, {candidate['touchpoints']} touchpoints"
+            f"  {candidate['customer_id']}"
         )
-    console.print(f"Ask: {context.get('question')}")
+    console.print(f"Ask the customer: {context.get('question')}")
 
 
-def _who(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
+def _customer(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
     text = Text()
     name = customer["traits"].get("name")
     text.append(f"{name}  " if name else "", style="bold")
     text.append(customer["id"], style="dim")
-    for it in customer["identities"]:
-        head = f"{it['type']}@{it['space']}" if it["space"] else it["type"]
-        text.append(f"\n{head}:{it['value']}  ")
-        text.append(f"{it['assurance']} via {it['via']}", style="dim")
-    for it in customer["candidates"]:
-        text.append(f"\nperhaps also {it['identity']}  ", style="yellow")
-        text.append(f"{it['reason']}, {it['touchpoints']} touchpoints, not confirmed", style="dim")
-    for it in context["handoffs"][:1]:
-        text.append(f"\nhand-off {it['id']}: {it['state']}, deadline {it['deadline'][:16]}Z", style="dim")
+    for identity in customer["identities"]:
+        head = f"{identity['type']}@{identity['space']}" if identity["space"] else identity["type"]
+        text.append(f"\n{head}:{identity['value']}  ")
+        text.append(f"{identity['assurance']} via {identity['via']}", style="dim")
+    for candidate in customer["candidates"]:
+        text.append(f"\npossibly also {candidate['identity']}  ", style="yellow")
+        text.append(
+            f"{candidate['reason']}, {candidate['touchpoints']} touchpoints, not confirmed", style="dim"
+        )
+    for handoff in context["handoffs"][:1]:
+        text.append(
+            f"\nhandoff {handoff['id']}: {handoff['state']}, deadline {handoff['deadline'][:16]}Z",
+            style="dim",
+        )
     return text
 
 
@@ -84,9 +90,9 @@ def _print_effort(console: Console, brief: Mapping[str, Any]) -> None:
     left_out = {name: count for name, count in (brief.get("left_out") or {}).items() if count}
     if left_out:
         words = ", ".join(f"{count} in {name}" for name, count in left_out.items())
-        console.print(f"  not shown here: {words}", style="dim", markup=False)
+        console.print(f"  not shown: {words}", style="dim", markup=False)
     if brief.get("summary"):
-        console.print(Text(f"Summary, made by {brief['summary']['by']}", style="bold"))
+        console.print(Text(f"Summary by {brief['summary']['by']}", style="bold"))
         console.print(f"  {brief['summary']['text']}", markup=False)
 
 
@@ -94,25 +100,27 @@ def _print_timeline(console: Console, touchpoints: Sequence[Mapping[str, Any]]) 
     table = Table(title=None, box=None, pad_edge=False, show_header=True, header_style="bold")
     for heading in ("Time (UTC)", "Channel", "What happened", ""):
         table.add_column(heading, no_wrap=heading != "What happened")
-    for it in reversed(touchpoints):
-        marks = [] if it["assurance"] == "verified" else [it["assurance"]]
-        marks += ["late"] if it["late"] else []
+    for touchpoint in reversed(touchpoints):
+        marks = [] if touchpoint["assurance"] == "verified" else [touchpoint["assurance"]]
+        marks += ["late"] if touchpoint["late"] else []
         table.add_row(
-            datetime.fromisoformat(it["occurred_at"]).strftime("%m-%d %H:%M:%S"),
-            Text(it["channel"], style=_STYLES.get(it["channel"], "")),
-            Text(_happened(it)),
+            datetime.fromisoformat(touchpoint["occurred_at"]).strftime("%m-%d %H:%M:%S"),
+            Text(touchpoint["channel"], style=_STYLES.get(touchpoint["channel"], "")),
+            Text(_description(touchpoint)),
             Text(" ".join(marks), style="yellow"),
         )
     console.print()
     console.print(table)
 
 
-def _happened(it: Mapping[str, Any]) -> str:
-    words = " ".join((it["text"] or it["subject"] or it["data"].get("title") or "").split())
-    if it["subject"] and it["text"] and it["subject"] not in words:
-        words = f"{it['subject']}: {words}"
+def _description(touchpoint: Mapping[str, Any]) -> str:
+    words = " ".join(
+        (touchpoint["text"] or touchpoint["subject"] or touchpoint["data"].get("title") or "").split()
+    )
+    if touchpoint["subject"] and touchpoint["text"] and touchpoint["subject"] not in words:
+        words = f"{touchpoint['subject']}: {words}"
     short = words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
-    return f"{it['type']}  {short}".strip()
+    return f"{touchpoint['type']}  {short}".strip()
 
 
 def _print_completeness(console: Console, context: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`handoff serve`: one server process, or several on one port under a parent."""
+"""`handoff serve`: one server process, or several workers that share a port under a parent process."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ async def _serve(settings: Settings, options: Options) -> int:
     stopping = stop_signal()
     if options.reuse_port:
         workers.watch_parent(stopping)
-    # The modules take longer than anything else of a start: the embedded store starts meanwhile.
+    # Importing these modules takes most of the start-up time; the embedded store starts in parallel.
     importing = asyncio.create_task(asyncio.to_thread(import_module, "handoff.bootstrap.server"))
-    async with opened(settings, options) as place:
+    async with opened(settings, options) as bound:
         bootstrap = await importing
-        async with bootstrap.running_in(place, settings, options) as server:
+        async with bootstrap.running_in(bound, settings, options) as server:
             announce(server)
             if options.reuse_port:
-                workers.say_ready()
+                workers.report_ready()
             await stopping.wait()
             log.info("stopping")
     return 0
 
 
 def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT. A second signal ends the process at once."""
+    """An event that SIGTERM or SIGINT sets. A second signal ends the process immediately."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -79,20 +79,20 @@ def stop_signal() -> asyncio.Event:
 
 
 def announce(server: Server) -> None:
-    """Say once where the server is, and the admin token where it was made just now."""
+    """Print the server's addresses, and the secrets that were generated at start."""
     if server.admin_token:
         print(f"admin token: {server.admin_token}", flush=True)
     print(f"handoff listens on {server.url}", flush=True)
-    for it in server.made_secrets:
-        print(f"secret made for the webhook {it.url}: {it.secret}", flush=True)
+    for made in server.made_secrets:
+        print(f"generated secret for the webhook {made.url}: {made.secret}", flush=True)
     for name, url in server.listeners.items():
         print(f"  {name}: {url}", flush=True)
 
 
 async def _parent(settings: Settings) -> int:
-    """The store, and the workers over it."""
+    """Run the store and the workers that use it."""
     if settings.server.port == 0:
-        raise ConfigurationError("several workers share one port: choose it with --port")
+        raise ConfigurationError("several workers cannot share a random port: choose one with --port")
     stopping = stop_signal()
     token = os.environ.get(ADMIN_TOKEN)
     made = token or secrets.token_urlsafe(24)

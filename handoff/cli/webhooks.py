@@ -1,4 +1,4 @@
-"""`handoff webhooks test URL`: whether a platform's receiver works, before it is subscribed."""
+"""`handoff webhooks test URL`: tests a receiver before you subscribe it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handoff.delivery.probe import probe
 
 
 def test(options: argparse.Namespace) -> int:
-    """Send a signed test event to a URL; 1 when it was not taken."""
+    """Send a signed test event to a URL. Returns 1 if the receiver did not accept it."""
     result = asyncio.run(
         probe(
             options.url,

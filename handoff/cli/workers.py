@@ -1,7 +1,7 @@
-"""Several server processes on one port: started, watched and stopped by a parent that serves nothing itself.
+"""Worker processes that share a port. A parent, which serves no requests, starts, watches and stops them.
 
-Each worker has one end of a socket as its standard input. A worker says on it that it serves; the socket ends
-with the parent, however the parent ends, and then the worker stops.
+Each worker's standard input is one end of a socket. The worker reports on it that it is ready. The socket
+closes when the parent ends for any reason, and then the worker stops.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import structlog
 from handoff.domain.errors import HandoffError
 
 NUMBER = "HANDOFF_WORKER"
-"""The environment variable with a worker's number, from 0."""
-STOP_S = 12.0  # of a worker: what is in flight gets 6 s, deliveries 3, leases 2 where the store hangs
+"""The environment variable with a worker's number, counted from 0."""
+STOP_S = 12.0  # for a worker: 6 s for requests in flight, 3 for deliveries, 2 for leases if the store hangs
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
-STEADY_S = 60.0  # a worker that served this long ended for a new reason: the pauses begin anew
-START_TRIES = 3  # a worker that ends so often before it serves will not serve the next time either
-REFUSED = 1  # the exit status of a start that was refused, with the reason on stderr
+STEADY_S = 60.0  # a worker that served this long failed for a new reason: pauses are reset
+START_TRIES = 3  # a worker that fails this often before it is ready is not started again
+REFUSED = 1  # the exit status when a worker cannot start; stderr has the reason
 _READY = b"."
 
 log = structlog.get_logger(__name__)
 
 
-def say_ready() -> None:
-    """Tell the parent that this worker serves."""
-    with suppress(OSError):  # the parent is gone: `watch_parent` sees it as well
+def report_ready() -> None:
+    """Report to the parent that this worker is ready."""
+    with suppress(OSError):  # the parent is gone: `watch_parent` notices, too
         os.write(sys.stdin.fileno(), _READY)
 
 
@@ -52,11 +52,11 @@ def watch_parent(stopping: asyncio.Event) -> None:
 async def run_workers(count: int, environment: Mapping[str, str], stopping: asyncio.Event) -> None:
     """Run the workers until `stopping` is set.
 
-    HandoffError when a worker cannot start: then all of them are stopped.
+    HandoffError if a worker cannot start; all workers are stopped first.
     """
     workers = [_Worker(number, environment, stopping) for number in range(count)]
-    for it in workers:
-        it.others = [other for other in workers if other is not it]
+    for worker in workers:
+        worker.others = [other for other in workers if other is not worker]
     tasks = [asyncio.create_task(it.keep()) for it in workers]
     try:
         await asyncio.gather(*tasks)
@@ -67,12 +67,12 @@ async def run_workers(count: int, environment: Mapping[str, str], stopping: asyn
 
 
 class _Worker:
-    """One worker process, replaced when it ends."""
+    """One worker process, restarted when it ends."""
 
     def __init__(self, number: int, environment: Mapping[str, str], stopping: asyncio.Event) -> None:
         self.number = number
         self.ready_at: float | None = None
-        """Since when this process serves; None while it starts or is gone."""
+        """When this process became ready; None while it starts or after it ended."""
         self.others: list[_Worker] = []
         self._environment = {**environment, NUMBER: str(number)}
         self._stopping = stopping
@@ -81,7 +81,7 @@ class _Worker:
         self._pause_s = FIRST_PAUSE_S
 
     async def keep(self) -> None:
-        """Run the process, again whenever it ends, until the parent stops."""
+        """Run the process and restart it whenever it ends, until the parent stops."""
         while not self._stopping.is_set():
             status = await self._run()
             if self._stopping.is_set():
@@ -94,7 +94,7 @@ class _Worker:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     def _judge(self, status: int) -> None:
-        """HandoffError where starting it again is of no use: it never served, or nobody serves any more."""
+        """HandoffError if a restart is pointless: the worker was never ready, or no worker is ready."""
         ready_at, self.ready_at = self.ready_at, None
         if ready_at is not None:
             self._served, self._failed_starts = True, 0
@@ -108,12 +108,12 @@ class _Worker:
         if refused or self._failed_starts >= START_TRIES:
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             raise HandoffError(
-                f"worker {self.number} cannot start ({how}): its own message above says why",
+                f"worker {self.number} cannot start ({how}); see its message above",
                 code="worker_failed",
             )
 
     async def _run(self) -> int:
-        """One process from its start to its end; its exit status, negative for a signal."""
+        """Run one process and return its exit status, negative for a signal."""
         ours, its = socket.socketpair()
         with ours:
             with its:
@@ -124,28 +124,28 @@ class _Worker:
                     *sys.argv[1:],
                     env=self._environment,
                     stdin=its.fileno(),
-                    start_new_session=True,  # Ctrl-C is for the parent, which then stops the workers in order
+                    start_new_session=True,  # Ctrl-C reaches only the parent, which stops the workers
                 )
             ours.setblocking(False)
-            hearing = asyncio.create_task(self._hear(ours))
+            waiting = asyncio.create_task(self._wait_until_ready(ours))
             stop = asyncio.create_task(self._stopping.wait())
             ended = asyncio.create_task(process.wait())
             try:
                 await asyncio.wait({stop, ended}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (stop, hearing):
+                for task in (stop, waiting):
                     task.cancel()
-                await asyncio.gather(stop, hearing, return_exceptions=True)
+                await asyncio.gather(stop, waiting, return_exceptions=True)
                 await _end(process)
         return await ended
 
-    async def _hear(self, ours: socket.socket) -> None:
+    async def _wait_until_ready(self, ours: socket.socket) -> None:
         if await asyncio.get_running_loop().sock_recv(ours, 1) == _READY:
             self.ready_at = time.monotonic()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Stop a worker that still runs: in order, or after STOP_S at once."""
+    """Stop a running worker with SIGTERM, and after STOP_S with SIGKILL."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ from .resp.pool import Pool
 from .resp.primaries import PrimaryConnections
 from .resp.retries import Attempt, Retries
 from .resp.sentinels import Sentinels
-from .resp.transport import Route, Transport, all_answers, first_answer
+from .resp.transport import StoreRoute, Transport, all_answers, first_answer
 from .resp.watch import TopologyWatch
 from .resp.wire import Find, HostPort, RespConnection
 from .settings import StoreSettings
@@ -162,7 +162,7 @@ class Connection:
         keys: Sequence[bytes],
         arguments: Sequence[Argument],
         *,
-        route: Route | None = None,
+        route: StoreRoute | None = None,
     ) -> Any:
         """The answer of a function once what it wrote is as durable as `store.durability` promises.
 
@@ -178,7 +178,7 @@ class Connection:
             return await self._run(lambda it: self._replicated(it, command, keys[0]), transport)
         return await self._call_over(route.toward(keys[0]) if route else self._shared, command, keys[0])
 
-    def new_route(self) -> Route:
+    def new_route(self) -> StoreRoute:
         """Further connections, for one caller of `fcall_durable`: on a Cluster one to each primary."""
         if not self.cluster:
             return self._connect(self._silence_s)

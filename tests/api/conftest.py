@@ -10,11 +10,15 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.bootstrap.server import Options, Server, running
+from handoff.bootstrap.server import Server
 from handoff.bootstrap.settings import Settings
+from tests import serving
 from tests.conftest import fresh_tenant
+from tests.serving import ADMIN
+from tests.serving import secret_of as secret
 
-ADMIN = "admin-token-of-the-tests"
+__all__ = ["ADMIN", "Answer", "Api", "message", "secret", "served", "settings_for"]
+
 SECRET = "write-key-of-the-shop"
 WORK = ["touchpoints:write", "context:read", "handoffs:write", "callbacks:write", "operate"]
 
@@ -86,10 +90,6 @@ class Api:
         return await self.ok("POST", "/v1/context", {"identities": [identity], **given})
 
 
-def secret(token: str, tenant: str) -> str:
-    return ADMIN if token == "admin" else f"{token}-{tenant}-token-secret"
-
-
 def message(event: str, **changes: Any) -> dict[str, Any]:
     """A touchpoint in the native format."""
     return {
@@ -104,37 +104,25 @@ def message(event: str, **changes: Any) -> dict[str, Any]:
 
 
 def settings_for(url: str | None, tenant: str, other: str, **store: Any) -> Settings:
-    tokens = [
-        {"name": "desk", "tenant": tenant, "scopes": WORK},
-        {"name": "elsewhere", "tenant": other, "scopes": WORK},
-        {"name": "bot", "tenant": tenant, "scopes": WORK, "audience": "customer"},
+    given: dict[str, tuple[str, ...]] = {"desk": tuple(WORK), "nothing": ()}
+    given |= {f"only-{scope}": (scope,) for scope in WORK}
+    tokens = [serving.token(name, tenant, *scopes) for name, scopes in given.items()]
+    tokens += [
+        serving.token("bot", tenant, *WORK, audience="customer"),
+        # Its secret is named after the tenant under test, so that `secret` finds it.
+        {**serving.token("elsewhere", tenant, *WORK), "tenant": other},
     ]
-    tokens += [{"name": f"only-{scope}", "tenant": tenant, "scopes": [scope]} for scope in WORK]
-    tokens += [{"name": "nothing", "tenant": tenant, "scopes": []}]
-    for token in tokens:
-        # Secrets use the test's main tenant, also for tokens of the other one, so that `secret` finds them.
-        token["secret"] = f"{token['name']}-{tenant}-token-secret"
     sources = [
         {"name": "shop", "adapter": "web.segment", "tenant": tenant, "secrets": [SECRET], "trust": "server"}
     ]
-    table = {
-        "server": {"port": 0},
-        "store": {"url": url, **store},
-        "tokens": tokens,
-        "sources": sources,
-        "channels": [{"name": "branch"}],
-    }
-    return msgspec.convert(table, Settings)
+    return serving.settings_for(url, tokens, store=store, sources=sources, channels=[{"name": "branch"}])
 
 
 @asynccontextmanager
 async def served(url: str | None, **store: Any) -> AsyncIterator[Api]:
     """A client of a running server on the store at `url` (None: an embedded store in `data_dir`)."""
     tenant, other = fresh_tenant(), fresh_tenant()
-    settings = settings_for(url, tenant, other, **store)
-    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
-        # Other tests share the store: their pending fan-out must not delay this test.
-        server.site.monitor.fan_out_behind_s = lambda: 0.0
+    async with serving.in_process(settings_for(url, tenant, other, **store)) as (server, session):
         yield Api(server, session, tenant, other)
 
 

@@ -25,7 +25,7 @@ from handoff.store.keys import META, WORKERS
 from handoff.store.repositories.deliveries import QueueEntry
 from handoff.store.server.sizes import sizes
 from handoff.store.settings import StoreSettings
-from tests.compat.desk import DUE, Desk, everything
+from tests.compat.release_client import DUE, ReleaseClient, everything
 from tests.compat.releases import TOKEN
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
 from tests.store.servers import valkey_server
@@ -43,7 +43,7 @@ def url() -> Iterator[str]:
 
 @dataclass
 class Process:
-    """This process's server, in the form that `Desk` needs."""
+    """This process's server, in the form that `ReleaseClient` needs."""
 
     name: str
     url: str
@@ -53,7 +53,7 @@ class Process:
 class Shop:
     """A server on a store with data of every kind, and methods that change the stored data."""
 
-    def __init__(self, server: Server, client: Desk, hooks: Subscriber) -> None:
+    def __init__(self, server: Server, client: ReleaseClient, hooks: Subscriber) -> None:
         self.server = server
         self.client = client
         self.hooks = hooks
@@ -111,7 +111,7 @@ class Shop:
         ):
             await until(lambda: queue.events)
             mark = f"again-{len(found)}-{len(found['handoffs']['handoffs'])}"
-            await self.client.tell(mark, ANNA)
+            await self.client.record(mark, ANNA)
             asked = await self.client.ask(f"user:{mark}", to={"channel": "chat", "queue": "support"})
             await until(lambda: f"text of {mark}" in person.texts())
             await until(lambda: ("handoff.requested", asked["id"]) in queue.handoffs())
@@ -127,13 +127,13 @@ class Shop:
         return registry.get_sample_value("handoff_unknown_values_total", {"what": what}) or 0.0
 
 
-async def history(client: Desk) -> None:
+async def history(client: ReleaseClient) -> None:
     for number in range(4):
-        await client.tell(f"m{number}", ANNA, data={"order": number}, thread="t")
-    await client.tell("handles", ANNA, identities=[ANNA, "email:anna@example.org"])
-    await client.tell("edit", ANNA, type="message.edited", amends="m0", text="edited")
+        await client.record(f"m{number}", ANNA, data={"order": number}, thread="t")
+    await client.record("handles", ANNA, identities=[ANNA, "email:anna@example.org"])
+    await client.record("edit", ANNA, type="message.edited", amends="m0", text="edited")
     who = {"type": "user", "value": "anna", "role": "cc"}
-    await client.tell("ben", BEN, channel="email", type="email.received", participants=[who])
+    await client.record("ben", BEN, channel="email", type="email.received", participants=[who])
     id_ = await client.customer(ANNA)
     link = {"identity": "phone:+358401234567", "reason": "confirmed by phone"}
     await client.ok("POST", f"/v1/customers/{id_}/links", link)
@@ -156,7 +156,7 @@ async def shop(url: str) -> AsyncIterator[Shop]:
 
 
 @asynccontextmanager
-async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tuple[Server, Desk]]:
+async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tuple[Server, ReleaseClient]]:
     webhook = {
         "url": hooks.url,
         "types": ["*"],
@@ -170,7 +170,7 @@ async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tu
         running(built, Options(admin_token=TOKEN)) as server,
         ClientSession(timeout=ClientTimeout(total=30)) as session,
     ):
-        yield server, Desk(Process("this", server.url), session)
+        yield server, ReleaseClient(Process("this", server.url), session)
 
 
 MEMBERS: dict[str, tuple[int, int, str]] = {

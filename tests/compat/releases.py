@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import serving as servers
 from tests.store.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NAMED = ROOT / ".ci" / "last-release"
 REQUIRED = "HANDOFF_REQUIRE_LAST_RELEASE"
 """Set where a missing last release is a failure, not a reason to skip: in CI."""
-TOKEN = "admin-token-of-two-releases"
+TOKEN = servers.ADMIN
 PATIENCE_S = 30.0
 
 
@@ -56,7 +55,7 @@ class Release:
     log: Path
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace")
 
 
@@ -64,34 +63,9 @@ class Release:
 def serving(
     name: str, tree: Path, config: Path, *arguments: str, port: int | None = None
 ) -> Iterator[Release]:
-    """`handoff serve` of a tree, started and listening; ended cleanly."""
+    """`handoff serve` of a tree, started and listening. It is stopped cleanly at the end."""
     chosen = port or free_port()
     log = config.with_suffix(f".{name}.log")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tree),
-        "HANDOFF_ADMIN_TOKEN": TOKEN,
-        "HANDOFF_LOG_LEVEL": "warning",
-    }
-    command = [sys.executable, "-m", "handoff.cli", "serve", "--config", str(config), "--port", str(chosen)]
-    with log.open("wb") as out:
-        process = subprocess.Popen([*command, *arguments], cwd=tree, env=environment, stdout=out, stderr=out)
-    release = Release(name, f"http://127.0.0.1:{chosen}", process, log)
-    try:
-        _until_listening(release)
-        yield release
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-
-
-def _until_listening(it: Release) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while "handoff listens" not in it.said:
-        assert it.process.poll() is None, it.said[-2000:]
-        assert time.monotonic() < deadline, it.said[-2000:]
-        time.sleep(0.02)
+    command = ("--config", str(config), "--port", str(chosen), *arguments)
+    with servers.process(log, *command, tree=tree) as process:
+        yield Release(name, f"http://127.0.0.1:{chosen}", process, log)

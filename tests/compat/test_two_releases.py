@@ -17,7 +17,7 @@ from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.settings import StoreSettings
 from handoff.store.workers import raise_format
-from tests.compat.desk import DUE, Desk, differences, everything
+from tests.compat.release_client import DUE, ReleaseClient, differences, everything
 from tests.compat.releases import ROOT, Release, last_release, serving
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
 from tests.store.servers import free_port, valkey_server
@@ -62,8 +62,8 @@ def new(old: Release, place: Path) -> Iterator[Release]:
 
 @pytest.fixture
 async def hooks() -> AsyncIterator[Subscriber]:
-    async with subscriber() as it:
-        yield it
+    async with subscriber() as started:
+        yield started
 
 
 @pytest.fixture
@@ -81,60 +81,62 @@ def configured(directory: Path, store: str) -> Path:
 
 
 @asynccontextmanager
-async def subscribed(desk: Desk, hooks: Subscriber) -> AsyncIterator[str]:
-    """A subscription to everything, made by `desk`; its id."""
-    wishes = {
+async def subscribed(client: ReleaseClient, hooks: Subscriber) -> AsyncIterator[str]:
+    """Subscribe to everything. Yields the subscription's id."""
+    subscription = {
         "url": hooks.url,
         "types": ["*"],
         "secret": SECRET,
         "allow_insecure": True,
         "allow_networks": ["127.0.0.0/8"],
     }
-    made = await desk.ok("POST", "/v1/webhooks", wishes)
+    made = await client.ok("POST", "/v1/webhooks", subscription)
     try:
         yield made["id"]
     finally:
-        await desk.ok("DELETE", f"/v1/webhooks/{made['id']}")
+        await client.ok("DELETE", f"/v1/webhooks/{made['id']}")
 
 
 async def once(asked: Callable[[], Awaitable[Any]]) -> None:
-    """Ask until the answer is true."""
+    """Repeat until the result is true."""
     async with asyncio.timeout(30):
         while not await asked():  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.05)
 
 
-async def history(desk: Desk, mark: str) -> None:
-    """Some of everything that is stored: told by `desk`, of two customers, each thing named by `mark`."""
-    await desk.tell(f"{mark}-1", "user:anna", thread=f"t-{mark}", data={"order": 7})
-    await desk.tell(f"{mark}-2", "user:anna", identities=["user:anna", "email:anna@example.org"])
-    await desk.tell(f"{mark}-long", "user:anna", text=f"long {mark} " + "x" * 5000)
-    await desk.tell(f"{mark}-note", "user:anna", type="note.added", visibility="internal")
-    await desk.tell(f"{mark}-gone", "user:anna", thread=f"t-{mark}")
-    await desk.tell(
+async def history(client: ReleaseClient, mark: str) -> None:
+    """Record something of every stored kind for two customers, named after `mark`."""
+    await client.record(f"{mark}-1", "user:anna", thread=f"t-{mark}", data={"order": 7})
+    await client.record(f"{mark}-2", "user:anna", identities=["user:anna", "email:anna@example.org"])
+    await client.record(f"{mark}-long", "user:anna", text=f"long {mark} " + "x" * 5000)
+    await client.record(f"{mark}-note", "user:anna", type="note.added", visibility="internal")
+    await client.record(f"{mark}-gone", "user:anna", thread=f"t-{mark}")
+    await client.record(
         f"{mark}-edit", "user:anna", type="message.edited", amends=f"{mark}-1", text=f"edited {mark}"
     )
-    await desk.tell(f"{mark}-del", "user:anna", type="message.deleted", amends=f"{mark}-gone", text=None)
+    await client.record(f"{mark}-del", "user:anna", type="message.deleted", amends=f"{mark}-gone", text=None)
     other = {"participants": [{"type": "user", "value": "anna", "role": "cc"}]}
-    await desk.tell(f"{mark}-ben", "email:ben@example.org", channel="email", type="email.received", **other)
-    anna = await desk.customer("user:anna")
-    link = {"identity": f"phone:+3584012345{len(mark)}{ord(mark[0]) % 10}", "reason": "she said so"}
-    await desk.ok("POST", f"/v1/customers/{anna}/links", link)
-    handoff = await desk.ask("user:anna", context={"mood": mark}, fallback=[{"queue": "night"}])
-    handoff = await desk.move(handoff, "offer", agent="erik")
-    handoff = await desk.move(handoff, "accept", agent="erik")
-    await desk.ok("POST", f"/v1/handoffs/{handoff['id']}/viewed", {})
-    handoff = await desk.ok("GET", f"/v1/handoffs/{handoff['id']}")
-    await desk.move(handoff, "complete", agent="erik")
+    await client.record(
+        f"{mark}-ben", "email:ben@example.org", channel="email", type="email.received", **other
+    )
+    anna = await client.customer("user:anna")
+    link = {"identity": f"phone:+3584012345{len(mark)}{ord(mark[0]) % 10}", "reason": "confirmed by phone"}
+    await client.ok("POST", f"/v1/customers/{anna}/links", link)
+    handoff = await client.ask("user:anna", context={"mood": mark}, fallback=[{"queue": "night"}])
+    handoff = await client.move(handoff, "offer", agent="erik")
+    handoff = await client.move(handoff, "accept", agent="erik")
+    await client.ok("POST", f"/v1/handoffs/{handoff['id']}/viewed", {})
+    handoff = await client.ok("GET", f"/v1/handoffs/{handoff['id']}")
+    await client.move(handoff, "complete", agent="erik")
     promised = {"identity": "user:anna", "phone": "+358401234567", "reason": mark, "due": DUE}
-    await desk.ok("POST", "/v1/callbacks", promised)
+    await client.ok("POST", "/v1/callbacks", promised)
 
 
-async def settled(desk: Desk) -> None:
-    """Wait until every message so far is delivered: until then answers still change."""
+async def settled(client: ReleaseClient) -> None:
+    """Wait until every message so far is delivered; responses change until then."""
 
     async def empty() -> bool:
-        found = (await desk.ok("GET", "/v1/webhooks"))["webhooks"]
+        found = (await client.ok("GET", "/v1/webhooks"))["webhooks"]
         return all(it["status"]["pending"] == 0 for it in found)
 
     await once(empty)
@@ -143,12 +145,12 @@ async def settled(desk: Desk) -> None:
 async def test_what_the_last_release_wrote_is_read_unchanged(
     old: Release, hooks: Subscriber, session: ClientSession, request: pytest.FixtureRequest
 ) -> None:
-    older = Desk(old, session)
+    older = ReleaseClient(old, session)
     async with subscribed(older, hooks):
         await history(older, "old")
         await settled(older)
         before = await everything(older, PEOPLE)
-        newer = Desk(request.getfixturevalue("new"), session)
+        newer = ReleaseClient(request.getfixturevalue("new"), session)
         assert differences(before, await everything(newer, PEOPLE)) == []
         await history(newer, "new")
         await settled(newer)
@@ -168,29 +170,29 @@ async def test_the_upgrade_sees_both_releases(old: Release, new: Release, store_
     assert new.process.pid in seen
     assert old.process.pid in seen or found.unregistered
     for release in (old, new):
-        assert '"level": "error"' not in release.said
+        assert '"level": "error"' not in release.output
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["old-writes", "new-writes"])
 async def test_both_write_read_link_hand_off_and_stream(
     old: Release, new: Release, hooks: Subscriber, session: ClientSession, turned: bool
 ) -> None:
-    desks = [Desk(old, session), Desk(new, session)]
-    writer, reader = reversed(desks) if turned else desks
+    clients = [ReleaseClient(old, session), ReleaseClient(new, session)]
+    writer, reader = reversed(clients) if turned else clients
     mark = writer.release.name
     who = f"user:{mark}"
     async with subscribed(writer, hooks):
-        await writer.tell(f"m-{mark}", who)
+        await writer.record(f"m-{mark}", who)
         assert await reader.texts(who) == [f"text of m-{mark}"]
         id_ = await reader.customer(who)
         async with AsyncExitStack() as stack:
             people, queues = [], []
-            for desk in (writer, reader):
-                people.append(await stack.enter_async_context(desk.watching(f"/v1/customers/{id_}/events")))
-                queues.append(await stack.enter_async_context(desk.watching("/v1/queues/support/events")))
+            for client in (writer, reader):
+                people.append(await stack.enter_async_context(client.watching(f"/v1/customers/{id_}/events")))
+                queues.append(await stack.enter_async_context(client.watching("/v1/queues/support/events")))
             await until(lambda: all(it.events for it in queues))  # `ready`
-            await writer.tell(f"live-{mark}", who)
-            await reader.tell(f"echo-{mark}", who)
+            await writer.record(f"live-{mark}", who)
+            await reader.record(f"echo-{mark}", who)
             asked = await writer.ask(who)
             taken = await reader.move(asked, "accept", agent="maria")
             texts = {f"text of live-{mark}", f"text of echo-{mark}"}
@@ -206,46 +208,46 @@ async def test_both_write_read_link_hand_off_and_stream(
         await until(lambda: "handoff.completed" in hooks.types())
         await settled(writer)
         mine = [it for it in hooks.accepted if it.event["subject"] == asked["id"]]
-        told = Counter(it.event["type"] for it in mine)
+        notifications = Counter(it.event["type"] for it in mine)
         wanted = ("handoff.requested", "handoff.accepted", "handoff.completed")
-        assert {type_: told[type_] for type_ in wanted} == dict.fromkeys(wanted, 1)
+        assert {type_: notifications[type_] for type_ in wanted} == dict.fromkeys(wanted, 1)
         assert set(Counter(it.id for it in hooks.accepted).values()) == {1}
 
 
-async def linked(desk: Desk, customer: str, identity: str) -> str:
-    """The id of a new link, said by an agent."""
+async def linked(client: ReleaseClient, customer: str, identity: str) -> str:
+    """Create a link as an agent and return its id."""
     path = f"/v1/customers/{customer}/links"
-    await desk.ok("POST", path, {"identity": identity, "reason": "she said so"})
-    links = (await desk.ok("GET", path))["links"]
+    await client.ok("POST", path, {"identity": identity, "reason": "confirmed by phone"})
+    links = (await client.ok("GET", path))["links"]
     return str(next(it["id"] for it in links if it["effective"]))
 
 
 async def test_timers_keys_and_sessions_are_shared(
     old: Release, new: Release, hooks: Subscriber, session: ClientSession
 ) -> None:
-    older, newer = Desk(old, session), Desk(new, session)
+    older, newer = ReleaseClient(old, session), ReleaseClient(new, session)
     async with subscribed(newer, hooks):
         asked = []
-        for desk, mark in ((older, "timer-old"), (newer, "timer-new")):
-            await desk.tell(f"m-{mark}", f"user:{mark}")
-            asked.append((await desk.ask(f"user:{mark}", deadline_s=1.0))["id"])
+        for client, mark in ((older, "timer-old"), (newer, "timer-new")):
+            await client.record(f"m-{mark}", f"user:{mark}")
+            asked.append((await client.ask(f"user:{mark}", deadline_s=1.0))["id"])
         for maker, other in ((older, newer), (newer, older)):
             await share(maker, other)
         for id_ in asked:
-            await until(lambda id_=id_: ("handoff.expired", id_) in told_of(hooks))
+            await until(lambda id_=id_: ("handoff.expired", id_) in notified(hooks))
         await settled(newer)
-        for desk in (older, newer):
-            states = [(await desk.ok("GET", f"/v1/handoffs/{id_}"))["state"] for id_ in asked]
+        for client in (older, newer):
+            states = [(await client.ok("GET", f"/v1/handoffs/{id_}"))["state"] for id_ in asked]
             assert states == ["expired", "expired"]
-        assert {told_of(hooks)["handoff.expired", id_] for id_ in asked} == {1}
+        assert {notified(hooks)["handoff.expired", id_] for id_ in asked} == {1}
 
 
-def told_of(hooks: Subscriber) -> Counter[tuple[str, str]]:
+def notified(hooks: Subscriber) -> Counter[tuple[str, str]]:
     return Counter((it.event["type"], it.event["subject"]) for it in hooks.accepted)
 
 
-async def share(maker: Desk, other: Desk) -> None:
-    """What one release keeps, the other goes on with: answers by key, callbacks, sessions."""
+async def share(maker: ReleaseClient, other: ReleaseClient) -> None:
+    """Each release can use what the other stored: idempotency keys, callbacks, sessions."""
     mark = maker.release.name
     promised = {"identity": f"user:timer-{mark}", "phone": "+358401234567", "reason": mark}
     made = await maker.ok("POST", "/v1/callbacks", promised, Idempotency_Key=mark)
@@ -269,11 +271,11 @@ async def test_the_releases_take_turns_on_an_embedded_store(
     config = configured(tmp_path, f'data_dir = "{tmp_path / "data"}"')
     port = free_port()
     with serving("old", former, config, port=port) as old:
-        await history(Desk(old, session), "old")
-        before = await everything(Desk(old, session), PEOPLE)
+        await history(ReleaseClient(old, session), "old")
+        before = await everything(ReleaseClient(old, session), PEOPLE)
     with serving("new", ROOT, config, port=port) as new:
-        assert differences(before, await everything(Desk(new, session), PEOPLE)) == []
-        await history(Desk(new, session), "new")
-        after = await everything(Desk(new, session), PEOPLE)
+        assert differences(before, await everything(ReleaseClient(new, session), PEOPLE)) == []
+        await history(ReleaseClient(new, session), "new")
+        after = await everything(ReleaseClient(new, session), PEOPLE)
     with serving("again", former, config, port=port) as old:
-        assert differences(await everything(Desk(old, session), PEOPLE), after) == []
+        assert differences(await everything(ReleaseClient(old, session), PEOPLE), after) == []

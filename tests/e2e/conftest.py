@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest_asyncio
-from aiohttp import ClientSession
 from playwright.async_api import Browser
 
-from handoff.bootstrap.server import Options, running
-from tests.e2e.agents import ADMIN, Backend, browser, settings
+from tests.e2e.agents import Backend, browser, settings
+from tests.serving import in_process
 
 TENANTS = 40  # at least one for each test
 
@@ -24,8 +23,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def backends(valkey: str, chromium: Browser) -> AsyncIterator[Iterator[Backend]]:
     chosen = settings(valkey, tenants=TENANTS)
-    options = Options(admin_token=ADMIN)
-    async with running(chosen, options) as server, ClientSession() as http:
+    async with in_process(chosen) as (server, http):
         yield iter([Backend(server.url, it.secret, http, chromium) for it in chosen.tokens])
 
 

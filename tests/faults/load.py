@@ -1,4 +1,4 @@
-"""A real server process, many senders that keep a list of what was acknowledged, and the comparison."""
+"""A server process, senders that note every acknowledgement, and the comparison with the stored timelines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,9 +19,10 @@ from typing import Any
 import msgspec
 from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from tests import serving as servers
 from tests.store.servers import free_port
 
-TOKEN = "admin-token-of-the-faults"
+TOKEN = servers.ADMIN
 SENDERS = 16
 HOMES = 5
 PATIENCE_S = 20.0
@@ -64,35 +64,11 @@ class Process:
 
 @contextmanager
 def serving(data: Path, port: int | None = None, *arguments: str, **environment: str) -> Iterator[Process]:
-    """Start a server process and wait until it listens; ended cleanly, where it still runs."""
+    """Start a server process and wait until it listens. It is stopped cleanly at the end."""
     chosen = port or free_port()
-    env = {**os.environ, "HANDOFF_ADMIN_TOKEN": TOKEN, "HANDOFF_LOG_LEVEL": "warning", **environment}
-    command = [sys.executable, "-m", "handoff.cli", "serve", "--data", str(data), "--port", str(chosen)]
-    command += arguments
-    with (data.parent / "serve.log").open("ab") as log:
-        log.write(b"--- start\n")
-        log.flush()
-        popen = subprocess.Popen(command, stdout=log, stderr=log, env=env)
-    process = Process(data, chosen, popen)
-    try:
-        _until_listening(process)
-        yield process
-    finally:
-        if popen.poll() is None:
-            popen.terminate()
-            try:
-                popen.wait(PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                popen.kill()
-                popen.wait(10)
-
-
-def _until_listening(process: Process) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while "handoff listens" not in process.log.rpartition("--- start\n")[2]:
-        assert process.popen.poll() is None, process.log[-2000:]
-        assert time.monotonic() < deadline, process.log[-2000:]
-        time.sleep(0.02)
+    command = ("--data", str(data), "--port", str(chosen), *arguments)
+    with servers.process(data.parent / "serve.log", *command, **environment) as popen:
+        yield Process(data, chosen, popen)
 
 
 @dataclass
@@ -116,7 +92,7 @@ class Ledger:
     def touchpoint(self, sender: int) -> dict[str, Any]:
         """The next touchpoint of a sender; its text begins with its id. A sender writes to one customer."""
         id_ = f"{sender}-{len(self.sent)}"
-        it = {
+        touchpoint = {
             "id": id_,
             "channel": "chat",
             "type": "message.received",
@@ -124,9 +100,9 @@ class Ledger:
             "identities": [f"user:u{sender % self.homes}"],
             "text": id_ + (" " + secrets.token_hex(self.padding // 2) if self.padding else ""),
         }
-        self.sent.append(it)
+        self.sent.append(touchpoint)
         self._sent_at[id_] = time.monotonic()
-        return it
+        return touchpoint
 
     def acknowledge(self, id_: str) -> None:
         self.latest = time.monotonic()
@@ -149,17 +125,17 @@ async def client() -> AsyncIterator[ClientSession]:
         yield session
 
 
-async def send(session: ClientSession, url: str, it: dict[str, Any], ledger: Ledger) -> bool:
-    """Send one touchpoint once; whether it was acknowledged. A lost connection is no answer."""
+async def send(session: ClientSession, url: str, touchpoint: dict[str, Any], ledger: Ledger) -> bool:
+    """Send one touchpoint once. True if the server acknowledged it; a lost connection counts as status 0."""
     try:
-        async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(it)) as response:
+        async with session.post(f"{url}/v1/touchpoints", data=msgspec.json.encode(touchpoint)) as response:
             body = await response.read()
     except (ClientError, ClientConnectionError, TimeoutError, OSError):
         ledger.statuses[0] += 1
         return False
     ledger.statuses[response.status] += 1
     if response.status == 200:
-        ledger.acknowledge(it["id"])
+        ledger.acknowledge(touchpoint["id"])
         return True
     retry_after = response.headers.get("Retry-After", "")
     if response.status != 503 or not retry_after.isdigit():
@@ -179,8 +155,8 @@ async def load(
 
     async def sender(number: int, session: ClientSession) -> None:
         while not stopping.is_set():
-            it = ledger.touchpoint(number)
-            answers = await asyncio.gather(*(send(session, url, it, ledger) for _ in range(copies)))
+            touchpoint = ledger.touchpoint(number)
+            answers = await asyncio.gather(*(send(session, url, touchpoint, ledger) for _ in range(copies)))
             pause_s = pace_s if any(answers) else max(pace_s, 0.02)
             if pause_s:
                 await asyncio.sleep(pause_s)
@@ -195,7 +171,7 @@ async def load(
 
 
 async def send_all_again(url: str, ledger: Ledger) -> None:
-    """Everything that was ever sent, acknowledged or not; all of it must be acknowledged now."""
+    """Send everything again, acknowledged or not. The server must acknowledge all of it."""
     group = 500 if not ledger.padding else max(1, 500_000 // ledger.padding)
     async with client() as session:
         for start in range(0, len(ledger.sent), group):
@@ -238,7 +214,7 @@ async def stored(url: str, homes: int = HOMES) -> Counter[str]:
 
 
 async def check(url: str, ledger: Ledger) -> None:
-    """Nothing acknowledged is missing, nothing is there twice, nothing is there that nobody sent."""
+    """No acknowledged touchpoint is missing, none is stored twice, and none appears that was never sent."""
     found = await stored(url, ledger.homes)
     missing = ledger.acknowledged.keys() - found.keys()
     assert not missing, f"{len(missing)} of {len(ledger.acknowledged)} acknowledged touchpoints are lost"

@@ -197,8 +197,8 @@ class Gate:
         except (OSError, asyncio.CancelledError):
             pass  # `aclose`; asyncio's stream server would log it as a crash
         finally:
-            for it in writers:
-                it.close()
+            for writer in writers:
+                writer.close()
             self._tasks.discard(task)
 
     async def _pump(
@@ -219,14 +219,14 @@ class Gate:
 @asynccontextmanager
 async def gate(port: int) -> AsyncIterator[Gate]:
     """A gate on a free loopback port before `port`."""
-    it = Gate(port)
-    listening = await asyncio.start_server(it.serve, "127.0.0.1", 0)
-    it.port = listening.sockets[0].getsockname()[1]
+    gate = Gate(port)
+    listening = await asyncio.start_server(gate.serve, "127.0.0.1", 0)
+    gate.port = listening.sockets[0].getsockname()[1]
     try:
-        yield it
+        yield gate
     finally:
         listening.close()
-        await it.aclose()
+        await gate.aclose()
 
 
 @asynccontextmanager

@@ -65,16 +65,16 @@ async def run(url: str, *arguments: str | Path, code: int = DONE, token: str = T
             print(error.detail)
             return NOT_FINISHED
 
-    with redirect_stdout(io.StringIO()) as said:
+    with redirect_stdout(io.StringIO()) as output:
         async with asyncio.timeout(PATIENCE_S):
             returned = await asyncio.to_thread(call)
-    assert returned == code, said.getvalue()
-    return said.getvalue()
+    assert returned == code, output.getvalue()
+    return output.getvalue()
 
 
 def line(user: str, number: int, **changes: Any) -> bytes:
     """A touchpoint of years ago; its text is its id."""
-    it = {
+    touchpoint = {
         "id": f"{user}-{number}",
         "channel": "chat",
         "type": "message.received",
@@ -83,7 +83,7 @@ def line(user: str, number: int, **changes: Any) -> bytes:
         "text": f"{user}-{number}",
         **changes,
     }
-    return json.dumps(it).encode() + b"\n"
+    return json.dumps(touchpoint).encode() + b"\n"
 
 
 def history(path: Path, user: str, count: int) -> Path:
@@ -118,19 +118,19 @@ async def test_a_second_run_believes_nothing_before_the_server_confirms_it(
     file = history(tmp_path / "history.ndjson", "again", 300)
     assert "300 accepted" in await run(server.url, file)
     dead = f"http://127.0.0.1:{free_port()}"
-    assert f"no server answers at {dead}" in await run(dead, file, code=NOT_FINISHED)
+    assert f"cannot reach {dead}" in await run(dead, file, code=NOT_FINISHED)
     assert "401" in await run(server.url, file, code=NOT_FINISHED, token="wrong")
-    assert "nothing is new: 300 lines" in await run(server.url, file)
+    assert "nothing new: all 300 lines" in await run(server.url, file)
 
     with serving(tmp_path / "data") as other:
-        said = await run(other.url, file, code=NOT_FINISHED)
-        assert "another store" in said
-        assert server.url in said
+        output = await run(other.url, file, code=NOT_FINISHED)
+        assert "another store" in output
+        assert server.url in output
         assert await texts(other.url, "again") == []
         assert "300 accepted" in await run(other.url, file, "--restart")
 
     assert "another store" in await run(server.url, file, code=NOT_FINISHED)
-    assert "300 known already" in await run(server.url, file, "--restart")
+    assert "300 already stored" in await run(server.url, file, "--restart")
 
 
 async def test_a_changed_file_is_not_taken_for_sent(server: Process, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_a_changed_file_is_not_taken_for_sent(server: Process, tmp_path: P
     assert await texts(server.url, "changed") == expected("changed", 51)
 
 
-async def test_a_store_that_lost_what_it_acknowledged_is_noticed(tmp_path: Path) -> None:
+async def test_a_store_that_lost_acknowledged_lines_is_noticed(tmp_path: Path) -> None:
     """Emptied under its server, which puts back what makes it the same store."""
     file = history(tmp_path / "history.ndjson", "lost", 40)
     with valkey_server() as store, serving(tmp_path / "data", HANDOFF_STORE_URL=store) as process:
@@ -156,9 +156,9 @@ async def test_a_store_that_lost_what_it_acknowledged_is_noticed(tmp_path: Path)
         env = os.environ | {"HANDOFF_STORE_URL": store}
         await asyncio.to_thread(subprocess.run, accept, env=env, check=True, capture_output=True)
         await _ready(process.url, 200)
-        assert "40 of 40 lines" in await run(process.url, file, code=NOT_FINISHED)
+        assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         # The check stored them again; what may have stood before them is missing all the same.
-        assert "40 of 40 lines" in await run(process.url, file, code=NOT_FINISHED)
+        assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         assert "40 lines" in await run(process.url, file, "--restart")
         assert await texts(process.url, "lost") == expected("lost", 40)
 
@@ -193,7 +193,7 @@ async def test_a_progress_file_of_another_release_is_refused(
 
 
 async def test_killing_the_server_stores_everything_once(tmp_path: Path) -> None:
-    """The import waits for the next server and goes on by itself."""
+    """The import waits for the next server and continues."""
     file = history(tmp_path / "history.ndjson", "killed", 12_000)
     progress = tmp_path / "history.ndjson.progress"
     with serving(tmp_path / "data") as process:
@@ -203,24 +203,24 @@ async def test_killing_the_server_stores_everything_once(tmp_path: Path) -> None
         process.kill()
     assert running.returncode is None, "killed in the middle"
     with serving(tmp_path / "data", port) as process:
-        said = await ended(running, DONE)
-        assert "12000 lines" in said
-        assert "trying again" in said
+        output = await ended(running, DONE)
+        assert "12000 lines" in output
+        assert "retrying in" in output
         assert await texts(process.url, "killed") == expected("killed", 12_000)
-        assert "nothing is new" in await run(process.url, file)
+        assert "nothing new" in await run(process.url, file)
 
 
-async def test_an_interrupted_import_says_how_to_go_on(server: Process, tmp_path: Path) -> None:
+async def test_an_interrupted_import_explains_how_to_continue(server: Process, tmp_path: Path) -> None:
     file = history(tmp_path / "history.ndjson", "interrupted", 10_000)
     running = await start(server.url, file)
     await _until_line(tmp_path / "history.ndjson.progress", 200, running)
     running.send_signal(signal.SIGINT)
-    said = await ended(running, INTERRUPTED)
-    assert "run the same command again" in said
+    output = await ended(running, INTERRUPTED)
+    assert "run the same command again" in output
     sent = json.loads((tmp_path / "history.ndjson.progress").read_text())["line"]
     assert 200 <= sent < 10_000
-    said = await run(server.url, file)
-    assert "10000 lines" in said
+    output = await run(server.url, file)
+    assert "10000 lines" in output
     assert await texts(server.url, "interrupted") == expected("interrupted", 10_000)
 
 
@@ -261,8 +261,8 @@ async def test_rejected_lines_are_whole_and_can_be_mended(server: Process, tmp_p
         line("mended", 7)[:-1],
     ]
     file.write_bytes(b"".join(lines))
-    said = await run(server.url, file, code=SOME_REJECTED)
-    assert "10 lines: 3 accepted, 0 known already, 5 rejected" in said
+    output = await run(server.url, file, code=SOME_REJECTED)
+    assert "10 lines: 3 accepted, 0 already stored, 5 rejected" in output
     rejected = tmp_path / "history.ndjson.rejected.ndjson"
     found = [json.loads(it) for it in rejected.read_bytes().splitlines()]
     assert [it["rejected"]["line"] for it in found] == [4, 5, 6, 7, 8]
@@ -284,8 +284,8 @@ async def test_rejected_lines_are_whole_and_can_be_mended(server: Process, tmp_p
     found[0]["touchpoint"]["channel"] = "chat"
     found[1]["text"] = found[1]["text"].replace("\udcfc", "ü").replace("\udcdf", "ß")
     found[2] = {"rejected": found[2]["rejected"], "touchpoint": json.loads(line("mended", 4))}
-    for it in found[3:]:
-        it["touchpoint"]["text"] = it["touchpoint"]["text"][:10]
+    for entry in found[3:]:
+        entry["touchpoint"]["text"] = entry["touchpoint"]["text"][:10]
     mended = tmp_path / "mended.ndjson"
     mended.write_text("".join(json.dumps(it) + "\n" for it in found))
     assert "5 lines: 5 accepted" in await run(server.url, mended)
@@ -320,10 +320,12 @@ async def test_a_last_line_without_an_end_may_still_grow(server: Process, tmp_pa
     file.write_bytes(line("grows", 0) + whole[:30])
     await run(server.url, file, code=SOME_REJECTED)
     file.write_bytes(line("grows", 0) + whole + line("grows", 2))
-    assert "3 lines: 3 accepted, 0 known already, 0 rejected" in await run(server.url, file)
+    assert "3 lines: 3 accepted, 0 already stored, 0 rejected" in await run(server.url, file)
     assert await texts(server.url, "grows") == expected("grows", 3)
     rejected = tmp_path / "history.ndjson.rejected.ndjson"
-    assert rejected.read_bytes() == b"", "what was no line yet is no rejected line any more"
+    assert rejected.read_bytes() == b"", (
+        "an incomplete line that was completed later is not rejected any more"
+    )
 
 
 async def test_packed_files(server: Process, tmp_path: Path) -> None:
@@ -331,10 +333,10 @@ async def test_packed_files(server: Process, tmp_path: Path) -> None:
     content = b"".join(line("packed", number) for number in range(500))
     file.write_bytes(gzip.compress(content))
     assert "500 accepted" in await run(server.url, file)
-    assert "nothing is new" in await run(server.url, file)
+    assert "nothing new" in await run(server.url, file)
     more = gzip.compress(b"".join(line("packed", number) for number in range(500, 900)))
     file.write_bytes(file.read_bytes() + more[:-30])
-    assert "damaged or cut off" in await run(server.url, file, code=NOT_FINISHED)
+    assert "damaged or truncated" in await run(server.url, file, code=NOT_FINISHED)
     file.write_bytes(gzip.compress(content) + more)
     assert "900 lines" in await run(server.url, file)
     assert await texts(server.url, "packed") == expected("packed", 900)
@@ -347,8 +349,8 @@ async def test_an_import_needs_a_token_that_may_be_quiet(tmp_path: Path) -> None
     )
     file = history(tmp_path / "history.ndjson", "scope", 5)
     with serving(tmp_path / "data", None, "--config", str(config)) as process:
-        said = await run(process.url, file, code=NOT_FINISHED, token="the-secret-of-the-writer")
-        assert "operate" in said
+        output = await run(process.url, file, code=NOT_FINISHED, token="the-secret-of-the-writer")
+        assert "operate" in output
         assert await texts(process.url, "scope") == []
         assert "5 accepted" in await run(process.url, file, "--announce", token="the-secret-of-the-writer")
 
@@ -399,26 +401,26 @@ async def test_webhooks_hear_of_an_import_only_where_it_is_announced(tmp_path: P
     async with subscriber() as platform:
         config.write_text(WEBHOOKS.format(url=platform.url, secret=SECRET))
         with serving(tmp_path / "data", None, "--config", str(config)) as process:
-            file = history(tmp_path / "quiet.ndjson", "told", 298)
+            file = history(tmp_path / "quiet.ndjson", "announced", 298)
             others = [
                 {"type": "user", "value": "somebody", "role": "cc"}
             ]  # which is looked into all the same
-            more = [line("told", number, participants=others) for number in (298, 299)]
+            more = [line("announced", number, participants=others) for number in (298, 299)]
             file.write_bytes(file.read_bytes() + b"".join(more))
             await run(process.url, file)
             # Of the same customer, so that it comes to the webhook after all that was before it.
-            await _post(process.url, line("told", 300))
-            await until(lambda: len(_told(platform)) == 1)
-            await _post(process.url, line("told", 17))
-            loud = b"".join(line("told", number) for number in range(301, 350))
+            await _post(process.url, line("announced", 300))
+            await until(lambda: len(_announced(platform)) == 1)
+            await _post(process.url, line("announced", 17))
+            loud = b"".join(line("announced", number) for number in range(301, 350))
             (tmp_path / "loud.ndjson").write_bytes(loud)
             await run(process.url, tmp_path / "loud.ndjson", "--announce")
-            await until(lambda: len(_told(platform)) == 50)
-            assert sorted(_told(platform)) == sorted(f"told-{number}" for number in range(300, 350))
-            assert await texts(process.url, "told") == expected("told", 350)
+            await until(lambda: len(_announced(platform)) == 50)
+            assert sorted(_announced(platform)) == sorted(f"announced-{number}" for number in range(300, 350))
+            assert await texts(process.url, "announced") == expected("told", 350)
 
 
-def _told(platform: Subscriber) -> list[str]:
+def _announced(platform: Subscriber) -> list[str]:
     return [it.event["data"]["text"] for it in platform.accepted if it.event["type"] == "message.received"]
 
 
@@ -460,17 +462,17 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted(*script: web.Response | str) -> AsyncIterator[tuple[Scripted, str]]:
-    it = Scripted()
-    it.script += script
+    scripted = Scripted()
+    scripted.script += script
     app = web.Application()
-    app.router.add_get("/v1/store", it.store)
-    app.router.add_post("/v1/touchpoints", it.touchpoints)
+    app.router.add_get("/v1/store", scripted.store)
+    app.router.add_post("/v1/touchpoints", scripted.touchpoints)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield it, f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield scripted, f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -484,21 +486,21 @@ async def test_what_is_overloaded_or_lost_is_tried_again_from_where_it_was(tmp_p
     stopped = json.dumps({"error": "overloaded", "status": 503, "through": 2})
     script = (refusal(503, **{"Retry-After": "1"}), refusal(429), "hang up", stopped)
     async with scripted(*script) as (server, url):
-        said = await run(url, file)
+        output = await run(url, file)
     assert [lines for _, lines in server.asked] == [10, 10, 10, 8, 6]
     assert {query for query, _ in server.asked} == {"announce=false"}
     assert server.at[1] - server.at[0] >= 1.0, "Retry-After is honoured"
-    assert "10 lines: 10 accepted" in said
-    assert said.count("trying again") == 4
+    assert "10 lines: 10 accepted" in output
+    assert output.count("retrying in") == 4
 
 
 @pytest.mark.parametrize("status", [401, 403, 400, 413])
 async def test_what_another_try_cannot_mend_stops_at_once(tmp_path: Path, status: int) -> None:
     file = history(tmp_path / "history.ndjson", "x", 10)
     async with scripted("hang up", refusal(status)) as (server, url):
-        said = await run(url, file, code=NOT_FINISHED)
-        assert "for a reason" in said
-        assert str(status) in said
+        output = await run(url, file, code=NOT_FINISHED)
+        assert "for a reason" in output
+        assert str(status) in output
         assert len(server.asked) == 2
         assert json.loads((tmp_path / "history.ndjson.progress").read_text())["line"] == 2
 
@@ -506,16 +508,16 @@ async def test_what_another_try_cannot_mend_stops_at_once(tmp_path: Path, status
 async def test_trying_again_has_an_end(tmp_path: Path) -> None:
     file = history(tmp_path / "history.ndjson", "x", 10)
     async with scripted(*[refusal(503) for _ in range(50)]) as (server, url):
-        said = await run(url, file, "--patience", "0.5", code=NOT_FINISHED)
-        assert "gave up" in said
-        assert "run the same command again" in said
+        output = await run(url, file, "--patience", "0.5", code=NOT_FINISHED)
+        assert "gave up" in output
+        assert "run the same command again" in output
         assert 1 < len(server.asked) < 5
     async with scripted(refusal(503, **{"Retry-After": "9999"})) as (server, url):
         assert "gave up" in await run(url, file, "--restart", code=NOT_FINISHED)
 
 
 async def test_a_server_of_an_earlier_release_gets_nothing(tmp_path: Path) -> None:
-    """It would not know what `announce=false` is, and tell everybody."""
+    """It would ignore `announce=false` and trigger webhooks."""
     app = web.Application()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -533,6 +535,6 @@ async def test_many_rejected_lines_make_a_long_answer(server: Process, tmp_path:
     file = tmp_path / "history.ndjson"
     unknown: dict[str, Any] = {"x" * 1_000: 1}
     file.write_bytes(b"".join(line("many", number, **unknown) for number in range(400)))
-    said = await run(server.url, file, code=SOME_REJECTED)
-    assert "400 rejected" in said
-    assert said.count("\nline ") == 19, "the first twenty are shown"
+    output = await run(server.url, file, code=SOME_REJECTED)
+    assert "400 rejected" in output
+    assert output.count("\nline ") == 19, "the first twenty are shown"

@@ -1,4 +1,4 @@
-"""SIGKILL under load loses no acknowledged touchpoint and stores none twice, whoever is killed."""
+"""SIGKILL of any process under load loses no acknowledged touchpoint and stores none twice."""
 
 from __future__ import annotations
 

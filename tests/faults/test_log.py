@@ -37,21 +37,21 @@ async def test_what_cannot_be_read_is_not_repeated_in_the_log(tmp_path: Path) ->
     with serving(tmp_path / "data") as server:
         for raw in UNREADABLE:
             assert b" 400 " in await answer(server.port, raw)
-    said = [line for line in server.log.splitlines() if not line.startswith(("---", "handoff listens"))]
+    lines = [line for line in server.log.splitlines() if not line.startswith(("---", "handoff listens"))]
     if "secret" in server.log:
         pytest.fail(f"what was sent is in the log: {server.log[-500:]}")
-    lines = [json.loads(line) for line in said]
+    lines = [json.loads(line) for line in lines]
     assert {line["event"] for line in lines} <= {"request_unreadable"}  # at the level of information
 
 
-SAYING = """
+SCRIPT = """
 import logging, structlog
 from handoff.bootstrap.logs import configure_logging
 configure_logging()
 for _ in range(1000):
     structlog.get_logger().error("store_down", why="x" * 100)
     logging.getLogger("aiohttp.server").error("it crashed", exc_info=OSError("gone"))
-print("goes on")
+print("continues")
 """
 
 
@@ -60,5 +60,7 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     if not full.exists():
         pytest.skip("no /dev/full on this machine")
     with full.open("wb") as disk:
-        said = subprocess.run([sys.executable, "-c", SAYING], stdout=subprocess.PIPE, stderr=disk, check=True)
-    assert said.stdout == b"goes on\n"
+        process = subprocess.run(
+            [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=disk, check=True
+        )
+    assert process.stdout == b"continues\n"

@@ -18,7 +18,7 @@ PATIENCE_S = 20.0
 
 
 async def until(api: Api, status: int, reason: str | None = None) -> None:
-    """Wait until `/readyz` says so; reads work all the while."""
+    """Wait until `/readyz` returns this state. Reads work meanwhile."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = await api.get("/readyz", token=None)
@@ -88,11 +88,11 @@ async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes(
             await api.server.store.health.beat()
             await until(api, 200)
             assert "store_partly_not_writable" in capsys.readouterr().out
-            for it in targets:
-                ask(it, "CONFIG", "SET", "maxmemory", "1")
+            for target in targets:
+                ask(target, "CONFIG", "SET", "maxmemory", "1")
             await until(api, 503, "out_of_memory")
-            for it in targets:
-                ask(it, "CONFIG", "SET", "maxmemory", "0")
+            for target in targets:
+                ask(target, "CONFIG", "SET", "maxmemory", "0")
             await until(api, 200)
 
 

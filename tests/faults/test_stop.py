@@ -1,4 +1,4 @@
-"""A stop ends in time, whoever is slow meanwhile: a sender, a reader or the store."""
+"""A stop ends in time although a sender, a reader or the store is slow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from handoff.bootstrap import doors
 from tests.api.conftest import served
 from tests.faults.load import TOKEN, serving
+from tests.serving import in_process, settings_for
 from tests.store.servers import free_port, server, valkey_binary, valkey_server, wait_until
 
 LONGEST_STOP_S = 10.0  # what Docker gives before it kills
@@ -36,17 +36,14 @@ HTTP = {
     "kept alive on the fast path": (WHOLE, b"200 OK"),
     "a stream": (LISTENING % TOKEN.encode(), b"event: ready"),
 }
-"""What idle HTTP connections have sent, and what they wait for before they fall silent."""
+"""The bytes that idle HTTP connections send, and the bytes that they await before they fall silent."""
 ENVELOPE = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
 MAIL = {"greeted": (b"", b"220"), "in the middle of a mail": (ENVELOPE, b"354")}
 
 
-async def test_an_answer_that_nobody_reads_holds_up_a_stop_no_longer_than_one_that_is_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(doors, "SHUTDOWN_S", 2.0)
+async def test_an_unread_response_delays_a_stop_no_longer_than_one_in_progress() -> None:
     with valkey_server() as url, socket.socket() as reader:
-        async with served(url) as api:
+        async with in_process(settings_for(url, []), shutdown_s=2.0) as (api, _session):
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             reader.connect(("127.0.0.1", int(api.url.rpartition(":")[2])))
             reader.setblocking(False)
@@ -68,10 +65,10 @@ async def test_a_store_that_hangs_holds_up_a_stop_by_a_moment() -> None:
 
 
 @contextlib.contextmanager
-def silent(port: int, said: bytes, heard: bytes) -> Iterator[socket.socket]:
-    """A connection that says no more once it heard what it waited for."""
+def silent(port: int, sent: bytes, heard: bytes) -> Iterator[socket.socket]:
+    """A connection that falls silent after it received the awaited bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
-        line.sendall(said)
+        line.sendall(sent)
         answer = b""
         while heard not in answer:
             piece = line.recv(65536)
@@ -93,8 +90,8 @@ def test_idle_connections_of_every_kind_do_not_hold_up_a_stop(tmp_path: Path, wo
     with serving(tmp_path / "data", None, *arguments) as process, contextlib.ExitStack() as stack:
         wait_until(lambda: process.log.count("handoff listens") == workers)
         for port, kinds in ((process.port, HTTP), (mail, MAIL)):
-            for said, heard in kinds.values():
-                stack.enter_context(silent(port, said, heard))
+            for sent, heard in kinds.values():
+                stack.enter_context(silent(port, sent, heard))
         with silent(mail, b"", b"421"):
             pass  # one too many is turned away
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A store that lost acknowledged data takes nothing more until an operator accepts it; no false alarms."""
+"""A store that lost acknowledged data refuses writes until an operator accepts the loss; no false alarms."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def valkey_process() -> Iterator[Server]:
         yield running
 
 
-def socket_of(it: Server) -> str:
-    return str(it.directory / "server.sock")
+def socket_of(server: Server) -> str:
+    return str(server.directory / "server.sock")
 
 
 async def readiness(api: Api) -> tuple[int, str | None]:
@@ -50,7 +50,7 @@ async def readiness(api: Api) -> tuple[int, str | None]:
 
 
 async def until(api: Api, wanted: tuple[int, str | None]) -> None:
-    """Wait until `/readyz` says so."""
+    """Wait until `/readyz` returns this state."""
     async with asyncio.timeout(PATIENCE_S):
         while (await readiness(api)) != wanted:  # noqa: ASYNC110 - a server is asked
             await asyncio.sleep(0.05)
@@ -80,17 +80,17 @@ def accept_loss(*arguments: str) -> None:
 
 
 async def accepted(url: str, folder: Path, *servers: Api) -> None:
-    """Accept the loss; every server goes on within seconds, and a further look finds no loss."""
+    """Accept the loss. Every server resumes within seconds, and the next check finds no loss."""
     config = folder / "accepting.toml"
     config.write_text(f'[store]\nurl = "{url}"\n')
     await asyncio.to_thread(accept_loss, "--config", str(config))
-    for it in servers:
-        await until(it, (200, None))
-    for number, it in enumerate(servers):
-        await it.tell(f"after the loss {number}")
-    for it in servers:
-        await it.server.store.health.beat()
-        assert await readiness(it) == (200, None)
+    for api in servers:
+        await until(api, (200, None))
+    for number, api in enumerate(servers):
+        await api.tell(f"after the loss {number}")
+    for api in servers:
+        await api.server.store.health.beat()
+        assert await readiness(api) == (200, None)
 
 
 async def test_a_store_that_was_emptied_stops_every_server_until_the_loss_is_accepted(
@@ -101,9 +101,9 @@ async def test_a_store_that_was_emptied_stops_every_server_until_the_loss_is_acc
         await one.tell("e1")
         await other.tell("e1")
         assert ask(socket_of(valkey_process), "FLUSHALL") == "+OK"
-        for it in (one, other):
-            await until(it, LOST)
-            await refused(it, "e2")
+        for api in (one, other):
+            await until(api, LOST)
+            await refused(api, "e2")
         assert (await one.get("/healthz")).status == 200
         assert capsys.readouterr().out.count("store_lost_data                of=1") in (1, 2)
         async with served(url) as late:  # a start does not make it well
@@ -151,14 +151,14 @@ async def test_an_older_copy_of_the_store_is_noticed(tmp_path: Path) -> None:
             await one.tell("e1")
             shutil.copytree(folder / "appendonlydir", copy)
             await one.tell("e2")
-            for it in (one, other):
-                await it.server.store.health.beat()
+            for api in (one, other):
+                await api.server.store.health.beat()
             first.close()
             shutil.rmtree(folder / "appendonlydir")
             shutil.copytree(copy, folder / "appendonlydir")
             with on_directory(folder):
-                for it in (one, other):
-                    await until(it, LOST)
+                for api in (one, other):
+                    await until(api, LOST)
                 await refused(one, "e3")
                 await accepted(url, tmp_path, one, other)
 
@@ -190,8 +190,8 @@ def primary_with_replicas(count: int) -> Iterator[tuple[Server, list[Server]]]:
         primary = stack.enter_context(server(valkey_binary(), tcp=True, **quick))
         follow = {"replicaof": f"127.0.0.1 {primary.port}", **quick}
         replicas = [stack.enter_context(server(valkey_binary(), tcp=True, **follow)) for _ in range(count)]
-        for it in replicas:
-            target = ("127.0.0.1", it.port)
+        for replica in replicas:
+            target = ("127.0.0.1", replica.port)
             wait_until(lambda at=target: "master_link_status:up" in ask(at, "INFO", "replication"))  # type: ignore[misc]
         yield primary, replicas
 
@@ -317,9 +317,9 @@ async def test_an_older_copy_of_an_embedded_store_is_noticed(tmp_path: Path) -> 
 async def never_lost(*servers: Api) -> None:
     """Several heartbeats of each server, all without alarm."""
     for _ in range(2):
-        for it in servers:
-            await it.server.store.health.beat()
-            assert it.server.store.health.reason is None
+        for api in servers:
+            await api.server.store.health.beat()
+            assert api.server.store.health.reason is None
 
 
 @asynccontextmanager
@@ -340,8 +340,8 @@ async def test_a_restart_of_the_store_is_no_loss(tmp_path: Path, durability: str
                 await never_lost(*both)
                 second.kill()
                 with on_directory(tmp_path, **options):
-                    for it in both:
-                        await until(it, (200, None))
+                    for api in both:
+                        await until(api, (200, None))
                     await never_lost(*both)
 
 
@@ -356,14 +356,14 @@ async def test_a_failover_that_keeps_all_is_no_loss() -> None:
             await both[0].tell("e1")
             await never_lost(*both)
             primary.kill()
-            for it in both:
-                await until(it, (200, None))
+            for api in both:
+                await until(api, (200, None))
             await never_lost(*both)
             await both[0].tell("e2")
 
 
-async def test_a_failover_that_nobody_waited_for_may_lose_the_last_moments() -> None:
-    """What `always` does not promise is no loss: the new primary need not have the newest."""
+async def test_without_replicated_durability_a_failover_may_lose_the_last_moments() -> None:
+    """`always` does not promise that the new primary has the newest writes, so this is not a loss."""
     with sentinel_servers() as (url, primary, replica):
         target = ("127.0.0.1", replica.port)
         async with two_servers(url, timeout_s=2) as both:
@@ -371,8 +371,8 @@ async def test_a_failover_that_nobody_waited_for_may_lose_the_last_moments() -> 
             ask(target, "REPLICAOF", "127.0.0.1", "1")  # it gets nothing more
             await never_lost(*both)
             primary.kill()
-            for it in both:
-                await until(it, (200, None))
+            for api in both:
+                await until(api, (200, None))
             await never_lost(*both)
             assert "role:master" in ask(target, "INFO", "replication")
 
@@ -381,9 +381,9 @@ async def test_a_store_that_hangs_is_no_loss(valkey_process: Server) -> None:
     async with two_servers(valkey_process.url, timeout_s=0.5) as both:
         await never_lost(*both)
         valkey_process.pause()
-        for it in both:
-            assert await readiness(it) == (503, "timeout")
+        for api in both:
+            assert await readiness(api) == (503, "timeout")
         valkey_process.resume()
-        for it in both:
-            await until(it, (200, None))
+        for api in both:
+            await until(api, (200, None))
         await never_lost(*both)

@@ -1,4 +1,4 @@
-"""While the store does not answer: 503 with Retry-After, in time, and the same may be sent again."""
+"""While the store does not respond, requests get 503 with Retry-After in time and can be repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def valkey_process() -> Iterator[Server]:
 
 
 async def requests(api: Api) -> None:
-    """Requests of every kind: each must end as 503 that says when to come again."""
+    """Requests of every kind. Each must get 503 with Retry-After."""
     handoff = {"identity": "user:anna", "to": {"queue": "q"}, "reason": "r"}
     answers = await asyncio.gather(
         api.post("/v1/touchpoints", message("e2")),
@@ -42,7 +42,7 @@ async def requests(api: Api) -> None:
         assert b"127.0.0.1" not in answer.raw
 
 
-async def test_a_store_that_another_server_made_anew_takes_no_touchpoints(valkey_process: Server) -> None:
+async def test_a_store_that_another_server_recreated_refuses_touchpoints(valkey_process: Server) -> None:
     socket = str(valkey_process.directory / "server.sock")
     async with served(valkey_process.url) as api:
         await api.tell("e1")
@@ -72,8 +72,10 @@ async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process
         for event in ("e1", "e2", "e3", "e4", "e5"):
             await api.tell(event)
         assert (await api.get("/readyz")).status == 200
-        told = [it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"]
-        assert sorted(it["text"] for it in told) == [f"text of e{n}" for n in range(1, 6)]
+        touchpoints = [
+            it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"
+        ]
+        assert sorted(it["text"] for it in touchpoints) == [f"text of e{n}" for n in range(1, 6)]
 
 
 async def test_when_a_source_was_heard_is_kept_until_it_could_be_saved(valkey_process: Server) -> None:

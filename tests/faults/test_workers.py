@@ -6,15 +6,14 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.load import PATIENCE_S, TOKEN, Process, kill_process, serving
+from tests import serving as servers
+from tests.faults.load import PATIENCE_S, Process, kill_process, serving
 from tests.store.servers import alive, free_port, valkey_binary, wait_until
 
 
@@ -26,17 +25,9 @@ def wheel() -> None:
 @contextlib.contextmanager
 def starting(data: Path, port: int, *arguments: str) -> Iterator[Process]:
     """A server with two workers that is not waited for."""
-    command = [sys.executable, "-m", "handoff.cli", "serve", "--data", str(data), "--port", str(port)]
-    command += ["--workers", "2", *arguments]
-    environment = {**os.environ, "HANDOFF_ADMIN_TOKEN": TOKEN}
-    with (data.parent / "serve.log").open("wb") as log:
-        popen = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
+    command = ("--data", str(data), "--port", str(port), "--workers", "2", *arguments)
+    with servers.process(data.parent / "serve.log", *command, wait=False) as popen:
         yield Process(data, port, popen)
-    finally:
-        if popen.poll() is None:
-            popen.terminate()
-            popen.wait(PATIENCE_S)
 
 
 def children(process: Process) -> set[int]:
@@ -54,7 +45,7 @@ def listening(_data: Path, port: int) -> contextlib.AbstractContextManager[objec
 
 
 @pytest.mark.parametrize("holder", [listening, serving_twice])
-def test_a_port_in_use_is_said_once_and_ends_the_start(tmp_path: Path, holder: object) -> None:
+def test_a_port_in_use_is_reported_once_and_ends_the_start(tmp_path: Path, holder: object) -> None:
     """Also where the other server's workers share their port: ours must not share it with them."""
     port = free_port()
     (tmp_path / "first").mkdir()

@@ -1,4 +1,4 @@
-"""`python -m tests.frozen` (`make freeze`): freeze new names. What is frozen is never removed here."""
+"""`python -m tests.frozen` (`make freeze`): freezes new names. It never removes frozen ones."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def collect() -> Names:
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in where.ROOT.glob("handoff/**/*.zdict")
         },
-        "key letters": dict.fromkeys(_key_letters(), ""),
+        "key letters": dict.fromkeys(_key_prefixes(), ""),
         "control keys": dict.fromkeys(_first_arguments(where.KEY_CALLS, *where.TREES), ""),
         "hash fields of functions": dict.fromkeys(_function_fields(), ""),
         "brief codes": dict.fromkeys(_brief_codes(), ""),
@@ -78,7 +78,7 @@ def frozen() -> Names:
 
 
 def removed(before: Names, now: Names) -> list[str]:
-    """What is frozen and is no more, or is something else now."""
+    """Frozen names that were removed or changed."""
     return [
         f"{section}: {name!r}" + (f" was {value!r}" if value != "" else "")
         for section, names in before.items()
@@ -88,7 +88,7 @@ def removed(before: Names, now: Names) -> list[str]:
 
 
 def added(before: Names, now: Names) -> list[str]:
-    """What is not frozen yet."""
+    """Names that are not frozen yet."""
     return [
         f"{section}: {name!r}"
         for section, names in now.items()
@@ -176,7 +176,7 @@ def _paired(target: ast.expr, value: ast.expr) -> tuple[list[ast.expr], list[ast
     return [target], [value]
 
 
-def _key_letters() -> Iterator[str]:
+def _key_prefixes() -> Iterator[str]:
     for node in _nodes(where.KEYS):
         if isinstance(node, ast.Constant) and isinstance(node.value, bytes) and node.value:
             yield node.value.decode()
@@ -218,8 +218,8 @@ def _structs(type_: Any) -> Iterator[Any]:
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         yield type_
     elif get_origin(type_) is not None or isinstance(type_, types.UnionType):
-        for it in get_args(type_):
-            yield from _structs(it)
+        for argument in get_args(type_):
+            yield from _structs(argument)
 
 
 def _commands(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
@@ -238,8 +238,8 @@ def _members(node: Any) -> Iterator[str]:
         properties = node.get("properties")
         if isinstance(properties, dict):
             yield from properties
-        for it in node.values():
-            yield from _members(it)
+        for value in node.values():
+            yield from _members(value)
     elif isinstance(node, list):
-        for it in node:
-            yield from _members(it)
+        for value in node:
+            yield from _members(value)

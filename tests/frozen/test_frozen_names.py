@@ -19,21 +19,21 @@ from tests.frozen import where
 from tests.frozen.names import added, collect, frozen, removed
 
 GONE = """
-Names that are stored, or that others rely on, are gone or changed:
+Stored or public names were removed or changed:
   {names}
 
-A stored name needs an ADR (docs/adr) and a new format of the store (docs/upgrading.md): both names are
-read from then on, and the new one is written once every worker understands it. A public name needs an
-ADR and a time in which both are there. Where only a module moved, tests/frozen/where.py says where."""
+A changed stored name needs an ADR (docs/adr) and a new store format (docs/upgrading.md): the product reads
+both names and writes the new one once every worker understands it. A changed public name needs an ADR and a
+period in which both work. If only a module moved, update tests/frozen/where.py."""
 NEW = """
 Names that are not frozen yet:
   {names}
 
-Run `make freeze` and have the change of tests/frozen/names.json reviewed. A new stored field, value or
-code that the last release does not write needs an ADR and a new format (docs/upgrading.md)."""
+Run `make freeze` and have the change to tests/frozen/names.json reviewed. A new stored field, value or
+code needs an ADR and a new format (docs/upgrading.md)."""
 
 
-def test_no_name_is_gone_or_changed() -> None:
+def test_no_name_was_removed_or_changed() -> None:
     gone = removed(frozen(), collect())
     assert not gone, GONE.format(names="\n  ".join(gone))
 
@@ -45,7 +45,7 @@ def test_every_name_is_frozen() -> None:
 
 def test_each_section_finds_something() -> None:
     for section, names in collect().items():
-        assert names, f"nothing is found for {section!r}: tests/frozen/where.py looks in the wrong place"
+        assert names, f"no names for {section!r}: tests/frozen/where.py looks in the wrong place"
 
 
 @pytest.mark.parametrize("section", list(collect()))
@@ -74,10 +74,10 @@ def test_every_record_that_is_written_again_is_frozen() -> None:
 
 
 def _subclasses(type_: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
-    for it in type_.__subclasses__():
-        if it.__module__.startswith(("handoff.", "handoff_adapters.")):
-            yield it
-        yield from _subclasses(it)
+    for subclass in type_.__subclasses__():
+        if subclass.__module__.startswith(("handoff.", "handoff_adapters.")):
+            yield subclass
+        yield from _subclasses(subclass)
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,9 @@ VALUES: dict[str, Any] = {
 KEY_CALLS = ("record", "set", "named")
 """Methods that are given part of a key's name as their first argument."""
 BRIEF_CALLS, BRIEF_NAMES = ("line", "Attempt"), ("code",)
-"""What is given the code of a line of the brief, and what holds one."""
+"""Functions and containers that take the code of a brief line."""
 STREAM_CALLS = ("send", "event_bytes")
-"""What is given the name of an event of a live stream."""
+"""Functions that take the name of a live event."""
 
 PROBLEMS = PROBLEM_CODES
 TOKEN_SCOPES = SCOPES

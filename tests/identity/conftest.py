@@ -13,14 +13,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.bootstrap.server import Options, Server, running
-from handoff.bootstrap.settings import Settings
+from handoff.bootstrap.server import Server
 from handoff.store.store import Store
-from tests.api.conftest import ADMIN, Api, message
+from tests import serving
+from tests.api.conftest import Api, message
 from tests.conftest import fresh_tenant, opened
 from tests.store.servers import valkey_server
 
@@ -196,21 +195,15 @@ def written(identity: Any) -> str:
 async def shop_on(url: str) -> AsyncIterator[Shop]:
     tenant, other = fresh_tenant(), fresh_tenant()
     tokens = [
-        {"name": "desk", "tenant": tenant, "scopes": SCOPES},
-        {"name": "elsewhere", "tenant": other, "scopes": SCOPES},
-        {"name": "bot", "tenant": tenant, "scopes": ["context:read"], "audience": "customer"},
+        serving.token("desk", tenant, *SCOPES),
+        {**serving.token("elsewhere", tenant, *SCOPES), "tenant": other},
+        serving.token("bot", tenant, "context:read", audience="customer"),
     ]
-    table = {
-        "server": {"port": 0},
-        "store": {"url": url},
-        "tokens": [{**it, "secret": f"{it['name']}-{tenant}-token-secret"} for it in tokens],
-        "sources": [
-            {**it, "tenant": tenant} | ({} if it["adapter"] == "email.smtp" else {"secrets": [KEY]})
-            for it in SOURCES
-        ],
-    }
-    settings = msgspec.convert(table, Settings)
-    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
+    sources = [
+        {**source, "tenant": tenant} | ({} if source["adapter"] == "email.smtp" else {"secrets": [KEY]})
+        for source in SOURCES
+    ]
+    async with serving.in_process(serving.settings_for(url, tokens, sources=sources)) as (server, session):
         yield Shop(server, session, tenant, other)
 
 

@@ -139,9 +139,11 @@ async def test_ties_keep_first_arrival_after_those_with_a_sequence(
         key = (at, seq is None, seq if seq is not None else number, number)
         late = any(other > key for other, _, _ in arrived)
         arrived.append((key, it.text or "", late))
-        for repeat in repeats:
-            if repeat < number:
-                await record_all(store, tenant, [_retry(_numbered(repeat, *events[repeat]), number)])
+        retries = [
+            _retry(_numbered(repeat, *events[repeat]), number) for repeat in repeats if repeat < number
+        ]
+        if retries:
+            await record_all(store, tenant, retries)
     views = await timeline(store, tenant)
     assert [(view.text, view.late) for view in views] == [(text, late) for _, text, late in sorted(arrived)]
 

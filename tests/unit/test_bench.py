@@ -1,4 +1,4 @@
-"""The benchmark's own rules: one table that fails loses no other, and what is missing is said."""
+"""The benchmark: a failing table does not affect the others, and missing tables are reported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_whatever_becomes_of_a_measurement_the_run_goes_on_without_its_files(
     assert not (tmp_path / "cats").exists()
 
 
-def test_the_page_has_each_table_with_its_command_and_says_which_is_not_there() -> None:
+def test_the_page_has_each_table_with_its_command_and_reports_missing_ones() -> None:
     text = page({"cats": TABLE}, "make bench", {"dogs": "Failed: none answered"})
     assert "|Miisu|4.1|" in text
     assert "`python -m bench --table cats`" in text

@@ -103,7 +103,7 @@ def test_a_naive_datetime_is_refused() -> None:
 
 
 @pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
-def test_the_unit_of_an_epoch_number_is_told_by_its_size(unit: int) -> None:
+def test_the_size_of_an_epoch_number_shows_its_unit(unit: int) -> None:
     assert from_epoch(NOON // SECOND * unit) == NOON
     assert from_epoch(str(NOON // SECOND * unit)) == NOON
 

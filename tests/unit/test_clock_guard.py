@@ -13,7 +13,7 @@ def test_clocks_side_by_side_hold_nothing() -> None:
         assert not guard.holds(second * SECOND)
 
 
-def test_a_jump_is_told_once_and_holds_for_its_time() -> None:
+def test_a_jump_is_reported_once_and_holds_for_its_time() -> None:
     guard = ClockGuard(hold=60 * SECOND)
     guard.look(START, 0)
     jump = guard.look(START + 3600 * SECOND, SECOND)

@@ -38,17 +38,17 @@ def read(**changes: Any) -> Any:
 
 
 def test_a_touchpoint_in_an_envelope() -> None:
-    it = read(
+    found = read(
         data={"channel": "chat", "text": "hello", "identities": ["user:anna", "email:a@b.fi"], "seq": 3}
     )
-    assert (it.type, it.channel, it.text, it.seq, it.event_id) == (
+    assert (found.type, found.channel, found.text, found.seq, found.event_id) == (
         "message.received",
         "chat",
         "hello",
         3,
         "1",
     )
-    assert [str(handle.identity) for handle in it.identities] == ["user:anna", "email:a@b.fi"]
+    assert [str(handle.identity) for handle in found.identities] == ["user:anna", "email:a@b.fi"]
 
 
 def test_the_identity_may_stand_in_the_subject() -> None:
@@ -71,11 +71,11 @@ def test_without_a_time_it_is_when_it_came() -> None:
 
 
 def test_what_is_not_ours_is_kept() -> None:
-    it = read(
+    found = read(
         type="com.shop.basket", data={"lines": [1, 2], "data": {"total": 5}}, region="eu", partitionkey="k"
     )
-    assert it.type == "event.tracked"
-    assert it.data == {
+    assert found.type == "event.tracked"
+    assert found.data == {
         "lines": [1, 2],
         "total": 5,
         "name": "com.shop.basket",
@@ -87,9 +87,9 @@ def test_what_is_not_ours_is_kept() -> None:
 
 def test_members_that_the_envelope_states_too_are_kept() -> None:
     own = {"id": "order-7", "type": "express", "occurred_at": "2026-11-20T10:00:00Z", "status": "sent"}
-    it = read(type="com.shop.order", data=own)
-    assert (it.type, it.event_id, it.occurred_at) == ("event.tracked", "1", read().occurred_at)
-    assert it.data == {**own, "name": "com.shop.order"}
+    found = read(type="com.shop.order", data=own)
+    assert (found.type, found.event_id, found.occurred_at) == ("event.tracked", "1", read().occurred_at)
+    assert found.data == {**own, "name": "com.shop.order"}
     repeated = {"id": "1", "type": "message.received", "occurred_at": "2026-11-21T10:00:00Z"}
     assert read(data={"channel": "chat", **repeated}).data == {}
     assert read(data={"data": [1, 2]}).data == {"data": [1, 2]}
@@ -98,8 +98,8 @@ def test_members_that_the_envelope_states_too_are_kept() -> None:
 @pytest.mark.parametrize("media", [msgspec.UNSET, "application/json; charset=utf-8", "application/x+json"])
 def test_json_that_came_as_bytes_is_json(media: Any) -> None:
     encoded = base64.b64encode(b'{"channel": "chat", "text": "hello"}').decode()
-    it = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
-    assert (it.channel, it.text, it.data) == ("chat", "hello", {})
+    found = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
+    assert (found.channel, found.text, found.data) == ("chat", "hello", {})
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_json_that_came_as_bytes_is_json(media: Any) -> None:
     [("AAEC", "application/octet-stream"), ("eyJ4", "application/json"), ("?", "a/json")],
 )
 def test_other_bytes_are_kept_as_they_came(encoded: str, media: str) -> None:
-    it = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
-    assert it.data["cloudevent"] == {"data_base64": encoded}
+    found = read(data=msgspec.UNSET, data_base64=encoded, datacontenttype=media)
+    assert found.data["cloudevent"] == {"data_base64": encoded}
 
 
 def test_a_retry_may_carry_another_trace_and_time() -> None:

@@ -1,4 +1,4 @@
-"""What is stored is read back the same; byte order is time's order; keyed hashes keep tenants apart."""
+"""Stored values are read back unchanged; byte order is time order; keyed hashes separate tenants."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ handles = st.lists(st.builds(Handle, identities, st.sampled_from(Assurance)), mi
 def test_a_body_is_read_back_as_it_was_written(
     given_: dict[str, Any], stated: list[Handle], conversation: bytes | None
 ) -> None:
-    it = touchpoint("e", *stated, **given_)
-    body = decode_body(*encode_body(it, conversation=conversation, amends=b"a" * 16))
+    recorded = touchpoint("e", *stated, **given_)
+    body = decode_body(*encode_body(recorded, conversation=conversation, amends=b"a" * 16))
     for name, value in given_.items():
         if name != "channel":
             assert getattr(body, name) == value
-    assert body.handles == it.identities[1:]
-    assert body.stated == (it.direction, it.visibility, it.assurance)
-    assert body.assurance is it.assurance
+    assert body.handles == recorded.identities[1:]
+    assert body.stated == (recorded.direction, recorded.visibility, recorded.assurance)
+    assert body.assurance is recorded.assurance
     assert (body.conversation, body.amends) == (conversation, b"a" * 16)
-    assert body.channel == ("branch" if it.channel == "branch" else None)
+    assert body.channel == ("branch" if recorded.channel == "branch" else None)
 
 
 def test_a_bare_touchpoint_takes_few_bytes() -> None:
@@ -98,7 +98,7 @@ UNSTORABLE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", UNSTORABLE, ids=range(len(UNSTORABLE)))
 def test_what_cannot_be_stored_is_refused_and_spoils_nothing_after_it(change: dict[str, Any]) -> None:
-    """The packer is shared: what it had begun must not lead the next body."""
+    """The packer is shared: leftovers of a failed body must not start the next one."""
     with pytest.raises(Unprocessable):
         encode_body(touchpoint("e", **change), conversation=None, amends=None)
     after = decode_body(*encode_body(touchpoint("f", text="after"), conversation=None, amends=None))
@@ -142,7 +142,7 @@ def test_other_content_has_another_digest(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", NOT_COUNTED, ids=range(len(NOT_COUNTED)))
-def test_what_a_retry_may_say_otherwise_is_not_in_the_digest(change: dict[str, Any]) -> None:
+def test_fields_that_a_retry_may_change_are_not_in_the_digest(change: dict[str, Any]) -> None:
     assert digest(msgspec.structs.replace(FIRST, **change)) == digest(FIRST)
     assert len(digest(FIRST)) == DIGEST_SIZE
 
@@ -154,8 +154,8 @@ def test_the_order_of_keys_is_not_content() -> None:
 
 def test_a_digest_is_the_same_for_ever() -> None:
     """Stored beside every touchpoint: another value needs another version."""
-    it = touchpoint("e", text="hello", subject="hi", data={"b": 1, "a": [True, None, 1.5]})
-    assert digest(it).hex() == "01" + DIGEST_OF_HELLO
+    recorded = touchpoint("e", text="hello", subject="hi", data={"b": 1, "a": [True, None, 1.5]})
+    assert digest(recorded).hex() == "01" + DIGEST_OF_HELLO
 
 
 DIGEST_OF_HELLO = "fd6c6e073863de07"
@@ -184,17 +184,17 @@ def member(at: int, order: int, id_: bytes, flags: int, tail: bytes = b"") -> by
 
 def test_a_member_with_an_arrival_for_its_order() -> None:
     raw = member(-5, ARRIVAL_BIT | 1234, b"i" * 16, FLAG_LATE, DIGEST + b"body")
-    it = read_member(raw, b"h" * 16)
-    assert (it.occurred_at, it.recorded_at, it.id, it.late) == (-5, 1234, b"i" * 16, True)
-    assert (it.type, sequence(it), it.raw[it.body_at :]) == ("message.sent", None, b"body")
-    assert it.place == raw[:PLACE]
+    found = read_member(raw, b"h" * 16)
+    assert (found.occurred_at, found.recorded_at, found.id, found.late) == (-5, 1234, b"i" * 16, True)
+    assert (found.type, sequence(found), found.raw[found.body_at :]) == ("message.sent", None, b"body")
+    assert found.place == raw[:PLACE]
 
 
 def test_a_member_with_a_sequence_has_its_arrival_behind_the_header() -> None:
     raw = member(7, 42, b"i" * 16, FLAG_ARRIVAL, (99).to_bytes(8, "big") + DIGEST + b"body")
-    it = read_member(raw, b"h" * 16)
-    assert (sequence(it), it.recorded_at, it.late) == (42, 99, False)
-    assert it.raw[it.body_at :] == b"body"
+    found = read_member(raw, b"h" * 16)
+    assert (sequence(found), found.recorded_at, found.late) == (42, 99, False)
+    assert found.raw[found.body_at :] == b"body"
 
 
 def test_the_codes_of_types_and_channels_are_their_places() -> None:
@@ -216,7 +216,7 @@ def test_compression_gives_back_what_it_was_given(raw: bytes) -> None:
 
 
 def test_what_resembles_the_training_takes_a_third_and_noise_stays_plain() -> None:
-    it = touchpoint(
+    recorded = touchpoint(
         "e",
         source="shop-web",
         type="page.viewed",
@@ -224,7 +224,7 @@ def test_what_resembles_the_training_takes_a_third_and_noise_stays_plain() -> No
         text=None,
         data={"url": "https://shop.example.com/returns/refund-form?step=2", "title": "Refund form"},
     )
-    codec, packed = encode_body(it, conversation=b"\x07" * 16, amends=None)
+    codec, packed = encode_body(recorded, conversation=b"\x07" * 16, amends=None)
     assert codec == CURRENT
     assert len(packed) < 110
     assert compress(bytes(range(7)))[0] == PLAIN
@@ -272,7 +272,9 @@ def test_words_are_hashed_apart(one: str, two: str, three: str, four: str) -> No
 
 
 def test_every_key_and_kind_has_hashes_of_its_own() -> None:
-    it = Identity("user", "", "anna")
-    values_ = {KeyedHash(pepper, tenant).identity(it) for pepper in (b"p", b"q") for tenant in ("a", "b")}
+    identity = Identity("user", "", "anna")
+    values_ = {
+        KeyedHash(pepper, tenant).identity(identity) for pepper in (b"p", b"q") for tenant in ("a", "b")
+    }
     values_ |= {ONE.event("user", "anna"), ONE.thread("user", "anna"), ONE.request("user", "anna")}
     assert len(values_) == 7

@@ -11,7 +11,7 @@ from importlib import import_module
 import pytest
 from msgspec.structs import fields
 
-from handoff.bootstrap.doors import SHUTDOWN_S
+from handoff.bootstrap.opening import SHUTDOWN_S
 from handoff.cli.arguments import parser
 from handoff.cli.workers import STOP_S
 from handoff.delivery.outbox.consumers import RELEASE_S
@@ -24,12 +24,12 @@ def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     nested = [it for it in of._actions if isinstance(it, argparse._SubParsersAction)]
     if not nested:
         yield of
-    for it in nested:
-        for below in it.choices.values():
+    for subparsers in nested:
+        for below in subparsers.choices.values():
             yield from commands(below)
 
 
-def test_every_command_names_a_function_of_its_own() -> None:
+def test_every_command_names_a_function() -> None:
     found = [it.get_default("run") for it in commands(parser())]
     assert len(found) > 12
     for name in found:
@@ -37,19 +37,19 @@ def test_every_command_names_a_function_of_its_own() -> None:
         assert callable(getattr(import_module(f"handoff.cli.{module}"), function)), name
 
 
-def test_the_demo_says_what_it_serves_and_takes_no_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is one process: it plays the journey, too."""
+def test_the_demos_help_names_its_configuration_and_no_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is one process, because it also plays the journey."""
     for given, status in (["demo", "--help"], 0), (["demo", "--workers", "2"], 2):
         with pytest.raises(SystemExit) as ended:
             parser().parse_args(given)
         assert ended.value.code == status
-    told = capsys.readouterr().out
-    assert "without one, the demo's own" in told
-    assert "--workers" not in told
+    output = capsys.readouterr().out
+    assert "without it, the demo uses its own" in output
+    assert "--workers" not in output
 
 
 def loaded(code: str) -> set[str]:
-    """What Python has imported after running `code`."""
+    """The modules that Python has imported after running `code`."""
     run = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('loaded', *sys.modules)"
     answer = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
     return set(answer.stdout.rpartition("loaded")[2].split())

@@ -32,14 +32,14 @@ def only(*lines: ConversationItem) -> Conversation:
     return found
 
 
-def test_waiting_is_since_the_first_question_that_nobody_answered() -> None:
+def test_waiting_is_since_the_first_unanswered_question() -> None:
     asked = [line("message.received", 1), line("message.received", 2)]
     assert only(*asked).waiting_since == 1
     assert only(*asked, line("message.sent", 3)).waiting_since is None
     assert only(*asked, line("message.sent", 3), line("message.received", 4)).waiting_since == 4
 
 
-def test_a_bots_answer_and_an_internal_note_answer_nobody() -> None:
+def test_a_bots_answer_and_an_internal_note_are_not_answers() -> None:
     asked = line("message.received", 1)
     assert only(asked, line("message.sent", 2, by_bot=True)).waiting_since == 1
     assert only(asked, line("message.sent", 2, visibility="internal")).waiting_since == 1
@@ -53,7 +53,7 @@ def test_a_call_that_took_place_answers_and_a_missed_one_does_not() -> None:
     assert only(asked, line("callback.completed", 2)).waiting_since is None
 
 
-def test_reading_a_page_waits_for_nobody() -> None:
+def test_reading_a_page_is_not_waiting() -> None:
     assert only(line("page.viewed", 1), line("article.viewed", 2)).waiting_since is None
     assert only(line("form.failed", 1)).waiting_since == 1
 
@@ -127,6 +127,9 @@ def test_every_touchpoint_is_in_at_most_one_conversation(events: list[tuple[str,
     opened |= {which for type_, which in events if type_.startswith("handoff.")}
     assert sum(it.touchpoints for it in found) == sum(which in opened for _type, which in events)
     assert {it.id for it in found} == opened
-    for it in found:
-        assert it.opened_at <= it.last_at
-        assert it.waiting_since is None or it.opened_at <= it.waiting_since <= it.last_at
+    for conversation in found:
+        assert conversation.opened_at <= conversation.last_at
+        assert (
+            conversation.waiting_since is None
+            or conversation.opened_at <= conversation.waiting_since <= conversation.last_at
+        )

@@ -1,4 +1,4 @@
-"""The compression dictionary: what was stored with it can be read for ever, and it is worth having."""
+"""The compression dictionary: everything stored with it stays readable, and it saves space."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ def test_the_dictionary_is_the_one_that_stores_were_written_with() -> None:
 
 
 def test_every_body_comes_back_as_it_was() -> None:
-    for it in [*corpus(SEED, 300), *hand_written()]:
-        body = decode_body(*encode_body(it, conversation=None, amends=None))
-        assert (body.source, body.subject, body.text, body.data) == (it.source, it.subject, it.text, it.data)
-        assert (body.participants, body.attachments) == (it.participants, it.attachments)
-        assert (body.handles, body.actor, body.traits) == (it.identities[1:], it.actor, it.traits)
+    for sample in [*corpus(SEED, 300), *hand_written()]:
+        body = decode_body(*encode_body(sample, conversation=None, amends=None))
+        assert (body.source, body.subject, body.text, body.data) == (
+            sample.source,
+            sample.subject,
+            sample.text,
+            sample.data,
+        )
+        assert (body.participants, body.attachments) == (sample.participants, sample.attachments)
+        assert (body.handles, body.actor, body.traits) == (sample.identities[1:], sample.actor, sample.traits)
 
 
-def test_it_saves_a_quarter_of_what_nobody_generated() -> None:
+def test_it_saves_a_quarter_of_handwritten_samples() -> None:
     assert _share(hand_written()) < 0.75
 
 

@@ -1,4 +1,4 @@
-"""The fault harness's own rules: what counts as lost, as disorder and as an outage, and what it writes."""
+"""The fault harness: its rules for loss, order and outages, and the table it writes."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
 
 
 def ledger(*acknowledged: str, sent: tuple[str, ...] = ()) -> Ledger:
-    it = Ledger()
-    it.sent = [{"id": id_} for id_ in (*acknowledged, *sent)]
+    made = Ledger()
+    made.sent = [{"id": id_} for id_ in (*acknowledged, *sent)]
     for id_ in acknowledged:
-        it.acknowledge(id_)
-    return it
+        made.acknowledge(id_)
+    return made
 
 
-def judged(found: list[list[str]], it: Ledger) -> Figures:
+def judged(found: list[list[str]], sent: Ledger) -> Figures:
     stage: Any = SimpleNamespace(figures=Figures())
-    touchpoints(stage, it, found)
+    touchpoints(stage, sent, found)
     return stage.figures
 
 
-def test_what_was_acknowledged_and_is_not_there_is_lost() -> None:
+def test_an_acknowledged_touchpoint_that_is_missing_is_lost() -> None:
     figures = judged([["0-0"]], ledger("0-0", "0-1", "1-2", sent=("1-3",)))
     assert (figures.lost, figures.twice, figures.disordered) == (2, 0, 0)
     assert figures.failures == ["lost: 0-1, 1-2"]
 
 
-def test_what_is_there_twice_counts_even_if_it_was_never_acknowledged() -> None:
+def test_a_duplicate_counts_even_if_it_was_never_acknowledged() -> None:
     figures = judged([["0-0", "1-1", "1-1"]], ledger("0-0", sent=("1-1",)))
     assert (figures.lost, figures.twice) == (0, 1)
 
 
-def test_what_nobody_sent_is_a_failure() -> None:
+def test_a_touchpoint_that_was_never_sent_is_a_failure() -> None:
     assert judged([["0-0", "7-7"]], ledger("0-0")).failures == ["stored but never sent: ['7-7']"]
 
 
 def test_order_is_that_of_each_sender_and_of_acknowledged_touchpoints_only() -> None:
-    it = ledger("0-1", "1-2", "0-3", "0-5", sent=("0-4",))
-    assert disordered(["1-2", "0-1", "0-3", "0-5", "0-4"], it) == []
-    assert disordered(["0-3", "0-1", "1-2", "0-5"], it) == ["0-1"]
+    sent = ledger("0-1", "1-2", "0-3", "0-5", sent=("0-4",))
+    assert disordered(["1-2", "0-1", "0-3", "0-5", "0-4"], sent) == []
+    assert disordered(["0-3", "0-1", "1-2", "0-5"], sent) == ["0-1"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_names_select_scenarios_and_seeds_are_in_a_row() -> None:
         arguments(["--only", "nothing"])
 
 
-def test_the_table_is_written_between_the_markers_and_a_soak_goes_on_with_it(tmp_path: Path) -> None:
+def test_the_table_is_written_between_the_markers_and_a_soak_continues_it(tmp_path: Path) -> None:
     figures = Figures(runs=5, acknowledged=12_345, seeds=[1, 2, 3])
     figures.measure("outage", 0.42, 1.0)
     figures.measure("stop", 2.0, 10.0)

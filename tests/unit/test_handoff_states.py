@@ -1,4 +1,4 @@
-"""The table of a hand-off's states: what is not in it is refused and changes nothing."""
+"""The table of handoff states: other transitions are refused and change nothing."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_what_has_ended_stays_ended() -> None:
     assert {State.COMPLETED, State.DECLINED, State.EXPIRED, State.WITHDRAWN, State.TRANSFERRED} <= ENDED
 
 
-def test_every_state_can_be_reached_and_every_action_is_told() -> None:
+def test_every_state_can_be_reached_and_every_action_has_an_event() -> None:
     assert {State.REQUESTED, *TRANSITIONS.values()} == set(State)
     assert set(EVENTS) == set(Action)
 
 
-def test_whoever_accepts_owns_it_and_an_offer_names_its_agent() -> None:
+def test_the_accepting_agent_owns_it_and_an_offer_names_its_agent() -> None:
     assert apply(handoff(), act(Action.ACCEPT, agent="otto")).owner == "otto"
     offered = apply(handoff(), act(Action.OFFER, agent="otto"))
     assert (offered.to.agent, offered.owner) == ("otto", "bot")
@@ -84,17 +84,17 @@ def test_whoever_accepts_owns_it_and_an_offer_names_its_agent() -> None:
 
 
 @pytest.mark.parametrize("action", [Action.DECLINE, Action.EXPIRE, Action.WITHDRAW, Action.FAIL])
-def test_unanswered_it_stays_with_whoever_had_it(action: Action) -> None:
+def test_unanswered_it_stays_with_its_owner(action: Action) -> None:
     assert apply(handoff(), act(action)).owner == "bot"
 
 
-def test_released_it_returns_and_completed_it_is_nobodys() -> None:
+def test_released_it_returns_and_completed_it_has_no_owner() -> None:
     taken = apply(handoff(), act(Action.ACCEPT, agent="maria"))
     assert apply(taken, act(Action.RELEASE)).owner == "bot"
     assert apply(taken, act(Action.COMPLETE)).owner is None
 
 
-def test_a_hop_says_how_long_the_customer_waited_for_an_answer() -> None:
+def test_a_hop_has_the_time_that_the_customer_waited_for_an_answer() -> None:
     taken = apply(handoff(), act(Action.ACCEPT, at=61_000_000 + 1_000, agent="maria"))
     done = apply(taken, act(Action.COMPLETE, at=300_000_000))
     hop = hop_of(done)

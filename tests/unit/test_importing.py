@@ -1,4 +1,4 @@
-"""What `handoff import` makes of files, without a server."""
+"""`handoff import` reads files, without a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handoff.cli.importing.source import ImportSource
 from handoff.domain.errors import HandoffError
 
 
-def test_a_file_that_becomes_shorter_while_it_is_read_is_said(tmp_path: Path) -> None:
+def test_a_file_truncated_during_the_import_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_bytes(b"one line\n" * 100_000)
     with ImportSource(path) as source:
@@ -21,10 +21,10 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_said(tmp_path: Path) ->
         with path.open("r+b") as file:
             file.truncate(9)
         assert sum(1 for _ in lines) < 99_999
-        assert "became shorter" in str(source.broken)
+        assert "truncated during the import" in str(source.broken)
 
 
-def test_offsets_and_hashes_are_of_what_was_read(tmp_path: Path) -> None:
+def test_offsets_and_hashes_match_the_content(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_bytes(b"\xef\xbb\xbfone\r\n\n  \nfour")
     with ImportSource(path) as source:
@@ -40,12 +40,12 @@ def test_offsets_and_hashes_are_of_what_was_read(tmp_path: Path) -> None:
     assert lines[0].end == 8
 
 
-def test_what_cannot_be_imported_is_refused(tmp_path: Path) -> None:
+def test_unsupported_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text('{"id": 1}', encoding="utf-16")
     with pytest.raises(HandoffError, match="UTF-16"), ImportSource(path):
         pass
-    with pytest.raises(HandoffError, match="no file"), ImportSource(tmp_path):
+    with pytest.raises(HandoffError, match="not a regular file"), ImportSource(tmp_path):
         pass
 
 
@@ -62,6 +62,6 @@ def test_what_cannot_be_imported_is_refused(tmp_path: Path) -> None:
         ([{"rejected": {}}], None),
     ],
 )
-def test_a_mended_line_is_taken_out_of_its_wrapping(line: object, touchpoint: bytes | None) -> None:
+def test_a_corrected_line_is_unwrapped(line: object, touchpoint: bytes | None) -> None:
     raw = json.dumps(line).encode()
     assert touchpoint_of(raw) == (raw if touchpoint is None else touchpoint)

@@ -15,7 +15,7 @@ def frame(number: int) -> TouchpointFrame:
     return TouchpointFrame(home=b"h" * 16, arrival=number, type="message.received", json=b"{}")
 
 
-async def test_frames_come_in_order_and_silence_is_told() -> None:
+async def test_frames_come_in_order_and_silence_times_out() -> None:
     feed = Feed()
     assert await feed.next(0.01) is None
     assert not feed.cut
@@ -24,7 +24,7 @@ async def test_frames_come_in_order_and_silence_is_told() -> None:
     assert [await feed.next(1) for _ in range(3)] == [frame(0), frame(1), frame(2)]
 
 
-async def test_who_waits_gets_the_next_at_once() -> None:
+async def test_who_waits_gets_the_next_take() -> None:
     feed = Feed()
     waiting = asyncio.create_task(feed.next(10))
     await asyncio.sleep(0)
@@ -32,7 +32,7 @@ async def test_who_waits_gets_the_next_at_once() -> None:
     assert await asyncio.wait_for(waiting, 1) == frame(1)
 
 
-async def test_who_reads_too_slowly_is_cut_off_and_holds_a_bounded_number() -> None:
+async def test_a_slow_reader_is_cut_off_after_a_bounded_number_of_frames() -> None:
     feed = Feed()
     for number in range(MAX_BEHIND + 100):
         feed.put(frame(number))
@@ -41,7 +41,7 @@ async def test_who_reads_too_slowly_is_cut_off_and_holds_a_bounded_number() -> N
     assert await feed.next(1) is None
 
 
-async def test_an_interruption_wakes_who_waits() -> None:
+async def test_an_interruption_wakes_a_waiting_reader() -> None:
     feed = Feed()
     waiting = asyncio.create_task(feed.next(10))
     await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def test_an_interruption_wakes_who_waits() -> None:
     assert feed.cut
 
 
-async def test_a_reader_who_leaves_spoils_nothing() -> None:
+async def test_a_cancelled_reader_loses_no_frame() -> None:
     feed = Feed()
     waiting = asyncio.create_task(feed.next(10))
     await asyncio.sleep(0)
@@ -60,68 +60,68 @@ async def test_a_reader_who_leaves_spoils_nothing() -> None:
     assert await feed.next(1) == frame(7)
 
 
-class Telling:
-    """A subscriber who takes at once what `takes` says, and the rest from its feed, slowly."""
+class DirectSubscriber:
+    """A subscriber that takes the frames selected by `takes` directly, and the others from its feed."""
 
     def __init__(self, takes: Callable[[int], bool]) -> None:
         self._takes = takes
-        self.told: list[int] = []
-        self.at_once: list[int] = []
-        self.feed = Feed(self._at_once)
+        self.received: list[int] = []
+        self.direct: list[int] = []
+        self.feed = Feed(self._take)
 
-    def _at_once(self, it: Frame) -> bool:
-        assert isinstance(it, TouchpointFrame)
-        if not self._takes(it.arrival):
+    def _take(self, item: Frame) -> bool:
+        assert isinstance(item, TouchpointFrame)
+        if not self._takes(item.arrival):
             return False
-        self.told.append(it.arrival)
-        self.at_once.append(it.arrival)
+        self.received.append(item.arrival)
+        self.direct.append(item.arrival)
         return True
 
     async def read(self) -> None:
         while not self.feed.cut:
-            it = await self.feed.next(10)
-            if isinstance(it, TouchpointFrame):
+            item = await self.feed.next(10)
+            if isinstance(item, TouchpointFrame):
                 await asyncio.sleep(0)
-                self.told.append(it.arrival)
+                self.received.append(item.arrival)
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
 def test_the_order_is_the_same_whichever_way_a_frame_goes(steps: list[tuple[bool, bool]]) -> None:
     async def run() -> None:
-        telling = Telling(lambda number: steps[number][0])
-        reading = asyncio.create_task(telling.read())
+        subscriber = DirectSubscriber(lambda number: steps[number][0])
+        reading = asyncio.create_task(subscriber.read())
         await asyncio.sleep(0)
         for number, (_taken, pause) in enumerate(steps):
-            telling.feed.put(frame(number))
+            subscriber.feed.put(frame(number))
             if pause:
                 await asyncio.sleep(0)
-        while len(telling.told) < len(steps):  # noqa: ASYNC110 - the reader has its own pace
+        while len(subscriber.received) < len(steps):  # noqa: ASYNC110 - the reader has its own pace
             await asyncio.sleep(0)
-        assert telling.told == list(range(len(steps)))
+        assert subscriber.received == list(range(len(steps)))
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-async def test_who_takes_frames_at_once_is_not_woken() -> None:
-    telling = Telling(lambda _number: True)
-    reading = asyncio.create_task(telling.feed.next(0.2))
+async def test_who_takes_frames_take_is_not_woken() -> None:
+    subscriber = DirectSubscriber(lambda _number: True)
+    reading = asyncio.create_task(subscriber.feed.next(0.2))
     await asyncio.sleep(0)
-    telling.feed.put(frame(1))
-    telling.feed.put(frame(2))
-    assert telling.told == [1, 2]
+    subscriber.feed.put(frame(1))
+    subscriber.feed.put(frame(2))
+    assert subscriber.received == [1, 2]
     assert await asyncio.wait_for(reading, 1) is None
-    telling.feed.put(frame(3))  # nobody waits: it may be in the middle of something
-    assert telling.at_once == [1, 2]
-    assert await telling.feed.next(1) == frame(3)
+    subscriber.feed.put(frame(3))  # no reader is waiting: the subscriber may be busy
+    assert subscriber.direct == [1, 2]
+    assert await subscriber.feed.next(1) == frame(3)
 
 
-async def test_nothing_is_taken_at_once_after_an_interruption() -> None:
-    telling = Telling(lambda _number: True)
-    reading = asyncio.create_task(telling.feed.next(10))
+async def test_nothing_is_taken_take_after_an_interruption() -> None:
+    subscriber = DirectSubscriber(lambda _number: True)
+    reading = asyncio.create_task(subscriber.feed.next(10))
     await asyncio.sleep(0)
-    telling.feed.break_off()
-    telling.feed.put(frame(1))
-    assert telling.told == []
+    subscriber.feed.break_off()
+    subscriber.feed.put(frame(1))
+    assert subscriber.received == []
     assert await asyncio.wait_for(reading, 1) is None

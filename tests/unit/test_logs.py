@@ -1,4 +1,4 @@
-"""Logs: a line of JSON for each event, whoever speaks; readable in a terminal, without variables."""
+"""Logs: one line of JSON per event, also from libraries; readable text on a terminal, without variables."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_libraries_and_we_write_a_line_of_json_for_each_event() -> None:
     library, ours = (json.loads(line) for line in logged(terminal=False).split("\n") if line)
     assert (library["event"], library["logger"], library["level"]) == ("Task failed: why", "library", "error")
     assert ours["event"] == "request_crashed"
-    for it in (library, ours):
-        assert "ValueError: it broke" in it["exception"]
-        assert it["timestamp"]
+    for line in (library, ours):
+        assert "ValueError: it broke" in line["exception"]
+        assert line["timestamp"]
 
 
 def test_a_terminal_shows_no_variables() -> None:

@@ -1,4 +1,4 @@
-"""What a scrape reads of requests and touchpoints, by Prometheus' own reader."""
+"""The request and touchpoint metrics, read by Prometheus' own parser."""
 
 from __future__ import annotations
 

@@ -43,25 +43,25 @@ def read(**changes: Any) -> Any:
     ],
 )
 def test_the_home_is_the_first_by_type_and_then_by_place(stated: list[str], home: str) -> None:
-    it = read(identities=stated)
-    assert str(it.home.identity) == home
-    assert len(it.identities) == len(stated)
+    found = read(identities=stated)
+    assert str(found.home.identity) == home
+    assert len(found.identities) == len(stated)
 
 
 def test_one_handle_in_two_spellings_is_one() -> None:
-    it = read(identities=["email:A@b.fi", {"type": "email", "value": "a@B.FI", "assurance": "verified"}])
-    assert [str(handle.identity) for handle in it.identities] == ["email:a@b.fi"]
+    found = read(identities=["email:A@b.fi", {"type": "email", "value": "a@B.FI", "assurance": "verified"}])
+    assert [str(handle.identity) for handle in found.identities] == ["email:a@b.fi"]
 
 
 def test_assurance_left_out_is_by_type_and_given_is_taken() -> None:
-    it = read(
+    found = read(
         identities=[
             "user:anna",
             "email:a@b.fi",
             {"type": "phone", "value": "+358401234567", "assurance": "verified"},
         ]
     )
-    assert [handle.assurance for handle in it.identities] == [
+    assert [handle.assurance for handle in found.identities] == [
         Assurance.VERIFIED,
         Assurance.CLAIMED,
         Assurance.VERIFIED,
@@ -69,11 +69,15 @@ def test_assurance_left_out_is_by_type_and_given_is_taken() -> None:
 
 
 def test_defaults_follow_the_type_and_the_caller() -> None:
-    it = read(type="note.added")
-    assert (it.direction, it.visibility, it.source) == (Direction.INTERNAL, Visibility.INTERNAL, "desk")
-    it = read(type="note.added", direction="outbound", visibility="public", source="crm")
-    assert (it.direction, it.visibility, it.source) == (Direction.OUTBOUND, Visibility.PUBLIC, "crm")
-    assert (it.id_space, it.event_id) == (ID_SPACE, "e1")
+    found = read(type="note.added")
+    assert (found.direction, found.visibility, found.source) == (
+        Direction.INTERNAL,
+        Visibility.INTERNAL,
+        "desk",
+    )
+    found = read(type="note.added", direction="outbound", visibility="public", source="crm")
+    assert (found.direction, found.visibility, found.source) == (Direction.OUTBOUND, Visibility.PUBLIC, "crm")
+    assert (found.id_space, found.event_id) == (ID_SPACE, "e1")
 
 
 def test_an_actor_may_be_written_short() -> None:

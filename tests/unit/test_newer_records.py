@@ -44,7 +44,7 @@ HANDOFF = Handoff(
     fallback=(Fallback(to=Party(queue="night")),),
     history=(HistoryStep(state=State.REQUESTED, at=1, by="bot"),),
 )
-WISHES = SubscriptionSpec(url="https://example.org/", headers={"x": "y"})
+SPEC = SubscriptionSpec(url="https://example.org/", headers={"x": "y"})
 RECORDS: list[Any] = [
     HANDOFF,
     Chain(root=b"r", home=b"h", members=((b"r", None), (b"s", b"r"))),
@@ -62,7 +62,7 @@ RECORDS: list[Any] = [
         followed=(b"e",),
     ),
     Subscription(
-        id=b"s", tenant="default", wishes=WISHES, keys=(Key(key="whsec_x"),), origin="api", created_at=1
+        id=b"s", tenant="default", wishes=SPEC, keys=(Key(key="whsec_x"),), origin="api", created_at=1
     ),
 ]
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=3, max_size=12).map(lambda it: f"newer_{it}")
@@ -140,20 +140,20 @@ def test_what_is_no_such_record_is_refused() -> None:
 
 
 def test_a_configured_subscription_keeps_what_a_newer_release_put_there() -> None:
-    it = Configured(tenant="default", wishes=WISHES)
-    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(_configured(it, None, 1)))
+    configured = Configured(tenant="default", wishes=SPEC)
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(_configured(configured, None, 1)))
     plain["wishes"]["batch_s"] = 5
     plain["health"] = "green"
     before = decode_as(msgspec.msgpack.encode(plain), Subscription)
-    assert _configured(it, before, 2) is before, "not written at every start of an older worker"
-    other = Configured(tenant="default", wishes=msgspec.structs.replace(WISHES, types=("handoff.accepted",)))
+    assert _configured(configured, before, 2) is before, "not written at every start of an older worker"
+    other = Configured(tenant="default", wishes=msgspec.structs.replace(SPEC, types=("handoff.accepted",)))
     written = msgspec.msgpack.decode(encode_record(_configured(other, before, 2)))
     assert written["wishes"]["types"] == ["handoff.accepted"]
     assert (written["wishes"]["batch_s"], written["health"]) == (5, "green")
     assert written["version"] == before.version + 1
 
 
-SAID = Touchpoint(
+MESSAGE = Touchpoint(
     id_space="shop",
     event_id="1",
     source="shop",
@@ -165,7 +165,7 @@ SAID = Touchpoint(
     text="hello",
     data={"name": "greeting", "order": 7},
 )
-CODEC, BODY = encode_body(SAID, conversation=None, amends=None)
+CODEC, BODY = encode_body(MESSAGE, conversation=None, amends=None)
 
 
 def member(flags: int = 0, type_: int = 7, channel: int = 1, codec: int = CODEC, body: bytes = BODY) -> bytes:
@@ -190,7 +190,7 @@ def test_any_body_is_read(raw: bytes, codec: int) -> None:
     assert body is UNREADABLE or body.data is not None
 
 
-def test_an_unknown_type_is_a_tracked_event_that_says_which() -> None:
+def test_an_unknown_type_becomes_a_tracked_event_with_its_name() -> None:
     stored = read_member(member(type_=200), b"h" * 16)
     body = stored.body()
     assert (stored.type, stored.unknown) == ("event.tracked", "type")

@@ -30,7 +30,7 @@ ALLOWED = {
     "handoff.codec": {"cryptography", "msgspec", "msgpack", "zstandard"},
     "handoff.store": {"hiredis", "msgspec", "msgpack", "redis", "structlog"},
 }
-"""What the inner layers may import from outside, and nothing else (docs/adr/0001)."""
+"""The only external packages that the inner layers may import (docs/adr/0001)."""
 
 AT_HOME = {
     "hiredis": ("handoff.store",),
@@ -45,7 +45,7 @@ AT_HOME = {
 """Packages that only these modules import."""
 
 HTTP_SERVERS = ("handoff.api", "handoff.bootstrap")
-"""Who imports aiohttp's server side; its client is for whoever sends something."""
+"""The packages that may import aiohttp's server. Every package that sends requests may import its client."""
 
 
 def modules(*packages: str) -> Iterator[tuple[str, ast.Module]]:
@@ -127,7 +127,7 @@ def requirements(*groups: str) -> dict[str, Requirement]:
 
 
 def test_what_the_code_imports_is_declared() -> None:
-    """What comes only as somebody else's requirement goes away without notice."""
+    """A package that is only another package's requirement can disappear without notice."""
     declared = set(requirements()) | set(requirements("embedded", "demo"))
     distributions = packages_distributions()
     undeclared = {
@@ -144,8 +144,8 @@ def pins() -> dict[str, str]:
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             match = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][A-Za-z0-9.]*)", line)
-            assert match, f"constraints.txt: {line!r} is no exact version"
-            assert canonicalize_name(match[1]) not in found, f"constraints.txt: {line} stands twice"
+            assert match, f"constraints.txt: {line!r} is not an exact version"
+            assert canonicalize_name(match[1]) not in found, f"constraints.txt: {line} is a duplicate"
             found[canonicalize_name(match[1])] = match[2]
     return found
 
@@ -224,7 +224,7 @@ def test_the_image_is_built_from_what_is_there() -> None:
                 assert f"!{source}" in taken, f"{source} is kept from the build"
 
 
-def test_the_image_runs_as_nobody_in_particular_and_takes_signals() -> None:
+def test_the_image_runs_unprivileged_and_handles_signals() -> None:
     lines = dockerfile()
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users
@@ -273,6 +273,6 @@ def test_decisions_are_numbered_and_whole() -> None:
         ], page.name
 
 
-def test_the_changelog_tells_of_this_version() -> None:
+def test_the_changelog_has_this_version() -> None:
     version = (ROOT / "handoff/__init__.py").read_text().partition('__version__ = "')[2].partition('"')[0]
     assert version in (ROOT / "CHANGELOG.md").read_text()

@@ -1,4 +1,4 @@
-"""What senders write is remembered where it is short, and never where it is long."""
+"""Short values from senders are cached, long ones never."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_short_words_are_made_once_and_long_ones_each_time() -> None:
     assert made == ["a", long, long]
 
 
-def test_short_words_that_are_many_letters_together_are_long() -> None:
+def test_many_short_words_together_are_long() -> None:
     made: list[tuple[str | None, ...]] = []
 
     @cached_if_short
@@ -56,7 +56,7 @@ def test_hostile_senders_do_not_fill_the_memory() -> None:
     assert held < 1_000_000  # of 40 MB that were written
 
 
-def test_an_error_is_not_remembered() -> None:
+def test_an_error_is_not_cached() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="never"):
             cached_if_short(_never)("a")

@@ -23,7 +23,7 @@ LIVE = PENDING | OWNING
 
 
 def reached(action: Action | None) -> set[State]:
-    """Where an action leads from a hand-off that still goes on."""
+    """The state that an action leads to from an open handoff."""
     return {after for (before, it), after in TRANSITIONS.items() if it is action and before in LIVE}
 
 
@@ -59,7 +59,7 @@ def test_what_begins_a_hand_off_changes_none_that_is_there() -> None:
     assert {from_sunshine(event) for event in BEGINS} == {None}
 
 
-def test_pending_and_ended_without_an_owner_never_says_accepted() -> None:
+def test_pending_and_ended_without_an_owner_never_maps_to_accepted() -> None:
     for state in set(State) - OWNING:
         assert to_bot_framework(state) != "accepted"
         assert to_sunshine(state) != "switchboard:acceptControl"

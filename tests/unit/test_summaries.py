@@ -1,4 +1,4 @@
-"""A plugged-in summariser is labelled, bounded, and never stands between an agent and a context."""
+"""A plugged-in summariser is labelled, bounded, and never delays a context."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def installed(where: Path, name: str, code: str, target: str = "summarise") -> N
     (info / "entry_points.txt").write_text(f"[handoff.summarisers]\n{name} = {name}:{target}\n")
 
 
-async def test_the_summary_says_who_made_it() -> None:
+async def test_the_summary_names_its_author() -> None:
     def summarise(told: Sequence[Told], brief: Brief) -> str:
         return f" {len(told)} touchpoints "
 
@@ -41,7 +41,7 @@ async def test_an_answer_that_is_no_text_is_no_summary(answer: object) -> None:
     assert made == BRIEF
 
 
-async def test_a_long_summary_is_cut_where_it_says_so() -> None:
+async def test_a_long_summary_is_cut_and_marked() -> None:
     made = await Summariser("long", lambda told, brief: "x" * 10 * MAX_SUMMARY).add([], BRIEF)
     assert made.summary is not None
     assert len(made.summary.text) == MAX_SUMMARY
@@ -82,7 +82,7 @@ def test_none_by_default() -> None:
 
 
 def test_an_installed_one_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(tmp_path, "house_summary_a", "def summarise(told, brief):\n    return 'short'\n")
+    installed(tmp_path, "house_summary_a", "def summarise(items, brief):\n    return 'short'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     found = load_summariser()
     assert found is not None

@@ -1,4 +1,4 @@
-"""Tokens in the configuration: each can be told from the others, and from the server itself."""
+"""Tokens in the configuration have unique names and secrets, different from the server's own."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def token(name: str, **changes: Any) -> dict[str, Any]:
 def written(folder: Path, *tokens: dict[str, Any]) -> Path:
     """A configuration with these tokens."""
     lines = []
-    for it in tokens:
-        lines += ["[[tokens]]", *(f"{key} = {value!r}" for key, value in it.items())]
+    for entry in tokens:
+        lines += ["[[tokens]]", *(f"{key} = {value!r}" for key, value in entry.items())]
     path = folder / "handoff.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -65,7 +65,7 @@ def test_a_secret_is_given_once(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_reads_as_a_sessions_token_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="looks like a session's token"):
+    with pytest.raises(ConfigurationError, match="must not look like a session token"):
         load(tmp_path, token("desk", secret="hs_default_0123456789"))
     load(tmp_path, token("desk", secret="hs_0123456789abcdef"))
 
@@ -80,7 +80,7 @@ def test_the_admins_secret_is_no_other_tokens() -> None:
         Access(both, ["default"])
 
 
-def test_check_config_says_so(tmp_path: Path) -> None:
+def test_check_config_reports_it(tmp_path: Path) -> None:
     path = written(tmp_path, token("admin"))
     with pytest.raises(ConfigurationError, match=r"handoff\.toml: token 'admin': this name is reserved"):
         check(Namespace(file=path))

@@ -1,4 +1,4 @@
-"""Of several answers about where a primary is, that of the newest failover counts, whoever gives it."""
+"""Of several answers about a primary's address, the newest failover's counts, from any sentinel."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from handoff.store.resp.sentinels import SentinelView, newest, read_view
 OLD, NEW, OTHER = ("10.0.0.1", 6379), ("10.0.0.2", 6379), ("10.0.0.3", 6379)
 
 
-def sentinel_says(flags: str, epoch: int, ip: str = "10.0.0.1", named: str = "10.0.0.1") -> SentinelView:
+def sentinel_answer(flags: str, epoch: int, ip: str = "10.0.0.1", named: str = "10.0.0.1") -> SentinelView:
     fields = {"name": "m", "ip": ip, "port": "6379", "flags": flags, "config-epoch": str(epoch)}
     flat = [word.encode() for pair in fields.items() for word in pair]
     return read_view(flat, [named.encode(), b"6379"])
 
 
 def test_a_sentinel_that_is_cut_off_with_the_old_primary_is_outvoted_by_a_newer_failover() -> None:
-    stale, fresh = sentinel_says("master", 3), sentinel_says("master", 4, "10.0.0.2", "10.0.0.2")
+    stale, fresh = sentinel_answer("master", 3), sentinel_answer("master", 4, "10.0.0.2", "10.0.0.2")
     for order in itertools.permutations([stale, stale, fresh]):
         assert newest(order) == SentinelView(4, True, NEW)
     assert newest([]) is None
@@ -27,13 +27,13 @@ def test_a_sentinel_that_is_cut_off_with_the_old_primary_is_outvoted_by_a_newer_
 
 @pytest.mark.parametrize("flags", ["s_down,master", "master,s_down,o_down", "slave"])
 def test_a_primary_that_is_down_is_none_unless_another_sentinel_reaches_it(flags: str) -> None:
-    down, up = sentinel_says(flags, 3), sentinel_says("master", 3)
+    down, up = sentinel_answer(flags, 3), sentinel_answer("master", 3)
     assert not down.up
     assert newest([down, up]) == newest([up, down]) == up
 
 
 def test_while_a_failover_ends_the_new_primary_counts_although_the_old_one_is_down() -> None:
-    assert sentinel_says("s_down,o_down,master", 4, named="10.0.0.2") == SentinelView(4, True, NEW)
+    assert sentinel_answer("s_down,o_down,master", 4, named="10.0.0.2") == SentinelView(4, True, NEW)
 
 
 def test_the_newest_claim_to_each_slot_counts() -> None:

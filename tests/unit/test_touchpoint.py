@@ -85,7 +85,7 @@ def test_the_limit_itself_is_allowed(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("change", "pointer"), BEYOND, ids=[f"{p}{n}" for n, (_, p) in enumerate(BEYOND)])
-def test_one_beyond_is_refused_and_says_where(change: dict[str, Any], pointer: str) -> None:
+def test_one_beyond_is_refused_with_its_place(change: dict[str, Any], pointer: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         msgspec.structs.replace(touchpoint("e"), **change)
     assert [it["pointer"] for it in refused.value.fields["pointers"]] == [pointer]
@@ -97,8 +97,8 @@ def test_it_cannot_be_changed() -> None:
 
 
 def test_its_assurance_is_its_homes() -> None:
-    it = touchpoint("e", handle("email:a@example.com"), handle("user:anna"))
-    assert it.assurance is Assurance.CLAIMED
+    found = touchpoint("e", handle("email:a@example.com"), handle("user:anna"))
+    assert found.assurance is Assurance.CLAIMED
 
 
 def test_every_type_has_a_direction_seen_from_the_business() -> None:
@@ -123,7 +123,7 @@ def test_our_own_bookkeeping_is_not_for_the_customer() -> None:
 
 
 def test_the_order_of_the_types_is_stored_and_never_changes() -> None:
-    """Only ever append: these places lie in every member of every store."""
+    """Only append: every stored member contains these places."""
     assert TYPES[:7] == (
         "page.viewed",
         "article.viewed",

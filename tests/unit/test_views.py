@@ -1,4 +1,4 @@
-"""A view tells what was stored, each field under its own name, whatever else the answer tells."""
+"""A view returns what was stored, each field under its own name, in every kind of response."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ threads = st.none() | st.sampled_from(["t1", "t2"])
 class Came(Struct, frozen=True):
     """A touchpoint as it was sent, and what the store added."""
 
-    said: Touchpoint
+    touchpoint: Touchpoint
     id: bytes
     arrival: int
     late: bool
@@ -58,17 +58,17 @@ class Came(Struct, frozen=True):
 
     @property
     def home(self) -> bytes:
-        return HASHES.identity(self.said.home.identity)
+        return HASHES.identity(self.touchpoint.home.identity)
 
     def stored(self) -> Member:
-        it = self.said
-        codec, body = encode_body(it, conversation=it.conversation, amends=self.amends)
+        sent = self.touchpoint
+        codec, body = encode_body(sent, conversation=sent.conversation, amends=self.amends)
         arrival = self.arrival.to_bytes(8, "big")
         order, flags, extra = (ARRIVAL_BIT | self.arrival).to_bytes(8, "big"), 0, b""
-        if it.seq is not None:
-            order, flags, extra = it.seq.to_bytes(8, "big"), FLAG_ARRIVAL, arrival
-        header = (flags | FLAG_LATE * self.late, type_code(it.type), channel_code(it.channel), codec)
-        place = pack_occurred(it.occurred_at) + order + self.id
+        if sent.seq is not None:
+            order, flags, extra = sent.seq.to_bytes(8, "big"), FLAG_ARRIVAL, arrival
+        header = (flags | FLAG_LATE * self.late, type_code(sent.type), channel_code(sent.channel), codec)
+        place = pack_occurred(sent.occurred_at) + order + self.id
         return read_member(place + bytes(header) + extra + b"d" * DIGEST_KEPT + body, self.home)
 
 
@@ -76,7 +76,7 @@ class Came(Struct, frozen=True):
 def arrived(draw: st.DrawFn) -> Came:
     stated = draw(fields)
     people = (*stated.pop("participants"), *draw(st.just(()) | st.just((Participant(BOB, "cc"),))))
-    said = touchpoint(
+    sent = touchpoint(
         "e",
         handle(str(ANNA), draw(st.sampled_from(Assurance))),
         at=draw(times),
@@ -86,7 +86,7 @@ def arrived(draw: st.DrawFn) -> Came:
         participants=people,
         **stated,
     )
-    return Came(said, draw(ids), draw(arrivals), draw(st.booleans()), draw(st.none() | ids))
+    return Came(sent, draw(ids), draw(arrivals), draw(st.booleans()), draw(st.none() | ids))
 
 
 def record(home: Identity, ends: tuple[tuple[bytes, str], ...] = ()) -> IdentityRecord:
@@ -113,71 +113,71 @@ def rendering(*records: IdentityRecord, **more: Any) -> Rendering:
 
 def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any]:
     """The view of a touchpoint that nothing amends, in the words of its sender."""
-    it, stored = came.said, came.stored()
+    sent, stored = came.touchpoint, came.stored()
     conversation = conversation_of(HASHES, known[came.home], stored, stored.body())
-    people = [(one.identity, one.role) for one in it.participants]
+    people = [(one.identity, one.role) for one in sent.participants]
     return {
         "id": HASHES.public(TOUCHPOINT, came.home, came.id),
-        "channel": it.channel,
-        "medium": it.medium,
-        "source": it.source,
-        "type": it.type,
-        "direction": it.direction,
-        "visibility": it.visibility,
-        "assurance": it.assurance,
-        "occurred_at": format_time(it.occurred_at),
+        "channel": sent.channel,
+        "medium": sent.medium,
+        "source": sent.source,
+        "type": sent.type,
+        "direction": sent.direction,
+        "visibility": sent.visibility,
+        "assurance": sent.assurance,
+        "occurred_at": format_time(sent.occurred_at),
         "recorded_at": format_time(came.arrival),
         "late": came.late,
-        "identity": str(it.home.identity),
-        "thread": it.thread,
+        "identity": str(sent.home.identity),
+        "thread": sent.thread,
         "conversation_id": public_conversation(HASHES, conversation),
-        "actor": it.actor,
-        "subject": it.subject,
-        "text": it.text,
-        "language": it.language,
-        "attachments": list(it.attachments),
-        "data": it.data,
+        "actor": sent.actor,
+        "subject": sent.subject,
+        "text": sent.text,
+        "language": sent.language,
+        "attachments": list(sent.attachments),
+        "data": sent.data,
         "amends": HASHES.public(TOUCHPOINT, came.home, came.amends) if came.amends else None,
         "participants": [
             {"type": who.type, "space": who.space, "value": who.value, "role": role} for who, role in people
         ],
-        "traits": it.traits,
-        "seq": it.seq,
+        "traits": sent.traits,
+        "seq": sent.seq,
         "amended_by": None,
         "deleted": False,
         "participant_of": None,
     }
 
 
-def told(view: TouchpointView) -> dict[str, Any]:
+def fields_of(view: TouchpointView) -> dict[str, Any]:
     found = msgspec.structs.asdict(view)
     found["participants"] = [msgspec.structs.asdict(it) for it in view.participants]
     return found
 
 
 @given(arrived())
-def test_a_view_tells_each_field_as_it_was_sent(came: Came) -> None:
+def test_a_view_returns_each_field_as_it_was_sent(came: Came) -> None:
     anna = record(ANNA)
     stored = came.stored()
     for entry in (None, stored):
         view = touchpoint_view(stored, stored.body(), rendering(anna), entry)
-        assert told(view) == expected(came, {anna.key: anna})
+        assert fields_of(view) == expected(came, {anna.key: anna})
 
 
 @given(arrived(), arrived())
-def test_an_edit_stands_in_for_what_it_says_and_leaves_the_rest(came: Came, edit: Came) -> None:
+def test_an_edit_replaces_its_fields_and_keeps_the_rest(came: Came, edit: Came) -> None:
     anna = record(ANNA)
     stored, newest = came.stored(), edit.stored()
     amendments = {(stored.home, stored.id): (newest, newest.body())}
     view = touchpoint_view(stored, stored.body(), rendering(anna, amendments=amendments))
-    said = edit.said
-    assert told(view) == {
+    changed = edit.touchpoint
+    assert fields_of(view) == {
         **expected(came, {anna.key: anna}),
-        "subject": came.said.subject if said.subject is None else said.subject,
-        "text": came.said.text if said.text is None else said.text,
-        "language": said.language or came.said.language,
-        "attachments": list(said.attachments or came.said.attachments),
-        "data": came.said.data | said.data,
+        "subject": came.touchpoint.subject if changed.subject is None else changed.subject,
+        "text": came.touchpoint.text if changed.text is None else changed.text,
+        "language": changed.language or came.touchpoint.language,
+        "attachments": list(changed.attachments or came.touchpoint.attachments),
+        "data": came.touchpoint.data | changed.data,
         "amended_by": HASHES.public(TOUCHPOINT, edit.home, edit.id),
     }
 
@@ -189,7 +189,7 @@ def test_who_took_part_is_shown_somebody_elses_touchpoint_with_their_role(came: 
     header = bytes((FLAG_REFERENCE | FLAG_ARRIVAL, type_code(stored.type), 0, 0))
     raw = stored.raw[:PLACE] + header + b"a" * 8 + b"d" * DIGEST_KEPT + stored.home
     view = touchpoint_view(stored, stored.body(), rendering(anna, bob), read_member(raw, bob.key))
-    role = next((it.role for it in came.said.participants if it.identity == BOB), "participant")
+    role = next((it.role for it in came.touchpoint.participants if it.identity == BOB), "participant")
     assert view.participant_of is not None
     as_whom = {"type": "email", "space": "", "value": "bob@example.com", "role": role}
     assert msgspec.structs.asdict(view.participant_of) == as_whom
@@ -212,7 +212,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Came], list[IdentityRecord]]:
     ]
     records = []
     for home in (ANNA, BOB):
-        stored = [it.stored() for it in came if it.said.home.identity == home]
+        stored = [it.stored() for it in came if it.touchpoint.home.identity == home]
         ends = draw(st.lists(st.sampled_from(stored), unique=True, max_size=4)) if stored else []
         at = sorted((it.place, channel_name(it, it.body())) for it in ends)
         records.append(record(home, tuple(at)))
@@ -225,6 +225,6 @@ def test_what_one_answer_remembers_changes_nothing_in_it(
 ) -> None:
     came, records = case
     together = rendering(*records)
-    for it in came:
-        stored = it.stored()
-        assert told(touchpoint_view(stored, stored.body(), together)) == expected(it, together.records)
+    for case in came:
+        stored = case.stored()
+        assert fields_of(touchpoint_view(stored, stored.body(), together)) == expected(case, together.records)

@@ -12,7 +12,8 @@ parser.add_argument("--lower", action="store_true", help="store counts that fell
 parser.add_argument("--json", action="store_true")
 chosen = parser.parse_args()
 if chosen.lower:
-    lower(counts())
+    now = counts()
+    lower(now)
 else:
-    report(list(AREAS), chosen.paths, chosen.json)
-print(summary())
+    now = report(list(AREAS), chosen.paths, chosen.json)
+print(summary(now))

@@ -1,7 +1,7 @@
-"""`handoff import FILE`: years of history as NDJSON, quietly, and resumable wherever it was stopped.
+"""`handoff import FILE`: a quiet, resumable import of history from NDJSON.
 
-What the server has made durable is remembered beside the file, bound to the store, the tenant and the
-content of the part that was sent. Nothing is believed of a progress file that does not match all three.
+A progress file next to the input records what the server has stored. It names the store, the tenant and a
+hash of the content that was sent; a progress file that does not match all three is not used.
 """
 
 from .command import run

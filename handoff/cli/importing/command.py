@@ -1,4 +1,4 @@
-"""The command: what is known is checked with the server, what is not yet sent is sent."""
+"""The import command: checks the saved progress with the server, then sends the remaining lines."""
 
 from __future__ import annotations
 
@@ -18,28 +18,32 @@ from handoff.domain.errors import HandoffError
 from .display import Display
 from .progress import FORMAT, ImportTally, ImportTarget, Prefix, Progress, load, save
 from .rejects import Rejects
-from .sending import GO_ON, Answered, ImportSender, RejectedLine
+from .sending import CONTINUE, Answered, ImportSender, RejectedLine
 from .source import ImportSource, SourceLine
 
 DONE, SOME_REJECTED, INTERRUPTED = 0, 3, 130
 LINES_A_REQUEST = 5_000
 BYTES_A_REQUEST = 8 * 1024 * 1024
-LONGEST_SENT = 1024 * 1024  # bytes: twice what the server takes, which says what is wrong with shorter ones
-CHECKED = 100  # lines sent again before a former run is believed
+LONGEST_SENT = (
+    1024 * 1024
+)  # bytes: twice the server's limit, so that the server reports lines slightly over it
+CHECKED = 100  # lines sent again to check that the server still has them
 SAVE_EVERY_S = 0.2
-_YIELD_EVERY = 5_000  # lines read without sending any, between two chances to be interrupted
+_YIELD_EVERY = 5_000  # lines read without sending before the loop can be interrupted
 
 
 def run(options: argparse.Namespace) -> int:
-    """Import a file. 0 when everything is stored, 3 when some lines were rejected; a HandoffError, and 130
-    when it was interrupted, where the import is not finished."""
+    """Import a file. Returns 0 if everything is stored, 3 if some lines were rejected, 130 if interrupted.
+
+    HandoffError if the import could not finish.
+    """
 
     async def call() -> int:
         async with remote(options.url, options.token) as server:
             console = Console(highlight=False)
             with ImportSource(options.file) as source, Display(console) as display:
                 sender = ImportSender(
-                    server, announce=options.announce, patience_s=options.patience, say=display.say
+                    server, announce=options.announce, patience_s=options.patience, report=display.print
                 )
                 rejected = options.rejected or options.file.with_name(options.file.name + ".rejected.ndjson")
                 return await Import(source, sender, display, rejected, restart=options.restart).run()
@@ -47,14 +51,14 @@ def run(options: argparse.Namespace) -> int:
     try:
         return asyncio.run(call())
     except KeyboardInterrupt:
-        print(f"interrupted: what was sent is kept, {GO_ON}")
+        print(f"interrupted: lines already sent are stored; {CONTINUE}")
         return INTERRUPTED
     except OSError as error:
         raise HandoffError(f"{error.filename}: {error.strerror or error}", code="file") from error
 
 
 class Import:
-    """One run."""
+    """One run of the command."""
 
     def __init__(
         self, source: ImportSource, sender: ImportSender, display: Display, rejected: Path, *, restart: bool
@@ -72,7 +76,7 @@ class Import:
     async def run(self) -> int:
         target = await self._sender.target()
         if self._known is None:
-            self._progress = self._made(target, 0, Prefix(size=0, sha256=self._source.sha256))
+            self._progress = self._progress_at(target, 0, Prefix(size=0, sha256=self._source.sha256))
             save(self._path, self._progress)
         else:
             self._progress = self._known
@@ -82,15 +86,15 @@ class Import:
             await self._send_rest(target)
         finally:
             self._rejects.close()
-        return self._tell(first)
+        return self._summarise(first)
 
     async def _check(self, known: Progress, target: ImportTarget) -> None:
-        """Believe a former run only if it was of this store and this content, and the store still has it."""
+        """Check that an earlier run sent this content to this store, and that the store still has it."""
         was = known.target
         if (was.store, was.tenant) != (target.store, target.tenant):
             raise HandoffError(
-                f"{known.line} lines were sent to another store ({was.url}, tenant {was.tenant}); this is "
-                f"{target.url}, tenant {target.tenant}: --restart sends the whole file to it"
+                f"an earlier run sent {known.line} lines to another store ({was.url}, tenant {was.tenant}), "
+                f"not to {target.url}, tenant {target.tenant}; use --restart to send the whole file here"
             )
         last: deque[SourceLine] = deque(maxlen=CHECKED)
         lines = self._source.lines()
@@ -102,43 +106,43 @@ class Import:
             raise HandoffError(self._source.broken)
         if (self._source.offset, self._source.sha256) != (known.sent.size, known.sent.sha256):
             raise HandoffError(
-                f"{self._source.path} has changed since {known.line} lines of it were sent; --restart sends "
-                "it all again, and what the server has already is recognised"
+                f"{self._source.path} has changed since {known.line} lines were sent; use --restart to send "
+                "the whole file again; the server skips what it already has"
             )
         await self._check_held(known, [it for it in last if _sendable(it)])
 
     async def _check_held(self, known: Progress, lines: Sequence[SourceLine]) -> None:
-        """The server must know what it acknowledged."""
+        """Check that the server still has lines that it acknowledged."""
         fresh = 0
         async for answered in self._sender.send(lines):
             fresh += answered.answer.accepted
         if fresh:
-            doubt = f"the server did not have {fresh} of {len(lines)} lines that it had acknowledged"
+            doubt = f"the server has lost {fresh} of {len(lines)} acknowledged lines"
             save(self._path, msgspec.structs.replace(known, doubt=doubt))
             raise HandoffError(
-                f"{doubt}: its store was restored or emptied; --restart sends the whole file again"
+                f"{doubt}: its store was restored or emptied; use --restart to send the whole file again"
             )
 
     async def _send_rest(self, target: ImportTarget) -> None:
-        source, begun = self._source, False
+        source, started = self._source, False
         self._display.begin(source.line, source.read_bytes)
         try:
             for lines in _requests(source):
-                if not begun:
+                if not started:
                     self._rejects.begin()
-                    begun = True
+                    started = True
                 await self._send(target, lines)
         finally:
-            if begun:
+            if started:
                 self._save()
         if source.broken:
-            raise HandoffError(f"{source.broken}. What came before it is stored")
+            raise HandoffError(f"{source.broken}. The lines before are stored")
 
     async def _send(self, target: ImportTarget, lines: Sequence[SourceLine]) -> None:
-        """Send the lines of one request, and note what became of them; blank ones are passed over."""
+        """Send the lines of one request and record the results; blank lines are skipped."""
         last = lines[-1]
-        if last.size > LONGEST_SENT:  # it is alone
-            detail = f"a line of {last.size} bytes is longer than any touchpoint"
+        if last.size > LONGEST_SENT:  # such a line is alone in its request
+            detail = f"the line has {last.size} bytes, more than any touchpoint may have"
             self._reject(last, RejectedLine(0, "payload_too_large", detail))
             self._tally.rejected += 1
         else:
@@ -161,17 +165,17 @@ class Import:
         self._display.reject(line.number, rejected.code, rejected.detail)
 
     def _note(self, target: ImportTarget, line: SourceLine) -> None:
-        """Everything up to this line is durable. A line without its end may still grow: it is sent again."""
+        """Record that everything up to this line is stored. A line without a line break is sent again."""
         source = self._source
         self._display.at(line.number, source.read_bytes, source.size)
         if line.whole:
-            self._progress = self._made(
+            self._progress = self._progress_at(
                 target, line.number, Prefix(size=line.end, sha256=line.sha256.hexdigest())
             )
         if time.monotonic() - self._saved_at > SAVE_EVERY_S:
             self._save()
 
-    def _made(self, target: ImportTarget, line: int, sent: Prefix) -> Progress:
+    def _progress_at(self, target: ImportTarget, line: int, sent: Prefix) -> Progress:
         tally = msgspec.structs.replace(self._tally)
         return Progress(
             format=FORMAT, target=target, line=line, sent=sent, tally=tally, rejects=self._rejects.written()
@@ -182,18 +186,18 @@ class Import:
         self._rejects.flush()
         save(self._path, self._progress)
 
-    def _tell(self, first: int) -> int:
-        """Say what became of the file; the exit status."""
+    def _summarise(self, first: int) -> int:
+        """Print the totals; returns the exit status."""
         lines, tally = self._source.line, self._tally
         if lines == first and first:
-            self._display.say(
-                f"nothing is new: {lines} lines were sent before, and the server has them: {tally}"
+            self._display.print(
+                f"nothing new: all {lines} lines were sent earlier, and the server has them: {tally}"
             )
         else:
-            self._display.say(f"{lines} lines: {tally}")
+            self._display.print(f"{lines} lines: {tally}")
         if not tally.rejected:
             return DONE
-        self._display.say(f"rejected lines: {self._rejects.path}; mend them there, and import that file")
+        self._display.print(f"rejected lines: {self._rejects.path}; correct them there and import that file")
         return SOME_REJECTED
 
 
@@ -202,7 +206,7 @@ def _sendable(line: SourceLine) -> bool:
 
 
 def _requests(source: ImportSource) -> Iterator[list[SourceLine]]:
-    """Lines for one request each. One that is too long, or has no end yet, is alone."""
+    """Group lines into requests. A line that is too long or has no line break is alone in its group."""
     lines: list[SourceLine] = []
     size = 0
     for line in source.lines():

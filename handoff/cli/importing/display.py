@@ -1,4 +1,4 @@
-"""What is shown while an import is under way: a bar on a terminal, a line now and then elsewhere."""
+"""An import's progress: a progress bar on a terminal, a line every few seconds otherwise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 EVERY_S = 5.0
-SHOWN = 20  # rejected lines printed; all of them are in the file of rejects
+SHOWN = 20  # rejected lines to print; the file of rejected lines has all of them
 
 
 class Display:
-    """Enter it. `at` tells where the import is, `say` prints a line, `reject` one about a rejected line."""
+    """A context manager that shows the progress. `at` updates it; `print` and `reject` print a line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -26,7 +26,7 @@ class Display:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("importing", total=None, rate="")
-        self._began = self._said_at = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
         self._first: tuple[int, int] | None = None
         self._rejected = 0
 
@@ -37,34 +37,34 @@ class Display:
     def __exit__(self, *_exc: object) -> None:
         self._bar.stop()
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def reject(self, line: int, code: str, detail: str) -> None:
         self._rejected += 1
         if self._rejected <= SHOWN:
-            self.say(f"line {line}: {code}: {detail}")
+            self.print(f"line {line}: {code}: {detail}")
         if self._rejected == SHOWN:
-            self.say("further rejected lines are not shown here")
+            self.print("more lines were rejected; they are not shown here")
 
     def begin(self, line: int, read_bytes: int) -> None:
-        """Sending begins here: the rate is counted from now on."""
+        """Start measuring the rate at this position."""
         self._first = line, read_bytes
-        self._began = self._said_at = time.monotonic()
+        self._began = self._printed_at = time.monotonic()
 
     def at(self, line: int, read_bytes: int, size: int) -> None:
-        """So many lines are durable, and so many bytes of the file were read for them."""
+        """Show that the server has stored this many lines, for which this many bytes were read."""
         now = time.monotonic()
         first_line, first_bytes = self._first or (0, 0)
         elapsed = max(now - self._began, 0.001)
         rate = (line - first_line) / elapsed
-        self._bar.update(self._task, completed=read_bytes, total=size, rate=f"{rate:,.0f} lines a second")
-        if self._console.is_terminal or now - self._said_at < EVERY_S:
+        self._bar.update(self._task, completed=read_bytes, total=size, rate=f"{rate:,.0f} lines/s")
+        if self._console.is_terminal or now - self._printed_at < EVERY_S:
             return
-        self._said_at = now
+        self._printed_at = now
         left = (size - read_bytes) * elapsed / max(read_bytes - first_bytes, 1)
-        self.say(
-            f"{line:,} lines, {rate:,.0f} a second, {read_bytes / max(size, 1):.0%}, {_duration(left)} left"
+        self.print(
+            f"{line:,} lines, {rate:,.0f} per second, {read_bytes / max(size, 1):.0%}, {_duration(left)} left"
         )
 
 

@@ -1,4 +1,4 @@
-"""FILE.progress: how far an import got, and what that is true of."""
+"""FILE.progress: how much of a file the server has stored, and which store and content that refers to."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from msgspec import UNSET, Struct, UnsetType
 from handoff.domain.errors import HandoffError
 
 FORMAT = 2
-"""Of the progress file. The first had a line and an offset and said of no server and no content."""
+"""The progress file's format. Format 1 had only a line and an offset, without a server or content hash."""
 
 
 class ImportTarget(Struct, frozen=True, kw_only=True):
-    """Where touchpoints went: the store and tenant count, the URL is for people."""
+    """The store and tenant that received the touchpoints. The URL is informational."""
 
     url: str
     store: str
@@ -23,7 +23,7 @@ class ImportTarget(Struct, frozen=True, kw_only=True):
 
 
 class ImportTally(Struct, kw_only=True):
-    """What became of the lines."""
+    """Counts of lines by result."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -31,8 +31,10 @@ class ImportTally(Struct, kw_only=True):
     expired: int = 0
 
     def __str__(self) -> str:
-        expired = f", {self.expired} older than they are kept" if self.expired else ""
-        return f"{self.accepted} accepted, {self.duplicates} known already, {self.rejected} rejected{expired}"
+        expired = f", {self.expired} past retention" if self.expired else ""
+        return (
+            f"{self.accepted} accepted, {self.duplicates} already stored, {self.rejected} rejected{expired}"
+        )
 
 
 class Prefix(Struct, frozen=True, kw_only=True):
@@ -43,8 +45,8 @@ class Prefix(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, kw_only=True, frozen=True):
-    """What the file holds. `sent` is the part that the store has, `rejects` what was written of rejected
-    lines by then. `doubt` says why none of it is to be believed any more."""
+    """The file's content. `sent` is the part that the store has, `rejects` the file of rejected lines at
+    that point. `doubt` is the reason why the progress is no longer valid."""
 
     format: int
     target: ImportTarget
@@ -56,15 +58,15 @@ class Progress(Struct, kw_only=True, frozen=True):
 
 
 class _Known(Struct):
-    """What every release's file is told apart by."""
+    """The members that distinguish the formats of all releases."""
 
     format: int | UnsetType = UNSET
     offset: int | UnsetType = UNSET
 
 
 def load(path: Path) -> Progress | None:
-    """What is known; None where nothing is. HandoffError for what must not be believed."""
-    again = "--restart sends the whole file again, and what the server has already is recognised"
+    """The saved progress, or None without a file. HandoffError if it cannot be used."""
+    again = "use --restart to send the whole file again; the server skips what it already has"
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -73,10 +75,10 @@ def load(path: Path) -> Progress | None:
         known = msgspec.json.decode(raw, type=_Known)
         if known.format is UNSET and known.offset is not UNSET:
             raise HandoffError(
-                f"{path} was written by an earlier release and does not say for which server; {again}"
+                f"{path} was written by an earlier release and does not name its server; {again}"
             )
         if known.format is not UNSET and known.format > FORMAT:
-            raise HandoffError(f"{path} was written by a later release; use that one, or --restart")
+            raise HandoffError(f"{path} was written by a later release; use that release, or --restart")
         found = msgspec.json.decode(raw, type=Progress)
     except msgspec.DecodeError as error:
         raise HandoffError(f"{path} cannot be read; {again}") from error
@@ -86,7 +88,7 @@ def load(path: Path) -> Progress | None:
 
 
 def save(path: Path, progress: Progress) -> None:
-    """Whole or not at all, and on disk: whoever is killed leaves the one before."""
+    """Save atomically and durably: if the process is killed, the earlier progress remains."""
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(msgspec.json.encode(progress) + b"\n")

@@ -1,9 +1,10 @@
-"""FILE.rejected.ndjson: every rejected line, whole, with why; it can be imported again after mending.
+"""FILE.rejected.ndjson: every rejected line with its reason. It can be corrected and imported.
 
     {"rejected": {"line": 7, "code": "…", "detail": "…"}, "touchpoint": {…}}
     {"rejected": {"line": 9, "code": "invalid_json", "detail": "…"}, "text": "{\\"id\\": …"}
 
-`touchpoint` is the line as it came; `text` holds what is no JSON, bytes that are no UTF-8 as surrogates.
+`touchpoint` is the original line. `text` holds a line that is not JSON; surrogates replace bytes that are
+not UTF-8.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _PIECE = 1024 * 1024
 
 
 class _Wrapped(Struct, forbid_unknown_fields=True):
-    """A line that this module wrote."""
+    """A line written by this module."""
 
     rejected: dict[str, Any]
     touchpoint: Raw
 
 
 def touchpoint_of(raw: bytes) -> bytes:
-    """The touchpoint in a line: what a line of a file of rejects was about, or the line itself."""
+    """The touchpoint of a line: the line itself, or the wrapped touchpoint in a file of rejected lines."""
     if b'"rejected"' not in raw:
         return raw
     try:
@@ -41,20 +42,20 @@ def touchpoint_of(raw: bytes) -> bytes:
     except (ValueError, RecursionError):
         pass
     try:
-        found = json.loads(raw)  # which takes lone surrogates
+        found = json.loads(raw)  # json accepts lone surrogates
         if isinstance(found, dict) and found.keys() == {"rejected", "text"}:
             return str(found["text"]).replace("\n", " ").encode("utf-8", "surrogateescape")
-    except (ValueError, RecursionError):  # no JSON, or text that is none: the server says what is wrong
+    except (ValueError, RecursionError):  # not JSON, or invalid text: the server reports the error
         pass
     return raw
 
 
 class Rejects:
-    """The file of rejected lines; made with the first of them.
+    """The file of rejected lines, created when the first line is rejected.
 
-    `known` is what the progress says of it, None where there is no progress: then whatever stands there is
-    somebody's. A file that was changed since is refused and left alone. `begin` drops what a run that was
-    cut off wrote after its progress.
+    `known` is its state in the saved progress, or None without one. A file in any other state may contain a
+    user's changes, so it is refused and not touched. `begin` removes what an interrupted run wrote after its
+    last saved progress.
     """
 
     def __init__(self, path: Path, known: Prefix | None, *, restart: bool) -> None:
@@ -65,7 +66,7 @@ class Rejects:
         self._file: IO[bytes] | None = None
         if not restart and path.exists() and not self._is_ours(known):
             raise HandoffError(
-                f"{path} is not as this import left it: move it away, or name another file with --rejected"
+                f"{path} has changed since this import wrote it: move it, or choose another with --rejected"
             )
 
     def _is_ours(self, known: Prefix | None) -> bool:
@@ -78,7 +79,7 @@ class Rejects:
         return self.written() == known
 
     def begin(self) -> None:
-        """From now on lines are sent."""
+        """Prepare the file before the first line is sent."""
         if not self.path.exists():
             return
         if self._restart:
@@ -90,13 +91,13 @@ class Rejects:
         return Prefix(size=self._size, sha256=self._hash.hexdigest())
 
     def add(self, line: SourceLine, code: str, detail: str, errors: list[dict[str, str]] | None) -> None:
-        said: dict[str, Any] = {"line": line.number, "code": code, "detail": detail}
+        reason: dict[str, Any] = {"line": line.number, "code": code, "detail": detail}
         if errors:
-            said["errors"] = errors
+            reason["errors"] = errors
         if line.size > LONGEST_KEPT:
-            said["cut"] = f"only the first {len(line.raw)} of {line.size} bytes are here"
+            reason["cut"] = f"only the first {len(line.raw)} of {line.size} bytes are here"
         name, content = _content(touchpoint_of(line.raw))
-        entry = msgspec.json.encode({"rejected": said, name: Raw(content)}) + b"\n"
+        entry = msgspec.json.encode({"rejected": reason, name: Raw(content)}) + b"\n"
         self._open().write(entry)
         self._hash.update(entry)
         self._size += len(entry)
@@ -107,7 +108,7 @@ class Rejects:
         return self._file
 
     def flush(self) -> None:
-        """On disk, before the progress says so."""
+        """Sync to disk; the progress that refers to it is saved afterwards."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())

@@ -1,4 +1,4 @@
-"""The file that is imported: its lines one by one, and a hash of all that was read so far."""
+"""The imported file: its lines, and a running hash of the content read so far."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from msgspec import Struct
 
 from handoff.domain.errors import HandoffError
 
-LONGEST_KEPT = 16 * 1024 * 1024  # bytes of a line: of a longer one no more is held in memory
+LONGEST_KEPT = 16 * 1024 * 1024  # bytes of a line that are held in memory
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
 
 
 class SourceLine(Struct, frozen=True, kw_only=True):
-    """A line as it stands in the file, without its end; `number` counts from 1.
+    """A line of the file without its line break. `number` counts from 1.
 
-    `end` is where the next one begins, `sha256` the hash of everything before that. `whole` is False for a
-    last line without a line break: it may still be being written.
+    `end` is the offset of the next line, `sha256` the hash of everything before it. `whole` is False for a
+    last line without a line break: its writer may not have finished it.
     """
 
     number: int
@@ -37,29 +37,29 @@ class SourceLine(Struct, frozen=True, kw_only=True):
 
 
 class ImportSource:
-    """An open file, plain or gzip'ed. Enter it; offsets are those of the unpacked content.
+    """An open file, plain or gzip-compressed; a context manager. Offsets refer to the uncompressed content.
 
-    HandoffError where it is no file to import, or is being imported by another process.
+    HandoffError if the file cannot be imported or another process is importing it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.line = self.offset = 0
         self.broken: str | None = None
-        """Why reading ended before the end, or None."""
+        """Why reading stopped before the end of the file, or None."""
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:
         if self.path.exists() and not self.path.is_file():
-            raise HandoffError(f"{self.path} is no file: an import must be able to read it again")
+            raise HandoffError(f"{self.path} is not a regular file: an import must be able to read it again")
         self._raw = self.path.open("rb")
         try:
             fcntl.flock(self._raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._raw.close()
-            raise HandoffError(f"{self.path} is being imported by another process") from error
+            raise HandoffError(f"another process is importing {self.path}") from error
         except OSError:
-            pass  # not every file system has locks
+            pass  # some file systems have no locks
         self._file: IO[bytes] | gzip.GzipFile = self._raw
         magic = self._raw.read(2)
         self._raw.seek(0)
@@ -76,12 +76,12 @@ class ImportSource:
 
     @property
     def size(self) -> int:
-        """Bytes on disk, as of now."""
+        """The current size on disk in bytes."""
         return os.fstat(self._raw.fileno()).st_size
 
     @property
     def read_bytes(self) -> int:
-        """How many of them were read."""
+        """How many bytes on disk were read."""
         return self._raw.tell()
 
     @property
@@ -94,18 +94,16 @@ class ImportSource:
         return self._file is not self._raw
 
     def lines(self) -> Iterator[SourceLine]:
-        """The lines that come next."""
+        """The remaining lines."""
         while True:
             try:
                 line = self._next()
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                self.broken = f"{self.path} is damaged or cut off after line {self.line}: {error}"
+                self.broken = f"{self.path} is damaged or truncated after line {self.line}: {error}"
                 return
             if line is None:
                 if not self.packed and self.size < self.offset:
-                    self.broken = (
-                        f"{self.path} became shorter while it was read: line {self.line} was its last"
-                    )
+                    self.broken = f"{self.path} was truncated during the import, after line {self.line}"
                 return
             yield line
 

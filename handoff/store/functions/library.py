@@ -15,7 +15,7 @@ from typing import Any
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection
 from handoff.store.errors import FunctionMissing, unavailable
-from handoff.store.resp.transport import Route
+from handoff.store.resp.transport import StoreRoute
 
 NAMES = (
     "timeline_record",
@@ -83,7 +83,7 @@ class Functions:
     def __init__(
         self,
         connection: Connection,
-        route: Route | None = None,
+        route: StoreRoute | None = None,
         gate: Gate | None = None,
     ) -> None:
         self.gate = gate or Gate()

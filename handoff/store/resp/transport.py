@@ -32,7 +32,7 @@ class Transport(Protocol):
         """The same on one connection, command by command; follows no redirection."""
 
 
-class Route(Protocol):
+class StoreRoute(Protocol):
     """Chooses the transport for a key."""
 
     def toward(self, key: bytes) -> Transport: ...

@@ -34,8 +34,8 @@ async def cluster(_directory: Path) -> AsyncIterator[Backing]:
             id_ = node_id(primary)
             await until(lambda target=target, id_=id_: ask(target, "CLUSTER", "REPLICATE", id_) == "+OK")  # type: ignore[misc]
             await until(lambda replica=replica: replicates(replica.port))  # type: ignore[misc]
-        for it in servers:
-            await until(lambda it=it: _sees_all(it.port))  # type: ignore[misc]
+        for member in servers:
+            await until(lambda it=member: _sees_all(it.port))  # type: ignore[misc]
         yield Backing(
             environment={
                 "HANDOFF_STORE_URL": "redis+cluster://"
@@ -47,8 +47,8 @@ async def cluster(_directory: Path) -> AsyncIterator[Backing]:
         )
 
 
-def node_id(it: Server) -> str:
-    return ask(("127.0.0.1", it.port), "CLUSTER", "MYID").split()[-1]
+def node_id(server: Server) -> str:
+    return ask(("127.0.0.1", server.port), "CLUSTER", "MYID").split()[-1]
 
 
 def _sees_all(port: int) -> bool:

@@ -125,8 +125,8 @@ class Handoffs:
     def _arrivals(self) -> dict[tuple[str, int], float]:
         """When each change of each handoff first arrived, in the order of arrival."""
         found: dict[tuple[str, int], float] = {}
-        for it in self.platform.accepted:
-            found.setdefault(_change(it), it.at)
+        for event in self.platform.accepted:
+            found.setdefault(_change(event), event.at)
         return found
 
     def _disordered(self, arrivals: list[tuple[str, int]]) -> list[str]:

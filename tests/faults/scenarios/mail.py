@@ -41,8 +41,8 @@ class Mails:
 
         async def sender(number: int) -> None:
             while not stopping.is_set():
-                it = self.ledger.touchpoint(number)
-                await asyncio.to_thread(self._send, it)
+                touchpoint = self.ledger.touchpoint(number)
+                await asyncio.to_thread(self._send, touchpoint)
                 await asyncio.sleep(PACE_S)
 
         async with asyncio.TaskGroup() as group:
@@ -58,20 +58,22 @@ class Mails:
 
         def work() -> None:
             deadline = time.monotonic() + PATIENCE_S
-            for it in self.ledger.sent:
-                while not self._send(it):
-                    assert time.monotonic() < deadline, f"mail {it['id']} was not taken the second time"
+            for touchpoint in self.ledger.sent:
+                while not self._send(touchpoint):
+                    assert time.monotonic() < deadline, (
+                        f"mail {touchpoint['id']} was not taken the second time"
+                    )
                     time.sleep(0.1)
 
         await asyncio.to_thread(work)
 
-    def _send(self, it: dict[str, Any]) -> bool:
-        address = self.identity(self.ledger.home_of(it["id"])).removeprefix("email:")
+    def _send(self, touchpoint: dict[str, Any]) -> bool:
+        address = self.identity(self.ledger.home_of(touchpoint["id"])).removeprefix("email:")
         raw = (
             f"Authentication-Results: {HOST}; dmarc=pass header.from=mail.example\r\n"
             f"From: {address}\r\nTo: {RECIPIENT}\r\nSubject: Order\r\n"
-            f"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{it['id']}@mail.example>\r\n"
-            f"\r\n{it['id']}\r\n"
+            f"Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{touchpoint['id']}@mail.example>\r\n"
+            f"\r\n{touchpoint['id']}\r\n"
         )
         try:
             server = smtplib.SMTP("127.0.0.1", self.port, local_hostname="sender.example", timeout=15)
@@ -79,7 +81,7 @@ class Mails:
                 server.sendmail(address, [RECIPIENT], raw)
             finally:
                 server.close()
-            self.ledger.acknowledge(it["id"])
+            self.ledger.acknowledge(touchpoint["id"])
             return True
         except smtplib.SMTPServerDisconnected:
             self.ledger.statuses[0] += 1

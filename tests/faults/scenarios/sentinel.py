@@ -46,8 +46,8 @@ async def sentinel(directory: Path) -> AsyncIterator[Backing]:
             if number:
                 options["replicaof"] = f"127.0.0.1 {proxies[0].port}"
             servers.append(await enter(entered(node(folder(directory), port, options))))
-        for it in servers[1:]:
-            await until(lambda it=it: replicates(it.port))  # type: ignore[misc]
+        for replica in servers[1:]:
+            await until(lambda it=replica: replicates(it.port))  # type: ignore[misc]
         watching = [await enter(entered(_sentinel(number, proxies[0].port))) for number in range(3)]
         for port in watching:
             await until(lambda port=port: _knows_all(port))  # type: ignore[misc]

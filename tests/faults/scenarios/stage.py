@@ -88,10 +88,10 @@ class Stage:
     @asynccontextmanager
     async def traffic(self) -> AsyncIterator[None]:
         """All senders of the scenario, until this is left."""
-        it = self.scenario.traffic
+        traffic = self.scenario.traffic
         async with AsyncExitStack() as stack:
             enter = stack.enter_async_context
-            pacing = {"senders": it.senders, "pace_s": it.pace_s, "copies": it.copies}
+            pacing = {"senders": traffic.senders, "pace_s": traffic.pace_s, "copies": traffic.copies}
             await enter(load(self.url, self.ledger, **pacing))
             if self.mails is not None:
                 await enter(self.mails.load())

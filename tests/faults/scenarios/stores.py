@@ -110,22 +110,22 @@ def node(
     settings = {"bind": "127.0.0.1", "dir": str(home), "appendonly": "yes", "appendfsync": "always"}
     settings |= {"maxmemory_policy": "noeviction", "save": "", **options}
     process = spawn(valkey_binary(), home, settings, environment=environment)
-    it = Server(f"redis://127.0.0.1:{port}", process, home, port)
+    server = Server(f"redis://127.0.0.1:{port}", process, home, port)
     try:
         wait_until(lambda: answers(port), process)
-        yield it
+        yield server
     finally:
-        end(it.process, gently=False)
+        end(server.process, gently=False)
 
 
-async def start_again(it: Server) -> None:
+async def start_again(server: Server) -> None:
     """Start a killed node with the configuration that it had."""
 
     def work() -> None:
-        with (it.directory / "server.log").open("ab") as log:
-            command = [valkey_binary(), it.directory / "server.conf"]
-            it.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=it.directory)
-        wait_until(lambda: answers(it.port), it.process)
+        with (server.directory / "server.log").open("ab") as log:
+            command = [valkey_binary(), server.directory / "server.conf"]
+            server.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=server.directory)
+        wait_until(lambda: answers(server.port), server.process)
 
     await asyncio.to_thread(work)
 

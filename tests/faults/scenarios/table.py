@@ -31,11 +31,11 @@ COLUMNS = (
 
 
 def table(results: Mapping[str, Figures], skipped: Mapping[str, str]) -> Table:
-    """One row a scenario. `skipped` says why a scenario has none."""
+    """One row a scenario. `skipped` has the reasons of scenarios without one."""
     known = [it for it in SCENARIOS if it.key in results]
     total = Figures()
-    for it in known:
-        total.add(results[it.key])
+    for figures in known:
+        total.add(results[figures.key])
     rows = [_row(f"{it.title} (`{it.key}`)", results[it.key]) for it in known]
     notes = [f"Not run: `{key}`, {why}" for key, why in skipped.items()]
     if total.slowness > BUSY:
@@ -51,26 +51,26 @@ def table(results: Mapping[str, Figures], skipped: Mapping[str, str]) -> Table:
     )
 
 
-def _row(title: str, it: Figures, *, times: bool = True) -> tuple[str, ...]:
-    others = [name for name in it.longest_s if name != "outage"]
+def _row(title: str, figures: Figures, *, times: bool = True) -> tuple[str, ...]:
+    others = [name for name in figures.longest_s if name != "outage"]
     return (
         title,
-        str(it.runs),
-        thousands(it.acknowledged),
-        thousands(it.mails),
-        thousands(it.events),
-        str(it.lost),
-        str(it.twice),
-        str(it.disordered),
-        str(it.other_statuses),
-        _time(it, "outage") if times and "outage" in it.longest_s else "",
-        ", ".join(f"{name} {_time(it, name)}" for name in others) if times else "",
+        str(figures.runs),
+        thousands(figures.acknowledged),
+        thousands(figures.mails),
+        thousands(figures.events),
+        str(figures.lost),
+        str(figures.twice),
+        str(figures.disordered),
+        str(figures.other_statuses),
+        _time(figures, "outage") if times and "outage" in figures.longest_s else "",
+        ", ".join(f"{name} {_time(figures, name)}" for name in others) if times else "",
     )
 
 
-def _time(it: Figures, name: str) -> str:
-    bound = it.bounds_s.get(name)
-    return f"{it.longest_s[name]:.1f} s" + (f" ({bound:g} s)" if bound is not None else "")
+def _time(figures: Figures, name: str) -> str:
+    bound = figures.bounds_s.get(name)
+    return f"{figures.longest_s[name]:.1f} s" + (f" ({bound:g} s)" if bound is not None else "")
 
 
 def _seeds(seeds: list[int]) -> str:

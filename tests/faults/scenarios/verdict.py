@@ -1,4 +1,4 @@
-"""What was acknowledged, compared with what is there."""
+"""Compares acknowledged touchpoints with the stored ones."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def touchpoints(stage: Stage, ledger: Ledger, found: list[list[str]]) -> set[str
 
 
 def once(stage: Stage, ledger: Ledger, found: list[list[str]], reported: set[str]) -> None:
-    """After all was sent again: each id is there, and once. What was reported before counts no more."""
+    """Check after everything was sent again: each id is stored exactly once. Earlier findings are dropped."""
     counts = Counter(id_ for ids in found for id_ in ids)
     stage.figures.count("lost", sorted({it["id"] for it in ledger.sent} - counts.keys() - reported))
     stage.figures.count("twice", sorted({id_ for id_, count in counts.items() if count > 1} - reported))

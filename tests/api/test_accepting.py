@@ -1,4 +1,4 @@
-"""Connections are accepted as they come, however busy the event loop is and whichever it is."""
+"""The server accepts all waiting connections in a few turns, on both event loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import uvloop
 
-from handoff.bootstrap import accepting as module
 from handoff.bootstrap.accepting import accepting
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -19,11 +18,11 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
 }
 SENDERS = 60
-TURNS = 12  # of the loop: to accept, to open each, to tell its protocol
+TURNS = 12  # of the loop: to accept, to open each connection, to call its protocol
 
 
 class Echo(asyncio.Protocol):
-    """Says back what it is told, and counts who is connected."""
+    """Echoes what it receives and counts connections."""
 
     connected = 0
 
@@ -60,7 +59,7 @@ def connected(address: Any) -> socket.socket:
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_all_who_wait_are_accepted_in_a_few_turns(
+def test_all_waiting_connections_are_accepted_in_a_few_turns(
     kind: str, listening: socket.socket, echo: type[Echo]
 ) -> None:
     async def work() -> None:
@@ -77,7 +76,7 @@ def test_all_who_wait_are_accepted_in_a_few_turns(
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_what_was_accepted_goes_on_and_nobody_else_is(
+def test_accepted_connections_stay_open_after_a_stop_and_new_ones_are_refused(
     kind: str, listening: socket.socket, echo: type[Echo]
 ) -> None:
     async def work() -> None:
@@ -96,21 +95,20 @@ def test_what_was_accepted_goes_on_and_nobody_else_is(
     run(kind, work())
 
 
-async def test_without_room_it_is_tried_again(echo: type[Echo], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_S", 0.01)
+async def test_without_file_descriptors_it_tries_again(echo: type[Echo]) -> None:
     refused: list[int] = []
 
-    class Crowded(socket.socket):
+    class Exhausted(socket.socket):
         def accept(self) -> Any:
             if len(refused) < 2:
                 refused.append(1)
                 raise OSError(errno.EMFILE, "too many open files")
             return super().accept()
 
-    crowded = Crowded()
-    crowded.bind(("127.0.0.1", 0))
-    async with accepting(crowded, echo):
-        sender = connected(crowded.getsockname())
+    exhausted = Exhausted()
+    exhausted.bind(("127.0.0.1", 0))
+    async with accepting(exhausted, echo, pause_s=0.01):
+        sender = connected(exhausted.getsockname())
         assert await asyncio.to_thread(sender.recv, 5) == b"hello"
         sender.close()
     assert len(refused) == 2

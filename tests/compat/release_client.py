@@ -1,4 +1,4 @@
-"""What agents, platforms and screens do against a server of whichever release."""
+"""A client for a server of any release: agents, platforms and live streams."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.compat.releases import TOKEN, Release
 PATIENCE_S = 20.0
 DUE = "2031-01-01T08:00:00Z"
 CLOCKED = frozenset({"exported_at", "why_now", "effort", "last_seen", "behind_s", "latency_ms"})
-"""Members of answers that move with the clock."""
+"""Members of responses that change with time."""
 
 
-class Desk:
-    """A client of one server. `ok` takes nothing but success."""
+class ReleaseClient:
+    """A client of one server. `ok` fails the test unless the request succeeds."""
 
     def __init__(self, release: Release, session: ClientSession) -> None:
         self.release = release
@@ -38,10 +38,10 @@ class Desk:
 
     async def ok(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         status, shown, _headers = await self.call(method, path, body, **headers)
-        assert 200 <= status < 300, (self.release.name, path, status, shown, self.release.said[-2000:])
+        assert 200 <= status < 300, (self.release.name, path, status, shown, self.release.output[-2000:])
         return shown
 
-    async def tell(self, event: str, who: str, **changes: Any) -> Any:
+    async def record(self, event: str, who: str, **changes: Any) -> Any:
         touchpoint = {
             "id": event,
             "channel": "chat",
@@ -60,7 +60,7 @@ class Desk:
         return str((await self.context(who))["customer"]["id"])
 
     async def texts(self, who: str) -> list[str]:
-        """What the timeline says, less our own bookkeeping."""
+        """The texts of the timeline, without handoff entries."""
         found = (await self.context(who))["timeline"]["touchpoints"]
         return [it["text"] for it in found if it["text"] and not it["type"].startswith("handoff.")]
 
@@ -130,31 +130,31 @@ def without_ghosts(context: Any) -> Any:
     return context | {"conversations": kept}
 
 
-async def everything(desk: Desk, people: list[str]) -> dict[str, Any]:
-    """All that a server tells of these customers and of their tenant."""
+async def everything(client: ReleaseClient, people: list[str]) -> dict[str, Any]:
+    """Everything that a server returns about these customers and their tenant."""
     found: dict[str, Any] = {}
     for who in people:
-        context = found[f"context {who}"] = without_ghosts(await desk.context(who))
+        context = found[f"context {who}"] = without_ghosts(await client.context(who))
         path = f"/v1/customers/{context['customer']['id']}"
         for part in ("timeline", "links", "export", "export?format=vcon"):
-            found[f"{part} {who}"] = await desk.ok("GET", f"{path}/{part}")
-    handoffs = found["handoffs"] = await desk.ok("GET", "/v1/handoffs?limit=50")
-    for it in handoffs["handoffs"]:
-        path = f"/v1/handoffs/{it['id']}"
+            found[f"{part} {who}"] = await client.ok("GET", f"{path}/{part}")
+    handoffs = found["handoffs"] = await client.ok("GET", "/v1/handoffs?limit=50")
+    for handoff in handoffs["handoffs"]:
+        path = f"/v1/handoffs/{handoff['id']}"
         for part in ("", "/snapshot"):
-            found[path + part] = await desk.ok("GET", path + part)
-        found[f"{path}/context"] = without_ghosts(await desk.ok("GET", f"{path}/context"))
-    found["callbacks"] = await desk.ok("GET", "/v1/callbacks")
-    webhooks = found["webhooks"] = await desk.ok("GET", "/v1/webhooks")
-    for it in webhooks["webhooks"]:
-        path = f"/v1/webhooks/{it['id']}/deliveries?limit=200"
-        found[f"deliveries {it['id']}"] = await desk.ok("GET", path)
-    found["quarantine"] = await desk.ok("GET", "/v1/quarantine")
+            found[path + part] = await client.ok("GET", path + part)
+        found[f"{path}/context"] = without_ghosts(await client.ok("GET", f"{path}/context"))
+    found["callbacks"] = await client.ok("GET", "/v1/callbacks")
+    webhooks = found["webhooks"] = await client.ok("GET", "/v1/webhooks")
+    for webhook in webhooks["webhooks"]:
+        path = f"/v1/webhooks/{webhook['id']}/deliveries?limit=200"
+        found[f"deliveries {webhook['id']}"] = await client.ok("GET", path)
+    found["quarantine"] = await client.ok("GET", "/v1/quarantine")
     return found
 
 
 def differences(one: Any, other: Any, at: str = "") -> list[str]:
-    """Where what `one` tells is told otherwise by `other`, which may tell more."""
+    """The places where `other` differs from `one`. `other` may have additional members."""
     if isinstance(one, dict) and isinstance(other, dict):
         missing = [f"{at}/{name} is missing" for name in one.keys() - other.keys() - CLOCKED]
         shared = (one.keys() & other.keys()) - CLOCKED

@@ -1,0 +1,108 @@
+"""Longer descriptions and examples in the command line's help, wrapped for 80 columns."""
+
+from __future__ import annotations
+
+TOP_EXAMPLES = """\
+environment:
+  HANDOFF_URL, HANDOFF_TOKEN  the server and token for context, handoffs,
+                              customer and import
+  HANDOFF_ADMIN_TOKEN         the server's admin token; without it,
+                              `handoff serve` prints a new one
+  HANDOFF_SERVER_*            override [server] in the configuration file
+  HANDOFF_STORE_*             override [store] in the configuration file
+
+examples:
+  handoff demo
+  handoff check-config /etc/handoff.toml
+  handoff serve --config /etc/handoff.toml
+  handoff context email:anna@example.com
+
+`handoff COMMAND --help` describes a command.
+"""
+SERVE_EXAMPLES = """\
+examples:
+  handoff serve --data /var/lib/handoff
+  handoff serve --config /etc/handoff.toml --workers 4
+  HANDOFF_STORE_URL=redis://store.internal:6379 handoff serve
+
+Options override the HANDOFF_SERVER_* and HANDOFF_STORE_* variables, which
+override the configuration file. SIGTERM and Ctrl-C stop the server after the
+requests in flight have finished.
+"""
+DEMO_EXAMPLES = """\
+examples:
+  handoff demo                # then open the URLs that it prints; Ctrl-C stops it
+  handoff demo --once         # print the journey and the agent's context, then exit
+
+The demo is idempotent: running it again records nothing twice.
+"""
+CONTEXT_EXAMPLES = """\
+examples:
+  handoff context user:anna
+  handoff context phone:+358401234567 email:anna@example.com
+  handoff context user:anna --json | jq .brief
+"""
+HANDOFFS_EXAMPLES = """\
+examples:
+  handoff handoffs --state requested --queue refunds
+  handoff handoffs --agent mia --json
+"""
+CUSTOMER_EXAMPLES = """\
+examples:
+  handoff customer links user:anna
+  handoff customer link user:anna email:anna@example.com \\
+      --reason "confirmed on the phone" --dry-run
+  handoff customer withdraw user:anna LINK_ID --reason "shared address"
+  handoff customer split user:anna phone:+358401234567 --reason "family phone"
+  handoff customer export user:anna --output anna.json
+
+Try every change with --dry-run first: it shows the customers that the change
+would create.
+"""
+WEBHOOK_EXAMPLES = """\
+examples:
+  handoff webhooks test https://desk.example.com/handoff --secret whsec_…
+  handoff webhooks test http://127.0.0.1:9000/hook \\
+      --allow-insecure --allow-network 127.0.0.0/8
+
+The exit status is 0 if the receiver accepted the event, otherwise 1.
+"""
+UPGRADE = """\
+Let the store use this release's formats. Run this command after you have
+upgraded every worker: older workers cannot read records in the new formats,
+and the store cannot return to the old ones.
+"""
+ACCEPT_LOSS = """\
+Resume writes after the store lost acknowledged data, for example because an
+old backup was restored. Until then, the servers answer writes with 503.
+Restore the missing data first if you can: this command only confirms the
+loss.
+"""
+IMPORT = """\
+Import touchpoints from an NDJSON file, one touchpoint per line, plain or
+gzip-compressed.
+
+You can stop an import at any time and run the command again: FILE.progress
+records what the server has stored, and the command checks it with the server
+before it continues. An import is quiet: touchpoints appear in timelines,
+contexts and links, but trigger no webhooks, connectors, policies or
+notifications.
+"""
+IMPORT_EXAMPLES = """\
+exit status:
+  0    every line is stored
+  1    not finished; the message gives the reason, and the same command
+       continues the import
+  3    finished, but the server rejected some lines: FILE.rejected.ndjson
+       has them with line number, code and detail
+  130  interrupted; the same command continues the import
+
+examples:
+  handoff import history.ndjson --url https://handoff.example.com
+  handoff import history.ndjson.gz --rejected to-fix.ndjson
+  handoff import to-fix.ndjson        # after you have corrected its lines
+  handoff import yesterday.ndjson --announce
+
+The token needs the scopes touchpoints:write and operate; with --announce, only
+touchpoints:write.
+"""
