@@ -16,8 +16,8 @@ from tests.conftest import opened
 from tests.samples import NOON, timeline, touchpoint
 
 
-def stating(it: Touchpoint) -> Callable[[], Touchpoint]:
-    return lambda: it
+def stating(touchpoint_: Touchpoint) -> Callable[[], Touchpoint]:
+    return lambda: touchpoint_
 
 
 def refusing(error: Exception) -> Callable[[], Touchpoint]:
@@ -33,26 +33,26 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
         stating(touchpoint("first")),
         refusing(InvalidPayload("no JSON", code="invalid_json")),
         refusing(ZeroDivisionError("hostile")),
-        stating(touchpoint("for nobody", "user:0")),
+        stating(touchpoint("for a placeholder", "user:0")),
         stating(touchpoint("cannot be packed", data={"n": 2**70})),
         stating(touchpoint("last", at=NOON + 1)),
     ]
     became = await asyncio.gather(*(intake.record(tenant, it) for it in asked), return_exceptions=True)
-    first, unread, crashed, nobody, unpacked, last = became
+    first, unread, crashed, placeholder, unpacked, last = became
     assert isinstance(first, Result)
     assert isinstance(last, Result)
     assert (first.status, last.status) == ("accepted", "accepted")
     assert isinstance(unread, InvalidPayload)
     assert isinstance(crashed, ZeroDivisionError)
-    assert isinstance(nobody, Result)
-    assert (nobody.status, nobody.code) == ("rejected", "blocked_identity")
+    assert isinstance(placeholder, Result)
+    assert (placeholder.status, placeholder.code) == ("rejected", "blocked_identity")
     assert isinstance(unpacked, Result)
     assert unpacked.status == "rejected"
     assert len(await timeline(store, tenant)) == 2
 
 
 async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant: str) -> None:
-    """No future takes this error; whoever came with it, and after it, is answered all the same."""
+    """No future takes this error; callers beside and after it are answered all the same."""
     intake = Intake(store)
 
     def read_all() -> list[Touchpoint]:
@@ -69,7 +69,7 @@ async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant
     assert len(await timeline(store, tenant)) == len(others)
 
 
-async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
+async def test_a_caller_that_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
     intake = Intake(store)
     leaving = asyncio.create_task(intake.record(tenant, stating(touchpoint("left alone"))))
     staying = asyncio.create_task(intake.record(tenant, stating(touchpoint("waited for", at=NOON + 1))))
@@ -90,7 +90,7 @@ async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store
     assert texts == [f"{n}" for n in range(count)]
 
 
-async def test_a_store_that_takes_nothing_is_said_to_everyone(valkey: str, tenant: str) -> None:
+async def test_every_caller_learns_that_the_store_takes_nothing(valkey: str, tenant: str) -> None:
     async with opened(valkey) as store:
         intake = Intake(store)
     asked = (intake.record(tenant, stating(touchpoint(f"e{n}"))) for n in range(3))
@@ -107,9 +107,9 @@ def delivering(*its: Touchpoint) -> Callable[[], Sequence[Touchpoint]]:
 async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store, tenant: str) -> None:
     intake = Intake(store)
     deliveries = (
-        delivering(touchpoint("1"), touchpoint("for nobody", "user:0"), touchpoint("2", at=NOON + 1)),
+        delivering(touchpoint("1"), touchpoint("for a placeholder", "user:0"), touchpoint("2", at=NOON + 1)),
         delivering(),
-        delivering(touchpoint("nobody's", "user:0")),
+        delivering(touchpoint("placeholder", "user:0")),
         delivering(touchpoint("2", at=NOON + 1), touchpoint("3", at=NOON + 2)),
     )
     became = await asyncio.gather(*(intake.record_all(tenant, it, 100) for it in deliveries))
@@ -124,8 +124,8 @@ async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store,
 
 async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tenant: str) -> None:
     intake = Intake(store)
-    said = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
-    became = await intake.record_all(tenant, delivering(*said), 100)
+    versions = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
+    became = await intake.record_all(tenant, delivering(*versions), 100)
     assert [it.status for it in became] == ["accepted", "accepted"]
     refused = await intake.record_all(tenant, delivering(touchpoint("1", text="third")), 100)
     assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
@@ -159,15 +159,15 @@ async def test_a_delivery_that_the_store_does_not_take_fails_whole(valkey: str, 
         await intake.record_all(tenant, delivering(touchpoint("1"), touchpoint("2")), 100)
 
 
-async def test_who_cannot_be_told_keeps_nobody_from_being_told(store: Store, tenant: str) -> None:
-    intake, told = Intake(store), list[object]()
+async def test_a_failing_callback_does_not_affect_the_others(store: Store, tenant: str) -> None:
+    intake, outcomes = Intake(store), list[object]()
 
     def hostile(_outcome: Result | Exception) -> None:
         raise ZeroDivisionError
 
     intake.begin(tenant, stating(touchpoint("unheard")), 0, hostile)
     intake.begin(tenant, refusing(InvalidPayload("no JSON")), 0, hostile)
-    intake.begin(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, told.append)
+    intake.begin(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, outcomes.append)
     assert (await intake.record(tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
-    assert [it.status for it in told if isinstance(it, Result)] == ["accepted"]
+    assert [it.status for it in outcomes if isinstance(it, Result)] == ["accepted"]
     assert len(await timeline(store, tenant)) == 3
