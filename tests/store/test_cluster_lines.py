@@ -11,7 +11,7 @@ import pytest
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection, FunctionMissing
-from handoff.store.resp.primaries import PrimaryConnection
+from handoff.store.resp.group import PrimaryConnection
 from handoff.store.resp.transport import Route
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
@@ -69,50 +69,52 @@ async def cluster(**changes: Any) -> AsyncIterator[Cluster]:
 
 
 async def test_many_calls_at_once_share_one_line_to_each_primary() -> None:
-    async with cluster() as it:
-        before = [it.clients(node) for node in range(3)]
-        answers = await asyncio.gather(*(it.put(key, b"v" + key) for key in KEYS * 5))
+    async with cluster() as group:
+        before = [group.clients(node) for node in range(3)]
+        answers = await asyncio.gather(*(group.put(key, b"v" + key) for key in KEYS * 5))
         assert answers == [b"v" + key for key in KEYS * 5]
-        assert [await it.store.call("GET", key) for key in KEYS] == [b"v" + key for key in KEYS]
+        assert [await group.store.call("GET", key) for key in KEYS] == [b"v" + key for key in KEYS]
         for node in range(3):
-            assert it.clients(node) <= before[node] + 2, "its line, and one of redis-py's"
-        assert it.store.repeats == 0
+            assert group.clients(node) <= before[node] + 2, "its line, and one of redis-py's"
+        assert group.store.repeats == 0
         with pytest.raises(FunctionMissing):
-            await it.put(KEYS[0], b"x", function="no_such")
+            await group.put(KEYS[0], b"x", function="no_such")
 
 
 async def test_a_first_call_needs_no_table_of_slots() -> None:
-    async with cluster() as it, Connection(StoreSettings(url=it.store._settings.url)) as fresh:
+    async with cluster() as group, Connection(StoreSettings(url=group.store._settings.url)) as fresh:
         assert await fresh.fcall_durable("put_1", [KEYS[0]], [b"first"], route=fresh.new_route()) == b"first"
 
 
 async def test_a_slot_that_moves_and_has_moved() -> None:
-    async with cluster() as it:
-        key = it.key_of(1)
-        await it.put(key, b"here")
-        slot, old, new = it.slot(key), it.id_of(1), it.id_of(2)
-        assert ask(it.targets[2], "CLUSTER", "SETSLOT", str(slot), "IMPORTING", old) == "+OK"
-        assert ask(it.targets[1], "CLUSTER", "SETSLOT", str(slot), "MIGRATING", new) == "+OK"
+    async with cluster() as group:
+        key = group.key_of(1)
+        await group.put(key, b"here")
+        slot, old, new = group.slot(key), group.id_of(1), group.id_of(2)
+        assert ask(group.targets[2], "CLUSTER", "SETSLOT", str(slot), "IMPORTING", old) == "+OK"
+        assert ask(group.targets[1], "CLUSTER", "SETSLOT", str(slot), "MIGRATING", new) == "+OK"
         absent = key + b"2"
-        assert await it.put(absent, b"asked") == b"asked", "not here any more: ASK"
-        port = str(it.targets[2][1])
-        assert ask(it.targets[1], "MIGRATE", "127.0.0.1", port, key.decode(), "0", "5000") == "+OK"
-        for target in (it.targets[2], it.targets[1], it.targets[0]):
+        assert await group.put(absent, b"asked") == b"asked", "not here any more: ASK"
+        port = str(group.targets[2][1])
+        assert ask(group.targets[1], "MIGRATE", "127.0.0.1", port, key.decode(), "0", "5000") == "+OK"
+        for target in (group.targets[2], group.targets[1], group.targets[0]):
             assert ask(target, "CLUSTER", "SETSLOT", str(slot), "NODE", new) == "+OK"
-        assert await it.put(key, b"there") == b"there", "MOVED"
-        repeats = it.store.repeats
-        assert await it.put(key, b"again") == b"again"
-        assert it.store.repeats == repeats, "the new primary's line is known"
-        assert await it.store.call("GET", absent) == b"asked"
+        assert await group.put(key, b"there") == b"there", "MOVED"
+        repeats = group.store.repeats
+        assert await group.put(key, b"again") == b"again"
+        assert group.store.repeats == repeats, "the new primary's line is known"
+        assert await group.store.call("GET", absent) == b"asked"
 
 
 async def test_a_primary_that_is_killed_fails_its_own_keys_within_the_deadline() -> None:
-    async with cluster(timeout_s=1) as it:
-        gone, stays = it.key_of(2), it.key_of(0)
-        await asyncio.gather(it.put(gone, b"1"), it.put(stays, b"1"))
-        it.nodes[2].kill()
+    async with cluster(timeout_s=1) as group:
+        gone, stays = group.key_of(2), group.key_of(0)
+        await asyncio.gather(group.put(gone, b"1"), group.put(stays, b"1"))
+        group.nodes[2].kill()
         async with asyncio.timeout(3):
-            lost, kept = await asyncio.gather(it.put(gone, b"2"), it.put(stays, b"2"), return_exceptions=True)
+            lost, kept = await asyncio.gather(
+                group.put(gone, b"2"), group.put(stays, b"2"), return_exceptions=True
+            )
         assert isinstance(lost, StoreUnavailable)
         assert kept == b"2" or isinstance(kept, StoreUnavailable)  # the others may stop to look for it
 
@@ -127,25 +129,25 @@ def stopped(node: Server) -> Any:
 
 
 async def test_a_primary_that_hangs_for_a_while_is_asked_again() -> None:
-    async with cluster(timeout_s=4) as it:
-        key = it.key_of(1)
-        await it.put(key, b"1")
-        with stopped(it.nodes[1]):
-            asked = asyncio.create_task(it.put(key, b"2"))
+    async with cluster(timeout_s=4) as group:
+        key = group.key_of(1)
+        await group.put(key, b"1")
+        with stopped(group.nodes[1]):
+            asked = asyncio.create_task(group.put(key, b"2"))
             await asyncio.sleep(1.2)  # longer than its line is patient
             assert not asked.done()
         assert await asked == b"2"
-        assert not isinstance(it.route.toward(key), PrimaryConnection), "it rests"
-        assert await it.put(key, b"3") == b"3"
-        assert await it.store.call("GET", key) == b"3"
+        assert not isinstance(group.route.toward(key), PrimaryConnection), "it rests"
+        assert await group.put(key, b"3") == b"3"
+        assert await group.store.call("GET", key) == b"3"
 
 
-def successor_of(it: Cluster, node: int, replica: Server, bus: str) -> None:
+def successor_of(group: Cluster, node: int, replica: Server, bus: str) -> None:
     """Make a server the replica of a primary, as far as it was written."""
     target = ("127.0.0.1", replica.port)
-    assert ask(it.targets[node], "CLUSTER", "MEET", "127.0.0.1", str(replica.port), bus) == "+OK"
-    wait_until(lambda: it.id_of(node) in ask(target, "CLUSTER", "NODES"), replica.process)
-    assert ask(target, "CLUSTER", "REPLICATE", it.id_of(node)) == "+OK"
+    assert ask(group.targets[node], "CLUSTER", "MEET", "127.0.0.1", str(replica.port), bus) == "+OK"
+    wait_until(lambda: group.id_of(node) in ask(target, "CLUSTER", "NODES"), replica.process)
+    assert ask(target, "CLUSTER", "REPLICATE", group.id_of(node)) == "+OK"
     wait_until(lambda: "master_link_status:up" in ask(target, "INFO", "replication"), replica.process)
 
 
@@ -153,15 +155,15 @@ def successor_of(it: Cluster, node: int, replica: Server, bus: str) -> None:
 async def test_a_successor_is_found(how: Callable[[Server], None]) -> None:
     bus = str(free_port())
     settings = {"cluster_enabled": "yes", "cluster_port": bus, "cluster_node_timeout": "2000"}
-    async with cluster(timeout_s=6) as it:
+    async with cluster(timeout_s=6) as group:
         with server(valkey_binary(), tcp=True, repl_diskless_sync_delay="0", **settings) as replica:
-            await asyncio.to_thread(successor_of, it, 1, replica, bus)
-            key = it.key_of(1)
-            await it.put(key, b"1")
-            how(it.nodes[1])
+            await asyncio.to_thread(successor_of, group, 1, replica, bus)
+            key = group.key_of(1)
+            await group.put(key, b"1")
+            how(group.nodes[1])
             for _ in range(3):  # a hung one takes its time to be voted out
                 try:
-                    assert await it.put(key, b"2") == b"2"
+                    assert await group.put(key, b"2") == b"2"
                     break
                 except StoreUnavailable:
                     continue
@@ -169,7 +171,7 @@ async def test_a_successor_is_found(how: Callable[[Server], None]) -> None:
 
 
 async def test_lines_are_closed_with_their_connection() -> None:
-    async with cluster() as it:
-        await asyncio.gather(*(it.put(key, b"v") for key in KEYS))
-        await it.store.aclose()
-        await asyncio.to_thread(wait_until, lambda: not any(it.clients(node) for node in range(3)))
+    async with cluster() as group:
+        await asyncio.gather(*(group.put(key, b"v") for key in KEYS))
+        await group.store.aclose()
+        await asyncio.to_thread(wait_until, lambda: not any(group.clients(node) for node in range(3)))

@@ -61,8 +61,9 @@ class Load:
             event = f"event{next(_events)}"
             began = time.monotonic()
             try:
-                (it,) = await record(self._homes.store, self._homes.tenant, [touchpoint(event, *identities)])
-                self.acknowledged.append((identities[0], it.id))
+                sent = [touchpoint(event, *identities)]
+                (result,) = await record(self._homes.store, self._homes.tenant, sent)
+                self.acknowledged.append((identities[0], result.id))
             except StoreUnavailable as error:
                 self.refused.append(str(error.fields.get("reason")))
             self.longest = max(self.longest, time.monotonic() - began)
@@ -121,8 +122,8 @@ async def test_the_others_go_on_and_after_the_failover_all_do(how: Callable[[Ser
                 await sound.stop()
                 await hurt.stop()
             for home in {home for home, _event in (*sound.acknowledged, *hurt.acknowledged)}:
-                told = {it.id for it in await timeline(store, homes.tenant, home)}
-                assert {id_ for of, id_ in (*sound.acknowledged, *hurt.acknowledged) if of == home} <= told
+                stored = {it.id for it in await timeline(store, homes.tenant, home)}
+                assert {id_ for of, id_ in (*sound.acknowledged, *hurt.acknowledged) if of == home} <= stored
 
 
 async def test_a_primary_that_hangs_gets_its_share_of_what_waits_and_no_more() -> None:

@@ -58,7 +58,7 @@ def connect(url: str, **changes: Any) -> Connection:
 
 
 def in_use(store: Connection) -> int:
-    """Connections that redis-py holds for taken; nothing public tells."""
+    """The connections that redis-py has in use; it has no public count."""
     client = store._client
     if client.redis is not None:
         return len(client.redis.connection_pool._in_use_connections)
@@ -233,7 +233,7 @@ async def test_the_deadline_holds_when_the_server_hangs_and_the_pool_recovers(si
         assert in_use(store) == 0
 
 
-async def test_nobody_there_is_a_connection_failure_after_the_deadline() -> None:
+async def test_a_missing_server_is_a_connection_failure_after_the_deadline() -> None:
     for nowhere in (
         "redis://127.0.0.1:1",
         "redis+cluster://127.0.0.1:1",

@@ -41,7 +41,7 @@ async def test_a_durable_server_is_proved(binary: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "durability", "says"),
+    ("options", "durability", "message"),
     [
         ({"appendonly": "no"}, "always", "set appendonly yes"),
         ({"appendonly": "no"}, "everysec", "set appendonly yes"),
@@ -56,15 +56,15 @@ async def test_a_durable_server_is_proved(binary: Any) -> None:
     ],
 )
 async def test_a_server_that_differs_is_refused_with_what_to_change(
-    options: dict[str, str], durability: str, says: str
+    options: dict[str, str], durability: str, message: str
 ) -> None:
     with server(valkey_binary(), **options) as running, pytest.raises(ConfigurationError) as refused:
         await notes_of(running.url, durability=durability)
-    assert says in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("user", "durability", "says"),
+    ("user", "durability", "message"),
     [
         (OURS, "always", None),
         (NO_CONFIG, "always", "does not show appendfsync"),
@@ -75,14 +75,14 @@ async def test_a_server_that_differs_is_refused_with_what_to_change(
     ],
 )
 async def test_what_may_not_be_read_is_refused_unless_the_provider_vouches(
-    user: str, durability: str, says: str | None
+    user: str, durability: str, message: str | None
 ) -> None:
     with server(valkey_binary(), user=user.removeprefix("user ")) as running:
         url = running.url.replace("unix://", "unix://ours:pw@")
-        if says is None:
+        if message is None:
             assert await notes_of(url, durability=durability)
             return
-        with pytest.raises(ConfigurationError, match=says) as refused:
+        with pytest.raises(ConfigurationError, match=message) as refused:
             await notes_of(url, durability=durability)
         assert "provider" in str(refused.value)
 

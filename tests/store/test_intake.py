@@ -39,7 +39,7 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
         stating(touchpoint("first")),
         refusing(InvalidPayload("no JSON", code="invalid_json")),
         refusing(ZeroDivisionError("hostile")),
-        stating(touchpoint("for nobody", "user:0")),
+        stating(touchpoint("for a placeholder", "user:0")),
         stating(touchpoint("cannot be packed", data={"n": 2**70})),
         stating(touchpoint("last", at=NOON + 1)),
     ]
@@ -50,15 +50,15 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
     assert (first.status, last.status) == ("accepted", "accepted")
     assert isinstance(unread, InvalidPayload)
     assert isinstance(crashed, ZeroDivisionError)
-    assert isinstance(nobody, Result)
-    assert (nobody.status, nobody.code) == ("rejected", "blocked_identity")
+    assert isinstance(placeholder, Result)
+    assert (placeholder.status, placeholder.code) == ("rejected", "blocked_identity")
     assert isinstance(unpacked, Result)
     assert unpacked.status == "rejected"
     assert len(await timeline(store, tenant)) == 2
 
 
 async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant: str) -> None:
-    """No future takes this error; whoever came with it, and after it, is answered all the same."""
+    """No future takes this error; callers beside and after it are answered all the same."""
     intake = Intake(store)
 
     def read_all() -> list[Touchpoint]:
@@ -75,7 +75,7 @@ async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant
     assert len(await timeline(store, tenant)) == len(others)
 
 
-async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
+async def test_a_caller_that_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
     intake = Intake(store)
     leaving = asyncio.create_task(record_one(intake, tenant, stating(touchpoint("left alone"))))
     staying = asyncio.create_task(record_one(intake, tenant, stating(touchpoint("waited for", at=NOON + 1))))
@@ -96,7 +96,7 @@ async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store
     assert texts == [f"{n}" for n in range(count)]
 
 
-async def test_a_store_that_takes_nothing_is_said_to_everyone(valkey: str, tenant: str) -> None:
+async def test_every_caller_learns_that_the_store_takes_nothing(valkey: str, tenant: str) -> None:
     async with opened(valkey) as store:
         intake = Intake(store)
     asked = (record_one(intake, tenant, stating(touchpoint(f"e{n}"))) for n in range(3))

@@ -1,6 +1,6 @@
 """A primary that its replicas and sentinels cannot reach any more, but the server can.
 
-Whoever is cut off speaks from another loopback address and through a gate, which lets pass only the server.
+A server that is cut off uses another loopback address and a gate that lets only our server pass.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Watched:
 
     def _promoted(self) -> bool:
         asked = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "handoff")
-        said = {ask(("127.0.0.1", it), *asked).split()[-1] for it in self.sentinels}
-        successors = [it for it in self._replicas if said == {str(it[1])}]
+        named = {ask(("127.0.0.1", it), *asked).split()[-1] for it in self.sentinels}
+        successors = [it for it in self._replicas if named == {str(it[1])}]
         if successors:
             (self.successor,) = successors
         return bool(successors)
@@ -55,9 +55,9 @@ async def watched() -> AsyncIterator[Watched]:
     quick = {"repl_diskless_sync_delay": "0", "repl_ping_replica_period": "1", "repl_timeout": "4"}
     async with AsyncExitStack() as stack:
 
-        async def start(it: Any) -> Any:
-            value = await asyncio.to_thread(it.__enter__)
-            stack.push_async_callback(asyncio.to_thread, it.__exit__, None, None, None)
+        async def start(context: Any) -> Any:
+            value = await asyncio.to_thread(context.__enter__)
+            stack.push_async_callback(asyncio.to_thread, context.__exit__, None, None, None)
             return value
 
         primary = await start(server(valkey_binary(), tcp=True, **quick))
@@ -114,39 +114,39 @@ class Writer:
 
 
 async def test_replicated_writes_and_reads_move_to_the_promoted_replica_and_lose_nothing() -> None:
-    async with watched() as it, Connection(StoreSettings(url=it.url, durability="replicated")) as store:
+    async with watched() as group, Connection(StoreSettings(url=group.url, durability="replicated")) as store:
         await store.load_function(SET)
         writer = Writer(store)
         writing = asyncio.create_task(writer.run())
         async with asyncio.timeout(20), store.blocking(20) as reader:
             await writer.more(50)
             reading = asyncio.create_task(reader.call("XREAD", "BLOCK", 20000, "STREAMS", "s", "0", key=b"s"))
-            await it.isolate()
+            await group.isolate()
             await writer.more(50)
             writer.stop()
             await writing
-            assert ask(it.primary, "ROLE").startswith("*3\r\n$6\r\nmaster"), "it knows of nothing"
+            assert ask(group.primary, "ROLE").startswith("*3\r\n$6\r\nmaster"), "it knows of nothing"
             assert writer.outage < OUTAGE_S
             assert await store.call("GET", writer.acknowledged[-1]) == b"v", "read where it is written"
             await store.call("XADD", "s", "*", "f", "v")
             assert await reading
         for key in writer.acknowledged:
-            assert ask(it.successor, "GET", key.decode()).endswith("v")
+            assert ask(group.successor, "GET", key.decode()).endswith("v")
 
 
 async def test_where_no_write_fails_the_old_primary_is_left_within_the_outage() -> None:
-    async with watched() as it, Connection(StoreSettings(url=it.url)) as store:
+    async with watched() as group, Connection(StoreSettings(url=group.url)) as store:
         await store.load_function(SET)
         await store.call("SET", "k", "old")
         await store.call("WAIT", 2, 1000)
-        await it.isolate()
+        await group.isolate()
         began = time.monotonic()
-        while ask(it.successor, "GET", "k").endswith("old") and time.monotonic() - began < OUTAGE_S:
+        while ask(group.successor, "GET", "k").endswith("old") and time.monotonic() - began < OUTAGE_S:
             await store.call("SET", "k", "new")
             await asyncio.sleep(0.02)
         assert time.monotonic() - began < OUTAGE_S / 2
-        before = ask(it.primary, "INFO", "commandstats")
+        before = ask(group.primary, "INFO", "commandstats")
         await asyncio.gather(*(store.call("SET", f"k{n}", "new") for n in range(50)))
-        assert ask(it.primary, "INFO", "commandstats").count("set:") == before.count("set:")
-        assert ask(it.successor, "GET", "k49").endswith("new")
-        assert "name=handoff" not in ask(it.primary, "CLIENT", "LIST"), "every connection to it is closed"
+        assert ask(group.primary, "INFO", "commandstats").count("set:") == before.count("set:")
+        assert ask(group.successor, "GET", "k49").endswith("new")
+        assert "name=handoff" not in ask(group.primary, "CLIENT", "LIST"), "every connection to it is closed"

@@ -220,15 +220,15 @@ async def test_round_trips_of_a_look_up(own_store: Store, tenant: str) -> None:
     """One per step along the evidence: one for an identity by itself, two where it is linked."""
     await record_all(own_store, tenant, [touchpoint("alone", "user:bob")])
     await linked(own_store, tenant)
-    nobody, alone = handle("user:nobody").identity, handle("user:bob").identity
-    assert await trips(own_store, find(own_store, tenant, [nobody])) == 1
+    unknown, alone = handle("user:nobody").identity, handle("user:bob").identity
+    assert await trips(own_store, find(own_store, tenant, [unknown])) == 1
     assert await trips(own_store, find(own_store, tenant, [alone])) == 1
     for text in ("user:anna", "email:anna@example.com"):
         assert await trips(own_store, find(own_store, tenant, [handle(text).identity])) == 2
 
 
 async def test_round_trips_of_a_context(own_store: Store, tenant: str) -> None:
-    """After the look-up: the timelines, chains (2), hand-offs and completeness; none more for a merge."""
+    """After the look-up: the timelines, chains (2), handoffs and completeness; none more for a merge."""
     await linked(own_store, tenant)
     found = await find(own_store, tenant, [handle("user:anna").identity])
     monitor = Monitor(own_store, [])

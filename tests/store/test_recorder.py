@@ -35,8 +35,8 @@ def valkey_process() -> Iterator[Server]:
         yield running
 
 
-def item(store: Store, tenant: str, it: Touchpoint) -> Item:
-    return prepare(it, store.hashes(tenant), store.keys)
+def item(store: Store, tenant: str, stated: Touchpoint) -> Item:
+    return prepare(stated, store.hashes(tenant), store.keys)
 
 
 def numbered(count: int, home: str = "user:anna") -> list[Touchpoint]:
@@ -120,7 +120,7 @@ async def test_a_caller_that_leaves_changes_nothing(valkey_process: Server, tena
         assert len(await timeline(store, tenant)) == 7
 
 
-async def test_when_the_store_dies_all_who_wait_are_told_at_once(valkey_process: Server, tenant: str) -> None:
+async def test_when_the_store_dies_all_waiting_callers_fail(valkey_process: Server, tenant: str) -> None:
     """Ten batches wait: they must not fail one deadline after the other."""
     async with opened(valkey_process.url, timeout_s=1) as store:
         await record_all(store, tenant, [touchpoint("before")])
@@ -189,8 +189,8 @@ async def test_after_closing_nothing_is_taken(valkey: str, tenant: str) -> None:
 async def test_an_answer_lost_on_the_way_stores_nothing_twice(valkey: str, tenant: str) -> None:
     async with cutting_proxy(valkey) as proxy, opened(proxy.url, timeout_s=10) as store:
         proxy.cut_share(0.3, seed=7)
-        for it in numbered(60):
-            await record_all(store, tenant, [it])
+        for stated in numbered(60):
+            await record_all(store, tenant, [stated])
         assert proxy.cuts > 5
         proxy.cut_share(0, seed=7)
         assert len(await timeline(store, tenant)) == 60

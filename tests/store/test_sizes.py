@@ -1,4 +1,4 @@
-"""What memory is spent on: every key has its kind, the figures add up, a sample comes near the whole."""
+"""Sizes: every key has its kind, the figures add up, a sample comes near the whole."""
 
 from __future__ import annotations
 
@@ -99,32 +99,32 @@ async def test_the_server_answers_others_meanwhile(filled: tuple[Store, int]) ->
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `handoff store size` says, in a process of its own: it sets up the logs of all of it."""
+    """The output of `handoff store size`, in its own process because it configures logging."""
     asked = [sys.executable, "-m", "handoff.cli", "store", "size", *arguments]
     return subprocess.run(asked, env=os.environ | environment, capture_output=True, text=True, timeout=60)
 
 
-async def test_the_command_prints_them_and_tells_them_to_programs(filled: tuple[Store, int]) -> None:
+async def test_the_command_prints_a_table_or_json(filled: tuple[Store, int]) -> None:
     store, count = filled
     url = store.settings.url or ""
     printed = await asyncio.to_thread(command, "--sample", "0", HANDOFF_STORE_URL=url)
     assert printed.returncode == 0
     assert "timelines" in printed.stdout
     assert f"{count:,} touchpoints, " in printed.stdout
-    told = json.loads((await asyncio.to_thread(command, "--json", HANDOFF_STORE_URL=url)).stdout)
-    assert told["touchpoints"] == count
-    assert told["used"] == told["overhead"] + told["rest"] + sum(it["bytes"] for it in told["kinds"])
-    each = (told["used"] - told["startup"]) / count
-    assert told["bytes_per_touchpoint"] == pytest.approx(each)
+    report = json.loads((await asyncio.to_thread(command, "--json", HANDOFF_STORE_URL=url)).stdout)
+    assert report["touchpoints"] == count
+    assert report["used"] == report["overhead"] + report["rest"] + sum(it["bytes"] for it in report["kinds"])
+    each = (report["used"] - report["startup"]) / count
+    assert report["bytes_per_touchpoint"] == pytest.approx(each)
 
 
-def test_without_a_running_server_the_embedded_store_says_so(tmp_path: Path) -> None:
+def test_without_a_running_server_the_embedded_store_reports_that(tmp_path: Path) -> None:
     refused = command("--data", str(tmp_path / "none"))
     assert refused.returncode == 1
     assert "start it, or set store.url" in refused.stderr
 
 
-async def test_our_user_may_look_and_one_who_may_not_is_told() -> None:
+async def test_a_user_without_permission_gets_an_error() -> None:
     ours = (
         "on >pw ~* &* +@all -@admin -@dangerous +config|get +info +function|load"  # as in config/redis.conf
     )

@@ -1,4 +1,4 @@
-"""Customers who take part in each other's touchpoints: each page tells each touchpoint once, in its place."""
+"""Customers who take part in each other's touchpoints: each page has each touchpoint once, in its place."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ async def _happened(store: Store, tenant: str, touchpoints: list[Touchpoint]) ->
     ]
     await record_all(store, tenant, [*known, *touchpoints])
     hashes = store.hashes(tenant)
-    for it in touchpoints:
-        await refer(store, tenant, hashes.identity(it.home.identity), hashes.event("native", it.event_id))
+    for stated in touchpoints:
+        id_ = hashes.event("native", stated.event_id)
+        await refer(store, tenant, hashes.identity(stated.home.identity), id_)
 
 
 @settings(

@@ -44,7 +44,7 @@ async def release(url: str, understood: int) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: str, wanted: int = NEWER, **options: bool) -> Upgrade:
-    """What `handoff store upgrade` of a release with format `wanted` does."""
+    """The effect of `handoff store upgrade` of a release with format `wanted`."""
     async with Connection(StoreSettings(url=url)) as connection:
         functions = Functions(connection)
         await functions.load()
@@ -171,8 +171,8 @@ async def test_on_a_cluster_the_registry_lies_beside_the_format() -> None:
 @asynccontextmanager
 async def server(url: str, understood: int) -> AsyncIterator[Server]:
     settings = Settings(server=ServerSettings(port=0), store=StoreSettings(url=url))
-    async with running(settings, Options(admin_token="t" * 24, understood=understood)) as it:
-        yield it
+    async with running(settings, Options(admin_token="t" * 24, understood=understood)) as started:
+        yield started
 
 
 async def test_running_servers_notice_a_raised_format_without_a_restart(url: str) -> None:
