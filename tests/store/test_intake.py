@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
+from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.batching import MAX_BYTES, MAX_REQUESTS, Intake
-from handoff.services.timeline.recording import Result
+from handoff.services.timeline.recording import Result, record
+from handoff.store.repositories.outbox import is_quiet, read_entry_of, read_tenant
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.samples import NOON, timeline, touchpoint
@@ -131,6 +133,18 @@ async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tena
     assert [it.status for it in became] == ["accepted", "accepted"]
     refused = await intake.record(tenant, stating(touchpoint("1", text="third")), 100)
     assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
+
+
+async def test_an_amendment_of_a_quiet_touchpoint_is_quiet_too(store: Store, tenant: str) -> None:
+    for text in ("first", "second"):
+        (result,) = await record(store, tenant, [touchpoint("1", text=text, upsert=True)], quiet=True)
+        assert result.status == "accepted"
+    home = store.hashes(tenant).identity(parse_identity("user:anna"))
+    outbox = store.keys.outbox(store.keys.partition(home))
+    entries = await store.connection.call(b"XRANGE", outbox, b"-", b"+", key=outbox)
+    payloads = [read_entry_of(id_, fields).payload for id_, fields in entries]
+    ours = [payload for payload in payloads if read_tenant(payload) == tenant.encode()]
+    assert [is_quiet(payload) for payload in ours] == [True, True]
 
 
 async def test_no_more_is_read_in_a_turn_than_one_large_delivery_may_have(store: Store, tenant: str) -> None:
