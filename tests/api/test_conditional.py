@@ -166,8 +166,8 @@ async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         kept.put(number, b"x" * 900, "etag", basis)
     kept.put("too long", b"x" * 2_000, "etag", basis)
-    assert [asked for asked in range(20) if kept.of(asked)] == list(range(12, 20))
-    assert kept.of("too long") is None
+    assert [asked for asked in range(20) if kept.get(asked)] == list(range(12, 20))
+    assert kept.get("too long") is None
 
 
 async def write(api: Api) -> None:
