@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from handoff.adapter.contract import InboundRequest
 from handoff.bootstrap.settings import load_settings
 from handoff.bootstrap.sources import build_sources
+from handoff.domain.clock import parse_time
 from handoff.domain.touchpoint import CHANNELS, TYPES
+from handoff.services.sources.inbound import Source
 from handoff.services.sources.native import Caller, read_native
 from handoff_adapters.registry import BUILT_IN
 
@@ -23,6 +26,7 @@ VENDORS = ROOT / "docs/vendors"
 VARIABLE = re.compile(r"\bHANDOFF_[A-Z_]*[A-Z]\b")
 INTERNAL = {"HANDOFF_WORKER"}
 """Variables that the server sets for its own worker processes."""
+NOW = parse_time("2026-11-21T10:00:00Z")
 CALLER = Caller(name="reference", channels=frozenset(CHANNELS))
 
 
@@ -112,3 +116,63 @@ def test_a_vendor_page_shows_a_valid_configuration(page: str, block: str, tmp_pa
     secrets = dict.fromkeys(re.findall(r"env:(\w+)", block), "a-secret-of-sixteen-characters")
     sources = build_sources(load_settings(path, secrets))
     assert sources, page
+
+
+def source_of(page: str, name: str, tmp_path: Path) -> Source:
+    """The source of that name in a vendor page's configuration."""
+    block = next(block for stem, block in vendor_examples() if stem == page and f'"{name}"' in block)
+    path = tmp_path / "handoff.toml"
+    path.write_text(block, encoding="utf-8")
+    secrets = dict.fromkeys(re.findall(r"env:(\w+)", block), "a-secret-of-sixteen-characters")
+    return build_sources(load_settings(path, secrets))[name]
+
+
+def request(body: bytes, **more: Any) -> InboundRequest:
+    empty: dict[str, Any] = {"path": "", "url": "", "query": (), "headers": {}, "received_at": NOW}
+    return InboundRequest(**empty | {"method": "POST", "raw": body, "body": body} | more)
+
+
+@pytest.mark.parametrize(
+    ("page", "recipient"),
+    [
+        ("postfix", "copy@handoff.internal"),
+        ("exim", "support@example.com"),
+        ("exim", "copy@handoff.internal"),
+        ("microsoft-365", "copy@handoff.example.com"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("sender", "to", "expected"),
+    [
+        ("anna@customer.example", "support@example.com", "email.received"),
+        ("support@example.com", "anna@customer.example", "email.sent"),
+    ],
+)
+def test_copied_mail_is_filed_under_the_customer(
+    page: str, recipient: str, sender: str, to: str, expected: str, tmp_path: Path
+) -> None:
+    mail = f"From: {sender}\r\nTo: {to}\r\nSubject: Refund\r\nMessage-ID: <1@x.example>\r\n\r\nHello\r\n"
+    copied = request(mail.encode(), method="SMTP", headers={"mail-from": sender, "rcpt-to": recipient})
+    adapter = source_of(page, "shop-mail", tmp_path).adapter
+    adapter.verify(copied)
+    (touchpoint,) = adapter.parse(copied).touchpoints
+    assert touchpoint.type == expected
+    assert str(touchpoint.home.identity) == "email:anna@customer.example"
+
+
+def test_the_segment_page_sends_an_event_that_is_recorded(tmp_path: Path) -> None:
+    page = (VENDORS / "segment.md").read_text(encoding="utf-8")
+    found = re.search(r"--json '(.*)'", page)
+    assert found
+    adapter = source_of("segment", "shop-web", tmp_path).adapter
+    (touchpoint,) = adapter.parse(request(found[1].encode(), path="/v1/track")).touchpoints
+    assert touchpoint.type == "form.failed"
+    assert str(touchpoint.home.identity) == "anonymous@segment:test"
+
+
+def test_every_package_is_on_the_map() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    roots = [ROOT / "handoff", *(ROOT / "handoff" / it for it in ("api", "services", "store"))]
+    packages = {it.parent for root in roots for it in root.glob("*/__init__.py")}
+    rooms = packages - {it.parent for it in packages}
+    assert not {it.relative_to(ROOT).as_posix() for it in rooms if f"`{it.relative_to(ROOT)}`" not in page}
