@@ -46,7 +46,7 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
         stating(touchpoint("last", at=NOON + 1)),
     ]
     became = await asyncio.gather(*(record_one(intake, tenant, it) for it in asked), return_exceptions=True)
-    first, unread, crashed, _placeholder, unpacked, last = became
+    first, unread, crashed, placeholder, unpacked, last = became
     assert isinstance(first, Result)
     assert isinstance(last, Result)
     assert (first.status, last.status) == ("accepted", "accepted")

@@ -140,7 +140,7 @@ async def test_ties_keep_first_arrival_after_those_with_a_sequence(
             return
         key = (at, seq is None, seq if seq is not None else number, number)
         late = any(other > key for other, _, _ in arrived)
-        arrived.append((key, it.text or "", late))
+        arrived.append((key, stated.text or "", late))
         retries = [
             _retry(_numbered(repeat, *events[repeat]), number) for repeat in repeats if repeat < number
         ]
