@@ -52,6 +52,8 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
 		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
+	@[ -n "$(ARGS)" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
+		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp node_modules/.stamp ## check style, format, import rules, the Dockerfile
@@ -102,6 +104,10 @@ screenshots: $(VENV)/dev.stamp tools ## take the README's screenshots of the pan
 .PHONY: ts-types
 ts-types: $(VENV)/dev.stamp node_modules/.stamp ## regenerate the TypeScript types of the API
 	@PYTHONPATH=. $(BIN)/python docs/typescript.py
+
+.PHONY: config-docs
+config-docs: $(VENV)/dev.stamp ## write docs/configuration.md from the settings
+	@PYTHONPATH=. $(BIN)/python docs/configuration.py
 
 .PHONY: wheel
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/

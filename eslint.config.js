@@ -1,7 +1,7 @@
-// What the panel's scripts must keep to: text never becomes markup, and the usual.
+// Rules for the panel's scripts: the recommended ones, and no API that turns text into markup.
 import js from "@eslint/js";
 
-const MARKUP = "text goes in as text";
+const MARKUP = "insert text as a text node";
 const browser = [
   "AbortController", "AudioContext", "CSSStyleSheet", "CustomEvent", "Element", "Event", "FormData", "GainNode",
   "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
@@ -24,7 +24,7 @@ export default [
         "error",
         ...["innerHTML", "outerHTML", "insertAdjacentHTML", "write", "setHTMLUnsafe", "createContextualFragment", "srcdoc"]
           .map((property) => ({ property, message: MARKUP })),
-        { object: "localStorage", property: "setItem", message: "nothing is kept on disk" },
+        { object: "localStorage", property: "setItem", message: "store nothing on disk" },
       ],
       "no-unused-expressions": "off",
     },

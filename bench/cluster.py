@@ -33,7 +33,7 @@ from bench.processes import (
 from bench.rounds import Settings, middle
 from bench.table import Table, spread, thousands
 from bench.touchpoints import journeys, native
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.server.sizes import sizes
 from handoff.store.server.valkey_conf import valkey_conf
 from handoff.store.settings import StoreSettings

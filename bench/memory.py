@@ -16,7 +16,7 @@ from bench.contenders import Started, ours
 from bench.processes import Failed, used_memory, valkey
 from bench.table import Table
 from bench.touchpoints import journeys, native
-from handoff.delivery.relay import CONSUMER
+from handoff.delivery.outbox.consumers import CONSUMER
 from handoff.store.keys import Keys
 from handoff.store.settings import StoreSettings
 

@@ -58,7 +58,7 @@ async def main(targets: Path) -> None:
 
 
 async def _session(url: str) -> tuple[str, str]:
-    """An agent's token, and the hand-off that waits, accepted by them."""
+    """An agent's token, and the pending handoff, accepted by them."""
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(url, headers=headers) as http:
         async with http.post("/v1/sessions", json={"agent": "Ville", "scopes": SCOPES}) as response:

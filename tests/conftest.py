@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import cluster_of_three, redis7_server, valkey_server

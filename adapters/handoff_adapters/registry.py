@@ -20,7 +20,7 @@ BUILT_IN: Mapping[str, str] = {
     # Phone and call-back
     "phone.twilio": "handoff_adapters.phone.twilio:TwilioAdapter",
     # Email
-    "email.smtp": "handoff_adapters.email.smtp.adapter:SmtpAdapter",
+    "email.smtp": "handoff_adapters.email.smtp:SmtpAdapter",
 }
 """Written as an entry point is: a server imports those it has a source for, and starts the sooner."""
 

@@ -1,51 +1,52 @@
-"""The adapter contract: what a module that understands one vendor's format implements.
+"""The adapter contract: implemented by each module that reads one vendor's format.
 
-An adapter does no input or output. The flow around it (limits, decompression, quarantine,
-recording, answering) is written once, in `handoff.services.sources.inbound`.
+An adapter does no I/O. Limits, decompression, quarantine, recording and replies are implemented once for all
+adapters, in `handoff.services.sources.inbound`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
+from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
 
 
 class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every `[[sources]]` table may say. An adapter adds its own keys by subclassing.
+    """The options that every `[[sources]]` table takes.
 
-    `secrets` arrive resolved (never as `env:` or `file:`). `own` holds the addresses, numbers and
-    agents of the business: they are never a customer. `expected_every_s` is how long silence is
-    normal for this source.
+    An adapter's subclass adds exactly the options it reads: any other option of a source is a
+    configuration error. `expected_every_s` is how long silence is normal for this source. Secrets
+    arrive resolved, never as `env:` or `file:`.
     """
 
     name: str
     adapter: str
     tenant: str = "default"
-    secrets: tuple[str, ...] = ()
-    trust: Literal["server", "public", "vendor"] | None = None
-    verified_traits: tuple[str, ...] = ()
-    id_space: str | None = None
-    user_space: str = ""
-    default_region: str | None = None
-    own: tuple[str, ...] = ()
     expected_every_s: float | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether only holders of a secret can send to this source.
+
+        Quarantined items of such a source count as missing history.
+        """
+        return False
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):
-    """One delivery as it came: everything `verify` and `parse` may look at.
+    """One received delivery: all the input of `verify` and `parse`.
 
-    `path` is what follows `/in/{source}`, with its leading slash or empty. `url` is the whole URL
-    as the vendor called it: `server.public_url` and the raw path and query. `headers` have
-    lower-case names and, where repeated, the first value. All text is clean (`domain.texts`): bytes
-    that are not UTF-8 are U+FFFD. `raw` are the bytes on the wire, `body`
-    the same after bounded decompression. `received_at` is when it came.
+    `path` is the part after `/in/{source}`, empty or with its leading slash. `url` is the complete URL that
+    the vendor called: `server.public_url` with the raw path and query. `headers` have lower-case names and
+    their first values. All text is clean (`domain.text.cleaning`): invalid UTF-8 becomes U+FFFD. `raw` has
+    the bytes as received, `body` the same after bounded decompression.
     """
 
     method: str
@@ -59,9 +60,9 @@ class InboundRequest(Struct, frozen=True, kw_only=True):
 
 
 class Malformed(Struct, frozen=True, kw_only=True):
-    """One item of a delivery that is not what it should be: kept in quarantine, can be replayed.
+    """One invalid item of a delivery. It is quarantined and can be replayed.
 
-    `item` must be bytes that, sent alone to the same `path`, `parse` would read as this item.
+    `item` must be the bytes that `parse` reads as this item when they are sent alone to the same `path`.
     """
 
     code: str
@@ -70,7 +71,7 @@ class Malformed(Struct, frozen=True, kw_only=True):
 
 
 class Parsed(Struct, frozen=True, kw_only=True):
-    """What one delivery holds. `ignored` counts known events that are no touchpoint, by name."""
+    """The content of one delivery. `ignored` counts known events that are not touchpoints, by name."""
 
     touchpoints: tuple[Touchpoint, ...] = ()
     malformed: tuple[Malformed, ...] = ()
@@ -78,7 +79,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of a delivery: everything counted is durable when the adapter answers."""
+    """The result of a delivery. Everything it counts is durable when the adapter replies."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -88,20 +89,26 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """The answer this vendor needs."""
+    """The reply to a delivery, in the form that the vendor expects.
+
+    `error` is set, not by adapters, if a delivery is refused or cannot be recorded. `kept` is set if such a
+    delivery is in quarantine as a whole, so that a mail server need not send it again.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    error: HandoffError | None = None
+    kept: bool = False
 
 
 class Adapter(Protocol):
-    """One configured inbound of one vendor's format; made with its source's options.
+    """The reader of one configured source, created with the source's options.
 
-    Life of a delivery: `verify` (raw bytes, constant time, several secrets; SignatureRefused),
-    `parse` (pure; InvalidPayload when the bytes are not this vendor's, `Malformed` for single bad
-    items), record, `answer`. `preflight` answers requests that carry no events (CORS, set-up
+    A delivery passes through `verify` (raw bytes, constant time, several secrets; raises SignatureRefused),
+    `parse` (pure; raises InvalidPayload if the bytes are not this vendor's, returns `Malformed` for single
+    invalid items), recording, and `answer`. `preflight` answers requests without events (CORS, set-up
     handshakes) before `verify`, or returns None.
     """
 
@@ -110,15 +117,15 @@ class Adapter(Protocol):
     channel: ClassVar[str]
     options: ClassVar[type[SourceOptions]]
     identity_spaces: Sequence[tuple[str, str]]
-    """The (type, space) pairs that this source's vendor-scoped handles may have and are known from
-    the configuration alone; a look-up without a space tries them."""
+    """The (type, space) pairs of this source's vendor-scoped handles that the configuration determines.
+    A lookup without a space tries them."""
 
     def __init__(self, options: Any) -> None: ...
 
     def preflight(self, request: InboundRequest) -> Reply | None: ...
 
     def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        """What every answer carries, errors too: a browser reads no answer without its CORS headers."""
+        """Headers of every reply, errors included: a browser ignores replies without CORS headers."""
         ...
 
     def verify(self, request: InboundRequest) -> None: ...
@@ -128,16 +135,15 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
-Receive = Callable[[InboundRequest], Awaitable[Outcome]]
-"""Record one delivery of a listener: returns when it is durable.
+Receive = Callable[[InboundRequest], Awaitable[Reply]]
+"""Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 
-Raises SignatureRefused, InvalidPayload, PayloadTooLarge, or StoreUnavailable/Overloaded when
-nothing may be acknowledged.
+The listener acknowledges a delivery without `error`, and one that was `kept`.
 """
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """An adapter that opens its own socket (mail): `listen` runs for as long as it is entered."""
+    """An adapter with its own socket (mail). It listens while the context of `listen` is entered."""
 
     def listen(self, receive: Receive) -> AbstractAsyncContextManager[Any]: ...

@@ -10,7 +10,7 @@ from handoff.domain.errors import SignatureRefused
 
 
 def any_equal(given: bytes, expected: Iterable[bytes]) -> bool:
-    """Whether `given` is one of `expected`; every candidate is compared, in constant time."""
+    """Whether `given` is one of `expected`. Compares all candidates, in constant time."""
     found = False
     for candidate in expected:
         found |= hmac.compare_digest(given, candidate)
@@ -18,13 +18,13 @@ def any_equal(given: bytes, expected: Iterable[bytes]) -> bool:
 
 
 def basic_credentials(header: str | None) -> tuple[str, str]:
-    """User and password of an `Authorization: Basic` header (RFC 7617). SignatureRefused otherwise."""
+    """User and password of an `Authorization: Basic` header (RFC 7617). Raises SignatureRefused otherwise."""
     scheme, _, token = (header or "").partition(" ")
     if scheme.lower() != "basic":
         raise SignatureRefused("basic credentials are missing")
     try:
         text = base64.b64decode(token.strip(), validate=True).decode("utf-8")
-    except ValueError as error:  # no base64, no ASCII, no UTF-8
+    except ValueError as error:  # not base64, not ASCII, not UTF-8
         raise SignatureRefused("basic credentials are not base64") from error
     user, _, password = text.partition(":")
     return user, password

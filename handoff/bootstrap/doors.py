@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from handoff.adapter.contract import InboundRequest, Listener, Outcome
+from handoff.adapter.contract import InboundRequest, Listener, Reply
 from handoff.api.app import make_app, make_fast_path
 from handoff.api.http.app_keys import AppContext
 from handoff.api.http.protocol import Protocol
-from handoff.domain.errors import ConfigurationError, InvalidPayload
-from handoff.services.sources.inbound import Inbound, Source
+from handoff.domain.errors import ConfigurationError
+from handoff.services.sources.inbound import Inbound, Received, Source
 
 from .accepting import accepting
 
@@ -78,11 +78,8 @@ def _cut_off(server: web.Server) -> None:
 async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
     """Open a source's listener. Yields its URL."""
 
-    async def receive(request: InboundRequest) -> Outcome:
-        try:
-            return await inbound.deliver(source, request)
-        except InvalidPayload:
-            return Outcome(quarantined=1)  # it is stored, so it can be acknowledged
+    async def receive(request: InboundRequest) -> Reply:
+        return await inbound.handle(Received(source=source, request=request))
 
     assert isinstance(source.adapter, Listener)
     try:

@@ -18,18 +18,17 @@ from handoff.api.http.access import Access, Token, hash_secret
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
-from handoff.domain.handoff import Handoff
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
-from handoff.services.handoffs.announcements import record_handoff_events
+from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.timeline.batching import Intake
+from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
-from handoff.store.resp.connection import Connection
 from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
@@ -43,6 +42,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
+LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)
@@ -83,8 +83,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         site = _site(settings, store, sources, access, url, health)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
-        timers = Timers(store, monitor, names, site.announce)
-        followers = Followers(store, monitor, settings.policies, site.announce)
+        timers = Timers(store, site.handoffs, names)
+        followers = Followers(store, site.handoffs, settings.policies)
         delivery = DeliveryService(
             store,
             monitor,
@@ -144,7 +144,7 @@ def _site(
         public_url=(settings.server.public_url or url).rstrip("/"),
         identity_spaces=spaces(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
-        announce=_announcer(store, measures),
+        handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
         policies=settings.policies,
         allowed_origins=frozenset(settings.panel.allowed_origins),
@@ -178,8 +178,9 @@ async def _registered(store: Store) -> AsyncIterator[None]:
         require_understood(store.workers.current, store.workers.understood)
         yield
     finally:
-        with contextlib.suppress(HandoffError):
-            await store.workers.leave(store.connection)
+        with contextlib.suppress(HandoffError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await store.workers.leave(store.connection)
 
 
 async def _reachable(connection: Connection) -> None:
@@ -188,7 +189,7 @@ async def _reachable(connection: Connection) -> None:
         async with asyncio.timeout(START_WAIT_S):
             while True:
                 try:
-                    await connection.call("PING")
+                    await connection.ping()
                     return
                 except StoreUnavailable as error:
                     last = error
@@ -203,22 +204,6 @@ def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], 
         measures.unviewed.set(await timers.count_unviewed())
 
     return count
-
-
-def _announcer(
-    store: Store, measures: Measures
-) -> Callable[[Sequence[tuple[str, Handoff]]], Awaitable[None]]:
-    """Record touchpoints of changed handoffs immediately. The outbox repeats what fails here."""
-
-    async def announce(changed: Sequence[tuple[str, Handoff]]) -> None:
-        for type_, _handoff in changed:
-            measures.handoffs.labels(type_).inc()
-        try:
-            await record_handoff_events(store, changed)
-        except HandoffError as error:
-            log.warning("announcing_left_to_outbox", code=error.problem_code)
-
-    return announce
 
 
 @asynccontextmanager

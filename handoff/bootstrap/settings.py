@@ -22,7 +22,7 @@ from handoff.domain.touchpoint import CHANNELS
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
 
 
@@ -174,9 +174,16 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
 
 
 def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
-    """Convert a source's table to its adapter's options."""
+    """Convert a source's table to its adapter's options. ConfigurationError for unknown or invalid ones."""
+    name = table.get("name", "?")
+    known = {field.encode_name for field in msgspec.structs.fields(type_)}
+    for key in table:
+        if key not in known:
+            raise ConfigurationError(
+                f"source {name!r}: the adapter {table.get('adapter', '?')} has no option {key!r}; "
+                f"its options are {', '.join(sorted(known))}"
+            )
     try:
         return msgspec.convert(table, type_)
     except msgspec.ValidationError as error:
-        name = table.get("name", "?")
         raise ConfigurationError(f"source {name!r}: {error}") from error

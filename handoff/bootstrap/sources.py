@@ -39,7 +39,7 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
         SourceFacts(
             name=it.name,
             tenant=it.tenant,
-            secret=bool(it.options.secrets) and it.options.trust != "public",
+            secret=it.options.authenticated,
             expected_every_s=it.options.expected_every_s,
         )
         for it in sources.values()

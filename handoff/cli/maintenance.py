@@ -16,14 +16,14 @@ from rich.table import Table
 from handoff import __version__
 from handoff.bootstrap.settings import load_settings
 from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
 from handoff.store.formats import FORMAT
-from handoff.store.functions.library import Functions, prune
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Connection
+from handoff.store.maintenance import prune, upgrade
 from handoff.store.server.heartbeat import Loss, accept_loss, heartbeat_keys
 from handoff.store.server.sizes import Sizes, sizes
 from handoff.store.settings import StoreSettings
-from handoff.store.workers import Upgrade, raise_format
+from handoff.store.workers import Upgrade
 
 
 def prune_functions(options: argparse.Namespace) -> int:
@@ -67,11 +67,7 @@ def upgrade_store(options: argparse.Namespace) -> int:
 
     async def run() -> Upgrade:
         async with Connection(settings, url=url) as connection:
-            functions = Functions(connection)
-            await functions.load()
-            return await raise_format(
-                connection, functions, FORMAT, force=options.force, dry_run=options.dry_run
-            )
+            return await upgrade(connection, force=options.force, dry_run=options.dry_run)
 
     found = asyncio.run(run())
     if found.format >= FORMAT:

@@ -1,4 +1,4 @@
-"""A typed async client for those who build their own desktop, bot or platform connector.
+"""A typed async client for building your own desktop, bot or platform connector.
 
 async with Client("https://handoff.example.com", token) as client:
     context = await client.context("phone:+358401234567")
@@ -8,34 +8,36 @@ async with Client("https://handoff.example.com", token) as client:
 
 from .calls import ClientError
 from .client import Client
-from .shapes import (
-    ApiBrief,
-    ApiBriefLine,
-    ApiContext,
-    ApiConversation,
-    ApiCustomer,
-    ApiHandoff,
-    ApiIdentity,
-    ApiParty,
-    ApiRecorded,
-    ApiTimeline,
-    ApiTouchpoint,
-    LiveEvent,
-)
+from .shapes import ApiBrief as Brief
+from .shapes import ApiBriefLine as BriefLine
+from .shapes import ApiCandidate as Candidate
+from .shapes import ApiContext as Context
+from .shapes import ApiConversation as Conversation
+from .shapes import ApiCustomer as Customer
+from .shapes import ApiHandoff as Handoff
+from .shapes import ApiIdentity as Identity
+from .shapes import ApiParty as Party
+from .shapes import ApiRecorded as Recorded
+from .shapes import ApiTimeline as Timeline
+from .shapes import ApiTouchpoint as Touchpoint
+from .shapes import LiveEvent
+from .shapes import LiveEvent as Event
 
 __all__ = [
-    "ApiBrief",
-    "ApiBriefLine",
-    "ApiContext",
-    "ApiConversation",
-    "ApiCustomer",
-    "ApiHandoff",
-    "ApiIdentity",
-    "ApiParty",
-    "ApiRecorded",
-    "ApiTimeline",
-    "ApiTouchpoint",
+    "Brief",
+    "BriefLine",
+    "Candidate",
     "Client",
     "ClientError",
+    "Context",
+    "Conversation",
+    "Customer",
+    "Event",
+    "Handoff",
+    "Identity",
     "LiveEvent",
+    "Party",
+    "Recorded",
+    "Timeline",
+    "Touchpoint",
 ]

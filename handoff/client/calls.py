@@ -1,4 +1,4 @@
-"""Calls with retries: what may be sent again is, within bounds, and every refusal has its code."""
+"""Requests with bounded retries. Every error response becomes a ClientError with its code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from msgspec import Struct
 ATTEMPTS = 5
 PAUSE_S = 0.2  # before the second attempt; doubled each time, with jitter
 MAX_PAUSE_S = 5.0
-AGAIN = frozenset({429, 503})  # 503: the outcome is unknown and the same may be sent again
+RETRYABLE = frozenset({429, 503})  # after a 503 the outcome is unknown, and repeating the request is safe
 
 
 class ClientError(Exception):
-    """The server refused, or did not answer (`status` 0, `code` "unreachable").
+    """The server returned an error, or was unreachable (`status` 0, `code` "unreachable").
 
-    `body` is the problem document; `current` of it the hand-off as it is, where somebody was faster.
+    `body` is the problem document. After a conflict its `current` is the handoff's current state.
     """
 
     def __init__(self, status: int, code: str, detail: str, body: Mapping[str, Any] | None = None) -> None:
@@ -32,7 +32,7 @@ class ClientError(Exception):
 
 
 class Answer(Struct, frozen=True):
-    """A successful answer, read whole."""
+    """A successful response, read completely."""
 
     status: int
     body: bytes
@@ -40,7 +40,7 @@ class Answer(Struct, frozen=True):
 
 
 class ApiCall(Struct, frozen=True, kw_only=True):
-    """One request; it says the same however often it is sent."""
+    """One request. Every attempt sends the same bytes."""
 
     method: str
     path: str
@@ -50,8 +50,8 @@ class ApiCall(Struct, frozen=True, kw_only=True):
 
 
 async def send(session: aiohttp.ClientSession, url: str, call: ApiCall) -> Answer:
-    """The answer to a call. ClientError when it is refused, or not answered in ATTEMPTS."""
-    error = ClientError(0, "unreachable", f"no server answers at {url}")
+    """Send a request. Raises ClientError for an error response, or without a response after ATTEMPTS."""
+    error = ClientError(0, "unreachable", f"cannot reach the server at {url}")
     for attempt in range(ATTEMPTS):
         if attempt:
             await asyncio.sleep(_pause(attempt, error))
@@ -64,22 +64,22 @@ async def send(session: aiohttp.ClientSession, url: str, call: ApiCall) -> Answe
                     return Answer(response.status, body, response.headers.get("ETag"))
                 error = refusal(response, body)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as broken:
-            error = ClientError(0, "unreachable", f"no server answers at {url}: {broken}")
+            error = ClientError(0, "unreachable", f"cannot reach the server at {url}: {broken}")
             continue
-        if response.status not in AGAIN:
+        if response.status not in RETRYABLE:
             break
     raise error
 
 
 def _pause(attempt: int, error: ClientError) -> float:
-    """Seconds: what the server asked for, or a growing pause; never above MAX_PAUSE_S."""
-    asked = error.body.get("retry_after")
-    wait = float(asked) if isinstance(asked, int) else PAUSE_S * 2.0 ** (attempt - 1)
+    """The server's Retry-After or a growing pause, in seconds; at most MAX_PAUSE_S."""
+    after = error.body.get("retry_after")
+    wait = float(after) if isinstance(after, int) else PAUSE_S * 2.0 ** (attempt - 1)
     return min(wait, MAX_PAUSE_S) * random.uniform(0.75, 1.25)
 
 
 def refusal(response: aiohttp.ClientResponse, body: bytes) -> ClientError:
-    """The error of an answer, by its problem document where it is one."""
+    """The error for a response, from its problem document if it has one."""
     try:
         problem = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:

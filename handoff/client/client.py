@@ -1,4 +1,4 @@
-"""The client: look-ups, hand-offs, touchpoints and live events over one session."""
+"""The client: customer lookup, handoffs, touchpoints and live events over one HTTP session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .live import events
 from .shapes import ApiContext, ApiHandoff, ApiParty, ApiRecorded, ApiTimeline, LiveEvent
 
 T = TypeVar("T")
-TIMEOUT_S = 20.0  # of one attempt
+TIMEOUT_S = 20.0  # for one attempt
 
 
 class _Page(Struct, frozen=True):
@@ -25,7 +25,7 @@ class _Page(Struct, frozen=True):
 
 
 class Client:
-    """Use it as an async context manager. A given session is used and not closed."""
+    """Use it as an async context manager. It does not close a session that you pass in."""
 
     def __init__(self, url: str, token: str, *, session: aiohttp.ClientSession | None = None) -> None:
         self._url = url.rstrip("/")
@@ -55,7 +55,7 @@ class Client:
         min_assurance: str | None = None,
         known: ApiContext | None = None,
     ) -> ApiContext:
-        """The context of whoever has these identities (`type:value`); `known` itself if it still holds."""
+        """The context of the customer with these identities (`type:value`); `known` if it is unchanged."""
         params = [("identity", it) for it in identities]
         return await self._context("/v1/context", params, limit, fields, min_assurance, known)
 
@@ -72,17 +72,17 @@ class Client:
         return await self._context(path, [], limit, None, None, known)
 
     async def timeline(self, customer_id: str, *, cursor: str | None = None, limit: int = 50) -> ApiTimeline:
-        """A page, newest first; the next one by the `next` of this."""
+        """A page, newest first. Pass its `next` as `cursor` for the next page."""
         params = [("limit", str(limit)), *([("cursor", cursor)] if cursor else [])]
         return await self._get(f"/v1/customers/{_part(customer_id)}/timeline", ApiTimeline, params)
 
-    # --- Hand-offs -----------------------------------------------------------------------------------
+    # --- Handoffs ------------------------------------------------------------------------------------
 
     async def request_handoff(
         self, *, to: ApiParty, reason: str, sender: ApiParty, **given: Any
     ) -> ApiHandoff:
-        """Ask for a hand-off. One of `identity`, `customer_id` and `conversation_id` says whose; also
-        `context`, `deadline_s`, `fallback`. The same while one is pending returns that one."""
+        """Request a handoff. Pass one of `identity`, `customer_id` and `conversation_id`; optionally
+        `context`, `deadline_s` and `fallback`. Repeating the request while it is pending returns it."""
         body = {"from": sender, "to": to, "reason": reason, **given}
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         return await self._post("/v1/handoffs", body, ApiHandoff, headers)
@@ -91,42 +91,42 @@ class Client:
         return await self._get(f"/v1/handoffs/{_part(handoff_id)}", ApiHandoff)
 
     async def handoffs(self, **filters: str) -> list[ApiHandoff]:
-        """The newest hand-offs, by `state`, `queue` and `agent`."""
+        """The newest handoffs, filtered by `state`, `queue` and `agent`."""
         return (await self._get("/v1/handoffs", _Page, list(filters.items()))).handoffs
 
     async def move(
         self, handoff: ApiHandoff, action: str, *, agent: str | None = None, reason: str | None = None
     ) -> ApiHandoff:
-        """`offer`, `accept`, `decline`, `release`, `complete` or `withdraw`, from the version given.
+        """`offer`, `accept`, `decline`, `release`, `complete` or `withdraw` this version of the handoff.
 
-        ClientError 409 where somebody was faster, with the hand-off as it is under `current` of its
-        body; so also where an answer was lost and this call itself was the faster one.
+        Raises ClientError 409 if the handoff has changed; `current` in its body is the current state.
+        It is also raised if an earlier attempt of this call succeeded but its response was lost.
         """
         given = {"version": handoff.version, "agent": agent, "reason": reason}
         body = {name: value for name, value in given.items() if value is not None}
         return await self._post(f"/v1/handoffs/{_part(handoff.id)}/{_part(action)}", body, ApiHandoff)
 
     async def viewed(self, handoff_id: str) -> ApiHandoff:
-        """Say that an agent's screen shows the context."""
+        """Report that an agent has seen the context."""
         return await self._post(f"/v1/handoffs/{_part(handoff_id)}/viewed", {}, ApiHandoff)
 
     # --- Touchpoints ---------------------------------------------------------------------------------
 
     async def record(self, *touchpoints: Mapping[str, Any]) -> ApiRecorded:
-        """Store touchpoints. Each carries the sender's own `id`, so sending again stores nothing twice.
+        """Record touchpoints. Each has the sender's own `id`, so repeating the call stores no duplicate.
 
-        ClientError 422 when none of them could be stored; `rejected` names those that were not.
+        Raises ClientError 422 if all were rejected; otherwise `rejected` lists the rejected ones.
         """
         return await self._post("/v1/touchpoints", list(touchpoints), ApiRecorded)
 
     # --- Live ----------------------------------------------------------------------------------------
 
     def customer_events(self, customer_id: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
-        """`touchpoint`, and `reset` where the context has to be read again; after a context's `as_of`."""
+        """`touchpoint` events after a context's `as_of`, and `reset` when you must read the context again."""
         return self._events(f"/v1/customers/{_part(customer_id)}/events", after)
 
     def queue_events(self, queue: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
-        """`ready` with what is pending, then every change."""
+        """`ready` with the pending handoffs, then every change."""
         return self._events(f"/v1/queues/{_part(queue)}/events", after)
 
     def agent_events(self, agent: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
@@ -135,7 +135,7 @@ class Client:
     def _events(self, path: str, after: str | None) -> AsyncIterator[LiveEvent]:
         return events(self._opened(), self._url + path, self._headers, after)
 
-    # --- Below ---------------------------------------------------------------------------------------
+    # --- Requests ------------------------------------------------------------------------------------
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -151,12 +151,12 @@ class Client:
         min_assurance: str | None,
         known: ApiContext | None,
     ) -> ApiContext:
-        asked = list(params)
-        asked += [("limit", str(limit))] if limit is not None else []
-        asked += [("fields", ",".join(fields))] if fields is not None else []
-        asked += [("min_assurance", min_assurance)] if min_assurance is not None else []
+        query = list(params)
+        query += [("limit", str(limit))] if limit is not None else []
+        query += [("fields", ",".join(fields))] if fields is not None else []
+        query += [("min_assurance", min_assurance)] if min_assurance is not None else []
         headers = {"If-None-Match": known.etag} if known and known.etag else {}
-        answer = await self._call("GET", path, params=tuple(asked), headers=headers)
+        answer = await self._call("GET", path, params=tuple(query), headers=headers)
         if answer.status == 304 and known:
             return known
         context = msgspec.json.decode(answer.body, type=ApiContext)
@@ -188,5 +188,5 @@ class Client:
 
 
 def _part(text: str) -> str:
-    """A part of a path, whatever it holds."""
+    """Percent-encode a path segment."""
     return quote(text, safe="")

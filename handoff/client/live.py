@@ -1,4 +1,4 @@
-"""Live events: Server-Sent Events, resumed where they broke off (WHATWG HTML §9.2)."""
+"""Live events: Server-Sent Events that resume after a lost connection (WHATWG HTML §9.2)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import msgspec
 
-from .calls import AGAIN, ClientError, refusal
+from .calls import RETRYABLE, ClientError, refusal
 from .shapes import LiveEvent
 
-SILENCE_S = 25.0  # the server says something every ten seconds
+SILENCE_S = 25.0  # the server sends something every ten seconds
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 async def events(
     session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], last_id: str | None = None
 ) -> AsyncIterator[LiveEvent]:
-    """Every event once, for as long as it is read; a broken connection is opened again by itself.
+    """Yield every event once, and reconnect after a lost connection.
 
-    ClientError when the server refuses the stream (401, 403, 404).
+    Raises ClientError if the server refuses the stream (401, 403, 404).
     """
     failures = 0
     while True:
@@ -32,10 +32,10 @@ async def events(
                 if event.type != "resume":
                     yield event
         except ClientError as error:
-            if error.status not in AGAIN and error.status < 500:
+            if error.status not in RETRYABLE and error.status < 500:
                 raise
         except (aiohttp.ClientError, TimeoutError):
-            pass  # the next stream goes on where this one broke off
+            pass  # the next stream continues after the last event
         await asyncio.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)] * random.uniform(0.5, 1.0))
         failures += 1
 
@@ -49,7 +49,7 @@ async def _one_stream(
         if response.status != 200:
             raise refusal(response, await response.read())
         rest = b""
-        # By chunk, not by line: the line of a long touchpoint is longer than a reader's limit.
+        # By chunk: a long touchpoint's line exceeds the stream reader's line limit.
         async for chunk in response.content.iter_any():
             *frames, rest = (rest + chunk).split(b"\n\n")
             for frame in frames:
@@ -58,7 +58,7 @@ async def _one_stream(
 
 
 def parse_frame(frame: bytes) -> LiveEvent | None:
-    """The event of one frame; None for comments and fields alone."""
+    """The event of one frame; None for a frame without data."""
     type_, id_, data = "message", None, []
     for line in frame.decode("utf-8", "replace").split("\n"):
         name, _, value = line.partition(":")

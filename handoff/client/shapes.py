@@ -1,5 +1,5 @@
-"""What the server answers, as a client reads it: members it does not know are passed over, so that an
-older client goes on working with a newer server. `/openapi.json` describes all of them."""
+"""The server's responses. Unknown members are ignored, so an older client works with a newer server.
+`/openapi.json` describes all members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 
 class ApiIdentity(Struct, frozen=True, kw_only=True):
-    """One handle of a person and how sure it is theirs."""
+    """One identity of a customer, with its assurance."""
 
     type: str
     value: str
@@ -24,7 +24,7 @@ class ApiIdentity(Struct, frozen=True, kw_only=True):
 
 
 class ApiCandidate(Struct, frozen=True, kw_only=True):
-    """Somebody who may be the one that was looked for."""
+    """A customer who may be the same person."""
 
     customer_id: str
     identity: str
@@ -35,7 +35,7 @@ class ApiCandidate(Struct, frozen=True, kw_only=True):
 
 
 class ApiCustomer(Struct, frozen=True, kw_only=True):
-    """Who it is. `conflicts` are kept as they came."""
+    """A customer with their identities. `conflicts` are untyped."""
 
     id: str
     identities: list[ApiIdentity]
@@ -46,7 +46,7 @@ class ApiCustomer(Struct, frozen=True, kw_only=True):
 
 
 class ApiConversation(Struct, frozen=True, kw_only=True):
-    """One conversation and who owns its chain."""
+    """One conversation. `owner` owns its chain of conversations."""
 
     id: str
     state: str
@@ -60,7 +60,7 @@ class ApiConversation(Struct, frozen=True, kw_only=True):
 
 
 class ApiBriefLine(Struct, frozen=True, kw_only=True):
-    """One statement: render `code` and `params`, or show `text`; `touchpoints` prove it."""
+    """One statement. Render `code` and `params`, or show `text`; `touchpoints` are its evidence."""
 
     code: str
     params: dict[str, Any]
@@ -71,7 +71,7 @@ class ApiBriefLine(Struct, frozen=True, kw_only=True):
 
 
 class ApiBrief(Struct, frozen=True, kw_only=True):
-    """The sections in the order in which they are of use."""
+    """The sections in reading order."""
 
     why_now: list[ApiBriefLine] = field(default_factory=list)
     wants: list[ApiBriefLine] = field(default_factory=list)
@@ -83,7 +83,7 @@ class ApiBrief(Struct, frozen=True, kw_only=True):
 
 
 class ApiTouchpoint(Struct, frozen=True, kw_only=True):
-    """One fact that happened on a channel; times in RFC 3339, UTC."""
+    """One event on a channel; times are RFC 3339 in UTC."""
 
     id: str
     channel: str
@@ -112,7 +112,7 @@ class ApiTouchpoint(Struct, frozen=True, kw_only=True):
 
 
 class ApiTimeline(Struct, frozen=True, kw_only=True):
-    """A page, newest first; `next` is the cursor to the rest."""
+    """A page, newest first; `next` is the cursor of the next page."""
 
     touchpoints: list[ApiTouchpoint]
     returned: int
@@ -121,7 +121,7 @@ class ApiTimeline(Struct, frozen=True, kw_only=True):
 
 
 class ApiParty(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One side of a hand-off."""
+    """One side of a handoff."""
 
     channel: str | None = None
     party: str | None = None
@@ -130,7 +130,7 @@ class ApiParty(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ApiHandoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A hand-off; `version` is what a move names. `sender` is the contract's `from`."""
+    """A handoff. A move names its `version`. `sender` is `from` in JSON."""
 
     id: str
     state: str
@@ -152,8 +152,8 @@ class ApiHandoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 
 class ApiContext(Struct, frozen=True, kw_only=True):
-    """The story of one customer; `customer` is null unless `match` is `one`. `as_of` is where live
-    events go on from, `etag` what a later look names."""
+    """The context of one customer. `customer` is None unless `match` is `one`. Live events continue after
+    `as_of`; pass the context as `known` to revalidate it by its `etag`."""
 
     match: str
     as_of: str
@@ -171,7 +171,7 @@ class ApiContext(Struct, frozen=True, kw_only=True):
 
 
 class ApiRecorded(Struct, frozen=True, kw_only=True):
-    """What became of touchpoints that were sent; `ids` has one per touchpoint, null where rejected."""
+    """The result for recorded touchpoints. `ids` has one entry per touchpoint, None if rejected."""
 
     accepted: int
     duplicates: int
@@ -181,16 +181,16 @@ class ApiRecorded(Struct, frozen=True, kw_only=True):
 
 
 class LiveEvent(Struct, frozen=True, kw_only=True):
-    """One live event. `id` is where to go on from; `ready` and `reset` begin or begin anew."""
+    """One live event. Resume after its `id`. `ready` starts the stream, and `reset` restarts it."""
 
     type: str
     id: str | None
     data: Any
 
     def touchpoint(self) -> ApiTouchpoint:
-        """What a `touchpoint` event tells."""
+        """The touchpoint of a `touchpoint` event."""
         return msgspec.convert(self.data, ApiTouchpoint)
 
     def handoff(self) -> ApiHandoff:
-        """What a `handoff.…` event tells: the hand-off's full state."""
+        """The handoff of a `handoff.…` event, with its full state."""
         return msgspec.convert(self.data, ApiHandoff)

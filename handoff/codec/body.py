@@ -33,10 +33,10 @@ _PACK = msgspec.msgpack.Encoder().encode
 
 
 class Body(Struct, frozen=True, kw_only=True, array_like=True):
-    """What of a touchpoint is not in its member's header, field by field as it is stored.
+    """A touchpoint without what its member's header holds, field by field as stored.
 
-    The home's plain value is in its own record. What is stated of several things in one field, or left
-    out where there is none, has a property that tells it.
+    The home's plain value is in its own record. Properties read the fields that combine several values or
+    may be absent.
     """
 
     source: str = ""
@@ -98,7 +98,7 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
 
     @property
     def handles(self) -> tuple[Handle, ...]:
-        """Whom it named beside the home."""
+        """The identities that it names beside its home."""
         stated = self.stated_handles
         return tuple(Handle(Identity(*row[:3]), _assurance(row[3])) for row in stated) if stated else ()
 
@@ -112,12 +112,12 @@ _UNPACK = msgspec.msgpack.Decoder(Body).decode
 
 
 def _assurance(code: int) -> Assurance:
-    """The weakest for a code of a newer release: it must not pass for more than it is."""
+    """The assurance of a code; the weakest for a code of a newer release."""
     return _ASSURANCES[code] if 0 <= code < len(_ASSURANCES) else Assurance.INFERRED
 
 
 def bits_of(direction: Direction, visibility: Visibility, assurance: Assurance) -> int:
-    """The three in one number."""
+    """The three values in one number."""
     return (
         _DIRECTIONS.index(direction)
         | _VISIBILITIES.index(visibility) << 2
@@ -133,12 +133,12 @@ _STATED = tuple(
     )
     for bits in range(32)
 )
-"""By the bits; the two numbers that stand for nothing yet read as what claims least."""
+"""By the bits. Two numbers have no meaning yet and read as the weakest values."""
 
 
 def opaque_body(name: str) -> Body:
-    """What stands for a body that this release cannot read. Nobody but the business sees it, and it proves
-    nothing: what it holds may be a note, or somebody's guess."""
+    """A placeholder for a body that this release cannot read. Only the business sees it and it proves
+    nothing: the body may be an internal note or a guess."""
     bits = bits_of(Direction.INTERNAL, Visibility.INTERNAL, Assurance.INFERRED)
     return Body(bits=bits, stated_data={"name": name})
 
@@ -146,9 +146,11 @@ def opaque_body(name: str) -> Body:
 UNREADABLE = opaque_body("unreadable_body")
 
 
-def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> tuple[int, bytes]:
+def encode_body(
+    touchpoint: Touchpoint, *, conversation: bytes | None, amends: bytes | None
+) -> tuple[int, bytes]:
     """The codec id and the bytes of a touchpoint's body. Unprocessable (`too_large`) above the limit."""
-    raw = pack_body(it, conversation=conversation, amends=amends)
+    raw = pack_body(touchpoint, conversation=conversation, amends=amends)
     if len(raw) > MAX_TOUCHPOINT_BYTES:
         raise Unprocessable(
             f"a touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes, this one {len(raw)}",
@@ -157,26 +159,28 @@ def encode_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | N
     return compress(raw)
 
 
-def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
+def pack_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
     """The body before compression. Unprocessable when msgpack cannot carry the content."""
-    first, *others = it.identities
+    first, *others = touchpoint.identities
     row = [
-        it.source,
-        bits_of(it.direction, it.visibility, first.assurance),
-        conversation if conversation is not None or it.thread is None else it.thread_space or it.id_space,
-        it.thread,
-        it.subject,
-        it.text,
-        it.data or None,
-        [_pack_handle(handle) for handle in others] if others else None,
-        [_pack_participant(one) for one in it.participants] if it.participants else None,
-        it.medium,
-        it.language,
-        it.attachments or None,
+        touchpoint.source,
+        bits_of(touchpoint.direction, touchpoint.visibility, first.assurance),
+        conversation
+        if conversation is not None or touchpoint.thread is None
+        else touchpoint.thread_space or touchpoint.id_space,
+        touchpoint.thread,
+        touchpoint.subject,
+        touchpoint.text,
+        touchpoint.data or None,
+        [_pack_handle(other) for other in others] if others else None,
+        [_pack_participant(one) for one in touchpoint.participants] if touchpoint.participants else None,
+        touchpoint.medium,
+        touchpoint.language,
+        touchpoint.attachments or None,
         amends,
-        it.actor,
-        it.traits or None,
-        it.channel if it.channel not in CHANNELS else None,
+        touchpoint.actor,
+        touchpoint.traits or None,
+        touchpoint.channel if touchpoint.channel not in CHANNELS else None,
     ]
     while row[-1] is None:
         row.pop()
@@ -184,24 +188,31 @@ def pack_body(it: Touchpoint, *, conversation: bytes | None, amends: bytes | Non
         return _PACK(row)
     except (ValueError, TypeError, OverflowError, UnicodeEncodeError) as error:
         detail = f"the content cannot be stored: {error}"
-        pointers = [{"pointer": f"/{name}", "detail": detail} for name in _FREE if not _packs(it, name)]
+        pointers = [
+            {"pointer": f"/{name}", "detail": detail} for name in _FREE if not _packs(touchpoint, name)
+        ]
         raise Unprocessable(detail, pointers=pointers) from error
 
 
-def _packs(it: Touchpoint, name: str) -> bool:
+def _space(touchpoint: Touchpoint) -> str:
+    """The space of its thread's name."""
+    return touchpoint.thread_space or touchpoint.id_space
+
+
+def _packs(touchpoint: Touchpoint, name: str) -> bool:
     try:
-        _PACK(getattr(it, name))
+        _PACK(getattr(touchpoint, name))
     except (ValueError, TypeError, OverflowError, UnicodeEncodeError):
         return False
     return True
 
 
 _FREE = ("data", "attachments", "actor", "traits")
-"""Members that hold whatever their sender likes."""
+"""Members whose content the sender chooses freely."""
 
 
 def decode_body(codec: int, raw: bytes) -> Body:
-    """The body that `encode_body` wrote; one that stands for it where only a newer release can read it."""
+    """The body that `encode_body` wrote; a placeholder where only a newer release can read it."""
     if codec not in KNOWN:
         return opaque_body(f"unknown_codec:{codec}")
     try:
@@ -210,30 +221,31 @@ def decode_body(codec: int, raw: bytes) -> Body:
         return UNREADABLE
 
 
-def _pack_handle(it: Handle) -> list[Any]:
-    one = it.identity
-    return [one.type, one.space, one.value, _ASSURANCES.index(it.assurance)]
+def _pack_handle(handle: Handle) -> list[Any]:
+    one = handle.identity
+    return [one.type, one.space, one.value, _ASSURANCES.index(handle.assurance)]
 
 
-def _pack_participant(it: Participant) -> list[str]:
-    one = it.identity
-    return [one.type, one.space, one.value, it.role]
+def _pack_participant(participant: Participant) -> list[str]:
+    one = participant.identity
+    return [one.type, one.space, one.value, participant.role]
 
 
 DIGEST_VERSION = b"\x01"
 """First byte of a digest; raised when the digest's input changes. Another version counts as equal."""
 DIGEST_SIZE = 9  # bytes: the version and 64 bits of hash
-DIGEST_KEPT = 6  # of them stand in the member: one of 10¹² ids that are used again passes for a retry
+DIGEST_KEPT = 6  # of them are in the member: one in 10¹² reused ids is mistaken for a retry
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 
-def digest(it: Touchpoint) -> bytes:
-    """9 bytes that say whether two events with one id say the same.
+def digest(touchpoint: Touchpoint) -> bytes:
+    """9 bytes to compare the content of two events with one id.
 
-    Over type, subject, text, attachments and data less the envelope keys: what a retry repeats.
+    Covers type, subject, text, attachments and data without the envelope keys: what a retry repeats.
     """
-    data = (
-        {key: value for key, value in it.data.items() if key not in it.envelope} if it.envelope else it.data
-    )
-    canonical = _CANONICAL.encode((it.type, it.subject, it.text, it.attachments, data))
+    data, envelope = touchpoint.data, touchpoint.envelope
+    if envelope:
+        data = {key: value for key, value in data.items() if key not in envelope}
+    content = (touchpoint.type, touchpoint.subject, touchpoint.text, touchpoint.attachments, data)
+    canonical = _CANONICAL.encode(content)
     return DIGEST_VERSION + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()

@@ -1,4 +1,4 @@
-"""Keyed hashes: what keys, ids and partitions are made from, so that no personal data names anything."""
+"""Keyed hashes: what keys, ids and partitions are made from, so that no name contains personal data."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ class KeyedHash:
         self._evidence = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"evidence")
         self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
-        # One customer, one thread and what senders say of them come again and again.
+        # The same customers, threads and statements occur again and again.
         self.identity = lru_cache(REMEMBERED)(self._identity_hash)
         self.thread = cached_if_short(self._thread_hash)
         self.evidence = cached_if_short(self._evidence_hash)
         self.episode = cached_if_short(self._episode_hash)
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
-    def _identity_hash(self, it: Identity) -> bytes:
+    def _identity_hash(self, identity: Identity) -> bytes:
         """16 bytes that stand for the identity in key names."""
-        return self._hash(self._identity, it.type, it.space, it.value)
+        return self._hash(self._identity, identity.type, identity.space, identity.value)
 
     def event(self, id_space: str, event_id: str) -> bytes:
-        """16 bytes: the touchpoint id of an event, the same on whatever route it came."""
+        """16 bytes: the touchpoint id of an event, the same on every route."""
         state = self._event.copy()
         words = f"{len(id_space)}:{id_space}{len(event_id)}:{event_id}"  # as `_hash` joins them
         state.update(words.encode("utf-8", "surrogatepass"))
         return state.digest()
 
     def _thread_hash(self, id_space: str, thread: str) -> bytes:
-        """16 bytes: the conversation of a thread, for ever."""
+        """16 bytes: the conversation of a thread, forever."""
         return self._hash(self._thread, "thread", id_space, thread)
 
     def _episode_hash(self, home: bytes, channel: str, after: bytes = b"") -> bytes:
-        """16 bytes: the conversation of a (home, channel) without a thread, begun after `after` resolved."""
+        """16 bytes: a conversation of (home, channel) without a thread, started after `after` resolved."""
         return self._hash(self._thread, "episode", home.hex(), channel, after.hex())
 
     def _evidence_hash(self, one: bytes, other: bytes, *words: str) -> bytes:
@@ -65,7 +65,7 @@ class KeyedHash:
         return self._hash(self._evidence, one.hex(), other.hex(), *words)
 
     def store(self) -> bytes:
-        """16 bytes that stand for the store itself: another store, or one made anew, has others."""
+        """16 bytes that identify the store: another store, or one created again, has others."""
         return self._hash(self._request, "the store")
 
     def request(self, *words: str) -> bytes:

@@ -4,7 +4,7 @@
     flags (1) ‖ type (1) ‖ channel (1) ‖ codec (1) ‖ [arrival (8)] ‖ digest (6) ‖ body
 
 The order key is bit 0 ‖ the source's sequence, or bit 1 ‖ arrival. With a sequence, and in a
-participant's entry, the arrival follows the header. The digest says what a retry repeats, see `body`.
+participant's entry, the arrival follows the header. The digest covers what a retry repeats, see `body`.
 The store's function fills in arrival and the late flag; everything else is made here.
 
 A newer release may write types, channels, codecs and flags that this one does not know. Such a member
@@ -85,7 +85,7 @@ class Member(Struct, frozen=True):
     channel_number: int
     body_at: int
     unknown: str | None = None
-    """What of it only a newer release knows: `type`, `codec`, `channel` or `flag`."""
+    """The part that only a newer release knows: `type`, `codec`, `channel` or `flag`."""
 
     @property
     def codes(self) -> bytes:

@@ -23,7 +23,7 @@ _KEPT = "unknown_fields"
 
 
 class _HasUnknownFields(Exception):
-    """A record carries unknown fields, which the direct encoder cannot put in their place."""
+    """A record carries unknown fields, which the direct encoder cannot merge in."""
 
 
 def _refuse(_value: object) -> None:
@@ -48,7 +48,7 @@ def encode_record(value: Any) -> bytes:
 
 
 def decode_as(raw: bytes | msgspec.Raw, type_: type[T]) -> T:
-    """The value of a stored record. msgspec.ValidationError where it is no such record at all."""
+    """The value of a stored record. msgspec.ValidationError if it is not such a record."""
     try:
         return cast(T, _decoder(cast(Hashable, type_)).decode(raw))
     except msgspec.ValidationError:

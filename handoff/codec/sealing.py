@@ -34,12 +34,12 @@ class Seal:
         self._first = next(iter(self._ciphers))
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
-        """The sealed text; it opens at the same `place` only, so that none can be put in another's."""
+        """The sealed text. It opens at the same `place` only, so that it cannot be moved to another."""
         nonce = os.urandom(NONCE)
         return self._first + nonce + self._ciphers[self._first].encrypt(nonce, plain, place)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """The plain text. ConfigurationError when it was sealed by another key, or is no sealed text."""
+        """The plain text. ConfigurationError when it was sealed by another key or is not a sealed text."""
         cipher = self._ciphers.get(sealed[:_HEAD])
         try:
             if cipher is not None:

@@ -1,1 +1,1 @@
-"""The way out: timers, the outbox's fan-out, and signed webhooks to subscribed platforms."""
+"""Outgoing delivery: the outbox's fan-out, and signed webhooks and notes to subscribers."""

@@ -1,4 +1,4 @@
-"""The whole way out, as the composition root enters it: relay, workers and what watches them."""
+"""The delivery service: relay, webhook worker, and their metrics."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from handoff.store.errors import StoreError
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 
-from .fan_out import FanOut
 from .metrics import DeliveryMeasures
-from .relay import Relay
+from .outbox.fan_out import FanOut
+from .outbox.relay import Relay
 from .sender import Sender
 from .settings import ConnectorSettings, WebhookSettings, subscriptions_of
 from .worker import Worker
 
-WATCH_S = 0.5
-SHOW_EVERY = 10  # watches between two looks at every queue
-MAX_BEHIND_S = 30.0  # above it the server says that it is not ready
+METRICS_S = 0.5
+QUEUES_EVERY = 10  # updates of the lag for each update of the queues' gauges
+MAX_BEHIND_S = 30.0  # the server is not ready above it
 RESTART_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class MadeSecret(Struct, frozen=True, kw_only=True):
-    """A secret that was made for a subscription of the configuration; shown once."""
+    """A secret generated for a configured subscription; shown once."""
 
     url: str
     secret: str
 
 
 class DeliveryService:
-    """Enter `running()`; everything stops cleanly on leaving it."""
+    """Enter `running()` to start it; leaving stops it cleanly."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class DeliveryService:
         self._measures = measures
         self._configured = subscriptions_of(subscriptions, connectors)
         self._tenants = tenants
-        self._own = DeliveryMeasures(measures.registry)
+        self._gauges = DeliveryMeasures(measures.registry)
         self._sender = sender or Sender()
         directory = Directory(store)
-        self._worker = Worker(store, directory, self._sender, tenants, measures, self._own, public_url)
+        self._worker = Worker(store, directory, self._sender, tenants, measures, self._gauges, public_url)
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
-        self._relay = Relay(store, fan_out, tenants, self._own)
+        self._relay = Relay(store, fan_out, tenants, self._gauges)
         monitor.fan_out_behind_s = lambda: self._relay.behind_s
         monitor.fan_out_backlog_s = lambda: self._relay.backlog_s
         self._directory = directory
@@ -75,26 +75,30 @@ class DeliveryService:
 
     @property
     def behind_s(self) -> float:
-        """Age of the oldest outbox entry that nobody has fanned out."""
+        """Age of the oldest outbox entry that is not fanned out."""
         return self._relay.behind_s
 
     def ready(self) -> str | None:
-        """Why the server should not be called ready, or None."""
+        """Why the server is not ready, or None."""
         behind_s = self.behind_s
         return f"the outbox is {behind_s:.0f} s behind" if behind_s > MAX_BEHIND_S else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Subscriptions of the configuration in place, and everything under way."""
-        made = await configure(self._store, self._tenants, self._configured)
+        """Apply the configured subscriptions, then run the relay and the worker."""
+        configured = await configure(self._store, self._tenants, self._configured)
         self.made_secrets = tuple(
-            MadeSecret(url=it.wishes.url, secret=key.key) for it in made for key in it.keys
+            MadeSecret(url=it.wishes.url, secret=key.key) for it in configured for key in it.keys
         )
         async with self._sender:
-            works = (("relay", self._relay.run), ("webhooks", self._worker.run), ("watch", self._watch))
-            tasks = [asyncio.create_task(_always(name, work), name=name) for name, work in works]
-            # Beats go on while the worker drains: it still holds leases.
-            beating = asyncio.create_task(_always("heartbeat", self._worker.heartbeat.run), name="heartbeat")
+            runs = (
+                ("relay", self._relay.run),
+                ("webhooks", self._worker.run),
+                ("metrics", self._measure),
+            )
+            tasks = [asyncio.create_task(_forever(name, run), name=name) for name, run in runs]
+            # The heartbeat continues while the worker drains: it still holds leases.
+            beating = asyncio.create_task(_forever("heartbeat", self._worker.heartbeat.run), name="heartbeat")
             try:
                 yield self
             finally:
@@ -105,35 +109,36 @@ class DeliveryService:
                 beating.cancel()
                 await asyncio.gather(beating, return_exceptions=True)
 
-    async def _watch(self) -> None:
-        """Say how far behind the fan-out is, and now and then how the queues do."""
-        turn = 0
+    async def _measure(self) -> None:
+        """Update the outbox lag, and less often the gauges of the queues."""
+        updates = 0
         while True:
             self._measures.outbox_behind.set(self.behind_s)
-            if turn % SHOW_EVERY == 0:
+            if updates % QUEUES_EVERY == 0:
                 with suppress(HandoffError, StoreError):
-                    await self._show()
-            turn += 1
-            await asyncio.sleep(WATCH_S)
+                    await self.update_queue_metrics()
+            updates += 1
+            await asyncio.sleep(METRICS_S)
 
-    async def _show(self) -> None:
+    async def update_queue_metrics(self) -> None:
+        """Set the gauges of every subscription's queue."""
         states: dict[str, QueueState] = {}
         now_ms = 0
         for tenant in self._tenants:
             subscriptions = await self._directory.of(tenant)
             hashes = self._store.hashes(tenant)
             found = await self._store.deliveries(tenant).states([it.id for it in subscriptions])
-            for it, state in zip(subscriptions, found, strict=True):
-                states[public_id(hashes, it.id)] = state
+            for subscription, state in zip(subscriptions, found, strict=True):
+                states[public_id(hashes, subscription.id)] = state
             now_ms = await self._store.control(tenant).clock() // 1000
-        self._own.show(states, now_ms)
+        self._gauges.show(states, now_ms)
 
 
-async def _always(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run it for ever; a crash is logged and it begins again."""
+async def _forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run it and, after an error, run it again."""
     while True:
         try:
-            await work()
+            await run()
         except (HandoffError, StoreError) as error:
             log.warning("delivery_paused", work=name, error=str(error))
         except Exception:  # the outermost loop

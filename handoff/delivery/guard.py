@@ -1,7 +1,7 @@
-"""Connections that go only where a policy allows, judged on the very address that is connected to.
+"""Connections to allowed addresses only (SSRF guard). The check uses the address that the socket connects to.
 
-A name is resolved once per connection and the socket goes to that answer: nothing is looked up in
-between, so a name server that answers differently the second time gains nothing.
+A name is resolved once per connection, and the socket connects to that answer. So a name server that
+answers differently the second time (DNS rebinding) cannot bypass the check.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ OpenSocket = Callable[[AddressInfo], socket.socket]
 
 
 class ConnectionRefusedByPolicy(OSError):
-    """The address is not one that this subscription may reach."""
+    """This subscription may not connect to the address."""
 
 
 class Resolver(AbstractResolver):
-    """The system's resolver on threads of its own, so that a slow name server holds up nothing else."""
+    """The system's resolver in a separate thread pool, so a slow name server does not block other work."""
 
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
@@ -50,7 +50,7 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """The threads belong to whoever made them."""
+        """The caller owns the thread pool."""
 
 
 def _look_up(host: str, port: int, family: int) -> list[Any]:
@@ -68,9 +68,9 @@ def guarded_connector(
     tls: ssl.SSLContext | bool = True,
     opening: OpenSocket = open_socket,
 ) -> aiohttp.TCPConnector:
-    """A connector whose every socket was judged by the policy just before it connects.
+    """A connector that checks the policy just before each socket connects.
 
-    Connections are shared only by subscriptions of the same policy.
+    Only subscriptions with the same policy share connections.
     """
 
     def make(info: AddressInfo) -> socket.socket:
@@ -85,7 +85,7 @@ def guarded_connector(
         use_dns_cache=False,
         socket_factory=make,
         ssl=tls,
-        limit=0,  # a subscription has a few messages on their way: dead ones must not use up what
-        limit_per_host=0,  # others need, also where many have hooks on one host
+        limit=0,  # the queue limits each subscription: dead subscribers must not use up the
+        limit_per_host=0,  # connections of others, including others on the same host
         keepalive_timeout=15,
     )

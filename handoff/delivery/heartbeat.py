@@ -1,7 +1,8 @@
-"""A worker's heartbeat, and its watch over the others: a dead one's messages go again within seconds.
+"""A worker's heartbeat, and its check of the others: a dead worker's deliveries are retried within seconds.
 
-A worker beats while it holds leases. When its number no longer changes, the others take it for dead and give
-its messages back. If it was only paused, its results are refused once another worker has claimed them.
+A worker beats while it holds leases. When its beat stops changing, the others consider it dead and return
+its deliveries to their queues. If it was only paused, its results are rejected once another worker has
+claimed the deliveries.
 """
 
 from __future__ import annotations
@@ -18,16 +19,23 @@ from handoff.store.errors import StoreError
 from handoff.store.repositories.worker_heartbeats import exchange_beats
 from handoff.store.store import Store
 
-BEAT_S = 0.75
-DEAD_S = 3.5  # without a beat; noticed at the next look, so that another worker sends within 6 s
-GAP_S = 2.0  # between two looks: a longer one is the watcher's fault, or the store's, and proves nothing
-RECENT_S = 5.0  # a worker goes on beating for a tenant this long after its last claim
-
 log = structlog.get_logger(__name__)
 
 
-class Seen(Struct, frozen=True):
-    """A worker's newest beat, and since when it is that (monotonic seconds)."""
+class HeartbeatTimes(Struct, frozen=True, kw_only=True):
+    """Durations in seconds."""
+
+    beat_s: float = 0.75
+    dead_s: float = 3.5
+    """Without a beat. It is noticed at the next check, so another worker sends within 6 s."""
+    gap_s: float = 2.0
+    """A longer gap between two checks is this worker's fault, or the store's, and proves nothing."""
+    recent_s: float = 5.0
+    """A worker keeps beating for a tenant this long after its last claim."""
+
+
+class LastBeat(Struct, frozen=True):
+    """A worker's newest beat, and when it last changed (monotonic seconds)."""
 
     beat: int
     since: float
@@ -43,7 +51,9 @@ class Heartbeat:
         worker: str,
         running: Callable[[], Collection[str]],
         released: Callable[[str], None],
+        times: HeartbeatTimes | None = None,
     ) -> None:
+        self._times = times or HeartbeatTimes()
         self.beat = 1
         self._store = store
         self._tenants = tenants
@@ -51,28 +61,28 @@ class Heartbeat:
         self._running = running
         self._released = released
         self._held_at: dict[str, float] = {}
-        self._seen: dict[tuple[str, str], Seen] = {}
-        self._looked_at = 0.0
+        self._seen: dict[tuple[str, str], LastBeat] = {}
+        self._checked_at = 0.0
 
     def claimed(self, tenant: str) -> None:
-        """The worker has claimed messages of the tenant, with its newest beat."""
+        """The worker has claimed deliveries of the tenant, with its newest beat."""
         self._held_at[tenant] = time.monotonic()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Beat and check until cancelled."""
         while True:
             try:
-                await self._look()
+                await self._check()
             except (HandoffError, StoreError) as error:
                 log.info("heartbeat_failed", error=str(error))
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(self._times.beat_s)
 
-    async def _look(self) -> None:
-        """Beat, and see who else does."""
+    async def _check(self) -> None:
+        """Beat, and return the deliveries of workers that stopped beating."""
         self.beat += 1
         for tenant in self._running():
             self.claimed(tenant)
-        recent = time.monotonic() - RECENT_S
+        recent = time.monotonic() - self._times.recent_s
         idle = {tenant for tenant, at in self._held_at.items() if at < recent}
         for tenant in idle:
             del self._held_at[tenant]
@@ -85,25 +95,25 @@ class Heartbeat:
             idle=idle,
         )
         for tenant, worker, beat in self._silent(found):
-            given = await self._store.deliveries(tenant).release(worker, beat)
-            if given > 0:
-                log.warning("webhook_worker_gone", tenant=tenant, messages=given)
+            returned = await self._store.deliveries(tenant).release(worker, beat)
+            if returned > 0:
+                log.warning("webhook_worker_gone", tenant=tenant, messages=returned)
                 self._released(tenant)
 
     def _silent(self, found: dict[str, dict[str, int]]) -> list[tuple[str, str, int]]:
-        """Tenant, worker and last beat of those who are taken for dead."""
+        """Tenant, worker and last beat of workers considered dead."""
         now = time.monotonic()
-        if now - self._looked_at > GAP_S:
+        if now - self._checked_at > self._times.gap_s:
             self._seen.clear()
-        self._looked_at = now
+        self._checked_at = now
         seen = {}
         for tenant, beats in found.items():
             for worker, beat in beats.items():
                 known = self._seen.get((tenant, worker))
-                seen[tenant, worker] = known if known and known.beat == beat else Seen(beat, now)
+                seen[tenant, worker] = known if known and known.beat == beat else LastBeat(beat, now)
         self._seen = seen
         return [
             (tenant, worker, it.beat)
             for (tenant, worker), it in seen.items()
-            if worker != self._worker and now - it.since >= DEAD_S
+            if worker != self._worker and now - it.since >= self._times.dead_s
         ]

@@ -1,4 +1,4 @@
-"""The bytes of a message: a structured CloudEvent (CloudEvents 1.0, JSON format §3)."""
+"""A delivery's body: a structured CloudEvent (CloudEvents 1.0, JSON format §3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from handoff.domain.clock import format_time
 from handoff.services.events.payloads import EventEnvelope
 from handoff.services.events.publishing import StoredEvent
 
-SEQUENCE_DIGITS = 20  # so that the order of the texts is the order of the numbers
+SEQUENCE_DIGITS = 20  # sorts as text in numerical order
 
 
 def render(
     event: StoredEvent, tenant: str, supersedes: Sequence[str] = (), context: bytes | None = None
 ) -> bytes:
-    """The body of every attempt: the same bytes for the same arguments.
+    """The body of every attempt. The same arguments give the same bytes.
 
     `context` is a JSON document that becomes `data.included.context`.
     """

@@ -1,4 +1,4 @@
-"""Metrics of the way out; the `subscription` label is bounded by the number of subscriptions."""
+"""Metrics of deliveries. The number of subscriptions bounds the `subscription` label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTCOMES = {"ok": "delivered", "retry": "retried", "dead": "dead"}
 
 
 class DeliveryMeasures:
-    """Counters of this process, and gauges of what every process sees in the store."""
+    """Counters of this process, and gauges of the shared queues."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.messages = Counter(
@@ -43,7 +43,7 @@ class DeliveryMeasures:
             self.messages.labels(subscription, outcome).inc()
 
     def show(self, states: Mapping[str, QueueState], now_ms: int) -> None:
-        """Set the gauges; subscriptions that are gone disappear."""
+        """Set the gauges and remove those of deleted subscriptions."""
         for name in self._shown - states.keys():
             self.pending.remove(name)
             self.oldest.remove(name)

@@ -1,4 +1,4 @@
-"""`handoff webhooks test URL`: one signed test message, and what the subscriber made of it. No store."""
+"""`handoff webhooks test URL`: send one signed test message and report the response. Needs no store."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .messages import render
 from .sender import Sender
 
 _MEANINGS = {
-    "timeout": "no answer in time: answer first, work afterwards",
+    "timeout": "no response in time: respond first, then process the message",
     "refused_address": "the address is not public: allow its network for this subscription",
-    "name": "the name cannot be resolved",
-    "tls": "the certificate is not trusted, or not for this name",
-    "connect": "nothing answers at this address and port",
-    "connection": "the connection ended before an answer",
-    "redirect": "a redirect is a failure: subscribe with the final URL",
-    "status_401": "the subscriber refused the signature: does it know this secret?",
-    "status_403": "the subscriber refused the signature: does it know this secret?",
-    "status_410": "the subscription would be disabled at once",
+    "name": "the host name cannot be resolved",
+    "tls": "the certificate is not trusted, or is for another name",
+    "connect": "no server is listening at this address and port",
+    "connection": "the connection closed before a response",
+    "redirect": "redirects are not followed: subscribe with the final URL",
+    "status_401": "the subscriber rejected the signature: check that it uses this secret",
+    "status_403": "the subscriber rejected the signature: check that it uses this secret",
+    "status_410": "410 disables the subscription immediately",
 }
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What happened. `secret` is what the message was signed with; `meaning` a sentence for people."""
+    """The result. `secret` signed the message; `meaning` explains the result."""
 
     ok: bool
     status: int | None
@@ -52,7 +52,7 @@ async def probe(
     allow_networks: Sequence[str] = (),
     sender: Sender | None = None,
 ) -> Probe:
-    """Send one `webhook.test`. Unprocessable when the URL, secret or a network cannot be used."""
+    """Send one `webhook.test`. Raises Unprocessable if the URL, the secret or a network is invalid."""
     policy = EgressPolicy(networks=parse_networks(allow_networks), insecure=allow_insecure)
     target = check_url(url, policy)
     key = secret or make_key("v1")
@@ -79,7 +79,7 @@ async def probe(
     if outcome.ok:
         meaning = "delivered"
     else:
-        meaning = _MEANINGS.get(outcome.reason, "this would be tried again on the retry schedule")
+        meaning = _MEANINGS.get(outcome.reason, "the delivery would be retried on the retry schedule")
     return Probe(
         ok=outcome.ok,
         status=outcome.status,

@@ -1,7 +1,7 @@
-"""What follows from an attempt: delivered, again after a while, or given up. Pure.
+"""Judge an attempt: delivered, retry later, or dead letter. Pure.
 
 Standard Webhooks 1.0, "Delivery": only 2xx is success, a redirect is a failure, 410 disables,
-429, 502 and 504 slow down, and `Retry-After` (RFC 9110 §10.2.3) is obeyed.
+429, 502 and 504 slow down, and `Retry-After` (RFC 9110 §10.2.3) is followed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
-JITTER = 0.2  # added, never taken off: the whole schedule lasts at least as long as it says
+JITTER = 0.2  # added, never subtracted: the schedule lasts at least as long as documented
 SLOW_DOWN = frozenset({429, 502, 503, 504})
-LONGEST_RETRY_AFTER_S = 3600.0  # a subscriber that asks for years has made a mistake
-LONGEST_PAUSE_S = 60.0  # of a whole subscription, after one answer that asks to slow down
-BREAKER_TRIPS = 5  # failures in a row after which a subscriber is only probed
-BREAKER_PAUSE_S = 30.0  # between two probes; never longer than the schedule's own wait
-DISABLE_AFTER_S = 120 * 3600.0  # of nothing but failures
+LONGEST_RETRY_AFTER_S = 3600.0  # a longer one is a mistake of the subscriber
+LONGEST_PAUSE_S = 60.0  # of the whole subscription, after one response that asks to slow down
+BREAKER_TRIPS = 5  # consecutive failures after which a subscriber is only probed
+BREAKER_PAUSE_S = 30.0  # between two probes; never longer than the schedule's wait
+DISABLE_AFTER_S = 120 * 3600.0  # of failures only
 WARN_AFTER_S = 24 * 3600.0
 GONE = 410
-SKIPPED = "skipped: "  # how the reason begins where there was nobody to tell
+SKIPPED = "skipped: "  # prefix of the reason if there was no recipient
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
 
 class AttemptOutcome(Struct, frozen=True, kw_only=True):
-    """One attempt: the status, or the `error` that came instead of one; the answer's first bytes.
+    """One attempt: the status, or the `error` if there was no response; the response's first bytes.
 
-    `skipped` says why nothing was sent: there is nobody to tell. `final` is a refusal that trying again
-    does not change.
+    `skipped` is the reason why nothing was sent: there is no recipient. `final` is a rejection that a
+    retry would not change.
     """
 
     latency_s: float
@@ -46,7 +46,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Why it failed, in a word: `timeout`, `connection`, `redirect`, `status_500`, …"""
+        """Why it failed, as one word: `timeout`, `connection`, `redirect`, `status_500`, …"""
         if self.skipped:
             return self.skipped
         if self.error or self.status is None:
@@ -55,7 +55,7 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What to do: `ok`, `retry` after `wait_s`, or `dead`; the whole subscription pauses `pause_s`."""
+    """`ok`, `retry` after `wait_s`, or `dead`. The whole subscription pauses for `pause_s`."""
 
     kind: str
     wait_s: float = 0.0
@@ -73,10 +73,10 @@ def judge(
     schedule_s: Sequence[float],
     chance: float,
 ) -> Verdict:
-    """The verdict on an attempt after `attempts` earlier ones of this message.
+    """Judge an attempt after `attempts` earlier ones of this message.
 
-    `failures` in a row and how long there were only failures (`failing_s`) are the subscription's
-    before this attempt; `chance` from 0 to 1 gives the jitter.
+    `failures` and `failing_s` are the subscription's before this attempt: consecutive failures, and
+    for how long there were only failures. `chance` from 0 to 1 sets the jitter.
     """
     if outcome.ok:
         return Verdict(kind="ok")
@@ -90,18 +90,18 @@ def judge(
     if attempts >= len(schedule_s):
         return Verdict(kind="dead", why=f"exhausted: {outcome.reason}", disable=disable)
     planned = schedule_s[attempts] * (1 + JITTER * chance)
-    asked = min(outcome.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+    requested = min(outcome.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
     pause = 0.0
     if outcome.status in SLOW_DOWN:
-        pause = asked or min(planned, LONGEST_PAUSE_S)
+        pause = requested or min(planned, LONGEST_PAUSE_S)
     elif failures + 1 >= BREAKER_TRIPS:
         pause = min(planned, BREAKER_PAUSE_S)
-    wait = max(planned, asked) if outcome.status in SLOW_DOWN else planned
+    wait = max(planned, requested) if outcome.status in SLOW_DOWN else planned
     return Verdict(kind="retry", wait_s=wait, pause_s=pause, why=outcome.reason, disable=disable)
 
 
 def retry_after_s(header: str | None, now_s: float) -> float | None:
-    """Seconds that a `Retry-After` asks for, delta or date; None for none, nonsense or the past."""
+    """Seconds until a `Retry-After`, given as seconds or a date. None if absent, invalid or in the past."""
     text = (header or "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)

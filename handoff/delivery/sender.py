@@ -1,4 +1,4 @@
-"""One attempt: a signed POST, bounded in time and in what is read, that never follows anything."""
+"""One attempt: a signed POST with limits on time and response size. Redirects are not followed."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .schedule import AttemptOutcome, retry_after_s
 
 TOTAL_S = 20.0
 CONNECT_S = 10.0
-BODY_S = 2.0  # the status is the answer: what follows is for the log, and not waited for any longer
+BODY_S = 2.0  # the status decides; the body is only for the log
 MAX_READ = 16 * 1024
 KEPT_ANSWER = 1024
-RESOLVERS = 32  # threads for names: one slow name server holds one of them at a time
+RESOLVERS = 32  # threads: a lookup at a slow name server blocks one of them
 
 log = structlog.get_logger(__name__)
 
 
 class BoundedResponse(Struct, frozen=True, kw_only=True):
-    """How long an attempt and its answer's body may take, and how many bytes of it are kept."""
+    """Time limits for an attempt and for reading its response's body, and how many bytes to keep."""
 
     total_s: float
     body_s: float = BODY_S
@@ -41,7 +41,7 @@ class BoundedResponse(Struct, frozen=True, kw_only=True):
 
 
 class Sender:
-    """The HTTP client of all deliveries: one session for each policy, made when it is first needed."""
+    """The HTTP client of all deliveries, with one session per policy, created on first use."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Sender:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _session(self, policy: EgressPolicy) -> aiohttp.ClientSession:
-        known = self._sessions.get(policy)
-        if known is None:
-            known = self._sessions[policy] = aiohttp.ClientSession(
+        session = self._sessions.get(policy)
+        if session is None:
+            session = self._sessions[policy] = aiohttp.ClientSession(
                 connector=guarded_connector(policy, self._resolver, self._tls, self._opening),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -79,7 +79,7 @@ class Sender:
                 ),
                 headers={"User-Agent": f"handoff/{__version__}", "Accept-Encoding": "identity"},
             )
-        return known
+        return session
 
     async def post(
         self,
@@ -91,7 +91,7 @@ class Sender:
         keys: list[str],
         headers: Mapping[str, str],
     ) -> AttemptOutcome:
-        """One signed attempt. Whatever happens is an Outcome; only cancellation is raised."""
+        """Make one signed attempt. Every error becomes an AttemptOutcome; only cancellation is raised."""
         timestamp = int(time.time())
         sent = {
             **headers,
@@ -114,7 +114,7 @@ class Sender:
         body: bytes | None,
         reading: BoundedResponse,
     ) -> AttemptOutcome:
-        """One attempt as it is given, within the policy. Likewise every end is an Outcome."""
+        """Make one unsigned attempt within the policy. Every error becomes an AttemptOutcome."""
         started = time.perf_counter()
         total_s = min(reading.total_s, self._total_s)
         timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=min(CONNECT_S, total_s))
@@ -126,7 +126,7 @@ class Sender:
                 headers=headers,
                 allow_redirects=False,
                 timeout=timeout,
-                middlewares=(_Once(),),
+                middlewares=(_NoResend(),),
             ) as response:
                 latency_s = time.perf_counter() - started
                 return AttemptOutcome(
@@ -135,13 +135,13 @@ class Sender:
                     retry_after_s=retry_after_s(response.headers.get("Retry-After"), time.time()),
                     answer=await _first_bytes(response, reading),
                 )
-        except Exception as error:  # the outermost loop: a subscriber can provoke anything
+        except Exception as error:  # a subscriber can cause any error
             return AttemptOutcome(error=_reason(error), latency_s=time.perf_counter() - started)
 
 
-class _Once:
-    """Keeps aiohttp from sending a PUT or GET again by itself when the connection is lost: it may have
-    been carried out, and trying again is for the queue to decide."""
+class _NoResend:
+    """Stops aiohttp from resending a PUT or GET after a lost connection. The server may have processed it,
+    and retries belong to the queue."""
 
     def __init__(self) -> None:
         self._sent = False
@@ -156,7 +156,7 @@ class _Once:
 
 
 async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedResponse) -> bytes:
-    """The beginning of the answer; the connection is only kept where all of it was read."""
+    """The response's first bytes. The connection is only reused if the whole response was read."""
     read = bytearray()
     complete = False
     try:
@@ -175,7 +175,7 @@ async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedRespons
 
 
 def _reason(error: Exception) -> str:
-    """A stable word for what came instead of an answer."""
+    """A stable word for an attempt without a response."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConnectionRefusedByPolicy):

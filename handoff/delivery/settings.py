@@ -1,4 +1,4 @@
-"""What `[[webhooks]]` and `[[connectors]]` in the configuration may say."""
+"""The settings `[[webhooks]]` and `[[connectors]]`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from handoff.domain.handoff import EVENTS
 from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks.configured import Configured
 from handoff.services.webhooks.signing import Scheme, check_key
-from handoff.services.webhooks.subscriptions import SubscriptionSpec, check
+from handoff.services.webhooks.spec import SubscriptionSpec, check
 
 from .connectors import CONNECTORS
 from .connectors.shapes import whole_number
 
 NOTED = frozenset({"handoff.requested", *EVENTS.values()}) - {"handoff.viewed"}
-"""Events that a note can be written for; a note per look at the context would be noise."""
+"""Events that a connector can write a note for. `handoff.viewed` would be noise."""
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A subscription to outgoing webhooks; the same keys as `POST /v1/webhooks`.
+    """A subscription to outgoing webhooks, with the same keys as `POST /v1/webhooks`.
 
-    `types` are event types with `*` as a wildcard. `secret` is `whsec_…` (Standard Webhooks 1.0);
-    without one, one is made. `include = "context"` adds the pinned context. `channels` and `queues`
-    filter. `allow_insecure` permits http, `allow_networks` the private subnets of platforms on the
-    premises; `retry_schedule_s` are the waits between attempts, in seconds.
+    `types` are event types, with `*` as a wildcard. `secret` is `whsec_…` (Standard Webhooks 1.0); if it
+    is missing, one is generated. `include = "context"` adds the snapshot of the context. `channels` and
+    `queues` filter. `allow_insecure` permits http, and `allow_networks` the private subnets of on-premises
+    platforms. `retry_schedule_s` lists the waits between attempts, in seconds.
     """
 
     url: str
@@ -46,8 +46,8 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     retry_schedule_s: list[float] | None = None
 
     def configured(self) -> Configured:
-        """The subscription that this asks for. ConfigurationError says what is wrong with it."""
-        wishes = SubscriptionSpec(
+        """The subscription. Raises ConfigurationError with the reason if it is invalid."""
+        spec = SubscriptionSpec(
             url=self.url,
             types=tuple(self.types),
             name=self.name,
@@ -62,20 +62,20 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             retry_schedule_s=None if self.retry_schedule_s is None else tuple(self.retry_schedule_s),
         )
         try:
-            check(wishes)
+            check(spec)
             if self.secret is not None and check_key(self.secret) not in self.signatures:
-                raise Unprocessable("the secret is of a scheme that signatures does not name")
+                raise Unprocessable("signatures does not include the secret's scheme")
         except Unprocessable as error:
             raise ConfigurationError(f"webhook {self.name or self.url!r}: {error.detail}") from error
-        return Configured(tenant=self.tenant, wishes=wishes, secret=self.secret)
+        return Configured(tenant=self.tenant, wishes=spec, secret=self.secret)
 
 
 class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A note with the brief in the desktop that agents use already.
+    """A connector: it writes the brief as a note in the desktop that agents already use.
 
-    `url` is the vendor's server without a path, `token` (and `user`, Zendesk's agent) what authorises;
-    `source` is the name that the touchpoints of its conversations carry, `account` Chatwoot's. `on` are
-    the hand-off events that bring a note. The rest is as with webhooks.
+    `url` is the vendor's server without a path. `token` authorizes, with `user` for a Zendesk agent.
+    `source` is the source of the conversations' touchpoints, and `account` the Chatwoot account. `on` lists
+    the handoff events that write a note. The other keys are the same as for webhooks.
     """
 
     name: str
@@ -95,24 +95,24 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     retry_schedule_s: list[float] | None = None
 
     def configured(self) -> Configured:
-        """The subscription that this asks for. ConfigurationError says what is wrong with it."""
+        """The subscription. Raises ConfigurationError with the reason if it is invalid."""
         try:
-            wishes = self._wishes()
-            check(wishes)
+            spec = self._spec()
+            check(spec)
         except Unprocessable as error:
             raise ConfigurationError(f"connector {self.name!r}: {error.detail}") from error
-        return Configured(tenant=self.tenant, wishes=wishes)
+        return Configured(tenant=self.tenant, wishes=spec)
 
-    def _wishes(self) -> SubscriptionSpec:
+    def _spec(self) -> SubscriptionSpec:
         unknown = [it for it in self.on if it not in NOTED]
         if unknown or not self.on:
-            raise Unprocessable(f"on names hand-off events of {', '.join(sorted(NOTED))}")
+            raise Unprocessable(f"on must list some of: {', '.join(sorted(NOTED))}")
         if not self.source:
             raise Unprocessable("source is empty")
         if (self.kind == "chatwoot.note") != (self.account is not None):
-            raise Unprocessable("account is Chatwoot's account id: needed there, and only there")
+            raise Unprocessable("account is required for chatwoot.note, and allowed for no other kind")
         if self.account is not None and whole_number(self.account) != self.account:
-            raise Unprocessable("account is a number in quotes, as in Chatwoot's own URLs")
+            raise Unprocessable("account must be a number in quotes, as in Chatwoot's URLs")
         return SubscriptionSpec(
             url=self.url,
             types=tuple(self.on),
@@ -132,16 +132,15 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def subscriptions_of(
     webhooks: Iterable[WebhookSettings], connectors: Iterable[ConnectorSettings]
 ) -> list[Configured]:
-    """What the configuration asks for. ConfigurationError names the entry that is wrong or stands twice."""
-    wanted: dict[bytes, Configured] = {}
+    """The configured subscriptions. Raises ConfigurationError for an invalid or duplicate entry."""
+    found: dict[bytes, Configured] = {}
     entries: list[WebhookSettings | ConnectorSettings] = [*webhooks, *connectors]
-    for it in entries:
-        made = it.configured()
-        if made.id in wanted:
-            kind = "connector" if made.wishes.desktop else "webhook"
+    for entry in entries:
+        configured = entry.configured()
+        if configured.id in found:
+            kind = "connector" if configured.wishes.desktop else "webhook"
             raise ConfigurationError(
-                f"{kind} {it.name or it.url!r} stands twice with this url: "
-                "entries with one url need a name each, and different ones"
+                f"{kind} {entry.name or entry.url!r}: duplicate URL: give each entry a different name"
             )
-        wanted[made.id] = made
-    return list(wanted.values())
+        found[configured.id] = configured
+    return list(found.values())

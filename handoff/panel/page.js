@@ -1,21 +1,21 @@
 // @ts-check
 /**
- * The page `/panel/`: the queue beside the story, opened by the address or by the desktop around it.
+ * The page `/panel/`: the queue beside a customer's history. The URL or the embedding desktop selects what it shows.
  *
  * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`.
- * `#token=…` leaves the address at once and is kept in memory only.
+ * `#token=…` is removed from the URL immediately and kept in memory only.
  */
 
-import { Api } from "./api.js";
-import { h } from "./dom.js";
+import { Api } from "./data/api.js";
+import { h } from "./dom/dom.js";
 import "./context.js";
 import "./queue.js";
-import { Words } from "./words.js";
+import { Words } from "./text/words.js";
 
 const TARGETS = Object.freeze(["handoff", "customer", "identity"]);
 const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone"]);
 
-/** Origins of desktops that may frame the panel and speak to it. */
+/** Origins of desktops that may frame the panel and send it messages. */
 const ORIGINS = new Set((document.querySelector("meta[name=handoff-origins]")?.getAttribute("content") ?? "").split(" ").filter(Boolean));
 ORIGINS.add(location.origin);
 
@@ -28,7 +28,7 @@ const main = /** @type {HTMLElement} */ (document.querySelector("main"));
 const queue = document.createElement("handoff-queue");
 const context = document.createElement("handoff-context");
 
-/** What the address asks for. A `+` in a fragment is a plus. */
+/** Parameters in the fragment. A `+` there is a literal plus. */
 function readFragment() {
   /** @type {Record<string, string>} */
   const found = {};
@@ -62,7 +62,7 @@ function take(given) {
   show(Boolean(token));
 }
 
-/** @param {boolean} again also where only the token is new */
+/** @param {boolean} again even if only the token has changed */
 function show(again) {
   for (const name of NAMES) {
     set(context, name, asked[name]);
@@ -97,7 +97,7 @@ function address() {
 
 let words = await Words.load();
 
-/** Without a token there is nothing to show; a desktop gives one, a person may paste one. */
+/** Without a token there is nothing to show. A desktop sends one, or a person pastes one. */
 function signIn() {
   const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
   const form = h("form", { class: "sign-in" }, h("h1", {}, words.text("page.title")), h("p", {}, words.text("page.no_token")), h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, words.text("page.open")));
@@ -126,19 +126,19 @@ addEventListener("handoff-waiting", (event) => {
   const count = /** @type {CustomEvent} */ (event).detail;
   document.title = (count ? `(${count}) ` : "") + words.text("page.title");
 });
-addEventListener("handoff-token-needed", () => tell("handoff:token-needed"));
+addEventListener("handoff-token-needed", () => notifyDesktop("handoff:token-needed"));
 addEventListener("handoff-changed", (event) => {
   const { id, state, version } = /** @type {CustomEvent} */ (event).detail;
-  tell("handoff:changed", { id, state, version });
+  notifyDesktop("handoff:changed", { id, state, version });
 });
 
-/** To the desktop around, and only to one that is allowed. @param {string} type @param {object} [more] */
-function tell(type, more = {}) {
-  const around = window.parent === window ? window.opener : window.parent;
-  if (!around) return;
+/** Send a message to the embedding desktop, if its origin is allowed. @param {string} type @param {object} [more] */
+function notifyDesktop(type, more = {}) {
+  const desktop = window.parent === window ? window.opener : window.parent;
+  if (!desktop) return;
   const known = location.ancestorOrigins?.[0];
   const origins = known ? [known].filter((it) => ORIGINS.has(it)) : [...ORIGINS];
-  for (const origin of origins) around.postMessage({ type, ...more }, origin);
+  for (const origin of origins) desktop.postMessage({ type, ...more }, origin);
 }
 
 const first = readFragment();
@@ -149,4 +149,4 @@ document.title = words.text("page.title");
 back.textContent = words.text("page.back");
 hint.textContent = words.text("page.hint");
 take(first);
-tell("handoff:ready");
+notifyDesktop("handoff:ready");

@@ -1,1 +1,1 @@
-"""What the product does: use-cases as plain async functions over the store."""
+"""The product's use-cases: plain async functions over the store."""

@@ -17,9 +17,9 @@ _BOUNDS = (*map(str, _LATENCY), "+Inf")
 
 
 class Tally(Collector):
-    """What is counted with every request, in plain numbers: one thread counts, a scrape reads.
+    """The metrics updated by every request, as plain numbers: one thread counts, and a scrape reads.
 
-    A counter with a lock and a histogram take as long as reading a touchpoint.
+    Updating a locked counter and a histogram would take as long as parsing a touchpoint.
     """
 
     def __init__(self) -> None:
@@ -27,20 +27,20 @@ class Tally(Collector):
         self._touchpoints: dict[tuple[str, str], int] = {}
 
     def request(self, route: str, hundreds: int, seconds: float) -> None:
-        """A request of `route` was answered, with a status of so many hundreds."""
+        """Count a response of `route` with a status of this class (2 for 2xx), and its duration."""
         counted = self._requests.get((route, hundreds))
-        if counted is None:  # how many by bucket, the last above all bounds, and the sum of seconds
+        if counted is None:  # the count per bucket, the last one for longer requests, and the sum of seconds
             counted = self._requests[route, hundreds] = [0.0] * (len(_LATENCY) + 2)
         counted[bisect_left(_LATENCY, seconds)] += 1
         counted[-1] += seconds
 
     def touchpoint(self, source: str, result: str) -> None:
-        """A touchpoint of a source came to this."""
+        """Count a touchpoint of a source with its result."""
         self._touchpoints[source, result] = self._touchpoints.get((source, result), 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         touchpoints = CounterMetricFamily(
-            "handoff_touchpoints", "Touchpoints by what became of them", labels=("source", "result")
+            "handoff_touchpoints", "Touchpoints by result", labels=("source", "result")
         )
         for labels, count in self._touchpoints.items():
             touchpoints.add_metric(labels, count)
@@ -55,7 +55,7 @@ class Tally(Collector):
 
 
 class Measures:
-    """Every metric the product has, on a registry of its own."""
+    """All metrics of the product, on their own registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -69,11 +69,13 @@ class Measures:
             "handoff_refused", "Deliveries whose signature was refused", ["source"], registry=registry
         )
         self.ignored = Counter(
-            "handoff_ignored", "Known events that are no touchpoint", ["source", "event"], registry=registry
+            "handoff_ignored", "Known events that are not touchpoints", ["source", "event"], registry=registry
         )
-        self.handoffs = Counter("handoff_handoffs", "Hand-off events", ["event"], registry=registry)
+        self.handoffs = Counter("handoff_handoffs", "Handoff events", ["event"], registry=registry)
         self.unviewed = Gauge(
-            "handoff_accepted_unviewed", "Hand-offs accepted whose owner has not looked", registry=registry
+            "handoff_accepted_unviewed",
+            "Accepted handoffs whose owner has not opened the context",
+            registry=registry,
         )
         self.deliveries = Counter("handoff_deliveries", "Webhook attempts", ["outcome"], registry=registry)
         self.outbox_behind = Gauge(
@@ -83,13 +85,13 @@ class Measures:
         )
         self.unknown = Counter(
             "handoff_unknown_values",
-            "Stored values that only a newer release knows, shown or passed over",
+            "Stored values that only a newer release knows, shown or skipped",
             ["what"],
             registry=registry,
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def count(self, source: str, results: Sequence[Result]) -> None:
-        """What became of a source's touchpoints."""
+        """Count a source's touchpoints by their results."""
         for result in results:
             self._tally.touchpoint(source, result.status)

@@ -19,7 +19,7 @@ MAX_TTL_S = 24 * 3600
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """What a session's token stands for; the token itself is kept nowhere."""
+    """A session. Its token is not stored, only the token's hash."""
 
     agent: str
     tenant: str
@@ -30,7 +30,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def token_tenant(token: str) -> str | None:
-    """The tenant that a session's token names, so that its record is found; None for other tokens."""
+    """The tenant in a session's token, which locates its record. None for other tokens."""
     if not token.startswith(PREFIX):
         return None
     tenant, _, _secret = token[len(PREFIX) :].rpartition("_")
@@ -48,7 +48,7 @@ async def open_session(
     ttl_s: int,
     now: Micros,
 ) -> tuple[str, Session]:
-    """A new session and its token; one round trip."""
+    """Create a session; returns its token and the session. One round trip."""
     token = f"{PREFIX}{tenant}_{secrets.token_hex(24)}"
     session = Session(
         agent=agent,
@@ -58,16 +58,14 @@ async def open_session(
         min_assurance=min_assurance,
         expires_at=now + ttl_s * SECOND,
     )
-    key = _key(store, tenant, token)
     value = msgspec.msgpack.encode(session)
-    await store.connection.call(b"SET", key, value, b"EX", ttl_s, key=key)
+    await store.of(tenant).sessions.put(session_id(token), value, seconds=ttl_s)
     return token, session
 
 
 async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Session | None:
-    """The session of a token, or None when it is over or never was; one round trip."""
-    key = _key(store, tenant, token)
-    raw = await store.connection.call(b"GET", key, key=key)
+    """The session of a token; None if it has expired or never existed. One round trip."""
+    raw = await store.of(tenant).sessions.read(session_id(token))
     if raw is None:
         return None
     session = decode_as(raw, Session)
@@ -75,9 +73,5 @@ async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Se
 
 
 def session_id(token: str) -> bytes:
-    """What identifies a session: the hash of its token, which may have any bytes of a header."""
+    """The id of a session: the hash of its token, which may contain any bytes that a header can."""
     return sha256(token.encode(errors="surrogateescape")).digest()
-
-
-def _key(store: Store, tenant: str, token: str) -> bytes:
-    return store.control(tenant).keys.record("e", session_id(token))

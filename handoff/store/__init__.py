@@ -1,1 +1,1 @@
-"""The store: timelines, evidence, hand-offs, outbox in Redis or Valkey; only this package speaks to it."""
+"""The store: timelines, evidence, handoffs, outbox in Redis or Valkey; only this package speaks to it."""

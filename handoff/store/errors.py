@@ -1,4 +1,4 @@
-"""What the store's server or its client raises, translated once into what a caller can act on."""
+"""Errors of the store's server or its client, translated once into errors that a caller can act on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handoff.domain.errors import StoreUnavailable
 
 
 class StoreError(Exception):
-    """The server answered a command of ours with an error: a fault of this program, not of its surroundings.
+    """The server answered a command with an error: a fault of this program, not of its environment.
 
     `code` is the first word of the server's answer (`WRONGTYPE`, `ERR`, …).
     """
@@ -45,9 +45,9 @@ UNAVAILABLE = {
 """First word of the server's answer → our stable `reason`."""
 
 TRANSIENT = frozenset({"connection", "timeout", "readonly", "loading", "cluster_down", "moving"})
-"""Reasons that pass by themselves within a call's deadline; the others stay until somebody acts."""
+"""Reasons that may pass within a call's deadline; the others need an operator."""
 
-# redis-py cuts the first word off the errors it has a class for, so the class says it instead.
+# redis-py cuts the first word off the errors it has a class for, so the class stands for it.
 _CLASS_CODES: tuple[tuple[type[Exception], str], ...] = (
     (foreign.BusyLoadingError, "LOADING"),
     (foreign.AuthenticationError, "NOAUTH"),
@@ -61,6 +61,13 @@ _CLASS_CODES: tuple[tuple[type[Exception], str], ...] = (
     (foreign.ClusterCrossSlotError, "CROSSSLOT"),
     (foreign.AskError, "MOVED"),
 )
+_ERR_CLASSES: tuple[tuple[str, type[foreign.RedisError]], ...] = (
+    ("max number of clients reached", foreign.ConnectionError),
+    ("invalid password", foreign.AuthenticationError),
+    ("AUTH <password> called without any password", foreign.AuthenticationError),
+    ("Client sent AUTH, but no password is set", foreign.AuthenticationError),
+)
+"""How the text of an `ERR` answer starts that is about the connection, not about the command."""
 LOST_DATA = "store_lost_data"
 """Reason and problem code while the store is known to have lost acknowledged data."""
 _DETAILS = {
@@ -71,15 +78,15 @@ _DETAILS = {
     "no_replicas": "The store has too few replicas to take writes.",
     LOST_DATA: "The store lost data that it had acknowledged: an operator must accept the loss first "
     "(handoff store accept-loss).",
-    "store_replaced": "The store was emptied and made anew by another server: start this one again.",
+    "store_replaced": "Another server emptied and recreated the store: restart this one.",
 }
 
 
 def translate(error: BaseException) -> StoreUnavailable | StoreError:
-    """The error of ours that says the same as `error`, whoever raised it.
+    """Our error for an error of any client.
 
-    Anything that is not the server's own answer about a command means "outcome unknown" and becomes
-    StoreUnavailable: while a cluster moves slots, redis-py leaks AttributeErrors and the like.
+    Anything but the server's own answer to a command means "outcome unknown" and becomes
+    StoreUnavailable: while a Cluster moves slots, redis-py leaks AttributeErrors and the like.
     """
     if isinstance(error, StoreUnavailable | StoreError):
         return error
@@ -109,8 +116,24 @@ def reason_of(error: BaseException) -> str | None:
     return str(error.fields.get("reason", "unknown"))
 
 
+def server_error(text: str) -> Exception:
+    """The exception for a server's error answer, of redis-py's public classes: `translate` knows them.
+
+    Only redirections and what is not about a command need a class; of the others the first word is enough.
+    """
+    code, _, detail = text.partition(" ")
+    if code == "MOVED":
+        return foreign.MovedError(detail)
+    if code == "ASK":
+        return foreign.AskError(detail)
+    if code != "ERR":
+        return foreign.ResponseError(text)
+    kinds = (kind for start, kind in _ERR_CLASSES if detail.startswith(start))
+    return next(kinds, foreign.ResponseError)(detail)
+
+
 def _unwrapped(error: BaseException) -> BaseException:
-    """What went wrong inside a failed connect: redis-py wraps it in an error that only repeats its text."""
+    """The cause of a failed connect: redis-py wraps it in an error that only repeats its text."""
     cause = error.__cause__
     wrapper = isinstance(error, foreign.ConnectionError | foreign.RedisClusterException)
     return _unwrapped(cause) if wrapper and isinstance(cause, foreign.RedisError) else error

@@ -1,4 +1,4 @@
-"""The number of the shapes that lie in a store, and what happens where a store is too new."""
+"""The format number of a store's data, and the check that this release understands it."""
 
 from __future__ import annotations
 

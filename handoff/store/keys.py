@@ -6,16 +6,16 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}i  index             hash, where a timeline is long, has a large entry or an amended one:
                             touchpoint id → place less the id (16) ‖ of an edit, the id of the edit of
                             the same before it; a ‖ id → the amendment of it that counts: place (32) ‖
-                            e or d ‖ the id of the edit that came last
+                            e or d ‖ the id of the newest edit
     {n}n  identity record   hash: see `handoff.store.repositories.identities`
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
                             share a key of one more byte, for a key costs four times such an entry
     {n}o  outbox            stream of references
     {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
-    {tag}~  a marker that `replicated` writes, so that WAIT speaks of this connection's own writes
+    {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
-    {c.tenant}…  the tenant's control partition: hand-offs, call-backs, timers, deliveries
+    {c.tenant}…  the tenant's control partition: handoffs, callbacks, timers, deliveries
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from functools import lru_cache
 from handoff.domain.text.memo import REMEMBERED
 
 META = b"handoff:meta"
-WORKERS = b"{handoff:meta}w"  # in the slot of META: who is alive decides on its format
+WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
 SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them
 
 
@@ -38,11 +38,11 @@ class Keys:
         self.timeline = lru_cache(REMEMBERED)(self._timeline)
 
     def partition(self, hash_: bytes) -> int:
-        """The partition of whatever the hash names."""
+        """The partition of a hash."""
         return int.from_bytes(hash_[:4], "big") % self.partitions
 
-    def _key(self, letter: bytes, hash_: bytes) -> bytes:
-        return self._tags[self.partition(hash_)] + letter + hash_
+    def _key(self, kind: bytes, hash_: bytes) -> bytes:
+        return self._tags[self.partition(hash_)] + kind + hash_
 
     def _timeline(self, identity: bytes) -> bytes:
         return self._key(b"t", identity)
@@ -57,7 +57,7 @@ class Keys:
         return self._key(b"a", identity)
 
     def conversations(self, conversation: bytes) -> bytes:
-        """Where a conversation stands among others of its partition."""
+        """The hash that holds a conversation, together with others of its partition."""
         return self._tags[self.partition(conversation)] + b"c" + bytes((conversation[4] % SHELVES,))
 
     def outbox(self, partition: int) -> bytes:
@@ -83,11 +83,11 @@ class ControlKeys:
         return self._tag + name + rest
 
     def record(self, kind: str, id_: bytes) -> bytes:
-        """One versioned record: `h` hand-off, `r` chain, `b` call-back, `w` subscription, …"""
+        """One versioned record: `h` handoff, `r` chain, `b` callback, `w` subscription, …"""
         return self._key(kind.encode(), id_)
 
     def set(self, name: str, member: bytes = b"") -> bytes:
-        """A sorted set that lists ids, e.g. the hand-offs of a queue."""
+        """A sorted set that lists ids, e.g. the handoffs of a queue."""
         return self._key(b"z:" + name.encode(), member)
 
     def timers(self) -> bytes:
@@ -106,7 +106,7 @@ class ControlKeys:
         return self._key(b"q")
 
     def sources(self) -> bytes:
-        """When each source was last heard, and what stands quarantined of it."""
+        """The hash of when each source was last heard."""
         return self._key(b"sources")
 
     def named(self, name: str) -> bytes:

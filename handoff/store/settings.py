@@ -1,4 +1,4 @@
-"""What `[store]` in the configuration may say."""
+"""The `[store]` section of the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store as the services see it: one object that holds the connection and everything made from it."""
+"""The store as services use it: one object with the connection and everything built on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
@@ -18,7 +19,6 @@ from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
 from handoff.store.resp.address import parse_address
-from handoff.store.resp.connection import Connection
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
@@ -26,11 +26,12 @@ from handoff.store.server.seen import SEEN, Floor, read_seen
 from .formats import FORMAT, require_understood
 from .keys import META, Keys
 from .settings import StoreSettings
+from .tenant import TenantStore
 from .unknown import UnknownValues
 from .workers import Workers
 
 LAYOUT = 1
-"""Version of everything that `keys`, `records` and the codec lay down. Raised when it changes."""
+"""Version of everything that `keys`, `repositories` and the codec define. Raised when it changes."""
 
 
 class Store:
@@ -68,21 +69,19 @@ class Store:
             on_refusal=self._refuse,
             seen=seen,
         )
-        self._hashes: dict[str, KeyedHash] = {}
-        self._seals: dict[str, Seal] = {}
-        self._controls: dict[str, Control] = {}
-        self._deliveries: dict[str, Deliveries] = {}
+        self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
+        self._tenants: dict[str, TenantStore] = {}
 
     def _new_recorder(self) -> Recorder:
-        functions = self.functions.on_own_line()
+        functions = self.functions.on_own_route()
         if self.connection.cluster:
             return ClusterRecorder(functions, self.keys, self.connection)
-        # Where each call waits for replicas, one large one is better.
+        # Where each call waits for replicas, one large call is better.
         calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
         return Recorder(functions, self.keys, in_flight=calls)
 
     async def prepare(self) -> None:
-        """Make what is missing, and compare what the store holds with what was known of it."""
+        """Create what is missing, and compare the store with the data that was last seen in it."""
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
 
@@ -90,39 +89,40 @@ class Store:
         self.recorder.refuses = self.importer.refuses = reason
 
     async def _restore(self) -> bytes:
-        """The store's pepper, after what everything is found by was put back where it was missing: the next
-        start would make it anew, and find nothing of what is stored from now on."""
+        """The store's pepper, after the layout was put back where it was missing: the next start would create
+        another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
-    def hashes(self, tenant: str) -> KeyedHash:
-        """The keyed hashes of a tenant."""
-        known = self._hashes.get(tenant)
+    def of(self, tenant: str) -> TenantStore:
+        """A tenant's part of the store."""
+        known = self._tenants.get(tenant)
         if known is None:
-            known = self._hashes[tenant] = KeyedHash(self._pepper, tenant)
+            known = self._tenants[tenant] = TenantStore(
+                tenant,
+                self.connection,
+                self.functions,
+                self.keys,
+                pepper=self._pepper,
+                secrets=self._secrets,
+            )
         return known
 
+    def hashes(self, tenant: str) -> KeyedHash:
+        """The keyed hashes of a tenant."""
+        return self.of(tenant).hashes
+
     def seal(self, tenant: str) -> Seal:
-        """What seals the tenant's secrets: with the first of `store.secret_keys`, else with the pepper."""
-        known = self._seals.get(tenant)
-        if known is None:
-            secrets_ = [it.encode() for it in self.settings.secret_keys]
-            known = self._seals[tenant] = Seal([*secrets_, self._pepper], tenant)
-        return known
+        """The seal of a tenant's secrets."""
+        return self.of(tenant).seal
 
     def control(self, tenant: str) -> Control:
         """The control partition of a tenant."""
-        known = self._controls.get(tenant)
-        if known is None:
-            known = self._controls[tenant] = Control(self.connection, self.functions, tenant)
-        return known
+        return self.of(tenant).control
 
     def deliveries(self, tenant: str) -> Deliveries:
         """The queues of a tenant's webhook subscriptions."""
-        known = self._deliveries.get(tenant)
-        if known is None:
-            known = self._deliveries[tenant] = Deliveries(self.connection, self.functions, tenant)
-        return known
+        return self.of(tenant).deliveries
 
 
 @asynccontextmanager
@@ -133,7 +133,7 @@ async def open_store(
     *,
     understood: int = FORMAT,
 ) -> AsyncIterator[Store]:
-    """The store behind a connection whose durability was proved; its layout is made or checked.
+    """The store behind a connection whose durability was proved; creates or checks its layout.
 
     `understood` is the highest format that this code reads and writes.
     """
@@ -170,7 +170,7 @@ async def _meta(connection: Connection, settings: StoreSettings, understood: int
     if int(found[b"partitions"]) != settings.partitions:
         raise ConfigurationError(
             f"the store was made with partitions = {int(found[b'partitions'])}; "
-            f"the number is fixed for ever, set store.partitions to it"
+            f"the number cannot change: set store.partitions to it"
         )
     return found[b"pepper"], int(found.get(b"format", b"1"))
 
@@ -178,9 +178,9 @@ async def _meta(connection: Connection, settings: StoreSettings, understood: int
 async def _state(
     connection: Connection, settings: StoreSettings, pepper: bytes, format_: int
 ) -> Mapping[bytes, bytes]:
-    """What the store says of itself, after it was told where it said nothing.
+    """The store's layout, after writing what is missing.
 
-    A store that is made just now gets the format of who makes it; one that names none has format 1.
+    A new store gets the format of the release that creates it; one that has none has format 1.
     """
     stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
     made = await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])

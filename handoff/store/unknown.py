@@ -1,4 +1,4 @@
-"""What was met in the store that only a newer release knows: counted, and logged now and then."""
+"""Stored values that only a newer release knows: counted, and logged once a minute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 class UnknownValues:
     """`what` is a short name from our own code (`type`, `codec`, `outbox_kind`), never stored text.
 
-    `counted` is told of each; the composition sets it to a metric.
+    `counted` is called with each; the composition root sets it to a metric.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class UnknownValues:
         self.counted: Callable[[str], None] | None = None
 
     def met(self, what: str, code: object = None) -> bool:
-        """One value was shown without being understood, or passed over; whether it was logged this time."""
+        """Count a value that was skipped or shown without being understood; whether it was logged."""
         self.counts[what] = self.counts.get(what, 0) + 1
         if self.counted is not None:
             self.counted(what)

@@ -1,7 +1,7 @@
-"""The store's format, and which workers that are alive understand it.
+"""The store's format, and which living workers understand it.
 
-A format is a number for all shapes that lie in a store. Workers write no shape above the store's
-format, however new their release is, so that every worker beside them reads what they write. The
+A format is one number for all data structures in a store. Workers write nothing above the store's
+format, however new their release is, so that all workers can read what they write. The
 format is raised by `handoff store upgrade`, once every living worker understands the new one.
 """
 
@@ -18,17 +18,17 @@ import structlog
 from msgspec import Struct
 
 from handoff import __version__
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.resp.connection import Connection
 
 from .errors import StoreError
 from .formats import FORMAT
 from .keys import META, WORKERS
 
 BEAT_S = 2.0  # how soon a worker notices that the format was raised
-ALIVE_MS = 15_000  # a worker that was silent this long is gone, or comes back to a format it must look at
+ALIVE_MS = 15_000  # a worker that was silent this long is gone, or must check the format when it returns
 NAME, FORMER_NAME = "handoff-worker", "handoff"
-"""How connections of workers are named, and those of releases that do not register."""
+"""Names of the connections of workers, and of workers of releases that do not register."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
 
 
 class Workers:
-    """This worker among those of its store: `beat` again and again, and `leave` at the end.
+    """This worker's registration in the store: call `beat` every BEAT_S and `leave` at the end.
 
     `understood` is the highest format its code reads and writes; `current` the store's, as of the last
     beat.
@@ -59,7 +59,7 @@ class Workers:
         )
 
     def writes(self, format_: int) -> bool:
-        """Whether shapes of this format may be written now."""
+        """Whether data of this format may be written now."""
         return format_ <= min(self.understood, self.current)
 
     def ready(self) -> str | None:
@@ -78,24 +78,24 @@ class Workers:
             log.info("store_format_raised", format=self.current)
 
     async def leave(self, connection: Connection) -> None:
-        """Be gone at once, not only after ALIVE_MS."""
+        """Deregister now instead of after ALIVE_MS."""
         await connection.call(b"HDEL", WORKERS, self.id, key=WORKERS)
 
 
 class Upgrade(Struct, frozen=True, kw_only=True):
-    """What became of raising a format: the store's now, and who is in the way."""
+    """The result of raising a format: the store's current one, and the workers that prevent it."""
 
     format: int
     old: tuple[WorkerInfo, ...] = ()
     """Registered workers that do not understand the wanted format."""
     unregistered: tuple[str, ...] = ()
-    """Addresses of connections that a release without registration opened."""
+    """Addresses of connections from releases that do not register."""
     unseen: bool = False
     """Whether the server does not let its connections be listed."""
 
     @property
     def obstacles(self) -> list[str]:
-        """Each worker in the way, in words."""
+        """A description of each worker that prevents it."""
         found = [
             f"host {it.host}, pid {it.pid}, release {it.release}: understands formats up to {it.format}"
             for it in self.old
@@ -109,9 +109,9 @@ class Upgrade(Struct, frozen=True, kw_only=True):
 async def raise_format(
     connection: Connection, functions: Functions, wanted: int, *, force: bool = False, dry_run: bool = False
 ) -> Upgrade:
-    """Raise the store's format to `wanted`, unless a worker that lives is too old for it.
+    """Raise the store's format to `wanted`, unless a living worker is too old for it.
 
-    `force` raises it all the same. It is never lowered.
+    `force` raises it anyway. It is never lowered.
     """
     unregistered, unseen = await _unregistered(connection)
     blocked = bool(unregistered or unseen) and not force
@@ -126,13 +126,13 @@ def _info(raw: bytes) -> WorkerInfo:
     _seen, format_, described = raw.split(b" ", 2)
     try:
         info = msgspec.json.decode(described, type=WorkerInfo)
-    except msgspec.DecodeError:  # a release that describes itself otherwise: it counts all the same
+    except msgspec.DecodeError:  # a release with another description: it counts too
         info = WorkerInfo(host="unknown", pid=0, release="unknown")
     return msgspec.structs.replace(info, format=int(format_))
 
 
 async def _unregistered(connection: Connection) -> tuple[list[str], bool]:
-    """Addresses of former releases' connections, and whether the server keeps its list to itself."""
+    """Addresses of former releases' connections, and whether the server refuses to list them."""
     try:
         answers: Sequence[Any] = await connection.on_primaries("CLIENT", "LIST")
     except StoreError:

@@ -1,10 +1,12 @@
-"""Parametrises the contract suite over the fixtures of the adapter under test."""
+"""Runs the contract suite for each fixture of the adapter under test."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.adapters.contract import AdapterContract, fixtures
+pytest.register_assert_rewrite("tests.adapters.contract")
+
+from tests.adapters.contract import AdapterContract, fixtures  # noqa: E402 - after its registration
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

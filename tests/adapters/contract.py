@@ -1,13 +1,14 @@
-"""What every adapter must do, as a suite that its test module inherits.
+"""The suite that every adapter's test module inherits.
 
-A subclass says how to build the adapter, how its vendor signs, and where its fixtures lie. A fixture
-is a hand-written JSON file:
+A subclass states how to build the adapter, which requests it accepts, and where its fixtures are. A
+fixture is a JSON file written by hand:
 
-    {"request": {"method"?, "path"?, "query"?, "headers"?, "json" | "form"?}, "options"?: {…},
+    {"request": {"method"?, "path"?, "query"?, "headers"?, "json" | "form" | "file"?}, "options"?: {…},
      "touchpoints"?: [{"type", …}], "ignored"?: {…}, "malformed"?: ["code", …]}
 
-Each listed touchpoint is compared on the keys that it states; `identities` are written
-`type@space:value assurance`.
+`file` names a file beside it with the body; a mail (`.eml`) gets the line ends of SMTP. Each listed
+touchpoint is compared on the keys that it states; `identities` are written
+`type@space:value assurance`, `participants` `role type@space:value`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PUBLIC_URL = "https://handoff.example.com"
 REFUSALS = (InvalidPayload, NotFound, PayloadTooLarge)
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
-)  # two cores are shared; the input matters here, not the time
+)  # the machine may be loaded; only the input matters here
 
 
 def request(
@@ -54,7 +55,7 @@ def request(
     received_at: int = RECEIVED_AT,
     source: str = "src",
 ) -> InboundRequest:
-    """An inbound request as the flow hands it to an adapter."""
+    """An inbound request as adapters receive it."""
     search = f"?{urlencode(query)}" if query else ""
     return InboundRequest(
         method=method,
@@ -69,12 +70,12 @@ def request(
 
 
 def shared(*parts: str) -> Path:
-    """A file of the collected real payloads; the test is skipped where they are not at hand."""
+    """A file of the collected real payloads; the test is skipped where they are missing."""
     root = os.environ.get("HANDOFF_SHARED")
     base = Path(root) if root else Path(__file__).resolve().parents[3] / "shared"
     place = base.joinpath("payloads", *parts)
     if not place.exists():
-        pytest.skip("the collected payloads are not at hand (HANDOFF_SHARED)")
+        pytest.skip("the collected payloads are missing (HANDOFF_SHARED)")
     return place
 
 
@@ -84,25 +85,36 @@ def shown(touchpoint: Touchpoint) -> dict[str, Any]:
     plain["identities"] = [f"{one.identity} {one.assurance}" for one in touchpoint.identities]
     plain["occurred_at"] = format_time(touchpoint.occurred_at)
     plain["attachments"] = list(plain["attachments"])
+    plain["participants"] = [f"{one.role} {one.identity}" for one in touchpoint.participants]
     return plain
 
 
-def fixture_request(fixture: Mapping[str, Any]) -> InboundRequest:
-    said = fixture["request"]
+def read_fixture(path: Path) -> dict[str, Any]:
+    fixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return fixture
+
+
+def fixture_request(path: Path) -> InboundRequest:
+    """The request that a fixture file describes."""
+    stated = read_fixture(path)["request"]
     body = b""
-    headers = dict(said.get("headers", {}))
-    if "json" in said:
-        body = msgspec.json.encode(said["json"])
+    headers = dict(stated.get("headers", {}))
+    if "json" in stated:
+        body = msgspec.json.encode(stated["json"])
         headers.setdefault("content-type", "application/json")
-    if "form" in said:
-        body = urlencode(said["form"]).encode()
+    if "form" in stated:
+        body = urlencode(stated["form"]).encode()
         headers.setdefault("content-type", "application/x-www-form-urlencoded")
+    if "file" in stated:
+        body = path.with_name(stated["file"]).read_bytes()
+        if stated["file"].endswith(".eml"):
+            body = body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return request(
-        said.get("path", ""),
-        method=said.get("method", "POST"),
+        stated.get("path", ""),
+        method=stated.get("method", "POST"),
         body=body,
         headers=headers,
-        query=[(name, value) for name, value in said.get("query", {}).items()],
+        query=[(name, value) for name, value in stated.get("query", {}).items()],
     )
 
 
@@ -111,68 +123,55 @@ def fixtures(folder: Path) -> list[Any]:
 
 
 class AdapterContract:
-    """Inherit as `class TestContract(AdapterContract)`."""
+    """What holds for every adapter. Inherit as `class TestContract(AdapterContract)`."""
 
     folder: ClassVar[Path]
     declared: ClassVar[frozenset[str]]
     """Every touchpoint type that the adapter makes."""
+    paths: ClassVar[tuple[str, ...]] = ("",)
 
-    def build(self, *, secrets: tuple[str, ...] = ("s3cret",), **options: Any) -> Adapter:
-        """The adapter of a source that has `secrets`."""
+    def build(self, **options: Any) -> Adapter:
+        """The adapter of a configured source."""
         raise NotImplementedError
 
     def good(self) -> InboundRequest:
-        """A request that is well formed and not signed yet."""
+        """A well-formed request, not yet signed where the vendor signs."""
         raise NotImplementedError
 
-    def sign(self, one: InboundRequest, secret: str) -> InboundRequest:
-        """`one` as the vendor signs it."""
+    def accepted(self) -> InboundRequest:
+        """A request that `verify` accepts."""
         raise NotImplementedError
 
-    def corrupted(self, one: InboundRequest) -> InboundRequest:
-        """`one`, signed, changed so that its signature no longer holds."""
-        return self.sign(one, "not the secret")
+    def refused(self) -> Mapping[str, InboundRequest]:
+        """Requests that `verify` refuses, by what is wrong with them."""
+        raise NotImplementedError
 
-    paths: ClassVar[tuple[str, ...]] = ("",)
+    def built_for(self, path: Path) -> Adapter:
+        """The adapter with the options of a fixture."""
+        return self.build(**read_fixture(path).get("options", {}))
 
-    def load(self, path: Path) -> tuple[dict[str, Any], Adapter]:
-        fixture: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return fixture, self.build(**fixture.get("options", {}))
+    def test_a_genuine_request_is_accepted(self) -> None:
+        self.build().verify(self.accepted())
 
-    def test_accepts_what_the_vendor_signed(self) -> None:
-        self.build().verify(self.sign(self.good(), "s3cret"))
+    def test_any_other_request_is_refused(self) -> None:
+        refused = self.refused()
+        assert refused
+        assert [wrong for wrong, one in refused.items() if self._accepts(one)] == []
 
-    def test_refuses_another_key(self) -> None:
-        with pytest.raises(SignatureRefused):
-            self.build().verify(self.sign(self.good(), "another"))
-
-    def test_refuses_a_broken_signature(self) -> None:
-        with pytest.raises(SignatureRefused):
-            self.build().verify(self.corrupted(self.good()))
-
-    def test_refuses_what_is_not_signed(self) -> None:
-        with pytest.raises(SignatureRefused):
-            self.build().verify(self.good())
-
-    def test_accepts_both_secrets_while_one_is_rotated(self) -> None:
-        adapter = self.build(secrets=("new", "old"))
-        adapter.verify(self.sign(self.good(), "old"))
-        adapter.verify(self.sign(self.good(), "new"))
-        with pytest.raises(SignatureRefused):
-            adapter.verify(self.sign(self.good(), "older"))
-
-    def test_a_source_without_a_secret_is_a_configuration_error(self) -> None:
-        with pytest.raises(ConfigurationError):
-            self.build(secrets=())
-        self.build(secrets=(), allow_unsigned=True).verify(self.good())
+    def _accepts(self, one: InboundRequest) -> bool:
+        try:
+            self.build().verify(one)
+        except SignatureRefused:
+            return False
+        return True
 
     def test_its_name_begins_with_its_channel(self) -> None:
         adapter = self.build()
         assert adapter.name.startswith(f"{adapter.channel}.")
 
-    def test_each_fixture_says_what_it_should(self, fixture_path: Path) -> None:
-        fixture, adapter = self.load(fixture_path)
-        made = adapter.parse(fixture_request(fixture))
+    def test_each_fixture_gives_its_touchpoints(self, fixture_path: Path) -> None:
+        fixture, adapter = read_fixture(fixture_path), self.built_for(fixture_path)
+        made = adapter.parse(fixture_request(fixture_path))
         expected = fixture.get("touchpoints", [])
         found = [shown(one) for one in made.touchpoints]
         compared = [
@@ -184,13 +183,13 @@ class AdapterContract:
         assert [one.code for one in made.malformed] == fixture.get("malformed", [])
 
     def test_parsing_is_pure(self, fixture_path: Path) -> None:
-        fixture, adapter = self.load(fixture_path)
-        one = fixture_request(fixture)
-        assert adapter.parse(one) == self.load(fixture_path)[1].parse(one) == adapter.parse(one)
+        adapter = self.built_for(fixture_path)
+        one = fixture_request(fixture_path)
+        assert adapter.parse(one) == self.built_for(fixture_path).parse(one) == adapter.parse(one)
 
     def test_a_retry_is_the_same_event(self, fixture_path: Path) -> None:
-        fixture, adapter = self.load(fixture_path)
-        one = fixture_request(fixture)
+        adapter = self.built_for(fixture_path)
+        one = fixture_request(fixture_path)
         later = msgspec.structs.replace(one, received_at=one.received_at + 3_600_000_000)
         first, second = adapter.parse(one), adapter.parse(later)
         assert [t.event_id for t in first.touchpoints] == [t.event_id for t in second.touchpoints]
@@ -198,22 +197,29 @@ class AdapterContract:
         assert [t.data for t in first.touchpoints] == [t.data for t in second.touchpoints]
 
     def test_a_quarantined_item_reads_the_same_when_sent_again(self, fixture_path: Path) -> None:
-        fixture, adapter = self.load(fixture_path)
-        one = fixture_request(fixture)
+        adapter = self.built_for(fixture_path)
+        one = fixture_request(fixture_path)
         for bad in adapter.parse(one).malformed:
             again = msgspec.structs.replace(one, raw=bad.item, body=bad.item, query=())
             assert [other.code for other in adapter.parse(again).malformed] == [bad.code]
 
     def test_an_answer_is_a_success(self, fixture_path: Path) -> None:
-        fixture, adapter = self.load(fixture_path)
-        assert 200 <= adapter.answer(fixture_request(fixture), Outcome(accepted=1)).status < 300
+        adapter = self.built_for(fixture_path)
+        assert 200 <= adapter.answer(fixture_request(fixture_path), Outcome(accepted=1)).status < 300
 
     def test_every_declared_type_has_a_fixture_and_no_other(self) -> None:
         made: set[str] = set()
         for parameter in fixtures(self.folder):
-            fixture, adapter = self.load(parameter.values[0])
-            made |= {one.type for one in adapter.parse(fixture_request(fixture)).touchpoints}
+            path = parameter.values[0]
+            made |= {one.type for one in self.built_for(path).parse(fixture_request(path)).touchpoints}
         assert made == self.declared
+
+    def test_every_file_beside_the_fixtures_belongs_to_one(self) -> None:
+        stated = {
+            json.loads(path.read_text(encoding="utf-8"))["request"].get("file")
+            for path in self.folder.glob("*.json")
+        }
+        assert {path.name for path in self.folder.iterdir() if path.suffix != ".json"} == stated - {None}
 
     @SLOW
     @given(body=st.binary(max_size=300), data=st.data())
@@ -221,8 +227,46 @@ class AdapterContract:
         survive(self.build(), request(data.draw(st.sampled_from(self.paths)), body=body))
 
 
+class SignedContract(AdapterContract):
+    """What holds for adapters whose vendor proves itself with a shared secret."""
+
+    def build(self, *, secrets: tuple[str, ...] = ("s3cret",), **options: Any) -> Adapter:
+        """The adapter of a source that has `secrets`."""
+        raise NotImplementedError
+
+    def sign(self, one: InboundRequest, secret: str) -> InboundRequest:
+        """`one` as the vendor signs it."""
+        raise NotImplementedError
+
+    def corrupted(self, one: InboundRequest) -> InboundRequest:
+        """`one`, signed, then changed so that its signature is wrong."""
+        return self.sign(one, "not the secret")
+
+    def accepted(self) -> InboundRequest:
+        return self.sign(self.good(), "s3cret")
+
+    def refused(self) -> Mapping[str, InboundRequest]:
+        return {
+            "the key is another": self.sign(self.good(), "another"),
+            "the signature is wrong": self.corrupted(self.good()),
+            "there is no signature": self.good(),
+        }
+
+    def test_both_secrets_are_accepted_during_a_rotation(self) -> None:
+        adapter = self.build(secrets=("new", "old"))
+        adapter.verify(self.sign(self.good(), "old"))
+        adapter.verify(self.sign(self.good(), "new"))
+        with pytest.raises(SignatureRefused):
+            adapter.verify(self.sign(self.good(), "older"))
+
+    def test_a_source_without_a_secret_is_a_configuration_error(self) -> None:
+        with pytest.raises(ConfigurationError):
+            self.build(secrets=())
+        self.build(secrets=(), allow_unsigned=True).verify(self.good())
+
+
 def survive(adapter: Adapter, one: InboundRequest) -> Parsed | None:
-    """What the adapter makes of `one`; any error but a refusal fails the test."""
+    """The adapter's result for `one`; any error except a refusal fails the test."""
     try:
         made = adapter.parse(one)
     except REFUSALS:
@@ -239,7 +283,7 @@ def survive(adapter: Adapter, one: InboundRequest) -> Parsed | None:
     return made
 
 
-# JSON as senders get it wrong: any type anywhere, half an emoji, numbers that fit nowhere.
+# JSON as faulty senders write it: any type anywhere, half an emoji, numbers that fit nowhere.
 scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -259,7 +303,7 @@ anything = st.recursive(
 
 
 def mutated(template: Any) -> st.SearchStrategy[Any]:
-    """`template` with any of its values replaced by anything, or left out."""
+    """`template` with any of its values replaced or left out."""
     if isinstance(template, dict):
         return st.one_of(
             *[st.fixed_dictionaries({}, optional={key: mutated(value) for key, value in template.items()})]

@@ -13,6 +13,7 @@ from handoff.domain.errors import HandoffError
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
 from handoff_adapters.chat.chatwoot.adapter import ChatwootAdapter
 from handoff_adapters.chat.chatwoot.options import ChatwootOptions
+from handoff_adapters.email.smtp import SmtpAdapter, SmtpOptions
 from handoff_adapters.phone.twilio.adapter import TwilioAdapter
 from handoff_adapters.phone.twilio.options import TwilioOptions
 from handoff_adapters.web.segment.adapter import SegmentAdapter
@@ -26,6 +27,7 @@ ADAPTERS: list[Adapter] = [
     TwilioAdapter(
         TwilioOptions(name="calls", adapter="phone.twilio", secrets=(KEY,), shared_keys={"SK1": KEY})
     ),
+    SmtpAdapter(SmtpOptions(name="mail", adapter="email.smtp", recipients=("@shop.example",))),
 ]
 NAMES = [
     "authorization",

@@ -1,4 +1,4 @@
-"""A whole server in this process on the shared Valkey, with two tenants nobody used before."""
+"""A complete server in this process on the shared Valkey, with two new tenants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORK = ["touchpoints:write", "context:read", "handoffs:write", "callbacks:write"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One HTTP answer, read whole."""
+    """A complete HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """The code of a problem document; the test fails where it is none."""
+        """The code of a problem document; fails for any other response."""
         assert self.headers["Content-Type"].startswith("application/problem+json"), self.raw
         body = self.json
         assert body["status"] == self.status
@@ -46,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Api:
-    """A client of one running server; `token` names a configured token, or is the admin's."""
+    """A client of a running server. `token` names a configured token, or is `admin`."""
 
     def __init__(self, server: Server, session: ClientSession, tenant: str, other: str) -> None:
         self.server = server
@@ -77,13 +77,13 @@ class Api:
         return await self.call("POST", path, json, **given)
 
     async def ok(self, method: str, path: str, json: Any = None, **given: Any) -> Any:
-        """The JSON of an answer that must be a 2xx."""
+        """The JSON of a response, which must be 2xx."""
         answer = await self.call(method, path, json, **given)
         assert 200 <= answer.status < 300, (answer.status, answer.raw)
         return answer.json
 
     async def tell(self, event: str, **changes: Any) -> Any:
-        """Store one chat message of `user:anna`."""
+        """Record a chat message of `user:anna`."""
         return await self.ok("POST", "/v1/touchpoints", message(event, **changes))
 
     async def context(self, identity: str = "user:anna", **given: Any) -> Any:
@@ -91,7 +91,7 @@ class Api:
 
 
 def message(event: str, **changes: Any) -> dict[str, Any]:
-    """A touchpoint as the API takes it."""
+    """A touchpoint in the native format."""
     return {
         "id": event,
         "channel": "chat",
@@ -120,7 +120,7 @@ def settings_for(url: str | None, tenant: str, other: str, **store: Any) -> Sett
 
 @asynccontextmanager
 async def served(url: str | None, **store: Any) -> AsyncIterator[Api]:
-    """A running server on the store at `url` (None: the embedded one of `data_dir`), and a client of it."""
+    """A client of a running server on the store at `url` (None: an embedded store in `data_dir`)."""
     tenant, other = fresh_tenant(), fresh_tenant()
     async with serving.in_process(settings_for(url, tenant, other, **store)) as (server, session):
         yield Api(server, session, tenant, other)

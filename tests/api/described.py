@@ -1,4 +1,4 @@
-"""A client that holds every request and answer against the server's own `/openapi.json`."""
+"""A client that validates every request and response against the server's `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from handoff.bootstrap.settings import Settings, load_settings
 ADMIN = "admin-token-of-the-tests"
 DOCUMENT = "urn:description"
 STREAM = "text/event-stream"
-STREAMED = ("application/x-ndjson", STREAM)  # begun before the headers of the whole are known
+STREAMED = ("application/x-ndjson", STREAM)  # they start before all headers are known
 
 
 def token(scope: str) -> str:
-    """The secret of the configured token with this scope alone; `none` has no scope."""
+    """The secret of the token that has only this scope; `none` has no scope."""
     return "the-token-with-only-" + scope.replace(":", "-")
 
 
 def settings(directory: Path) -> Settings:
-    """A server on a free port with its own store, and a token for each scope."""
+    """Settings of a server on a free port with its own store, and a token for each scope."""
     lines = ["[server]", "port = 0", "[store]", f'data_dir = "{directory}"']
     for scope in ("none", *sorted(SCOPES)):
         scopes = [] if scope == "none" else [scope]
@@ -48,7 +48,7 @@ def settings(directory: Path) -> Settings:
 
 @dataclass
 class Answer:
-    """What came back; `value` is its JSON, if it is JSON."""
+    """A response; `value` is its decoded JSON, if any."""
 
     status: int
     headers: Mapping[str, str]
@@ -58,7 +58,7 @@ class Answer:
 
 @dataclass
 class Described:
-    """The client and the description; `seen` collects what was called as (operation id, status)."""
+    """The client and the document. `seen` collects calls as (operation id, status)."""
 
     http: ClientSession
     url: str
@@ -67,7 +67,7 @@ class Described:
     seen: set[tuple[str, int]] = field(default_factory=set)
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
-        """The description of the operation that a path is of; plain paths before those with places."""
+        """The operation of a path. Literal paths win over paths with parameters."""
         found = None
         for template, methods in self.document["paths"].items():
             one, other = template.split("/"), path.split("?")[0].split("/")
@@ -78,7 +78,7 @@ class Described:
         return found
 
     def errors(self, schema: Mapping[str, Any], value: Any) -> list[str]:
-        """What of a value its schema does not allow; references are into the document."""
+        """Violations of a schema, whose references point into the document."""
         whole = Draft202012Validator(
             {"$id": DOCUMENT + ":one", **_absolute(schema)},
             registry=self.registry,
@@ -96,8 +96,8 @@ class Described:
         token: str | None = ADMIN,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request. A body that is accepted must be one that the description allows; the answer's
-        status, headers and body must be described. An NDJSON body is a list of its lines."""
+        """Send a request. An accepted body must fit the description, and the response's status, headers,
+        and body must be described. An NDJSON body is a list of its lines."""
         operation = self.operation(method, path)
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         raw = _encode(body, media)
@@ -113,7 +113,7 @@ class Described:
         name = f"{method} {path} -> {answer.status} {answer.body[:300]!r}"
         if raw is not None and answer.status in (200, 201):
             content = operation["requestBody"]["content"]
-            assert media in content, f"{name}: {media} is taken and not described"
+            assert media in content, f"{name}: {media} is accepted and not described"
             for value in body if media.endswith("ndjson") else [body]:
                 assert not self.errors(content[media]["schema"], value), name
         self._check(operation, answer, answered, name)
@@ -127,7 +127,7 @@ class Described:
             assert header in answer.headers or media in STREAMED, f"{name}: no {header}"
         content = described.get("content")
         if content is None:
-            assert not answer.body, f"{name}: a body that is not described"
+            assert not answer.body, f"{name}: the body is not described"
             return
         assert media in content, f"{name}: {media} is not described"
         if media.endswith("json"):
@@ -164,7 +164,7 @@ def _absolute(schema: Any) -> Any:
 
 @asynccontextmanager
 async def described_server(directory: Path) -> AsyncIterator[Described]:
-    """A running server and a client that checks it against its own description."""
+    """A running server, and a client that checks it against its description."""
     options = Options(admin_token=ADMIN)
     async with running(settings(directory), options) as server, ClientSession(server.url) as http:
         async with http.get("/openapi.json") as response:

@@ -1,4 +1,4 @@
-"""Who may do what: tokens, scopes and tenants; nothing crosses from one tenant to another."""
+"""Access: tokens, scopes, and the separation of tenants."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ ROUTES: list[tuple[str, str, str]] = [
     ("POST", "/v1/handoffs", "handoffs:write"),
     ("GET", "/v1/handoffs", "handoffs:read"),
     ("GET", "/v1/handoffs/ho_x", "handoffs:read"),
-    ("GET", "/v1/handoffs/ho_x/context", "handoffs:read"),
     ("GET", "/v1/handoffs/ho_x/snapshots", "handoffs:read"),
-    ("GET", "/v1/handoffs/ho_x/snapshot", "handoffs:read"),
     ("POST", "/v1/handoffs/ho_x/accept", "handoffs:write"),
     ("POST", "/v1/handoffs/ho_x/decline", "handoffs:write"),
     ("POST", "/v1/callbacks", "callbacks:write"),
@@ -37,7 +35,7 @@ ROUTES: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-async def test_every_route_needs_its_scope(api: Api, method: str, path: str, scope: str) -> None:
+async def test_every_route_needs_a_token_with_its_scope(api: Api, method: str, path: str, scope: str) -> None:
     for authorization in (None, "Bearer", "Bearer nonsense", "Basic abc", "Bearer " + "x" * 5000):
         headers = {"Authorization": authorization} if authorization else {}
         answer = await api.call(method, path, token=None, headers=headers)
@@ -49,7 +47,7 @@ async def test_every_route_needs_its_scope(api: Api, method: str, path: str, sco
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-async def test_a_scope_opens_its_own_routes_only(api: Api, method: str, path: str, scope: str) -> None:
+async def test_a_scope_allows_only_its_own_routes(api: Api, method: str, path: str, scope: str) -> None:
     for token in ("touchpoints:write", "context:read", "handoffs:write", "callbacks:write", "operate"):
         body: Any = {} if method == "POST" else None
         answer = await api.call(method, path, body, token=f"only-{token}")
@@ -57,7 +55,7 @@ async def test_a_scope_opens_its_own_routes_only(api: Api, method: str, path: st
         assert (answer.status == 403) is not allowed, (token, answer.raw)
 
 
-async def test_a_hand_off_is_read_without_its_context_by_who_may_not_read_contexts(api: Api) -> None:
+async def test_a_handoffs_context_also_needs_the_scope_for_contexts(api: Api) -> None:
     made = await request_handoff(api)
     only = "only-handoffs:write"
     assert (await api.get(f"/v1/handoffs/{made['id']}", token=only)).status == 200
@@ -72,7 +70,7 @@ async def request_handoff(api: Api, token: str = "desk", **changes: Any) -> Any:
 
 
 async def ids_of(api: Api, token: str) -> dict[str, str]:
-    """Something of everything, in the token's tenant."""
+    """Paths of one resource of each kind, in the token's tenant."""
     stored = await api.ok(
         "POST", "/v1/touchpoints", message("secret", text="canary", thread="t"), token=token
     )
@@ -129,7 +127,7 @@ async def test_the_same_person_in_two_tenants_is_two(api: Api) -> None:
     assert mine["customer"]["id"] != theirs["customer"]["id"]
 
 
-async def test_lists_and_quarantine_show_their_own_tenant_only(api: Api) -> None:
+async def test_lists_and_quarantine_show_only_their_own_tenant(api: Api) -> None:
     await ids_of(api, "desk")
     await api.post("/in/shop/v1/track", data=b"{", token=None, headers=shop_headers())
     (kept,) = (await api.ok("GET", "/v1/quarantine"))["items"]
@@ -151,7 +149,7 @@ def shop_headers() -> dict[str, str]:
     return {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
 
 
-async def test_the_tenant_header_is_for_the_admin_alone(api: Api) -> None:
+async def test_only_an_admin_may_use_the_tenant_header(api: Api) -> None:
     await api.tell("e1")
     body = {"identities": ["user:anna"]}
     header = {"Handoff-Tenant": api.tenant}
@@ -164,7 +162,7 @@ async def test_the_tenant_header_is_for_the_admin_alone(api: Api) -> None:
     assert (answer.status, answer.code) == (404, "unknown_tenant")
 
 
-async def test_idempotency_keys_of_two_tenants_and_tokens_are_apart(api: Api) -> None:
+async def test_idempotency_keys_are_separate_by_tenant_and_token(api: Api) -> None:
     key = {"Idempotency-Key": "same"}
     for token in ("desk", "elsewhere", "only-touchpoints:write"):
         answer = await api.post("/v1/touchpoints", message(f"by {token}"), token=token, headers=key)
@@ -172,7 +170,7 @@ async def test_idempotency_keys_of_two_tenants_and_tokens_are_apart(api: Api) ->
         assert "Idempotent-Replayed" not in answer.headers
 
 
-async def test_a_customers_tool_sees_verified_touchpoints_unless_it_asks(api: Api) -> None:
+async def test_a_customer_facing_token_sees_verified_touchpoints_by_default(api: Api) -> None:
     await api.tell("sure")
     await api.tell("claimed", identities=[{"type": "user", "value": "anna", "assurance": "claimed"}])
     mine = await api.ok("POST", "/v1/context", {"identities": ["user:anna"]}, token="bot")
@@ -182,7 +180,7 @@ async def test_a_customers_tool_sees_verified_touchpoints_unless_it_asks(api: Ap
     assert (await api.ok("POST", "/v1/context", asked, token="bot"))["timeline"]["returned"] == 2
 
 
-async def test_no_answer_is_stored_on_its_way(api: Api) -> None:
+async def test_responses_must_not_be_cached(api: Api) -> None:
     await api.tell("e1")
     answer = await api.post("/v1/context", {"identities": ["user:anna"]})
     assert answer.headers["Cache-Control"] == "no-store"
@@ -191,12 +189,12 @@ async def test_no_answer_is_stored_on_its_way(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/touchpoints", "/in/nobody"])
-async def test_what_is_not_there_is_a_problem_document(api: Api, path: str) -> None:
+async def test_an_unknown_path_gets_a_problem_document(api: Api, path: str) -> None:
     answer = await api.post(path, {})
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-async def test_a_wrong_method_says_which_are_right(api: Api) -> None:
+async def test_a_wrong_method_lists_the_allowed_ones(api: Api) -> None:
     answer = await api.call("DELETE", "/v1/touchpoints")
     assert (answer.status, answer.code) == (405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]

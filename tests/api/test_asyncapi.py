@@ -1,4 +1,4 @@
-"""`/asyncapi.json` is valid, tells of every message there is, and what really comes is as it says."""
+"""`/asyncapi.json` is valid and complete, and real messages match it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REGISTRY: Registry = Registry().with_resource(WHOLE, Resource(contents=DESCRIBED
 
 
 def problems(place: str, value: Any) -> list[str]:
-    """What of a value the schema at this place of the document does not allow."""
+    """Violations of the schema at this place of the document."""
     validator = Draft7Validator(
         {"$ref": f"{WHOLE}#/components/{place}"},
         registry=REGISTRY,
@@ -40,7 +40,7 @@ def problems(place: str, value: Any) -> list[str]:
 
 
 def data_schemas(type_: str) -> list[dict[str, Any]]:
-    """The schemas of which `data` of this type has one."""
+    """The alternative schemas of `data` for this type."""
     data = MESSAGES[type_]["payload"]["allOf"][1]["properties"]["data"]
     return [at(it["$ref"]) for it in data.get("anyOf", [data])]
 
@@ -50,7 +50,7 @@ def at(reference: str) -> dict[str, Any]:
 
 
 def types_in_the_source() -> Iterator[str]:
-    """The types that are stated in words where an event is made."""
+    """The event types in the source, where events are created."""
     for path in (ROOT / "handoff").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
@@ -58,9 +58,9 @@ def types_in_the_source() -> Iterator[str]:
                 and isinstance(node.func, ast.Name)
                 and node.func.id.endswith("Event")
             ):
-                for it in node.keywords:
-                    if it.arg == "type" and isinstance(it.value, ast.Constant):
-                        yield str(it.value.value)
+                for keyword in node.keywords:
+                    if keyword.arg == "type" and isinstance(keyword.value, ast.Constant):
+                        yield str(keyword.value.value)
 
 
 def test_the_document_is_valid_asyncapi_3() -> None:
@@ -70,7 +70,7 @@ def test_the_document_is_valid_asyncapi_3() -> None:
     assert [f"{it.json_path}: {it.message}" for it in Draft7Validator(schema).iter_errors(DESCRIBED)] == []
 
 
-def test_every_type_that_anybody_is_told_of_is_described_and_no_other() -> None:
+def test_exactly_the_published_event_types_are_described() -> None:
     stated = set(types_in_the_source())
     assert {"handoff.unviewed", "webhook.dead", "context.changed"} <= stated
     assert set(MESSAGES) == {*TYPES, *stated}
@@ -80,31 +80,31 @@ def test_every_type_that_anybody_is_told_of_is_described_and_no_other() -> None:
 def references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if "$ref" in value:
-            assert len(value) == 1, f"draft 7 does not look at what stands beside a reference: {value}"
+            assert len(value) == 1, f"draft 7 does not look at what is beside a reference: {value}"
             yield value["$ref"]
-        for it in value.values():
-            yield from references(it)
+        for member in value.values():
+            yield from references(member)
     elif isinstance(value, list):
-        for it in value:
-            yield from references(it)
+        for item in value:
+            yield from references(item)
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     resolver = REGISTRY.resolver(WHOLE)
     for reference in set(references(DESCRIBED)):
         assert resolver.lookup(reference).contents
 
 
 @pytest.mark.parametrize("name", sorted(DESCRIBED["components"]["schemas"]))
-def test_a_schema_says_what_it_is(name: str) -> None:
+def test_a_schema_has_a_description(name: str) -> None:
     assert DESCRIBED["components"]["schemas"][name].get("description"), "give its type a docstring"
 
 
-def test_a_position_is_no_time() -> None:
+def test_a_position_has_no_time_format() -> None:
     assert "format" not in at("ContextChanged")["properties"]["since"]
 
 
-async def test_it_is_served_to_anyone_and_answers_its_etag(api: Api) -> None:
+async def test_the_document_is_public_and_has_an_etag(api: Api) -> None:
     answer = await api.get("/asyncapi.json", token=None)
     assert answer.status == 200
     assert answer.json == DESCRIBED
@@ -113,9 +113,9 @@ async def test_it_is_served_to_anyone_and_answers_its_etag(api: Api) -> None:
     assert (again.status, again.raw) == (304, b"")
 
 
-async def subscribe(api: Api, it: Subscriber, **wishes: Any) -> str:
+async def subscribe(api: Api, subscriber: Subscriber, **spec: Any) -> str:
     loopback = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
-    asked = {"url": it.url, "secret": SECRET, **loopback, **wishes}
+    asked = {"url": subscriber.url, "secret": SECRET, **loopback, **spec}
     as_tenant = {"Handoff-Tenant": api.tenant}
     made = await api.ok("POST", "/v1/webhooks", asked, token="admin", headers=as_tenant)
     return str(made["id"])
@@ -128,20 +128,20 @@ HAPPENS = {
 
 
 async def let_it_happen(api: Api, id_: str) -> None:
-    """One event of each type of HAPPENS."""
+    """One event of each type in HAPPENS."""
     await api.tell("first")
     to = {"channel": "chat", "queue": "support"}
     asked = {"identity": "user:anna", "to": to, "reason": "wants a person"}
-    it = await api.ok("POST", "/v1/handoffs", asked)
+    handoff = await api.ok("POST", "/v1/handoffs", asked)
     for action in ("offer", "accept"):
-        moved = {"version": it["version"], "agent": "erik"}
-        it = await api.ok("POST", f"/v1/handoffs/{it['id']}/{action}", moved)
+        moved = {"version": handoff["version"], "agent": "erik"}
+        handoff = await api.ok("POST", f"/v1/handoffs/{handoff['id']}/{action}", moved)
     await api.tell("second", text="x" * 30_000)
     as_tenant = {"Handoff-Tenant": api.tenant}
     await api.ok("POST", f"/v1/webhooks/{id_}/test", {}, token="admin", headers=as_tenant)
 
 
-async def test_what_really_comes_is_as_described(api: Api) -> None:
+async def test_real_messages_match_the_description(api: Api) -> None:
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(subscriber())
         refusing = await stack.enter_async_context(subscriber(status=500))
@@ -158,7 +158,7 @@ async def test_what_really_comes_is_as_described(api: Api) -> None:
 
 
 def check(received: Received) -> None:
-    """The message as its type's description says, headers and members of `data` included."""
+    """A message must match the description of its type, including headers and members of `data`."""
     type_ = received.event["type"]
     assert not problems(f"messages/{type_}/payload", received.event), type_
     assert not problems("schemas/WebhookHeaders", received.headers)

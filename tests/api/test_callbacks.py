@@ -1,4 +1,4 @@
-"""Promised calls: whose they are, and that every step reaches the customer's timeline."""
+"""Callbacks: their customer, and a timeline entry for every step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def types(api: Api) -> list[str]:
     return [it["type"] for it in reversed((await api.context())["timeline"]["touchpoints"])]
 
 
-async def test_a_promise_is_kept_in_the_timeline_of_who_asked(api: Api) -> None:
+async def test_a_callback_is_in_the_timeline_of_its_customer(api: Api) -> None:
     answer = await api.post(
         "/v1/callbacks",
         {
@@ -40,7 +40,7 @@ async def test_a_promise_is_kept_in_the_timeline_of_who_asked(api: Api) -> None:
     assert [it["code"] for it in context["brief"]["tried"]] == ["asked_call_back"]
 
 
-async def test_a_typed_number_links_nobody(api: Api) -> None:
+async def test_a_typed_number_links_no_customers(api: Api) -> None:
     await promise(api)
     await api.tell("call", identities=[f"phone:{NUMBER}"], channel="phone", type="call.started")
     context = await api.context()
@@ -49,12 +49,12 @@ async def test_a_typed_number_links_nobody(api: Api) -> None:
     assert (await api.context(f"phone:{NUMBER}"))["customer"]["id"] != context["customer"]["id"]
 
 
-async def test_without_an_identity_it_is_the_numbers(api: Api) -> None:
+async def test_without_an_identity_the_number_names_the_customer(api: Api) -> None:
     made = await api.ok("POST", "/v1/callbacks", {"phone": NUMBER})
     assert (await api.context(f"phone:{NUMBER}"))["customer"]["id"] == made["customer_id"]
 
 
-async def test_rescheduled_and_cancelled_once(api: Api) -> None:
+async def test_a_callback_is_rescheduled_and_cancelled_once(api: Api) -> None:
     made = await promise(api)
     path = f"/v1/callbacks/{made['id']}"
     later = await api.ok("POST", f"{path}/reschedule", {"due": "2031-02-02T10:00:00Z"})
@@ -68,18 +68,18 @@ async def test_rescheduled_and_cancelled_once(api: Api) -> None:
     assert await types(api) == ["callback.requested", "callback.rescheduled", "callback.cancelled"]
 
 
-async def test_why_it_was_moved_or_cancelled_stands_in_the_timeline(api: Api) -> None:
+async def test_the_timeline_has_the_reason_of_a_change(api: Api) -> None:
     path = f"/v1/callbacks/{(await promise(api, reason='refund'))['id']}"
     await api.ok("POST", f"{path}/reschedule", {"due": "2031-02-02T10:00:00Z", "reason": "at work till four"})
     await api.ok("POST", f"{path}/cancel", {"reason": "came to the branch"})
-    told = (await api.context())["timeline"]["touchpoints"]
-    assert [it["text"] for it in told] == ["came to the branch", "at work till four", "refund"]
+    timeline = (await api.context())["timeline"]["touchpoints"]
+    assert [it["text"] for it in timeline] == ["came to the branch", "at work till four", "refund"]
     too_long = {"reason": "x" * 2001, "due": "2031-02-02T10:00:00Z"}
     assert (await api.post(f"{path}/reschedule", too_long)).status == 422
     assert (await api.post(f"{path}/cancel", {"reason": "x" * 2001})).status == 422
 
 
-async def test_a_call_back_in_the_past_is_422(api: Api) -> None:
+async def test_a_callback_in_the_past_is_422(api: Api) -> None:
     made = await promise(api)
     answer = await api.post(f"/v1/callbacks/{made['id']}/reschedule", {"due": "2020-01-01T00:00:00Z"})
     assert (answer.status, answer.code) == (422, "due_in_the_past")
@@ -98,34 +98,34 @@ async def test_a_call_back_in_the_past_is_422(api: Api) -> None:
         {"data": {"n": 2**80}},
     ],
 )
-async def test_what_breaks_a_rule_is_422(api: Api, change: dict[str, Any]) -> None:
+async def test_an_invalid_request_is_422(api: Api, change: dict[str, Any]) -> None:
     answer = await api.post("/v1/callbacks", {"identity": "user:anna", "phone": NUMBER, **change})
     assert answer.status == 422
     assert answer.code
     assert (await api.ok("GET", "/v1/callbacks"))["returned"] == 0
 
 
-async def test_a_refused_number_is_pointed_at(api: Api) -> None:
+async def test_an_error_points_at_the_invalid_number(api: Api) -> None:
     answer = await api.post("/v1/callbacks", {"phone": "12"})
     assert (answer.status, answer.code) == (422, "invalid_identity")
     assert [it["pointer"] for it in answer.json["errors"]] == ["/phone"]
 
 
-async def test_nobody_is_promised_a_call(api: Api) -> None:
+async def test_a_rejected_request_creates_no_callback(api: Api) -> None:
     answer = await api.post("/v1/callbacks", {"identity": "email:noreply@example.com", "phone": NUMBER})
     assert (answer.status, answer.code) == (422, "blocked_identity")
     assert [it["pointer"] for it in answer.json["errors"]] == ["/identity"]
     assert (await api.ok("GET", "/v1/callbacks"))["total"] == 0
 
 
-async def test_a_callers_data_never_stands_for_ours(api: Api) -> None:
+async def test_a_callers_data_cannot_replace_the_servers_fields(api: Api) -> None:
     made = await promise(api, due="2031-01-01T10:00:00Z", data={"callback": "cb_x", "due": "soon", "shop": 7})
     asked = (await api.context())["timeline"]["touchpoints"][-1]
     due = "2031-01-01T10:00:00.000000Z"
     assert asked["data"] == {"callback": made["id"], "attempts": 0, "due": due, "shop": 7}
 
 
-async def test_lists_by_state_in_pages(api: Api) -> None:
+async def test_lists_are_filtered_by_state_and_paged(api: Api) -> None:
     made = [(await promise(api, identity=f"user:u{n}"))["id"] for n in range(5)]
     await api.ok("POST", f"/v1/callbacks/{made[1]}/cancel")
     view = await api.ok("GET", "/v1/callbacks?limit=3")
@@ -143,6 +143,6 @@ async def test_lists_by_state_in_pages(api: Api) -> None:
 
 
 @pytest.mark.parametrize("id_", ["cb_x", "ho_" + "A" * 22, "cb_" + "A" * 22])
-async def test_no_such_call_back_is_404(api: Api, id_: str) -> None:
+async def test_an_unknown_callback_is_404(api: Api, id_: str) -> None:
     answer = await api.get(f"/v1/callbacks/{id_}")
     assert (answer.status, answer.code) == (404, "not_found")

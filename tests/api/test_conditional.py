@@ -1,4 +1,4 @@
-"""A context that is looked at again: told from what it was made of, and never when anything has changed."""
+"""The cache of contexts: valid entries are served, and every change invalidates them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from handoff.api.http.app_keys import SITE, AppContext
 from handoff.domain.errors import StoreUnavailable
 from handoff.services.context import assembly as contexts
 from handoff.services.context.validation import Validator
-from handoff.store.resp.connection import Connection
-from handoff.store.resp.wire import prepare
+from handoff.store.connection import Connection
+from handoff.store.reads import prepare
 
 from .conftest import Api
 
@@ -25,7 +25,7 @@ PATH = "/v1/context?identity=user:anna"
 
 @pytest.fixture
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows with every context that is made from its timeline."""
+    """A list that grows with every context built from a timeline."""
     made: list[int] = []
     read = contexts._read
 
@@ -41,9 +41,7 @@ async def looked(api: Api, etag: str, path: str = PATH) -> int:
     return (await api.get(path, headers={"If-None-Match": etag})).status
 
 
-async def test_the_timeline_is_not_read_again_for_what_has_not_changed(
-    api: Api, assembled: list[int]
-) -> None:
+async def test_the_timeline_is_not_read_again_while_nothing_changed(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     etag = (await api.get(PATH)).headers["Etag"]
     assert len(assembled) == 1
@@ -53,7 +51,7 @@ async def test_the_timeline_is_not_read_again_for_what_has_not_changed(
     assert await looked(api, 'W/"another"') == 200
 
 
-async def test_what_the_clock_alone_changes_is_looked_at_in_time(
+async def test_values_that_depend_on_the_clock_are_refreshed(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recent, "TRUSTED_S", 0.05)
@@ -64,46 +62,46 @@ async def test_what_the_clock_alone_changes_is_looked_at_in_time(
     assert len(assembled) == 2
 
 
-async def test_who_asks_the_same_is_told_in_the_same_bytes_while_they_hold(
+async def test_equal_lookups_get_the_cached_bytes_while_they_are_valid(
     api: Api, assembled: list[int]
 ) -> None:
     await api.tell("one")
     asked = {"identities": ["user:anna"]}
-    told = [(await api.call("POST", "/v1/context", asked)).raw for _ in range(3)]
-    assert len(set(told)) == len(assembled) == 1
+    responses = [(await api.call("POST", "/v1/context", asked)).raw for _ in range(3)]
+    assert len(set(responses)) == len(assembled) == 1
     fewer = await api.call("POST", "/v1/context", {**asked, "limit": 1, "fields": ["timeline"]})
-    assert fewer.raw != told[0]
+    assert fewer.raw != responses[0]
     await api.tell("two")
     again = await api.call("POST", "/v1/context", asked)
     assert again.json["timeline"]["total"] == 2
     assert len(assembled) == 3
 
 
-async def test_of_many_who_ask_at_once_one_is_waited_for(api: Api, assembled: list[int]) -> None:
+async def test_concurrent_equal_lookups_build_one_context(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     asked = {"identities": ["user:anna"]}
-    told = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(12)))
-    assert len({it.raw for it in told}) == len(assembled) == 1
+    responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(12)))
+    assert len({it.raw for it in responses}) == len(assembled) == 1
 
 
-async def test_who_waited_for_one_that_failed_makes_its_own(
+async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.tell("one")
     counted = contexts._read
 
     async def failing(*args: Any) -> Any:
-        await asyncio.sleep(0.05)  # the others come meanwhile
+        await asyncio.sleep(0.05)  # the other lookups arrive meanwhile
         monkeypatch.setattr(contexts, "_read", counted)
         raise StoreUnavailable("gone")
 
     monkeypatch.setattr(contexts, "_read", failing)
     asked = {"identities": ["user:anna"]}
-    told = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
-    assert sorted(it.status for it in told) == [200, 200, 200, 200, 503]
+    responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
+    assert sorted(it.status for it in responses) == [200, 200, 200, 200, 503]
 
 
-async def test_without_the_store_nothing_that_was_told_is_told_again(
+async def test_the_cache_is_not_used_while_the_store_is_down(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.tell("one")
@@ -116,46 +114,41 @@ async def test_without_the_store_nothing_that_was_told_is_told_again(
     assert (await api.get(PATH)).status == await looked(api, etag) == 503
 
 
-async def test_who_has_a_summariser_waits_for_nobody(
+async def test_with_a_summariser_nothing_is_cached_or_shared(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A summary takes a model's seconds and is never kept: nobody waits for another's."""
+    """A summary takes seconds and is never cached, so no lookup waits for another."""
 
     class Slow:
         async def add(self, _told: Any, brief: Any) -> Any:
-            nonlocal at_once, most
-            at_once += 1
-            most = max(most, at_once)
-            await asyncio.sleep(0.05)
-            at_once -= 1
+            async with asyncio.timeout(10):
+                await together.wait()
             return brief
 
-    at_once = most = 0
+    together = asyncio.Barrier(4)
     await api.tell("one")
     site = api.server.site
     app_site = msgspec.structs.replace(site, summariser=Slow())
     monkeypatch.setattr(web.Application, "__getitem__", with_site(app_site))
     told = await asyncio.gather(*(api.get(PATH) for _ in range(4)))
     assert {it.status for it in told} == {200}
-    assert (most, len(assembled)) == (4, 4)
+    assert len(assembled) == 4
 
 
 def with_site(site: AppContext) -> Callable[..., Any]:
-    """How an application looks its keys up, with another site in it."""
+    """An application's key lookup that returns another context."""
     plain = web.Application.__getitem__
     return lambda app, key: site if key is SITE else plain(app, key)
 
 
-async def test_nothing_is_kept_of_who_does_not_want_it(api: Api, assembled: list[int]) -> None:
+async def test_no_store_bypasses_the_cache(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     for _ in range(2):
         assert (await api.get(PATH, headers={"Cache-Control": "no-store"})).status == 200
     assert len(assembled) == 2
 
 
-async def test_what_customers_said_is_not_kept_longer_than_it_is_told(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_entries_leave_memory_when_they_expire(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "TRUSTED_S", 0.05)
     await api.tell("one")
     await api.get(PATH)
@@ -166,18 +159,18 @@ async def test_what_customers_said_is_not_kept_longer_than_it_is_told(
     assert kept._size == 0
 
 
-async def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "MAX_BYTES", 8_000)
     kept = recent.ContextCache()
     basis = Validator(asked=prepare(()), count=0, digest=b"", completeness=None)
     for number in range(20):
-        kept.keep(number, b"x" * 900, "etag", basis)
-    kept.keep("too long", b"x" * 2_000, "etag", basis)
+        kept.put(number, b"x" * 900, "etag", basis)
+    kept.put("too long", b"x" * 2_000, "etag", basis)
     assert [asked for asked in range(20) if kept.of(asked)] == list(range(12, 20))
     assert kept.of("too long") is None
 
 
-async def say(api: Api) -> None:
+async def write(api: Api) -> None:
     await api.tell("two")
 
 
@@ -191,7 +184,7 @@ async def hand_over(api: Api) -> None:
 
 
 async def link(api: Api) -> None:
-    body = {"identity": "email:anna@example.com", "reason": "she said so"}
+    body = {"identity": "email:anna@example.com", "reason": "confirmed by phone"}
     customer = (await api.get(PATH)).json["customer"]["id"]
     await api.ok(
         "POST", f"/v1/customers/{customer}/links", body, token="admin", headers={"Handoff-Tenant": api.tenant}
@@ -203,7 +196,7 @@ async def mark(api: Api) -> None:
     await api.ok("POST", "/v1/identities/shared", body, token="admin", headers={"Handoff-Tenant": api.tenant})
 
 
-async def test_completeness_counts_where_it_is_shown(api: Api) -> None:
+async def test_completeness_affects_only_contexts_that_show_it(api: Api) -> None:
     await api.tell("one")
     path = "/v1/context?identity=user:anna&fields=completeness"
     monitor = api.server.site.monitor
@@ -214,7 +207,7 @@ async def test_completeness_counts_where_it_is_shown(api: Api) -> None:
     assert (degraded.status, degraded.json["completeness"]["state"]) == (200, "degraded")
 
 
-async def test_the_context_of_a_hand_off_is_told_so_too(api: Api, assembled: list[int]) -> None:
+async def test_contexts_of_handoffs_are_cached_too(api: Api, assembled: list[int]) -> None:
     await api.tell("one")
     asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
@@ -227,11 +220,11 @@ async def test_the_context_of_a_hand_off_is_told_so_too(api: Api, assembled: lis
     assert await looked(api, etag, path) == 200
 
 
-CHANGES = [say, edit, hand_over, link, mark]
+CHANGES = [write, edit, hand_over, link, mark]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda it: it.__name__)
-async def test_whatever_changes_the_answer_is_told(
+async def test_every_change_of_the_response_invalidates_the_entry(
     api: Api, change: Callable[[Api], Awaitable[None]]
 ) -> None:
     await api.tell("one")

@@ -1,4 +1,4 @@
-"""Look-ups, contexts and timelines: the right customer, in order, with nothing cut silently."""
+"""Lookups, contexts, and timelines: the right customer, in order, without silent truncation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.api.conftest import Api, message
 VERIFIED_EMAIL = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
 
 
-async def tell_many(api: Api, count: int, **changes: Any) -> None:
+async def record_many(api: Api, count: int, **changes: Any) -> None:
     batch = [
         message(f"e{n}", occurred_at=f"2026-11-21T10:{n // 60:02}:{n % 60:02}Z", **changes)
         for n in range(count)
@@ -21,16 +21,16 @@ async def tell_many(api: Api, count: int, **changes: Any) -> None:
     assert (await api.ok("POST", "/v1/touchpoints", batch))["accepted"] == count
 
 
-# --- Who it is -------------------------------------------------------------------------------------
+# --- Identification --------------------------------------------------------------------------------
 
 
-async def test_nobody_is_none_with_what_may_be_missing(api: Api) -> None:
+async def test_an_unknown_identity_is_none_with_completeness(api: Api) -> None:
     context = await api.context("user:nobody")
     assert (context["match"], context["customer"]) == ("none", None)
     assert context["completeness"]["state"] == "complete"
 
 
-async def test_verified_evidence_finds_one_customer_by_any_handle(api: Api) -> None:
+async def test_verified_evidence_finds_one_customer_by_any_identity(api: Api) -> None:
     await api.tell("e1", identities=["user:anna", VERIFIED_EMAIL, "anonymous:a1"])
     ids = set()
     for identity in ("user:anna", "email:ANNA@Example.com", "anonymous:a1"):
@@ -41,7 +41,7 @@ async def test_verified_evidence_finds_one_customer_by_any_handle(api: Api) -> N
     assert len(ids) == 1
 
 
-async def test_a_claim_joins_nobody_and_is_a_candidate(api: Api) -> None:
+async def test_a_claim_links_no_customers_and_is_a_candidate(api: Api) -> None:
     await api.tell("e1", identities=["user:anna", "email:anna@example.com"])
     await api.tell("e2", identities=["email:anna@example.com"])
     mine = await api.context("user:anna")
@@ -53,7 +53,7 @@ async def test_a_claim_joins_nobody_and_is_a_candidate(api: Api) -> None:
     assert other["timeline"]["total"] == 1
 
 
-async def test_a_shared_handle_is_several_with_candidates_and_a_question(api: Api) -> None:
+async def test_a_shared_identity_is_several_with_candidates_and_a_question(api: Api) -> None:
     phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
     await api.tell("e1", identities=["user:anna", phone])
     await api.tell("e2", identities=["user:bo", phone], text="secret of bo")
@@ -67,7 +67,7 @@ async def test_a_shared_handle_is_several_with_candidates_and_a_question(api: Ap
     assert narrowed["timeline"]["touchpoints"][0]["text"] == "secret of bo"
 
 
-async def test_a_reference_finds_and_never_joins(api: Api) -> None:
+async def test_a_reference_finds_customers_and_never_links_them(api: Api) -> None:
     await api.tell("e1", identities=["user:anna", "reference:A-1"])
     context = await api.context("reference:A-1")
     assert context["match"] == "one"
@@ -76,7 +76,7 @@ async def test_a_reference_finds_and_never_joins(api: Api) -> None:
     assert (await api.context("reference:A-1"))["match"] == "several"
 
 
-async def test_the_query_form_is_for_a_shell(api: Api) -> None:
+async def test_a_lookup_by_query_string(api: Api) -> None:
     await api.tell("e1", identities=["phone:+358401234567"])
     for text in ("phone:+358401234567", "phone:%2B358401234567", "phone:%20358401234567"):
         context = await api.ok("GET", f"/v1/context?identity={text}")
@@ -86,7 +86,7 @@ async def test_the_query_form_is_for_a_shell(api: Api) -> None:
     assert several["match"] == "one"
 
 
-async def test_a_former_id_reads_and_says_the_current(api: Api) -> None:
+async def test_a_former_id_works_and_returns_the_current_one(api: Api) -> None:
     await api.tell("e1", identities=["anonymous:a1"])
     former = (await api.context("anonymous:a1"))["customer"]["id"]
     await api.tell("e2", identities=["user:anna", "anonymous:a1"])
@@ -100,11 +100,11 @@ async def test_a_former_id_reads_and_says_the_current(api: Api) -> None:
     assert (answer.status, answer.code, answer.json["current"]) == (409, "customer_merged", current)
 
 
-# --- What is asked for -----------------------------------------------------------------------------
+# --- Selection -------------------------------------------------------------------------------------
 
 
-async def test_a_context_says_what_it_leaves_out_and_where_it_is(api: Api) -> None:
-    await tell_many(api, 12)
+async def test_a_context_counts_what_it_omits_and_links_to_it(api: Api) -> None:
+    await record_many(api, 12)
     context = await api.context(limit=5)
     timeline, left_out = context["timeline"], context["left_out"]
     assert (timeline["total"], timeline["returned"], left_out["touchpoints"]) == (12, 5, 7)
@@ -116,7 +116,7 @@ async def test_a_context_says_what_it_leaves_out_and_where_it_is(api: Api) -> No
     assert rest["next"] is None
 
 
-async def test_fields_leave_the_others_out_and_say_so(api: Api) -> None:
+async def test_fields_omit_the_others_and_list_them(api: Api) -> None:
     await api.tell("e1")
     context = await api.context(fields=["brief"])
     assert context["brief"]["wants"]
@@ -138,17 +138,17 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "code"), BAD)
-async def test_a_wrong_question_is_422(api: Api, body: dict[str, Any], code: str) -> None:
+async def test_an_invalid_lookup_is_422(api: Api, body: dict[str, Any], code: str) -> None:
     answer = await api.post("/v1/context", body)
     assert (answer.status, answer.code) == (422, code)
 
 
-async def test_a_refused_handle_is_pointed_at(api: Api) -> None:
+async def test_an_error_points_at_the_invalid_identity(api: Api) -> None:
     answer = await api.post("/v1/context", {"identities": ["user:a", {"type": "phone", "value": "12"}]})
     assert [it["pointer"] for it in answer.json["errors"]] == ["/identities/1"]
 
 
-async def test_waiting_and_conversations_follow_what_was_said(api: Api) -> None:
+async def test_waiting_and_conversations_follow_the_messages(api: Api) -> None:
     await api.tell("e1", thread="t1", subject="Refund", occurred_at="2026-11-21T10:00:00Z")
     await api.tell("e2", thread="t1", type="message.sent", occurred_at="2026-11-21T10:01:00Z")
     await api.tell("e3", thread="t1", occurred_at="2026-11-21T10:02:00Z")
@@ -165,7 +165,7 @@ async def test_waiting_and_conversations_follow_what_was_said(api: Api) -> None:
     assert (detail["threads"], detail["touchpoints"], detail["state"]) == (["t1"], 3, "open")
 
 
-async def test_after_a_resolution_a_new_conversation_begins(api: Api) -> None:
+async def test_a_new_conversation_starts_after_a_resolution(api: Api) -> None:
     await api.tell("e1", occurred_at="2026-11-20T10:00:00Z")
     await api.tell("e2", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
     await api.tell("e3", occurred_at="2026-11-20T12:00:00Z")
@@ -194,16 +194,16 @@ async def whole(api: Api, query: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("limit", [1, 7, 50, 500])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_pages_are_exactly_the_whole_in_either_order(api: Api, limit: int, order: str) -> None:
-    await tell_many(api, 23)
+async def test_pages_add_up_to_the_whole_timeline_in_both_orders(api: Api, limit: int, order: str) -> None:
+    await record_many(api, 23)
     expected = [f"text of e{n}" for n in range(23)]
     pages = await whole(api, f"limit={limit}&order={order}")
     found = [text for page in pages for text in page]
     assert found == (expected if order == "asc" else expected[::-1])
 
 
-async def test_filters_combine_and_say_how_far_they_looked(api: Api) -> None:
-    await tell_many(api, 10)
+async def test_filters_combine_and_return_the_last_position_read(api: Api) -> None:
+    await record_many(api, 10)
     await api.tell("mail", channel="email", type="email.received", occurred_at="2026-11-21T10:00:03.5Z")
     await api.tell("view", channel="web", type="page.viewed", occurred_at="2026-11-21T10:00:04.5Z")
     id_ = (await api.context())["customer"]["id"]
@@ -218,8 +218,8 @@ async def test_filters_combine_and_say_how_far_they_looked(api: Api) -> None:
     assert [text for page in pages for text in page] == [f"text of e{n}" for n in range(10)]
 
 
-async def test_before_and_after_take_times_and_cursors(api: Api) -> None:
-    await tell_many(api, 10)
+async def test_before_and_after_accept_times_and_cursors(api: Api) -> None:
+    await record_many(api, 10)
     id_ = (await api.context())["customer"]["id"]
     path = f"/v1/customers/{id_}/timeline?order=asc"
     view = await api.ok("GET", f"{path}&after=2026-11-21T10:00:02Z&before=2026-11-21T12:00:06%2B02:00")
@@ -247,7 +247,7 @@ async def test_before_and_after_take_times_and_cursors(api: Api) -> None:
         ("after=2026-13-45T99:00:00Z", "invalid_cursor"),
     ],
 )
-async def test_a_wrong_page_is_422(api: Api, query: str, code: str) -> None:
+async def test_an_invalid_page_is_422(api: Api, query: str, code: str) -> None:
     await api.tell("e1")
     id_ = (await api.context())["customer"]["id"]
     answer = await api.get(f"/v1/customers/{id_}/timeline?{query}")
@@ -257,6 +257,6 @@ async def test_a_wrong_page_is_422(api: Api, query: str, code: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/customers/cu_x/context", "/v1/customers/tp_x/timeline", "/v1/conversations/cv_"]
 )
-async def test_no_such_customer_is_404(api: Api, path: str) -> None:
+async def test_an_unknown_customer_is_404(api: Api, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status, answer.code) == (404, "not_found")

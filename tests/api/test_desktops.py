@@ -1,4 +1,4 @@
-"""What desktops need of the API: contexts by ETag, allowed origins, the panel's files, who a token is."""
+"""The API for desktops: conditional contexts, allowed origins, the panel's files, and session tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def api(valkey: str) -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def embedding(valkey: str) -> AsyncIterator[Api]:
-    """A server that knows one desktop."""
+    """A server with one configured desktop."""
     tenant, other = fresh_tenant(), fresh_tenant()
     panel = {"allowed_origins": [DESKTOP]}
     settings = msgspec.structs.replace(
@@ -35,7 +35,7 @@ async def embedding(valkey: str) -> AsyncIterator[Api]:
         yield Api(server, session, tenant, other)
 
 
-async def test_a_context_changes_its_etag_with_what_it_says_and_not_with_the_clock(api: Api) -> None:
+async def test_a_contexts_etag_changes_with_its_content_and_not_with_the_clock(api: Api) -> None:
     await api.tell("one")
     path = "/v1/context?identity=user:anna"
     first = await api.get(path)
@@ -49,7 +49,7 @@ async def test_a_context_changes_its_etag_with_what_it_says_and_not_with_the_clo
     assert (await api.get(path, headers={"If-None-Match": first.headers["Etag"]})).status == 200
 
 
-async def test_a_hand_off_changes_the_etag_though_nobody_said_anything(api: Api) -> None:
+async def test_a_handoff_changes_the_etag_without_new_messages(api: Api) -> None:
     await api.tell("one")
     path = "/v1/context?identity=user:anna&fields=handoffs"
     before = (await api.get(path)).headers["Etag"]
@@ -61,7 +61,7 @@ async def test_a_hand_off_changes_the_etag_though_nobody_said_anything(api: Api)
     assert same.status == 304
 
 
-async def test_only_a_known_origin_may_call_from_a_browser(embedding: Api) -> None:
+async def test_only_configured_origins_may_call_from_a_browser(embedding: Api) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     known = await embedding.call(
         "OPTIONS", "/v1/touchpoints", token=None, headers={"Origin": DESKTOP, **asked}
@@ -84,7 +84,7 @@ async def test_only_a_known_origin_may_call_from_a_browser(embedding: Api) -> No
     assert problem.headers["Access-Control-Allow-Origin"] == DESKTOP
 
 
-async def test_without_a_configured_desktop_no_origin_is_known(api: Api) -> None:
+async def test_without_configured_desktops_no_origin_is_allowed(api: Api) -> None:
     await api.tell("one")
     read = await api.get("/v1/context?identity=user:anna", headers={"Origin": DESKTOP})
     assert "Access-Control-Allow-Origin" not in read.headers
@@ -92,7 +92,7 @@ async def test_without_a_configured_desktop_no_origin_is_known(api: Api) -> None
     assert "frame-ancestors 'self';" in page.headers["Content-Security-Policy"]
 
 
-async def test_the_panel_serves_its_own_files_and_nothing_else(embedding: Api) -> None:
+async def test_the_panel_serves_only_its_own_files(embedding: Api) -> None:
     page = await embedding.get("/panel/", token=None)
     policy = page.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
@@ -110,7 +110,7 @@ async def test_the_panel_serves_its_own_files_and_nothing_else(embedding: Api) -
     assert (entry.status, entry.headers["Location"]) == (308, "panel/")
 
 
-async def test_a_token_can_be_asked_who_it_is(api: Api) -> None:
+async def test_a_token_can_read_its_agent_and_scopes(api: Api) -> None:
     session = await api.ok("POST", "/v1/sessions", {"agent": "ville", "scopes": ["context:read"]})
     headers = {"Authorization": f"Bearer {session['token']}"}
     current = await api.ok("GET", "/v1/sessions/current", token=None, headers=headers)
@@ -122,6 +122,6 @@ async def test_a_token_can_be_asked_who_it_is(api: Api) -> None:
     "origin",
     ["*", "desk.example.com", "https://desk.example.com/", "https://*.example.com", "https://a.example; x"],
 )
-def test_an_origin_is_written_exactly_as_browsers_do(origin: str) -> None:
+def test_an_origin_must_have_the_form_that_browsers_send(origin: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"panel": {"allowed_origins": [origin]}}, Settings)

@@ -1,4 +1,4 @@
-"""A customer's export: everything once, in order, of any length, and no part passes for the whole."""
+"""Exports of customers: everything once, in order, at any length, and no partial success."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def pages(api: Api, customer: str) -> list[Any]:
 
 
 async def long_history(api: Api, length: int, text: str = "Where is it?") -> str:
-    """A customer of two identities in turn, linked by the last touchpoint."""
+    """A customer with two alternating identities, linked by the last touchpoint."""
     events = [
         message(
             f"e{number}",
@@ -56,7 +56,7 @@ async def long_history(api: Api, length: int, text: str = "Where is it?") -> str
     return await customer_id(api)
 
 
-async def test_an_export_is_the_whole_timeline_once_with_its_evidence_and_hand_offs(api: Api) -> None:
+async def test_an_export_has_the_whole_timeline_once_with_evidence_and_handoffs(api: Api) -> None:
     customer = await long_history(api, 1_203)
     wanted = {"identity": "user:anna", "from": {"channel": "chat", "party": "bot"}, "to": {"channel": "chat"}}
     handoff = await api.ok("POST", "/v1/handoffs", {**wanted, "reason": "asked for a person"})
@@ -70,12 +70,12 @@ async def test_an_export_is_the_whole_timeline_once_with_its_evidence_and_hand_o
     assert [it["id"] for it in exported["handoffs"]] == [handoff["id"]]
 
 
-async def test_a_customer_with_one_touchpoint_and_one_without_any(api: Api) -> None:
+async def test_customers_with_one_touchpoint_and_with_none(api: Api) -> None:
     await api.tell("m1")
     anna = await customer_id(api)
     assert (await api.ok("GET", f"/v1/customers/{anna}/export"))["returned"] == 1
     admin = {"token": "admin", "headers": {"Handoff-Tenant": api.tenant}}
-    linked = {"identity": "email:otto@example.com", "reason": "said so"}
+    linked = {"identity": "email:otto@example.com", "reason": "confirmed by phone"}
     await api.ok("POST", f"/v1/customers/{anna}/links", linked, **admin)
     split = {"identities": ["email:otto@example.com"], "reason": "somebody else"}
     parted = await api.ok("POST", f"/v1/customers/{anna}/split", split, **admin)
@@ -86,7 +86,7 @@ async def test_a_customer_with_one_touchpoint_and_one_without_any(api: Api) -> N
     assert await api.ok("GET", f"/v1/customers/{otto}/export?format=vcon") == []
 
 
-async def test_what_is_less_sure_is_counted_and_not_told(api: Api) -> None:
+async def test_less_certain_touchpoints_are_counted_and_left_out(api: Api) -> None:
     await api.tell("m1")
     await api.tell("mail", channel="email", type="email.received", identities=["user:anna"], text="sure")
     claimed = [{"type": "user", "value": "anna", "assurance": "claimed"}]
@@ -100,7 +100,7 @@ async def test_what_is_less_sure_is_counted_and_not_told(api: Api) -> None:
     assert "a guess" not in str(vcons)
 
 
-async def test_conversations_as_vcons_are_those_that_are_exported_alone(api: Api) -> None:
+async def test_vcons_in_an_export_equal_those_exported_one_by_one(api: Api) -> None:
     for number in range(3):
         await api.tell(f"a{number}", thread="one", occurred_at=f"2026-11-21T10:0{2 * number}:00Z")
         await api.tell(f"b{number}", thread="two", occurred_at=f"2026-11-21T10:0{2 * number + 1}:00Z")
@@ -129,13 +129,13 @@ async def test_a_conversation_longer_than_a_page_is_one_vcon(api: Api) -> None:
     assert [it["body"] for it in vcon["dialog"]] == [f"line {number}" for number in range(501)]
 
 
-async def test_where_they_only_took_part_is_told_and_is_no_conversation_of_theirs(api: Api) -> None:
+async def test_touchpoints_of_participants_are_exported_but_not_as_vcons(api: Api) -> None:
     copied = [{"type": "email", "value": "otto@example.com", "role": "cc"}]
     mail = {"channel": "email", "type": "email.received", "participants": copied, "thread": "mail"}
     await api.tell("own", identities=["email:otto@example.com"], thread="own", text="Otto's words")
-    told = await api.tell("mail", **mail, identities=["email:anna@example.com"], text="Anna's words")
+    recorded = await api.tell("mail", **mail, identities=["email:anna@example.com"], text="Anna's words")
     store = api.server.store
-    await refer(store, api.tenant, *store.hashes(api.tenant).private(TOUCHPOINT, told["ids"][0], 2))
+    await refer(store, api.tenant, *store.hashes(api.tenant).private(TOUCHPOINT, recorded["ids"][0], 2))
     otto = await customer_id(api, "email:otto@example.com")
     found = (await api.ok("GET", f"/v1/customers/{otto}/export"))["touchpoints"]
     assert {it["text"]: bool(it["participant_of"]) for it in found} == {
@@ -146,7 +146,7 @@ async def test_where_they_only_took_part_is_told_and_is_no_conversation_of_their
     assert [it["body"] for vcon in vcons for it in vcon["dialog"]] == ["Otto's words"]
 
 
-async def test_who_may_not_is_told_so(api: Api) -> None:
+async def test_an_export_without_permission_is_refused(api: Api) -> None:
     await api.tell("m1")
     path = f"/v1/customers/{await customer_id(api)}/export"
     refused = [
@@ -162,7 +162,7 @@ async def test_who_may_not_is_told_so(api: Api) -> None:
 
 
 class Failing:
-    """What reads from the store, and does so for a while only."""
+    """A store connection that fails after a number of reads."""
 
     def __init__(self, read: Callable[..., Awaitable[Any]], calls: int) -> None:
         self._read = read
@@ -175,17 +175,17 @@ class Failing:
         return await self._read(*given)
 
 
-async def test_an_export_that_cannot_be_ended_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_that_fails_midway_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"/v1/customers/{await long_history(api, 1_203)}/export"
     monkeypatch.setattr(timelines, "read_page", Failing(read_page, 2))
     with pytest.raises(ClientPayloadError):
         await api.get(path)
-    assert (await api.get(path)).code == "store_unavailable"  # nothing was written yet
+    assert (await api.get(path)).code == "store_unavailable"  # nothing has been sent yet
     monkeypatch.undo()
     assert (await api.get(path)).status == 200
 
 
-async def test_nor_does_a_part_of_a_list_of_vcons_pass_for_all(
+async def test_a_list_of_vcons_that_fails_midway_is_cut_off(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
@@ -197,8 +197,10 @@ async def test_nor_does_a_part_of_a_list_of_vcons_pass_for_all(
         await api.get(path)
 
 
-async def test_it_is_read_no_faster_than_it_is_taken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a history is, a reader that stops costs the server a few pages."""
+async def test_an_export_is_read_no_faster_than_the_client_reads(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that stops reading costs the server only a few pages, however long the history is."""
     customer = await long_history(api, 6_000, "x" * 2_000)
     asked = 0
 
@@ -210,7 +212,7 @@ async def test_it_is_read_no_faster_than_it_is_taken(api: Api, monkeypatch: pyte
     monkeypatch.setattr(timelines, "read_page", counted)
     host = api.url.removeprefix("http://")
     slow = socket.socket()
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # else the system reads megabytes ahead
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # otherwise the system buffers megabytes
     slow.connect(("127.0.0.1", int(host.rpartition(":")[2])))
     reader, writer = await asyncio.open_connection(sock=slow, limit=2**16)
     token = secret("desk", api.tenant)

@@ -1,4 +1,4 @@
-"""The fast path: what goes past aiohttp is answered as aiohttp would, and everything else goes to aiohttp."""
+"""The fast path responds exactly as aiohttp would, and hands everything unusual to aiohttp."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from handoff.api.app import make_app, make_fast_path
 from handoff.api.http import fast_path
-from handoff.api.http.fast_path import MAX_HELD, FastPath
+from handoff.api.http.fast_path import MAX_BUFFERED, FastPath
 from handoff.api.http.plain_requests import (
     MAX_BODY,
     MAX_HEAD,
@@ -37,28 +37,28 @@ REQUEST_ID = "handoff-request-id"
 
 
 class Got(msgspec.Struct, frozen=True):
-    """One answer as it came over the wire; `headers` by lower-case name, less those of the moment."""
+    """A response from the wire. `headers` are by lower-case name, without those that vary."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-class Line:
-    """A connection that is spoken to in bytes."""
+class RawConnection:
+    """A raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
-    async def say(self, *pieces: bytes) -> None:
+    async def send(self, *pieces: bytes) -> None:
         for piece in pieces:
             self.writer.write(piece)
             await self.writer.drain()
             if len(pieces) > 1:
                 await asyncio.sleep(0.01)
 
-    async def hear(self) -> Got:
+    async def receive(self) -> Got:
         async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             first, *lines = head[:-4].decode().split("\r\n")
@@ -73,16 +73,16 @@ class Line:
 
 
 @asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
+async def connected(port: int) -> AsyncIterator[RawConnection]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        yield Line(reader, writer)
+        yield RawConnection(reader, writer)
     finally:
         writer.close()
 
 
 class Both(msgspec.Struct, frozen=True):
-    """One site behind the fast path and behind aiohttp alone; `left` grows by each that left the path."""
+    """A server on the fast path and on aiohttp alone. `left` grows with each connection handed over."""
 
     api: Api
     fast: int
@@ -91,9 +91,9 @@ class Both(msgspec.Struct, frozen=True):
     left: list[None]
 
     async def answers(self, *pieces: bytes, count: int = 1, port: int | None = None) -> list[Got]:
-        async with line_to(port or self.fast) as line:
-            await line.say(*pieces)
-            return [await line.hear() for _ in range(count)]
+        async with connected(port or self.fast) as line:
+            await line.send(*pieces)
+            return [await line.receive() for _ in range(count)]
 
 
 @asynccontextmanager
@@ -132,27 +132,29 @@ async def both(api: Api) -> AsyncIterator[Both]:
 
 
 def asking(body: bytes, *more: str, path: str = "/v1/touchpoints", token: str = "", line: str = "") -> bytes:
-    """A request in bytes."""
+    """The bytes of a request."""
     head = [line or f"POST {path} HTTP/1.1", "Host: here", f"Content-Length: {len(body)}", *more]
     if token:
         head.append(f"Authorization: Bearer {token}")
     return "\r\n".join((*head, "", "")).encode("utf-8", "surrogateescape") + body
 
 
-def told(api: Api, event: str, *more: str, token: str = "desk", **changes: Any) -> bytes:
+def touchpoint_request(api: Api, event: str, *more: str, token: str = "desk", **changes: Any) -> bytes:
     """A plain request with one touchpoint."""
     body = msgspec.json.encode(message(event, **changes))
     return asking(body, "Content-Type: application/json", *more, token=secret(token, api.tenant))
 
 
 async def test_plain_requests_are_answered_as_by_aiohttp_and_never_reach_it(both: Both) -> None:
-    """Stored on the one way, a duplicate on either; a second request on the connection stays on the path."""
-    first, again = await both.answers(told(both.api, "e1"), told(both.api, "e1"), count=2)
+    """Stored on one path, a duplicate on both. A second request stays on the fast path."""
+    first, again = await both.answers(
+        touchpoint_request(both.api, "e1"), touchpoint_request(both.api, "e1"), count=2
+    )
     assert (first.status, msgspec.json.decode(first.body)["accepted"]) == (200, 1)
     assert msgspec.json.decode(again.body)["duplicates"] == 1
     assert both.left == []
-    assert await both.answers(told(both.api, "e1"), port=both.plain) == [again]
-    reused = told(both.api, "e1", text="other words")
+    assert await both.answers(touchpoint_request(both.api, "e1"), port=both.plain) == [again]
+    reused = touchpoint_request(both.api, "e1", text="other words")
     assert await both.answers(reused, port=both.plain) == await both.answers(reused)
     assert both.left == []
     assert (await both.api.context())["timeline"]["total"] == 1
@@ -173,7 +175,7 @@ WRONG_HOSTS = {
     "half an escape": b"Host: here%4\r\n",
     "a backslash": b"Host: he\\re\r\n",
     "letters beyond ASCII": "Host: zürich\r\n".encode(),
-    "bytes that are no text": b"Host: \xff\r\n",
+    "bytes that are not text": b"Host: \xff\r\n",
 }
 HOSTS = {
     "nothing": b"Host:\r\n",
@@ -188,17 +190,17 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("name", WRONG_HOSTS)
-async def test_a_request_without_one_valid_host_is_refused_on_either_way(both: Both, name: str) -> None:
+async def test_a_request_without_one_valid_host_is_refused_on_both_paths(both: Both, name: str) -> None:
     """RFC 9112 §3.2."""
-    raw = told(both.api, "hosts").replace(b"Host: here\r\n", WRONG_HOSTS[name])
+    raw = touchpoint_request(both.api, "hosts").replace(b"Host: here\r\n", WRONG_HOSTS[name])
     other = raw.replace(b"POST /v1/touchpoints", b"GET /healthz")
     for asked in (raw, other):
         refused = []
         for port in (both.fast, both.plain):
-            async with line_to(port) as line:
-                await line.say(asked)
-                refused.append(await line.hear())
-                assert await line.is_over(), "what follows may not be what its sender means"
+            async with connected(port) as line:
+                await line.send(asked)
+                refused.append(await line.receive())
+                assert await line.is_over(), "the next bytes may not be what the sender means"
         assert refused[0] == refused[1]
         assert refused[0].status == 400
     assert (await both.api.context())["customer"] is None
@@ -206,7 +208,7 @@ async def test_a_request_without_one_valid_host_is_refused_on_either_way(both: B
 
 @pytest.mark.parametrize("name", HOSTS)
 async def test_every_valid_host_stays_on_the_path(both: Both, name: str) -> None:
-    raw = told(both.api, "hosts").replace(b"Host: here\r\n", HOSTS[name])
+    raw = touchpoint_request(both.api, "hosts").replace(b"Host: here\r\n", HOSTS[name])
     (first,) = await both.answers(raw)
     assert first.status == 200
     assert await both.answers(raw, port=both.plain) == [again(first)]
@@ -217,7 +219,7 @@ TOKENS = {
     "no token": "",
     "a wrong one": "nonsense",
     "a session's": "hs_tenant_nonsense",
-    "bytes that are no text": "\udcff\udcfe",
+    "bytes that are not text": "\udcff\udcfe",
     "a session's with such bytes": "hs_default_\udcff",
 }
 UNUSUAL: dict[str, Callable[[Api], bytes]] = {
@@ -230,20 +232,24 @@ UNUSUAL: dict[str, Callable[[Api], bytes]] = {
     "a small letter": lambda api: asking(b"{}", line="post /v1/touchpoints HTTP/1.1"),
     "no http": lambda api: b"hello\r\n\r\n",
     "half a first line": lambda api: b"POST /v1/touchpoints\r\n\r\n",
-    "http 1.0": lambda api: told(api, "old").replace(b"HTTP/1.1", b"HTTP/1.0"),
-    "http 1.0 kept alive": lambda api: told(api, "older", "Connection: keep-alive").replace(
+    "http 1.0": lambda api: touchpoint_request(api, "old").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "http 1.0 kept alive": lambda api: touchpoint_request(api, "older", "Connection: keep-alive").replace(
         b"HTTP/1.1", b"HTTP/1.0"
     ),
-    "http 3": lambda api: told(api, "new").replace(b"HTTP/1.1", b"HTTP/3.0"),
-    "connection close": lambda api: told(api, "close", "Connection: close"),
-    "other connection words": lambda api: told(api, "words", "Connection: keep-alive, te"),
-    "no length": lambda api: told(api, "bare").replace(b"Content-Length", b"X-Length"),
-    "two hosts": lambda api: told(api, "hosts", "Host: there"),
-    "two kinds of media": lambda api: told(api, "media", "Content-Type: text/html"),
-    "two tokens": lambda api: told(api, "tokens", "Authorization: Bearer nonsense"),
-    "two lengths": lambda api: told(api, "two", "Content-Length: 5"),
-    "a length of words": lambda api: told(api, "words").replace(b"Content-Length: 1", b"Content-Length: x"),
-    "a signed length": lambda api: told(api, "plus").replace(b"Content-Length: 1", b"Content-Length: +1"),
+    "http 3": lambda api: touchpoint_request(api, "new").replace(b"HTTP/1.1", b"HTTP/3.0"),
+    "connection close": lambda api: touchpoint_request(api, "close", "Connection: close"),
+    "other connection words": lambda api: touchpoint_request(api, "words", "Connection: keep-alive, te"),
+    "no length": lambda api: touchpoint_request(api, "bare").replace(b"Content-Length", b"X-Length"),
+    "two hosts": lambda api: touchpoint_request(api, "hosts", "Host: there"),
+    "two kinds of media": lambda api: touchpoint_request(api, "media", "Content-Type: text/html"),
+    "two tokens": lambda api: touchpoint_request(api, "tokens", "Authorization: Bearer nonsense"),
+    "two lengths": lambda api: touchpoint_request(api, "two", "Content-Length: 5"),
+    "a length of words": lambda api: touchpoint_request(api, "words").replace(
+        b"Content-Length: 1", b"Content-Length: x"
+    ),
+    "a signed length": lambda api: touchpoint_request(api, "plus").replace(
+        b"Content-Length: 1", b"Content-Length: +1"
+    ),
     "no body": lambda api: asking(b"", "Content-Type: application/json", token=secret("desk", api.tenant)),
     "chunked": lambda api: (
         asking(
@@ -254,17 +260,17 @@ UNUSUAL: dict[str, Callable[[Api], bytes]] = {
         ).replace(b"Content-Length: 0\r\n", b"")
         + b"2\r\n{}\r\n0\r\n\r\n"
     ),
-    "length and chunked": lambda api: told(api, "smuggled", "Transfer-Encoding: chunked"),
-    "gzip": lambda api: told(api, "gzip", "Content-Encoding: gzip"),
-    "expect": lambda api: told(api, "expect", "Expect: 100-continue"),
-    "upgrade": lambda api: told(api, "up", "Connection: upgrade", "Upgrade: websocket"),
-    "folded": lambda api: told(api, "folded", "X-Long: a\r\n b"),
-    "a line that ends in a line feed": lambda api: told(api, "feed", "X-A: a\nX-B: b"),
-    "a space in a name": lambda api: told(api, "space", "X A: b"),
-    "a zero in a value": lambda api: told(api, "zero", "X-A: a\0b"),
-    "a long head": lambda api: told(api, "long", "X-A: " + "a" * MAX_HEAD),
-    "many headers": lambda api: told(api, "many", *(f"X-{n}: a" for n in range(200))),
-    "an origin": lambda api: told(api, "origin", "Origin: https://elsewhere.example"),
+    "length and chunked": lambda api: touchpoint_request(api, "smuggled", "Transfer-Encoding: chunked"),
+    "gzip": lambda api: touchpoint_request(api, "gzip", "Content-Encoding: gzip"),
+    "expect": lambda api: touchpoint_request(api, "expect", "Expect: 100-continue"),
+    "upgrade": lambda api: touchpoint_request(api, "up", "Connection: upgrade", "Upgrade: websocket"),
+    "folded": lambda api: touchpoint_request(api, "folded", "X-Long: a\r\n b"),
+    "a line that ends in a line feed": lambda api: touchpoint_request(api, "feed", "X-A: a\nX-B: b"),
+    "a space in a name": lambda api: touchpoint_request(api, "space", "X A: b"),
+    "a zero in a value": lambda api: touchpoint_request(api, "zero", "X-A: a\0b"),
+    "a long head": lambda api: touchpoint_request(api, "long", "X-A: " + "a" * MAX_HEAD),
+    "many headers": lambda api: touchpoint_request(api, "many", *(f"X-{n}: a" for n in range(200))),
+    "an origin": lambda api: touchpoint_request(api, "origin", "Origin: https://elsewhere.example"),
     "form": lambda api: asking(b"a=b", "Content-Type: application/x-www-form-urlencoded"),
     "ndjson": lambda api: asking(
         b"{}\n", "Content-Type: application/x-ndjson", token=secret("desk", api.tenant)
@@ -272,8 +278,8 @@ UNUSUAL: dict[str, Callable[[Api], bytes]] = {
     "a list": lambda api: asking(
         b" [{}]", "Content-Type: application/json", token=secret("desk", api.tenant)
     ),
-    "another's tenant": lambda api: told(api, "other", f"Handoff-Tenant: {api.other}"),
-    "no scope": lambda api: told(api, "scope", token="nothing"),
+    "another's tenant": lambda api: touchpoint_request(api, "other", f"Handoff-Tenant: {api.other}"),
+    "no scope": lambda api: touchpoint_request(api, "scope", token="nothing"),
     "an unknown source": lambda api: asking(b"{}", path="/in/nobody"),
     "a path that climbs": lambda api: asking(b"{}", path="/in/shop/v1/../batch"),
     "a path in code": lambda api: asking(b"{}", path="/in/shop/v1%2Fbatch"),
@@ -285,7 +291,7 @@ UNUSUAL: dict[str, Callable[[Api], bytes]] = {
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-async def test_whatever_is_unusual_goes_to_aiohttp_as_it_came(both: Both, name: str) -> None:
+async def test_unusual_requests_go_to_aiohttp_unchanged(both: Both, name: str) -> None:
     raw = UNUSUAL[name](both.api)
     expected = await both.answers(raw, port=both.plain)
     assert await both.answers(raw) == [again(it) for it in expected]
@@ -293,7 +299,7 @@ async def test_whatever_is_unusual_goes_to_aiohttp_as_it_came(both: Both, name: 
 
 
 @pytest.mark.parametrize("name", TOKENS)
-async def test_who_proves_nothing_is_refused_by_aiohttp(both: Both, name: str) -> None:
+async def test_requests_without_a_valid_token_are_refused_by_aiohttp(both: Both, name: str) -> None:
     raw = asking(b"{}", "Content-Type: application/json", token=TOKENS[name])
     (refused,) = await both.answers(raw)
     assert refused.status == 401
@@ -302,7 +308,7 @@ async def test_who_proves_nothing_is_refused_by_aiohttp(both: Both, name: str) -
 
 
 def again(got: Got) -> Got:
-    """The answer to the same touchpoint when it comes a second time."""
+    """The response to the second copy of a touchpoint."""
     body = got.body.replace(b'"accepted":1,"duplicates":0', b'"accepted":0,"duplicates":1')
     return Got(got.status, got.headers, body)
 
@@ -322,7 +328,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_a_bad_touchpoint_is_refused_in_the_same_words(both: Both, name: str) -> None:
+async def test_an_invalid_touchpoint_gets_the_same_problem_document(both: Both, name: str) -> None:
     raw = asking(BAD[name], "Content-Type: application/json", token=secret("desk", both.api.tenant))
     refused = await both.answers(raw)
     assert refused == await both.answers(raw, port=both.plain)
@@ -350,9 +356,9 @@ async def test_plain_requests_in_other_spellings_stay_on_the_path(both: Both, na
     assert both.left == []
 
 
-async def test_a_request_may_come_in_any_pieces(both: Both) -> None:
-    """A head in pieces goes to aiohttp, a body in pieces stays; all are stored."""
-    raw = told(both.api, "pieces")
+async def test_a_request_may_arrive_in_any_chunks(both: Both) -> None:
+    """A split head goes to aiohttp, a split body stays on the fast path. All are stored."""
+    raw = touchpoint_request(both.api, "pieces")
     head = raw.index(b"\r\n\r\n") + 4
     for at in (1, 20, head - 3, head - 1):
         (got,) = await both.answers(raw[:at], raw[at:])
@@ -369,14 +375,14 @@ async def test_a_request_may_come_in_any_pieces(both: Both) -> None:
 async def test_bodies_up_to_the_limit_stay_and_larger_ones_leave(both: Both) -> None:
     room = MAX_BODY - len(msgspec.json.encode(message("large", text="")))
     for size, left in ((room, []), (room + 1, [None])):
-        (got,) = await both.answers(told(both.api, "large", text="x" * size))
-        assert got.status in (200, 422)  # the second says something else
+        (got,) = await both.answers(touchpoint_request(both.api, "large", text="x" * size))
+        assert got.status in (200, 422)  # the second has other content
         assert both.left == left
 
 
-async def test_requests_in_one_piece_are_answered_in_their_order(both: Both) -> None:
-    """Also those behind one that leaves the path."""
-    many = [told(both.api, f"e{number}") for number in range(20)]
+async def test_pipelined_requests_are_answered_in_order(both: Both) -> None:
+    """Including those after one that goes to aiohttp."""
+    many = [touchpoint_request(both.api, f"e{number}") for number in range(20)]
     listing = asking(b"", line="GET /v1/nothing HTTP/1.1", token=secret("desk", both.api.tenant))
     answers = await both.answers(b"".join([*many, listing, *many]), count=41)
     assert [it.status for it in answers] == [200] * 20 + [404] + [200] * 20
@@ -388,25 +394,25 @@ async def test_requests_in_one_piece_are_answered_in_their_order(both: Both) -> 
     assert both.left == [None]
 
 
-async def test_who_sends_faster_than_is_answered_is_read_no_further(both: Both) -> None:
-    """More than is held at once, from one who reads answers only after all is sent."""
-    raw = told(both.api, "e1", text="x" * 2000)
-    count = 3 * MAX_HELD // len(raw) + 200
-    async with line_to(both.fast) as line:
-        sending = asyncio.create_task(line.say(raw * count))
+async def test_reading_pauses_while_a_sender_is_too_fast(both: Both) -> None:
+    """More than the buffer holds, from a sender that reads responses only at the end."""
+    raw = touchpoint_request(both.api, "e1", text="x" * 2000)
+    count = 3 * MAX_BUFFERED // len(raw) + 200
+    async with connected(both.fast) as line:
+        sending = asyncio.create_task(line.send(raw * count))
         await asyncio.sleep(0.2)
-        answers = [await line.hear() for _ in range(count)]
+        answers = [await line.receive() for _ in range(count)]
         await sending
     assert {it.status for it in answers} == {200}
     assert both.left == []
 
 
-async def test_a_caller_that_leaves_changes_nothing(both: Both) -> None:
-    async with line_to(both.fast) as line:
-        await line.say(told(both.api, "left"))
+async def test_a_disconnect_changes_nothing(both: Both) -> None:
+    async with connected(both.fast) as line:
+        await line.send(touchpoint_request(both.api, "left"))
         line.writer.transport.abort()
     async with asyncio.timeout(PATIENCE_S):
-        while await stored(both.api) != 1:  # noqa: ASYNC110 - nothing tells
+        while await stored(both.api) != 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.05)
 
 
@@ -440,8 +446,8 @@ async def metrics(api: Api) -> str:
     return (await api.get("/metrics", token="admin")).raw.decode()
 
 
-async def test_requests_are_counted_and_numbered(api: Api) -> None:
-    """By the running server's own port: their route and status, and an id of their own each."""
+async def test_requests_are_counted_and_have_ids(api: Api) -> None:
+    """On the running server's port: route, status, and a unique id for each request."""
     answers = [await api.post("/v1/touchpoints", message(f"e{number}")) for number in range(3)]
     refused = await api.post("/v1/touchpoints", message("e0", text="other"))
     assert refused.code == "id_reused"
@@ -452,36 +458,36 @@ async def test_requests_are_counted_and_numbered(api: Api) -> None:
     assert 'handoff_request_seconds_count{route="/v1/touchpoints",status="4xx"} 1.0' in counted
 
 
-async def test_without_the_store_it_says_so_and_the_connection_stays() -> None:
+async def test_without_the_store_it_answers_503_and_the_connection_stays() -> None:
     with valkey_server() as url:
         async with served(url, timeout_s=1) as api, both_ways(api) as both:
             await api.server.store.connection.call("CLIENT", "PAUSE", "60000", "ALL")
-            async with line_to(both.fast) as line:
-                await line.say(told(api, "lost"))
-                refused = await line.hear()
+            async with connected(both.fast) as line:
+                await line.send(touchpoint_request(api, "lost"))
+                refused = await line.receive()
                 assert (refused.status, refused.headers["retry-after"]) == (503, "1")
                 assert msgspec.json.decode(refused.body)["code"] == StoreUnavailable.code
-                await line.say(told(api, "lost"))
-                assert (await line.hear()).status == 503
+                await line.send(touchpoint_request(api, "lost"))
+                assert (await line.receive()).status == 503
             assert both.left == []
 
 
-async def test_a_stop_closes_idle_connections_and_answers_those_that_wait() -> None:
+async def test_a_shutdown_closes_idle_connections_and_answers_open_requests() -> None:
     with valkey_server() as url:
         async with (
             served(url) as api,
             both_ways(api) as both,
-            line_to(both.fast) as idle,
-            line_to(both.fast) as waiting,
+            connected(both.fast) as idle,
+            connected(both.fast) as waiting,
         ):
-            await idle.say(told(api, "before"))
-            assert (await idle.hear()).status == 200
+            await idle.send(touchpoint_request(api, "before"))
+            assert (await idle.receive()).status == 200
             await api.server.store.connection.call("CLIENT", "PAUSE", "300", "ALL")
-            await waiting.say(told(api, "e1"))
+            await waiting.send(touchpoint_request(api, "e1"))
             await asyncio.sleep(0.05)
             stopping = asyncio.create_task(both.path.end(PATIENCE_S))
             assert await idle.is_over()
-            last = await waiting.hear()
+            last = await waiting.receive()
             assert (last.status, last.headers["connection"]) == (200, "close")
             async with asyncio.timeout(PATIENCE_S / 2):  # not cut off
                 assert await waiting.is_over()
@@ -489,7 +495,7 @@ async def test_a_stop_closes_idle_connections_and_answers_those_that_wait() -> N
 
 
 class Waits:
-    """A way whose answers are given by the test."""
+    """A fast route whose responses the test provides."""
 
     def __init__(self) -> None:
         self.answers: list[Callable[[PlainAnswer | Exception], None]] = []
@@ -509,7 +515,7 @@ class Waits:
 
 
 class Echo(asyncio.Protocol):
-    """In aiohttp's place: says back what it gets."""
+    """Replaces aiohttp and echoes what it receives."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -529,50 +535,50 @@ async def waiting() -> AsyncIterator[tuple[Waits, FastPath, int]]:
 
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - nothing tells
+        while not true():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
-async def test_who_waits_too_long_for_an_answer_is_cut_off_at_a_stop() -> None:
-    async with waiting() as (way, path, port), line_to(port) as line:
-        await line.say(asking(b"a", path="/slow"))
+async def test_a_shutdown_cuts_off_requests_that_take_too_long() -> None:
+    async with waiting() as (way, path, port), connected(port) as line:
+        await line.send(asking(b"a", path="/slow"))
         await until(lambda: way.answers)
         await path.end(0.05)
         assert await line.is_over()
-        way.answers[0](PlainAnswer(200, b""))  # its result comes and nobody is there
+        way.answers[0](PlainAnswer(200, b""))  # the response arrives after the disconnect
 
 
-async def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that began sooner than an idle one; one that waits for its answer not at all."""
+async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incomplete request times out sooner than an idle connection; a busy one never does."""
     monkeypatch.setattr(fast_path, "SWEEP_S", 0.05)
     monkeypatch.setattr(fast_path, "STALLED_S", 0.1)
     async with (
         waiting() as (way, path, port),
-        line_to(port) as stalled,
-        line_to(port) as idle,
-        line_to(port) as asked,
+        connected(port) as stalled,
+        connected(port) as idle,
+        connected(port) as asked,
     ):
-        await stalled.say(asking(b"half", path="/slow")[:-2])
-        await asked.say(asking(b"a", path="/slow"))
+        await stalled.send(asking(b"half", path="/slow")[:-2])
+        await asked.send(asking(b"a", path="/slow"))
         assert await stalled.is_over()
         await until(lambda: len(path.open) == 2)
         monkeypatch.setattr(fast_path, "SILENT_S", 0.1)
         assert await idle.is_over()
         way.answers[0](PlainAnswer(200, b"late"))
-        assert (await asked.hear()).body == b"late"
+        assert (await asked.receive()).body == b"late"
 
 
-async def test_a_request_that_cannot_be_taken_goes_on_whole(caplog: pytest.LogCaptureFixture) -> None:
-    async with waiting() as (_way, path, port), line_to(port) as line:
+async def test_a_request_that_fails_to_start_goes_to_aiohttp_whole(caplog: pytest.LogCaptureFixture) -> None:
+    async with waiting() as (_way, path, port), connected(port) as line:
         raw = asking(b"crash", path="/slow")
-        await line.say(raw + b"and more")
+        await line.send(raw + b"and more")
         assert await line.reader.readexactly(len(raw) + 8) == raw + b"and more"
         assert not path.open
 
 
-async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
-    """Requests are left alone while their sender does not read, also what comes on being read no further."""
-    async with waiting() as (way, path, port), line_to(port) as line:
+async def test_unread_responses_do_not_pile_up() -> None:
+    """Requests wait while their sender does not read, also after reading was paused."""
+    async with waiting() as (way, path, port), connected(port) as line:
         large = PlainAnswer(200, bytes(128 * 1024))
 
         def take(body: bytes, answer: Answer) -> bool:
@@ -581,47 +587,47 @@ async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
             return True
 
         way.take = take  # type: ignore[method-assign]
-        sending = asyncio.create_task(line.say(asking(b"a" * 20_000, path="/slow") * 600))
+        sending = asyncio.create_task(line.send(asking(b"a" * 20_000, path="/slow") * 600))
         await asyncio.sleep(0.5)
         assert len(way.bodies) < 200
         assert not sending.done()
         for _ in range(600):
-            assert len((await line.hear()).body) == len(large.body)
+            assert len((await line.receive()).body) == len(large.body)
         await sending
         assert len(way.bodies) == 600
         assert len(path.open) == 1
 
 
-async def test_more_than_is_held_goes_on_with_the_connection() -> None:
-    """What came while nothing more was read leaves the path, and what comes after it as well."""
-    async with waiting() as (way, _path, port), line_to(port) as line:
-        rest = bytes(range(256)) * (4 * MAX_HELD // 256)
-        sending = asyncio.create_task(line.say(asking(b"a", path="/slow") + rest))
+async def test_a_large_buffer_moves_to_aiohttp_with_the_connection() -> None:
+    """Bytes buffered while reading was paused go to aiohttp, and so do later ones."""
+    async with waiting() as (way, _path, port), connected(port) as line:
+        rest = bytes(range(256)) * (4 * MAX_BUFFERED // 256)
+        sending = asyncio.create_task(line.send(asking(b"a", path="/slow") + rest))
         await until(lambda: way.answers)
-        await asyncio.sleep(0.2)  # as much as is held
+        await asyncio.sleep(0.2)  # as much as the buffer holds
         way.answers.pop()(PlainAnswer(200, b"done"))
-        assert (await line.hear()).body == b"done"
+        assert (await line.receive()).body == b"done"
         async with asyncio.timeout(PATIENCE_S):
             assert await line.reader.readexactly(len(rest)) == rest
         await sending
 
 
-async def test_an_error_becomes_a_problem_and_a_crash_tells_nothing() -> None:
-    async with waiting() as (way, _path, port), line_to(port) as line:
+async def test_an_error_becomes_a_problem_and_a_crash_reveals_nothing() -> None:
+    async with waiting() as (way, _path, port), connected(port) as line:
         for error, status in ((StoreUnavailable("gone"), 503), (RuntimeError("secret words"), 500)):
-            await line.say(asking(b"a", path="/slow"))
+            await line.send(asking(b"a", path="/slow"))
             await until(lambda: way.answers)
             way.answers.pop()(error)
-            got = await line.hear()
+            got = await line.receive()
             assert (got.status, b"secret words" in got.body) == (status, False)
             assert got.headers["content-type"] == "application/problem+json"
 
 
-async def test_an_error_is_logged_with_the_number_that_its_own_answer_has() -> None:
-    """Whoever tells of it tells others in the same turn."""
-    async with waiting() as (way, _path, port), line_to(port) as one, line_to(port) as other:
+async def test_an_error_is_logged_with_the_request_id_of_its_response() -> None:
+    """One task reports the results of several requests."""
+    async with waiting() as (way, _path, port), connected(port) as one, connected(port) as other:
         for line in (one, other):
-            await line.say(asking(b"a", path="/slow"))
+            await line.send(asking(b"a", path="/slow"))
         await until(lambda: len(way.answers) == 2)
         with capture_logs(processors=[merge_contextvars]) as logged:
             for answer in way.answers:
@@ -634,31 +640,31 @@ async def test_an_error_is_logged_with_the_number_that_its_own_answer_has() -> N
         assert {it["request_id"] for it in logged} == numbers
 
 
-async def test_a_head_is_read_once_and_a_header_is_one_line() -> None:
-    async with waiting() as (way, _path, port), line_to(port) as line:
+async def test_heads_are_cached_and_headers_are_one_line() -> None:
+    async with waiting() as (way, _path, port), connected(port) as line:
         for body in (b"a", b"b"):
-            await line.say(asking(body, path="/slow"))
+            await line.send(asking(body, path="/slow"))
             await until(lambda: way.answers)
             way.answers.pop()(PlainAnswer(200, body, (("X-A", "1"),)))
-            assert (await line.hear()).body == body
+            assert (await line.receive()).body == body
         assert (way.heads, way.bodies) == (1, [b"a", b"b"])
 
 
-async def test_an_answer_that_cannot_be_sent_is_a_crash_of_ours() -> None:
-    async with waiting() as (way, _path, port), line_to(port) as line:
-        await line.say(asking(b"a", path="/slow"))
+async def test_a_response_that_cannot_be_sent_is_a_500() -> None:
+    async with waiting() as (way, _path, port), connected(port) as line:
+        await line.send(asking(b"a", path="/slow"))
         await until(lambda: way.answers)
         way.answers.pop()(PlainAnswer(200, b"", (("X-A", "1\r\nX-B: 2"),)))
-        got = await line.hear()
+        got = await line.receive()
         assert (got.status, msgspec.json.decode(got.body)["code"]) == (500, "internal")
         assert "x-b" not in got.headers
 
 
 @pytest.mark.parametrize(("status", "phrase"), [(204, "No Content"), (499, "")])
-async def test_an_answer_without_content_has_no_length(status: int, phrase: str) -> None:
-    """RFC 9110 §8.6; a status without a name of its own is sent as well."""
-    async with waiting() as (way, _path, port), line_to(port) as line:
-        await line.say(asking(b"a", path="/slow"))
+async def test_a_response_without_content_has_no_length(status: int, phrase: str) -> None:
+    """RFC 9110 §8.6. A status without a standard phrase works too."""
+    async with waiting() as (way, _path, port), connected(port) as line:
+        await line.send(asking(b"a", path="/slow"))
         await until(lambda: way.answers)
         way.answers.pop()(PlainAnswer(status, b""))
         head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
@@ -667,13 +673,13 @@ async def test_an_answer_without_content_has_no_length(status: int, phrase: str)
 
 
 @pytest.mark.both_loops
-async def test_what_comes_behind_a_request_goes_on() -> None:
-    async with waiting() as (way, path, port), line_to(port) as line:
-        await line.say(asking(b"a", path="/slow"), b"x")
+async def test_bytes_after_a_request_go_to_aiohttp() -> None:
+    async with waiting() as (way, path, port), connected(port) as line:
+        await line.send(asking(b"a", path="/slow"), b"x")
         await until(lambda: way.answers)
         way.answers.pop()(PlainAnswer(200, b"done"))
-        assert (await line.hear()).body == b"done"
+        assert (await line.receive()).body == b"done"
         assert await line.reader.readexactly(1) == b"x"
-        await line.say(b"y")
+        await line.send(b"y")
         assert await line.reader.readexactly(1) == b"y"
         assert not path.open

@@ -1,4 +1,4 @@
-"""The life of a hand-off: one owner, one pending, versions, deadlines, and what was seen can be shown."""
+"""The life of a handoff: one owner, one pending handoff, versions, deadlines, and pinned contexts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_request_accept_complete(api: Api) -> None:
     ]
 
 
-async def test_the_context_of_a_hand_off_tells_why_now(api: Api) -> None:
+async def test_the_context_of_a_handoff_has_its_reason(api: Api) -> None:
     await api.tell("e1", text="I want my money back")
     made = await request(api)
     context = await api.ok("GET", f"/v1/handoffs/{made['id']}/context")
@@ -78,7 +78,7 @@ async def test_the_context_of_a_hand_off_tells_why_now(api: Api) -> None:
     assert "I want my money back" in context["brief"]["wants"][0]["text"]
 
 
-async def test_an_identity_never_seen_is_201_and_has_a_context(api: Api) -> None:
+async def test_a_new_identity_is_201_and_has_a_context(api: Api) -> None:
     answer = await api.post("/v1/handoffs", body(identity="phone:+358401234567"))
     assert (answer.status, answer.json["state"]) == (201, "requested")
     made = answer.json
@@ -96,7 +96,7 @@ async def test_the_same_request_again_is_200_with_the_pending_one(api: Api) -> N
     assert (again.status, again.json["id"]) == (200, made["id"])
 
 
-async def test_many_same_requests_at_once_make_one(api: Api) -> None:
+async def test_concurrent_equal_requests_create_one_handoff(api: Api) -> None:
     await api.tell("e1")
     answers = await asyncio.gather(*(api.post("/v1/handoffs", body()) for _ in range(8)))
     assert sorted(it.status for it in answers) == [200] * 7 + [201]
@@ -114,7 +114,7 @@ async def test_another_request_while_one_is_pending_is_409_with_it(api: Api, cha
     assert answer.json["current"]["id"] == made["id"]
 
 
-async def test_of_two_accepts_at_once_one_wins_and_the_other_sees_who(api: Api) -> None:
+async def test_of_two_concurrent_accepts_one_wins_and_the_other_sees_the_owner(api: Api) -> None:
     for attempt in range(5):
         made = await request(api, identity=f"user:u{attempt}")
         answers = await asyncio.gather(
@@ -149,7 +149,9 @@ ILLEGAL = [
 
 
 @pytest.mark.parametrize(("before", "action"), ILLEGAL)
-async def test_an_illegal_move_is_409_and_changes_nothing(api: Api, before: list[str], action: str) -> None:
+async def test_an_illegal_transition_is_409_and_changes_nothing(
+    api: Api, before: list[str], action: str
+) -> None:
     handoff = await request(api)
     for step in before:
         handoff = await moved(api, handoff, step, agent="maria")
@@ -159,7 +161,7 @@ async def test_an_illegal_move_is_409_and_changes_nothing(api: Api, before: list
     assert (await api.ok("GET", f"/v1/handoffs/{handoff['id']}"))["version"] == handoff["version"]
 
 
-async def test_offered_declined_and_asked_again(api: Api) -> None:
+async def test_a_declined_handoff_can_be_requested_again(api: Api) -> None:
     made = await request(api)
     offered = await moved(api, made, "offer", agent="otto")
     assert (offered["state"], offered["to"]["agent"]) == ("offered", "otto")
@@ -170,13 +172,13 @@ async def test_offered_declined_and_asked_again(api: Api) -> None:
     assert [it["outcome"] for it in again["hops"]] == ["declined"]
 
 
-async def test_released_goes_back_to_whoever_had_it(api: Api) -> None:
+async def test_a_released_handoff_returns_to_its_previous_owner(api: Api) -> None:
     taken = await moved(api, await request(api), "accept", agent="maria")
     released = await moved(api, taken, "release")
     assert (released["state"], released["owner"]) == ("released", "bot")
 
 
-async def test_accepting_what_somebody_owns_ends_theirs_as_transferred(api: Api) -> None:
+async def test_accepting_an_owned_conversation_ends_its_handoff_as_transferred(api: Api) -> None:
     await api.tell("e1")
     first = await moved(api, await request(api), "accept", agent="maria")
     second = await request(api, **{"from": {"party": "maria"}, "to": {"queue": "legal"}, "reason": "law"})
@@ -188,7 +190,7 @@ async def test_accepting_what_somebody_owns_ends_theirs_as_transferred(api: Api)
     assert (await api.context())["brief"]["effort"]["transfers"] == 1
 
 
-async def test_nobody_answers_in_time(api: Api) -> None:
+async def test_a_handoff_expires_at_its_deadline(api: Api) -> None:
     made = await request(api, deadline_s=0.3)
     expired = await eventually_in(api, made, "expired")
     assert (expired["version"], expired["owner"]) == (2, "bot")
@@ -198,14 +200,14 @@ async def test_nobody_answers_in_time(api: Api) -> None:
     assert (await request(api))["id"] != made["id"]
 
 
-async def test_an_accepted_hand_off_does_not_expire(api: Api) -> None:
+async def test_an_accepted_handoff_does_not_expire(api: Api) -> None:
     made = await request(api, deadline_s=0.5)
     await moved(api, made, "accept", agent="maria")
     await asyncio.sleep(1)
     assert (await api.ok("GET", f"/v1/handoffs/{made['id']}"))["state"] == "accepted"
 
 
-async def test_what_was_pinned_is_shown_byte_for_byte(api: Api) -> None:
+async def test_a_snapshot_returns_the_pinned_bytes(api: Api) -> None:
     await api.tell("e1", text="before")
     made = await request(api)
     path = f"/v1/handoffs/{made['id']}/snapshot"
@@ -230,7 +232,7 @@ async def test_what_was_pinned_is_shown_byte_for_byte(api: Api) -> None:
     assert (answer.status, answer.code) == (422, "invalid_parameter")
 
 
-async def test_by_conversation_and_by_customer(api: Api) -> None:
+async def test_handoffs_by_conversation_and_by_customer(api: Api) -> None:
     await api.tell("e1", thread="t1")
     context = await api.context()
     conversation = context["conversations"][0]["id"]
@@ -241,7 +243,7 @@ async def test_by_conversation_and_by_customer(api: Api) -> None:
         await moved(api, made, "withdraw")
 
 
-async def test_the_newest_open_conversation_of_the_channel_is_meant(api: Api) -> None:
+async def test_a_handoff_takes_the_newest_open_conversation_of_the_channel(api: Api) -> None:
     await api.tell("e1", thread="chat 1", occurred_at="2026-11-21T10:00:00Z")
     await api.tell("e2", thread="chat 2", occurred_at="2026-11-21T10:01:00Z")
     await api.tell(
@@ -287,14 +289,14 @@ BAD = [
 
 
 @pytest.mark.parametrize("change", BAD)
-async def test_a_request_that_breaks_a_rule_is_422(api: Api, change: dict[str, Any]) -> None:
+async def test_an_invalid_request_is_422(api: Api, change: dict[str, Any]) -> None:
     answer = await api.post("/v1/handoffs", body(**change))
     assert answer.status == 422, answer.raw
     assert answer.code
     assert (await api.ok("GET", "/v1/handoffs"))["returned"] == 0
 
 
-async def test_lists_by_state_queue_and_agent_in_pages(api: Api) -> None:
+async def test_lists_are_filtered_by_state_queue_and_agent_and_paged(api: Api) -> None:
     made = [await request(api, identity=f"user:u{n}", to={"queue": f"q{n % 2}"}) for n in range(7)]
     taken = await moved(api, made[0], "accept", agent="maria")
     ids = [it["id"] for it in made]
@@ -348,7 +350,7 @@ async def test_lists_by_state_queue_and_agent_in_pages(api: Api) -> None:
         ({"identity": {"type": "phone", "value": "12"}}, "/identity"),
     ],
 )
-async def test_a_refusal_points_at_what_is_wrong(api: Api, change: dict[str, Any], pointer: str) -> None:
+async def test_an_error_points_at_the_invalid_value(api: Api, change: dict[str, Any], pointer: str) -> None:
     answer = await api.post("/v1/handoffs", body(**change))
     assert answer.status == 422
     assert [it["pointer"] for it in answer.json["errors"]] == [pointer]
@@ -362,7 +364,7 @@ async def test_a_refusal_points_at_what_is_wrong(api: Api, change: dict[str, Any
         ({"fallback": [{"queue": "refunds"}, {"channel": "telephone"}]}, "/fallback/1/channel"),
     ],
 )
-async def test_a_channel_that_is_not_declared_is_422(api: Api, change: dict[str, Any], pointer: str) -> None:
+async def test_an_undeclared_channel_is_422(api: Api, change: dict[str, Any], pointer: str) -> None:
     answer = await api.post("/v1/handoffs", body(**change))
     assert (answer.status, answer.code) == (422, "unknown_channel")
     assert [it["pointer"] for it in answer.json["errors"]] == [pointer]
@@ -370,7 +372,9 @@ async def test_a_channel_that_is_not_declared_is_422(api: Api, change: dict[str,
 
 
 @pytest.mark.parametrize("change", [{"agent": ""}, {"agent": "x" * 201}, {"reason": "x" * 2001}])
-async def test_a_move_that_breaks_a_rule_is_422_and_changes_nothing(api: Api, change: dict[str, Any]) -> None:
+async def test_an_invalid_transition_request_is_422_and_changes_nothing(
+    api: Api, change: dict[str, Any]
+) -> None:
     handoff = await request(api)
     answer = await move(api, handoff, "accept", **change)
     assert (answer.status, answer.code) == (422, "invalid")
@@ -378,7 +382,7 @@ async def test_a_move_that_breaks_a_rule_is_422_and_changes_nothing(api: Api, ch
 
 
 @pytest.mark.parametrize("id_", ["ho_", "ho_x", "cu_" + "A" * 22, "ho_" + "A" * 22, "%00"])
-async def test_no_such_hand_off_is_404(api: Api, id_: str) -> None:
+async def test_an_unknown_handoff_is_404(api: Api, id_: str) -> None:
     for answer in (
         await api.get(f"/v1/handoffs/{id_}"),
         await api.get(f"/v1/handoffs/{id_}/snapshot"),

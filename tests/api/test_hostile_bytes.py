@@ -1,4 +1,4 @@
-"""Bytes that nobody expects, over every route: no crash, and no delivery that verified is lost."""
+"""Unexpected bytes on every route: no crash, and no verified delivery is lost."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handoff.api.description.operation import Operation
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
+from handoff.api.operations.operation import Operation
 from tests.api.conftest import ADMIN, SECRET, Api, message
-from tests.api.test_fast_path import Got, line_to
+from tests.api.test_fast_path import Got, connected
 
 BASIC = b"Basic " + b64encode(f"{SECRET}:".encode())
 BEARER = f"Bearer {ADMIN}".encode()
@@ -24,21 +24,21 @@ some = settings(max_examples=100, suppress_health_check=[HealthCheck.function_sc
 
 
 async def sent(api: Api, head: bytes, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> Got:
-    """The answer to a request written byte by byte."""
+    """The response to a raw request."""
     lines = [head, *(name + b": " + value for name, value in [(b"Host", b"test"), *headers])]
     raw = b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
-    async with line_to(int(api.url.rpartition(":")[2])) as line:
-        await line.say(raw)
-        return await line.hear()
+    async with connected(int(api.url.rpartition(":")[2])) as line:
+        await line.send(raw)
+        return await line.receive()
 
 
 async def waiting(api: Api) -> int:
-    """How many items are in quarantine."""
+    """The number of items in quarantine."""
     return int((await api.ok("GET", "/v1/quarantine"))["total"])
 
 
 TRACK = {"type": "track", "event": "Looked", "messageId": "m1", "userId": "anna"}
-# The header sends a request past the fast path, or leaves it there.
+# The header decides whether the fast path handles the request.
 WAYS = {"fast": [], "aiohttp": [(b"TE", b"trailers")]}
 
 
@@ -75,7 +75,7 @@ async def test_a_delivery_to_a_strange_url_is_stored_quarantined_or_refused(
     assert await waiting(api) == (answer.status == 400)
 
 
-async def test_a_webhook_for_a_host_that_is_none_is_refused(api: Api) -> None:
+async def test_a_webhook_for_an_invalid_host_is_refused(api: Api) -> None:
     for url in ("https://xn--/", "https://xn--\u00e4/", "https://a..b/", "https://[::1/"):
         answer = await api.post("/v1/webhooks", {"url": url}, token="admin")
         assert (answer.status, answer.code) == (422, "invalid_url"), url
@@ -127,7 +127,7 @@ BODIES: dict[str, Any] = {
 
 
 def changed(value: Any, text: str, at: Iterator[int]) -> Any:
-    """`value` with one of its texts, names included, replaced: the one at which `at` gives 0."""
+    """`value` with one of its strings (keys included) replaced: the one at which `at` returns 0."""
     if isinstance(value, str):
         return text if next(at) == 0 else value
     if isinstance(value, list):
@@ -145,15 +145,15 @@ def down_from(number: int) -> Iterator[int]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
-    """A request to a described route, or to a source, with one or some things strange in it."""
-    it: Operation = draw(st.sampled_from([op for op in OPERATIONS if op.method != "DELETE"]))
-    path = it.path
+    """A request to a documented route or a source, with one or more unusual parts."""
+    operation: Operation = draw(st.sampled_from([op for op in DOCUMENTED if op.method != "DELETE"]))
+    path = operation.path
     if draw(st.booleans()):
         path = re.sub(r"\{\w+\}", lambda _: quote_from_bytes(draw(STRANGE)) or ID, path)
     path = re.sub(r"\{source\}", "shop", re.sub(r"\{(?!source)\w+\}", ID, path))
     query = [
         f"{parameter.name}={quote_from_bytes(draw(STRANGE))}"
-        for parameter in it.parameters
+        for parameter in operation.parameters
         if parameter.place == "query" and draw(st.booleans())
     ]
     target = path + ("?" + "&".join(query) if query else "")
@@ -163,16 +163,16 @@ def requests(draw: st.DrawFn) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
         value = re.sub(rb"[\x00-\x20\x7f]", b"", draw(STRANGE))
         headers = [(known, kept) for known, kept in headers if known != name] + [(name, value)]
     body = b""
-    if it.method in ("POST", "PATCH"):
-        given = BODIES.get(it.path, {"reason": "r", "identity": "user:anna", "agent": "mia"})
+    if operation.method in ("POST", "PATCH"):
+        given = BODIES.get(operation.path, {"reason": "r", "identity": "user:anna", "agent": "mia"})
         given = changed(given, draw(TEXTS), down_from(draw(st.integers(0, 20))))
         body = draw(st.sampled_from([json.dumps(given).encode(), b'"\xff"', b'{"a":"\xed\xa0\x80"}']))
-    return f"{it.method} {target} HTTP/1.1".encode(), headers, body
+    return f"{operation.method} {target} HTTP/1.1".encode(), headers, body
 
 
 @some
 @given(requests())
-async def test_no_request_makes_a_crash(
+async def test_no_request_crashes_a_handler(
     api: Api, request_: tuple[bytes, list[tuple[bytes, bytes]], bytes]
 ) -> None:
     head, headers, body = request_
@@ -182,10 +182,10 @@ async def test_no_request_makes_a_crash(
 
 @some
 @given(st.lists(st.tuples(st.sampled_from(HEADERS), STRANGE), max_size=4), TEXTS, st.integers(0, 12))
-async def test_a_delivery_that_verifies_is_never_lost(
+async def test_a_verified_delivery_is_never_lost(
     api: Api, headers: list[tuple[bytes, bytes]], text: str, at: int
 ) -> None:
-    """Stored or in quarantine, or its sender is told what is wrong with the request."""
+    """Stored, in quarantine, or rejected with the reason."""
     given_ = [(b"Authorization", BASIC)]
     given_ += [
         (name, re.sub(rb"[\x00-\x20\x7f]", b"", value))

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the first answer is given again, to the same request only."""
+"""`Idempotency-Key`: a repeat of the same request gets the first response."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.api.description.resources import OPERATIONS
-from handoff.api.http.idempotency import CREATING as CREATES
+from handoff.api.operations import OPERATIONS
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import TokenSettings
 from tests.api.conftest import ADMIN, Answer, Api, message, served, settings_for
@@ -33,7 +32,7 @@ def key(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", CREATING)
-async def test_a_repeat_gets_the_first_answer_and_makes_nothing(api: Api, path: str) -> None:
+async def test_a_repeat_gets_the_first_response_and_creates_nothing(api: Api, path: str) -> None:
     first = await api.post(path, CREATING[path], headers=key("k"))
     again = await api.post(path, CREATING[path], headers=key("k"))
     assert (again.status, again.raw) == (first.status, first.raw)
@@ -44,7 +43,7 @@ async def test_a_repeat_gets_the_first_answer_and_makes_nothing(api: Api, path: 
         assert (await api.ok("GET", path))["returned"] == 1
 
 
-async def test_the_key_of_another_request_is_422(api: Api) -> None:
+async def test_a_key_used_for_another_request_is_422(api: Api) -> None:
     await api.post("/v1/touchpoints", message("e1"), headers=key("k"))
     for path, body in (("/v1/touchpoints", message("e2")), ("/v1/touchpoints?x=1", message("e1"))):
         answer = await api.post(path, body, headers=key("k"))
@@ -52,7 +51,7 @@ async def test_the_key_of_another_request_is_422(api: Api) -> None:
     assert (await api.context())["timeline"]["total"] == 1
 
 
-async def test_at_once_one_makes_it_and_the_others_hear_of_it(api: Api) -> None:
+async def test_concurrent_requests_with_one_key_create_one_resource(api: Api) -> None:
     body = CREATING["/v1/callbacks"]
     answers = await asyncio.gather(*(api.post("/v1/callbacks", body, headers=key("k")) for _ in range(12)))
     assert {it.status for it in answers} <= {201, 409}
@@ -62,7 +61,7 @@ async def test_at_once_one_makes_it_and_the_others_hear_of_it(api: Api) -> None:
     assert (await api.ok("GET", "/v1/callbacks"))["returned"] == 1
 
 
-async def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
+async def test_a_rejected_request_releases_its_key(api: Api) -> None:
     refused = await api.post("/v1/touchpoints", message("e1", channel="pigeon"), headers=key("k"))
     assert refused.status == 422
     again = await api.post("/v1/touchpoints", message("e1"), headers=key("k"))
@@ -70,18 +69,18 @@ async def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 256])
-async def test_a_key_that_cannot_be_one_is_422(api: Api, text: str) -> None:
+async def test_an_invalid_key_is_422(api: Api, text: str) -> None:
     answer = await api.post("/v1/touchpoints", message("e1"), headers=key(text))
     assert (answer.status, answer.code) == (422, "invalid_idempotency_key")
 
 
-async def test_a_key_needs_a_token_all_the_same(api: Api) -> None:
+async def test_a_key_does_not_replace_a_token(api: Api) -> None:
     answer = await api.post("/v1/touchpoints", message("e1"), headers=key("k"), token=None)
     assert answer.status == 401
 
 
-async def test_a_session_gets_no_answer_that_was_given_to_another_caller(api: Api) -> None:
-    """An answer belongs to the session that got it, not to the agent that it names."""
+async def test_a_session_never_gets_the_response_of_another_caller(api: Api) -> None:
+    """A response belongs to the session that received it, not to its agent."""
 
     async def session(agent: str, *scopes: str) -> str:
         opened = await api.ok("POST", "/v1/sessions", {"agent": agent, "scopes": scopes})
@@ -93,11 +92,11 @@ async def test_a_session_gets_no_answer_that_was_given_to_another_caller(api: Ap
 
     path = "/v1/callbacks"
     mia, again, otto = [await session(it, "callbacks:write") for it in ("mia", "mia", "otto")]
-    by_desk = await api.post(path, CREATING[path], headers=key("k"))
+    first = await api.post(path, CREATING[path], headers=key("k"))
     by_mia = await by(mia)
     assert (await by(await session("mia", "context:read"))).code == "missing_scope"
     assert (await by(mia)).raw == by_mia.raw
-    assert len({it.json["id"] for it in (by_desk, by_mia, await by(again), await by(otto))}) == 4
+    assert len({it.json["id"] for it in (first, by_mia, await by(again), await by(otto))}) == 4
 
 
 WEBHOOK = {"url": "https://hooks.example.com/in", "name": "mine"}
@@ -108,10 +107,10 @@ SESSION = {"agent": "mia", "scopes": ["callbacks:write"]}
     ("path", "body"),
     [("/v1/sessions", SESSION), ("/v1/callbacks", CREATING["/v1/callbacks"])],
 )
-async def test_a_token_gets_no_answer_of_an_earlier_token_of_its_name(
+async def test_a_token_never_gets_the_response_of_an_earlier_token_with_its_name(
     valkey: str, path: str, body: dict[str, Any]
 ) -> None:
-    """The name came free and went to somebody else: the name is theirs, the answers are not."""
+    """The new token has the name of a removed one, but not its responses."""
     first, second = {"secret": "first-holder-of-the-name"}, {"secret": "second-holder-of-the-name"}
     async with configured(valkey, "shared", first) as (api, headers):
         kept = await api.post(path, body, headers=headers | key("k"), token=None)
@@ -129,7 +128,7 @@ async def test_a_token_gets_no_answer_of_an_earlier_token_of_its_name(
 async def test_a_retry_needs_every_scope_of_the_first_request(
     valkey: str, path: str, body: dict[str, Any]
 ) -> None:
-    """A token that lost a scope gets no answer that needed it: not a webhook's secret, not a session."""
+    """A token that lost a scope gets no response that needed it: no webhook secret, no session."""
     async with configured(valkey, "shrunk", {}) as (api, headers):
         kept = await api.post(path, body, headers=headers | key("k"), token=None)
         assert kept.status == 201
@@ -148,7 +147,7 @@ async def test_a_retry_needs_every_scope_of_the_first_request(
 async def configured(
     url: str, name: str, changes: dict[str, Any], tenant: str | None = None
 ) -> AsyncIterator[tuple[Api, dict[str, str]]]:
-    """A server with one more token, and the headers of who has it."""
+    """A server with an additional token, and the headers that use it."""
     tenant = tenant or fresh_tenant()
     token = {
         "name": name,
@@ -165,16 +164,14 @@ async def configured(
 
 
 @pytest.mark.parametrize("path", CREATING)
-async def test_an_answer_of_an_earlier_release_is_neither_given_again_nor_made_twice(
-    api: Api, path: str
-) -> None:
-    """It was kept by the token's name, so whose it is cannot be told."""
+async def test_a_key_of_an_earlier_release_is_neither_repeated_nor_run_again(api: Api, path: str) -> None:
+    """Its response is stored under the token's name and may belong to another token."""
     store = api.server.store
     control, hashes = store.control(api.tenant), store.hashes(api.tenant)
     place = control.keys.idempotency(hashes.request("desk", "k"))
     await store.connection.call(b"SET", place, b"as an earlier release kept it", key=place)
     answer = await api.post(path, CREATING[path], headers=key("k"))
-    if path == "/v1/touchpoints":  # which is one touchpoint however often it is sent
+    if path == "/v1/touchpoints":  # recording the touchpoint again creates nothing
         assert answer.status == 200
         return
     assert (answer.status, answer.code) == (409, "idempotency_key_outdated")
@@ -182,13 +179,18 @@ async def test_an_answer_of_an_earlier_release_is_neither_given_again_nor_made_t
     assert (await api.post(path, CREATING[path], headers=key("new"))).status == 201
 
 
-def test_what_takes_a_key_is_what_is_described_to_take_one() -> None:
-    described = {it.path: it.scopes for it in OPERATIONS if it.creating}
-    assert {path: (it.scope,) if it.scope else () for path, it in CREATES.items()} == described
+def test_an_operation_that_could_create_two_resources_takes_a_key() -> None:
+    assert {it.path for it in OPERATIONS if it.creating and it.method == "POST"} >= set(CREATING)
+    assert all(it.creating for it in OPERATIONS if it.duplicates)
+    assert {it.path for it in OPERATIONS if it.duplicates} == {
+        "/v1/handoffs",
+        "/v1/callbacks",
+        "/v1/webhooks",
+    }
 
 
-async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) -> None:
-    """The connection sends a claim again whose answer was lost: it must know its own claim."""
+async def test_a_lost_reply_of_the_store_does_not_block_the_key(valkey: str) -> None:
+    """The connection retries a claim after a lost reply, so it must recognise its own claim."""
     async with cutting_proxy(valkey) as proxy, served(proxy.url, timeout_s=3) as api:
         for number in range(12):
             proxy.cut_answers(number % 4)
@@ -199,7 +201,7 @@ async def test_a_lost_answer_of_the_store_does_not_block_the_key(valkey: str) ->
 
 
 async def test_a_store_that_hung_does_not_block_the_key() -> None:
-    """Who was told to send the same again may, though the store does late what it was asked."""
+    """A client can retry after a 503, even if the store runs the first claim late."""
     with server(valkey_binary()) as valkey:
         async with served(valkey.url, timeout_s=1) as api:
             body = CREATING["/v1/callbacks"]

@@ -1,4 +1,4 @@
-"""The way in for vendors: refused, quarantined, replayed, counted; and what operators see of it."""
+"""Vendors' deliveries: rejected, quarantined, replayed, counted, and visible to operators."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def quarantined(api: Api) -> list[dict[str, Any]]:
     return found
 
 
-async def test_a_delivery_is_durable_when_it_is_answered(api: Api) -> None:
+async def test_a_delivery_is_durable_before_the_response(api: Api) -> None:
     assert (await send(api, track("1"), track("2"))).status == 200
     assert (await send(api, track("1", sentAt="2026-11-22T10:00:00Z"))).status == 200
     context = await api.context()
@@ -54,7 +54,7 @@ async def test_a_delivery_is_durable_when_it_is_answered(api: Api) -> None:
     assert context["completeness"]["sources"][0]["last_seen"]
 
 
-async def test_a_sender_that_hangs_up_has_sent_all_the_same(api: Api) -> None:
+async def test_a_delivery_is_recorded_although_its_sender_disconnects(api: Api) -> None:
     body = msgspec.json.encode({"batch": [track("1"), {"type": "track"}], "writeKey": SECRET})
     address = urlsplit(api.url)
     _reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -63,7 +63,7 @@ async def test_a_sender_that_hangs_up_has_sent_all_the_same(api: Api) -> None:
     await writer.drain()
     writer.transport.abort()
     async with asyncio.timeout(10):
-        while not await quarantined(api):  # noqa: ASYNC110 - the server does it, last of all
+        while not await quarantined(api):  # noqa: ASYNC110 - the server finishes this last
             await asyncio.sleep(0.01)
     assert (await api.context())["timeline"]["total"] == 1
 
@@ -75,7 +75,7 @@ async def test_a_wrong_key_is_refused_and_never_quarantined(api: Api) -> None:
     assert (await api.context())["match"] == "none"
 
 
-async def test_bytes_that_are_not_the_vendors_are_kept_and_400(api: Api) -> None:
+async def test_unreadable_deliveries_are_quarantined_and_400(api: Api) -> None:
     for raw in (b"{", b"\xff\xfe", b"[]", b""):
         answer = await send(api, raw=raw)
         assert answer.status == 400, raw
@@ -87,13 +87,13 @@ async def test_bytes_that_are_not_the_vendors_are_kept_and_400(api: Api) -> None
     assert "item" not in items[0]
 
 
-async def test_a_bad_item_never_takes_its_batch_down(api: Api) -> None:
+async def test_an_invalid_item_does_not_affect_its_batch(api: Api) -> None:
     assert (await send(api, track("1"), {"type": "track"}, track("2"))).status == 200
     assert (await api.context())["timeline"]["total"] == 2
     assert len(await quarantined(api)) == 1
 
 
-async def test_quarantined_items_degrade_an_open_conversation_until_they_are_gone(api: Api) -> None:
+async def test_quarantined_items_lower_completeness_until_they_are_gone(api: Api) -> None:
     await api.tell("open", occurred_at="2026-11-20T10:00:00Z")
     await send(api, {"type": "track"})
     completeness = (await api.context())["completeness"]
@@ -105,7 +105,7 @@ async def test_quarantined_items_degrade_an_open_conversation_until_they_are_gon
     assert (await api.call("DELETE", f"/v1/quarantine/{item['id']}")).status == 404
 
 
-async def test_a_reused_id_is_quarantined_and_the_first_stands(api: Api) -> None:
+async def test_a_reused_id_is_quarantined_and_the_first_remains(api: Api) -> None:
     await send(api, track("1", properties={"step": 1}))
     assert (await send(api, track("1", properties={"step": 2}))).status == 200
     (item,) = await quarantined(api)
@@ -114,7 +114,7 @@ async def test_a_reused_id_is_quarantined_and_the_first_stands(api: Api) -> None
     assert b'"step":1' in msgspec.json.encode(shown["data"])
 
 
-async def test_a_replay_of_what_is_still_malformed_leaves_it(api: Api) -> None:
+async def test_a_replay_keeps_a_delivery_that_is_still_malformed(api: Api) -> None:
     await send(api, {"type": "track"})
     (item,) = await quarantined(api)
     answer = await api.post(f"/v1/quarantine/{item['id']}/replay")
@@ -122,7 +122,7 @@ async def test_a_replay_of_what_is_still_malformed_leaves_it(api: Api) -> None:
     assert len(await quarantined(api)) == 1
 
 
-async def test_a_replay_of_what_can_be_read_now_is_recorded_once_and_taken_out(api: Api) -> None:
+async def test_a_replay_records_a_readable_delivery_once_and_removes_it(api: Api) -> None:
     control = api.server.store.control(api.tenant)
     good = quarantine.Rejected(code="old_bug", detail="mended since", item=msgspec.json.encode(track("9")))
     request = InboundRequest(
@@ -144,7 +144,7 @@ async def test_a_replay_of_what_can_be_read_now_is_recorded_once_and_taken_out(a
     assert (await api.post(f"/v1/quarantine/{item['id']}/replay")).status == 404
 
 
-async def test_compressed_bodies_are_inflated_within_the_limit(api: Api) -> None:
+async def test_compressed_bodies_are_decompressed_within_the_limit(api: Api) -> None:
     raw = msgspec.json.encode({"batch": [track("1")]})
     assert (await send(api, raw=gzip.compress(raw), **{"Content-Encoding": "gzip"})).status == 200
     bomb = gzip.compress(b" " * (MAX_INBOUND + 1))
@@ -166,11 +166,11 @@ async def test_compressed_bodies_are_inflated_within_the_limit(api: Api) -> None
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-async def test_operations_need_no_token(api: Api, path: str) -> None:
+async def test_health_and_metrics_need_no_token(api: Api, path: str) -> None:
     assert (await api.get(path, token=None)).status == 200
 
 
-async def test_metrics_count_and_name_no_sender(api: Api) -> None:
+async def test_metrics_count_deliveries_and_name_no_sender(api: Api) -> None:
     await send(api, track("1"), track("1"), {"type": "track"})
     await send(api, track("2"), key="guess")
     text = (await api.get("/metrics", token=None)).raw.decode()

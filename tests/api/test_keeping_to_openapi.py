@@ -1,4 +1,4 @@
-"""The running server keeps to its own description: every call here is held against it."""
+"""The running server follows its description: every call here is checked against it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from handoff.api.description.openapi import document
-from handoff.api.description.operation import Operation
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import DOCUMENTED
+from handoff.api.operations.operation import Operation
 from tests.api.described import ADMIN, Described, described_server, token
 from tests.store.servers import valkey_binary
 
@@ -41,15 +41,15 @@ def touchpoint(id_: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def example(it: Operation) -> str:
-    """A path of an operation, with ids of nothing in its places."""
-    return re.sub(r"\{\w+\}", "nothing", it.path)
+def example(operation: Operation) -> str:
+    """A path of an operation, with unknown ids."""
+    return re.sub(r"\{\w+\}", "nothing", operation.path)
 
 
 @live
 async def test_the_document_is_public_and_has_an_etag(server: Described) -> None:
     first = await server.call("GET", "/openapi.json", token=None)
-    assert msgspec.json.decode(first.body) == json.loads(json.dumps(document(OPERATIONS)))
+    assert msgspec.json.decode(first.body) == json.loads(json.dumps(document(DOCUMENTED)))
     again = await server.call(
         "GET", "/openapi.json", token=None, headers={"If-None-Match": first.headers["ETag"]}
     )
@@ -57,53 +57,59 @@ async def test_the_document_is_public_and_has_an_etag(server: Described) -> None
 
 
 @live
-@pytest.mark.parametrize("it", OPERATIONS, ids=lambda it: it.id)
-async def test_an_operation_needs_exactly_its_scopes(server: Described, it: Operation) -> None:
-    body = None if it.method in ("GET", "DELETE") else {}
-    answer = await server.call(it.method, example(it), body, token=None)
-    assert (answer.status == 401) is not it.public
-    if not it.scopes:
+@pytest.mark.parametrize("operation", DOCUMENTED, ids=lambda op: op.id)
+async def test_an_operation_needs_exactly_its_scopes(server: Described, operation: Operation) -> None:
+    body = None if operation.method in ("GET", "DELETE") else {}
+    answer = await server.call(operation.method, example(operation), body, token=None)
+    assert (answer.status == 401) is not operation.public
+    if not operation.scopes:
         return
-    refused = await server.call(it.method, example(it), body, token=token("none"))
+    refused = await server.call(operation.method, example(operation), body, token=token("none"))
     assert (refused.status, refused.value["code"]) == (403, "missing_scope")
-    assert refused.value["scope"] in it.scopes
-    if len(it.scopes) == 1:
-        allowed = await server.call(it.method, example(it), body, token=token(it.scopes[0]))
+    assert refused.value["scope"] in operation.scopes
+    if len(operation.scopes) == 1:
+        allowed = await server.call(
+            operation.method, example(operation), body, token=token(operation.scopes[0])
+        )
         assert allowed.status not in (401, 403)
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.method == "POST"], ids=lambda it: it.id)
-async def test_an_idempotency_key_is_read_where_it_is_described(server: Described, it: Operation) -> None:
-    answer = await server.call("POST", example(it), {}, headers={"Idempotency-Key": "k" * 300})
+@pytest.mark.parametrize("operation", [it for it in DOCUMENTED if it.method == "POST"], ids=lambda op: op.id)
+async def test_an_idempotency_key_works_where_it_is_described(
+    server: Described, operation: Operation
+) -> None:
+    answer = await server.call("POST", example(operation), {}, headers={"Idempotency-Key": "k" * 300})
     read = answer.status == 422 and answer.value["code"] == "invalid_idempotency_key"
-    assert read == it.creating
+    assert read == operation.creating
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.body], ids=lambda it: it.id)
-async def test_bad_bodies_are_answered_as_described(server: Described, it: Operation) -> None:
-    broken = await server.call(it.method, example(it), b"{")
+@pytest.mark.parametrize("operation", [it for it in DOCUMENTED if it.body], ids=lambda op: op.id)
+async def test_bad_bodies_are_answered_as_described(server: Described, operation: Operation) -> None:
+    broken = await server.call(operation.method, example(operation), b"{")
     assert (broken.status, broken.value["code"]) == (400, "invalid_json")
-    strange = await server.call(it.method, example(it), {"surprise": 1})
+    strange = await server.call(operation.method, example(operation), {"surprise": 1})
     assert strange.status == 422
-    packed = await server.call(it.method, example(it), b"{}", headers={"Content-Encoding": "gzip"})
+    packed = await server.call(
+        operation.method, example(operation), b"{}", headers={"Content-Encoding": "gzip"}
+    )
     assert packed.status == 415
-    assert (await server.call(it.method, example(it), b" " * (1024 * 1024 + 1))).status == 413
+    assert (await server.call(operation.method, example(operation), b" " * (1024 * 1024 + 1))).status == 413
 
 
 @live
-@pytest.mark.parametrize("it", [it for it in OPERATIONS if it.method == "GET"], ids=lambda it: it.id)
-async def test_query_parameters_are_read_as_described(server: Described, it: Operation) -> None:
-    limited = any(parameter.name == "limit" for parameter in it.parameters)
-    if limited and "{" not in it.path:
-        needed = "identity=user:anna&" if "identity" in {p.name for p in it.parameters} else ""
-        assert (await server.call("GET", f"{example(it)}?{needed}limit=0")).status == 422
-        assert (await server.call("GET", f"{example(it)}?{needed}limit=1")).status == 200
+@pytest.mark.parametrize("operation", [it for it in DOCUMENTED if it.method == "GET"], ids=lambda op: op.id)
+async def test_query_parameters_are_read_as_described(server: Described, operation: Operation) -> None:
+    limited = any(parameter.name == "limit" for parameter in operation.parameters)
+    if limited and "{" not in operation.path:
+        needed = "identity=user:anna&" if "identity" in {p.name for p in operation.parameters} else ""
+        assert (await server.call("GET", f"{example(operation)}?{needed}limit=0")).status == 422
+        assert (await server.call("GET", f"{example(operation)}?{needed}limit=1")).status == 200
 
 
 @live
-async def test_touchpoints_in_every_form(server: Described) -> None:
+async def test_touchpoints_in_every_format(server: Described) -> None:
     full = touchpoint(
         "full",
         participants=[{"type": "user", "value": "agent7", "role": "agent"}],
@@ -146,7 +152,7 @@ async def test_touchpoints_in_every_form(server: Described) -> None:
 
 
 @live
-async def test_look_ups_and_pages(server: Described) -> None:
+async def test_lookups_and_pages(server: Described) -> None:
     batch = [touchpoint(f"look-{n}", identities=["user:look"]) for n in range(4)]
     await server.call("POST", "/v1/touchpoints", batch)
     none = await server.call("POST", "/v1/context", {"identities": ["user:nobody"]})
@@ -169,7 +175,7 @@ async def test_look_ups_and_pages(server: Described) -> None:
 
 
 @live
-async def test_the_life_of_a_hand_off(server: Described) -> None:
+async def test_the_life_of_a_handoff(server: Described) -> None:
     asked = {
         "identity": "user:bea",
         "from": {"channel": "chat", "party": "bot"},
@@ -202,7 +208,7 @@ async def test_the_life_of_a_hand_off(server: Described) -> None:
 
 
 @live
-async def test_call_backs(server: Described) -> None:
+async def test_callbacks(server: Described) -> None:
     asked = {"phone": "+358401234567", "reason": "refund", "identity": "user:cleo"}
     made = await server.call("POST", "/v1/callbacks", asked)
     path = f"/v1/callbacks/{made.value['id']}"
@@ -221,7 +227,7 @@ async def test_links(server: Described) -> None:
     await server.call("POST", "/v1/touchpoints", touchpoint("link-2", identities=["email:dora@example.com"]))
     found = await server.call("GET", "/v1/context?identity=user:dora")
     path = f"/v1/customers/{found.value['customer']['id']}"
-    asked = {"identity": "email:dora@example.com", "reason": "she said so"}
+    asked = {"identity": "email:dora@example.com", "reason": "confirmed by phone"}
     assert (await server.call("POST", f"{path}/links?dry_run=true", asked)).status == 200
     made = await server.call("POST", f"{path}/links", asked)
     assert made.status == 201
@@ -250,7 +256,7 @@ async def test_operations(server: Described) -> None:
 
 
 @live
-async def test_the_page_and_its_files_come_from_here_under_a_strict_policy(server: Described) -> None:
+async def test_the_page_loads_only_from_this_server_under_a_strict_policy(server: Described) -> None:
     page = await server.call("GET", "/docs", token=None)
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

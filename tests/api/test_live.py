@@ -1,4 +1,4 @@
-"""Live streams on the wire: who reads slowly is cut and holds up nobody, and silence is told."""
+"""Live streams on the wire: slow clients are cut off without delaying others, and heartbeats are sent."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aiohttp import ClientSession
 from handoff.api.handlers import live as streams
 from handoff.bootstrap.server import Options, running
 from handoff.domain.identity import parse_identity
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.events import feed as feeds
 from handoff.services.events.feed import Feed, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for
 from tests.store.servers import cluster_of_three, valkey_server
 
 LONG = "x" * 50_000
-SMALL = 4096  # bytes that a slow reader's kernel takes for it
+SMALL = 4096  # bytes that the kernel buffers for a slow client
 PATIENCE_S = 10.0
 
 
@@ -31,7 +31,7 @@ Seen = tuple[str, str, Any]
 
 
 class Reader:
-    """A connection to a stream, which reads when it is told to and no more."""
+    """A connection to a stream that reads only on request."""
 
     def __init__(self, connection: socket.socket, version: str) -> None:
         self._connection = connection
@@ -44,7 +44,7 @@ class Reader:
         self.events: list[Seen] = []
 
     async def more(self) -> None:
-        """Read what is there; wait for it where nothing is."""
+        """Read the available bytes; wait if there are none."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE_S):
             came = await loop.sock_recv(self._connection, 1 << 20)
@@ -78,7 +78,7 @@ class Reader:
             self.events.append((fields["event"], fields.get("id", ""), json.loads(fields["data"])))
 
     async def until(self, count: int) -> list[Seen]:
-        """The events once there are so many."""
+        """The events, once there are this many."""
         while len(self.events) < count:
             await self.more()
         return self.events
@@ -91,7 +91,7 @@ class Reader:
 async def reading(
     api: Api, path: str, *, version: str = "1.1", last_id: str = "", buffer: int | None = None
 ) -> AsyncIterator[Reader]:
-    """A stream that has begun."""
+    """A stream that has started."""
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
         connection.setblocking(False)
@@ -112,7 +112,7 @@ async def reading(
 
 
 async def watched(api: Api) -> str:
-    """The path of a customer's stream; there is a touchpoint already."""
+    """The path of the stream of a customer with one touchpoint."""
     await api.tell("first")
     return f"/v1/customers/{(await api.context())['customer']['id']}/events"
 
@@ -125,7 +125,9 @@ def texts(events: list[Seen]) -> list[str]:
     return [data["text"].partition(" ")[0] for event, _id, data in events if event == "touchpoint"]
 
 
-async def test_a_slow_reader_is_cut_and_holds_up_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_client_is_cut_off_and_delays_no_other(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feeds, "MAX_BEHIND", 10)
     path = await watched(api)
     async with (
@@ -133,30 +135,30 @@ async def test_a_slow_reader_is_cut_and_holds_up_nobody(api: Api, monkeypatch: p
         reading(api, path) as one,
         reading(api, path) as other,
     ):
-        told: list[str] = []
+        received: list[str] = []
         while not any(feed.cut for feed in open_feeds(api)):
-            assert len(told) < 500, "the slow reader is never cut"
-            told.append(f"m{len(told)}")
-            await api.tell(told[-1], text=f"{told[-1]} {LONG}")
+            assert len(received) < 500, "the slow client is never cut off"
+            received.append(f"m{len(received)}")
+            await api.tell(received[-1], text=f"{received[-1]} {LONG}")
             for reader in (one, other):
-                assert texts(await reader.until(len(told) + 1))[-1] == told[-1]
-            # Who reads has nothing before it that is not written.
+                assert texts(await reader.until(len(received) + 1))[-1] == received[-1]
+            # The other client has no unsent bytes.
             assert sorted(len(feed._frames) for feed in open_feeds(api))[:2] == [0, 0]
-        assert texts(one.events) == texts(other.events) == told
+        assert texts(one.events) == texts(other.events) == received
         assert [feed.cut for feed in open_feeds(api)].count(True) == 1
         while not slow.ended:
             await slow.more()
         assert slow.events[-1][0] == "resume"
         before = texts(slow.events)
-        assert before == told[: len(before)]
+        assert before == received[: len(before)]
         async with reading(api, path, last_id=slow.events[-2][1]) as again:
-            missed = told[len(before) :]
+            missed = received[len(before) :]
             assert texts(await again.until(len(missed))) == missed
 
 
-async def test_a_stream_that_cannot_go_on_has_no_other_answer_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its status was sent: a refusal of the store's tells the reader to come back, a crash cuts it off."""
-    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.1)
+async def test_a_failed_stream_contains_no_second_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status was sent already: after a store error the client reconnects, a crash cuts it off."""
+    monkeypatch.setattr(streams, "CHECK_IDENTITIES_S", 0.1)
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
     with valkey_server() as url:
         async with served(url) as api:
@@ -175,21 +177,21 @@ async def test_a_stream_that_cannot_go_on_has_no_other_answer_in_it(monkeypatch:
             assert [event for event, _id, _data in reader.events] == ["ready"]
 
 
-async def test_a_reader_who_pauses_gets_all_in_order(api: Api) -> None:
+async def test_a_client_that_pauses_gets_everything_in_order(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path, buffer=SMALL) as reader:
-        told: list[str] = []
+        received: list[str] = []
         for _ in range(2):
-            # What the connection does not hold waits in the feed; once it is read, nothing waits.
+            # Frames beyond the connection's buffer wait in the feed until the client reads.
             while not any(feed._frames for feed in open_feeds(api)):
-                assert len(told) < 500, "the connection holds everything"
-                told.append(f"m{len(told)}")
-                await api.tell(told[-1], text=f"{told[-1]} {LONG}")
-            assert texts(await reader.until(len(told) + 1)) == told
+                assert len(received) < 500, "the connection buffers everything"
+                received.append(f"m{len(received)}")
+                await api.tell(received[-1], text=f"{received[-1]} {LONG}")
+            assert texts(await reader.until(len(received) + 1)) == received
             assert not any(feed._frames or feed.cut for feed in open_feeds(api))
 
 
-async def test_an_id_stands_for_all_that_was_told_before(api: Api) -> None:
+async def test_an_id_covers_everything_sent_before_it(api: Api) -> None:
     both = ["user:anna", {"type": "email", "value": "a@x.fi", "assurance": "verified"}]
     await api.tell("first", identities=both)
     path = f"/v1/customers/{(await api.context())['customer']['id']}/events"
@@ -207,7 +209,7 @@ async def test_an_id_stands_for_all_that_was_told_before(api: Api) -> None:
             assert await again.until(left) == seen[-left:]
 
 
-async def test_readers_who_stand_at_different_positions_get_ids_of_their_own(api: Api) -> None:
+async def test_clients_at_different_positions_get_their_own_ids(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path) as before:
         link = {"type": "email", "value": "a@x.fi", "assurance": "verified"}
@@ -221,7 +223,7 @@ async def test_readers_who_stand_at_different_positions_get_ids_of_their_own(api
             assert (await api.context())["as_of"] == new[1] != old[1]
 
 
-async def test_what_was_told_while_catching_up_is_not_told_again(api: Api) -> None:
+async def test_frames_sent_while_catching_up_are_not_repeated(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path) as reader:
         homes = api.server.site.hub._homes
@@ -232,10 +234,10 @@ async def test_what_was_told_while_catching_up_is_not_told_again(api: Api) -> No
         assert texts(await reader.until(2)) == ["m1"]
 
 
-async def test_many_at_once_come_in_the_order_in_which_they_came_in(
+async def test_concurrent_touchpoints_arrive_in_the_order_of_recording(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "AT_ONCE", 7)
+    monkeypatch.setattr(feeds, "MAX_READ", 7)
     path = await watched(api)
     await api.tell("second", identities=["user:otto"])
     theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"
@@ -250,7 +252,7 @@ async def test_many_at_once_come_in_the_order_in_which_they_came_in(
             assert len({it["id"] for it in found}) == 30
 
 
-async def test_a_flood_that_is_told_leaves_others_their_turn(api: Api) -> None:
+async def test_a_flood_of_frames_does_not_block_other_work(api: Api) -> None:
     await watched(api)
     customer = await by_id(api.server.store, api.tenant, (await api.context())["customer"]["id"])
     turns = 0
@@ -269,7 +271,7 @@ async def test_a_flood_that_is_told_leaves_others_their_turn(api: Api) -> None:
     assert len(set(seen)) == 60
 
 
-async def test_an_entry_that_cannot_be_read_takes_no_other_with_it(api: Api) -> None:
+async def test_an_unreadable_entry_does_not_affect_others(api: Api) -> None:
     path = await watched(api)
     store = api.server.store
     async with reading(api, path) as reader:
@@ -282,10 +284,10 @@ async def test_an_entry_that_cannot_be_read_takes_no_other_with_it(api: Api) -> 
         ]
         await api.tell("m1", text="m1")
         assert texts(await reader.until(2)) == ["m1"]
-        await call(b"XDEL", outbox, *made, key=outbox)  # the store is other tests' too
+        await call(b"XDEL", outbox, *made, key=outbox)  # other tests use the store too
 
 
-async def test_what_another_server_on_the_store_takes_in_is_told_too(api: Api, valkey: str) -> None:
+async def test_touchpoints_of_another_server_on_the_store_arrive_too(api: Api, valkey: str) -> None:
     path = await watched(api)
     settings = settings_for(valkey, api.tenant, api.other)
     async with (
@@ -303,7 +305,7 @@ async def test_what_another_server_on_the_store_takes_in_is_told_too(api: Api, v
             assert reader.events[1:] == theirs.events[1:]
 
 
-async def test_silence_is_told_between_events(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heartbeats_are_sent_between_events(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
     path = await watched(api)
     async with reading(api, path) as reader:
@@ -315,7 +317,7 @@ async def test_silence_is_told_between_events(api: Api, monkeypatch: pytest.Monk
             assert texts(await reader.until(number + 2)) == [f"m{it}" for it in range(number + 1)]
 
 
-async def test_a_queue_is_told_of_its_own_handoffs_alone(api: Api) -> None:
+async def test_a_queues_stream_has_only_its_own_handoffs(api: Api) -> None:
     await watched(api)
     async with reading(api, "/v1/queues/refunds/events") as reader:
         for number, queue in enumerate(("refunds", "others", "refunds")):
@@ -323,15 +325,15 @@ async def test_a_queue_is_told_of_its_own_handoffs_alone(api: Api) -> None:
             await api.tell(f"m{number}", identities=[f"user:u{number}"])
             asked = {"identity": f"user:u{number}", "to": to, "reason": f"reason {number}"}
             await api.ok("POST", "/v1/handoffs", asked)
-        told = (await reader.until(3))[1:]
-    assert [(event, data["reason"]) for event, _id, data in told] == [
+        received = (await reader.until(3))[1:]
+    assert [(event, data["reason"]) for event, _id, data in received] == [
         ("handoff.requested", "reason 0"),
         ("handoff.requested", "reason 2"),
     ]
 
 
-async def test_an_id_that_was_never_given_out_is_told_of_by_a_reset(api: Api) -> None:
-    """As after a restore from a backup: what the reader has seen is not there."""
+async def test_an_unknown_id_gets_a_reset(api: Api) -> None:
+    """As after a restore from a backup: frames that the client has seen are missing."""
     await watched(api)
     await api.ok("POST", "/v1/handoffs", {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "r"})
     for path in ("/v1/queues/refunds/events", "/v1/agents/maria/events"):
@@ -339,7 +341,7 @@ async def test_an_id_that_was_never_given_out_is_told_of_by_a_reset(api: Api) ->
             assert [event for event, _id, _data in reader.events] == ["reset"]
 
 
-async def test_a_stream_is_numbered_as_every_answer(api: Api) -> None:
+async def test_a_stream_has_a_request_id(api: Api) -> None:
     path = await watched(api)
     async with api._session.get(
         api.url + path, headers={"Authorization": f"Bearer {secret('desk', api.tenant)}"}
@@ -348,35 +350,35 @@ async def test_a_stream_is_numbered_as_every_answer(api: Api) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_stream_has_no_head_of_its_own(api: Api) -> None:
-    """HEAD has no content (RFC 9110 §9.3.2): a stream that never begins would never end."""
+async def test_a_stream_has_no_head_method(api: Api) -> None:
+    """HEAD has no content (RFC 9110 §9.3.2): its stream would never end."""
     for path in (await watched(api), "/v1/queues/refunds/events", "/v1/agents/maria/events"):
         answer = await api.call("HEAD", path)
         assert (answer.status, answer.headers["Allow"]) == (405, "GET")
         assert not open_feeds(api)
 
 
-async def test_events_reach_who_speaks_an_older_http_unframed(api: Api) -> None:
+async def test_http_1_0_clients_get_events_without_chunks(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path, version="1.0") as reader:
         await api.tell("m1", text="m1")
         assert texts(await reader.until(2)) == ["m1"]
 
 
-async def test_who_has_gone_is_left_at_the_next_event(api: Api) -> None:
+async def test_a_disconnected_client_is_dropped_at_the_next_event(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path) as stays, reading(api, path) as goes:
         goes.gone()
         await api.tell("m1", text="m1")
         assert texts(await stays.until(2)) == ["m1"]
         async with asyncio.timeout(PATIENCE_S):
-            while len(open_feeds(api)) > 1:  # noqa: ASYNC110 - nothing tells of it
+            while len(open_feeds(api)) > 1:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
         await api.tell("m2", text="m2")
         assert texts(await stays.until(3)) == ["m1", "m2"]
 
 
-async def test_on_a_cluster_a_customer_is_told_of_and_read_alike() -> None:
+async def test_on_a_cluster_streams_and_contexts_agree() -> None:
     with cluster_of_three() as url:
         async with served(url) as api:
             path = await watched(api)
@@ -389,5 +391,5 @@ async def test_on_a_cluster_a_customer_is_told_of_and_read_alike() -> None:
             after = await api.context()
             assert after == await api.context()
             assert (before["timeline"]["total"], after["timeline"]["total"]) == (1, 21)
-            for it in after["timeline"]["touchpoints"]:
-                assert (await api.get(f"/v1/touchpoints/{it['id']}")).json["text"] == it["text"]
+            for shown in after["timeline"]["touchpoints"]:
+                assert (await api.get(f"/v1/touchpoints/{shown['id']}")).json["text"] == shown["text"]

@@ -1,4 +1,4 @@
-"""`/openapi.json` is valid, and says all there is and nothing else."""
+"""`/openapi.json` is valid and complete."""
 
 from __future__ import annotations
 
@@ -9,58 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import handoff
-from handoff.api.app import routes
 from handoff.api.description.openapi import document
-from handoff.api.description.operation import Operation
-from handoff.api.description.resources import OPERATIONS
 from handoff.api.http.access import SCOPES
 from handoff.api.http.problem_codes import PROBLEM_CODES
+from handoff.api.operations import DOCUMENTED
+from handoff.api.operations.operation import Operation
 from handoff.api.pages.docs import make_descriptions
 
-NOT_DESCRIBED = ("/in/", "/metrics")  # vendors' own formats; Prometheus' own
-NEVER_SENT = {"changed", "configuration"}  # tried again by whoever writes; ends the start
-DESCRIBED = document(OPERATIONS)
-
-
-def expanded(path: str) -> Iterator[str]:
-    """The paths that a route's path stands for: `{action:offer|accept}` is one for each word."""
-    place = re.search(r"\{\w+:([\w|]+)\}", path)
-    if place is None:
-        yield re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
-        return
-    for word in place[1].split("|"):
-        yield from expanded(path.replace(place[0], word))
-
-
-def routed() -> set[str]:
-    return {
-        f"{route.method} {path}"
-        for route in routes()
-        if isinstance(route, web.RouteDef) and not route.path.startswith(NOT_DESCRIBED)
-        for path in expanded(route.path)
-    }
-
-
-def described() -> set[str]:
-    return {f"{it.method} {it.path}" for it in OPERATIONS}
-
-
-def test_every_route_is_described() -> None:
-    missing = sorted(routed() - described())
-    lines = "\n".join(
-        'Operation(method="{}", path="{}", id=…, tag=…, summary=…, scopes=…, replies=…)'.format(*it.split())
-        for it in missing
-    )
-    assert not missing, f"add to OPERATIONS of the resource's module in handoff/api/reference/:\n{lines}"
-
-
-def test_nothing_is_described_that_is_no_route() -> None:
-    stale = sorted(described() - routed())
-    assert not stale, f"remove from handoff/api/reference/: {stale}"
+NEVER_SENT = {"changed", "configuration"}  # internal retry; ends the start
+DESCRIBED = document(DOCUMENTED)
 
 
 def test_the_document_is_valid_openapi_3_1() -> None:
@@ -68,24 +28,24 @@ def test_the_document_is_valid_openapi_3_1() -> None:
     assert not problems
 
 
-def test_operations_have_ids_of_their_own_and_scopes_that_exist() -> None:
-    ids = [it.id for it in OPERATIONS]
+def test_operations_have_unique_ids_and_known_scopes() -> None:
+    ids = [it.id for it in DOCUMENTED]
     assert len(set(ids)) == len(ids)
-    assert {scope for it in OPERATIONS for scope in it.scopes} <= SCOPES
+    assert {scope for it in DOCUMENTED for scope in it.scopes} <= SCOPES
 
 
-@pytest.mark.parametrize("it", OPERATIONS, ids=lambda it: it.id)
-def test_an_operation_says_its_scopes_and_its_path_parameters(it: Operation) -> None:
-    found = DESCRIBED["paths"][it.path][it.method.lower()]
-    assert found["x-scope"] == list(it.scopes)
-    assert all(f"`{scope}`" in found["description"] for scope in it.scopes)
-    assert found["security"] == ([] if it.public else [{"bearer": list(it.scopes)}])
-    placed = {parameter.name for parameter in it.parameters if parameter.place == "path"}
-    assert placed == set(re.findall(r"\{(\w+)\}", it.path))
+@pytest.mark.parametrize("operation", DOCUMENTED, ids=lambda it: it.id)
+def test_an_operation_documents_its_scopes_and_path_parameters(operation: Operation) -> None:
+    found = DESCRIBED["paths"][operation.path][operation.method.lower()]
+    assert found["x-scope"] == list(operation.scopes)
+    assert all(f"`{scope}`" in found["description"] for scope in operation.scopes)
+    assert found["security"] == ([] if operation.public else [{"bearer": list(operation.scopes)}])
+    placed = {parameter.name for parameter in operation.parameters if parameter.place == "path"}
+    assert placed == set(re.findall(r"\{(\w+)\}", operation.path))
 
 
 @pytest.mark.parametrize("name", sorted(DESCRIBED["components"]["schemas"]))
-def test_a_schema_has_a_plain_name_and_says_what_it_is(name: str) -> None:
+def test_a_schema_has_a_plain_name_and_a_description(name: str) -> None:
     schema = DESCRIBED["components"]["schemas"][name]
     assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "give it a name in handoff/api/description/schemas.py NAMES"
     assert schema.get("description"), "give its type a docstring"
@@ -98,7 +58,7 @@ def test_renamed_members_have_their_public_names() -> None:
         assert "sender" not in schemas[name]["properties"]
 
 
-def test_an_answers_members_are_required_unless_they_may_be_absent() -> None:
+def test_members_of_responses_are_required_unless_they_may_be_absent() -> None:
     context = DESCRIBED["components"]["schemas"]["Context"]
     assert {"match", "customer", "left_out"} <= set(context["required"])
     assert not {"brief", "timeline", "question", "candidates"} & set(context["required"])
@@ -106,14 +66,14 @@ def test_an_answers_members_are_required_unless_they_may_be_absent() -> None:
 
 
 def modules() -> list[Path]:
-    """What may answer a request: the command line and the start have errors of their own."""
+    """The modules that may respond to a request. The command line and the start have their own errors."""
     package = Path(handoff.__file__).parent
     own = ("cli", "bootstrap")
     return [it for it in sorted(package.rglob("*.py")) if it.relative_to(package).parts[0] not in own]
 
 
 def codes_in_the_source() -> dict[str, str]:
-    """Every code that is stated in words, and where."""
+    """Every literal code in the source, and its place."""
     found: dict[str, str] = {}
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -136,18 +96,18 @@ def codes_of(node: ast.AST) -> Iterator[str]:
             yield word
 
 
-def is_code(it: ast.Assign | ast.AnnAssign) -> bool:
-    target = it.targets[0] if isinstance(it, ast.Assign) else it.target
+def is_code(node: ast.Assign | ast.AnnAssign) -> bool:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     return isinstance(target, ast.Name) and target.id == "code"
 
 
 def test_every_problem_code_is_listed() -> None:
     found = codes_in_the_source()
     missing = {code: where for code, where in found.items() if code not in {*PROBLEM_CODES, *NEVER_SENT}}
-    assert not missing, f"say in handoff/api/http/problem_codes.py what these tell the caller: {missing}"
+    assert not missing, f"describe these in handoff/api/http/problem_codes.py: {missing}"
 
 
-def test_no_problem_code_is_listed_that_nothing_says() -> None:
+def test_every_listed_problem_code_is_used() -> None:
     text = "".join(path.read_text() for path in modules() if path.name != "problem_codes.py")
     assert not [code for code in PROBLEM_CODES if f'"{code}"' not in text]
 

@@ -10,10 +10,10 @@ from tests.api.conftest import served
 from tests.unit.test_summaries import installed
 
 CODE = """
-def summarise(told, brief):
-    if any(it.text == "fail" for it in told):
+def summarise(touchpoints, brief):
+    if any(it.text == "fail" for it in touchpoints):
         raise RuntimeError("no model today")
-    return f"{len(told)} touchpoints, {brief.effort.contacts} contact"
+    return f"{len(touchpoints)} touchpoints, {brief.effort.contacts} contact"
 """
 
 

@@ -1,4 +1,4 @@
-"""`/v1/touchpoints`: one, many, streams and CloudEvents; what is refused says where and why."""
+"""`/v1/touchpoints`: single, arrays, NDJSON, and CloudEvents; errors have a place and a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines(*items: Any) -> bytes:
     return b"\n".join(it if isinstance(it, bytes) else msgspec.json.encode(it) for it in items)
 
 
-async def test_one_is_stored_and_found_by_its_id(api: Api) -> None:
+async def test_a_touchpoint_is_stored_and_found_by_its_id(api: Api) -> None:
     answer = await api.tell("e1", subject="hello", seq=7, thread="t", data={"a": {"b": [1, None]}})
     assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (1, 0, [])
     stored = await api.ok("GET", f"{PATH}/{answer['ids'][0]}")
@@ -47,7 +47,7 @@ async def test_one_is_stored_and_found_by_its_id(api: Api) -> None:
     assert {key: stored[key] for key in expected} == expected
 
 
-async def test_a_repeat_is_a_duplicate_whatever_its_times_say(api: Api) -> None:
+async def test_a_repeat_is_a_duplicate_whatever_its_times(api: Api) -> None:
     first = await api.tell("e1")
     again = await api.tell("e1", occurred_at="2027-01-01T00:00:00+02:00", actor="bot:b1")
     assert (again["accepted"], again["duplicates"]) == (0, 1)
@@ -55,20 +55,20 @@ async def test_a_repeat_is_a_duplicate_whatever_its_times_say(api: Api) -> None:
     assert (await api.context())["timeline"]["total"] == 1
 
 
-async def test_other_content_under_a_known_id_is_refused_with_the_stored_id(api: Api) -> None:
+async def test_other_content_under_a_known_id_is_rejected_with_the_stored_id(api: Api) -> None:
     first = await api.tell("e1")
     answer = await api.post(PATH, message("e1", text="something else"))
     assert (answer.status, answer.code) == (422, "id_reused")
     assert answer.json["id"] == first["ids"][0]
 
 
-async def test_fifty_at_once_with_one_id_are_one(api: Api) -> None:
+async def test_fifty_concurrent_touchpoints_with_one_id_are_one(api: Api) -> None:
     answers = await asyncio.gather(*(api.tell("same") for _ in range(50)))
     assert sum(it["accepted"] for it in answers) == 1
     assert len({it["ids"][0] for it in answers}) == 1
 
 
-async def test_of_a_batch_the_good_are_stored_and_the_bad_named(api: Api) -> None:
+async def test_a_batch_stores_valid_items_and_names_the_others(api: Api) -> None:
     batch: list[Any] = [
         message("a"),
         message("b", type="no.such"),
@@ -90,13 +90,13 @@ async def test_of_a_batch_the_good_are_stored_and_the_bad_named(api: Api) -> Non
     assert (await api.context())["timeline"]["total"] == 2
 
 
-async def test_a_batch_of_which_nothing_is_good_is_422(api: Api) -> None:
+async def test_a_batch_without_valid_items_is_422(api: Api) -> None:
     answer = await api.post(PATH, [message("a", channel="pigeon"), message("b", occurred_at="yesterday")])
     assert (answer.status, answer.code) == (422, "all_rejected")
     assert [it["code"] for it in answer.json["rejected"]] == ["unknown_channel", "invalid_time"]
 
 
-async def test_an_array_of_good_ones_is_200(api: Api) -> None:
+async def test_an_array_of_valid_items_is_200(api: Api) -> None:
     answer = await api.post(PATH, [message("a"), message("b")])
     assert (answer.status, answer.json["accepted"]) == (200, 2)
 
@@ -130,7 +130,7 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", INVALID)
-async def test_what_breaks_a_rule_is_422_and_says_where(api: Api, case: str) -> None:
+async def test_an_invalid_touchpoint_is_422_with_pointers(api: Api, case: str) -> None:
     changes, code, pointer = INVALID[case]
     answer = await api.post(PATH, message("e1", **changes))
     assert (answer.status, answer.code) == (422, code)
@@ -139,13 +139,13 @@ async def test_what_breaks_a_rule_is_422_and_says_where(api: Api, case: str) -> 
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe{}", b'{"id": "\xff"}', b"[" * 100_000, b"nul\x00"])
-async def test_what_is_no_json_is_400(api: Api, raw: bytes) -> None:
+async def test_invalid_json_is_400(api: Api, raw: bytes) -> None:
     answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.code) == (400, "invalid_json")
 
 
-async def test_deep_json_is_refused_before_it_can_spoil_a_timeline(api: Api) -> None:
-    """What a reader takes with a shallow stack its writer must write with a deep one."""
+async def test_deeply_nested_json_is_rejected(api: Api) -> None:
+    """A decoder accepts nesting that an encoder with a deeper stack could not write."""
     for depth in (MAX_DEPTH, MAX_DEPTH + 1, 600, *range(850, 1030, 10), 5_000):
         deep = b'{"a":' * depth + b"1" + b"}" * depth
         for field, value in ((b"data", deep), (b"attachments", b"[" + deep + b"]"), (b"actor", deep)):
@@ -157,7 +157,7 @@ async def test_deep_json_is_refused_before_it_can_spoil_a_timeline(api: Api) -> 
 
 
 @pytest.mark.parametrize("number", ["1e400", "-" + "9" * 400, "123456789012345678901234567890", "1e-400"])
-async def test_odd_numbers_never_crash(api: Api, number: str) -> None:
+async def test_unusual_numbers_never_crash(api: Api, number: str) -> None:
     raw = msgspec.json.encode(message("odd"))[:-1] + f',"data":{{"n":{number}}}}}'.encode()
     answer = await api.post(PATH, data=raw, headers={"Content-Type": "application/json"})
     assert answer.status in (200, 400, 422)
@@ -170,13 +170,13 @@ async def test_a_request_above_the_limit_is_413_with_the_limit(api: Api) -> None
 
 
 async def _chunks(size: int) -> Any:
-    """A body whose length is not said beforehand."""
+    """A body without Content-Length."""
     while size > 0:
         yield b" " * min(size, 65536)
         size -= 65536
 
 
-async def test_a_touchpoint_above_its_own_limit_is_refused_and_never_cut(api: Api) -> None:
+async def test_a_touchpoint_above_its_limit_is_rejected_and_never_truncated(api: Api) -> None:
     answer = await api.post(PATH, message("large", data={"noise": "ä" * 150_000}))
     assert (answer.status, answer.code) == (422, "touchpoint_too_large")
 
@@ -194,7 +194,7 @@ async def test_another_media_type_or_encoding_is_415(api: Api, headers: dict[str
     assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
 
-async def test_a_declared_channel_is_taken(api: Api) -> None:
+async def test_a_declared_channel_is_accepted(api: Api) -> None:
     answer = await api.tell("e1", channel="branch")
     assert (await api.ok("GET", f"{PATH}/{answer['ids'][0]}"))["channel"] == "branch"
 
@@ -202,12 +202,12 @@ async def test_a_declared_channel_is_taken(api: Api) -> None:
 @pytest.mark.parametrize(
     "id_", ["tp_", "tp_AAAA", "cu_" + "A" * 43, "tp_" + "A" * 43, "nonsense", "tp_%C3%A4"]
 )
-async def test_no_such_touchpoint_is_404(api: Api, id_: str) -> None:
+async def test_an_unknown_touchpoint_is_404(api: Api, id_: str) -> None:
     answer = await api.get(f"{PATH}/{id_}")
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-async def test_an_edit_and_a_deletion_are_folded_in(api: Api) -> None:
+async def test_a_touchpoint_includes_its_edit_and_deletion(api: Api) -> None:
     first = (await api.tell("m1", text="typo"))["ids"][0]
     await api.tell("m2", type="message.edited", text="spelt right", amends=first)
     shown = await api.ok("GET", f"{PATH}/{first}")
@@ -220,7 +220,7 @@ async def test_an_edit_and_a_deletion_are_folded_in(api: Api) -> None:
     assert b"spelt right" not in msgspec.json.encode(context)
 
 
-async def test_an_edit_that_was_deleted_itself_says_nothing_any_more(api: Api) -> None:
+async def test_a_deleted_edit_has_no_effect(api: Api) -> None:
     first = (await api.tell("m1", text="first words"))["ids"][0]
     await api.tell("m2", type="message.edited", text="other words", amends=first)
     await api.tell("m3", type="message.deleted", text=None, amends="m2")
@@ -231,7 +231,7 @@ async def test_an_edit_that_was_deleted_itself_says_nothing_any_more(api: Api) -
 @pytest.mark.parametrize(
     "pairs", [[("a", "a")], [("a", "b"), ("b", "a")], [("a", "b"), ("b", "c"), ("c", "a")]]
 )
-async def test_amendments_in_a_circle_harm_nobody(api: Api, pairs: list[tuple[str, str]]) -> None:
+async def test_circular_amendments_are_harmless(api: Api, pairs: list[tuple[str, str]]) -> None:
     for event, amends in pairs:
         await api.tell(event, type="message.edited", amends=amends)
     for _, amends in pairs:
@@ -266,7 +266,7 @@ async def test_a_stream_may_be_sent_again_from_the_start(api: Api) -> None:
         assert sum(it["accepted"] for it in parts) == expected
 
 
-async def test_a_line_above_the_limit_is_refused_alone(api: Api) -> None:
+async def test_only_the_line_above_the_limit_is_rejected(api: Api) -> None:
     huge = b'{"id": "' + b"x" * 3_000_000 + b'"}'
     answer = await api.post(PATH, data=io.BytesIO(lines(message("a"), huge, message("b"))), headers=NDJSON)
     parts = [msgspec.json.decode(line) for line in answer.raw.splitlines()]
@@ -305,7 +305,7 @@ async def test_a_structured_cloudevent_is_a_touchpoint(api: Api) -> None:
     assert again.json["duplicates"] == 1
 
 
-async def test_a_batch_of_cloudevents_may_have_bad_ones(api: Api) -> None:
+async def test_a_batch_of_cloudevents_may_have_invalid_ones(api: Api) -> None:
     batch = [cloudevent("1"), {"specversion": "1.0"}, cloudevent("2", specversion="0.3"), cloudevent("3")]
     answer = await api.post(PATH, batch, headers={"Content-Type": "application/cloudevents-batch+json"})
     assert answer.status == 207
@@ -313,7 +313,7 @@ async def test_a_batch_of_cloudevents_may_have_bad_ones(api: Api) -> None:
     assert [it["index"] for it in answer.json["rejected"]] == [1, 2]
 
 
-async def test_a_foreign_type_is_tracked_by_its_name(api: Api) -> None:
+async def test_an_unknown_type_is_tracked_by_its_name(api: Api) -> None:
     headers = {"Content-Type": "application/cloudevents+json"}
     answer = await api.post(PATH, cloudevent("1", type="com.shop.basket"), headers=headers)
     stored = await api.ok("GET", f"{PATH}/{answer.json['ids'][0]}")
@@ -330,14 +330,14 @@ async def test_announce_is_true_or_false(api: Api, announce: str) -> None:
     assert (await api.context())["match"] == "none"
 
 
-async def test_being_quiet_needs_a_scope_more(api: Api) -> None:
+async def test_recording_quietly_needs_another_scope(api: Api) -> None:
     refused = await api.post("/v1/touchpoints?announce=false", message("m1"), token="only-touchpoints:write")
     assert (refused.status, refused.json["scope"]) == (403, "operate")
     loud = await api.post("/v1/touchpoints?announce=true", message("m1"), token="only-touchpoints:write")
     assert loud.json["accepted"] == 1
 
 
-async def test_every_form_can_be_quiet(api: Api) -> None:
+async def test_every_format_can_be_recorded_quietly(api: Api) -> None:
     bodies = [
         ("application/json", message("one")),
         ("application/json", [message("two"), message("three")]),
@@ -357,7 +357,7 @@ async def test_every_form_can_be_quiet(api: Api) -> None:
     assert (await api.context())["timeline"]["total"] == 6
 
 
-async def test_a_sender_can_tell_where_its_touchpoints_go(api: Api) -> None:
+async def test_a_sender_can_identify_its_store(api: Api) -> None:
     mine = await api.ok("GET", "/v1/store", token="only-touchpoints:write")
     assert mine["tenant"] == api.tenant
     assert mine == await api.ok("GET", "/v1/store")
@@ -368,7 +368,7 @@ async def test_a_sender_can_tell_where_its_touchpoints_go(api: Api) -> None:
 
 
 async def test_a_long_import_waits_for_the_fan_out(api: Api) -> None:
-    """Only so long: one that hangs slows imports down and stops nobody."""
+    """For a limited time: a fan-out that hangs slows imports down but does not stop them."""
     behind = [60.0]
     looks = 0
 
@@ -385,7 +385,7 @@ async def test_a_long_import_waits_for_the_fan_out(api: Api) -> None:
     assert (
         await api.post("/v1/touchpoints", headers={"Content-Type": NDJSON["Content-Type"]}, data=body)
     ).status == 200
-    assert looks == 0, "a short request waits for nothing"
+    assert looks == 0, "a short request does not wait"
     body = b"".join(msgspec.json.encode(it) + b"\n" for it in lines)
     assert (
         await api.post("/v1/touchpoints", headers={"Content-Type": NDJSON["Content-Type"]}, data=body)

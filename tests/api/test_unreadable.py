@@ -1,4 +1,4 @@
-"""What is not HTTP: a problem document, and nothing of it in the log or in the answer."""
+"""Bytes that are not HTTP get a problem document. Neither the log nor the response repeats them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from tests.api.conftest import Api
-from tests.api.test_fast_path import Got, line_to
+from tests.api.test_fast_path import Got, connected
 
 UNREADABLE = {
     "a space in a header's name": b"POST /v1/touchpoints HTTP/1.1\r\nAuthorization : Bearer s3cret\r\n\r\n",
@@ -23,15 +23,17 @@ UNREADABLE = {
 
 
 async def answered(api: Api, raw: bytes) -> Got:
-    async with line_to(int(api.url.rpartition(":")[2])) as line:
-        await line.say(raw)
-        answer = await line.hear()
+    async with connected(int(api.url.rpartition(":")[2])) as line:
+        await line.send(raw)
+        answer = await line.receive()
         assert await line.is_over()
         return answer
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-async def test_it_is_told_without_its_bytes(api: Api, name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_problem_document_and_the_log_have_none_of_the_bytes(
+    api: Api, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as logged:
         answer = await answered(api, UNREADABLE[name])
     assert answer.status == 400
@@ -39,7 +41,7 @@ async def test_it_is_told_without_its_bytes(api: Api, name: str, caplog: pytest.
     assert b'"code":"bad_request"' in answer.body
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert [it["event"] for it in logged if it["event"] != "request"] == ["request_unreadable"]
-    for told in (answer.body.decode(), caplog.text, str(logged)):
-        assert "anna" not in told
-        assert "s3" not in told
-        assert "sss" not in told
+    for text in (answer.body.decode(), caplog.text, str(logged)):
+        assert "anna" not in text
+        assert "s3" not in text
+        assert "sss" not in text

@@ -1,4 +1,4 @@
-"""A conversation exported as a vCon: valid, complete, and without what the customer never saw."""
+"""Conversations as vCons: valid, complete, and without internal content."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def at(minute: int) -> str:
 
 
 async def conversation_of(api: Api, event: dict[str, Any]) -> str:
-    """The id of the conversation that a touchpoint was filed under."""
+    """The id of a touchpoint's conversation."""
     found = await api.ok("GET", f"/v1/touchpoints/{event['ids'][0]}")
     return str(found["conversation_id"])
 
 
 async def exported(api: Api, conversation: str, query: str = "") -> Any:
-    """The vCon, which keeps to the draft and points only at what it holds."""
+    """The vCon, checked against the draft; its references must resolve."""
     vcon = await api.ok("GET", f"/v1/conversations/{conversation}/vcon{query}")
     problems = [f"{it.json_path}: {it.message}" for it in VALIDATOR.iter_errors(vcon)]
     assert not problems
@@ -37,7 +37,7 @@ async def exported(api: Api, conversation: str, query: str = "") -> Any:
 
 
 async def chatted(api: Api) -> str:
-    """A chat with an answer, an edit, a note, a visit and a later message; its conversation."""
+    """The conversation of a chat with a response, an edit, a note, a page view, and a later message."""
     thread = {"thread": "chat-1"}
     first = await api.tell("m1", text="Where is A-1042?", occurred_at=at(0), **thread)
     sent = {"type": "message.sent", "actor": AGENT, "occurred_at": at(1), **thread}
@@ -50,10 +50,10 @@ async def chatted(api: Api) -> str:
     return await conversation_of(api, first)
 
 
-async def test_a_chat_tells_who_said_what_with_edits_folded_in(api: Api) -> None:
+async def test_a_chat_has_its_messages_with_edits_applied(api: Api) -> None:
     vcon = await exported(api, await chatted(api))
-    said = [(it["start"], it["parties"][0], it["body"], it["application"]) for it in vcon["dialog"]]
-    assert said == [
+    dialogs = [(it["start"], it["parties"][0], it["body"], it["application"]) for it in vcon["dialog"]]
+    assert dialogs == [
         (at(0), 0, "Where is A-1042?", "chat"),
         (at(1), 1, "I look", "chat"),
         (at(5), 0, "Thank you", "chat"),
@@ -64,7 +64,7 @@ async def test_a_chat_tells_who_said_what_with_edits_folded_in(api: Api) -> None
     ]
 
 
-async def test_notes_are_left_out_unless_asked_for(api: Api) -> None:
+async def test_notes_are_left_out_by_default(api: Api) -> None:
     conversation = await chatted(api)
     assert "nervous" not in str(await exported(api, conversation))
     bodies = [it["body"] for it in (await exported(api, conversation, "?internal=true"))["dialog"]]
@@ -77,7 +77,7 @@ async def test_notes_are_left_out_unless_asked_for(api: Api) -> None:
     assert (answer.status, answer.code) == (422, "invalid_parameter")
 
 
-async def test_the_uuid_stays_when_more_is_said_or_back_filled(api: Api) -> None:
+async def test_the_uuid_is_stable_when_messages_are_added(api: Api) -> None:
     conversation = await chatted(api)
     before = await exported(api, conversation)
     await api.tell("m0", text="Hello?", occurred_at="2026-11-20T10:00:00Z", thread="chat-1")
@@ -87,7 +87,7 @@ async def test_the_uuid_stays_when_more_is_said_or_back_filled(api: Api) -> None
     assert after["updated_at"] > before["updated_at"]
 
 
-async def test_what_was_deleted_leaves_its_place_and_says_so(api: Api) -> None:
+async def test_a_deleted_message_leaves_a_marked_place(api: Api) -> None:
     conversation = await chatted(api)
     gone = {"type": "message.deleted", "amends": "m1", "occurred_at": at(6), "thread": "chat-1"}
     await api.tell("d1", **gone, text=None)
@@ -98,7 +98,7 @@ async def test_what_was_deleted_leaves_its_place_and_says_so(api: Api) -> None:
 
 
 async def test_a_mail_has_all_its_parties_and_its_files_by_name(api: Api) -> None:
-    told = await api.tell(
+    recorded = await api.tell(
         "mail1",
         channel="email",
         type="email.received",
@@ -112,7 +112,7 @@ async def test_a_mail_has_all_its_parties_and_its_files_by_name(api: Api) -> Non
             {"name": "photo", "content_type": "image", "url": "https://files.example/1"},
         ],
     )
-    vcon = await exported(api, await conversation_of(api, told))
+    vcon = await exported(api, await conversation_of(api, recorded))
     assert vcon["subject"] == "Invoice"
     assert [it.get("mailto") for it in vcon["parties"]] == ["anna@example.com", "otto@example.com"]
     assert vcon["parties"][0]["validation"] == "claimed"
@@ -141,7 +141,7 @@ async def test_the_steps_of_a_call_are_one_dialog_without_its_recording(api: Api
     assert "calls.example" not in str(vcon)
 
 
-async def test_a_call_that_nobody_took_says_why(api: Api) -> None:
+async def test_an_unanswered_call_has_its_reason(api: Api) -> None:
     call = {"channel": "phone", "thread": "CA2", "text": None}
     first = await api.tell("c1", type="callback.attempted", occurred_at=at(0), **call)
     data = {"status": "busy"}
@@ -151,7 +151,7 @@ async def test_a_call_that_nobody_took_says_why(api: Api) -> None:
     assert len(dialog["parties"]) == 2
 
 
-async def test_only_who_may_read_it_gets_it(api: Api) -> None:
+async def test_an_export_needs_the_scope(api: Api) -> None:
     path = f"/v1/conversations/{await chatted(api)}/vcon"
     assert (await api.get(path, token="elsewhere")).status == 404
     assert (await api.get(path, token="nothing")).status == 403
@@ -159,9 +159,9 @@ async def test_only_who_may_read_it_gets_it(api: Api) -> None:
     assert (await api.get("/v1/conversations/cv_nonsense/vcon")).status == 404
 
 
-async def test_a_token_for_customers_gets_nothing_that_is_only_claimed(api: Api) -> None:
+async def test_a_customer_facing_token_gets_no_claimed_messages(api: Api) -> None:
     claimed = {"identities": [{"type": "email", "value": "anna@example.com"}], "thread": "mail-2"}
-    told = await api.tell("m1", channel="email", type="email.received", **claimed)
-    path = f"/v1/conversations/{await conversation_of(api, told)}/vcon"
+    recorded = await api.tell("m1", channel="email", type="email.received", **claimed)
+    path = f"/v1/conversations/{await conversation_of(api, recorded)}/vcon"
     assert len((await api.ok("GET", path))["dialog"]) == 1
     assert (await api.ok("GET", path, token="bot"))["dialog"] == []

@@ -1,7 +1,7 @@
-"""The unsigned vCon of draft-ietf-vcon-vcon-core-04 as JSON Schema: what of it an export may hold.
+"""JSON Schema of an export: the unsigned vCon of draft-ietf-vcon-vcon-core-04.
 
-Written from the draft's text: §2.2 (dates), §2.3 and §2.4 (content), §4.1 (vCon), §4.2 (Party), §4.3
-(Dialog, with the table of §4.3.1.6) and §4.4 (Attachment). Unknown members are refused, since an
+Written from the text of the draft: §2.2 (dates), §2.3 and §2.4 (content), §4.1 (vCon), §4.2 (Party), §4.3
+(Dialog, with the table of §4.3.1.6), and §4.4 (Attachment). Unknown members are rejected, since an
 export lists no extensions (§4.1.3).
 """
 

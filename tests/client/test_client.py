@@ -1,4 +1,4 @@
-"""The Python client against a running server: typed answers, retries, live events that go on."""
+"""The Python client against a running server: typed responses, retries, and live events that resume."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from handoff import client as sdk
 from handoff.bootstrap.server import Options, running
-from handoff.client import ApiParty, Client, ClientError, LiveEvent
+from handoff.client import Client, ClientError, LiveEvent, Party
 from handoff.client.live import parse_frame
-from tests.e2e.desks import ADMIN, free_port, settings
+from tests.e2e.agents import ADMIN, free_port, settings
 
-BOT = ApiParty(channel="chat", party="Refund bot")
-QUEUE = ApiParty(channel="chat", queue="refunds")
+BOT = Party(channel="chat", party="Refund bot")
+QUEUE = Party(channel="chat", queue="refunds")
 
 
-def said(event: str, **changes: Any) -> dict[str, Any]:
+def touchpoint(event: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": event,
         "channel": "chat",
@@ -40,10 +41,10 @@ async def client(valkey: str) -> AsyncIterator[Client]:
         yield opened
 
 
-async def test_a_story_from_touchpoint_to_accepted_hand_off(client: Client) -> None:
-    recorded = await client.record(said("one"), said("two", occurred_at="2026-11-21T10:01:00Z"))
+async def test_from_touchpoint_to_accepted_handoff(client: Client) -> None:
+    recorded = await client.record(touchpoint("one"), touchpoint("two", occurred_at="2026-11-21T10:01:00Z"))
     assert (recorded.accepted, recorded.duplicates) == (2, 0)
-    assert (await client.record(said("one"))).duplicates == 1
+    assert (await client.record(touchpoint("one"))).duplicates == 1
     handoff = await client.request_handoff(to=QUEUE, sender=BOT, reason="Refund", identity="user:anna")
     assert (handoff.sender, handoff.state) == (BOT, "requested")
     context = await client.context("user:anna", limit=1)
@@ -63,44 +64,44 @@ async def test_a_story_from_touchpoint_to_accepted_hand_off(client: Client) -> N
     assert older.touchpoints[-1].text == "text of one"
 
 
-async def test_a_context_that_still_holds_is_not_sent_again(client: Client) -> None:
-    await client.record(said("one"))
+async def test_an_unchanged_context_is_not_sent_again(client: Client) -> None:
+    await client.record(touchpoint("one"))
     first = await client.context("user:anna")
     assert await client.context("user:anna", known=first) is first
-    await client.record(said("two"))
+    await client.record(touchpoint("two"))
     second = await client.context("user:anna", known=first)
     assert second.etag != first.etag
     assert second.timeline is not None
     assert second.timeline.returned == 2
 
 
-async def test_refusals_carry_their_code(client: Client) -> None:
+async def test_errors_carry_their_code(client: Client) -> None:
     with pytest.raises(ClientError) as refused:
         await client.handoff("no-such")
     assert refused.value.status == 404
     with pytest.raises(ClientError) as unknown:
-        await client.record(said("one", type="no.such"))
+        await client.record(touchpoint("one", type="no.such"))
     assert (unknown.value.status, unknown.value.code) == (422, "all_rejected")
 
 
-async def test_live_events_go_on_after_a_restart_and_none_is_told_twice(valkey: str) -> None:
+async def test_live_events_resume_after_a_restart_without_duplicates(valkey: str) -> None:
     chosen = settings(valkey, free_port())
-    told: list[str | None] = []
+    received: list[str | None] = []
     async with asyncio.timeout(30):
         async with running(chosen, Options(admin_token=ADMIN)) as server:
             client = await Client(server.url, chosen.tokens[0].secret).__aenter__()
-            await client.record(said("before"))
+            await client.record(touchpoint("before"))
             context = await client.context("user:anna")
             assert context.customer is not None
             events = client.customer_events(context.customer.id, after=context.as_of)
-            await client.record(said("first", text="x" * 150_000))
-            told.append((await _next_touchpoint(events)).touchpoint().text)
+            await client.record(touchpoint("first", text="x" * 150_000))
+            received.append((await _next_touchpoint(events)).touchpoint().text)
         async with running(chosen, Options(admin_token=ADMIN)):
-            await client.record(said("meanwhile"), said("last"))
-            told += [(await _next_touchpoint(events)).touchpoint().text for _ in range(2)]
+            await client.record(touchpoint("meanwhile"), touchpoint("last"))
+            received += [(await _next_touchpoint(events)).touchpoint().text for _ in range(2)]
             await events.aclose()  # type: ignore[attr-defined]
             await client.__aexit__(None, None, None)
-    assert told == ["x" * 150_000, "text of meanwhile", "text of last"]
+    assert received == ["x" * 150_000, "text of meanwhile", "text of last"]
 
 
 async def _next_touchpoint(events: AsyncIterator[LiveEvent]) -> LiveEvent:
@@ -110,12 +111,12 @@ async def _next_touchpoint(events: AsyncIterator[LiveEvent]) -> LiveEvent:
     raise AssertionError("the stream ended")
 
 
-async def test_an_unknown_outcome_is_asked_again_and_says_the_same() -> None:
-    seen: list[tuple[str, bytes]] = []
+async def test_after_an_unknown_outcome_the_same_request_is_repeated() -> None:
+    requests: list[tuple[str, bytes]] = []
 
     async def flaky(request: web.Request) -> web.Response:
-        seen.append((request.headers.get("Idempotency-Key", ""), await request.read()))
-        if len(seen) < 3:
+        requests.append((request.headers.get("Idempotency-Key", ""), await request.read()))
+        if len(requests) < 3:
             return web.json_response({"code": "store_unavailable"}, status=503, headers={"Retry-After": "0"})
         return web.json_response({"code": "missing_scope", "detail": "no"}, status=403)
 
@@ -132,12 +133,18 @@ async def test_an_unknown_outcome_is_asked_again_and_says_the_same() -> None:
     finally:
         await runner.cleanup()
     assert refused.value.code == "missing_scope"
-    assert len(seen) == 3
-    assert len(set(seen)) == 1
+    assert len(requests) == 3
+    assert len(set(requests)) == 1
 
 
-def test_frames_are_read_as_the_standard_says() -> None:
+def test_frames_are_parsed_as_the_standard_specifies() -> None:
     assert parse_frame(b": still here") is None
     assert parse_frame(b"retry: 1000") is None
     frame = parse_frame(b'id: 7\nevent: touchpoint\ndata: {"a":\ndata: 1}')
     assert frame == LiveEvent(type="touchpoint", id="7", data={"a": 1})
+
+
+def test_the_response_types_have_the_names_of_the_api() -> None:
+    for name in ("Context", "Customer", "Handoff", "Party", "Timeline", "Touchpoint"):
+        assert getattr(sdk, name) is getattr(sdk.shapes, f"Api{name}")
+    assert set(sdk.__all__) <= set(dir(sdk))

@@ -1,4 +1,4 @@
-"""The TypeScript types are those of the API as it is, and the guide's TypeScript compiles and works."""
+"""The TypeScript types match the API, and the guide's TypeScript compiles and works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from docs import typescript
 from handoff.bootstrap.server import Options, running
-from tests.e2e.desks import ADMIN, settings
+from tests.e2e.agents import ADMIN, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TSC = ROOT / "node_modules" / ".bin" / "tsc"
@@ -40,8 +40,8 @@ def guide() -> str:
 async def output(*command: str | Path) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=asyncio.subprocess.STDOUT)
     async with asyncio.timeout(PATIENCE_S):
-        said, _ = await process.communicate()
-    return process.returncode, said.decode()
+        printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +52,25 @@ def needed() -> None:
 
 @pytest.fixture
 async def compiled(needed: None, tmp_path: Path) -> tuple[Path, str]:
-    """The guide's TypeScript, and a copy with a slip in it, compiled: the folder, and what tsc said."""
+    """Compile the guide's TypeScript, and a copy with a mistake; returns the folder and tsc's output."""
     shutil.copy(typescript.TYPES, tmp_path)
-    (tmp_path / "desk.mts").write_text(guide().replace("./openapi", "./openapi.d.ts"))
-    (tmp_path / "slip.mts").write_text(
+    (tmp_path / "desktop.mts").write_text(guide().replace("./openapi", "./openapi.d.ts"))
+    (tmp_path / "mistake.mts").write_text(
         guide().replace("./openapi", "./openapi.d.ts").replace("it.version", "it.etag")
     )
-    _, said = await output(TSC, *STRICT, tmp_path / "desk.mts", tmp_path / "slip.mts")
-    return tmp_path, said
+    _, printed = await output(TSC, *STRICT, tmp_path / "desktop.mts", tmp_path / "mistake.mts")
+    return tmp_path, printed
 
 
-def test_the_types_are_those_of_the_api_as_it_is(needed: None) -> None:
-    assert typescript.TYPES.read_text() == typescript.generated(), "make ts-types writes them anew"
+def test_the_types_match_the_api(needed: None) -> None:
+    assert typescript.TYPES.read_text() == typescript.generated(), "make ts-types updates them"
 
 
-async def test_the_guides_typescript_takes_what_waits(compiled: tuple[Path, str], valkey: str) -> None:
-    folder, said = compiled
-    found = [line for line in said.splitlines() if "error" in line]
-    assert [line for line in found if "slip.mts" not in line] == []
-    assert any("'etag' does not exist" in line for line in found), found  # it is really checked
+async def test_the_guides_typescript_accepts_a_handoff(compiled: tuple[Path, str], valkey: str) -> None:
+    folder, messages = compiled
+    found = [line for line in messages.splitlines() if "error" in line]
+    assert [line for line in found if "mistake.mts" not in line] == []
+    assert any("'etag' does not exist" in line for line in found), found  # the mistake is reported
     chosen = settings(valkey)
     secret = chosen.tokens[0].secret
     headers = {"Authorization": f"Bearer {secret}"}
@@ -89,9 +89,9 @@ async def test_the_guides_typescript_takes_what_waits(compiled: tuple[Path, str]
             token = (await response.json())["token"]
         script = folder / "run.mjs"
         script.write_text(
-            'import { take } from "./desk.mjs";\n'
-            f'const asked = [{json.dumps(server.url)}, {json.dumps(token)}, "refunds"];\n'
-            "console.log(JSON.stringify([await take(...asked), await take(...asked)]));\n"
+            'import { take } from "./desktop.mjs";\n'
+            f'const given = [{json.dumps(server.url)}, {json.dumps(token)}, "refunds"];\n'
+            "console.log(JSON.stringify([await take(...given), await take(...given)]));\n"
         )
         status, printed = await output("node", script)
         assert status == 0, printed

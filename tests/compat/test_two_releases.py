@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.workers import raise_format
 from tests.compat.release_client import DUE, ReleaseClient, differences, everything

@@ -1,4 +1,4 @@
-"""A store on a real server, and a way out over it, for each test."""
+"""A store on a real server and a delivery service on it, for each test."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Action, Handoff, Party
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
-from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, move, request
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
 from handoff.services.metrics import Measures
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.store.servers import valkey_server
@@ -48,8 +48,8 @@ async def store(server_url: str) -> AsyncIterator[Store]:
         yield store
 
 
-async def everything(store: Store) -> bytes:
-    """All that lies in the store, as one text."""
+async def stored_values(store: Store) -> bytes:
+    """Every value in the store, as one text."""
     found = []
     for key in await store.connection.call(b"KEYS", b"*"):
         kind = await store.connection.call(b"TYPE", key, key=key)
@@ -64,31 +64,31 @@ async def everything(store: Store) -> bytes:
     return b"\0".join(found)
 
 
-class Way:
-    """A running way out and what tests do with it."""
+class Harness:
+    """A running delivery service, and the actions of tests on it."""
 
     def __init__(self, store: Store, delivery: DeliveryService, measures: Measures, monitor: Monitor) -> None:
         self.store = store
         self.delivery = delivery
         self.measures = measures
-        self.monitor = monitor
+        self.handoffs = Handoffs(store, monitor, measures)
         self.queue = store.deliveries("default")
 
-    async def ask(self, **changes: Any) -> Handoff:
-        """Request a hand-off for a customer of its own."""
+    async def request(self, **changes: Any) -> Handoff:
+        """Request a handoff for a new customer."""
         identity = parse_identity(f"user:{secrets.token_hex(6)}")
         sender, to = Party(channel="chat", party="bot"), Party(channel="chat", queue="support")
-        asked = HandoffRequest(
+        wanted = HandoffRequest(
             **{"sender": sender, "to": to, "reason": "help", "by": "bot", "identity": identity, **changes}
         )
-        return (await request(self.store, self.monitor, "default", asked)).handoff
+        return (await self.handoffs.request("default", wanted)).handoff
 
-    async def do(self, handoff: Handoff, action: Action, **changes: Any) -> Handoff:
-        asked = HandoffMove(action=action, by="agent", agent="erik", **changes)
-        return (await move(self.store, self.monitor, "default", handoff.id, asked)).handoff
+    async def move(self, handoff: Handoff, action: Action, **changes: Any) -> Handoff:
+        wanted = HandoffMove(action=action, by="agent", agent="erik", **changes)
+        return (await self.handoffs.move("default", handoff.id, wanted)).handoff
 
-    def skip(self, seconds: float) -> None:
-        """Move the clock of the queues ahead."""
+    def advance(self, seconds: float) -> None:
+        """Advance the clock of the queues."""
         self.queue.skip_ms += round(seconds * 1000)
 
     def raw(self, handoff: Handoff) -> bytes:
@@ -98,28 +98,28 @@ class Way:
         return (await self.store.control("default").clock()) / SECOND
 
 
-WayOut = Callable[..., AbstractAsyncContextManager[Way]]
+StartDelivery = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
 @pytest.fixture
-def way_out(store: Store) -> WayOut:
-    """Enter `way_out(subscriber, …)`; each is subscribed with `wishes`."""
+def delivering(store: Store) -> StartDelivery:
+    """Enter `delivering(subscriber, …)` to subscribe each with `options` and deliver to them."""
 
     @asynccontextmanager
     async def entered(
-        *subscribers: Subscriber, sender: Sender | None = None, **wishes: Any
-    ) -> AsyncIterator[Way]:
+        *subscribers: Subscriber, sender: Sender | None = None, **options: Any
+    ) -> AsyncIterator[Harness]:
         measures, monitor = Measures(), Monitor(store, [])
-        hooks = [hook(it, **wishes) for it in subscribers]
+        hooks = [webhook_for(it, **options) for it in subscribers]
         delivery = DeliveryService(
             store, monitor, measures, hooks, ["default"], "https://handoff.example", sender=sender
         )
         async with delivery.running():
-            yield Way(store, delivery, measures, monitor)
+            yield Harness(store, delivery, measures, monitor)
 
     return entered
 
 
-def hook(it: Subscriber, **wishes: Any) -> WebhookSettings:
+def webhook_for(platform: Subscriber, **options: Any) -> WebhookSettings:
     loopback = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
-    return WebhookSettings(url=it.url, **{"secret": SECRET, **loopback, **wishes})
+    return WebhookSettings(url=platform.url, **{"secret": SECRET, **loopback, **options})

@@ -1,4 +1,4 @@
-"""Real subscribers on loopback that answer as a test tells them, and verify with the real library."""
+"""Subscribers on loopback with scripted responses. They verify signatures with the real library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = Callable[["Received"], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Received:
-    """One attempt as the subscriber saw it."""
+    """One attempt, as the subscriber received it."""
 
     request: web.Request
     headers: dict[str, str]
@@ -38,7 +38,7 @@ class Received:
 
 @dataclass
 class Subscriber:
-    """What came, in order; `answer` decides what is said to it."""
+    """Received attempts in order. `answer` produces the response, else `status` and `headers`."""
 
     url: str = ""
     secret: str = SECRET
@@ -58,7 +58,7 @@ class Subscriber:
         if self.answer is not None:
             response = await self.answer(received)
         else:
-            response = web.Response(status=self.status, headers=self.headers, text="said")
+            response = web.Response(status=self.status, headers=self.headers, text="received")
         if 200 <= response.status < 300:
             self.accepted.append(received)
         return response
@@ -69,26 +69,26 @@ class Subscriber:
 
 @asynccontextmanager
 async def subscriber(**options: Any) -> AsyncIterator[Subscriber]:
-    """A subscriber that listens on loopback."""
-    it = Subscriber(**options)
+    """Start a subscriber on loopback."""
+    platform = Subscriber(**options)
     app = web.Application()
-    app.router.add_post("/hooks", it.take)
+    app.router.add_post("/hooks", platform.take)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    it.url = f"http://127.0.0.1:{port}/hooks"
+    platform.url = f"http://127.0.0.1:{port}/hooks"
     try:
-        yield it
+        yield platform
     finally:
         await runner.cleanup()
 
 
 async def until(happened: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
-    """Poll until `happened`; fails the test after its patience."""
+    """Wait until `happened` is true; fail after `patience_s`."""
     async with asyncio.timeout(patience_s):
-        while not happened():  # noqa: ASYNC110  what is awaited happens outside of this program
+        while not happened():  # noqa: ASYNC110  it happens outside this process
             await asyncio.sleep(0.01)
 
 

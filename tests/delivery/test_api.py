@@ -1,4 +1,4 @@
-"""`/v1/webhooks` on a whole server: subscribe, test, look at deliveries, replay, rotate, end."""
+"""`/v1/webhooks` on a running server: subscribe, test, list deliveries, replay, rotate, delete."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import pytest
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings
 from handoff.store.store import Store
-from tests.delivery.conftest import everything
+from tests.delivery.conftest import stored_values
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 ADMIN = "admin-token-of-these-tests"
 SCOPES = {
     "hooks": ["webhooks:write"],
     "reader": ["webhooks:write", "context:read"],
-    "desk": ["handoffs:write"],
+    "desktop": ["handoffs:write"],
     "other": ["webhooks:write"],
 }
 LOOPBACK = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
 
 
 class Api:
-    """A client with every token."""
+    """A client that has every token."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
@@ -43,13 +43,13 @@ class Api:
             raw = await response.read()
             return response.status, msgspec.json.decode(raw) if raw else None
 
-    async def subscribe(self, platform: Subscriber, **wishes: Any) -> str:
-        status, made = await self.call("POST", "/v1/webhooks", {"url": platform.url, **LOOPBACK, **wishes})
+    async def subscribe(self, platform: Subscriber, **options: Any) -> str:
+        status, made = await self.call("POST", "/v1/webhooks", {"url": platform.url, **LOOPBACK, **options})
         assert status == 201, made
         platform.secret = made.get("secret", platform.secret)
         return str(made["id"])
 
-    async def ask(self, number: int = 0) -> dict[str, Any]:
+    async def request_handoff(self, number: int = 0) -> dict[str, Any]:
         body = {"identity": f"user:u{number}", "to": {"queue": "support"}, "reason": "help"}
         status, made = await self.call("POST", "/v1/handoffs", body)
         assert status == 201, made
@@ -74,11 +74,11 @@ async def api(server_url: str, store: Store) -> AsyncIterator[Api]:
         "webhooks": [{"url": "https://configured.example/", "types": ["nothing.at.all"], "secret": SECRET}],
         "connectors": [
             {
-                "name": "desk",
+                "name": "notes",
                 "kind": "chatwoot.note",
                 "url": "https://chat.example",
                 "account": "3",
-                "token": "token-of-the-desk",
+                "token": "token-of-the-vendor",
                 "source": "shop-chat",
             }
         ],
@@ -102,19 +102,19 @@ async def test_the_secret_is_shown_once(api: Api) -> None:
     assert {key: read[key] for key in read} == {key: made[key] for key in read}
 
 
-async def test_a_connector_says_where_its_notes_go_and_not_with_which_token(api: Api) -> None:
+async def test_a_connectors_view_has_its_target_and_not_its_token(api: Api) -> None:
     _, listed = await api.call("GET", "/v1/webhooks")
     views = {it["name"]: it for it in listed["webhooks"]}
-    assert views["desk"]["connector"] == {"kind": "chatwoot.note", "source": "shop-chat", "account": "3"}
-    assert views["desk"]["headers"] == ["api_access_token"]
-    assert "token-of-the-desk" not in json.dumps(listed)
+    assert views["notes"]["connector"] == {"kind": "chatwoot.note", "source": "shop-chat", "account": "3"}
+    assert views["notes"]["headers"] == ["api_access_token"]
+    assert "token-of-the-vendor" not in json.dumps(listed)
     assert views[None]["connector"] is None
 
 
 @pytest.mark.parametrize(
     ("body", "token", "scope"),
     [
-        ({}, "desk", "webhooks:write"),
+        ({}, "desktop", "webhooks:write"),
         ({"allow_insecure": True}, "hooks", "admin"),
         ({"allow_networks": ["10.0.0.0/8"]}, "reader", "admin"),
         ({"include": "context"}, "hooks", "context:read"),
@@ -122,7 +122,7 @@ async def test_a_connector_says_where_its_notes_go_and_not_with_which_token(api:
         ({"types": ["message.*"]}, "hooks", "context:read"),
     ],
 )
-async def test_nobody_is_told_more_than_their_token_may_read(
+async def test_a_subscription_needs_the_scopes_for_its_events(
     api: Api, body: dict[str, Any], token: str, scope: str
 ) -> None:
     given = {"url": "https://one.example/", **body}
@@ -130,7 +130,7 @@ async def test_nobody_is_told_more_than_their_token_may_read(
     assert (status, problem["code"], problem["scope"]) == (403, "missing_scope", scope)
 
 
-async def test_what_admin_allowed_is_not_moved_elsewhere_by_others(api: Api) -> None:
+async def test_only_admin_may_change_the_url_of_an_exempted_subscription(api: Api) -> None:
     _, made = await api.call("POST", "/v1/webhooks", {"url": "https://a.example/", **LOOPBACK})
     path = f"/v1/webhooks/{made['id']}"
     status, problem = await api.call("PATCH", path, {"url": "http://127.0.0.1:6379/"}, token="reader")
@@ -151,7 +151,7 @@ async def test_what_admin_allowed_is_not_moved_elsewhere_by_others(api: Api) -> 
         ({}, "invalid"),
     ],
 )
-async def test_wishes_that_cannot_be_are_422(api: Api, body: dict[str, Any], code: str) -> None:
+async def test_invalid_subscriptions_are_422(api: Api, body: dict[str, Any], code: str) -> None:
     status, problem = await api.call("POST", "/v1/webhooks", body)
     assert (status, problem["code"]) == (422, code)
 
@@ -174,13 +174,13 @@ async def test_another_tenants_subscription_is_404(api: Api) -> None:
     assert listed["webhooks"] == []
 
 
-async def test_a_test_message_says_what_the_subscriber_answered(api: Api) -> None:
+async def test_a_test_message_returns_the_subscribers_response(api: Api) -> None:
     async with subscriber(secret=SECRET) as platform:
         id_ = await api.subscribe(platform, secret=SECRET)
         status, view = await api.call("POST", f"/v1/webhooks/{id_}/test")
         assert (status, view["type"], view["state"]) == (200, "webhook.test", "delivered")
         (attempt,) = view["attempts"]
-        assert (attempt["status"], attempt["answer"]) == (200, "said")
+        assert (attempt["status"], attempt["answer"]) == (200, "received")
         platform.status = 401
         _, view = await api.call("POST", f"/v1/webhooks/{id_}/test")
         assert (view["state"], view["attempts"][0]["status"]) == ("pending", 401)
@@ -189,7 +189,7 @@ async def test_a_test_message_says_what_the_subscriber_answered(api: Api) -> Non
 async def test_deliveries_are_paged_without_a_gap_and_replayed(api: Api) -> None:
     async with subscriber() as platform:
         id_ = await api.subscribe(platform, secret=SECRET)
-        made = [await api.ask(number) for number in range(12)]
+        made = [await api.request_handoff(number) for number in range(12)]
         await until(lambda: len(platform.accepted) == 12)
         seen: list[str] = []
         cursor = ""
@@ -218,14 +218,14 @@ async def test_deliveries_are_paged_without_a_gap_and_replayed(api: Api) -> None
 
 
 async def _delivered(api: Api, id_: str) -> bool:
-    _, it = await api.call("GET", f"/v1/webhooks/{id_}")
-    return bool(it["status"]["pending"] == 0)
+    _, view = await api.call("GET", f"/v1/webhooks/{id_}")
+    return bool(view["status"]["pending"] == 0)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"id": "ev_1", "since": "2026-01-01T00:00:00Z"}, {"since": "yesterday"}, {"since": ""}]
 )
-async def test_a_replay_of_nothing_in_particular_is_422(api: Api, body: dict[str, Any]) -> None:
+async def test_a_replay_needs_an_id_or_a_time(api: Api, body: dict[str, Any]) -> None:
     _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"})
     status, _ = await api.call("POST", f"/v1/webhooks/{made['id']}/replay", body)
     assert status == 422
@@ -237,19 +237,19 @@ async def test_a_rotation_shows_the_new_secret_and_keeps_the_old_for_a_while(api
         _, patched = await api.call("PATCH", f"/v1/webhooks/{id_}", {"rotate_secret": True, "overlap_s": 60})
         assert patched["secret"] != SECRET
         assert len(patched["old_secrets_until"]) == 1
-        await api.ask()
-        await until(lambda: platform.accepted)  # verified with the old one
+        await api.request_handoff()
+        await until(lambda: platform.accepted)  # verified with the old secret
         platform.secret = patched["secret"]
-        await api.ask(1)
+        await api.request_handoff(1)
         await until(lambda: len(platform.accepted) == 2)
         status, _ = await api.call("PATCH", f"/v1/webhooks/{id_}", {"secret": SECRET, "overlap_s": 1e9})
         assert status == 422
 
 
-async def test_disabled_by_hand_then_enabled_sends_what_has_waited(api: Api) -> None:
+async def test_enabling_a_disabled_subscription_sends_pending_deliveries(api: Api) -> None:
     async with subscriber(status=500) as platform:
         id_ = await api.subscribe(platform, secret=SECRET, retry_schedule_s=[1000.0])
-        await api.ask()
+        await api.request_handoff()
         await until(lambda: platform.received)
         _, off = await api.call("PATCH", f"/v1/webhooks/{id_}", {"enabled": False})
         assert (off["enabled"], off["disabled_reason"]) == (False, "asked")
@@ -261,7 +261,7 @@ async def test_disabled_by_hand_then_enabled_sends_what_has_waited(api: Api) -> 
         await until(lambda: platform.accepted)
 
 
-async def test_changes_take_effect_and_null_is_the_default(api: Api) -> None:
+async def test_changes_take_effect_and_null_restores_the_default(api: Api) -> None:
     async with subscriber() as platform:
         id_ = await api.subscribe(platform, secret=SECRET, types=["callback.*"], rate_per_s=5, name="old")
         change = {"types": ["handoff.*"], "rate_per_s": None, "name": None}
@@ -269,11 +269,11 @@ async def test_changes_take_effect_and_null_is_the_default(api: Api) -> None:
         assert (patched["types"], patched["rate_per_s"], patched["name"]) == (["handoff.*"], None, None)
         assert patched["version"] == 2
         assert "secret" not in patched
-        await api.ask()
+        await api.request_handoff()
         await until(lambda: platform.accepted)
 
 
-async def test_a_configured_subscription_is_listed_and_changed_elsewhere(api: Api) -> None:
+async def test_a_configured_subscription_is_listed_and_read_only(api: Api) -> None:
     _, listed = await api.call("GET", "/v1/webhooks")
     (configured,) = [it for it in listed["webhooks"] if it["url"] == "https://configured.example/"]
     path = f"/v1/webhooks/{configured['id']}"
@@ -285,8 +285,8 @@ async def test_a_configured_subscription_is_listed_and_changed_elsewhere(api: Ap
 async def test_a_list_is_paged_newest_first(api: Api) -> None:
     made = []
     for number in range(5):
-        _, it = await api.call("POST", "/v1/webhooks", {"url": f"https://w{number}.example/"})
-        made.append(it["id"])
+        _, view = await api.call("POST", "/v1/webhooks", {"url": f"https://w{number}.example/"})
+        made.append(view["id"])
     _, first = await api.call("GET", "/v1/webhooks?limit=4")
     _, second = await api.call("GET", f"/v1/webhooks?limit=4&cursor={first['next']}")
     ids = [it["id"] for it in first["webhooks"] + second["webhooks"]]
@@ -296,24 +296,24 @@ async def test_a_list_is_paged_newest_first(api: Api) -> None:
     assert oldest["webhooks"][2]["id"] == made[0]
 
 
-async def test_an_ended_subscription_is_gone(api: Api) -> None:
+async def test_a_deleted_subscription_is_404(api: Api) -> None:
     _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"}, token="hooks")
     path = f"/v1/webhooks/{made['id']}"
     assert (await api.call("DELETE", path, token="hooks"))[0] == 204
     assert (await api.call("GET", path, token="hooks"))[0] == 404
 
 
-async def test_an_answer_kept_for_a_repeat_has_no_plain_secret(api: Api, store: Store) -> None:
+async def test_a_stored_idempotent_response_has_no_plain_secret(api: Api, store: Store) -> None:
     body = {"url": "https://one.example/"}
     for _ in range(2):
         _, made = await api.call("POST", "/v1/webhooks", body, **{"Idempotency-Key": "k"})
         _, session = await api.call("POST", "/v1/sessions", {"agent": "erik"}, **{"Idempotency-Key": "s"})
-        lying = await everything(store)
-        assert made["secret"].encode() not in lying
-        assert session["token"].encode() not in lying
+        stored = await stored_values(store)
+        assert made["secret"].encode() not in stored
+        assert session["token"].encode() not in stored
 
 
-async def test_the_same_request_with_the_same_key_makes_one(api: Api) -> None:
+async def test_an_idempotency_key_creates_one_subscription(api: Api) -> None:
     key = {"Idempotency-Key": "k-1"}
     body = {"url": "https://one.example/"}
     answers = [await api.call("POST", "/v1/webhooks", body, **key) for _ in range(2)]

@@ -1,15 +1,15 @@
-"""A change of a hand-off reaches every subscribed platform, signed, and survives a restart."""
+"""A handoff's change reaches every subscriber, signed, and survives a restart."""
 
 from __future__ import annotations
 
 from handoff.domain.handoff import Action
-from tests.delivery.conftest import WayOut
+from tests.delivery.conftest import StartDelivery
 from tests.delivery.subscribers import subscriber, until
 
 
-async def test_a_change_arrives_as_a_signed_cloudevent(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform) as way:
-        handoff = await way.ask()
+async def test_a_change_arrives_as_a_signed_cloudevent(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform) as harness:
+        handoff = await harness.request()
         await until(lambda: platform.accepted)
     (message,) = platform.accepted
     event = message.event
@@ -25,32 +25,32 @@ async def test_a_change_arrives_as_a_signed_cloudevent(way_out: WayOut) -> None:
     assert event["recordedtime"].endswith("Z")
 
 
-async def test_every_version_arrives_in_order(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform) as way:
-        handoff = await way.ask()
+async def test_every_version_arrives_in_order(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform) as harness:
+        handoff = await harness.request()
         for action in (Action.OFFER, Action.ACCEPT, Action.COMPLETE):
-            handoff = await way.do(handoff, action)
+            handoff = await harness.move(handoff, action)
         await until(lambda: len(platform.accepted) == 4)
     assert [it.event["data"]["version"] for it in platform.accepted] == [1, 2, 3, 4]
     assert platform.types()[-1] == "handoff.completed"
 
 
-async def test_what_waits_survives_a_restart(way_out: WayOut) -> None:
+async def test_pending_deliveries_survive_a_restart(delivering: StartDelivery) -> None:
     async with subscriber(status=503) as platform:
-        async with way_out(platform, retry_schedule_s=[0.3, 0.3, 0.3]) as way:
-            await way.ask()
+        async with delivering(platform, retry_schedule_s=[0.3, 0.3, 0.3]) as harness:
+            await harness.request()
             await until(lambda: platform.received)
         platform.status = 200
-        async with way_out(platform, retry_schedule_s=[0.3, 0.3, 0.3]):
+        async with delivering(platform, retry_schedule_s=[0.3, 0.3, 0.3]):
             await until(lambda: platform.accepted)
     assert len({it.id for it in platform.received}) == 1
 
 
-async def test_changes_made_while_nothing_runs_are_told_later(way_out: WayOut) -> None:
+async def test_changes_made_while_nothing_runs_are_delivered_later(delivering: StartDelivery) -> None:
     async with subscriber() as platform:
-        async with way_out(platform) as way:
+        async with delivering(platform) as harness:
             pass
-        await way.ask()
-        async with way_out(platform):
+        await harness.request()
+        async with delivering(platform):
             await until(lambda: platform.accepted)
     assert platform.types() == ["handoff.requested"]

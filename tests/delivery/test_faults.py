@@ -1,4 +1,4 @@
-"""Subscribers that fail in every way: what still matters arrives, newest state last, once per id."""
+"""Failing subscribers: current messages arrive once per id, with the newest state last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from handoff.delivery.sender import Sender
 from handoff.domain.handoff import Action
 from handoff.services.webhooks import deliveries, subscriptions
 from handoff.services.webhooks.subscriptions import Subscription
-from tests.delivery.conftest import Way, WayOut
+from tests.delivery.conftest import Harness, StartDelivery
 from tests.delivery.subscribers import Received, Subscriber, subscriber, until, until_async
 
 QUICK = [0.1] * 6
@@ -26,82 +26,86 @@ HOLD_S = 60
 DAY_S = 86400
 
 
-async def the_subscription(way: Way) -> Subscription:
-    (found,) = await subscriptions.read_all(way.store, "default")
+async def the_subscription(harness: Harness) -> Subscription:
+    (found,) = await subscriptions.read_all(harness.store, "default")
     return found
 
 
-async def states(way: Way) -> list[str]:
-    page = await deliveries.page(way.store, await the_subscription(way), dead=False, limit=50, below=None)
+async def states(harness: Harness) -> list[str]:
+    page = await deliveries.page(
+        harness.store, await the_subscription(harness), dead=False, limit=50, below=None
+    )
     return [it.state for it in reversed(page.deliveries)]
 
 
-async def once_then_fine(way_out: WayOut, answer: Any, *, sender: Sender | None = None) -> list[Received]:
-    """Deliver one message to a subscriber whose first answer is `answer`; what it received."""
+async def once_then_fine(
+    delivering: StartDelivery, answer: Any, *, sender: Sender | None = None
+) -> list[Received]:
+    """Deliver one message to a subscriber whose first response is `answer`; returns its attempts."""
     first = True
 
-    async def say(received: Received) -> web.StreamResponse:
+    async def respond(received: Received) -> web.StreamResponse:
         nonlocal first
         if first:
             first = False
             response: web.StreamResponse = await answer(received)
             return response
-        return web.Response(text="said")
+        return web.Response(text="received")
 
     async with (
-        subscriber(answer=say) as platform,
-        way_out(platform, sender=sender, retry_schedule_s=QUICK) as way,
+        subscriber(answer=respond) as platform,
+        delivering(platform, sender=sender, retry_schedule_s=QUICK) as harness,
     ):
-        await way.ask()
+        await harness.request()
         await until(lambda: platform.accepted)
-        await until_async(lambda: _settled(way))
-        assert await states(way) == ["delivered"]
+        await until_async(lambda: _settled(harness))
+        assert await states(harness) == ["delivered"]
     return platform.received
 
 
-async def _settled(way: Way) -> bool:
-    return (await states(way)) == ["delivered"]
+async def _settled(harness: Harness) -> bool:
+    return (await states(harness)) == ["delivered"]
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 429, 500, 502, 503])
-async def test_any_other_status_is_tried_again_with_the_same_id_and_bytes(
-    way_out: WayOut, status: int
+async def test_any_other_status_is_retried_with_the_same_id_and_bytes(
+    delivering: StartDelivery, status: int
 ) -> None:
     async def refuse(_received: Received) -> web.Response:
         return web.Response(status=status, headers={"Location": "http://169.254.169.254/"})
 
-    received = await once_then_fine(way_out, refuse)
+    received = await once_then_fine(delivering, refuse)
     assert len(received) == 2
     assert len({(it.id, it.body) for it in received}) == 1
 
 
-async def test_a_reset_is_tried_again(way_out: WayOut) -> None:
+async def test_a_reset_is_retried(delivering: StartDelivery) -> None:
     async def reset(received: Received) -> web.Response:
         transport = received.request.transport
         assert transport is not None
         transport.abort()
         return web.Response()
 
-    assert len(await once_then_fine(way_out, reset)) == 2
+    assert len(await once_then_fine(delivering, reset)) == 2
 
 
-async def test_no_answer_in_time_is_tried_again(way_out: WayOut) -> None:
+async def test_a_timeout_is_retried(delivering: StartDelivery) -> None:
     async def hang(_received: Received) -> web.Response:
         await asyncio.sleep(5)
         return web.Response()
 
-    assert len(await once_then_fine(way_out, hang, sender=Sender(total_s=0.3))) == 2
+    assert len(await once_then_fine(delivering, hang, sender=Sender(total_s=0.3))) == 2
 
 
-async def test_a_slow_acknowledgement_is_one(way_out: WayOut) -> None:
+async def test_a_slow_acknowledgement_counts(delivering: StartDelivery) -> None:
     async def slow(_received: Received) -> web.Response:
         await asyncio.sleep(1.0)
         return web.Response(text="thank you")
 
-    assert len(await once_then_fine(way_out, slow)) == 1
+    assert len(await once_then_fine(delivering, slow)) == 1
 
 
-async def test_a_status_counts_even_if_the_rest_of_the_answer_never_comes(way_out: WayOut) -> None:
+async def test_a_status_counts_even_if_the_body_never_arrives(delivering: StartDelivery) -> None:
     async def break_off(received: Received) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(received.request)
@@ -110,31 +114,33 @@ async def test_a_status_counts_even_if_the_rest_of_the_answer_never_comes(way_ou
         received.request.transport.abort()
         return response
 
-    assert len(await once_then_fine(way_out, break_off)) == 1
+    assert len(await once_then_fine(delivering, break_off)) == 1
 
 
-async def test_nothing_listening_is_tried_until_something_does(way_out: WayOut) -> None:
+async def test_a_closed_port_is_retried_until_it_opens(delivering: StartDelivery) -> None:
     async with subscriber() as platform:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         here, platform.url = platform.url, f"http://127.0.0.1:{port}/hooks"
-        async with way_out(platform, retry_schedule_s=[0.2] * 20) as way:
-            await way.ask()
-            await until_async(lambda: _attempted(way, 2))
+        async with delivering(platform, retry_schedule_s=[0.2] * 20) as harness:
+            await harness.request()
+            await until_async(lambda: _attempted(harness, 2))
             async with _forwarding(port, here):
                 await until(lambda: platform.accepted)
     assert len(platform.accepted) == 1
 
 
-async def _attempted(way: Way, times: int) -> bool:
-    page = await deliveries.page(way.store, await the_subscription(way), dead=False, limit=1, below=None)
+async def _attempted(harness: Harness, times: int) -> bool:
+    page = await deliveries.page(
+        harness.store, await the_subscription(harness), dead=False, limit=1, below=None
+    )
     return bool(page.deliveries) and page.deliveries[0].attempts_total >= times
 
 
 @asynccontextmanager
 async def _forwarding(port: int, target: str) -> AsyncIterator[None]:
-    """A listener that passes bytes on."""
+    """A listener that forwards bytes to `target`."""
     host, _, target_port = target.removeprefix("http://").removesuffix("/hooks").partition(":")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,93 +164,112 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def test_gone_disables_and_tells_the_others(way_out: WayOut) -> None:
+async def test_gone_disables_and_notifies_operators(delivering: StartDelivery) -> None:
     async with (
         subscriber(status=410) as platform,
         subscriber() as operator,
-        way_out(platform, retry_schedule_s=QUICK) as way,
+        subscriber() as other,
+        delivering(platform, retry_schedule_s=QUICK) as harness,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
-        await subscriptions.create(way.store, "default", wishes, operator.secret)
-        await way.ask()
+        spec = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
+        await subscriptions.create(harness.store, "default", spec, operator.secret)
+        await harness.request()
         await until(lambda: len(operator.accepted) == 2)
-        await way.ask()
-        await asyncio.sleep(0.3)
-        found = await subscriptions.read_all(way.store, "default")
-        (state, _other) = await way.queue.states([it.id for it in found])
+        await harness.request()
+        witness = subscriptions.SubscriptionSpec(url=other.url, types=("handoff.*",), **loopback)
+        await subscriptions.create(harness.store, "default", witness, other.secret)
+        await harness.request()
+        await until(lambda: other.accepted)  # the relay has passed the second request
+        assert (await harness.queue.claim("probe", 10, 10)).messages == []
+        found = await subscriptions.read_all(harness.store, "default")
+        gone = next(it for it in found if it.wishes.url == platform.url)
+        (state,) = await harness.queue.states([gone.id])
     assert sorted(operator.types()) == ["webhook.dead", "webhook.disabled"]
     assert (state.enabled, state.reason) == (False, "gone")
-    assert len(platform.received) == 1, "a disabled subscription is told nothing"
+    assert len(platform.received) == 1, "a disabled subscription gets nothing"
 
 
-async def test_retry_after_is_obeyed_by_the_whole_subscription(way_out: WayOut) -> None:
+async def test_retry_after_delays_the_whole_subscription(delivering: StartDelivery) -> None:
     async with (
         subscriber(status=429, headers={"Retry-After": "1"}) as platform,
-        way_out(platform, retry_schedule_s=QUICK) as way,
+        delivering(platform, retry_schedule_s=QUICK) as harness,
     ):
-        await way.ask()
+        await harness.request()
         await until(lambda: len(platform.received) == 1)
         platform.status = 200
-        await way.ask()
+        await harness.request()
         await until(lambda: len(platform.accepted) == 2)
     first, *others = platform.received
     assert all(it.at - first.at >= 0.95 for it in others)
 
 
-async def test_after_the_schedule_comes_the_dead_letter_and_a_replay_sends_it(way_out: WayOut) -> None:
-    async with subscriber(status=500) as platform, way_out(platform, retry_schedule_s=[0.1, 0.1]) as way:
-        await way.ask()
-        await until_async(lambda: _is(way, ["dead"]))
-        it = await the_subscription(way)
-        page = await deliveries.page(way.store, it, dead=True, limit=10, below=None)
-        (letter,) = page.deliveries
-        assert letter.reason == "exhausted: status_500"
-        assert [(one.status, one.answer) for one in letter.attempts] == [(500, "said")] * 3
-        assert all(one.latency_ms > 0 for one in letter.attempts)
+async def test_the_schedule_ends_dead_and_a_replay_sends_the_message(
+    delivering: StartDelivery,
+) -> None:
+    async with (
+        subscriber(status=500) as platform,
+        delivering(platform, retry_schedule_s=[0.1, 0.1]) as harness,
+    ):
+        await harness.request()
+        await until_async(lambda: _is(harness, ["dead"]))
+        subscription = await the_subscription(harness)
+        page = await deliveries.page(harness.store, subscription, dead=True, limit=10, below=None)
+        (dead,) = page.deliveries
+        assert dead.reason == "exhausted: status_500"
+        assert [(one.status, one.answer) for one in dead.attempts] == [(500, "received")] * 3
+        assert all(one.latency_ms > 0 for one in dead.attempts)
         platform.status = 200
-        assert (await deliveries.replay_one(way.store, it, letter.id)).queued == 1
+        assert (await deliveries.replay_one(harness.store, subscription, dead.id)).queued == 1
         await until(lambda: platform.accepted)
-    assert {one.id for one in platform.received} == {letter.id}
+    assert {one.id for one in platform.received} == {dead.id}
 
 
-async def _is(way: Way, wanted: list[str]) -> bool:
-    return (await states(way)) == wanted
+async def _is(harness: Harness, wanted: list[str]) -> bool:
+    return (await states(harness)) == wanted
 
 
-async def test_replay_of_everything_since_sends_what_the_subscription_wants(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform) as way:
-        start = await way.store.control("default").clock()
+async def test_a_replay_since_a_time_sends_every_wanted_event(
+    delivering: StartDelivery,
+) -> None:
+    async with subscriber() as platform, delivering(platform) as harness:
+        start = await harness.store.control("default").clock()
         for _ in range(3):
-            await way.ask()
+            await harness.request()
         await until(lambda: len(platform.accepted) == 3)
-        it = await the_subscription(way)
-        now = await way.store.control("default").clock()
-        await until_async(lambda: _is(way, ["delivered"] * 3))
-        again = await deliveries.replay_since(way.store, it, start, now, only_failed=True)
+        subscription = await the_subscription(harness)
+        now = await harness.store.control("default").clock()
+        await until_async(lambda: _is(harness, ["delivered"] * 3))
+        again = await deliveries.replay_since(harness.store, subscription, start, now, only_failed=True)
         assert again.queued == 0
-        again = await deliveries.replay_since(way.store, it, start, now, only_failed=False)
+        again = await deliveries.replay_since(harness.store, subscription, start, now, only_failed=False)
         assert again.queued == 3
         await until(lambda: len(platform.accepted) == 6)
     ids = [one.id for one in platform.accepted]
     assert sorted(ids[:3]) == sorted(ids[3:])
 
 
-async def test_a_failing_message_holds_its_successors_then_the_newest_goes(way_out: WayOut) -> None:
-    """Order per hand-off: for a minute nothing overtakes; then the newest state stands for all."""
-    async with subscriber(status=500) as platform, way_out(platform, retry_schedule_s=[1000.0] * 5) as way:
-        handoff = await way.ask()
+async def test_a_failing_message_holds_successors_then_the_newest_is_sent(
+    delivering: StartDelivery,
+) -> None:
+    """Order per handoff: for a minute nothing overtakes; then the newest state supersedes the others."""
+    async with (
+        subscriber(status=500) as platform,
+        delivering(platform, retry_schedule_s=[1000.0] * 5) as harness,
+    ):
+        handoff = await harness.request()
         await until(lambda: len(platform.received) == 1)
         platform.status = 200
         for action in (Action.OFFER, Action.ACCEPT):
-            handoff = await way.do(handoff, action)
-        await until_async(lambda: _is(way, ["pending"] * 3))
-        way.skip(HOLD_S - 5)
-        await asyncio.sleep(1.2)
-        assert len(platform.received) == 1, "nothing overtakes a failing message for a minute"
-        way.skip(10)
+            handoff = await harness.move(handoff, action)
+        await until_async(lambda: _is(harness, ["pending"] * 3))
+        harness.advance(HOLD_S - 5)
+        assert (await harness.queue.claim("probe", 10, 10)).messages == []
+        assert await _is(harness, ["pending"] * 3), "nothing overtakes a failing message for a minute"
+        assert len(platform.received) == 1
+        harness.advance(10)
         await until(lambda: platform.accepted)
-        await until_async(lambda: _is(way, ["superseded", "superseded", "delivered"]))
+        await until_async(lambda: _is(harness, ["superseded", "superseded", "delivered"]))
     (newest,) = platform.accepted
     assert newest.event["type"] == "handoff.accepted"
     assert newest.event["data"]["version"] == 3
@@ -252,139 +277,159 @@ async def test_a_failing_message_holds_its_successors_then_the_newest_goes(way_o
     assert len(newest.event["supersedes"].split(",")) == 2
 
 
-async def test_other_hand_offs_do_not_wait_for_a_failing_message(way_out: WayOut) -> None:
+async def test_other_handoffs_do_not_wait_for_a_failing_message(delivering: StartDelivery) -> None:
     async def refuse_the_first(received: Received) -> web.Response:
         bad = received.event["data"]["reason"] == "bad"
         return web.Response(status=400 if bad else 200)
 
     async with (
         subscriber(answer=refuse_the_first) as platform,
-        way_out(platform, retry_schedule_s=[1000.0]) as way,
+        delivering(platform, retry_schedule_s=[1000.0]) as harness,
     ):
-        await way.ask(reason="bad")
+        await harness.request(reason="bad")
         await until(lambda: platform.received)
-        await way.ask(reason="good")
+        await harness.request(reason="good")
         await until(lambda: platform.accepted)
     assert [it.event["data"]["reason"] for it in platform.accepted] == ["good"]
 
 
-async def test_a_request_dies_at_its_deadline_and_the_originator_is_told(way_out: WayOut) -> None:
+async def test_a_request_expires_at_its_deadline_and_notifies_the_originator(
+    delivering: StartDelivery,
+) -> None:
     async with (
         subscriber(status=500) as platform,
         subscriber() as originator,
-        way_out(platform, retry_schedule_s=[1000.0] * 5) as way,
+        delivering(platform, retry_schedule_s=[1000.0] * 5) as harness,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.SubscriptionSpec(url=originator.url, types=("handoff.*",), **loopback)
-        handoff = await way.ask(deadline_s=30)
+        spec = subscriptions.SubscriptionSpec(url=originator.url, types=("handoff.*",), **loopback)
+        handoff = await harness.request(deadline_s=30)
         await until(lambda: platform.received)
-        await subscriptions.create(way.store, "default", wishes, originator.secret)
-        way.skip(31)
+        await subscriptions.create(harness.store, "default", spec, originator.secret)
+        harness.advance(31)
         await until(lambda: originator.accepted)
-    (told,) = originator.accepted
-    assert told.event["type"] == "handoff.undelivered"
-    assert told.event["subject"] == handoff.id
-    assert told.event["data"]["state"] == "requested"
-    assert told.event["data"]["undelivered"]["message"]["reason"] == "deadline"
-    assert len(platform.received) == 1, "nobody is asked after the deadline"
+    (notice,) = originator.accepted
+    assert notice.event["type"] == "handoff.undelivered"
+    assert notice.event["subject"] == handoff.id
+    assert notice.event["data"]["state"] == "requested"
+    assert notice.event["data"]["undelivered"]["message"]["reason"] == "deadline"
+    assert len(platform.received) == 1, "nothing is sent after the deadline"
 
 
-async def test_a_subscriber_that_is_away_for_a_day_gets_what_still_matters(way_out: WayOut) -> None:
-    """Simulated clock: a day of failures on the usual schedule, then everything, newest state last."""
-    async with subscriber(status=500) as platform, way_out(platform) as way:
-        changing = await way.ask(deadline_s=3 * DAY_S)
-        waiting = [await way.ask(deadline_s=3 * DAY_S) for _ in range(3)]
-        dying = await way.ask(deadline_s=3600)
+async def test_after_a_day_of_failures_only_current_messages_arrive(delivering: StartDelivery) -> None:
+    """Simulated clock: a day of failures on the usual schedule, then every unexpired message."""
+    async with subscriber(status=500) as platform, delivering(platform) as harness:
+        changing = await harness.request(deadline_s=3 * DAY_S)
+        others = [await harness.request(deadline_s=3 * DAY_S) for _ in range(3)]
+        expiring = await harness.request(deadline_s=3600)
         for _ in range(5):
             before = len(platform.received)
-            way.skip(5 * 3600)
+            harness.advance(5 * 3600)
             with contextlib.suppress(TimeoutError):
                 await until(lambda before=before: len(platform.received) > before, 0.6)  # type: ignore[misc]
-        changing = await way.do(changing, Action.ACCEPT)
+        changing = await harness.move(changing, Action.ACCEPT)
         platform.status = 200
-        await asyncio.sleep(0.1)
-        way.skip(DAY_S)
+        await until_async(lambda: _queued(harness, 6))
+        harness.advance(DAY_S)
         await until(lambda: len(platform.accepted) >= 4)
-        await until_async(lambda: _nothing_waits(way))
+        await until_async(lambda: _nothing_pending(harness))
     newest = {it.event["subject"]: it.event["data"]["version"] for it in platform.accepted}
-    assert newest == {changing.id: 2} | {it.id: 1 for it in waiting}
-    assert dying.id not in newest
+    assert newest == {changing.id: 2} | {it.id: 1 for it in others}
+    assert expiring.id not in newest
     assert len({it.id for it in platform.accepted}) == len(platform.accepted), "once per id"
 
 
-async def test_the_first_success_after_an_outage_brings_everything_that_waits(way_out: WayOut) -> None:
-    async with subscriber(status=500) as platform, way_out(platform, retry_schedule_s=[1000.0] * 5) as way:
-        waiting = [await way.ask() for _ in range(6)]
-        await until(lambda: len(platform.received) >= 5)
-        await asyncio.sleep(0.2)
-        failed = len(platform.received)
-        assert failed <= 6, "the breaker is open: nothing is tried before its pause is over"
+async def test_the_first_success_after_an_outage_sends_everything_pending(
+    delivering: StartDelivery,
+) -> None:
+    async with (
+        subscriber(status=500) as platform,
+        delivering(platform, retry_schedule_s=[1000.0] * 5) as harness,
+    ):
+        waiting = [await harness.request() for _ in range(6)]
+        await until_async(lambda: _failed(harness, 5))
+        assert (await harness.queue.claim("probe", 10, 10)).messages == [], "the breaker is open"
+        assert len(platform.received) <= 6
         platform.status = 200
-        way.skip(31)
-        waiting.append(await way.ask())
+        harness.advance(31)
+        waiting.append(await harness.request())
         await until(lambda: len(platform.accepted) == 7)
     assert {it.event["subject"] for it in platform.accepted} == {it.id for it in waiting}
 
 
-async def test_a_subscriber_gets_a_few_messages_at_a_time_and_one_while_it_fails(way_out: WayOut) -> None:
-    now, most = 0, 0
+async def test_a_subscriber_gets_few_concurrent_messages_and_one_while_it_fails(
+    delivering: StartDelivery,
+) -> None:
+    current, most = 0, 0
 
     async def slowly(received: Received) -> web.Response:
-        nonlocal now, most
-        now, most = now + 1, max(most, now + 1)
+        nonlocal current, most
+        current, most = current + 1, max(most, current + 1)
         await asyncio.sleep(0.3)
-        now -= 1
+        current -= 1
         return web.Response(status=platform.status)
 
-    async with subscriber(answer=slowly) as platform, way_out(platform, retry_schedule_s=[60.0]) as way:
-        await way.ask()
+    async with (
+        subscriber(answer=slowly) as platform,
+        delivering(platform, retry_schedule_s=[60.0]) as harness,
+    ):
+        await harness.request()
         await until(lambda: platform.accepted)
         for _ in range(12):
-            await way.ask()
+            await harness.request()
         await until(lambda: len(platform.accepted) == 13)
         assert 2 <= most <= 4
         platform.status = 500
-        await way.ask()
+        await harness.request()
         await until(lambda: len(platform.received) == 14)
-        await asyncio.sleep(1.0)  # until the failure is settled
+        await until_async(lambda: _fails(harness))
         most = 0
         for _ in range(3):
-            await way.ask()
+            await harness.request()
         await until(lambda: len(platform.received) == 17)
         assert most == 1
 
 
-async def _nothing_waits(way: Way) -> bool:
-    (state,) = await way.queue.states([(await the_subscription(way)).id])
+async def _queued(harness: Harness, count: int) -> bool:
+    return len(await states(harness)) == count
+
+
+async def _failed(harness: Harness, times: int) -> bool:
+    (state,) = await harness.queue.states([(await the_subscription(harness)).id])
+    return state.failures == times
+
+
+async def _nothing_pending(harness: Harness) -> bool:
+    (state,) = await harness.queue.states([(await the_subscription(harness)).id])
     return state.pending == 0
 
 
-async def test_days_of_failure_disable_with_notice(way_out: WayOut) -> None:
+async def test_days_of_failure_disable_with_notice(delivering: StartDelivery) -> None:
     async with (
         subscriber(status=500) as platform,
         subscriber() as operator,
-        way_out(platform, retry_schedule_s=[0.3] * 50) as way,
+        delivering(platform, retry_schedule_s=[0.3] * 50) as harness,
     ):
         loopback = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
-        wishes = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
-        await subscriptions.create(way.store, "default", wishes, operator.secret)
-        await way.ask(deadline_s=10 * DAY_S)
-        await until_async(lambda: _fails(way))
-        way.skip(25 * 3600)
+        spec = subscriptions.SubscriptionSpec(url=operator.url, types=("webhook.*",), **loopback)
+        await subscriptions.create(harness.store, "default", spec, operator.secret)
+        await harness.request(deadline_s=10 * DAY_S)
+        await until_async(lambda: _fails(harness))
+        harness.advance(25 * 3600)
         await until(lambda: "webhook.failing" in operator.types())
-        way.skip(100 * 3600)
+        harness.advance(100 * 3600)
         await until(lambda: "webhook.disabled" in operator.types())
     notice = next(it.event for it in operator.accepted if it.event["type"] == "webhook.disabled")
     assert notice["data"]["reason"] == "failing"
     assert operator.types().count("webhook.failing") == 1
 
 
-async def _fails(way: Way) -> bool:
-    found = await subscriptions.read_all(way.store, "default")
-    return any(it.failing_since for it in await way.queue.states([one.id for one in found]))
+async def _fails(harness: Harness) -> bool:
+    found = await subscriptions.read_all(harness.store, "default")
+    return any(it.failing_since for it in await harness.queue.states([one.id for one in found]))
 
 
-async def test_dead_and_slow_subscribers_delay_nobody_else(way_out: WayOut) -> None:
+async def test_hanging_subscribers_do_not_delay_others(delivering: StartDelivery) -> None:
     async def hang(_received: Received) -> web.Response:
         await asyncio.sleep(30)
         return web.Response()
@@ -392,16 +437,16 @@ async def test_dead_and_slow_subscribers_delay_nobody_else(way_out: WayOut) -> N
     async with contextlib.AsyncExitStack() as stack:
         dead = [await stack.enter_async_context(subscriber(answer=hang)) for _ in range(8)]
         live = [await stack.enter_async_context(subscriber()) for _ in range(8)]
-        way = await stack.enter_async_context(way_out(*dead, *live, sender=Sender(total_s=3.0)))
+        harness = await stack.enter_async_context(delivering(*dead, *live, sender=Sender(total_s=3.0)))
         for _ in range(3):
             started = time.monotonic()
             before = len(live[0].accepted)
-            await way.ask()
+            await harness.request()
             await until(lambda before=before: all(len(it.accepted) > before for it in live))  # type: ignore[misc]
             assert time.monotonic() - started < 1.0
 
 
-async def test_dead_hooks_delay_no_other_hook_on_the_same_host(way_out: WayOut) -> None:
+async def test_hanging_webhooks_do_not_delay_others_on_the_same_host(delivering: StartDelivery) -> None:
     async def hang(received: Received) -> web.Response:
         if "dead" in received.request.query:
             await asyncio.sleep(30)
@@ -409,24 +454,24 @@ async def test_dead_hooks_delay_no_other_hook_on_the_same_host(way_out: WayOut) 
 
     async with subscriber(answer=hang) as platform:
         dead = [Subscriber(url=f"{platform.url}?dead={number}") for number in range(12)]
-        async with way_out(platform, *dead, sender=Sender(total_s=3.0)) as way:
-            await way.ask()
+        async with delivering(platform, *dead, sender=Sender(total_s=3.0)) as harness:
+            await harness.request()
             await until(lambda: len(platform.received) == 13)
             started = time.monotonic()
-            await way.ask()
+            await harness.request()
             await until(lambda: len(platform.accepted) == 2)
             assert time.monotonic() - started < 1.0
 
 
-async def test_a_poisoned_entry_does_not_block_the_outbox(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform) as way:
-        outbox = way.store.control("default").keys.outbox()
-        for poison in (b"\xc1", b"", msgspec.msgpack.encode(["handoff", 1, 2]), b"\x91\xa5other"):
-            await way.store.connection.call(b"XADD", outbox, b"*", b"c", poison)
-        await way.ask()
+async def test_an_unreadable_entry_does_not_block_the_outbox(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform) as harness:
+        outbox = harness.store.control("default").keys.outbox()
+        for unreadable in (b"\xc1", b"", msgspec.msgpack.encode(["handoff", 1, 2]), b"\x91\xa5other"):
+            await harness.store.connection.call(b"XADD", outbox, b"*", b"c", unreadable)
+        await harness.request()
         await until(lambda: platform.accepted)
-        skipped = way.measures.registry.get_sample_value
+        skipped = harness.measures.registry.get_sample_value
         await until(lambda: skipped("handoff_outbox_skipped_total") == 3)
-        await way.ask()
+        await harness.request()
         await until(lambda: len(platform.accepted) == 2)
-        assert way.delivery.behind_s == 0.0
+        assert harness.delivery.behind_s == 0.0

@@ -1,7 +1,7 @@
-"""Outgoing requests reach public addresses only, judged where the socket connects.
+"""Outgoing requests reach public addresses only, checked where the socket connects.
 
-Nothing here can leave this machine, even with the guard broken: the sockets that tests give to the
-sender note the address and refuse whatever is not loopback.
+No test can send beyond loopback, even with a broken guard: its sockets record the address and refuse
+any other.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", REFUSED)
-def test_what_is_not_public_is_refused(address: str) -> None:
+def test_non_public_addresses_are_refused(address: str) -> None:
     with pytest.raises(RefusedAddress):
         check_address(address, OPEN)
 
@@ -79,13 +79,13 @@ def test_an_allowed_network_opens_itself_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "fe80::1"])
-def test_metadata_services_stay_closed_whatever_is_allowed(address: str) -> None:
+def test_metadata_services_stay_refused_with_every_network_allowed(address: str) -> None:
     with pytest.raises(RefusedAddress):
         check_address(address, EgressPolicy(networks=parse_networks(["0.0.0.0/0", "::/0"])))
 
 
 @pytest.mark.parametrize("text", ["localhost", "", "1.2.3", "0x7f000001", "127.1", "1.2.3.4.5", "::g"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(RefusedAddress):
         check_address(text, LOOPBACK)
 
@@ -127,7 +127,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         "https://" + "a" * 3000,
     ],
 )
-def test_urls_that_are_refused_when_they_are_given(url: str) -> None:
+def test_invalid_urls_are_refused(url: str) -> None:
     with pytest.raises(Unprocessable):
         check_url(url, EgressPolicy())
 
@@ -135,12 +135,12 @@ def test_urls_that_are_refused_when_they_are_given(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://example.com/hooks?a=1", "https://bücher.example/", "https://e.com:8443/"]
 )
-def test_ordinary_urls_are_taken(url: str) -> None:
+def test_ordinary_urls_are_accepted(url: str) -> None:
     assert check_url(url, EgressPolicy()).scheme == "https"
 
 
 class Sockets:
-    """Notes what is connected to; only loopback gets a socket."""
+    """Records each address; only loopback gets a socket."""
 
     def __init__(self) -> None:
         self.opened: list[str] = []
@@ -154,16 +154,16 @@ class Sockets:
 
 
 class Names(AbstractResolver):
-    """A name server that answers as it is told: one list of addresses after the other."""
+    """A name server with scripted answers: one list of addresses after another."""
 
     def __init__(self, answers: Mapping[str, Sequence[Sequence[str]]]) -> None:
         self.answers = {name: list(lists) for name, lists in answers.items()}
-        self.asked = 0
+        self.lookups = 0
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        self.asked += 1
+        self.lookups += 1
         lists = self.answers[host]
         addresses = lists.pop(0) if len(lists) > 1 else lists[0]
         return [
@@ -179,7 +179,7 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 @asynccontextmanager
@@ -213,41 +213,41 @@ async def post(sender: Sender, url: str, policy: EgressPolicy) -> AttemptOutcome
         "[fe80::1]",
     ],
 )
-async def test_no_socket_is_opened_to_a_refused_address_however_it_is_written(host: str) -> None:
+async def test_no_notation_of_a_refused_address_opens_a_socket(host: str) -> None:
     async with sending() as (sender, sockets):
         outcome = await post(sender, f"http://{host}:9/", OPEN)
     assert sockets.opened == []
     assert outcome.error in ("refused_address", "name", "url")
 
 
-async def test_a_name_that_leads_inside_is_refused() -> None:
+async def test_a_name_that_resolves_to_private_addresses_is_refused() -> None:
     names = Names({"inside.example": [["10.0.0.5", "fd00::5", "127.0.0.1"]]})
     async with sending(names) as (sender, sockets):
         outcome = await post(sender, "http://inside.example:8080/", OPEN)
     assert (outcome.error, sockets.opened) == ("refused_address", [])
 
 
-async def test_of_mixed_addresses_only_the_public_ones_are_tried() -> None:
+async def test_only_public_ones_of_mixed_addresses_are_tried() -> None:
     names = Names({"mixed.example": [["127.0.0.1", "192.0.2.1", "1.1.1.1"]]})
     async with sending(names) as (sender, sockets):
         await post(sender, "http://mixed.example:8080/", OPEN)
     assert set(sockets.opened) == {"1.1.1.1"}
 
 
-async def test_rebinding_gains_nothing() -> None:
-    """Public at first, then loopback: the first answer is what is connected to; the second is judged too."""
+async def test_dns_rebinding_does_not_bypass_the_check() -> None:
+    """The name is public first, then loopback: each connection uses and checks its own answer."""
     names = Names({"rebind.example": [["1.1.1.1"], ["127.0.0.1"]]})
     async with subscriber() as platform, sending(names) as (sender, sockets):
         port = platform.url.split(":")[2].split("/")[0]
         first = await post(sender, f"http://rebind.example:{port}/hooks", OPEN)
         second = await post(sender, f"http://rebind.example:{port}/hooks", OPEN)
     assert set(sockets.opened) == {"1.1.1.1"}
-    assert names.asked == 2
+    assert names.lookups == 2
     assert (first.error, second.error) == ("connect", "refused_address")
     assert platform.received == []
 
 
-async def test_a_kept_connection_serves_its_own_policy_only() -> None:
+async def test_a_connection_is_reused_for_its_own_policy_only() -> None:
     async with subscriber() as platform, sending() as (sender, sockets):
         allowed = await post(sender, platform.url, LOOPBACK)
         refused = await post(sender, platform.url, OPEN)
@@ -266,7 +266,7 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert sockets.opened == ["127.0.0.1"]
 
 
-async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_from_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     async with subscriber() as proxy, subscriber() as platform, sending() as (sender, _sockets):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/hooks"))
@@ -275,9 +275,9 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     assert (len(platform.received), proxy.received) == (1, [])
 
 
-async def test_cookies_are_not_kept() -> None:
+async def test_cookies_are_not_stored() -> None:
     async def with_cookie(_received: Any) -> web.Response:
-        response = web.Response(text="said")
+        response = web.Response(text="received")
         response.set_cookie("session", "1")
         return response
 
@@ -287,7 +287,7 @@ async def test_cookies_are_not_kept() -> None:
     assert "cookie" not in platform.received[1].headers
 
 
-async def test_a_huge_answer_is_cut_off() -> None:
+async def test_a_huge_response_is_cut_off() -> None:
     sent = 0
 
     async def flood(received: Any) -> web.StreamResponse:
@@ -307,14 +307,16 @@ async def test_a_huge_answer_is_cut_off() -> None:
     assert MAX_READ < 640 * 16384
 
 
-async def test_the_probe_says_what_is_wrong_in_words() -> None:
+async def test_the_probe_explains_the_result() -> None:
     async with subscriber() as platform:
-        taken = await probe(platform.url, secret=SECRET, allow_insecure=True, allow_networks=["127.0.0.0/8"])
+        accepted = await probe(
+            platform.url, secret=SECRET, allow_insecure=True, allow_networks=["127.0.0.0/8"]
+        )
         platform.status = 401
         refused = await probe(
             platform.url, secret=SECRET, allow_insecure=True, allow_networks=["127.0.0.0/8"]
         )
-    assert (taken.ok, taken.status, taken.answer) == (True, 200, "said")
+    assert (accepted.ok, accepted.status, accepted.answer) == (True, 200, "received")
     assert not refused.ok
     assert "secret" in refused.meaning
     with pytest.raises(Unprocessable):

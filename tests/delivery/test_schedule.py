@@ -1,4 +1,4 @@
-"""What follows from an attempt, as the specification asks."""
+"""Verdicts on attempts, as the specification requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handoff.delivery.schedule import (
     judge,
     retry_after_s,
 )
-from handoff.services.webhooks.subscriptions import RETRY_SCHEDULE_S
+from handoff.services.webhooks.spec import RETRY_SCHEDULE_S
 
 
 def verdict(status: int | None = None, error: str | None = None, **changes: Any) -> Verdict:
@@ -38,11 +38,11 @@ def test_only_2xx_is_success(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [100, 199, 301, 302, 307, 400, 401, 404, 409, 422, 500, 501, 599])
-def test_everything_else_is_tried_again(status: int) -> None:
+def test_every_other_status_is_retried(status: int) -> None:
     assert (verdict(status).kind, verdict(status).wait_s, verdict(status).pause_s) == ("retry", 5.0, 0.0)
 
 
-def test_an_error_instead_of_an_answer_is_tried_again() -> None:
+def test_an_error_without_a_response_is_retried() -> None:
     assert verdict(error="timeout") == Verdict(kind="retry", wait_s=5.0, why="timeout")
 
 
@@ -50,7 +50,7 @@ def test_gone_is_dead_and_disables() -> None:
     assert verdict(410) == Verdict(kind="dead", why="gone", disable="gone")
 
 
-def test_the_schedule_ends_in_a_dead_letter_with_its_reason() -> None:
+def test_the_schedule_ends_dead_with_its_reason() -> None:
     assert [verdict(500, attempts=it).kind for it in range(3)] == ["retry", "retry", "dead"]
     assert verdict(500, attempts=2).why == "exhausted: status_500"
     assert verdict(500, schedule_s=()).kind == "dead"
@@ -70,12 +70,12 @@ def test_the_usual_schedule_lasts_75_hours_and_35_minutes_whatever_the_jitter() 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_overload_slows_the_whole_subscription_down(status: int) -> None:
     assert verdict(status).pause_s == 5.0
-    asked = verdict(status, retry_after_s=40.0)
-    assert (asked.wait_s, asked.pause_s) == (40.0, 40.0)
+    slower = verdict(status, retry_after_s=40.0)
+    assert (slower.wait_s, slower.pause_s) == (40.0, 40.0)
     assert verdict(status, retry_after_s=2.0).wait_s == 5.0, "never sooner than the schedule"
 
 
-def test_retry_after_is_clamped_and_counts_only_where_it_means_overload() -> None:
+def test_retry_after_is_clamped_and_only_counts_for_overload() -> None:
     assert verdict(503, retry_after_s=10 * 365 * 86400.0).wait_s == LONGEST_RETRY_AFTER_S
     assert verdict(500, retry_after_s=40.0).wait_s == 5.0
 
@@ -86,7 +86,7 @@ def test_the_breaker_opens_and_never_waits_longer_than_the_schedule(schedule: tu
     assert 0 < verdict(500, failures=BREAKER_TRIPS - 1, schedule_s=schedule).pause_s <= schedule[0]
 
 
-def test_days_of_nothing_but_failures_disable() -> None:
+def test_days_of_failures_only_disable() -> None:
     assert verdict(500, failing_s=DISABLE_AFTER_S - 1).disable == ""
     assert verdict(500, failing_s=DISABLE_AFTER_S).disable == "failing"
 
@@ -113,5 +113,5 @@ NOW = 1_800_000_000.0
         ("١٢", None),
     ],
 )
-def test_retry_after_in_both_forms_and_in_none(header: str | None, seconds: float | None) -> None:
+def test_retry_after_as_seconds_as_a_date_and_invalid(header: str | None, seconds: float | None) -> None:
     assert retry_after_s(header, NOW) == seconds

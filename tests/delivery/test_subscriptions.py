@@ -1,4 +1,4 @@
-"""Who is told what: types, filters, the configuration, rotation; touchpoints and contexts."""
+"""Subscriptions: types, filters, configuration and rotation; touchpoint events and included contexts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from handoff.services.timeline.recording import record
 from handoff.services.webhooks import subscriptions
 from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.signing import make_key
-from handoff.services.webhooks.subscriptions import SubscriptionSpec, check, matches, read_all, rotated
+from handoff.services.webhooks.spec import SubscriptionSpec, check, matches
+from handoff.services.webhooks.subscriptions import read_all, rotated
 from handoff.store.store import Store
-from tests.delivery.conftest import Way, WayOut, everything, hook, opened
+from tests.delivery.conftest import Harness, StartDelivery, opened, stored_values
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
@@ -72,26 +73,29 @@ def test_wildcards(pattern: str, type_: str, matched: bool) -> None:
         {"retry_schedule_s": (float("nan"),)},
         {"retry_schedule_s": (15 * 86400.0,)},
         {"retry_schedule_s": (1.0,) * 51},
-        {"allow_networks": ("everything",)},
+        {"allow_networks": ("stored_values",)},
         {"channels": ("",)},
     ],
 )
-def test_wishes_that_are_refused(changes: dict[str, Any]) -> None:
+def test_invalid_subscriptions_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(Unprocessable):
         check(SubscriptionSpec(**({"url": "https://example.com/hooks"} | changes)))
 
 
-async def test_filters_by_queue_and_channel(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, queues=["billing"], channels=["chat"]) as way:
-        await way.ask(to=Party(channel="chat", queue="support"))
-        await way.ask(sender=Party(channel="email"), to=Party(channel="phone", queue="billing"))
-        wanted = await way.ask(to=Party(channel="chat", queue="billing"))
+async def test_filters_by_queue_and_channel(delivering: StartDelivery) -> None:
+    async with (
+        subscriber() as platform,
+        delivering(platform, queues=["billing"], channels=["chat"]) as harness,
+    ):
+        await harness.request(to=Party(channel="chat", queue="support"))
+        await harness.request(sender=Party(channel="email"), to=Party(channel="phone", queue="billing"))
+        wanted = await harness.request(to=Party(channel="chat", queue="billing"))
         await until(lambda: platform.accepted)
-        await until(lambda: way.delivery.behind_s == 0)
+        await until(lambda: harness.delivery.behind_s == 0)
     assert [it.event["subject"] for it in platform.accepted] == [wanted.id]
 
 
-def said(text: str, number: int) -> Touchpoint:
+def chat_message(text: str, number: int) -> Touchpoint:
     return Touchpoint(
         id_space="native",
         event_id=f"m{number}",
@@ -105,15 +109,23 @@ def said(text: str, number: int) -> Touchpoint:
     )
 
 
-async def test_touchpoints_are_told_to_those_who_want_their_type(way_out: WayOut) -> None:
-    async with subscriber() as platform, subscriber() as other, way_out(other) as way:
-        wishes = SubscriptionSpec(url=platform.url, types=("message.*",), **LOOPBACK)
-        await record(way.store, "default", [said("before", 0)])
-        await asyncio.sleep(0.002)  # the store's clock tells milliseconds apart
-        await subscriptions.create(way.store, "default", wishes, SECRET)
-        await record(way.store, "default", [said("hello", 1), said("x" * 60_000, 2)])
-        await record(way.store, "elsewhere", [said("of another tenant", 3)])
-        await way.ask()
+async def next_millisecond(store: Store) -> None:
+    """An outbox entry's id and a subscription's creation compare by milliseconds of the store's clock."""
+    control = store.control("default")
+    before = await control.clock() // 1000
+    while await control.clock() // 1000 == before:
+        pass
+
+
+async def test_touchpoints_go_to_subscriptions_that_want_their_type(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, subscriber() as other, delivering(other) as harness:
+        spec = SubscriptionSpec(url=platform.url, types=("message.*",), **LOOPBACK)
+        await record(harness.store, "default", [chat_message("before", 0)])
+        await next_millisecond(harness.store)
+        await subscriptions.create(harness.store, "default", spec, SECRET)
+        await record(harness.store, "default", [chat_message("hello", 1), chat_message("x" * 60_000, 2)])
+        await record(harness.store, "elsewhere", [chat_message("of another tenant", 3)])
+        await harness.request()
         await until(lambda: len(platform.accepted) >= 2)
         await until(lambda: other.accepted)
     events = {it.event["data"]["text"][:10]: it for it in platform.accepted}
@@ -127,10 +139,10 @@ async def test_touchpoints_are_told_to_those_who_want_their_type(way_out: WayOut
     assert other.types() == ["handoff.requested"]
 
 
-async def test_no_touchpoint_is_told_that_came_before_the_subscription_or_twice(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, types=["message.*", "callback.*"]) as way:
+async def test_every_touchpoint_is_delivered_once(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform, types=["message.*", "callback.*"]) as harness:
         for number in range(40):
-            await record(way.store, "default", [said(f"text {number}", number)])
+            await record(harness.store, "default", [chat_message(f"text {number}", number)])
         await until(lambda: len(platform.accepted) == 40)
     texts = [it.event["data"]["text"] for it in platform.accepted]
     assert sorted(texts) == sorted(f"text {number}" for number in range(40))
@@ -138,10 +150,10 @@ async def test_no_touchpoint_is_told_that_came_before_the_subscription_or_twice(
     assert all(len(it) == 20 for it in sequences)
 
 
-async def test_a_hand_off_with_its_context(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, include="context") as way:
-        await record(way.store, "default", [said("my order never came", 1)])
-        handoff = await way.ask(identity=parse_identity("user:anna"))
+async def test_a_handoff_with_its_context(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform, include="context") as harness:
+        await record(harness.store, "default", [chat_message("my order never came", 1)])
+        handoff = await harness.request(identity=parse_identity("user:anna"))
         await until(lambda: platform.accepted)
     (message,) = platform.accepted
     context = message.event["data"]["included"]["context"]
@@ -149,9 +161,9 @@ async def test_a_hand_off_with_its_context(way_out: WayOut) -> None:
     assert message.event["data"]["snapshot"]["sha256"] == handoff.snapshots[-1].sha256
 
 
-async def test_thin_messages_stay_below_20_kb_and_say_what_is_left_out(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform) as way:
-        await way.ask(context={"notes": "n" * 100_000})
+async def test_messages_stay_below_20_kb_and_list_what_is_left_out(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform) as harness:
+        await harness.request(context={"notes": "n" * 100_000})
         await until(lambda: platform.accepted)
     (message,) = platform.accepted
     assert len(message.body) <= 20_000
@@ -159,30 +171,30 @@ async def test_thin_messages_stay_below_20_kb_and_say_what_is_left_out(way_out: 
     assert message.event["data"]["left_out"] == {"context": "all"}
 
 
-async def test_other_families_have_the_same_way_out(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, types=["queue.*"]) as way:
-        at = await way.store.control("default").clock()
-        for _ in range(2):  # twice the same key is one event
+async def test_other_event_families_are_delivered_too(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform, types=["queue.*"]) as harness:
+        at = await harness.store.control("default").clock()
+        for _ in range(2):  # the same key twice is one event
             event = Event(key="queue/support/1", type="queue.opened", subject="support", at=at, data={"n": 1})
-            await publish(way.store, "default", event)
+            await publish(harness.store, "default", event)
         await publish(
-            way.store, "default", Event(key="q/2", type="queue.closed", subject="support", at=at, data={})
+            harness.store, "default", Event(key="q/2", type="queue.closed", subject="support", at=at, data={})
         )
         await until(lambda: len(platform.accepted) == 2)
-        await until_async(lambda: _settled(way))
+        await until_async(lambda: _settled(harness))
     assert sorted(platform.types()) == ["queue.closed", "queue.opened"]
 
 
-async def _settled(way: Way) -> bool:
-    found = await read_all(way.store, "default")
-    return all(it.pending == 0 for it in await way.queue.states([one.id for one in found]))
+async def _settled(harness: Harness) -> bool:
+    found = await read_all(harness.store, "default")
+    return all(it.pending == 0 for it in await harness.queue.states([one.id for one in found]))
 
 
-async def test_the_configuration_makes_changes_and_removes_its_subscriptions(store: Store) -> None:
+async def test_the_configuration_creates_changes_and_removes_its_subscriptions(store: Store) -> None:
     one = WebhookSettings(url="https://one.example/", name="one").configured()
     two = WebhookSettings(url="https://two.example/", secret=SECRET).configured()
     (made,) = await configure(store, ["default"], [one, two])
-    assert made.keys[0].key.startswith("whsec_"), "a secret is made where there is none, and told once"
+    assert made.keys[0].key.startswith("whsec_"), "a missing secret is generated and returned once"
     assert await configure(store, ["default"], [one, two]) == []
     before = {it.wishes.url: it for it in await read_all(store, "default")}
     changed = WebhookSettings(url="https://two.example/", secret=make_key("v1")).configured()
@@ -194,7 +206,7 @@ async def test_the_configuration_makes_changes_and_removes_its_subscriptions(sto
     assert after.signing_keys(now + 8 * 86400 * SECOND) == [changed.secret]
 
 
-async def test_many_of_the_configuration_are_written_in_few_round_trips(store: Store) -> None:
+async def test_many_configured_subscriptions_need_few_round_trips(store: Store) -> None:
     wanted = [WebhookSettings(url=f"https://{n}.example/", secret=SECRET).configured() for n in range(450)]
     paced = WebhookSettings(url="https://paced.example/", secret=SECRET, rate_per_s=4.0).configured()
     before = store.connection.round_trips
@@ -207,57 +219,57 @@ async def test_many_of_the_configuration_are_written_in_few_round_trips(store: S
     await configure(store, ["default"], [*wanted[1:], paced])
     assert store.connection.round_trips - before < 20
     assert {it.id for it in await read_all(store, "default")} == {it.id for it in [*wanted[1:], paced]}
-    assert {it.version for it in await read_all(store, "default")} == {1}, "what is as it was is not written"
+    assert {it.version for it in await read_all(store, "default")} == {1}, (
+        "unchanged subscriptions are not written"
+    )
 
 
-async def test_workers_that_start_at_once_agree_about_the_secrets_they_make(
-    server_url: str, store: Store
-) -> None:
+async def test_workers_that_start_together_generate_the_same_secrets(server_url: str, store: Store) -> None:
     wanted = [WebhookSettings(url=f"https://{n}.example/").configured() for n in range(50)]
     async with opened(server_url) as other:
         made = await asyncio.gather(*(configure(it, ["default"], wanted) for it in (store, other)))
-    told = {it.id: it.keys for it in (*made[0], *made[1])}
-    assert sum(map(len, made)) == len(told) == 50, "each is told once"
-    assert {it.id: it.keys for it in await read_all(store, "default")} == told
+    returned = {it.id: it.keys for it in (*made[0], *made[1])}
+    assert sum(map(len, made)) == len(returned) == 50, "each is returned once"
+    assert {it.id: it.keys for it in await read_all(store, "default")} == returned
 
 
 HEADER = "Bearer what-only-the-platform-knows"
 KEYS = ("a" * 32, "b" * 32)
 
 
-async def test_no_secret_lies_in_the_store_as_it_is(store: Store, way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, headers={"Authorization": HEADER}) as way:
-        wishes = SubscriptionSpec(
+async def test_no_secret_is_stored_in_plain_text(store: Store, delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform, headers={"Authorization": HEADER}) as harness:
+        spec = SubscriptionSpec(
             url=f"{platform.url}?key=part-of-the-url", headers={"X-Key": HEADER}, **LOOPBACK
         )
-        it = await subscriptions.create(store, "default", wishes, SECRET)
-        keys = rotated(it, wishes, await store.control("default").clock(), secret=None, overlap_s=60)
-        await subscriptions.change(store, "default", it.id, wishes, keys)
-        await way.ask()
+        created = await subscriptions.create(store, "default", spec, SECRET)
+        keys = rotated(created, spec, await store.control("default").clock(), secret=None, overlap_s=60)
+        await subscriptions.change(store, "default", created.id, spec, keys)
+        await harness.request()
         await until(lambda: len(platform.accepted) == 2)
-        lying = await everything(store)
-    assert b"handoff.requested" in lying
+        stored = await stored_values(store)
+    assert b"handoff.requested" in stored
     for secret in (SECRET, keys[0].key, HEADER, "part-of-the-url"):
-        assert secret.encode() not in lying, secret
+        assert secret.encode() not in stored, secret
 
 
-async def test_keys_that_seal_are_changed_one_after_the_other(server_url: str, store: Store) -> None:
-    """From the store's own to one of the configuration, to the next; then the first opens nothing more."""
+async def test_sealing_keys_rotate_one_after_another(server_url: str, store: Store) -> None:
+    """From the store's own key to a configured one, then to the next; the first then opens nothing."""
     wanted = [WebhookSettings(url=f"https://{n}.example/").configured() for n in range(3)]
     made = await configure(store, ["default"], wanted)
     one = await subscriptions.create(store, "default", SubscriptionSpec(url="https://one.example/"), SECRET)
     known = {it.id: it for it in (*made, one)}
     for secret_keys in ((KEYS[0],), (KEYS[1], KEYS[0]), (KEYS[1],)):
-        async with opened(server_url, secret_keys=secret_keys) as it:
-            assert await configure(it, ["default"], wanted) == []
-            assert {one.id: one for one in await read_all(it, "default")} == known
+        async with opened(server_url, secret_keys=secret_keys) as rotating:
+            assert await configure(rotating, ["default"], wanted) == []
+            assert {one.id: one for one in await read_all(rotating, "default")} == known
     for secret_keys in ((), (KEYS[0],)):
-        async with opened(server_url, secret_keys=secret_keys) as it:
+        async with opened(server_url, secret_keys=secret_keys) as outdated:
             with pytest.raises(ConfigurationError, match=r"store\.secret_keys"):
-                await configure(it, ["default"], wanted)
+                await configure(outdated, ["default"], wanted)
 
 
-async def test_what_is_sealed_for_one_opens_for_no_other(store: Store) -> None:
+async def test_a_sealed_subscription_opens_under_its_own_key_only(store: Store) -> None:
     one, other = [
         await subscriptions.create(store, "default", SubscriptionSpec(url=f"https://{n}.example/"))
         for n in "ab"
@@ -273,88 +285,89 @@ async def test_what_is_sealed_for_one_opens_for_no_other(store: Store) -> None:
     "changes",
     [{"url": "http://one.example/"}, {"secret": "short"}, {"types": ["?"]}, {"url": "https://10.0.0.1/"}],
 )
-def test_a_wrong_configuration_is_a_clear_error(changes: dict[str, Any]) -> None:
+def test_an_invalid_configuration_is_a_clear_error(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="webhook"):
         WebhookSettings(**({"url": "https://one.example/"} | changes)).configured()
 
 
-async def test_messages_of_a_rotation_verify_with_either_secret(way_out: WayOut, store: Store) -> None:
-    async with subscriber() as platform, way_out() as way:
-        wishes = SubscriptionSpec(url=platform.url, **LOOPBACK)
-        it = await subscriptions.create(store, "default", wishes, SECRET)
+async def test_messages_during_a_rotation_verify_with_either_secret(
+    delivering: StartDelivery, store: Store
+) -> None:
+    async with subscriber() as platform, delivering() as harness:
+        spec = SubscriptionSpec(url=platform.url, **LOOPBACK)
+        created = await subscriptions.create(store, "default", spec, SECRET)
         now = await store.control("default").clock()
-        keys = rotated(it, wishes, now, secret=None, overlap_s=3600)
-        await subscriptions.change(store, "default", it.id, wishes, keys)
-        await way.ask()
+        keys = rotated(created, spec, now, secret=None, overlap_s=3600)
+        await subscriptions.change(store, "default", created.id, spec, keys)
+        await harness.request()
         await until(lambda: platform.accepted)
-    (message,) = platform.accepted  # verified with the old secret when it came
+    (message,) = platform.accepted  # verified with the old secret on arrival
     Webhook(keys[0].key).verify(message.body, message.headers)
     assert len(message.headers["webhook-signature"].split()) == 2
 
 
-async def test_a_rate_is_kept(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out() as way:
-        wishes = SubscriptionSpec(url=platform.url, rate_per_s=10.0, **LOOPBACK)
-        await subscriptions.create(way.store, "default", wishes, SECRET)
+async def test_the_rate_limit_holds(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering() as harness:
+        spec = SubscriptionSpec(url=platform.url, rate_per_s=10.0, **LOOPBACK)
+        await subscriptions.create(harness.store, "default", spec, SECRET)
         for _ in range(6):
-            await way.ask()
+            await harness.request()
         await until(lambda: len(platform.accepted) == 6)
     times = [it.at for it in platform.received]
     assert times[-1] - times[0] >= 0.45
 
 
-async def test_a_deleted_subscription_is_told_nothing_more(way_out: WayOut) -> None:
-    async with subscriber(status=500) as platform, subscriber() as other, way_out(other) as way:
-        wishes = SubscriptionSpec(url=platform.url, retry_schedule_s=(0.3,) * 10, **LOOPBACK)
-        it = await subscriptions.create(way.store, "default", wishes, SECRET)
-        await way.ask()
+async def test_a_deleted_subscription_gets_nothing_more(delivering: StartDelivery) -> None:
+    async with subscriber(status=500) as platform, subscriber() as other, delivering(other) as harness:
+        spec = SubscriptionSpec(url=platform.url, retry_schedule_s=(0.3,) * 10, **LOOPBACK)
+        created = await subscriptions.create(harness.store, "default", spec, SECRET)
+        await harness.request()
         await until(lambda: platform.received)
-        await subscriptions.delete(way.store, "default", it.id)
+        await subscriptions.delete(harness.store, "default", created.id)
         before = len(platform.received)
-        await way.ask()
+        await harness.request()
         await until(lambda: len(other.accepted) == 2)
         assert len(platform.received) <= before + 1
-    leftover = await keys_with(way, it.id)
+    leftover = await keys_with(harness, created.id)
     assert leftover == [], leftover
 
 
-async def keys_with(way: Way, id_: bytes) -> list[bytes]:
-    """Keys of the store that name the subscription; its messages' own records run out by themselves."""
-    found = await way.store.connection.call(b"KEYS", b"*")
+async def keys_with(harness: Harness, id_: bytes) -> list[bytes]:
+    """Store keys that contain the subscription's id. Records of its messages expire on their own."""
+    found = await harness.store.connection.call(b"KEYS", b"*")
     return [key for key in found if id_ in key and b"dm" not in key and b"da" not in key]
 
 
-async def test_headers_of_ones_own_are_sent(way_out: WayOut) -> None:
-    async with subscriber() as platform, way_out(platform, headers={"X-Api-Key": "k-1"}) as way:
-        await way.ask()
+async def test_custom_headers_are_sent(delivering: StartDelivery) -> None:
+    async with subscriber() as platform, delivering(platform, headers={"X-Api-Key": "k-1"}) as harness:
+        await harness.request()
         await until(lambda: platform.accepted)
     (message,) = platform.accepted
     assert message.headers["x-api-key"] == "k-1"
     assert json.loads(message.body)["source"] == "urn:handoff:default"
 
 
-async def test_metrics_tell_what_was_delivered_and_what_waits(way_out: WayOut) -> None:
+async def test_metrics_count_delivered_and_pending_messages(delivering: StartDelivery) -> None:
     async with (
         subscriber() as fine,
         subscriber(status=500) as broken,
-        way_out(fine, broken, retry_schedule_s=[1000.0]) as way,
+        delivering(fine, broken, retry_schedule_s=[1000.0]) as harness,
     ):
-        handoff = await way.ask()
-        await way.do(handoff, Action.ACCEPT)
+        handoff = await harness.request()
+        await harness.move(handoff, Action.ACCEPT)
         await until(lambda: len(fine.accepted) == 2 and broken.received)
-        value = way.measures.registry.get_sample_value
-        names = {it.wishes.url: it.id for it in await read_all(way.store, "default")}
-        hashes = way.store.hashes("default")
+        value = harness.measures.registry.get_sample_value
+        names = {it.wishes.url: it.id for it in await read_all(harness.store, "default")}
+        hashes = harness.store.hashes("default")
         label = {url: subscriptions.public_id(hashes, id_) for url, id_ in names.items()}
 
-        def counted(it: Subscriber, outcome: str) -> float | None:
-            labels = {"subscription": label[it.url], "outcome": outcome}
+        def counted(platform: Subscriber, outcome: str) -> float | None:
+            labels = {"subscription": label[platform.url], "outcome": outcome}
             return value("handoff_webhook_messages_total", labels)
 
         await until(lambda: counted(fine, "delivered") == 2 and counted(broken, "retried") == 1)
-        await way.delivery._show()
+        await harness.delivery.update_queue_metrics()
         oldest = value("handoff_webhook_oldest_pending_seconds", {"subscription": label[broken.url]})
         assert value("handoff_webhook_pending", {"subscription": label[broken.url]}) == 2
         assert oldest is not None
         assert 0 <= oldest < 60
-    assert hook(fine).url == fine.url

@@ -1,4 +1,4 @@
-"""Several workers share the queues; one that is killed loses nothing."""
+"""Several workers share the queues; killing one loses nothing."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from handoff.delivery import heartbeat
-from handoff.delivery.heartbeat import BEAT_S, DEAD_S, Heartbeat
-from handoff.delivery.worker import PLACES
+from handoff.delivery.delivery import DeliveryService
+from handoff.delivery.heartbeat import Heartbeat, HeartbeatTimes
+from handoff.delivery.worker import SLOTS
 from handoff.domain.handoff import Handoff
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.webhooks import subscriptions
-from handoff.services.webhooks.subscriptions import SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
 from handoff.store.repositories.deliveries import LEASE_S, Deliveries, QueueEntry, Settlement, beats_key
 from handoff.store.store import Store
-from tests.delivery.conftest import Way, WayOut, opened
+from tests.delivery.conftest import Harness, StartDelivery, opened, webhook_for
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until, until_async
 from tests.store.servers import cluster_of_three, redis7_server, server, valkey_binary
 
@@ -44,30 +44,30 @@ async def start(server_url: str, platform: Subscriber) -> asyncio.subprocess.Pro
     return process
 
 
-async def test_a_killed_worker_loses_nothing(server_url: str, store: Store, way_out: WayOut) -> None:
-    """It holds the relay's leases and has messages on their way when it is killed."""
-    hanging = asyncio.Event()
+async def test_a_killed_worker_loses_nothing(
+    server_url: str, store: Store, delivering: StartDelivery
+) -> None:
+    """The killed worker holds the relay's leases and has attempts in flight."""
+    killed = asyncio.Event()
 
     async def hang(_received: Received) -> web.Response:
-        if not hanging.is_set():
-            await asyncio.sleep(60)
+        if not killed.is_set():
+            await asyncio.Event().wait()
         return web.Response()
 
     async with subscriber(answer=hang) as platform:
         process = await start(server_url, platform)
-        async with way_out(platform) as way:
-            asked = [await way.ask() for _ in range(5)]
+        async with delivering(platform) as harness:
+            handoffs = [await harness.request() for _ in range(5)]
             await until(lambda: platform.received)
             process.send_signal(signal.SIGKILL)
             await process.wait()
-            hanging.set()
-            asked += [await way.ask() for _ in range(5)]
-            await asyncio.sleep(0.3)
-            way.skip(LEASE_S + 1)
-            await until(lambda: len({it.id for it in platform.accepted}) == 10)
-            await asyncio.sleep(0.5)
+            killed.set()
+            handoffs += [await harness.request() for _ in range(5)]
+            harness.advance(LEASE_S + 1)
+            await until_async(lambda: all_delivered(harness, 10))
     subjects = Counter(it.event["subject"] for it in platform.accepted)
-    assert subjects.keys() == {it.id for it in asked}
+    assert subjects.keys() == {it.id for it in handoffs}
     assert all(count == 1 for count in subjects.values())
     ids_of_subjects = {(it.event["subject"], it.id) for it in platform.received}
     assert len(ids_of_subjects) == 10, "a repeated message keeps its id"
@@ -77,7 +77,7 @@ async def test_a_killed_worker_loses_nothing(server_url: str, store: Store, way_
 async def test_another_worker_takes_over_within_six_seconds(
     server_url: str, store: Store, how: signal.Signals
 ) -> None:
-    """What a worker that was only paused says later changes nothing."""
+    """The late result of a worker that was only paused changes nothing."""
     released, calls = asyncio.Event(), 0
 
     async def first_hangs(_received: Received) -> web.Response:
@@ -89,25 +89,27 @@ async def test_another_worker_takes_over_within_six_seconds(
         return web.Response()
 
     async with subscriber(answer=first_hangs) as platform, two_workers(server_url, store, platform) as two:
-        await asyncio.sleep(2 * BEAT_S)  # the second sees the first one beat
         two.first.send_signal(how)
-        died = time.monotonic()
+        stopped = time.monotonic()
         await until(lambda: platform.accepted, patience_s=20)
-        assert time.monotonic() - died < 6
+        assert time.monotonic() - stopped < 6
         released.set()
         if how == signal.SIGSTOP:
             two.first.send_signal(signal.SIGCONT)
-            await asyncio.sleep(1.0)  # it hears the 500 and says so
+            two.first.send_signal(signal.SIGINT)  # it settles the attempt in flight, then ends
+            await two.first.wait()
         (subscription,) = await subscriptions.read_all(store, "default")
-        (message,), _, _ = await two.way.queue.log(subscription.id, dead=False, limit=10, below=None)
+        (message,), _, _ = await two.harness.queue.log(subscription.id, dead=False, limit=10, below=None)
     assert [it.event["subject"] for it in platform.received] == [two.handoff.id] * 2
     assert len({it.id for it in platform.received}) == 1
     assert (message.state, message.attempts) == ("delivered", 1)
 
 
-async def test_a_slow_worker_that_lives_keeps_its_lease(server_url: str, store: Store) -> None:
+async def test_a_slow_worker_that_beats_keeps_its_lease(server_url: str, store: Store) -> None:
+    times = HeartbeatTimes()
+
     async def slow(_received: Received) -> web.Response:
-        await asyncio.sleep(DEAD_S + 2 * BEAT_S + 1)
+        await asyncio.sleep(times.dead_s + 2 * times.beat_s + 1)
         return web.Response()
 
     async with subscriber(answer=slow) as platform, two_workers(server_url, store, platform):
@@ -115,25 +117,32 @@ async def test_a_slow_worker_that_lives_keeps_its_lease(server_url: str, store: 
     assert len(platform.received) == 1
 
 
+async def all_delivered(harness: Harness, count: int) -> bool:
+    """Whether the only subscription has `count` messages, all delivered: none can be sent again."""
+    (subscription,) = await subscriptions.read_all(harness.store, "default")
+    messages, _, _ = await harness.queue.log(subscription.id, dead=False, limit=count + 1, below=None)
+    return [it.state for it in messages] == ["delivered"] * count
+
+
 @dataclass
 class Two:
-    """Two worker processes: the first has a message on its way."""
+    """Two worker processes: the first has an attempt in flight."""
 
     first: asyncio.subprocess.Process
     second: asyncio.subprocess.Process
-    way: Way
+    harness: Harness
     handoff: Handoff
 
 
 @asynccontextmanager
 async def two_workers(server_url: str, store: Store, platform: Subscriber) -> AsyncIterator[Two]:
-    way = Way(store, None, Measures(), Monitor(store, []))  # type: ignore[arg-type]
+    harness = Harness(store, None, Measures(), Monitor(store, []))  # type: ignore[arg-type]
     processes = [await start(server_url, platform)]
     try:
-        handoff = await way.ask()
+        handoff = await harness.request()
         await until(lambda: platform.received)
         processes.append(await start(server_url, platform))
-        yield Two(*processes, way, handoff)
+        yield Two(*processes, harness, handoff)
     finally:
         for process in processes:
             if process.returncode is None:
@@ -141,46 +150,44 @@ async def two_workers(server_url: str, store: Store, platform: Subscriber) -> As
                 await process.wait()
 
 
-async def test_an_outage_of_the_store_makes_no_worker_look_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
-    monkeypatch.setattr(heartbeat, "DEAD_S", 1.0)
-    monkeypatch.setattr(heartbeat, "GAP_S", 0.5)
+async def test_an_outage_of_the_store_makes_no_worker_look_dead() -> None:
+    times = HeartbeatTimes(beat_s=0.05, dead_s=1.0, gap_s=0.5)
     with server(valkey_binary()) as valkey:
         async with opened(valkey.url) as store:
             queue, subscription = await queued(store)
-            watcher = Heartbeat(store, ["default"], "two", list, lambda _tenant: None)
+            watcher = Heartbeat(store, ["default"], "two", list, lambda _tenant: None, times)
 
             async def state_is(name: str) -> bool:
                 return (await queue.messages(subscription, [bytes(16)]))[0].state == name
 
-            async def looks(number: int) -> None:
+            async def checks(number: int) -> None:
                 count = watcher.beat + number
                 await until(lambda: watcher.beat > count)
 
             assert len((await queue.claim("one.1", 1, 1, beat=1)).messages) == 1
             watching = asyncio.create_task(watcher.run())
-            await looks(2)
+            await checks(2)
             valkey.pause()
-            await asyncio.sleep(1.5)  # longer than it takes to be taken for dead
+            await asyncio.sleep(times.dead_s + 0.5)  # the outage outlasts it
             valkey.resume()
-            await looks(2)
+            await checks(2)
             assert await state_is("sending")
-            await until_async(lambda: state_is("pending"))  # it does not beat in another second
+            await until_async(lambda: state_is("pending"))  # it has not beaten for `dead_s`
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
 
 async def queued(store: Store) -> tuple[Deliveries, bytes]:
     """A queue with one message, of event 0, and its subscription."""
-    it = await subscriptions.create(
+    subscription = await subscriptions.create(
         store, "default", SubscriptionSpec(url="https://platform.example/"), SECRET
     )
     queue = store.deliveries("default")
-    await queue.put(QueueEntry(event=bytes(16), blob=b"x", type="a"), [it.id])
-    return queue, it.id
+    await queue.put(QueueEntry(event=bytes(16), blob=b"x", type="a"), [subscription.id])
+    return queue, subscription.id
 
 
-async def test_only_who_claimed_a_message_last_says_what_became_of_it(store: Store) -> None:
+async def test_only_the_last_claimant_settles_a_message(store: Store) -> None:
     queue, subscription = await queued(store)
     (old,) = (await queue.claim("one.1", 1, 1, beat=7)).messages
     assert await queue.release("one", 6) == -1, "it has beaten since"
@@ -196,7 +203,7 @@ async def test_only_who_claimed_a_message_last_says_what_became_of_it(store: Sto
     assert (message.state, message.log) == ("pending", (b"new",))
 
 
-async def test_a_success_counts_when_the_lease_ran_out_and_nobody_took_it(store: Store) -> None:
+async def test_a_success_counts_after_the_lease_expired_unless_claimed_again(store: Store) -> None:
     queue, _subscription = await queued(store)
     (claimed,) = (await queue.claim("one.1", 1, 1, beat=1)).messages
     assert await queue.release("one", 1) == 1
@@ -204,8 +211,8 @@ async def test_a_success_counts_when_the_lease_ran_out_and_nobody_took_it(store:
     assert (await queue.claim("two.1", 1, 1, beat=1)).messages == []
 
 
-async def test_a_worker_without_heartbeats_keeps_its_lease_until_it_runs_out(store: Store) -> None:
-    """As those of earlier releases do, whose claims leave no number."""
+async def test_a_worker_without_heartbeats_keeps_its_lease_until_it_expires(store: Store) -> None:
+    """Claims of earlier releases leave no beat."""
     queue, _subscription = await queued(store)
     await queue.claim("earlier.1", 1, 1)
     await store.connection.call(b"HDEL", beats_key("default"), b"earlier", key=beats_key("default"))
@@ -216,72 +223,71 @@ async def test_a_worker_without_heartbeats_keeps_its_lease_until_it_runs_out(sto
     assert len((await queue.claim("two.1", 1, 1)).messages) == 1
 
 
-async def test_a_stopped_worker_gives_back_what_is_on_its_way(way_out: WayOut) -> None:
+async def test_a_stopped_worker_returns_attempts_in_flight(delivering: StartDelivery) -> None:
     async def hang(_received: Received) -> web.Response:
         await asyncio.sleep(60)
         return web.Response()
 
     async with subscriber(answer=hang) as platform:
-        async with way_out(platform) as way:
-            await way.ask()
+        async with delivering(platform) as harness:
+            await harness.request()
             await until(lambda: platform.received)
         platform.answer = None
         started = time.monotonic()
-        async with way_out(platform):
+        async with delivering(platform):
             await until(lambda: platform.accepted)
-        assert time.monotonic() - started < 5, "no lease has to run out"
+        assert time.monotonic() - started < 5, "no lease has to expire"
 
 
-async def test_two_workers_send_each_message_once(server_url: str, way_out: WayOut) -> None:
+async def test_two_workers_send_each_message_once(server_url: str, delivering: StartDelivery) -> None:
     async with subscriber() as platform:
         process = await start(server_url, platform)
         try:
-            async with way_out(platform) as way:
+            async with delivering(platform) as harness:
                 for _ in range(30):
-                    await way.ask()
-                await until(lambda: len({it.id for it in platform.accepted}) == 30)
-                await asyncio.sleep(0.3)
+                    await harness.request()
+                await until_async(lambda: all_delivered(harness, 30))
         finally:
             process.send_signal(signal.SIGKILL)
             await process.wait()
     assert len(platform.accepted) == 30
 
 
-async def test_hanging_subscribers_do_not_hold_up_those_who_answer(way_out: WayOut) -> None:
-    """More of them than the worker sends messages at once."""
+async def test_hanging_subscribers_do_not_block_responding_ones(delivering: StartDelivery) -> None:
+    """There are as many of them as the worker has slots."""
 
     async def hang(_received: Received) -> web.Response:
         await asyncio.sleep(60)
         return web.Response()
 
     async with subscriber(answer=hang) as dead, subscriber() as platform:
-        many = [Subscriber(url=f"{dead.url}?{number}") for number in range(PLACES)]
-        async with way_out(platform, *many) as way:
-            await way.ask()
-            await until(lambda: len(dead.received) == PLACES and platform.accepted)
+        many = [Subscriber(url=f"{dead.url}?{number}") for number in range(SLOTS)]
+        async with delivering(platform, *many) as harness:
+            await harness.request()
+            await until(lambda: len(dead.received) == SLOTS and platform.accepted)
             started = time.monotonic()
-            await way.ask()
+            await harness.request()
             await until(lambda: len(platform.accepted) == 2, patience_s=8)
             delay_s = time.monotonic() - started
-    assert delay_s < 5, "not the time after which a message is given up"
+    assert delay_s < 5, "shorter than the time limit of an attempt"
 
 
-async def test_a_subscriber_that_does_not_answer_gets_no_more_meanwhile(store: Store) -> None:
-    it = await subscriptions.create(
+async def test_an_unresponsive_subscriber_gets_no_more_messages(store: Store) -> None:
+    subscription = await subscriptions.create(
         store, "default", SubscriptionSpec(url="https://platform.example/"), SECRET
     )
     queue = store.deliveries("default")
     for number in range(8):
-        await queue.put(QueueEntry(event=bytes([number]) * 16, blob=b"x", type="a"), [it.id])
+        await queue.put(QueueEntry(event=bytes([number]) * 16, blob=b"x", type="a"), [subscription.id])
     (first,) = (await queue.claim("one", 10, 10)).messages
     await queue.settle(first, Settlement(verdict="ok"))
-    at_once = (await queue.claim("two", 10, 10)).messages
-    assert len(at_once) == 4, "it has answered before"
+    concurrent = (await queue.claim("two", 10, 10)).messages
+    assert len(concurrent) == 4, "it has responded before"
     queue.skip_ms += 3_000
-    for claimed in at_once[:3]:
+    for claimed in concurrent[:3]:
         await queue.settle(claimed, Settlement(verdict="ok"))
         assert (await queue.claim("three", 10, 10)).messages == []
-    await queue.settle(at_once[3], Settlement(verdict="ok"))
+    await queue.settle(concurrent[3], Settlement(verdict="ok"))
     assert len((await queue.claim("three", 10, 10)).messages) == 3
 
 
@@ -293,17 +299,19 @@ def redis7() -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", [redis7, cluster_of_three], ids=["redis-7.0", "cluster"])
 async def test_other_servers(kind: object) -> None:
-    from handoff.delivery.delivery import DeliveryService
-    from tests.delivery.conftest import hook
-
     with kind() as url:  # type: ignore[operator]
         async with subscriber() as platform, opened(url) as store:
             measures, monitor = Measures(), Monitor(store, [])
             delivery = DeliveryService(
-                store, monitor, measures, [hook(platform, types=["*"])], ["default"], "https://h.example"
+                store,
+                monitor,
+                measures,
+                [webhook_for(platform, types=["*"])],
+                ["default"],
+                "https://h.example",
             )
             async with delivery.running():
-                way = Way(store, delivery, measures, monitor)
-                handoffs = [await way.ask() for _ in range(5)]
+                harness = Harness(store, delivery, measures, monitor)
+                handoffs = [await harness.request() for _ in range(5)]
                 await until(lambda: len(platform.accepted) >= 5)
     assert {it.event["subject"] for it in platform.accepted} == {it.id for it in handoffs}

@@ -1,4 +1,4 @@
-"""A worker in a process of its own, for tests that kill it: `python -m … STORE_URL`."""
+"""A worker in its own process, for tests that kill it: `python -m … STORE_URL HOOK_URL SECRET`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def work(store_url: str, hook_url: str, secret: str) -> None:
         )
         async with delivery.running():
             print("ready", flush=True)
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the machine's Chromium is."""
+"""Find the installed Chromium."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def binary() -> str:
-    """The browser; the test is skipped where there is none."""
+    """The browser's path. Skips the test if there is none."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"no Chromium on this machine ({', '.join(NAMES)})")
+        pytest.skip(f"Chromium is not installed ({', '.join(NAMES)})")
     return found

@@ -1,4 +1,4 @@
-"""One server and one browser for all desktops; each test is a tenant of its own in them."""
+"""One server and one browser for all tests; each test gets its own tenant."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import AsyncIterator, Iterator
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.e2e.desks import Office, browser, settings
+from tests.e2e.agents import Backend, browser, settings
 from tests.serving import in_process
 
-TENANTS = 40  # tests that may ask for one
+TENANTS = 40  # at least one for each test
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """The browser; every tab is a profile of its own in it."""
+    """The browser. Every tab has its own profile."""
     async with browser() as started:
         yield started
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def offices(valkey: str, chromium: Browser) -> AsyncIterator[Iterator[Office]]:
+async def backends(valkey: str, chromium: Browser) -> AsyncIterator[Iterator[Backend]]:
     chosen = settings(valkey, tenants=TENANTS)
     async with in_process(chosen) as (server, http):
-        yield iter([Office(server.url, it.secret, http, chromium) for it in chosen.tokens])
+        yield iter([Backend(server.url, it.secret, http, chromium) for it in chosen.tokens])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(offices: Iterator[Office]) -> AsyncIterator[Office]:
-    """A tenant with nothing in it. Its tabs are closed afterwards."""
-    office = next(offices)
-    before = list(office.browser.contexts)
-    yield office
-    for it in office.browser.contexts:
-        if it not in before:
-            await it.close()
+async def backend(backends: Iterator[Backend]) -> AsyncIterator[Backend]:
+    """An empty tenant. Its tabs are closed afterwards."""
+    mine = next(backends)
+    before = list(mine.browser.contexts)
+    yield mine
+    for context in mine.browser.contexts:
+        if context not in before:
+            await context.close()

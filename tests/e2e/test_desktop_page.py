@@ -1,4 +1,4 @@
-"""docs/desktop.md is true: its pages embed the panel from another origin, its Python runs."""
+"""The examples in docs/desktop.md work: pages of another origin embed the panel, and the Python runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from playwright.async_api import Browser, expect
 
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import PanelSettings
-from tests.e2e.desks import ADMIN, Office, free_port, settings
+from tests.e2e.agents import ADMIN, Backend, free_port, settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "desktop.md").read_text()
 PLACEHOLDER = "https://handoff.example.com"
+RECEIVE = """() => {
+  window.received = new Promise((resolve) => {
+    addEventListener("message", () => resolve(true), { once: true });
+  });
+}"""
 
 
 def blocks(language: str) -> list[str]:
@@ -27,8 +32,8 @@ def blocks(language: str) -> list[str]:
 
 
 @asynccontextmanager
-async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIterator[tuple[Office, str]]:
-    """A server, and a desktop of another origin that serves the guide's pages and asks for tokens."""
+async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIterator[tuple[Backend, str]]:
+    """A server, and a desktop of another origin that serves the guide's pages and its tokens."""
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     chosen = msgspec.structs.replace(
@@ -36,14 +41,14 @@ async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIt
     )
     options = Options(admin_token=ADMIN)
     async with running(chosen, options) as server, ClientSession() as http:
-        office = Office(server.url, chosen.tokens[0].secret, http, started)
+        backend = Backend(server.url, chosen.tokens[0].secret, http, started)
 
         async def page(request: web.Request) -> web.Response:
             html = blocks("html")[int(request.match_info["number"])]
             return web.Response(text=html.replace(PLACEHOLDER, server.url), content_type="text/html")
 
         async def token(_request: web.Request) -> web.Response:
-            return web.Response(text=await office.token("ville"))
+            return web.Response(text=await backend.token("ville"))
 
         app = web.Application()
         app.add_routes([web.get("/{number:\\d}", page), web.post("/handoff-token", token)])
@@ -51,65 +56,66 @@ async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIt
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         try:
-            yield office, origin
+            yield backend, origin
         finally:
             await runner.cleanup()
 
 
-async def test_the_panel_opens_in_the_guides_frame_and_as_its_elements(
+async def test_the_guides_pages_embed_the_panel_as_a_frame_and_as_elements(
     valkey: str, chromium: Browser
 ) -> None:
-    async with desktop(valkey, chromium) as (office, origin):
-        await office.tell("call", identities=[{"type": "phone", "value": "+358401234567"}])
-        framed = await office.tab()
+    async with desktop(valkey, chromium) as (backend, origin):
+        await backend.record("call", identities=[{"type": "phone", "value": "+358401234567"}])
+        framed = await backend.new_tab()
         await framed.page.goto(f"{origin}/0")
         inside = framed.page.frame_locator("#panel")
         await expect(inside.locator("handoff-context .entry", has_text="text of call")).to_be_visible()
-        await office.tell("chat")
-        await office.hand_over()
-        elements = await office.tab()
+        await backend.record("chat")
+        await backend.hand_over()
+        elements = await backend.new_tab()
         await elements.page.goto(f"{origin}/1")
         await elements.queue.locator(".card").get_by_role("button", name="Accept").click()
         await expect(elements.entry("text of chat")).to_be_visible()
-        await elements.live()
-        hosts = {url.split("/")[2] for url in elements.asked if url.startswith("http")}
-        assert hosts == {office.url.split("/")[2], origin.split("/")[2]}
+        await elements.wait_until_live()
+        hosts = {url.split("/")[2] for url in elements.requests if url.startswith("http")}
+        assert hosts == {backend.url.split("/")[2], origin.split("/")[2]}
 
 
-async def test_a_desktop_that_is_not_allowed_gets_nothing(valkey: str, chromium: Browser) -> None:
-    async with desktop(valkey, chromium, allowed=False) as (office, origin):
-        framed = await office.tab()
+async def test_an_origin_that_is_not_allowed_cannot_use_the_panel(valkey: str, chromium: Browser) -> None:
+    async with desktop(valkey, chromium, allowed=False) as (backend, origin):
+        framed = await backend.new_tab()
         await framed.page.goto(f"{origin}/0")
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
-                while not any("frame-ancestors" in it for it in framed.complaints):  # noqa: ASYNC110 - the browser
+                while not any("frame-ancestors" in it for it in framed.errors):  # noqa: ASYNC110 - the browser
                     await asyncio.sleep(0.05)
-        assert any("frame-ancestors" in it for it in framed.complaints)
+        assert any("frame-ancestors" in it for it in framed.errors)
         assert await framed.page.frame_locator("#panel").locator("main").count() == 0
-        token = await office.token("ville")
+        token = await backend.token("ville")
         async with framed.page.expect_popup() as opening:
-            await framed.page.evaluate("(url) => { window.opened = open(url); }", f"{office.url}/panel/")
+            await framed.page.evaluate("(url) => { window.opened = open(url); }", f"{backend.url}/panel/")
         panel = await opening.value
         await panel.get_by_label("Token").wait_for()
         message = {"type": "handoff:init", "token": token, "identity": "user:anna"}
+        await panel.evaluate(RECEIVE)
         await framed.page.evaluate("(message) => window.opened.postMessage(message, '*')", message)
-        await panel.wait_for_timeout(500)
+        await panel.evaluate("window.received")  # the panel's own listener ran first
         await expect(panel.get_by_label("Token")).to_be_visible()
         await expect(panel.locator("handoff-context")).to_have_count(0)
 
 
-async def test_the_guides_python_takes_what_waits(
+async def test_the_guides_python_accepts_a_waiting_handoff(
     valkey: str, chromium: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (code,) = blocks("python")
     module: dict[str, object] = {"__name__": "guide"}
-    exec(compile(code, "desktop.md", "exec"), module)  # the guide's own words
-    async with desktop(valkey, chromium) as (office, _origin):
-        await office.tell("first")
-        id_ = await office.hand_over()
-        working = asyncio.create_task(module["work"](office.url, office.secret))  # type: ignore[operator]
+    exec(compile(code, "desktop.md", "exec"), module)  # the guide's own example
+    async with desktop(valkey, chromium) as (backend, _origin):
+        await backend.record("first")
+        id_ = await backend.hand_over()
+        working = asyncio.create_task(module["work"](backend.url, backend.secret))  # type: ignore[operator]
         async with asyncio.timeout(10):
-            while (await office.call("GET", f"/v1/handoffs/{id_}"))["owner"] != "ville":  # noqa: ASYNC110 - the server
+            while (await backend.call("GET", f"/v1/handoffs/{id_}"))["owner"] != "ville":  # noqa: ASYNC110 - the server
                 await asyncio.sleep(0.05)
             while "Refund bot" not in capsys.readouterr().out:  # noqa: ASYNC110 - printed there
                 await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What the panel shows may be anybody's: it stays text, runs nothing and asks nobody."""
+"""Untrusted data stays text in the panel: no markup, no script, no request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.desks import Office
+from tests.e2e.agents import Backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,7 +21,7 @@ ATTACK = (
 
 
 def hostile(number: int, type_: str, **changes: Any) -> dict[str, Any]:
-    """A touchpoint with the attack in every field that takes anybody's words."""
+    """A touchpoint with the attack in every free-text field."""
     return {
         "id": f"hostile-{number}",
         "channel": "web",
@@ -66,21 +66,21 @@ TYPES = (
 )
 
 
-async def test_no_field_becomes_markup_script_or_request(shop: Office) -> None:
+async def test_no_field_becomes_markup_script_or_request(backend: Backend) -> None:
     batch = [hostile(number, type_) for number, type_ in enumerate(TYPES)]
-    recorded = await shop.call("POST", "/v1/touchpoints", batch)
+    recorded = await backend.call("POST", "/v1/touchpoints", batch)
     assert recorded["accepted"] == len(TYPES), recorded
-    id_ = await shop.hand_over(
+    id_ = await backend.hand_over(
         reason=ATTACK, **{"from": {"party": ATTACK[:150]}}, to={"channel": "chat", "queue": "refunds"}
     )
-    desk = await shop.desk(f"queue=refunds&handoff={id_}")
-    await desk.live()
-    story = desk.story
+    tab = await backend.open_panel(f"queue=refunds&handoff={id_}")
+    await tab.wait_until_live()
+    story = tab.context
     await expect(story.locator(".entry")).to_have_count(len(TYPES) + 1)
     for details in await story.locator(".entry details").all():
         await details.evaluate("(it) => { it.open = true; }")
-    await story.get_by_role("button", name="What is new since?").click()
-    found = await desk.page.evaluate(
+    await story.get_by_role("button", name="What has changed?").click()
+    found = await tab.page.evaluate(
         """() => {
           const roots = [...document.querySelectorAll('handoff-context, handoff-queue')]
             .map((it) => it.shadowRoot);
@@ -91,15 +91,15 @@ async def test_no_field_becomes_markup_script_or_request(shop: Office) -> None:
     )
     assert found == {"ran": None, "made": []}
     await expect(story.locator(".entry .text").first).to_contain_text("<script>window.ran=1</script>")
-    host = urlsplit(shop.url).netloc
-    assert {urlsplit(url).netloc for url in desk.asked if not url.startswith("data:")} == {host}
-    assert not desk.complaints
+    host = urlsplit(backend.url).netloc
+    assert {urlsplit(url).netloc for url in tab.requests if not url.startswith("data:")} == {host}
+    assert not tab.errors
 
 
-async def test_marks_of_direction_stay_within_their_own_words(shop: Office) -> None:
-    await shop.tell("bidi", text=BIDI, actor={"type": "customer", "name": f"Anna{BIDI}"})
-    desk = await shop.desk("identity=user:anna")
-    entry = desk.entry("txet desrever")
+async def test_direction_marks_do_not_affect_the_text_around_them(backend: Backend) -> None:
+    await backend.record("bidi", text=BIDI, actor={"type": "customer", "name": f"Anna{BIDI}"})
+    tab = await backend.open_panel("identity=user:anna")
+    entry = tab.entry("txet desrever")
     await expect(entry).to_be_visible()
     kept = await entry.locator(".text, .who bdi").evaluate_all(
         "(all) => all.map((it) => getComputedStyle(it).unicodeBidi)"
@@ -108,20 +108,20 @@ async def test_marks_of_direction_stay_within_their_own_words(shop: Office) -> N
     assert set(kept) <= {"isolate", "plaintext"}
 
 
-async def test_a_line_of_100_kb_is_cut_until_it_is_asked_for(shop: Office) -> None:
-    await shop.tell("long", text="x" * 100_000)
-    desk = await shop.desk("identity=user:anna", viewport={"width": 320, "height": 700})
-    text = desk.story.locator(".entry .text")
+async def test_a_text_of_100_kb_is_shortened_until_the_agent_expands_it(backend: Backend) -> None:
+    await backend.record("long", text="x" * 100_000)
+    tab = await backend.open_panel("identity=user:anna", viewport={"width": 320, "height": 700})
+    text = tab.context.locator(".entry .text")
     await expect(text).to_be_visible()
     assert len(await text.text_content() or "") < 1000
-    await desk.story.get_by_role("button", name="Show all 100000 characters").click()
+    await tab.context.get_by_role("button", name="Show all 100000 characters").click()
     assert len(await text.text_content() or "") == 100_000
-    assert await desk.page.evaluate("document.documentElement.scrollWidth <= 320")
+    assert await tab.page.evaluate("document.documentElement.scrollWidth <= 320")
 
 
-async def test_a_token_leaves_the_address_at_once_and_is_kept_in_memory_only(shop: Office) -> None:
-    desk = await shop.desk("identity=user:anna")
-    await desk.page.locator("handoff-context .who-part h2").wait_for()
-    assert "hs_" not in await desk.page.evaluate("location.href + JSON.stringify(history.state)")
-    assert await desk.page.evaluate("localStorage.length + sessionStorage.length") == 0
-    assert not [url for url in desk.asked if "hs_" in url]
+async def test_the_token_is_removed_from_the_url_and_kept_in_memory_only(backend: Backend) -> None:
+    tab = await backend.open_panel("identity=user:anna")
+    await tab.page.locator("handoff-context .who-part h2").wait_for()
+    assert "hs_" not in await tab.page.evaluate("location.href + JSON.stringify(history.state)")
+    assert await tab.page.evaluate("localStorage.length + sessionStorage.length") == 0
+    assert not [url for url in tab.requests if "hs_" in url]

@@ -1,4 +1,4 @@
-"""Long lives in the panel: what is held at once is bounded, hangs together, and nothing is out of reach."""
+"""Long histories in the panel: the loaded part is bounded and has no gaps, and everything can be reached."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.desks import Office
+from tests.e2e.agents import Backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-BEGUN = datetime(2026, 11, 1, 8, tzinfo=UTC)
-HELD = 1000
+FIRST_AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
+MAX_LOADED = 1000
 LOAD_OLDER = """async () => {
   const root = document.querySelector("handoff-context").shadowRoot;
   const oldest = () => [...root.querySelectorAll(".entry")].at(-1).dataset.id;
@@ -26,7 +26,7 @@ SHOWN = """(text) => {
   return [...texts].some((it) => it.textContent === text);
 }"""
 WALK = """async ({ count, seed, steps }) => {
-  const { Pages, PAGE } = await import("/panel/pages.js");
+  const { Pages, PAGE } = await import("/panel/data/pages.js");
   let state = seed;
   const random = () => (state = (state * 16807) % 2147483647) / 2147483647;
   const one = (at) => ({ id: `t${at}`, occurred_at: String(1e6 - Math.floor(at / 7)).padStart(8, "0") });
@@ -43,11 +43,11 @@ WALK = """async ({ count, seed, steps }) => {
   const gone = new Set();
   for (let step = 0; step < steps; step += 1) {
     const way = random();
-    if (way < 0.1) { // something new, and the newest page is looked at again
+    if (way < 0.1) { // a new touchpoint, then a refresh of the newest page
       all = [{ id: `new${fresh}`, occurred_at: String(1e6 + 1 + fresh).padStart(8, "0") }, ...all];
       fresh += 1;
       pages.take(await read(null));
-    } else if (way < 0.15) { // something late, somewhere
+    } else if (way < 0.15) { // a late touchpoint
       const at = Math.floor(random() * all.length);
       all.splice(at, 0, { id: `late${step}`, occurred_at: all[at].occurred_at });
       gone.add(`late${step}`);
@@ -59,9 +59,9 @@ WALK = """async ({ count, seed, steps }) => {
     const from = known.indexOf(shown[0]);
     const wrong = shown.findIndex((id, at) => known[from + at] !== id);
     if (wrong >= 0) return `step ${step}: ${shown[wrong]} instead of ${known[from + wrong]} at ${wrong}`;
-    if (!pages.away && from > 0) return `step ${step}: ${from} newer ones are missing`;
+    if (!pages.evicted && from > 0) return `step ${step}: ${from} newer ones are missing`;
   }
-  return { most, away: pages.away };
+  return { most, evicted: pages.evicted };
 }"""
 
 
@@ -70,13 +70,13 @@ async def _ids(page: Page) -> list[str]:
     return [it.removeprefix("message ") for it in texts]
 
 
-def life(count: int) -> list[dict[str, Any]]:
+def touchpoints(count: int) -> list[dict[str, Any]]:
     return [
         {
             "id": f"m{number}",
             "channel": "chat",
             "type": "message.received",
-            "occurred_at": (BEGUN + timedelta(minutes=number)).isoformat(),
+            "occurred_at": (FIRST_AT + timedelta(minutes=number)).isoformat(),
             "identities": ["user:anna"],
             "text": f"message {number:05}",
         }
@@ -84,38 +84,38 @@ def life(count: int) -> list[dict[str, Any]]:
     ]
 
 
-async def test_what_is_far_is_put_away_and_comes_back(shop: Office) -> None:
-    count = HELD + 120
+async def test_distant_pages_are_evicted_and_load_again(backend: Backend) -> None:
+    count = MAX_LOADED + 120
     for first in range(0, count, 500):
-        await shop.call("POST", "/v1/touchpoints", life(count)[first : first + 500])
-    desk = await shop.desk("identity=user:anna")
-    await desk.live()
-    entries = desk.story.locator(".entry")
+        await backend.call("POST", "/v1/touchpoints", touchpoints(count)[first : first + 500])
+    tab = await backend.open_panel("identity=user:anna")
+    await tab.wait_until_live()
+    entries = tab.context.locator(".entry")
     await expect(entries).to_have_count(50)
     for _ in range(count // 50):
-        await desk.page.evaluate(LOAD_OLDER)
-    await expect(desk.story.locator(".rest")).to_contain_text("beginning")
-    shown = await _ids(desk.page)
+        await tab.page.evaluate(LOAD_OLDER)
+    await expect(tab.context.locator(".rest")).to_contain_text("beginning")
+    shown = await _ids(tab.page)
     assert shown == [f"{number:05}" for number in reversed(range(len(shown)))]
-    assert HELD - 50 <= len(shown) <= HELD
-    await shop.tell("meanwhile", occurred_at="2026-11-21T10:00:00Z")
-    newer = desk.story.get_by_role("button", name="Load newer")
+    assert MAX_LOADED - 50 <= len(shown) <= MAX_LOADED
+    await backend.record("meanwhile", occurred_at="2026-11-21T10:00:00Z")
+    newer = tab.context.get_by_role("button", name="Load newer")
     await newer.click()
-    await desk.page.wait_for_function(SHOWN, arg=f"message {len(shown):05}")
+    await tab.page.wait_for_function(SHOWN, arg=f"message {len(shown):05}")
     await newer.click()
-    await desk.page.wait_for_function(SHOWN, arg=f"message {len(shown) + 50:05}")
+    await tab.page.wait_for_function(SHOWN, arg=f"message {len(shown) + 50:05}")
     await newer.click()
-    await desk.page.wait_for_function(SHOWN, arg="text of meanwhile")
+    await tab.page.wait_for_function(SHOWN, arg="text of meanwhile")
     await expect(newer).to_have_count(0)
-    assert len(await _ids(desk.page)) <= HELD
-    await expect(desk.story.get_by_role("button", name="Load older")).to_be_visible()
-    assert not desk.complaints
+    assert len(await _ids(tab.page)) <= MAX_LOADED
+    await expect(tab.context.get_by_role("button", name="Load older")).to_be_visible()
+    assert not tab.errors
 
 
-async def test_what_is_held_hangs_together_whichever_way_one_goes(shop: Office) -> None:
-    desk = await shop.tab()
-    await desk.page.goto(f"{shop.url}/panel/")
+async def test_the_loaded_pages_have_no_gaps_in_either_direction(backend: Backend) -> None:
+    tab = await backend.new_tab()
+    await tab.page.goto(f"{backend.url}/panel/")
     for seed in (1, 7, 42):
-        found = await desk.page.evaluate(WALK, {"count": 4000, "seed": seed, "steps": 1200})
+        found = await tab.page.evaluate(WALK, {"count": 4000, "seed": seed, "steps": 1200})
         assert isinstance(found, dict), found
-        assert found["most"] <= HELD + 200  # those that came while the newest page was open
+        assert found["most"] <= MAX_LOADED + 200  # touchpoints that arrived while the newest page was open

@@ -1,7 +1,7 @@
-"""The README is true: every command in it runs, and what it shows is what the demo prints.
+"""Every command in the README runs, and the output it shows is the demo's.
 
-A ```console block says in the comment before it how its commands are run: `demo` against a running
-demo, `checkout` in the checkout, `make` as a dry run (a test cannot run the suite it is part of).
+The comment before a ```console block selects how its commands run: `demo` against a running demo,
+`checkout` in the checkout, `make` as a dry run (a test cannot run the suite it belongs to).
 README_WRITE=1 writes the demo's output into the README instead of comparing it.
 """
 
@@ -32,22 +32,22 @@ _SECRETS = {"SHOP_WEB_KEY", "CHATWOOT_SECRET", "TWILIO_AUTH_TOKEN", "DESK_TOKEN"
 
 def commands(kind: str) -> list[str]:
     found = []
-    for said, block in _BLOCK.findall(README.read_text()):
-        assert said in ("demo", "checkout", "make"), f"how is this block run? {block}"
-        if said == kind:
+    for mode, block in _BLOCK.findall(README.read_text()):
+        assert mode in ("demo", "checkout", "make"), f"no comment selects how this block runs: {block}"
+        if mode == kind:
             found += [it.strip() for it in re.split(r"^\$ ", block, flags=re.MULTILINE) if it.strip()]
     assert found
     return found
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours, with the `handoff` of this interpreter first."""
+    """This environment, with this interpreter's `handoff` first in PATH."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return os.environ | {"PATH": path, "COLUMNS": "100"} | more
 
 
 class Demo:
-    """A running `handoff demo` in a folder of its own."""
+    """A running `handoff demo` in its own folder."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Demo:
         self.printed = ""
 
     def until(self, words: str) -> None:
-        """Read what it prints up to and with the line that holds `words`."""
+        """Read its output up to and including the line that contains `words`."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.printed += line
@@ -79,7 +79,7 @@ class Demo:
         return re.findall(r"(http://[\d.:]+)/metrics", self.printed)[0]
 
     def end(self) -> int:
-        """Ctrl-C: it stops its Valkey too, which a kill would leave behind."""
+        """Send Ctrl-C, which also stops its Valkey; a kill would not."""
         self.process.send_signal(signal.SIGINT)
         self.printed += self.process.communicate(timeout=PATIENCE_S)[0]
         return self.process.returncode
@@ -97,9 +97,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         running.end()
 
 
-def test_the_commands_that_talk_to_the_demo(demo: Demo) -> None:
+def test_the_commands_for_the_demo(demo: Demo) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("there is no curl on this machine")
+        pytest.skip("curl is not installed")
     script = "\n".join(f"{line} || {{ echo 'failed: '$?; exit 1; }}" for line in commands("demo"))
     done = subprocess.run(
         ["bash", "-c", script.replace(URL, demo.url)],
@@ -114,7 +114,7 @@ def test_the_commands_that_talk_to_the_demo(demo: Demo) -> None:
     assert '"Anna Virtanen"' in done.stdout
 
 
-def test_the_commands_of_a_checkout() -> None:
+def test_the_commands_in_a_checkout() -> None:
     secrets = dict.fromkeys(_SECRETS, "a-secret-of-sixteen-characters")
     secrets |= {"PLATFORM_WHSEC": "whsec_" + "QUFB" * 8, "HANDOFF_STORE": "redis://127.0.0.1:6379"}
     for command in commands("checkout"):
@@ -147,7 +147,7 @@ def test_the_targets_of_make(command: str) -> None:
 
 
 def shape(text: str) -> list[str]:
-    """Lines without what differs from run to run: ids, digits, and the order of identities that were
+    """Lines without the parts that differ between runs: ids, digits, and the order of identities
     recorded together."""
     lines = [
         re.sub(r"\d", "0", re.sub(r"\b(cu|ho)_[\w-]{22}", r"\1_", line)).rstrip()
@@ -167,10 +167,10 @@ def test_the_output_is_what_the_demo_prints(demo: Demo) -> None:
         return
     match = OUTPUT.search(text)
     assert match
-    assert shape(match[2]) == shape(printed), "README_WRITE=1 writes it anew"
+    assert shape(match[2]) == shape(printed), "README_WRITE=1 updates the README"
 
 
-def test_the_images_health_check_tells_ready_from_gone(demo: Demo) -> None:
+def test_the_images_health_check_detects_a_stopped_server(demo: Demo) -> None:
     text = (ROOT / "Dockerfile").read_text()
     check: Any = json.loads(re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])\n", text, re.DOTALL)[0])
     port = demo.url.rpartition(":")[2]

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, redirect_stdout
@@ -150,11 +151,23 @@ async def test_a_store_that_lost_acknowledged_lines_is_noticed(tmp_path: Path) -
     with valkey_server() as store, serving(tmp_path / "data", HANDOFF_STORE_URL=store) as process:
         await run(process.url, file)
         await _command(store, "FLUSHALL")
+        await _ready(process.url, 503)
+        accept = [sys.executable, "-m", "handoff.cli", "store", "accept-loss"]
+        env = os.environ | {"HANDOFF_STORE_URL": store}
+        await asyncio.to_thread(subprocess.run, accept, env=env, check=True, capture_output=True)
+        await _ready(process.url, 200)
         assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         # The check stored them again; what may have stood before them is missing all the same.
         assert "40 of 40 acknowledged lines" in await run(process.url, file, code=NOT_FINISHED)
         assert "40 lines" in await run(process.url, file, "--restart")
         assert await texts(process.url, "lost") == expected("lost", 40)
+
+
+async def _ready(url: str, status: int) -> None:
+    """Wait until `/readyz` answers with this status."""
+    async with asyncio.timeout(20), ClientSession() as session:
+        while (await session.get(f"{url}/readyz")).status != status:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def _command(url: str, *words: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 from handoff.cli.arguments import parser
 from handoff.cli.maintenance import accept_loss_of_data
 from handoff.domain.identity import Identity
+from handoff.store.connection import Connection
 from handoff.store.repositories.components import read_records
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import open_store
 from tests.api.conftest import Api, message, served

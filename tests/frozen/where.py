@@ -11,10 +11,10 @@ from typing import Any
 
 from handoff.api.description.asyncapi import KINDS
 from handoff.api.description.openapi import document
-from handoff.api.description.resources import OPERATIONS
 from handoff.api.http.access import SCOPES
 from handoff.api.http.idempotency import KeptAnswer
 from handoff.api.http.problem_codes import PROBLEM_CODES
+from handoff.api.operations import DOCUMENTED, OPERATIONS
 from handoff.bootstrap.settings import Settings
 from handoff.cli.arguments import parser
 from handoff.codec import body, compression, member
@@ -23,14 +23,15 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
-from handoff.services.callbacks.lifecycle import STATES, Callback
+from handoff.services.callbacks.callback import STATES, Callback
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.events.publishing import Event, StoredEvent
 from handoff.services.handoffs.records import Chain
 from handoff.services.sessions import Session
 from handoff.services.sources.quarantine import Quarantined
 from handoff.services.webhooks.deliveries import DeliveryAttempt
-from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
+from handoff.services.webhooks.subscriptions import Key, Subscription
 from handoff.store import keys, workers
 from handoff.store.repositories import deliveries, outbox
 from handoff.store.repositories import identities as records
@@ -132,4 +133,4 @@ def adapters() -> dict[str, Any]:
 
 
 def api_document() -> dict[str, Any]:
-    return document(OPERATIONS)
+    return document(DOCUMENTED)

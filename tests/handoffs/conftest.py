@@ -1,4 +1,4 @@
-"""The server of the API's tests, for the hand-off's."""
+"""The server of the API tests, shared with the handoff tests."""
 
 from tests.api.conftest import api
 

@@ -1,4 +1,4 @@
-"""What users of other platforms complained of, each a test."""
+"""Problems that users of other platforms report, one test each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def until(api: Api, handoff: Any, state: str) -> Any:
     raise AssertionError(f"still {found['state']}, not {state}")
 
 
-async def test_accept_after_expiry_is_refused_and_says_so(api: Api) -> None:
+async def test_accept_after_expiry_is_refused_with_the_current_state(api: Api) -> None:
     handoff = await ask(api, deadline_s=0.2)
     await until(api, handoff, "expired")
     answer = await api.post(f"/v1/handoffs/{handoff['id']}/accept", {"version": 1, "agent": "maria"})
@@ -45,7 +45,7 @@ async def test_accept_after_expiry_is_refused_and_says_so(api: Api) -> None:
     assert answer.json["current"]["state"] == "expired"
 
 
-async def test_two_accepts_at_once_have_one_winner(api: Api) -> None:
+async def test_concurrent_accepts_have_one_winner(api: Api) -> None:
     handoff = await ask(api)
     path = f"/v1/handoffs/{handoff['id']}/accept"
     bodies = [{"version": 1, "agent": agent} for agent in ("maria", "pekka", "otto")]
@@ -77,7 +77,7 @@ async def test_an_event_and_its_own_trailing_message_in_one_second(api: Api) -> 
     assert len(context["handoffs"]) == 1
 
 
-async def test_a_slow_acknowledgement_is_no_failed_hand_off(api: Api) -> None:
+async def test_a_slow_acknowledgement_does_not_fail_the_handoff(api: Api) -> None:
     handoff = await ask(api, deadline_s=60)
     await asyncio.sleep(5.5)
     accepted = await act(api, handoff, "accept", agent="maria")
@@ -113,17 +113,17 @@ async def test_human_to_bot_and_back(api: Api) -> None:
 async def test_a_fallback_chain_ends_where_it_began(api: Api) -> None:
     chain = [
         {"queue": "second", "deadline_s": 0.3},
-        {"channel": "phone", "queue": "call-backs", "deadline_s": 0.3},
+        {"channel": "phone", "queue": "callbacks", "deadline_s": 0.3},
     ]
     handoff = await ask(api, deadline_s=0.3, fallback=chain)
     expired = await until(api, handoff, "expired")
     assert expired["fallback_used"] == 2
-    assert expired["to"]["queue"] == "call-backs"
+    assert expired["to"]["queue"] == "callbacks"
     assert [it["state"] for it in expired["history"]] == ["requested", "expired", "expired", "expired"]
     assert expired["owner"] == "bot"
 
 
-async def test_a_decline_goes_on_to_the_next_step(api: Api) -> None:
+async def test_a_decline_continues_with_the_next_step(api: Api) -> None:
     handoff = await ask(api, fallback=[{"queue": "second"}])
     declined = await act(api, handoff, "decline", reason="too busy")
     assert (declined["state"], declined["to"]["queue"]) == ("requested", "second")
@@ -131,14 +131,14 @@ async def test_a_decline_goes_on_to_the_next_step(api: Api) -> None:
     assert accepted["history"][1]["state"] == "declined"
 
 
-async def test_an_offer_nobody_takes_goes_back_to_the_queue(api: Api) -> None:
+async def test_an_unanswered_offer_returns_to_the_queue(api: Api) -> None:
     offered = await act(api, await ask(api), "offer", agent="maria", deadline_s=0.2)
     back = await until(api, offered, "requested")
     assert back["to"] == {"channel": "chat", "queue": "support"}
     assert back["history"][-1]["state"] == "expired"
 
 
-async def test_the_context_survives_transfer_and_call_back(api: Api) -> None:
+async def test_the_context_survives_transfer_and_callback(api: Api) -> None:
     await api.tell("m1", text="my order is lost")
     await act(api, await ask(api), "accept", agent="maria")
     made = await api.ok(
@@ -146,8 +146,8 @@ async def test_the_context_survives_transfer_and_call_back(api: Api) -> None:
     )
     phone = await ask(api, **{"from": {"channel": "phone"}}, to={"channel": "phone", "queue": "calls"})
     context = await api.ok("GET", f"/v1/handoffs/{phone['id']}/context")
-    told = [it["text"] for it in context["timeline"]["touchpoints"]]
-    assert "my order is lost" in told
+    texts = [it["text"] for it in context["timeline"]["touchpoints"]]
+    assert "my order is lost" in texts
     assert any(it["data"].get("callback") == made["id"] for it in context["timeline"]["touchpoints"])
 
 
@@ -161,7 +161,7 @@ async def test_a_chat_closed_without_being_taken_stays_in_the_history(api: Api) 
     assert [it["state"] for it in context["handoffs"][0]["history"]] == ["requested", "withdrawn"]
 
 
-async def test_viewed_is_recorded_once_and_is_no_change_of_state(api: Api) -> None:
+async def test_viewed_is_recorded_once_and_does_not_change_the_state(api: Api) -> None:
     accepted = await act(api, await ask(api), "accept", agent="maria")
     path = f"/v1/handoffs/{accepted['id']}/viewed"
     first = await api.ok("POST", path, {"agent": "maria"})
@@ -171,7 +171,7 @@ async def test_viewed_is_recorded_once_and_is_no_change_of_state(api: Api) -> No
     assert second["viewed_at"] == first["viewed_at"]
 
 
-async def test_late_news_after_the_hand_off_is_left_out_of_nothing(api: Api) -> None:
+async def test_late_touchpoints_after_the_handoff_are_listed(api: Api) -> None:
     await api.tell("m1")
     accepted = await act(api, await ask(api), "accept", agent="maria")
     await api.tell("m0", occurred_at="2026-11-20T09:00:00Z", text="I wrote yesterday too")

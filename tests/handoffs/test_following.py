@@ -1,4 +1,4 @@
-"""What follows from touchpoints: hand-offs by policy, news for owners, references, live streams."""
+"""Reactions to touchpoints: handoffs by policy, notices to owners, references, live streams."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def api(valkey: str) -> AsyncIterator[Api]:
 async def streamed(
     api: Api, path: str, last_id: str | None = None
 ) -> AsyncIterator[list[tuple[str, str, Any]]]:
-    """The events of a stream, as they come: (event, id, data)."""
+    """The events of a stream in order of arrival: (event, id, data)."""
     events: list[tuple[str, str, Any]] = []
     headers = {"Authorization": f"Bearer {secret('desk', api.tenant)}"}
     if last_id is not None:
@@ -93,7 +93,7 @@ async def handoffs(api: Api, count: int) -> list[Any]:
     return found
 
 
-async def test_who_failed_on_the_web_and_comes_to_the_chat_is_handed_over_once(api: Api) -> None:
+async def test_a_failure_on_the_web_is_handed_over_once_in_the_chat(api: Api) -> None:
     await api.tell("w1", channel="web", type="form.failed", data={"form": "refund"})
     await api.tell("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
     (found,) = await handoffs(api, 1)
@@ -108,7 +108,7 @@ async def test_who_failed_on_the_web_and_comes_to_the_chat_is_handed_over_once(a
     assert len(await handoffs(api, 1)) == 1
 
 
-async def test_who_comes_with_nothing_unresolved_is_left_alone(api: Api) -> None:
+async def test_no_handoff_without_an_unresolved_matter(api: Api) -> None:
     await api.tell("w1", channel="web", type="page.viewed")
     await api.tell("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
     await asyncio.sleep(0.7)
@@ -124,7 +124,7 @@ async def test_the_third_transfer_for_one_reason_goes_to_the_supervisors(api: Ap
     assert len(stopped["hops"]) == 3
 
 
-async def test_owners_are_told_what_changes_in_what_they_were_told(api: Api) -> None:
+async def test_owners_are_notified_of_context_changes(api: Api) -> None:
     await api.tell("m1")
     accepted = await act(api, await ask(api), "accept", agent="maria")
     async with streamed(api, "/v1/agents/maria/events") as events:
@@ -140,26 +140,28 @@ async def quietly(api: Api, event: str, **changes: Any) -> None:
     await api.ok("POST", "/v1/touchpoints?announce=false", message(event, **changes))
 
 
-async def test_nothing_follows_from_what_is_recorded_quietly(api: Api) -> None:
-    """No news for owners and no hand-off by policy; readers of the customer see it all the same."""
+async def test_quiet_touchpoints_trigger_no_reactions(api: Api) -> None:
+    """No notice to owners and no handoff by policy; live readers of the customer still see it."""
     await api.tell("m1", thread="one")
     await act(api, await ask(api), "accept", agent="maria")
     customer = (await api.context())["customer"]["id"]
     await api.tell("w1", channel="web", type="form.failed", identities=["user:otto"], data={"form": "refund"})
     async with (
-        streamed(api, "/v1/agents/maria/events") as told,
+        streamed(api, "/v1/agents/maria/events") as notices,
         streamed(api, f"/v1/customers/{customer}/events") as seen,
     ):
         await quietly(api, "old 1", occurred_at="2016-11-21T12:00:00Z")
-        others = [{"type": "user", "value": "somebody", "role": "cc"}]  # which is looked into all the same
+        others = [
+            {"type": "user", "value": "somebody", "role": "cc"}
+        ]  # participants are looked up nevertheless
         await quietly(api, "old 2", occurred_at="2026-11-21T13:00:00Z", participants=others)
         for event, more in (("c1", []), ("c2", others)):
             at = "2026-11-21T10:05:00Z"
             await quietly(api, event, identities=["user:otto"], occurred_at=at, participants=more)
         await api.tell("m2", occurred_at="2026-11-21T14:00:00Z")
-        await until(told, 2)
+        await until(notices, 2)
         await until(seen, 4)
-    assert [data["change"]["text"] for _, _, data in told[1:]] == ["text of m2"]
+    assert [data["change"]["text"] for _, _, data in notices[1:]] == ["text of m2"]
     assert [data["text"] for _, _, data in seen[1:]] == ["text of old 1", "text of old 2", "text of m2"]
     assert [it["requested_by"] for it in await handoffs(api, 2) if "policy" in it["requested_by"]] == []
     context = await api.context()
@@ -167,7 +169,7 @@ async def test_nothing_follows_from_what_is_recorded_quietly(api: Api) -> None:
     assert context["timeline"]["touchpoints"][-1]["late"]
 
 
-async def test_people_who_took_part_find_what_was_recorded_quietly(api: Api) -> None:
+async def test_participants_get_references_to_quiet_touchpoints(api: Api) -> None:
     await api.tell("k", identities=["user:otto"])
     await quietly(api, "old", participants=[{"type": "user", "value": "otto", "role": "cc"}])
     async with asyncio.timeout(10):
@@ -176,7 +178,7 @@ async def test_people_who_took_part_find_what_was_recorded_quietly(api: Api) -> 
     assert any(it["participant_of"] for it in otto["timeline"]["touchpoints"])
 
 
-async def test_a_participant_who_is_known_gets_a_reference_and_no_more(api: Api) -> None:
+async def test_a_known_participant_gets_a_reference_and_nothing_else(api: Api) -> None:
     await api.tell(
         "k", identities=["user:otto", {"type": "email", "value": "o@x.fi", "assurance": "verified"}]
     )
@@ -221,7 +223,7 @@ async def test_a_customers_stream_resumes_without_gap_or_repeat(api: Api) -> Non
     assert events[1][2]["late"] is True
 
 
-async def test_a_stream_that_is_too_old_or_strange_is_told_to_read_again(api: Api) -> None:
+async def test_a_stream_position_that_is_too_old_or_invalid_requires_a_new_read(api: Api) -> None:
     await api.tell("m1")
     context = await api.context()
     path = f"/v1/customers/{context['customer']['id']}/events"
@@ -233,7 +235,7 @@ async def test_a_stream_that_is_too_old_or_strange_is_told_to_read_again(api: Ap
         assert (events[0][0], events[0][2]["reason"]) == ("reset", "changed")
 
 
-async def test_a_queues_stream_begins_with_what_waits_and_resumes(api: Api) -> None:
+async def test_a_queues_stream_begins_with_pending_handoffs_and_resumes(api: Api) -> None:
     handoff = await ask(api)
     async with streamed(api, "/v1/queues/support/events") as events:
         assert [it["id"] for it in events[0][2]["handoffs"]] == [handoff["id"]]

@@ -1,4 +1,4 @@
-"""The protocol under concurrent actors, restarts and deadlines: one owner, every version told once."""
+"""The protocol under concurrent actors, restarts and deadlines: one owner, every version published once."""
 
 from __future__ import annotations
 
@@ -16,29 +16,19 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import OWNING, PENDING, TRANSITIONS, Action, Fallback, Handoff, Party, State
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
-from handoff.services.handoffs.lifecycle import (
-    DEADLINE_TIMER,
-    UNVIEWED,
-    VIEW_TIMER,
-    HandoffMove,
-    HandoffRequest,
-    move,
-    request,
-)
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_handoff
 from handoff.services.handoffs.timers import Timers
+from handoff.services.handoffs.writing import DEADLINE_TIMER, UNVIEWED, VIEW_TIMER
+from handoff.services.metrics import Measures
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 
 ANNA = parse_identity("user:anna")
 
 
-async def nothing(_changed: Sequence[tuple[str, Handoff]]) -> None:
-    """What became of a hand-off is read from the outbox here."""
-
-
 class Actors:
-    """Several servers on one store, doing what they are told at the same time."""
+    """Several servers on one store that run operations concurrently."""
 
     def __init__(self, stores: Sequence[Store], tenant: str) -> None:
         self.stores = stores
@@ -48,26 +38,25 @@ class Actors:
 
     async def step(self, number: int, op: tuple[str, int, int]) -> None:
         store = self.stores[number % len(self.stores)]
-        monitor = Monitor(store, [])
+        handoffs = Handoffs(store, Monitor(store, []), Measures())
         what, which, who = op
         try:
             if what == "request":
-                moved = await request(store, monitor, self.tenant, self.asked(which, who))
+                moved = await handoffs.request(self.tenant, self.wanted(which, who))
                 if moved.handoff.id not in self.ids:
                     self.ids.append(moved.handoff.id)
             elif what == "fire":
-                timers = Timers(store, monitor, [self.tenant], nothing)
-                await timers.fire_due()
+                await Timers(store, handoffs, [self.tenant]).fire_due()
             elif self.ids:
                 id_ = self.ids[which % len(self.ids)]
-                asked = HandoffMove(
+                wanted = HandoffMove(
                     action=Action(what), by=f"agent{who}", agent=f"agent{who}", reason="because"
                 )
-                await move(store, monitor, self.tenant, id_, asked)
+                await handoffs.move(self.tenant, id_, wanted)
         except (Conflict, NotFound):
             self.refused += 1
 
-    def asked(self, which: int, who: int) -> HandoffRequest:
+    def wanted(self, which: int, who: int) -> HandoffRequest:
         return HandoffRequest(
             sender=Party(channel="chat", party="bot"),
             to=Party(channel="chat", queue=f"queue{which % 2}"),
@@ -101,7 +90,7 @@ OPS = st.tuples(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(turns=st.lists(st.lists(OPS, min_size=1, max_size=5), min_size=1, max_size=10))
-def test_whatever_is_done_at_once_the_protocol_holds(valkey: str, turns: list[list[Any]]) -> None:
+def test_the_protocol_holds_under_concurrent_operations(valkey: str, turns: list[list[Any]]) -> None:
     asyncio.run(_play(valkey, turns))
 
 
@@ -112,7 +101,7 @@ async def _play(url: str, turns: list[list[Any]]) -> None:
         for turn in turns:
             await asyncio.gather(*(actors.step(number, op) for number, op in enumerate(turn)))
             await asyncio.sleep(0.005)
-    async with opened(url) as later:  # a restart: nothing is remembered but what is stored
+    async with opened(url) as later:  # a restart: only stored state remains
         events = await _events(later, tenant)
         _check_versions(events)
         _check_owners(events)
@@ -131,24 +120,24 @@ async def _events(store: Store, tenant: str) -> list[tuple[str, Handoff]]:
 
 
 def _check_versions(events: list[tuple[str, Handoff]]) -> None:
-    """Every version of every hand-off was told once, in order, and came by a legal move."""
-    told: dict[str, list[Handoff]] = defaultdict(list)
+    """Every version of every handoff is published once, in order, and results from a legal transition."""
+    published: dict[str, list[Handoff]] = defaultdict(list)
     for _type, handoff in events:
-        told[handoff.id].append(handoff)
+        published[handoff.id].append(handoff)
     legal = {(before, after) for (before, _action), after in TRANSITIONS.items()}
     legal |= {(state, State.REQUESTED) for state in PENDING}  # a fallback step
-    for versions in told.values():
+    for versions in published.values():
         assert [it.version for it in versions] == list(range(1, len(versions) + 1))
         for before, after in pairwise(versions):
             assert (before.state, after.state) in legal
 
 
 def _check_owners(events: list[tuple[str, Handoff]]) -> None:
-    """At any time one hand-off of the chain owns it at the most, and one is pending."""
+    """At any time at most one handoff of the chain owns it, and at most one is pending."""
     now: dict[str, Handoff] = {}
     for place, (_type, handoff) in enumerate(events):
         now[handoff.id] = handoff
-        # A take-over is told in two events of one commit: the old owner's first.
+        # A transfer publishes two events in one commit: the previous owner's event comes first.
         following = events[place + 1][1] if place + 1 < len(events) else None
         between = handoff.state is State.TRANSFERRED and following is not None
         assert sum(1 for it in now.values() if it.state in PENDING) <= 1
@@ -158,15 +147,15 @@ def _check_owners(events: list[tuple[str, Handoff]]) -> None:
 async def _check_ends(
     store: Store, tenant: str, ids: Sequence[str], events: list[tuple[str, Handoff]]
 ) -> None:
-    """What is stored is what was told last, and the chain agrees with it."""
+    """The stored state is the last published state, and the chain agrees with it."""
     control, hashes = store.control(tenant), store.hashes(tenant)
     last = {handoff.id: handoff for _type, handoff in events}
     assert set(last) == set(ids)
     for id_ in ids:
         assert await read_handoff(control, hashes, id_) == last[id_]
     chains = await read_chains(control, list({it.conversation for it in last.values()}))
-    for it in last.values():
-        chain = chains[it.conversation]
+    for handoff in last.values():
+        chain = chains[handoff.conversation]
         pending = [other for other in last.values() if other.state in PENDING and other.root == chain.root]
         owning = [other for other in last.values() if other.state in OWNING and other.root == chain.root]
         assert bool(chain.pending) == bool(pending)

@@ -1,4 +1,4 @@
-"""A shop with every kind of source, whose senders speak to it as they do: signed HTTP, and SMTP."""
+"""A shop with every kind of source and its senders, over signed HTTP and SMTP."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class Shop(Api):
         self._events += 1
         return f"event-{self._events}"
 
-    async def web(self, type_: str, source: str = "web", **said: Any) -> None:
+    async def web(self, type_: str, source: str = "web", **fields: Any) -> None:
         """A Segment call: `track`, `identify`, `page`, `alias`."""
-        item = {"type": type_, "messageId": self.event(), "timestamp": "2026-11-21T10:00:00Z", **said}
+        item = {"type": type_, "messageId": self.event(), "timestamp": "2026-11-21T10:00:00Z", **fields}
         if type_ == "track":
             item.setdefault("event", "Looked around")
         token = base64.b64encode(f"{KEY}:".encode()).decode()
@@ -107,7 +107,7 @@ class Shop(Api):
         await self._sent(f"/in/{source}", raw, headers)
 
     async def call_in(self, number: str, **fields: str) -> None:
-        """A call from this number, as Twilio tells it."""
+        """A call from this number, as Twilio reports it."""
         form = {
             "AccountSid": "AC1",
             "CallSid": f"CA{self.event()}",
@@ -149,13 +149,15 @@ class Shop(Api):
         return await self.ok("POST", "/v1/context", {"identities": list(identities), **given}, token=token)
 
     async def customer(self, identity: str) -> str:
-        """The current id of whoever has the identity."""
+        """The current id of the customer with this identity."""
         return str((await self.look_up(identity))["customer"]["id"])
 
     async def change(self, identity: str, path: str, body: Any, *, dry_run: bool = False) -> Any:
         query = "?dry_run=true" if dry_run else ""
         id_ = await self.customer(identity)
-        return await self.ok("POST", f"/v1/customers/{id_}/{path}{query}", {"reason": "she said so", **body})
+        return await self.ok(
+            "POST", f"/v1/customers/{id_}/{path}{query}", {"reason": "confirmed by phone", **body}
+        )
 
     async def link(self, identity: str, other: str, **given: Any) -> Any:
         return await self.change(identity, "links", {"identity": other}, **given)
@@ -170,8 +172,8 @@ class Shop(Api):
         return (await self.ok("GET", f"/v1/customers/{await self.customer(identity)}/links"))["links"]
 
 
-def told(context: Any) -> list[str]:
-    """What a context's timeline tells, less our own bookkeeping: texts, else types."""
+def texts_of(context: Any) -> list[str]:
+    """The texts on a context's timeline, or types without a text; our own bookkeeping is left out."""
     return [
         it["text"] or it["type"]
         for it in context["timeline"]["touchpoints"]
@@ -184,9 +186,9 @@ def identities(context: Any) -> set[str]:
     return {written(it) for it in context["customer"]["identities"]}
 
 
-def written(it: Any) -> str:
-    head = f"{it['type']}@{it['space']}" if it["space"] else it["type"]
-    return f"{head}:{it['value']}"
+def written(identity: Any) -> str:
+    head = f"{identity['type']}@{identity['space']}" if identity["space"] else identity["type"]
+    return f"{head}:{identity['value']}"
 
 
 @asynccontextmanager
@@ -197,14 +199,17 @@ async def shop_on(url: str) -> AsyncIterator[Shop]:
         {**serving.token("elsewhere", tenant, *SCOPES), "tenant": other},
         serving.token("bot", tenant, "context:read", audience="customer"),
     ]
-    sources = [{**it, "tenant": tenant, "secrets": [KEY]} for it in SOURCES]
+    sources = [
+        {**it, "tenant": tenant} | ({} if it["adapter"] == "email.smtp" else {"secrets": [KEY]})
+        for it in SOURCES
+    ]
     async with serving.in_process(serving.settings_for(url, tokens, sources=sources)) as (server, session):
         yield Shop(server, session, tenant, other)
 
 
 @pytest.fixture(scope="session")
 def quick() -> Any:
-    """The URL of a Valkey that does not wait for its disk: what is asked here does not depend on it."""
+    """The URL of a Valkey without persistence, for tests that do not depend on it."""
     with valkey_server(appendonly="no") as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""Who is who, as simply as it can be said: sets and lists, the whole tenant at once, no store."""
+"""A simple model of identities: sets and lists of a whole tenant, without a store."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Pair = frozenset[str]
 
 
 @dataclass(frozen=True)
-class Said:
-    """A statement: `pairs` are those it speaks of, `over` the ids of the statements it overrules."""
+class IdentityStatement:
+    """A statement about `pairs` of identities. `over` has the ids of the statements that it overrules."""
 
     id: str
     one: str
@@ -36,36 +36,38 @@ class Model:
     """One tenant. `touchpoints` maps what was recorded to its home."""
 
     seen: set[str] = field(default_factory=set)
-    said: dict[str, Said] = field(default_factory=dict)
+    statements: dict[str, IdentityStatement] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
     touchpoints: dict[str, str] = field(default_factory=dict)
 
-    def standing(self, same: bool) -> list[Said]:
+    def standing(self, same: bool) -> list[IdentityStatement]:
         gone = {
             id_
-            for by in self.said.values()
+            for by in self.statements.values()
             if not by.same and not by.taken_back
             for id_ in by.over
-            if id_ in self.said and frozenset((self.said[id_].one, self.said[id_].other)) in by.pairs
+            if id_ in self.statements
+            and frozenset((self.statements[id_].one, self.statements[id_].other)) in by.pairs
         }
         return [
             it
-            for it in self.said.values()
+            for it in self.statements.values()
             if it.same == same and not it.taken_back and (not same or it.id not in gone)
         ]
 
     def apart(self) -> dict[Pair, int]:
-        """The pairs that somebody keeps apart, with since when."""
+        """The pairs that are kept apart, with the time of the earliest statement."""
         found: dict[Pair, int] = {}
-        for it in self.standing(same=False):
-            for pair in self.kept_apart_by(it):
-                found[pair] = min(it.at[0], found.get(pair, it.at[0]))
+        for statement in self.standing(same=False):
+            for pair in self.kept_apart_by(statement):
+                found[pair] = min(statement.at[0], found.get(pair, statement.at[0]))
         return found
 
-    def kept_apart_by(self, it: Said) -> frozenset[Pair]:
-        return it.pairs.difference(*(by.pairs for by in self.standing(same=True) if it.id in by.over))
+    def kept_apart_by(self, statement: IdentityStatement) -> frozenset[Pair]:
+        overruling = [by.pairs for by in self.standing(same=True) if statement.id in by.over]
+        return statement.pairs.difference(*overruling)
 
-    def edges(self) -> list[Said]:
+    def edges(self) -> list[IdentityStatement]:
         return [
             it
             for it in self.standing(same=True)
@@ -94,13 +96,13 @@ class Model:
         """The partition: the strongest, then the earliest statements first."""
         shared, apart = self.shared(), self.apart()
         groups = {name: frozenset({name}) for name in self.seen}
-        for it in sorted(self.edges(), key=lambda it: (not it.agent, it.at)):
-            if it.one in shared or it.other in shared:
+        for edge in sorted(self.edges(), key=lambda it: (not it.agent, it.at)):
+            if edge.one in shared or edge.other in shared:
                 continue
-            both = groups[it.one] | groups[it.other]
+            both = groups[edge.one] | groups[edge.other]
             logins = [parse_identity(name).space for name in both if _type(name) == "user"]
             allowed = len(set(logins)) == len(logins) and not any(pair <= both for pair in apart)
-            if groups[it.one] != groups[it.other] and allowed:
+            if groups[edge.one] != groups[edge.other] and allowed:
                 groups |= dict.fromkeys(both, both)
         return set(groups.values())
 
@@ -108,14 +110,14 @@ class Model:
         return next(group for group in self.customers() if name in group)
 
     def timelines(self) -> dict[frozenset[str], set[str]]:
-        """What was recorded of each customer."""
+        """The touchpoints of each customer."""
         found: dict[frozenset[str], set[str]] = {group: set() for group in self.customers()}
         for what, home in self.touchpoints.items():
             found[self.customer_of(home)].add(what)
         return found
 
     def links(self, one: str, other: str) -> tuple[frozenset[Pair], frozenset[str]]:
-        """What an agent's link of the two speaks of, and the objections that it overrules."""
+        """The pairs that an agent's link of the two concerns, and the objections that it overrules."""
         left, right = self.customer_of(one), self.customer_of(other)
         between = pairs(left, right)
         over = [it for it in self.standing(same=False) if self.kept_apart_by(it) & between]
@@ -124,11 +126,11 @@ class Model:
         there = {name for pair in about for name in pair & right} | {other}
         return pairs(here, there), frozenset(it.id for it in over)
 
-    def add(self, it: Said) -> None:
-        self.said.setdefault(it.id, it)
+    def add(self, statement: IdentityStatement) -> None:
+        self.statements.setdefault(statement.id, statement)
 
     def take_back(self, id_: str) -> None:
-        self.said[id_] = replace(self.said[id_], taken_back=True)
+        self.statements[id_] = replace(self.statements[id_], taken_back=True)
 
 
 def _type(name: str) -> str:

@@ -41,14 +41,14 @@ async def start(shop: Shop, *arguments: str | Path, url: str | None = None) -> a
 
 
 async def command(shop: Shop, *arguments: str | Path, code: int = 0, **given: Any) -> str:
-    """What the command says; its exit code must be `code`."""
+    """The output of a command, whose exit code must be `code`."""
     process = await start(shop, *arguments, **given)
     async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate()
-    said = out.decode() + err.decode()
-    assert process.returncode == code, said
-    assert "Traceback" not in said
-    return said
+    output = out.decode() + err.decode()
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    return output
 
 
 async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
@@ -89,14 +89,14 @@ async def a_proxys_page(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.close()
 
 
-async def test_customer_export_writes_all_or_says_that_it_was_cut_off(
+async def test_customer_export_writes_everything_or_reports_an_interruption(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history(tmp_path / "history.ndjson", 6_000)
     await command(shop, "import", tmp_path / "history.ndjson")
     file = tmp_path / "u1.json"
-    said = await command(shop, "customer", "export", "user:u1", "--output", file)
-    assert f"{file.stat().st_size:,} bytes" in said
+    output = await command(shop, "customer", "export", "user:u1", "--output", file)
+    assert f"{file.stat().st_size:,} bytes" in output
     exported = json.loads(file.read_text())
     assert exported["returned"] == len(exported["touchpoints"]) == 600
     printed = json.loads(await command(shop, "customer", "export", exported["customer"]["id"]))
@@ -112,35 +112,35 @@ async def test_customer_export_writes_all_or_says_that_it_was_cut_off(
     async with await asyncio.start_server(a_proxys_page, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         page = f"http://127.0.0.1:{port}"
-        said = await command(shop, "customer", "export", "cu_x", "--output", file, code=1, url=page)
-    assert "is not a handoff server" in said
-    assert json.loads(file.read_text()) == exported, "what was there is kept"
+        output = await command(shop, "customer", "export", "cu_x", "--output", file, code=1, url=page)
+    assert "is not a handoff server" in output
+    assert json.loads(file.read_text()) == exported, "the existing file is kept"
     again = tmp_path / "again.json"
-    said = await command(shop, "customer", "export", "user:u1", "--output", again, code=1)
-    assert "cut off" in said
+    output = await command(shop, "customer", "export", "user:u1", "--output", again, code=1)
+    assert "cut off" in output
     assert not again.exists()
 
 
-async def test_what_cannot_be_done_is_said_in_a_line(shop: Shop, tmp_path: Path) -> None:
+async def test_errors_are_reported_in_one_line(shop: Shop, tmp_path: Path) -> None:
     await shop.tell("login", identities=["user:anna"])
     await shop.tell("login 2", identities=["user:bert"])
     reason = ("--reason", "x")
     refused = await command(shop, "customer", "link", "user:anna", "user:bert", *reason, code=1)
     assert "guard_refused" in refused
-    nobody = await command(shop, "customer", "links", "user:nobody", code=1)
-    assert "no customer matches" in nobody
+    unknown = await command(shop, "customer", "links", "user:nobody", code=1)
+    assert "no customer matches" in unknown
     history(tmp_path / "history.ndjson", 5)
     gone = f"http://127.0.0.1:{free_port()}"
-    said = await command(shop, "import", tmp_path / "history.ndjson", code=1, url=gone)
-    assert gone in said, "cannot reach"
+    output = await command(shop, "import", tmp_path / "history.ndjson", code=1, url=gone)
+    assert gone in output, "cannot reach"
     assert "No such file" in await command(shop, "import", "/nowhere.ndjson", code=1)
     for asked in (("customer", "show", "user:anna"), ("import", tmp_path / "history.ndjson")):
-        said = await command(shop, *asked, code=1, url="handoff.example.com")
-        assert "http:// or https://" in said
+        output = await command(shop, *asked, code=1, url="handoff.example.com")
+        assert "http:// or https://" in output
 
 
 def history(path: Path, count: int, *, bad: int = 0) -> None:
-    """Years of history of ten customers; every `bad`th line is none."""
+    """Years of history of ten customers; every `bad`th line is invalid."""
     with path.open("w") as file:
         for number in range(count):
             if bad and number % bad == bad - 1:
@@ -148,8 +148,8 @@ def history(path: Path, count: int, *, bad: int = 0) -> None:
                 continue
             year, day = 2015 + number % 10, 1 + number % 28
             at = f"{year}-03-{day:02}T10:00:00.{number % 1000:03}Z"
-            it = message(f"old {number}", identities=[f"user:u{number % 10}"], occurred_at=at)
-            file.write(json.dumps(it) + "\n\n")
+            line = message(f"old {number}", identities=[f"user:u{number % 10}"], occurred_at=at)
+            file.write(json.dumps(line) + "\n\n")
 
 
 async def totals(shop: Shop) -> int:
@@ -157,11 +157,11 @@ async def totals(shop: Shop) -> int:
     return sum(it["timeline"]["total"] for it in found if it["match"] == "one")
 
 
-async def test_import_says_what_became_of_every_line(shop: Shop, tmp_path: Path) -> None:
+async def test_import_reports_the_result_of_every_line(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "history.ndjson"
     history(file, 60, bad=20)
-    said = await command(shop, "import", file, code=3)
-    assert "57 accepted, 0 already stored, 3 rejected" in said
+    output = await command(shop, "import", file, code=3)
+    assert "57 accepted, 0 already stored, 3 rejected" in output
     rejected = [
         json.loads(it) for it in (tmp_path / "history.ndjson.rejected.ndjson").read_text().splitlines()
     ]
@@ -174,8 +174,8 @@ async def test_import_says_what_became_of_every_line(shop: Shop, tmp_path: Path)
     assert len((tmp_path / "history.ndjson.rejected.ndjson").read_text().splitlines()) == 3
 
 
-async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path) -> None:
-    """Nothing is lost, nothing doubled, and what was rejected stands once."""
+async def test_a_killed_import_continues(shop: Shop, tmp_path: Path) -> None:
+    """Nothing is lost or duplicated, and each rejected line is reported once."""
     file = tmp_path / "history.ndjson"
     history(file, 9000, bad=1000)
     process = await start(shop, "import", file)
@@ -187,12 +187,12 @@ async def test_an_import_killed_in_the_middle_goes_on(shop: Shop, tmp_path: Path
     await process.communicate()
     stored = await totals(shop)
     assert 0 < stored < 8991, "it was killed in the middle"
-    said = await command(shop, "import", file, code=3)
+    output = await command(shop, "import", file, code=3)
     assert await totals(shop) == 8991
     rejected = [json.loads(it)["rejected"]["line"] for it in rejected_file.read_text().splitlines()]
     assert rejected == sorted(set(rejected))
     assert len(rejected) == 9
-    assert "accepted" in said
+    assert "accepted" in output
     late = (await shop.look_up("user:u0", limit=500))["timeline"]["touchpoints"]
     times = [it["occurred_at"] for it in late]
     assert times == sorted(times, reverse=True)

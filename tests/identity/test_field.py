@@ -1,4 +1,4 @@
-"""What went wrong in the field, with other products or with what senders do: each a test."""
+"""Problems from the field, with other products or unusual senders, one test each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.services.timeline.participation import refer
 
-from .conftest import Shop, identities, message, told
+from .conftest import Shop, identities, message, texts_of
 
 VERIFIED = {"assurance": "verified"}
 
@@ -16,7 +16,7 @@ def verified(type_: str, value: str) -> dict[str, str]:
     return {"type": type_, "value": value, **VERIFIED}
 
 
-async def tell(shop: Shop, event: str, *who: str | dict[str, str], **more: object) -> str:
+async def record_one(shop: Shop, event: str, *who: str | dict[str, str], **more: object) -> str:
     """Store a message; its id."""
     answer = await shop.ok("POST", "/v1/touchpoints", message(event, identities=list(who), **more))
     return str(answer["ids"][0])
@@ -26,7 +26,7 @@ async def tell(shop: Shop, event: str, *who: str | dict[str, str], **more: objec
 
 
 async def test_merge_with_itself(shop: Shop) -> None:
-    await tell(shop, "hello", "user:anna", verified("email", "anna@example.com"))
+    await record_one(shop, "hello", "user:anna", verified("email", "anna@example.com"))
     before = await shop.look_up("user:anna")
     for other in ("user:anna", "email:anna@example.com"):
         view = await shop.link("user:anna", other)
@@ -42,18 +42,18 @@ async def test_overlapping_ids(shop: Shop) -> None:
     """The same value is another identity under another type or space, and another person's."""
     handles = ("user@b2c:42", "chatwoot.contact@1:42", "user@b2b:42", "anonymous@app:42", "crm@app:42")
     for event, who in enumerate(handles):
-        await tell(shop, f"e{event}", who)
+        await record_one(shop, f"e{event}", who)
     for event, who in enumerate(handles):
         context = await shop.look_up(who)
         assert context["match"] == "one"
         assert identities(context) == {who}
-        assert told(context) == [f"text of e{event}"]
+        assert texts_of(context) == [f"text of e{event}"]
 
 
 async def test_merge_during_an_open_handoff(shop: Shop) -> None:
-    """Both keep their owner; the hand-off still reads and completes."""
-    await tell(shop, "a", "user:anna")
-    await tell(shop, "b", "email:anna@example.com")
+    """Both keep their owner; the handoff can still be read and completed."""
+    await record_one(shop, "a", "user:anna")
+    await record_one(shop, "b", "email:anna@example.com")
 
     async def request(identity: str, agent: str) -> dict[str, object]:
         asked = {"identity": identity, "from": {"channel": "chat"}, "to": {"channel": "chat", "queue": "q"}}
@@ -71,7 +71,7 @@ async def test_merge_during_an_open_handoff(shop: Shop) -> None:
         assert (read["state"], read["owner"]) == ("accepted", agent)
         assert read["customer_id"] == context["customer"]["id"]
         current = await shop.ok("GET", f"/v1/handoffs/{handoff['id']}/context")
-        assert {"text of a", "text of b"} <= set(told(current))
+        assert {"text of a", "text of b"} <= set(texts_of(current))
         body = {"version": read["version"], "agent": agent}
         done = await shop.ok("POST", f"/v1/handoffs/{handoff['id']}/complete", body)
         assert done["state"] == "completed"
@@ -97,7 +97,7 @@ async def test_two_people_one_browser(shop: Shop) -> None:
     """Its page views are in neither's timeline; who uses it now is asked."""
     await shop.web("page", anonymousId="shared-pc", name="Prices")
     await shop.web("track", userId="anna", anonymousId="shared-pc", event="Anna ordered")
-    assert len(told(await shop.look_up("user:anna"))) == 2
+    assert len(texts_of(await shop.look_up("user:anna"))) == 2
     await shop.web("track", userId="bert", anonymousId="shared-pc", event="Bert ordered")
     for user, name in (("user:anna", "Anna ordered"), ("user:bert", "Bert ordered")):
         context = await shop.look_up(user)
@@ -135,12 +135,12 @@ async def test_phone_shared_by_three(shop: Shop) -> None:
     assert [it["identity"] for it in found["candidates"]] == ["user:cecilia", "user:bert", "user:anna"]
     await shop.call_in("+358401234567", StirVerstat="TN-Validation-Passed-A")
     for user in ("user:anna", "user:bert", "user:cecilia"):
-        assert len(told(await shop.look_up(user))) == 1, "the call is nobody's until somebody says so"
+        assert len(texts_of(await shop.look_up(user))) == 1, "the call is unassigned until linked"
 
 
 async def test_mail_with_cc_to_another_customer(shop: Shop) -> None:
     """Bert sees that he was copied; it makes them no couple, and Anna's words are none of his."""
-    await tell(shop, "known", verified("email", "bert@example.com"))
+    await record_one(shop, "known", verified("email", "bert@example.com"))
     await shop.mail(
         "anna@example.com", "I want my money back", Cc="Bert <bert@example.com>, stranger@x.example"
     )
@@ -148,7 +148,7 @@ async def test_mail_with_cc_to_another_customer(shop: Shop) -> None:
     store = shop.server.store
     home, id_ = store.hashes(shop.tenant).private(TOUCHPOINT, mail["id"], 2)
     await refer(store, shop.tenant, home, id_)
-    assert await refer(store, shop.tenant, home, id_) == 0, "however often it is told"
+    assert await refer(store, shop.tenant, home, id_) == 0, "repeating it adds nothing"
 
     bert = await shop.look_up("email:bert@example.com")
     assert identities(bert) == {"email:bert@example.com"}
@@ -162,8 +162,10 @@ async def test_mail_with_cc_to_another_customer(shop: Shop) -> None:
     assert bert["timeline"]["total"] == 2
     anna = await shop.look_up("email:anna@example.com")
     assert [it["participant_of"] for it in anna["timeline"]["touchpoints"]] == [None]
-    assert (await shop.look_up("email:stranger@x.example"))["match"] == "none", "a name in a Cc is nobody yet"
-    # Once linked they are one, and the mail stands there once, as hers.
+    assert (await shop.look_up("email:stranger@x.example"))["match"] == "none", (
+        "a name in a Cc does not create a customer"
+    )
+    # Once linked they are one customer, and the mail is listed once, as hers.
     await shop.link("email:anna@example.com", "email:bert@example.com")
     both = await shop.look_up("email:anna@example.com")
     mails = [it for it in both["timeline"]["touchpoints"] if it["type"] == "email.received"]
@@ -184,7 +186,7 @@ async def test_contact_7_of_two_chatwoots(shop: Shop) -> None:
     ):
         context = await shop.look_up(who)
         assert identities(context) == {who}
-        assert told(context) == [text]
+        assert texts_of(context) == [text]
 
 
 async def test_user_42_of_two_shops_with_their_own_spaces(shop: Shop) -> None:
@@ -194,17 +196,17 @@ async def test_user_42_of_two_shops_with_their_own_spaces(shop: Shop) -> None:
         context = await shop.look_up(f"user@{space}:42")
         assert identities(context) == {f"user@{space}:42"}
         assert [it["data"]["name"] for it in context["timeline"]["touchpoints"]] == [name]
-    unsaid = await shop.look_up("user:42")
-    assert unsaid["match"] == "several", "which shop was not said"
-    assert {it["identity"] for it in unsaid["candidates"]} == {"user@fi:42", "user@se:42"}
+    unspaced = await shop.look_up("user:42")
+    assert unspaced["match"] == "several", "the shop is not stated"
+    assert {it["identity"] for it in unspaced["candidates"]} == {"user@fi:42", "user@se:42"}
 
 
-async def test_who_stands_in_no_space_is_found_by_saying_so(shop: Shop) -> None:
+async def test_an_identity_without_a_space_is_found_by_an_empty_space(shop: Shop) -> None:
     await shop.web("track", "web-fi", userId="42", event="Finnish")
     await shop.web("track", "web", userId="42", event="Of no shop")
     handle = {"type": "user", "value": "42"}
-    for unsaid in ("user:42", handle):
-        found = await shop.look_up(unsaid)
+    for unspaced in ("user:42", handle):
+        found = await shop.look_up(unspaced)
         assert {it["identity"] for it in found["candidates"]} == {"user@fi:42", "user:42"}
     assert identities(await shop.look_up({**handle, "space": ""})) == {"user:42"}
     assert identities(await shop.look_up({**handle, "space": "fi"})) == {"user@fi:42"}
@@ -241,7 +243,7 @@ async def test_spoofed_from(shop: Shop) -> None:
     assert mail["assurance"] == "verified"
 
 
-async def test_a_spoofed_address_nobody_verified_stays_alone(shop: Shop) -> None:
+async def test_a_spoofed_unverified_address_stays_separate(shop: Shop) -> None:
     await shop.mail("boss@example.com", "Pay this bill")
     assert (await shop.look_up("email:boss@example.com"))["match_assurance"] == "claimed"
     assert (await shop.look_up("email:boss@example.com", min_assurance="verified"))["match"] == "none"
@@ -267,7 +269,7 @@ async def test_number_with_slashes_spaces_and_00(shop: Shop, written: str) -> No
     await shop.web("identify", "forms", userId="anna", traits={"phone": written})
     await shop.call_in("+358401234567")
     context = await shop.look_up("phone:+358401234567")
-    assert len(told(context)) == 1
+    assert len(texts_of(context)) == 1
     (candidate,) = context["customer"]["candidates"]
     assert candidate["identity"] == "user:anna"
     for spelled in ("phone:00358401234567", "phone:+358 40/123 45 67"):
@@ -290,9 +292,9 @@ async def test_unlink_followed_by_the_same_identify(shop: Shop) -> None:
     await shop.web("identify", "forms", userId="anna", anonymousId="a1")
     await shop.web("alias", userId="anna", previousId="a1")
     assert identities(await shop.look_up("user:anna")) == {"user:anna"}
-    # What came in while they were joined, and after, stays where it was filed.
-    assert told(await shop.look_up("anonymous:a1")) == ["page.viewed"]
-    assert told(await shop.look_up("user:anna")) == ["identified"] * 4
+    # Touchpoints recorded while they were joined stay with their own identity.
+    assert texts_of(await shop.look_up("anonymous:a1")) == ["page.viewed"]
+    assert texts_of(await shop.look_up("user:anna")) == ["identified"] * 4
     links = await shop.links("user:anna")
     against = next(it for it in links if it["statement"] == "not_same")
     assert next(it for it in links if it["id"] == link["id"])["withdrawn"]["who"] == "agent:desk"
@@ -312,8 +314,8 @@ async def test_a_claim_refused_stays_refused_when_it_is_repeated(shop: Shop) -> 
     assert mirrored["identity"] == chat
     (claim,) = [it for it in await shop.links(chat) if it["assurance"] == "claimed"]
     await shop.withdraw(chat, claim["id"])
-    await shop.chat(7, "I said I am Anna", email="anna@example.com")
-    await tell(shop, "at the till", chat, "email:anna@example.com", source="till")
+    await shop.chat(7, "I am Anna, as I wrote before", email="anna@example.com")
+    await record_one(shop, "at the till", chat, "email:anna@example.com", source="till")
     for who in (chat, "user:anna"):
         assert (await shop.look_up(who))["customer"]["candidates"] == []
     assert identities(await shop.look_up(chat)) == {chat}

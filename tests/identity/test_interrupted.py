@@ -1,4 +1,4 @@
-"""Changes that were cut off: at whichever step, nothing is visible by half, and a repeat finishes it."""
+"""Interrupted changes: at no step is a change half visible, and repeating it completes it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import pytest
 from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import StoreUnavailable
 from handoff.domain.identity import Assurance, parse_identity
+from handoff.services.customers.customer import by_key
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
-from handoff.services.customers.lookup import by_key
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.services.timeline.recording import prepare, record
+from handoff.store.connection import Connection
 from handoff.store.repositories.timelines import Window
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from tests.conftest import opened
 from tests.samples import NOON, handle, record_all, touchpoint
 
-BY = Attribution(who="agent:lisa", reason="she said so")
+BY = Attribution(who="agent:lisa", reason="confirmed by phone")
 PEOPLE = ("user:anna", "email:anna@example.com", "phone:+358401234567", "anonymous:a1", "user:bert")
 
 
 class Cut(Connection):
-    """A connection of a process that dies after so many more round trips."""
+    """The connection of a process that dies after a number of round trips."""
 
     left: int | None = None
 
@@ -49,7 +49,7 @@ async def dying(url: str, after: int) -> AsyncIterator[Store]:
 
 
 async def begin(store: Store, tenant: str) -> None:
-    """Anna with an email and a browser; a phone and Bert stand alone."""
+    """Anna with an email and a browser; a phone and Bert are separate."""
     sure = handle("email:anna@example.com", Assurance.VERIFIED)
     await record_all(
         store,
@@ -65,7 +65,7 @@ async def begin(store: Store, tenant: str) -> None:
 
 
 async def state(store: Store, tenant: str) -> tuple[dict[str, Any], int]:
-    """Who is who and what is in their timelines; and how many times a change was told of."""
+    """The customers with their timelines, and the number of recorded changes."""
     found: dict[str, Any] = {}
     bookkeeping = set()
     for name in PEOPLE:
@@ -165,7 +165,7 @@ async def test_cut_off_at_any_step(quick: str, tenant: str, before: Change, chan
         await before(store, tenant)
         old, _ = await state(store, tenant)
         await change(store, tenant)
-        new, told = await state(store, tenant)
+        new, recorded = await state(store, tenant)
         assert new != old
         steps, seen = 0, set()
         while True:
@@ -182,7 +182,7 @@ async def test_cut_off_at_any_step(quick: str, tenant: str, before: Change, chan
             assert now in (old, new), f"after {steps} round trips"
             seen.add(now == new)
             await change(store, again)
-            assert await state(store, again) == (new, told), "repeated"
+            assert await state(store, again) == (new, recorded), "repeated"
             if finished:
                 break
             steps += 1
@@ -190,7 +190,7 @@ async def test_cut_off_at_any_step(quick: str, tenant: str, before: Change, chan
         assert seen == {True, False}
 
 
-async def test_a_pointer_without_its_evidence_is_nothing(quick: str, tenant: str) -> None:
+async def test_a_pointer_without_its_evidence_has_no_effect(quick: str, tenant: str) -> None:
     """On a Cluster pointers are written before the touchpoint that proves the link, in another slot."""
     async with opened(quick) as store:
         await begin(store, tenant)

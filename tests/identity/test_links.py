@@ -1,4 +1,4 @@
-"""Linking, withdrawing, splitting and marking through the API: each with a dry run, each undone."""
+"""Links, withdrawals, splits and shared marks through the API, each with a dry run and undone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from handoff.services.customers.lookup import MAX_LINKED
 
-from .conftest import Shop, identities, message, told
+from .conftest import Shop, identities, message, texts_of
 
 ANNA = (
     "user:anna",
@@ -15,16 +15,16 @@ ANNA = (
 )
 
 
-async def tell(shop: Shop, event: str, *who: Any, **more: Any) -> None:
+async def record_one(shop: Shop, event: str, *who: Any, **more: Any) -> None:
     await shop.ok("POST", "/v1/touchpoints", message(event, identities=list(who), **more))
 
 
 async def anna(shop: Shop) -> None:
     """Anna with an email and a browser, each with something of its own; Bert has called."""
-    await tell(shop, "login", *ANNA)
-    await tell(shop, "mail", ANNA[1], occurred_at="2026-11-21T10:01:00Z")
-    await tell(shop, "page", ANNA[2], occurred_at="2026-11-21T10:02:00Z")
-    await tell(shop, "call", "phone:+358401234567", occurred_at="2026-11-21T10:03:00Z")
+    await record_one(shop, "login", *ANNA)
+    await record_one(shop, "mail", ANNA[1], occurred_at="2026-11-21T10:01:00Z")
+    await record_one(shop, "page", ANNA[2], occurred_at="2026-11-21T10:02:00Z")
+    await record_one(shop, "call", "phone:+358401234567", occurred_at="2026-11-21T10:03:00Z")
 
 
 def parts(view: Any, key: str = "after") -> list[tuple[list[str], int]]:
@@ -32,18 +32,18 @@ def parts(view: Any, key: str = "after") -> list[tuple[list[str], int]]:
 
 
 async def snapshot(shop: Shop, *names: str) -> list[Any]:
-    """Who they are and what they have, whatever bookkeeping says beside it."""
+    """The identities and texts of these customers, without our own bookkeeping."""
     found = []
     for name in names:
         context = await shop.look_up(name)
-        found.append((identities(context), told(context)))
+        found.append((identities(context), texts_of(context)))
     return found
 
 
 EVERYBODY = ("user:anna", "email:anna@example.com", "anonymous@app:a1", "phone:+358401234567")
 
 
-async def test_a_link_is_foretold_made_and_undone(shop: Shop) -> None:
+async def test_a_link_is_previewed_made_and_undone(shop: Shop) -> None:
     await anna(shop)
     before = await snapshot(shop, *EVERYBODY)
     forecast = await shop.link("user:anna", "phone:+358 40 1234567", dry_run=True)
@@ -59,24 +59,24 @@ async def test_a_link_is_foretold_made_and_undone(shop: Shop) -> None:
     joined = await snapshot(shop, *EVERYBODY)
     assert joined == [(set(EVERYBODY), ["text of call", "text of page", "text of mail", "text of login"])] * 4
     (link,) = [it for it in await shop.links("user:anna") if it["id"] == view["id"]]
-    assert (link["by"], link["why"], link["effective"]) == ("agent:desk", "she said so", True)
+    assert (link["by"], link["why"], link["effective"]) == ("agent:desk", "confirmed by phone", True)
     timeline = (await shop.look_up("user:anna"))["timeline"]["touchpoints"]
     (linked,) = [it for it in timeline if it["type"] == "identity.linked"]
     assert linked["visibility"] == "internal"
 
-    await tell(shop, "call 2", "phone:+358401234567", occurred_at="2026-11-21T10:04:00Z")
+    await record_one(shop, "call 2", "phone:+358401234567", occurred_at="2026-11-21T10:04:00Z")
     undo = await shop.withdraw("user:anna", view["id"], dry_run=True)
     assert parts(undo) == [(everybody[:2] + everybody[3:], 4), (["phone:+358401234567"], 2)]
     await shop.withdraw("user:anna", view["id"])
     before[3] = ({"phone:+358401234567"}, ["text of call 2", "text of call"])
-    assert await snapshot(shop, *EVERYBODY) == before, "also what came while they were joined"
+    assert await snapshot(shop, *EVERYBODY) == before, "including touchpoints recorded while they were joined"
 
 
 async def test_linking_when_the_customers_root_is_not_the_earliest(shop: Shop) -> None:
     """The id comes from the login, whatever was there before it; the evidence is between the roots."""
-    await tell(shop, "mail", ANNA[1])
-    await tell(shop, "call", "phone:+358401234567")
-    await tell(shop, "login", *ANNA)
+    await record_one(shop, "mail", ANNA[1])
+    await record_one(shop, "call", "phone:+358401234567")
+    await record_one(shop, "login", *ANNA)
     id_ = await shop.customer("user:anna")
     await shop.link("email:anna@example.com", "phone:+358401234567")
     assert await shop.customer("phone:+358401234567") == id_
@@ -86,7 +86,7 @@ async def test_linking_when_the_customers_root_is_not_the_earliest(shop: Shop) -
 
 
 async def test_linking_an_earlier_login_changes_the_id_and_old_ids_read(shop: Shop) -> None:
-    await tell(shop, "early", "user@partner:9")
+    await record_one(shop, "early", "user@partner:9")
     await anna(shop)
     old = await shop.customer("user:anna")
     await shop.link("user:anna", "user@partner:9")
@@ -94,7 +94,7 @@ async def test_linking_an_earlier_login_changes_the_id_and_old_ids_read(shop: Sh
     assert current != old
     context = await shop.ok("GET", f"/v1/customers/{old}/context")
     assert (context["customer"]["id"], context["requested_id"]) == (current, old)
-    assert len(told(context)) == 4
+    assert len(texts_of(context)) == 4
     assert (await shop.get(f"/v1/customers/{old}/timeline")).json["total"] == context["timeline"]["total"]
     assert (await shop.get(f"/v1/customers/{old}/links")).json["customer_id"] == current
     link = (await shop.links("user:anna"))[0]["id"]
@@ -130,8 +130,8 @@ async def test_a_split_of_several_parts_them_together_and_is_undone(shop: Shop) 
     for name in out:
         assert [it["id"] for it in await shop.links(name) if it["statement"] == "not_same"] == [view["id"]]
     # The same senders say the same again, in whatever words: it stays undone, and is shown as a conflict.
-    await tell(shop, "login 2", *ANNA)
-    await tell(shop, "login 3", ANNA[2], ANNA[1])
+    await record_one(shop, "login 2", *ANNA)
+    await record_one(shop, "login 3", ANNA[2], ANNA[1])
     assert identities(await shop.look_up("user:anna")) == {"user:anna", "email:anna@example.com"}
     context = await shop.look_up("anonymous@app:a1")
     assert {it["reason"] for it in context["customer"]["conflicts"]} == {"not_same"}
@@ -149,11 +149,11 @@ async def test_a_split_holds_for_each_of_its_identities_wherever_they_went(shop:
     """Two that were parted are parted still when nothing else connects either with the others."""
     near, far = sure("email", "near@example.com"), sure("email", "far@example.com")
     phone, other = sure("phone", "+358401234567"), sure("phone", "+358401234568")
-    await tell(shop, "1", "user:anna", near)
-    await tell(shop, "2", near, "anonymous@app:a1")
-    await tell(shop, "3", "user:anna", far)
-    await tell(shop, "4", far, phone)
-    await tell(shop, "5", "user:anna", other)
+    await record_one(shop, "1", "user:anna", near)
+    await record_one(shop, "2", near, "anonymous@app:a1")
+    await record_one(shop, "3", "user:anna", far)
+    await record_one(shop, "4", far, phone)
+    await record_one(shop, "5", "user:anna", other)
     await shop.split("user:anna", "phone:+358401234568", "phone:+358401234567")
     for one, two in (("near@example.com", "anonymous@app:a1"), ("far@example.com", "phone:+358401234567")):
         link = next(
@@ -162,14 +162,14 @@ async def test_a_split_holds_for_each_of_its_identities_wherever_they_went(shop:
             if it["statement"] == "same" and {f"email:{one}", two} == set(it["identities"])
         )
         await shop.withdraw(two, link)
-    await tell(shop, "6", phone, "anonymous@app:a1")
+    await record_one(shop, "6", phone, "anonymous@app:a1")
     for name in ("anonymous@app:a1", "phone:+358401234567"):
         context = await shop.look_up(name)
         assert identities(context) == {name}
         assert {it["reason"] for it in context["customer"]["conflicts"]} >= {"not_same"}
 
 
-async def test_a_link_takes_back_what_was_said_against_it_and_only_that(shop: Shop) -> None:
+async def test_a_link_withdraws_the_objections_to_it_and_no_others(shop: Shop) -> None:
     """Browser and phone were split off together; linking the browser again leaves the phone where it is."""
     await anna(shop)
     await shop.link("user:anna", "phone:+358401234567")
@@ -184,9 +184,9 @@ async def test_a_link_takes_back_what_was_said_against_it_and_only_that(shop: Sh
     assert await snapshot(shop, *EVERYBODY) == parted
 
 
-async def test_what_a_guard_forbids_no_agent_links(shop: Shop) -> None:
+async def test_agents_cannot_make_links_that_a_guard_forbids(shop: Shop) -> None:
     await anna(shop)
-    await tell(shop, "bert", "user:bert")
+    await record_one(shop, "bert", "user:bert")
     id_ = await shop.customer("user:anna")
     for query in ("", "?dry_run=true"):
         body = {"identity": "user:bert", "reason": "the same, I think"}
@@ -205,9 +205,9 @@ async def test_a_link_may_be_a_claim(shop: Shop) -> None:
     assert len(view["after"]) == 2
     (candidate,) = (await shop.look_up("user:anna"))["customer"]["candidates"]
     assert (candidate["identity"], candidate["touchpoints"]) == ("phone:+358401234567", 1)
-    assert "text of call" not in told(await shop.look_up("user:anna"))
+    assert "text of call" not in texts_of(await shop.look_up("user:anna"))
     await shop.link("user:anna", "phone:+358401234567")
-    assert "text of call" in told(await shop.look_up("user:anna"))
+    assert "text of call" in texts_of(await shop.look_up("user:anna"))
     assert (await shop.look_up("user:anna"))["customer"]["candidates"] == []
 
 
@@ -230,7 +230,7 @@ async def test_what_makes_no_sense_is_422(shop: Shop) -> None:
         assert (answer.status, answer.code) == (422, code), (path, body)
 
 
-async def test_nobody_elses_links_and_customers_exist(shop: Shop) -> None:
+async def test_other_tenants_and_customers_are_not_accessible(shop: Shop) -> None:
     await anna(shop)
     id_ = await shop.customer("user:anna")
     link = (await shop.links("user:anna"))[0]["id"]
@@ -245,7 +245,7 @@ async def test_nobody_elses_links_and_customers_exist(shop: Shop) -> None:
             given = body if method == "POST" else None
             answer = await shop.call(method, f"/v1/customers/{id_}/{path}", given, token=token)
             assert answer.status == 404, path
-    await tell_as(shop, "elsewhere", "same name", *ANNA)
+    await record_as(shop, "elsewhere", "same name", *ANNA)
     theirs = (await shop.look_up("user:anna", token="elsewhere"))["customer"]["id"]
     assert theirs != id_
     answer = await shop.post(
@@ -260,7 +260,7 @@ async def test_nobody_elses_links_and_customers_exist(shop: Shop) -> None:
         assert (await shop.get(f"/v1/customers/{nonsense}/context")).status == 404
 
 
-async def tell_as(shop: Shop, token: str, event: str, *who: Any) -> None:
+async def record_as(shop: Shop, token: str, event: str, *who: Any) -> None:
     await shop.ok("POST", "/v1/touchpoints", message(event, identities=list(who)), token=token)
 
 
@@ -291,7 +291,7 @@ async def test_a_shared_mark_parts_and_taking_it_away_restores(shop: Shop) -> No
     await mark(shop, "email:anna@example.com", True)
     assert identities(await shop.look_up("user:anna")) == {"user:anna", "anonymous@app:a1"}
     found = await shop.look_up("email:anna@example.com")
-    assert found["match"] == "several", "whoever writes from it, we do not know who it is"
+    assert found["match"] == "several", "a sender from a shared address is ambiguous"
     (candidate,) = found["candidates"]
     assert (candidate["identity"], candidate["touchpoints"]) == ("user:anna", 2)
     refused = await shop.post(
@@ -304,7 +304,7 @@ async def test_a_shared_mark_parts_and_taking_it_away_restores(shop: Shop) -> No
 
 
 async def test_a_box_that_hundreds_write_from(shop: Shop) -> None:
-    """info@: nobody's own, and nobody of them loses anything by it."""
+    """info@ belongs to no one, and no customer loses touchpoints because of it."""
     box = {"type": "email", "value": "info@corp.example", "assurance": "verified"}
     batch = [message(f"m{n}", identities=[f"user:u{n}", box, f"anonymous@app:a{n}"]) for n in range(300)]
     await shop.ok("POST", "/v1/touchpoints", batch)
@@ -344,7 +344,7 @@ async def test_ambiguous_handles_narrow_each_other(shop: Shop) -> None:
     for user, *handles in (
         ("anna", phone), ("bert", phone, "anonymous@app:pc"), ("cecilia", "anonymous@app:pc"),
     ):  # fmt: skip
-        await tell(shop, user, f"user:{user}", *handles)
+        await record_one(shop, user, f"user:{user}", *handles)
     assert (await shop.look_up("phone:+358401234567"))["match"] == "several"
     assert (await shop.look_up("anonymous@app:pc"))["match"] == "several"
     found = await shop.look_up("phone:+358401234567", "anonymous@app:pc")
@@ -358,9 +358,9 @@ async def test_two_ways_to_one_customer_are_one(shop: Shop) -> None:
     beside the other's, once."""
     await anna(shop)
     phone = {"type": "phone", "value": "+358409999999", "assurance": "verified"}
-    await tell(shop, "one", ANNA[1], phone)
-    await tell(shop, "two", phone, ANNA[2])
-    await tell(shop, "three", "user:bert", phone)
+    await record_one(shop, "one", ANNA[1], phone)
+    await record_one(shop, "two", phone, ANNA[2])
+    await record_one(shop, "three", "user:bert", phone)
     await mark(shop, "phone:+358409999999", True)
     found = await shop.look_up("phone:+358409999999")
     assert sorted(it["identity"] for it in found["candidates"]) == ["user:anna", "user:bert"]
@@ -370,14 +370,14 @@ async def test_two_ways_to_one_customer_are_one(shop: Shop) -> None:
 
 
 async def test_references_find_and_never_join(shop: Shop) -> None:
-    await tell(shop, "order", "user:anna", "reference:A-1", ANNA[1])
-    await tell(shop, "guest", {"type": "email", "value": "guest@example.com"}, "reference:A-2")
+    await record_one(shop, "order", "user:anna", "reference:A-1", ANNA[1])
+    await record_one(shop, "guest", {"type": "email", "value": "guest@example.com"}, "reference:A-2")
     found = await shop.look_up("reference:A-1")
     assert (found["match"], identities(found)) == ("one", {"user:anna", "email:anna@example.com"})
     guest = await shop.look_up("reference:A-2")
     assert guest["match_assurance"] == "claimed"
     assert (await shop.look_up("reference:A-2", min_assurance="verified"))["match"] == "none"
-    await tell(shop, "gift", "user:bert", "reference:A-1")
+    await record_one(shop, "gift", "user:bert", "reference:A-1")
     found = await shop.look_up("reference:A-1")
     assert found["match"] == "several"
     assert {it["identity"] for it in found["candidates"]} == {"user:anna", "user:bert"}
@@ -388,15 +388,15 @@ async def test_references_find_and_never_join(shop: Shop) -> None:
     assert identities(await shop.look_up("user:bert")) == {"user:bert"}
     link = next(it for it in await shop.links("user:bert") if "reference:A-1" in it["identities"])
     await shop.withdraw("user:bert", link["id"])
-    await tell(shop, "gift 2", "user:bert", "reference:A-1")
-    await tell(shop, "gift 3", "user:bert", "reference:A-1", source="till")
+    await record_one(shop, "gift 2", "user:bert", "reference:A-1")
+    await record_one(shop, "gift 3", "user:bert", "reference:A-1", source="till")
     assert (await shop.look_up("reference:A-1"))["match"] == "one", "taken back, and repeated in vain"
 
 
 async def test_a_thousand_orders_of_one_customer(shop: Shop) -> None:
     orders = [message(f"o{n}", identities=["user:corp", f"reference:O-{n}"]) for n in range(600)]
     await shop.ok("POST", "/v1/touchpoints", orders)
-    await tell(shop, "mail", "user:corp", {**ANNA[1], "value": "buyer@corp.example"})  # type: ignore[dict-item]
+    await record_one(shop, "mail", "user:corp", {**ANNA[1], "value": "buyer@corp.example"})  # type: ignore[dict-item]
     found = await shop.look_up("reference:O-77")
     assert identities(found) == {"user:corp", "email:buyer@corp.example"}
 
@@ -407,22 +407,22 @@ async def test_a_thousand_orders_of_one_customer(shop: Shop) -> None:
 async def test_a_customer_facing_token_sees_verified_only(shop: Shop) -> None:
     await anna(shop)
     typed = {"type": "email", "value": "anna@example.com", "assurance": "claimed"}
-    await tell(shop, "forged", typed, occurred_at="2026-11-21T11:00:00Z")
-    desk, bot = await shop.look_up("user:anna"), await shop.look_up("user:anna", token="bot")
-    assert "text of forged" in told(desk)
-    assert "text of forged" not in told(bot)
-    assert bot["left_out"]["below_min_assurance"] == 1
+    await record_one(shop, "forged", typed, occurred_at="2026-11-21T11:00:00Z")
+    agent_view, bot_view = await shop.look_up("user:anna"), await shop.look_up("user:anna", token="bot")
+    assert "text of forged" in texts_of(agent_view)
+    assert "text of forged" not in texts_of(bot_view)
+    assert bot_view["left_out"]["below_min_assurance"] == 1
     asked = await shop.look_up("user:anna", token="bot", min_assurance="claimed")
-    assert "text of forged" in told(asked)
-    timeline = await shop.ok("GET", f"/v1/customers/{desk['customer']['id']}/timeline", token="bot")
+    assert "text of forged" in texts_of(asked)
+    timeline = await shop.ok("GET", f"/v1/customers/{agent_view['customer']['id']}/timeline", token="bot")
     assert "text of forged" not in [it["text"] for it in timeline["touchpoints"]]
     assert (await shop.look_up("phone:+358401234567", token="bot"))["match"] == "none"
 
 
-async def test_a_handle_that_is_only_claimed_does_not_spoil_one_that_is_sure(shop: Shop) -> None:
+async def test_a_claimed_handle_does_not_weaken_a_verified_one(shop: Shop) -> None:
     """A bot knows who is logged in, and an address that was typed."""
     await anna(shop)
-    await tell(shop, "typed", "user:anna", "email:other@example.com")
+    await record_one(shop, "typed", "user:anna", "email:other@example.com")
     for token in ("desk", "bot"):
         found = await shop.look_up("user:anna", "email:other@example.com", token=token)
         assert (found["match"], found["match_assurance"]) == ("one", "verified")
@@ -431,16 +431,18 @@ async def test_a_handle_that_is_only_claimed_does_not_spoil_one_that_is_sure(sho
 
 async def test_candidates_for_a_customer_facing_token_are_sure_too(shop: Shop) -> None:
     phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
-    await tell(shop, "a", "user:anna", phone)
-    await tell(shop, "b", "user:bert", phone)
-    await tell(shop, "c", "user:cecilia", "phone:+358401234567")
-    desk, bot = [await shop.look_up("phone:+358401234567", token=token) for token in ("desk", "bot")]
-    assert [it["assurance"] for it in desk["candidates"]] == ["verified", "verified", "claimed"]
-    assert {it["identity"] for it in bot["candidates"]} == {"user:anna", "user:bert"}
+    await record_one(shop, "a", "user:anna", phone)
+    await record_one(shop, "b", "user:bert", phone)
+    await record_one(shop, "c", "user:cecilia", "phone:+358401234567")
+    agent_view, bot_view = [
+        await shop.look_up("phone:+358401234567", token=token) for token in ("desk", "bot")
+    ]
+    assert [it["assurance"] for it in agent_view["candidates"]] == ["verified", "verified", "claimed"]
+    assert {it["identity"] for it in bot_view["candidates"]} == {"user:anna", "user:bert"}
 
 
-async def test_what_a_claimed_login_was_told_makes_it_no_surer(shop: Shop) -> None:
-    """Our own bookkeeping is filed under it and must not count as its word."""
+async def test_our_own_bookkeeping_does_not_verify_a_claimed_login(shop: Shop) -> None:
+    """Our own bookkeeping is filed under the login and must not verify it."""
     await shop.chat(7, "I am Anna", identifier="anna")
     chat = "chatwoot.contact@1:7"
     (claim,) = await shop.links(chat)
@@ -448,22 +450,22 @@ async def test_what_a_claimed_login_was_told_makes_it_no_surer(shop: Shop) -> No
     assert (await shop.look_up("user:anna", min_assurance="verified"))["match"] == "none"
 
 
-# --- Values that mean nobody -----------------------------------------------------------------------
+# --- Placeholder values ----------------------------------------------------------------------------
 
 
-NOBODY = ("email:NoReply@shop.example", "user:null", "user:Anonymous", "anonymous:undefined", "user:0")
+PLACEHOLDERS = ("email:NoReply@shop.example", "user:null", "user:Anonymous", "anonymous:undefined", "user:0")
 
 
-async def test_values_that_mean_nobody(shop: Shop) -> None:
-    for number, nobody in enumerate(NOBODY):
-        answer = await shop.post("/v1/touchpoints", message("e", identities=[nobody]))
+async def test_placeholder_values_are_blocked(shop: Shop) -> None:
+    for number, placeholder in enumerate(PLACEHOLDERS):
+        answer = await shop.post("/v1/touchpoints", message("e", identities=[placeholder]))
         assert (answer.status, answer.code) == (422, "blocked_identity")
-        await tell(shop, f"a{number}", "user:anna", nobody, "anonymous@app:a1")
-        await tell(shop, f"b{number}", "user:bert", nobody)
-        assert (await shop.look_up(nobody))["match"] == "none"
+        await record_one(shop, f"a{number}", "user:anna", placeholder, "anonymous@app:a1")
+        await record_one(shop, f"b{number}", "user:bert", placeholder)
+        assert (await shop.look_up(placeholder))["match"] == "none"
         assert identities(await shop.look_up("user:anna")) == {"user:anna", "anonymous@app:a1"}
         id_ = await shop.customer("user:anna")
-        refused = await shop.post(f"/v1/customers/{id_}/links", {"identity": nobody, "reason": "x"})
+        refused = await shop.post(f"/v1/customers/{id_}/links", {"identity": placeholder, "reason": "x"})
         assert (refused.status, refused.code) == (422, "blocked_identity")
 
 
@@ -471,8 +473,8 @@ async def test_values_that_mean_nobody(shop: Shop) -> None:
 
 
 async def test_late_and_back_filled_touchpoints(shop: Shop) -> None:
-    """They take their place, are marked, and stand under `late` of what was handed over already."""
-    await tell(shop, "now", "user:anna", occurred_at="2026-11-21T10:00:00Z")
+    """They are sorted in, marked as late, and listed under `late` in the context of an earlier handoff."""
+    await record_one(shop, "now", "user:anna", occurred_at="2026-11-21T10:00:00Z")
     made = await shop.ok(
         "POST",
         "/v1/handoffs",
@@ -483,8 +485,8 @@ async def test_late_and_back_filled_touchpoints(shop: Shop) -> None:
             "reason": "money",
         },
     )
-    await tell(shop, "years ago", "user:anna", occurred_at="2019-01-01T10:00:00Z")
-    await tell(shop, "typed", "user:anna", occurred_at="2026-11-21T09:59:00Z")
+    await record_one(shop, "years ago", "user:anna", occurred_at="2019-01-01T10:00:00Z")
+    await record_one(shop, "typed", "user:anna", occurred_at="2026-11-21T09:59:00Z")
     context = await shop.ok("GET", f"/v1/handoffs/{made['id']}/context")
     touchpoints = [it for it in context["timeline"]["touchpoints"] if it["channel"] == "chat" and it["text"]]
     shown = [(it["text"], it["late"]) for it in touchpoints if it["text"].startswith("text of")]
@@ -503,9 +505,11 @@ async def hand_over(shop: Shop, identity: str, **sender: str) -> str:
 
 async def test_no_link_opens_a_conversation_or_makes_one_the_newest(shop: Shop) -> None:
     """A handoff by identity is about the newest conversation that the customer has, whatever was linked."""
-    await tell(shop, "old", ANNA[0], channel="email", type="email.received", thread="mail")
-    await tell(shop, "new", ANNA[0], thread="chat", occurred_at="2026-11-21T10:05:00Z")
-    await tell(shop, "call", "phone:+358401234567", type="form.submitted", channel="phone", thread="call")
+    await record_one(shop, "old", ANNA[0], channel="email", type="email.received", thread="mail")
+    await record_one(shop, "new", ANNA[0], thread="chat", occurred_at="2026-11-21T10:05:00Z")
+    await record_one(
+        shop, "call", "phone:+358401234567", type="form.submitted", channel="phone", thread="call"
+    )
     (chat, mail) = [it["id"] for it in (await shop.look_up("user:anna"))["conversations"]]
 
     async def check(*expected: str) -> None:
@@ -528,8 +532,8 @@ async def test_no_link_opens_a_conversation_or_makes_one_the_newest(shop: Shop) 
 
 async def test_a_handoff_that_follows_a_link_alone_is_on_its_own_channel(shop: Shop) -> None:
     """Nothing is open: the handoff opens a conversation where it comes from, and a second one finds it."""
-    await tell(shop, "page", ANNA[0], type="identified", channel="web", thread="visit")
-    await tell(shop, "end", ANNA[0], type="conversation.resolved", channel="web", thread="visit")
+    await record_one(shop, "page", ANNA[0], type="identified", channel="web", thread="visit")
+    await record_one(shop, "end", ANNA[0], type="conversation.resolved", channel="web", thread="visit")
     await shop.link("user:anna", "phone:+358401234567")
     assert [it["state"] for it in (await shop.look_up("user:anna"))["conversations"]] == ["resolved"]
     asked = {"identity": "user:anna", "from": {"channel": "chat"}, "to": {"queue": "q"}, "reason": "help"}

@@ -1,4 +1,4 @@
-"""Everything that can be said of who is who, by several processes, held against a simple model."""
+"""All statements about identities, made by several processes and compared with a simple model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import Conflict
 from handoff.domain.evidence import Statement
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_identity, weaker
+from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
-from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find
+from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.services.timeline.recording import record
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
-from tests.identity.model import Model, Said, pairs
+from tests.identity.model import IdentityStatement, Model, pairs
 from tests.samples import NOON, touchpoint
 from tests.store.servers import valkey_server
 
@@ -46,7 +47,7 @@ POOL = (
     "reference:A-1",
 )
 PROCESSES = 3
-BY = Attribution(who="agent:lisa", reason="she said so")
+BY = Attribution(who="agent:lisa", reason="confirmed by phone")
 names = st.sampled_from(POOL)
 assurances = st.sampled_from([Assurance.VERIFIED, Assurance.VERIFIED, Assurance.VERIFIED, Assurance.CLAIMED])
 Stated = tuple[str, Assurance]
@@ -55,7 +56,7 @@ stated = st.lists(
     st.lists(handles, min_size=1, max_size=2, unique_by=lambda it: it[0]), min_size=1, max_size=3
 )
 tenants = st.sampled_from([0, 0, 0, 1])
-picks = st.integers(0, 2**16)  # which of what there is: no draw depends on what the store's clock made
+picks = st.integers(0, 2**16)  # a choice among existing items; no draw depends on the store's clock
 Result = TypeVar("Result")
 
 
@@ -85,7 +86,7 @@ class Identities(RuleBasedStateMachine):
 
     @initialize(pairs_=st.lists(st.tuples(handles, handles), min_size=3, max_size=7), other=stated)
     def begin(self, pairs_: list[tuple[Stated, Stated]], other: list[list[Stated]]) -> None:
-        """Some people to begin with; the other tenant knows the same names and says other things."""
+        """Some people to begin with; the other tenant has the same names with different statements."""
         self.touch(0, [list(it) if it[0][0] != it[1][0] else [it[0]] for it in pairs_], 0)
         self.touch(1, other, 0)
 
@@ -105,31 +106,38 @@ class Identities(RuleBasedStateMachine):
 
         self.run(send())
         model = self.models[tenant]
-        for it in sent:
-            model.touchpoints[it.text or ""] = str(it.home.identity)
-            model.seen |= {str(handle.identity) for handle in it.identities}
-            for handle in it.identities[1:]:
-                self.learn(tenant, str(it.home.identity), str(handle.identity), it)
+        for sent_one in sent:
+            model.touchpoints[sent_one.text or ""] = str(sent_one.home.identity)
+            model.seen |= {str(handle.identity) for handle in sent_one.identities}
+            for handle in sent_one.identities[1:]:
+                self.learn(tenant, str(sent_one.home.identity), str(handle.identity), sent_one)
 
-    def learn(self, tenant: int, home: str, other: str, it: Any) -> None:
-        """A statement with the time and id that the store gave it: the model knows no clock."""
+    def learn(self, tenant: int, home: str, other: str, touchpoint_: Any) -> None:
+        """Add a statement with the time and id from the store: the model has no clock."""
         hashes = self.store.hashes(self.tenants[tenant])
-        sure = weaker(it.home.assurance, next(h.assurance for h in it.identities if str(h.identity) == other))
+        sure = weaker(
+            touchpoint_.home.assurance,
+            next(h.assurance for h in touchpoint_.identities if str(h.identity) == other),
+        )
         one, two = hashes.identity(parse_identity(home)), hashes.identity(parse_identity(other))
         id_ = hashes.evidence(one, two, Statement.SAME, sure, "test")
         self.add(tenant, home, other, one, id_, verified=sure is Assurance.VERIFIED, agent=False)
 
-    def add(self, tenant: int, home: str, other: str, key: bytes, id_: bytes, **said: Any) -> None:
+    def add(self, tenant: int, home: str, other: str, key: bytes, id_: bytes, **fields: Any) -> None:
         records = self.run(read_records(self.store.connection, self.store.keys, [key]))
         (stored,) = [it for it in records[key].evidence if it.id == id_]
         public = self.store.hashes(self.tenants[tenant]).public(EVIDENCE, key, id_)
-        given = {"same": True, "pairs": pairs([home], [other]), **said}
-        self.models[tenant].add(Said(id=public, one=home, other=other, at=(stored.recorded_at, id_), **given))
+        given = {"same": True, "pairs": pairs([home], [other]), **fields}
+        self.models[tenant].add(
+            IdentityStatement(id=public, one=home, other=other, at=(stored.recorded_at, id_), **given)
+        )
 
-    def tell(self, tenant: int, view_id: str | None, home: str, other: str, **said: Any) -> None:
+    def learn_from_agent(
+        self, tenant: int, view_id: str | None, home: str, other: str, **fields: Any
+    ) -> None:
         hashes = self.store.hashes(self.tenants[tenant])
         key, id_ = hashes.private(EVIDENCE, view_id or "", 2)
-        self.add(tenant, home, other, key, id_, verified=True, agent=True, **said)
+        self.add(tenant, home, other, key, id_, verified=True, agent=True, **fields)
 
     def customer(self, tenant: int, name: str) -> Customer:
         key = self.store.hashes(self.tenants[tenant]).identity(parse_identity(name))
@@ -171,10 +179,10 @@ class Identities(RuleBasedStateMachine):
                 self.run(go())
             model.seen -= {other} if new else set()
             return
-        trial = Said("trial", root, other, True, True, True, (2**62, b""), about, over)
+        trial = IdentityStatement("trial", root, other, True, True, True, (2**62, b""), about, over)
         model.add(trial)
         allowed = other in model.customer_of(root)
-        del model.said["trial"]
+        del model.statements["trial"]
         if not allowed:
             with pytest.raises(Conflict) as refused:
                 self.run(go())
@@ -185,14 +193,14 @@ class Identities(RuleBasedStateMachine):
         assert (view.id is None) == theirs
         if theirs:
             return
-        self.tell(tenant, view.id, root, other, pairs=about, over=over)
+        self.learn_from_agent(tenant, view.id, root, other, pairs=about, over=over)
         assert sorted(view.withdrawn) == sorted(over)
         if undo:
             self.take_back(tenant, view.id)
             assert model.timelines() == before
 
     @rule(tenant=tenants, pick=picks, undo=st.booleans())
-    def link_what_was_parted(self, tenant: int, pick: int, undo: bool) -> None:
+    def link_separated_identities(self, tenant: int, pick: int, undo: bool) -> None:
         parted = sorted(sorted(pair) for pair in self.models[tenant].apart())
         if parted:
             one, other = _picked(parted, pick)
@@ -212,30 +220,30 @@ class Identities(RuleBasedStateMachine):
             assert model.timelines() == before
 
     def take_back(self, tenant: int, link_id: str) -> str | None:
-        """Withdraw a statement; the id of what was said against it, if it said `same`."""
+        """Withdraw a statement. Returns the id of the statement against it, if it was a `same`."""
         model = self.models[tenant]
-        it = model.said[link_id]
-        customer = self.customer(tenant, it.one)
+        statement = model.statements[link_id]
+        customer = self.customer(tenant, statement.one)
         view = self.run(
             withdraw(self.store, self.tenants[tenant], customer.id, link_id, BY, dry_run=False, now=NOON)
         )
-        if not it.same:
+        if not statement.same:
             assert view.id is None
             model.take_back(link_id)
             return None
-        pair = {it.one, it.other}
+        pair = {statement.one, statement.other}
         over = [
             piece.id
             for piece in model.standing(same=True)
-            if {piece.one, piece.other} == pair and (not it.agent or piece.agent)
+            if {piece.one, piece.other} == pair and (not statement.agent or piece.agent)
         ]
-        self.tell(
+        self.learn_from_agent(
             tenant,
             view.id,
-            it.one,
-            it.other,
+            statement.one,
+            statement.other,
             same=False,
-            pairs=pairs([it.one], [it.other]),
+            pairs=pairs([statement.one], [statement.other]),
             over=frozenset(over),
         )
         return view.id
@@ -262,7 +270,7 @@ class Identities(RuleBasedStateMachine):
             )
         )
         rest = [str(it.identity) for it in customer.members if str(it.identity) not in out]
-        self.tell(tenant, view.id, rest[0], out[0], same=False, pairs=pairs(out, rest))
+        self.learn_from_agent(tenant, view.id, rest[0], out[0], same=False, pairs=pairs(out, rest))
         assert all(not model.customer_of(it) & set(rest) for it in out)
         if undo:
             self.take_back(tenant, view.id or "")
@@ -286,29 +294,29 @@ class Identities(RuleBasedStateMachine):
     # --- What must always be so ---------------------------------------------------------------
 
     @invariant()
-    def everybody_is_who_the_model_says(self) -> None:
+    def customers_match_the_model(self) -> None:
         for tenant, model in zip(self.tenants, self.models, strict=True):
             self.run(self.check(tenant, model))
 
     async def check(self, tenant: str, model: Model) -> None:
         hashes = self.store.hashes(tenant)
         expected, shared = model.timelines(), model.shared()
-        told: dict[frozenset[str], list[str]] = {}
+        texts: dict[frozenset[str], list[str]] = {}
         for name in sorted(model.seen):
             customer = await by_key(self.store, tenant, hashes.identity(parse_identity(name)))
             members = frozenset(str(it.identity) for it in customer.members)
             assert members == model.customer_of(name), f"asked by {name}"
             assert customer.group.shared == (name in shared)
-            if members not in told:
-                told[members] = await self.words(tenant, customer)
+            if members not in texts:
+                texts[members] = await self.words(tenant, customer)
                 assert (await by_id(self.store, tenant, customer.id)).group.members == customer.group.members
             await self.check_look_up(tenant, name, customer, name in shared)
-        assert {members: set(words) for members, words in told.items()} == expected
-        every = [word for words in told.values() for word in words]
+        assert {members: set(words) for members, words in texts.items()} == expected
+        every = [word for words in texts.values() for word in words]
         assert sorted(every) == sorted(model.touchpoints), "every touchpoint is one customer's"
 
     async def words(self, tenant: str, customer: Customer) -> list[str]:
-        """The customer's timeline, less what our own changes are told by."""
+        """The customer's timeline without our own bookkeeping."""
         records = {it.key: it for it in customer.members}
         view = await read_timeline(
             self.store,

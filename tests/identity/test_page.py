@@ -1,4 +1,4 @@
-"""docs/identity.md is true: its commands run against a server and print what it says they print."""
+"""docs/identity.md is correct: its commands run against a server and print the documented output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def script() -> tuple[str, list[str]]:
     return "".join(commands), outputs
 
 
-async def test_its_commands_print_what_it_says(shop: Shop) -> None:
+async def test_its_commands_print_the_documented_output(shop: Shop) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl on this machine")
     commands, outputs = script()

@@ -1,4 +1,4 @@
-"""What `resolve` makes of evidence: a partition that depends on nothing but the evidence."""
+"""`resolve` partitions identities, depending on the evidence only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def key(number: int) -> bytes:
 
 
 def piece(number: int, one: int, other: int, **fields: Any) -> Evidence:
-    """A verified, automatic `same`, unless told otherwise."""
+    """A verified, automatic `same`, by default."""
     given: dict[str, Any] = {
         "statement": Statement.SAME,
         "assurance": Assurance.VERIFIED,
@@ -57,7 +57,7 @@ def piece(number: int, one: int, other: int, **fields: Any) -> Evidence:
 
 @st.composite
 def components(draw: st.DrawFn) -> tuple[dict[bytes, Node], list[Evidence]]:
-    """Identities, and anything that may be said of them, in the order in which it was said."""
+    """Identities with any statements about them, in the order of the statements."""
     count = draw(st.integers(1, 9))
     nodes = {
         key(number): node(
@@ -141,7 +141,7 @@ def test_every_identity_is_in_exactly_one_customer(case: tuple[dict[bytes, Node]
 
 @EXAMPLES
 @given(components())
-def test_guards_hold_whatever_was_said(case: tuple[dict[bytes, Node], list[Evidence]]) -> None:
+def test_guards_hold_for_any_evidence(case: tuple[dict[bytes, Node], list[Evidence]]) -> None:
     nodes, pieces = case
     found = resolve(nodes, pieces, LIMITS)
     overruled = {it.id for it in pieces for by in standing_refusals(pieces) if overrules(by, it)}
@@ -170,13 +170,13 @@ def standing_refusals(pieces: Sequence[Evidence]) -> list[Evidence]:
     return [it for it in pieces if it.statement is Statement.NOT_SAME and not it.withdrawn]
 
 
-def speaks(it: Evidence, one: bytes, other: bytes) -> bool:
-    left, right = it.sides
+def concerns(evidence: Evidence, one: bytes, other: bytes) -> bool:
+    left, right = evidence.sides
     return (one in left and other in right) or (other in left and one in right)
 
 
-def overrules(by: Evidence, it: Evidence) -> bool:
-    return it.id in by.over and speaks(by, it.one, it.other)
+def overrules(by: Evidence, evidence: Evidence) -> bool:
+    return evidence.id in by.over and concerns(by, evidence.one, evidence.other)
 
 
 def kept_apart(one: bytes, other: bytes, pieces: Sequence[Evidence], overruled: set[bytes]) -> bool:
@@ -188,10 +188,10 @@ def kept_apart(one: bytes, other: bytes, pieces: Sequence[Evidence], overruled: 
         if it.statement is Statement.SAME
         and not it.withdrawn
         and it.id not in overruled
-        and speaks(it, one, other)
+        and concerns(it, one, other)
         for id_ in it.over
     }
-    return any(speaks(it, one, other) and it.id not in over for it in standing_refusals(pieces))
+    return any(concerns(it, one, other) and it.id not in over for it in standing_refusals(pieces))
 
 
 def reachable(start: bytes, edges: Sequence[Evidence], within: Sequence[bytes]) -> set[bytes]:
@@ -278,7 +278,7 @@ def test_more_than_the_allowed_strong_neighbours_make_an_identity_shared() -> No
     assert star(MAX_STRONG_NEIGHBOURS + 1, "anonymous").shared == set(), "browsers come and go"
 
 
-def test_what_a_crowd_shares_joins_none_of_them_and_costs_nobody_their_own() -> None:
+def test_an_identity_shared_by_a_crowd_joins_no_customers() -> None:
     """An info@ box of 600 people: each of them keeps their own handles."""
     nodes = {key(0): node(0, "email")}
     pieces = []
@@ -291,7 +291,7 @@ def test_what_a_crowd_shares_joins_none_of_them_and_costs_nobody_their_own() -> 
     assert found.group_of(key(0)).members == (key(0),)
 
 
-def test_above_the_limit_a_component_stands_alone_and_what_hangs_on_it_by_a_shared_one_does_not() -> None:
+def test_an_oversized_component_is_left_unmerged_but_not_its_neighbours_behind_a_shared_identity() -> None:
     count = MAX_COMPONENT + 1
     nodes = {key(it): node(it, "user" if it == 0 else "anonymous") for it in range(count)}
     nodes |= {key(9000): node(9000, "email", shared=True), key(9001): node(9001, "user", "x")}

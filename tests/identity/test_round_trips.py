@@ -1,4 +1,4 @@
-"""What reading a customer costs: round trips are counted, and do not grow with the history."""
+"""Round trips for reading a customer: they are counted, and do not grow with the history."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_a_whole_context(own_store: Store, tenant: str) -> None:
 
 
 async def test_whether_a_context_still_holds(own_store: Store, tenant: str) -> None:
-    """Asked in one round trip, and never answered yes where anything was said, linked or handed over."""
+    """Validation takes one round trip and fails after any message, link or handoff."""
     store = own_store
     await ten_identities(store, tenant)
     monitor = Monitor(store, [])
@@ -135,7 +135,7 @@ async def test_whether_a_context_still_holds(own_store: Store, tenant: str) -> N
 
 
 async def test_a_reader_beside_many_writers_sees_whole_statements(own_store: Store, tenant: str) -> None:
-    """While links are being made, whoever is asked: each touchpoint is in exactly one answer."""
+    """While links are made, each touchpoint is in exactly one customer's timeline."""
     store = own_store
     people = [f"user@s{n}:u" for n in range(6)]
     await record_all(store, tenant, [touchpoint(f"of {it}", it) for it in people])

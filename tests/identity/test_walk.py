@@ -1,4 +1,4 @@
-"""Walking and judging: from whichever identity a walk starts, each customer is the same."""
+"""Walks through the evidence: every start identity leads to the same customers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.identity.test_resolve import LIMITS, components, key, node, piece
 EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
 
 
-class Remembered(EvidenceReader):
-    """Records as the store would hold them, and how many were read."""
+class InMemoryReader(EvidenceReader):
+    """A reader of records in memory that counts reads."""
 
     def __init__(self, nodes: dict[bytes, Node], pieces: Iterable[Evidence]) -> None:
         self.records: dict[bytes, IdentityRecord] = {}
@@ -33,10 +33,10 @@ class Remembered(EvidenceReader):
         self.rounds = 0
         own: dict[bytes, list[Evidence]] = {name: [] for name in nodes}
         pointers: dict[bytes, list[PointerTo]] = {name: [] for name in nodes}
-        for it in pieces:
-            own[it.one].append(it)
-            for end in it.ends[1:]:
-                pointers[end].append(PointerTo(it.id, it.one, kind_of(it)))
+        for evidence in pieces:
+            own[evidence.one].append(evidence)
+            for end in evidence.ends[1:]:
+                pointers[end].append(PointerTo(evidence.id, evidence.one, kind_of(evidence)))
         self._stored = {
             name: IdentityRecord(
                 key=name,
@@ -65,8 +65,8 @@ class Remembered(EvidenceReader):
 
 def walked(
     nodes: dict[bytes, Node], pieces: Iterable[Evidence], *start: bytes
-) -> tuple[Component, Remembered]:
-    reading = Remembered(nodes, pieces)
+) -> tuple[Component, InMemoryReader]:
+    reading = InMemoryReader(nodes, pieces)
     return asyncio.run(walk(reading, start)), reading
 
 
@@ -93,7 +93,7 @@ def test_from_every_identity_the_customer_is_what_all_evidence_gives(
 
 @EXAMPLES
 @given(components(), st.data())
-def test_from_several_identities_at_once_too(
+def test_from_several_start_identities_too(
     case: tuple[dict[bytes, Node], list[Evidence]], data: st.DataObject
 ) -> None:
     nodes, pieces = case
@@ -132,8 +132,8 @@ def test_a_flood_of_claims_hides_nothing_and_is_not_read() -> None:
         assert len(reading.asked) == 2
 
 
-def test_an_agents_word_is_found_behind_any_number_of_senders() -> None:
-    """A phone verified for 300 users is nobody's, until an agent says whose it is."""
+def test_an_agents_link_is_found_among_many_senders_links() -> None:
+    """A phone verified for 300 users is unassigned until an agent links it."""
     nodes = {key(0): node(0, "phone")} | {key(it): node(it, "user") for it in range(1, 301)}
     pieces = [piece(it, it, 0) for it in range(1, 301)]
     assert group_from(nodes, pieces, key(0)) == (key(0),)
@@ -156,7 +156,7 @@ def test_an_agents_word_is_found_behind_any_number_of_senders() -> None:
 
 
 def test_a_customer_with_more_neighbours_than_one_round_reads() -> None:
-    """250 browsers of one login; one of them is another login's too, so it is nobody's."""
+    """250 browsers of one login; one of them is another login's too, so it is unassigned."""
     count = 2 * STEP + 50
     nodes = {key(it): node(it, "user" if it == 0 else "anonymous") for it in range(count + 1)}
     nodes[key(5000)] = node(5000, "user")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.resp.connection import Connection, FunctionMissing
-from handoff.store.resp.wire import RespConnections
+from handoff.store.connection import Connection, FunctionMissing
+from handoff.store.resp.primaries import PrimaryConnection
+from handoff.store.resp.transport import Route
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
     Server,
@@ -32,14 +33,14 @@ KEYS = [b"{%d}k" % number for number in range(40)]
 class Cluster:
     """A connection with lines to three primaries that hold the function."""
 
-    def __init__(self, nodes: Sequence[Server], store: Connection, lines: RespConnections) -> None:
+    def __init__(self, nodes: Sequence[Server], store: Connection, route: Route) -> None:
         self.nodes = nodes
         self.store = store
-        self.lines = lines
+        self.route = route
         self.targets = [("127.0.0.1", node.port) for node in nodes]
 
     async def put(self, key: bytes, value: bytes, *, function: str = "put_1") -> Any:
-        return await self.store.fcall_durable(function, [key], [value], line=self.lines)
+        return await self.store.fcall_durable(function, [key], [value], route=self.route)
 
     def owner(self, key: bytes) -> int:
         return self.slot(key) * 3 // 16384
@@ -64,9 +65,7 @@ async def cluster(**changes: Any) -> AsyncIterator[Cluster]:
         url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
         async with Connection(StoreSettings(url=url, **changes)) as store:
             await store.load_function(SET)
-            lines = store.line()
-            assert isinstance(lines, RespConnections)
-            yield Cluster(nodes, store, lines)
+            yield Cluster(nodes, store, store.new_route())
 
 
 async def test_many_calls_at_once_share_one_line_to_each_primary() -> None:
@@ -84,7 +83,7 @@ async def test_many_calls_at_once_share_one_line_to_each_primary() -> None:
 
 async def test_a_first_call_needs_no_table_of_slots() -> None:
     async with cluster() as it, Connection(StoreSettings(url=it.store._settings.url)) as fresh:
-        assert await fresh.fcall_durable("put_1", [KEYS[0]], [b"first"], line=fresh.line()) == b"first"
+        assert await fresh.fcall_durable("put_1", [KEYS[0]], [b"first"], route=fresh.new_route()) == b"first"
 
 
 async def test_a_slot_that_moves_and_has_moved() -> None:
@@ -136,7 +135,7 @@ async def test_a_primary_that_hangs_for_a_while_is_asked_again() -> None:
             await asyncio.sleep(1.2)  # longer than its line is patient
             assert not asked.done()
         assert await asked == b"2"
-        assert it.lines.toward(key) is None, "its line rests"
+        assert not isinstance(it.route.toward(key), PrimaryConnection), "it rests"
         assert await it.put(key, b"3") == b"3"
         assert await it.store.call("GET", key) == b"3"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
-from handoff.store.resp.connection import Connection, FunctionMissing, StoreError
+from handoff.store.connection import Connection, FunctionMissing, StoreError
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
     Server,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import ConfigurationError
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.server.durability import prove
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (

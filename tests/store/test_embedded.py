@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.server import orphan
 from handoff.store.server.directory import DirectoryLock, private_directory
 from handoff.store.server.durability import prove

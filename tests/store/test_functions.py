@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from handoff.store.connection import StoreError
 from handoff.store.functions.library import NAMES, library, prune
 from handoff.store.repositories.outbox import Lease, Outbox, advance, release_leases, take_leases
-from handoff.store.resp.connection import StoreError
 from handoff.store.store import Store
 from tests.samples import NOON, record_all, timeline, touchpoint
 

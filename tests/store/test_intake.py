@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.timeline.batching import AT_ONCE, BYTES_AT_ONCE, Intake
+from handoff.services.timeline.batching import MAX_BYTES, MAX_REQUESTS, Intake
 from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.samples import NOON, timeline, touchpoint
 
 
-def stating(it: Touchpoint) -> Callable[[], Touchpoint]:
-    return lambda: it
+def stating(*touchpoints: Touchpoint) -> Callable[[], Sequence[Touchpoint]]:
+    return lambda: touchpoints
 
 
-def refusing(error: Exception) -> Callable[[], Touchpoint]:
-    def read() -> Touchpoint:
+async def record_one(intake: Intake, tenant: str, read: Callable[[], Sequence[Touchpoint]]) -> Result:
+    (result,) = await intake.record(tenant, read)
+    return result
+
+
+def refusing(error: Exception) -> Callable[[], Sequence[Touchpoint]]:
+    def read() -> Sequence[Touchpoint]:
         raise error
 
     return read
@@ -37,7 +43,7 @@ async def test_what_cannot_be_read_or_prepared_fails_alone(store: Store, tenant:
         stating(touchpoint("cannot be packed", data={"n": 2**70})),
         stating(touchpoint("last", at=NOON + 1)),
     ]
-    became = await asyncio.gather(*(intake.record(tenant, it) for it in asked), return_exceptions=True)
+    became = await asyncio.gather(*(record_one(intake, tenant, it) for it in asked), return_exceptions=True)
     first, unread, crashed, nobody, unpacked, last = became
     assert isinstance(first, Result)
     assert isinstance(last, Result)
@@ -58,9 +64,9 @@ async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant
     def read_all() -> list[Touchpoint]:
         return [next(iter(()))]
 
-    asked: list[Awaitable[object]] = [intake.record(tenant, lambda: read_all()[0])]
-    asked += [intake.record_all(tenant, read_all, 1)]
-    asked += [intake.record(tenant, stating(touchpoint(f"e{n}"))) for n in range(AT_ONCE * 2)]
+    asked: list[Awaitable[object]] = [record_one(intake, tenant, read_all)]
+    asked += [intake.record(tenant, read_all, 1)]
+    asked += [record_one(intake, tenant, stating(touchpoint(f"e{n}"))) for n in range(MAX_REQUESTS * 2)]
     async with asyncio.timeout(10):
         one, many, *others = await asyncio.gather(*asked, return_exceptions=True)
     assert isinstance(one, RuntimeError)
@@ -71,8 +77,8 @@ async def test_a_reader_that_stops_an_iteration_fails_alone(store: Store, tenant
 
 async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> None:
     intake = Intake(store)
-    leaving = asyncio.create_task(intake.record(tenant, stating(touchpoint("left alone"))))
-    staying = asyncio.create_task(intake.record(tenant, stating(touchpoint("waited for", at=NOON + 1))))
+    leaving = asyncio.create_task(record_one(intake, tenant, stating(touchpoint("left alone"))))
+    staying = asyncio.create_task(record_one(intake, tenant, stating(touchpoint("waited for", at=NOON + 1))))
     await asyncio.sleep(0)
     leaving.cancel()
     assert (await staying).status == "accepted"
@@ -81,8 +87,8 @@ async def test_whoever_leaves_withdraws_nothing(store: Store, tenant: str) -> No
 
 async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store, tenant: str) -> None:
     intake = Intake(store)
-    count = AT_ONCE * 2 + 3
-    asked = (intake.record(tenant, stating(touchpoint(f"e{n}", text=f"{n}"))) for n in range(count))
+    count = MAX_REQUESTS * 2 + 3
+    asked = (record_one(intake, tenant, stating(touchpoint(f"e{n}", text=f"{n}"))) for n in range(count))
     became = await asyncio.gather(*asked)
     assert {it.status for it in became} == {"accepted"}
     # All at one moment: what was asked first arrived first.
@@ -93,26 +99,22 @@ async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store
 async def test_a_store_that_takes_nothing_is_said_to_everyone(valkey: str, tenant: str) -> None:
     async with opened(valkey) as store:
         intake = Intake(store)
-    asked = (intake.record(tenant, stating(touchpoint(f"e{n}"))) for n in range(3))
+    asked = (record_one(intake, tenant, stating(touchpoint(f"e{n}"))) for n in range(3))
     became = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(it) for it in became] == [StoreUnavailable] * 3
     with pytest.raises(StoreUnavailable):
-        await intake.record(tenant, stating(touchpoint("again")))
-
-
-def delivering(*its: Touchpoint) -> Callable[[], Sequence[Touchpoint]]:
-    return lambda: its
+        await record_one(intake, tenant, stating(touchpoint("again")))
 
 
 async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store, tenant: str) -> None:
     intake = Intake(store)
     deliveries = (
-        delivering(touchpoint("1"), touchpoint("for nobody", "user:0"), touchpoint("2", at=NOON + 1)),
-        delivering(),
-        delivering(touchpoint("nobody's", "user:0")),
-        delivering(touchpoint("2", at=NOON + 1), touchpoint("3", at=NOON + 2)),
+        stating(touchpoint("1"), touchpoint("for nobody", "user:0"), touchpoint("2", at=NOON + 1)),
+        stating(),
+        stating(touchpoint("nobody's", "user:0")),
+        stating(touchpoint("2", at=NOON + 1), touchpoint("3", at=NOON + 2)),
     )
-    became = await asyncio.gather(*(intake.record_all(tenant, it, 100) for it in deliveries))
+    became = await asyncio.gather(*(intake.record(tenant, it, 100) for it in deliveries))
     assert [[it.status for it in results] for results in became] == [
         ["accepted", "rejected", "accepted"],
         [],
@@ -125,9 +127,9 @@ async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store,
 async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tenant: str) -> None:
     intake = Intake(store)
     said = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
-    became = await intake.record_all(tenant, delivering(*said), 100)
+    became = await intake.record(tenant, stating(*said), 100)
     assert [it.status for it in became] == ["accepted", "accepted"]
-    refused = await intake.record_all(tenant, delivering(touchpoint("1", text="third")), 100)
+    refused = await intake.record(tenant, stating(touchpoint("1", text="third")), 100)
     assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
 
 
@@ -142,9 +144,7 @@ async def test_no_more_is_read_in_a_turn_than_one_large_delivery_may_have(store:
 
         return read
 
-    asked = [
-        asyncio.ensure_future(intake.record_all(tenant, reading(n), BYTES_AT_ONCE // 2)) for n in range(5)
-    ]
+    asked = [asyncio.ensure_future(intake.record(tenant, reading(n), MAX_BYTES // 2)) for n in range(5)]
     for turn in range(6):  # noqa: B007 - what reads looks at it
         await asyncio.sleep(0)
     assert {it.status for results in await asyncio.gather(*asked) for it in results} == {"accepted"}
@@ -156,18 +156,18 @@ async def test_a_delivery_that_the_store_does_not_take_fails_whole(valkey: str, 
     async with opened(valkey) as store:
         intake = Intake(store)
     with pytest.raises(StoreUnavailable):
-        await intake.record_all(tenant, delivering(touchpoint("1"), touchpoint("2")), 100)
+        await intake.record(tenant, stating(touchpoint("1"), touchpoint("2")), 100)
 
 
 async def test_who_cannot_be_told_keeps_nobody_from_being_told(store: Store, tenant: str) -> None:
-    intake, told = Intake(store), list[object]()
+    intake, told = Intake(store), list[Any]()
 
-    def hostile(_outcome: Result | Exception) -> None:
+    def hostile(_outcome: list[Result] | Exception) -> None:
         raise ZeroDivisionError
 
-    intake.begin(tenant, stating(touchpoint("unheard")), 0, hostile)
-    intake.begin(tenant, refusing(InvalidPayload("no JSON")), 0, hostile)
-    intake.begin(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, told.append)
-    assert (await intake.record(tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
-    assert [it.status for it in told if isinstance(it, Result)] == ["accepted"]
+    intake.submit(tenant, stating(touchpoint("unheard")), 0, hostile)
+    intake.submit(tenant, refusing(InvalidPayload("no JSON")), 0, hostile)
+    intake.submit(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, told.append)
+    assert (await record_one(intake, tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
+    assert [it.status for (it,) in told] == ["accepted"]
     assert len(await timeline(store, tenant)) == 3

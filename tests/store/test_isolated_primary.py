@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from tests.faults.proxy import Gate, gate
 from tests.store.servers import Server, ask, sentinel, server, valkey_binary, wait_until
@@ -84,7 +84,7 @@ class Writer:
 
     def __init__(self, store: Connection) -> None:
         self._store = store
-        self._line = store.line()
+        self._route = store.new_route()
         self._numbers = itertools.count()
         self._stopped = False
         self.acknowledged: list[bytes] = []
@@ -95,7 +95,7 @@ class Writer:
         while not self._stopped:
             key = b"{a}%d" % next(self._numbers)
             try:
-                await self._store.fcall_durable("put_1", [key], [b"v"], line=self._line)
+                await self._store.fcall_durable("put_1", [key], [b"v"], route=self._route)
                 self.acknowledged.append(key)
                 self.outage = max(self.outage, time.monotonic() - last)
                 last = time.monotonic()

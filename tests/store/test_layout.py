@@ -17,9 +17,9 @@ from handoff.services.context.completeness import Monitor
 from handoff.services.context.views import ContextSelection
 from handoff.services.customers.lookup import find
 from handoff.services.timeline.recording import record
+from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys, Keys
 from handoff.store.repositories.outbox import is_quiet, names_others, read_entries, read_reference
-from handoff.store.resp.connection import Connection
 from handoff.store.server.valkey_conf import MODEL_SETTINGS
 from handoff.store.store import Store
 from tests.conftest import opened

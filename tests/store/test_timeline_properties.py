@@ -1,4 +1,4 @@
-"""What a timeline is must not depend on how its touchpoints came: held against a model, on every store."""
+"""A timeline does not depend on how its touchpoints arrive: compared with a model, on every store."""
 
 from __future__ import annotations
 
@@ -74,20 +74,20 @@ def _numbered(number: int, at: int, seq: int | None, home: str = "user:anna") ->
     )
 
 
-def _retry(it: Touchpoint, by: int) -> Touchpoint:
+def _retry(stated: Touchpoint, by: int) -> Touchpoint:
     """The same event as a sender repeats it: later clock, other envelope, other traits and actor."""
     return msgspec.structs.replace(
-        it,
-        occurred_at=it.occurred_at + by,
-        data={**it.data, "sentAt": f"again {by}"},
+        stated,
+        occurred_at=stated.occurred_at + by,
+        data={**stated.data, "sentAt": f"again {by}"},
         traits={"attempt": by},
         actor={"type": "bot"},
-        seq=None if it.seq is None else it.seq + by,
+        seq=None if stated.seq is None else stated.seq + by,
     )
 
 
-def _told(views: list[TouchpointView]) -> list[dict[str, Any]]:
-    """What must be the same however it came: all but ids, which name the tenant, arrival and lateness."""
+def _comparable(views: list[TouchpointView]) -> list[dict[str, Any]]:
+    """The part that must be the same for any arrival: all but ids, arrival and lateness."""
     differing = ("id", "recorded_at", "late", "conversation_id")
     rows = [msgspec.to_builtins(view) for view in views]
     return [{key: value for key, value in row.items() if key not in differing} for row in rows]
@@ -107,16 +107,18 @@ async def test_any_order_duplication_and_batching_gives_the_same_timeline(
 ) -> None:
     originals, batches = case
     straight, tenant = fresh_tenant(), fresh_tenant()
-    for it in sorted(originals, key=lambda it: (it.occurred_at, it.seq)):
-        await record_all(store, straight, [it])
+    for stated in sorted(originals, key=lambda stated: (stated.occurred_at, stated.seq)):
+        await record_all(store, straight, [stated])
     results = await asyncio.gather(*(record(store, tenant, batch) for batch in batches))
 
     statuses = [result.status for batch in results for result in batch]
     assert statuses.count("accepted") == len(originals)
     assert set(statuses) <= {"accepted", "duplicate"}
     expected = await timeline(store, straight)
-    assert [view.occurred_at for view in expected] == sorted(format_time(it.occurred_at) for it in originals)
-    assert _told(await timeline(store, tenant)) == _told(expected)
+    assert [view.occurred_at for view in expected] == sorted(
+        format_time(stated.occurred_at) for stated in originals
+    )
+    assert _comparable(await timeline(store, tenant)) == _comparable(expected)
     assert not any(view.late for view in expected)
 
 
@@ -131,15 +133,17 @@ async def test_ties_keep_first_arrival_after_those_with_a_sequence(
     tenant = fresh_tenant()
     arrived: list[tuple[tuple[int, bool, int, int], str, bool]] = []
     for number, (at, seq) in enumerate(events):
-        it = _numbered(number, at, seq)
-        await record_all(store, tenant, [it])
+        stated = _numbered(number, at, seq)
+        await record_all(store, tenant, [stated])
         # Equal sequences at one time are ordered by the id, which the model does not know: left out.
         if seq is not None and any(key[0] == at and key[2] == seq and not key[1] for key, _, _ in arrived):
             return
         key = (at, seq is None, seq if seq is not None else number, number)
         late = any(other > key for other, _, _ in arrived)
-        arrived.append((key, it.text or "", late))
-        retries = [_retry(_numbered(repeat, *events[repeat]), number) for repeat in repeats if repeat < number]
+        arrived.append((key, stated.text or "", late))
+        retries = [
+            _retry(_numbered(repeat, *events[repeat]), number) for repeat in repeats if repeat < number
+        ]
         if retries:
             await record_all(store, tenant, retries)
     views = await timeline(store, tenant)
@@ -165,11 +169,14 @@ async def test_a_customers_timeline_is_the_sort_of_its_identities_timelines(
         for number, ((at, seq), home) in enumerate(zip(events, homes, strict=True))
     ]
     await record_all(store, tenant, data.draw(st.permutations([together, *touchpoints])))
-    expected = [together, *sorted(touchpoints, key=lambda it: (it.occurred_at, it.seq))]
+    expected = [
+        together,
+        *sorted(touchpoints, key=lambda stated: (stated.occurred_at, stated.seq)),
+    ]
     for asked in HANDLES:
         views = await timeline(store, tenant, asked)
-        assert _names(views) == [it.text for it in expected]
-        assert [view.identity for view in views] == [str(it.home.identity) for it in expected]
+        assert _names(views) == [stated.text for stated in expected]
+        assert [view.identity for view in views] == [str(stated.home.identity) for stated in expected]
 
 
 # --- First write wins, and nothing is dropped silently ---------------------------------------------
@@ -184,7 +191,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_an_equal_id_with_other_content_is_refused_and_says_which(
+async def test_an_equal_id_with_other_content_is_refused_and_named(
     store: Store, tenant: str, change: str
 ) -> None:
     first = touchpoint("event")
@@ -237,7 +244,9 @@ async def test_pages_forward_and_backward_are_exactly_the_whole(
     store: Store, events: list[tuple[int, str]], limit: int, ascending: bool
 ) -> None:
     tenant = fresh_tenant()
-    together = touchpoint("login", *(handle(it, Assurance.VERIFIED) for it in HANDLES), at=NOON + SECOND)
+    together = touchpoint(
+        "login", *(handle(stated, Assurance.VERIFIED) for stated in HANDLES), at=NOON + SECOND
+    )
     await record_all(
         store, tenant, [together, *(_numbered(n, at, None, home) for n, (at, home) in enumerate(events))]
     )
@@ -301,20 +310,25 @@ async def test_edits_and_deletions_fold_to_the_same_in_any_order(
     store: Store, came: list[Touchpoint]
 ) -> None:
     tenant, straight = fresh_tenant(), fresh_tenant()
-    for it in came:
-        await record_all(store, tenant, [it])
-    await record_all(store, straight, sorted(came, key=lambda it: it.occurred_at))
+    for stated in came:
+        await record_all(store, tenant, [stated])
+    await record_all(store, straight, sorted(came, key=lambda stated: stated.occurred_at))
     view = _original(await timeline(store, tenant))
-    deletions = [it for it in came if it.type == "message.deleted"]
-    newest = max(deletions or [it for it in came if it.amends], key=lambda it: it.occurred_at)
+    deletions = [stated for stated in came if stated.type == "message.deleted"]
+    newest = max(
+        deletions or [stated for stated in came if stated.amends],
+        key=lambda stated: stated.occurred_at,
+    )
     assert view.deleted == bool(deletions)
     assert view.text == newest.text
-    by = next(it for it in await timeline(store, tenant) if it.id == view.amended_by)
+    by = next(stated for stated in await timeline(store, tenant) if stated.id == view.amended_by)
     assert by.occurred_at == format_time(newest.occurred_at)
-    assert _told_apart(await timeline(store, tenant)) == _told_apart(await timeline(store, straight))
+    assert _comparable_across_tenants(await timeline(store, tenant)) == _comparable_across_tenants(
+        await timeline(store, straight)
+    )
 
 
-async def test_what_is_left_of_the_deleted_is_what_its_deletion_says(store: Store, tenant: str) -> None:
+async def test_a_deleted_touchpoint_has_the_content_of_its_deletion(store: Store, tenant: str) -> None:
     gone = touchpoint("message", source="chat", thread="t1", data={"kept": False})
     deletion = touchpoint(
         "deletion",
@@ -328,15 +342,15 @@ async def test_what_is_left_of_the_deleted_is_what_its_deletion_says(store: Stor
     )
     await record_all(store, tenant, [gone, deletion])
     view = _original(await timeline(store, tenant))
-    said = (view.source, view.thread, view.assurance, view.text, view.data, view.amends)
-    assert said == ("desk", "t2", Assurance.CLAIMED, None, {}, None)
+    texts = (view.source, view.thread, view.assurance, view.text, view.data, view.amends)
+    assert texts == ("desk", "t2", Assurance.CLAIMED, None, {}, None)
 
 
-def _told_apart(views: list[TouchpointView]) -> list[dict[str, Any]]:
-    """As `_told`, less the ids that name the tenant."""
+def _comparable_across_tenants(views: list[TouchpointView]) -> list[dict[str, Any]]:
+    """As `_comparable`, without the ids that name the tenant."""
     return [
         {key: value for key, value in row.items() if key not in ("amended_by", "amends")}
-        for row in _told(views)
+        for row in _comparable(views)
     ]
 
 
@@ -346,13 +360,13 @@ async def test_deleted_words_are_gone_from_the_store_whatever_came_first(
     store: Store, came: list[Touchpoint]
 ) -> None:
     tenant = fresh_tenant()
-    for it in came:
-        await record_all(store, tenant, [it])
+    for stated in came:
+        await record_all(store, tenant, [stated])
     kept = await kept_words(store, tenant)
-    if any(it.type == "message.deleted" for it in came):
+    if any(stated.type == "message.deleted" for stated in came):
         assert kept == set()
     else:
-        assert kept == {it.text for it in came}
+        assert kept == {stated.text for stated in came}
 
 
 async def kept_words(store: Store, tenant: str) -> set[str | None]:
@@ -360,7 +374,7 @@ async def kept_words(store: Store, tenant: str) -> set[str | None]:
     home = store.hashes(tenant).identity(handle("user:anna").identity)
     members = await store.connection.call("ZRANGE", store.keys.timeline(home), 0, -1)
     stored = [read_member(raw, home) for raw in members]
-    said: set[str | None] = {it.body().text for it in stored if len(it.raw) > it.body_at}
+    texts: set[str | None] = {stated.body().text for stated in stored if len(stated.raw) > stated.body_at}
     raw = b"".join(
         [
             await store.connection.call("DUMP", key) or b""
@@ -368,4 +382,4 @@ async def kept_words(store: Store, tenant: str) -> set[str | None]:
         ]
     )
     assert b"words" not in raw
-    return said - {None}
+    return texts - {None}

@@ -12,9 +12,9 @@ from handoff.bootstrap.opening import Options
 from handoff.bootstrap.server import Server, running
 from handoff.bootstrap.settings import ServerSettings, Settings
 from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import META, WORKERS
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from handoff.store.workers import Upgrade, raise_format
@@ -154,7 +154,7 @@ async def test_a_store_made_by_a_newer_release_has_its_format(url: str) -> None:
     async with release(url, NEWER) as newer:
         assert newer.workers.writes(NEWER)
         await newer.connection.on_primaries("FLUSHALL")
-        await newer.keep()
+        await newer.health.beat()
         assert await newer.connection.call(b"HGET", META, b"format", key=META) == b"2"
 
 

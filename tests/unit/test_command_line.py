@@ -14,9 +14,9 @@ from msgspec.structs import fields
 from handoff.bootstrap.opening import SHUTDOWN_S
 from handoff.cli.arguments import parser
 from handoff.cli.workers import STOP_S
-from handoff.delivery.relay import RELEASE_S
+from handoff.delivery.outbox.consumers import RELEASE_S
 from handoff.delivery.worker import DRAIN_S
-from handoff_adapters.email.smtp.adapter import SmtpOptions
+from handoff_adapters.email.smtp import SmtpOptions
 
 
 def commands(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from handoff.api.description.resources import OPERATIONS
+from handoff.api.operations import OPERATIONS
 from handoff.domain.handoff import EVENTS, TRANSITIONS, State
 from handoff.domain.policies import Policy
 from handoff.domain.state_maps import BEGINS, FROM_BOT_FRAMEWORK, FROM_SUNSHINE, TO_BOT_FRAMEWORK, TO_SUNSHINE

@@ -18,10 +18,11 @@ from handoff.domain.handoff import Act, Action, Conflict, Fallback, Handoff, Par
 from handoff.domain.handoff import Step as HistoryStep
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.callbacks.lifecycle import Callback
+from handoff.services.callbacks.callback import Callback
 from handoff.services.handoffs.records import Chain
 from handoff.services.webhooks.configured import Configured, _configured
-from handoff.services.webhooks.subscriptions import Key, Subscription, SubscriptionSpec
+from handoff.services.webhooks.spec import SubscriptionSpec
+from handoff.services.webhooks.subscriptions import Key, Subscription
 
 PARTY = Party(channel="chat", queue="support")
 HANDOFF = Handoff(

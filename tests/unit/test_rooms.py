@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,3 +61,46 @@ def test_no_module_name_is_used_in_four_packages() -> None:
         if path.stem not in SHARED_STEMS:
             stems[path.stem].append(name)
     assert not {stem: places for stem, places in stems.items() if len(places) > 3}
+
+
+SENDING = {"call", "call_durable", "on_primaries", "ask_server", "execute_command"}
+"""Methods of the store's connection that take a command's words one by one."""
+
+
+def _is_command(node: ast.expr | None) -> bool:
+    word = node.value if isinstance(node, ast.Constant) else None
+    text = word.decode(errors="replace") if isinstance(word, bytes) else word
+    return isinstance(text, str) and re.fullmatch("[A-Z]{2,}", text) is not None
+
+
+def redis_commands(tree: ast.Module) -> Iterator[int]:
+    """The lines that spell out a Redis command: sent over a connection, or at the head of a tuple or list."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            if node.func.attr in SENDING and _is_command(node.args[0]):
+                yield node.lineno
+        elif isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) > 1:
+            head = node.elts[0]
+            if _is_command(head) and isinstance(head, ast.Constant) and isinstance(head.value, bytes):
+                yield node.lineno
+
+
+def test_redis_commands_are_found() -> None:
+    spelled = """
+store.connection.call("PING")
+await connection.call(b"GET", key, key=key)
+commands = [(b"ZCARD", key) for key in keys]
+command = [b"XREAD", b"COUNT", 1]
+"""
+    assert sorted(redis_commands(ast.parse(spelled))) == [2, 3, 4, 5]
+    others = 'await self._call("GET", path)\nmethods = ("GET", "POST")\nrequest(method="GET")\ncall("once")'
+    assert not list(redis_commands(ast.parse(others)))
+
+
+def test_redis_commands_are_in_the_store_only() -> None:
+    assert not {
+        f"{name}:{line}"
+        for name, _, tree in sources()
+        if not name.startswith("handoff/store/")
+        for line in redis_commands(tree)
+    }

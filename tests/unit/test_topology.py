@@ -7,21 +7,21 @@ import itertools
 import pytest
 
 from handoff.store.resp.cluster_map import SLOTS, SlotClaim, merged, read_claims
-from handoff.store.resp.sentinels import Word, newest, read_word
+from handoff.store.resp.sentinels import SentinelView, newest, read_view
 
 OLD, NEW, OTHER = ("10.0.0.1", 6379), ("10.0.0.2", 6379), ("10.0.0.3", 6379)
 
 
-def sentinel_answer(flags: str, epoch: int, ip: str = "10.0.0.1", named: str = "10.0.0.1") -> Word:
+def sentinel_answer(flags: str, epoch: int, ip: str = "10.0.0.1", named: str = "10.0.0.1") -> SentinelView:
     fields = {"name": "m", "ip": ip, "port": "6379", "flags": flags, "config-epoch": str(epoch)}
     flat = [word.encode() for pair in fields.items() for word in pair]
-    return read_word(flat, [named.encode(), b"6379"])
+    return read_view(flat, [named.encode(), b"6379"])
 
 
 def test_a_sentinel_that_is_cut_off_with_the_old_primary_is_outvoted_by_a_newer_failover() -> None:
     stale, fresh = sentinel_answer("master", 3), sentinel_answer("master", 4, "10.0.0.2", "10.0.0.2")
     for order in itertools.permutations([stale, stale, fresh]):
-        assert newest(order) == Word(4, True, NEW)
+        assert newest(order) == SentinelView(4, True, NEW)
     assert newest([]) is None
 
 
@@ -33,7 +33,7 @@ def test_a_primary_that_is_down_is_none_unless_another_sentinel_reaches_it(flags
 
 
 def test_while_a_failover_ends_the_new_primary_counts_although_the_old_one_is_down() -> None:
-    assert sentinel_answer("s_down,o_down,master", 4, named="10.0.0.2") == Word(4, True, NEW)
+    assert sentinel_answer("s_down,o_down,master", 4, named="10.0.0.2") == SentinelView(4, True, NEW)
 
 
 def test_the_newest_claim_to_each_slot_counts() -> None:

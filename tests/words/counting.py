@@ -27,7 +27,7 @@ AREAS: dict[str, tuple[str, ...]] = {
     "handoff": ("handoff/**/*.py", "handoff/**/*.lua"),
     "adapters": ("adapters/**/*.py",),
     "panel": ("handoff/panel/**/*.js", "handoff/panel/**/*.html", "handoff/panel/**/*.json"),
-    "docs": ("README.md", "CHANGELOG.md", "docs/*.md", "bench/README.md", "config/*"),
+    "docs": ("README.md", "CHANGELOG.md", "docs/*.md", "docs/vendors/*.md", "bench/README.md", "config/*"),
     "decisions": ("docs/adr/*.md",),
     "tests": ("tests/**/*.py", "bench/**/*.py", "docs/*.py"),
 }

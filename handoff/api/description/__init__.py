@@ -1,1 +1,1 @@
-"""The machine-readable description of the API: OpenAPI and AsyncAPI."""
+"""Machine-readable descriptions of the API: OpenAPI and AsyncAPI."""

@@ -1,7 +1,7 @@
-"""What webhooks bring, as an AsyncAPI 3.0 document.
+"""The messages of webhooks as an AsyncAPI 3.0 document.
 
-https://www.asyncapi.com/docs/reference/specification/v3.0.0. Made from the types that the messages are
-made of; the table here says which event has which.
+https://www.asyncapi.com/docs/reference/specification/v3.0.0. Made from the types of the messages; the table
+here maps event types to them.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from .schemas import SCHEMAS, Schema, component_schemas
 
 CHANNEL = "subscriber"
 _ABOUT = """\
-What subscribers of `POST /v1/webhooks` and of `[[webhooks]]` in the configuration are sent.
+Messages for subscriptions from `POST /v1/webhooks` and from `[[webhooks]]` in the configuration.
 
 A message is a `POST` of a structured CloudEvent 1.0 with the headers of Standard Webhooks 1.0. Any \
-2xx takes it; a redirect is a failure. It comes at least once, in order per hand-off; `webhook-id`, the \
-event's `id`, is the same over all attempts and replays. New members and types may be added.
+2xx response accepts it; a redirect is a failure. Delivery is at least once, in order per handoff. \
+`webhook-id`, the event's `id`, is the same for all attempts and replays. Members and types may be added.
 """
 _SIGNATURE = """\
 Signatures of Standard Webhooks 1.0 over `{webhook-id}.{webhook-timestamp}.{body}` with the body's raw \
-bytes, separated by spaces; one that verifies is enough. `v1,`: HMAC-SHA256 with the subscription's secret \
+bytes, separated by spaces; one valid signature is enough. `v1,`: HMAC-SHA256 with the subscription's secret \
 (`whsec_…`); `v1a,`: Ed25519, verified with its `public_key` (`whpk_…`). During a rotation the old key \
-signs as well.
+signs too.
 """
 
 
 class EventKind(Struct, frozen=True):
-    """A type of event by its name: the types of its `data`, and what it says in words."""
+    """An event type: its name, the types of its `data`, and its meaning."""
 
     name: str
     data: tuple[type, ...]
@@ -55,36 +55,38 @@ class EventKind(Struct, frozen=True):
 
 
 _HANDOFFS = {
-    "handoff.requested": "Somebody is asked to take a conversation.",
-    "handoff.offered": "It is offered to an agent.",
-    "handoff.accepted": "An agent took it and owns the conversation.",
-    "handoff.viewed": "The owner's screen has shown the context.",
-    "handoff.declined": "Whoever was asked said no.",
-    "handoff.expired": "Nobody answered in time.",
-    "handoff.released": "Its owner gave it back.",
-    "handoff.transferred": "It went on to somebody else.",
-    "handoff.completed": "It is done.",
-    "handoff.withdrawn": "Whoever asked took it back.",
-    "handoff.failed": "Nobody is left to be asked.",
+    "handoff.requested": "A party is asked to take over a conversation.",
+    "handoff.offered": "The handoff is offered to an agent.",
+    "handoff.accepted": "An agent accepted and owns the conversation.",
+    "handoff.viewed": "The owner's screen showed the context.",
+    "handoff.declined": "The party declined.",
+    "handoff.expired": "The deadline passed without an answer.",
+    "handoff.released": "The owner released the handoff.",
+    "handoff.transferred": "Another agent accepted the conversation.",
+    "handoff.completed": "The handoff is completed.",
+    "handoff.withdrawn": "The requester withdrew the handoff.",
+    "handoff.failed": "Every party declined or expired.",
 }
 _OTHERS = (
     EventKind(
         "handoff.undelivered",
         (HandoffUndelivered,),
-        "A request or an offer died before its subscriber took the message.",
+        "A request or an offer ended before its subscriber accepted the message.",
     ),
-    EventKind("handoff.unviewed", (Unviewed,), "The owner has not looked at the context in time."),
+    EventKind("handoff.unviewed", (Unviewed,), "The owner did not view the context in time."),
     EventKind("webhook.dead", (WebhookDead,), "A message became a dead letter."),
-    EventKind("webhook.failing", (WebhookFailing,), "A subscription has only failed for a day."),
+    EventKind(
+        "webhook.failing", (WebhookFailing,), "All deliveries of a subscription have failed for a day."
+    ),
     EventKind("webhook.disabled", (WebhookDisabled,), "A subscription was disabled."),
-    EventKind("webhook.test", (WebhookTest,), "A test that somebody asked for."),
+    EventKind("webhook.test", (WebhookTest,), "A requested test message."),
     EventKind("operator.clock_jumped", (ClockJumped,), "The store's clock jumped."),
 )
 
 
 def _touchpoint(type_: str) -> EventKind:
     if type_ == "context.changed":
-        text = "Something is new about the customer of an owned hand-off; or a touchpoint of this type."
+        text = "The context of an owned handoff changed; or a touchpoint of this type was stored."
         return EventKind(type_, (ContextChanged, TouchpointData), text)
     return EventKind(type_, (TouchpointData,), "A touchpoint of this type was stored.")
 
@@ -94,38 +96,38 @@ KINDS: tuple[EventKind, ...] = (
     *_OTHERS,
     *(_touchpoint(type_) for type_ in TYPES if not type_.startswith("handoff.")),
 )
-"""Every type of event that anybody can be told of."""
+"""Every event type that a subscription can receive."""
 
 _ATTRIBUTES: Mapping[str, Schema] = {
     "specversion": {"const": "1.0"},
-    "id": {"description": "The same as `webhook-id`: the key to forget repetitions by."},
+    "id": {"description": "The same as `webhook-id`: use it to drop duplicates."},
     "source": {"description": "`urn:handoff:` and the tenant.", "format": "uri-reference"},
-    "subject": {"description": "The hand-off, touchpoint or subscription."},
+    "subject": {"description": "The handoff, touchpoint, or subscription."},
     "time": {"description": "When it happened.", "format": "date-time"},
     "recordedtime": {"description": "When it was recorded.", "format": "date-time"},
     "datacontenttype": {"const": "application/json"},
     "sequence": {
-        "description": "The version of the hand-off, or when it was recorded; of fixed width, so that texts "
-        "compare as numbers do.",
+        "description": "The version of the handoff, or the time of recording. Its fixed width makes string "
+        "and numeric order the same.",
         "pattern": "^[0-9]{20}$",
     },
-    "partitionkey": {"description": "What `sequence` orders the events of."},
-    "correlationid": {"description": "The first conversation of the chain, or what else it belongs to."},
-    "supersedes": {"description": "Ids of older messages that this one stands for, separated by commas."},
+    "partitionkey": {"description": "The scope of `sequence`."},
+    "correlationid": {"description": "The first conversation of the chain, or another correlation id."},
+    "supersedes": {"description": "Ids of older messages that this one replaces, separated by commas."},
 }
-"""What the type of the envelope cannot say of its members."""
+"""Descriptions and formats that the envelope's type cannot express."""
 
 _POSITION: Schema = {"type": "string", "description": "The position of the pinned context, its `as_of`."}
 
 _HEADERS: Schema = {
     "type": "object",
-    "description": "Of Standard Webhooks 1.0; the subscription's own `headers` come with them.",
+    "description": "Headers of Standard Webhooks 1.0, besides the subscription's own `headers`.",
     "properties": {
         "webhook-id": {"type": "string", "description": "The event's `id`."},
         "webhook-timestamp": {
             "type": "string",
             "pattern": "^[0-9]+$",
-            "description": "When this attempt was made, in seconds since 1970.",
+            "description": "The time of this attempt, in seconds since 1970.",
         },
         "webhook-signature": {
             "type": "string",
@@ -151,7 +153,7 @@ def document() -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Conversation hand-off: webhooks",
+            "title": "Conversation handoff: webhooks",
             "version": __version__,
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
@@ -179,17 +181,17 @@ def _server() -> dict[str, Any]:
     return {
         "host": "{host}",
         "protocol": "https",
-        "description": "Whoever subscribed; http only with `allow_insecure`.",
+        "description": "The subscriber. http only with `allow_insecure`.",
         "variables": {"host": {"description": "Host and port of the subscription's URL."}},
     }
 
 
 def _channel() -> dict[str, Any]:
-    """One for all: a subscription names the types that it wants, not a place for each."""
+    """One channel: a subscription selects types and has one URL."""
     return {
         "address": None,
         "title": "The subscription's URL",
-        "description": "Known to the subscription only, therefore without an address here.",
+        "description": "Each subscription has its own URL, so there is no address here.",
         "servers": [{"$ref": f"#/servers/{CHANNEL}"}],
         "messages": {kind.name: {"$ref": f"#/components/messages/{kind.name}"} for kind in KINDS},
     }
@@ -199,8 +201,8 @@ def _operation() -> dict[str, Any]:
     return {
         "action": "send",
         "channel": {"$ref": f"#/channels/{CHANNEL}"},
-        "summary": "Tell a subscriber",
-        "description": "To every subscription whose `types`, `channels` and `queues` fit.",
+        "summary": "Send a message to a subscriber",
+        "description": "To every subscription whose `types`, `channels`, and `queues` match.",
         "security": [{"$ref": "#/components/securitySchemes/signature"}],
         "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
     }

@@ -1,4 +1,4 @@
-"""JSON Schemas of everything the API takes and answers, made from the types that the handlers use."""
+"""JSON Schemas of requests and responses, made from the types of the handlers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ Schema = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 NAMES = {
     "Line": "BriefLine",
+    "EventEnvelope": "CloudEvent",
     "ListView": "HandoffList",
     "SnapshotsView": "SnapshotList",
     "CallbackAnswer": "CallbackList",
@@ -45,7 +46,7 @@ NAMES = {
     "ConversationView": "ConversationSummary",
     "ConversationDetail": "Conversation",
 }
-"""Public names of types whose own name says too little outside its module; others lose their `View`."""
+"""Public names of types whose Python name is unclear out of context. Other names lose their `View`."""
 
 _TIMES = frozenset({"deadline", "due", "last_seen", "offer_until", "since", "time", "waiting_since"})
 _WORDS: Mapping[str, Sequence[str]] = {
@@ -53,23 +54,23 @@ _WORDS: Mapping[str, Sequence[str]] = {
     "direction": tuple(limits.Direction),
     "visibility": tuple(limits.Visibility),
 }
-"""Properties that mean the same wherever they stand, and take these words only."""
+"""Values of properties that mean the same in every schema."""
 
 _REASON: Schema = {"minLength": 1, "maxLength": MAX_REASON}
 
 NOTES: Mapping[type, Mapping[str, Schema]] = {
     TouchpointInput: {
         "id": {
-            "description": "The sender's own id of the event, for ever.",
+            "description": "The sender's permanent id of the event.",
             "minLength": 1,
             "maxLength": limits.MAX_EVENT_ID,
         },
         "channel": {"description": f"{', '.join(limits.CHANNELS)}, or one that the configuration declares."},
         "type": {"enum": list(limits.TYPES)},
-        "occurred_at": {"description": "When it happened, with a zone.", "format": "date-time"},
+        "occurred_at": {"description": "When the event happened, with a zone.", "format": "date-time"},
         "identities": {
-            "description": "Handles of one person, as `type:value`, `type@space:value` or objects; the only "
-            "source of links. Without an assurance `email` and `phone` are claimed, the others verified.",
+            "description": "Identities of one person, as `type:value`, `type@space:value`, or objects. Only "
+            "these create links. The default assurance is claimed for `email` and `phone`, else verified.",
             "minItems": 1,
             "maxItems": limits.MAX_IDENTITIES,
         },
@@ -78,30 +79,30 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
         "subject": {"maxLength": limits.MAX_SUBJECT},
         "attachments": {"maxItems": limits.MAX_ATTACHMENTS},
         "seq": {
-            "description": "The source's own sequence: decides between equal times.",
+            "description": "The source's sequence number. Orders events with equal times.",
             "minimum": 0,
             "maximum": limits.MAX_SEQ,
         },
         "thread": {"minLength": 1, "maxLength": limits.MAX_EVENT_ID},
-        "amends": {"description": "The touchpoint that this edits: its id here, or the sender's own."},
-        "actor": {"description": "Who did it, as an object or `type:id`, such as `bot:helper`."},
-        "source": {"description": "The token's name by default."},
+        "amends": {"description": "The touchpoint that this one edits: its id here, or the sender's id."},
+        "actor": {"description": "The actor, as an object or `type:id`, such as `bot:helper`."},
+        "source": {"description": "Default: the token's name."},
     },
     IdentityInput: {
-        "space": {"description": "Dropped for `email` and `phone`, which are global in a tenant."}
+        "space": {"description": "Ignored for `email` and `phone`, which are global in a tenant."}
     },
     ContextInput: {
         "identities": {"minItems": 1, "maxItems": MAX_IDENTITIES},
-        "limit": {"description": "Touchpoints at most.", "minimum": 1, "maximum": MAX_LIMIT},
+        "limit": {"description": "Maximum number of touchpoints.", "minimum": 1, "maximum": MAX_LIMIT},
     },
     HandoffInput: {
         "reason": {"minLength": 1, "maxLength": MAX_REASON},
         "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
         "fallback": {
-            "description": "Where to turn when nobody takes it, step by step.",
+            "description": "The next parties to ask if nobody accepts, in order.",
             "maxItems": MAX_STEPS,
         },
-        "context": {"description": "Whatever the next party should have; any JSON."},
+        "context": {"description": "Any JSON for the next party."},
     },
     PartyInput: {
         name: {"minLength": 1, "maxLength": MAX_NAME} for name in ("channel", "party", "queue", "agent")
@@ -123,31 +124,31 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
         "ttl_s": {"minimum": 1, "maximum": MAX_TTL_S},
     },
 }
-"""What the types cannot say of their properties: limits, formats, meaning."""
+"""Limits, formats, and descriptions that the types cannot express."""
 
 
 def component_schemas(
     taken: Sequence[Any], answered: Sequence[Any]
 ) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """The schema of each of the `taken` and `answered` types, and the components they refer to by name.
+    """The schemas of request types (`taken`) and response types (`answered`), and their components by name.
 
-    What is only answered lists all members that it always has as required. ValueError when two
-    types would have one name.
+    Types that appear only in responses list all members they always have as required. ValueError if two types
+    would have the same name.
     """
     types = [*taken, *answered]
     schemas, components = msgspec.json.schema_components(types, ref_template=SCHEMAS + "{name}")
     classes = dict(_classes(types))
     inputs = dict(_classes(taken))
     if unknown := components.keys() - classes.keys():
-        raise ValueError(f"several types have one name, rename one of them: {sorted(unknown)}")
+        raise ValueError(f"several types have the same name, rename one of them: {sorted(unknown)}")
     for name, schema in components.items():
         cls = classes[name]
         if name not in inputs:
-            _answered(schema, cls)
+            _require_always_written(schema, cls)
         _annotate(schema, NOTES.get(cls, {}))
     names = {name: public_name(name) for name in components}
     if len(set(names.values())) < len(names):
-        raise ValueError(f"two types have one public name, tell them apart in NAMES: {sorted(names)}")
+        raise ValueError(f"two types have the same public name, rename one in NAMES: {sorted(names)}")
     renamed = {names[name]: _renamed(schema, names) for name, schema in components.items()}
     for name, schema in renamed.items():
         if "title" in schema:
@@ -161,7 +162,7 @@ def public_name(name: str) -> str:
 
 
 def _classes(types: Iterable[Any]) -> Iterator[tuple[str, type]]:
-    """Named types within types, by name."""
+    """Named types and the named types in them, by name."""
     seen: set[type] = set()
     waiting: list[Any] = list(msgspec.inspect.multi_type_info(types))
     while waiting:
@@ -178,39 +179,39 @@ def _classes(types: Iterable[Any]) -> Iterator[tuple[str, type]]:
 def _within(info: Any) -> Iterator[Any]:
     for name in getattr(info, "__struct_fields__", ()):
         value = getattr(info, name)
-        for it in value if isinstance(value, tuple) else (value,):
-            if isinstance(it, msgspec.inspect.Type | msgspec.inspect.Field):
-                yield it
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, msgspec.inspect.Type | msgspec.inspect.Field):
+                yield part
 
 
-def _answered(schema: Schema, cls: type) -> None:
-    """What our encoder always writes is required, and has no default: it is there."""
+def _require_always_written(schema: Schema, cls: type) -> None:
+    """Members that the encoder always writes are required and have no default."""
     config = getattr(cls, "__struct_config__", None)
     if config is None or config.omit_defaults:
         return
     hints = typing.get_type_hints(cls)
     fields = msgspec.structs.fields(cls)
     schema["required"] = [it.encode_name for it in fields if UnsetType not in typing.get_args(hints[it.name])]
-    for it in schema["properties"].values():
-        it.pop("default", None)
+    for described in schema["properties"].values():
+        described.pop("default", None)
 
 
 def _annotate(schema: Schema, notes: Mapping[str, Schema]) -> None:
     properties = schema.get("properties", {})
     if notes.keys() - properties.keys():
-        raise ValueError(f"NOTES names no properties: {sorted(notes.keys() - properties.keys())}")
-    for name, it in properties.items():
-        text = _text(it)
+        raise ValueError(f"NOTES names unknown properties: {sorted(notes.keys() - properties.keys())}")
+    for name, described in properties.items():
+        text = _text(described)
         if text is not None and (name in _TIMES or name.endswith("_at")):
             text["format"] = "date-time"
         elif text is not None and name in _WORDS and "enum" not in text:
             text["enum"] = list(_WORDS[name])
         for key, value in notes.get(name, {}).items():
-            (text if key in ("enum", "format") and text is not None else it)[key] = value
+            (text if key in ("enum", "format") and text is not None else described)[key] = value
 
 
 def _text(schema: Schema) -> Schema | None:
-    """The string in a schema of a string or of a string or null."""
+    """The string schema of a string, or of a string or null; else None."""
     parts = [it for it in schema.get("anyOf", [schema]) if it.get("type") != "null"]
     return parts[0] if len(parts) == 1 and parts[0].get("type") == "string" else None
 
@@ -222,6 +223,6 @@ def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
             for key, value in schema.items()
         }
         if schema.get("type") == "object" and not schema.keys() & {"properties", "additionalProperties"}:
-            renamed["additionalProperties"] = True  # the default; generators take its absence for "empty"
+            renamed["additionalProperties"] = True  # the default; generators read its absence as "no members"
         return renamed
     return [_renamed(it, names) for it in schema] if isinstance(schema, list) else schema

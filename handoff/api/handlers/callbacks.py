@@ -1,4 +1,4 @@
-"""`/v1/callbacks`: promised calls."""
+"""`/v1/callbacks`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.access import Principal
-from handoff.api.http.app_keys import SITE, AppContext, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import (
     answer,
     bad_parameter,
@@ -29,14 +29,22 @@ from handoff.domain.errors import Conflict, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services.callbacks import lifecycle as service
-from handoff.services.customers.lookup import Match, by_id, find, require_current
+from handoff.services.callbacks.callback import (
+    STATES,
+    CallbackView,
+    callback_view,
+    list_callbacks,
+    read_callback,
+)
+from handoff.services.customers.customer import by_id, require_current
+from handoff.services.customers.lookup import Match, find
 from handoff.services.sources.native import IdentityInput
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/callbacks`: whose call-back it is, where to call, why and by when.
+    """The body of `POST /v1/callbacks`: the customer, the number to call, the reason, and the due time.
 
-    `requested_at` is when the customer asked, for systems that tell of it later; now without it.
+    `requested_at` is when the customer asked, for systems that report it later. The default is now.
     """
 
     phone: str
@@ -49,10 +57,10 @@ class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if self.identity is not None and self.customer_id is not None:
-            raise ValueError("name identity or customer_id, not both")
+            raise ValueError("Name identity or customer_id, not both")
         check_reason(self.reason)
         if too_deep(self.data):
-            raise broken("/data", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
+            raise broken("/data", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep")
 
 
 class RescheduleInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,27 +83,27 @@ class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
-    """A page of call-backs, newest first unless asked otherwise."""
+    """A page of callbacks, newest first unless `order` is `asc`."""
 
-    callbacks: list[service.CallbackView]
+    callbacks: list[CallbackView]
     total: int
     returned: int
     next: str | None
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /v1/callbacks`: 201 with the call-back."""
-    principal = authorized(request, "callbacks:write")
+    """`POST /v1/callbacks`: 201 with the callback."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     given = await read_json(request, CallbackInput)
     now = time.time_ns() // 1000
     requested_at = _time("requested_at", given.requested_at) if given.requested_at else now
     if requested_at > now:
-        raise bad_parameter("requested_at", "a call-back was asked for in the past")
+        raise bad_parameter("requested_at", "requested_at must be in the past")
     with pointing_at("/phone"):
         phone = normal_phone(given.phone)
-    asked = service.Asked(
-        identity=await _whose(site, principal, given, phone),
+    asked = service.CallbackRequest(
+        identity=await _customer_identity(site, principal, given, phone),
         phone=phone,
         reason=given.reason,
         by=principal.agent or principal.name,
@@ -103,7 +111,7 @@ async def create(request: web.Request) -> web.Response:
         data=given.data,
     )
     made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
-    view = service.callback_view(made, site.store.hashes(principal.tenant))
+    view = callback_view(made, site.store.hashes(principal.tenant))
     return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
 
 
@@ -111,11 +119,13 @@ def _time(name: str, text: str) -> Micros:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise bad_parameter(name, f"{name} is an RFC 3339 time with a zone") from error
+        raise bad_parameter(name, f"{name} must be an RFC 3339 time with a zone") from error
 
 
-async def _whose(site: AppContext, principal: Principal, given: CallbackInput, phone: str) -> Identity:
-    """The customer's own handle; without one, the number's."""
+async def _customer_identity(
+    site: AppContext, principal: Principal, given: CallbackInput, phone: str
+) -> Identity:
+    """An identity of the customer; the phone number if the request names none."""
     if given.customer_id is not None:
         customer = await by_id(site.store, principal.tenant, given.customer_id)
         require_current(customer, given.customer_id)
@@ -123,26 +133,26 @@ async def _whose(site: AppContext, principal: Principal, given: CallbackInput, p
     asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
     found = await find(site.store, principal.tenant, [asked])
     if found.match is Match.SEVERAL:
-        raise Conflict("several customers answer to this identity", code="ambiguous_identity")
+        raise Conflict("Several customers match this identity", code="ambiguous_identity")
     return asked
 
 
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/callbacks/{id}`."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
-    found = await service.read_callback(store, principal.tenant, request.match_info["id"])
-    return answer(service.callback_view(found, store.hashes(principal.tenant)))
+    found = await read_callback(store, principal.tenant, request.match_info["id"])
+    return answer(callback_view(found, store.hashes(principal.tenant)))
 
 
 async def list_(request: web.Request) -> web.Response:
     """`GET /v1/callbacks?state=`."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     state = request.query.get("state")
-    if state is not None and state not in service.STATES:
-        raise bad_parameter("state", f"state is one of {', '.join(service.STATES)}")
-    page = await service.list_callbacks(
+    if state is not None and state not in STATES:
+        raise bad_parameter("state", f"state must be one of {', '.join(STATES)}")
+    page = await list_callbacks(
         store,
         principal.tenant,
         state=state,
@@ -151,7 +161,7 @@ async def list_(request: web.Request) -> web.Response:
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    views = [service.callback_view(it, hashes) for it in page.callbacks]
+    views = [callback_view(it, hashes) for it in page.callbacks]
     return answer(
         CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
     )
@@ -159,17 +169,17 @@ async def list_(request: web.Request) -> web.Response:
 
 async def reschedule(request: web.Request) -> web.Response:
     """`POST /v1/callbacks/{id}/reschedule`."""
-    principal = authorized(request, "callbacks:write")
+    principal = request[PRINCIPAL]
     given = await read_json(request, RescheduleInput)
     due = _time("due", given.due)
     if due <= time.time_ns() // 1000:
-        raise Unprocessable("a call-back is due in the future", code="due_in_the_past")
+        raise Unprocessable("A callback must be due in the future", code="due_in_the_past")
     return await _change(request, principal, "callback.rescheduled", given.reason, due)
 
 
 async def cancel(request: web.Request) -> web.Response:
     """`POST /v1/callbacks/{id}/cancel`."""
-    principal = authorized(request, "callbacks:write")
+    principal = request[PRINCIPAL]
     given = await read_json(request, CancelInput, optional=True)
     return await _change(request, principal, "callback.cancelled", given.reason, None)
 
@@ -190,4 +200,4 @@ async def _change(
             due=due,
         )
     )
-    return answer(service.callback_view(changed, store.hashes(principal.tenant)))
+    return answer(callback_view(changed, store.hashes(principal.tenant)))

@@ -1,8 +1,8 @@
-"""Contexts that were told lately, told again in the same bytes while nothing in them has changed.
+"""A cache of recent contexts, encoded.
 
-A hand-off brings several readers at once (panel, desktop, the platform's own screens), and they look
-again and again. Whether an answer still holds is asked of the store each time; only what moves with the
-clock alone may be TRUSTED_S old. What customers said is in memory for as long, and no longer.
+A handoff has several readers at once (panel, desktop, the platform's screens), which poll. Each hit is
+validated against the store; only values that depend on the clock alone may be TRUSTED_S old. Customers' words
+stay in memory for that long and no longer.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from msgspec import Struct
 
 from handoff.services.context.validation import Validator
 
-TRUSTED_S = 10.0  # promises fall due and briefs grow old by the clock alone
-MAX_BYTES = 16 * 1024 * 1024  # of all answers together, with what they were made of
-_OVERHEAD = 150  # bytes of objects for each question
+TRUSTED_S = 10.0  # promises fall due and briefs age without any write
+MAX_BYTES = 16 * 1024 * 1024  # of all entries, with the data that validates them
+_OVERHEAD = 150  # bytes of Python objects for each command
 
 
 class CachedContext(Struct, frozen=True):
-    """An answer that was given: its JSON, its ETag, what it was made of, until when it may be given."""
+    """A cached context: its JSON, its ETag, the data that validates it, and its expiry."""
 
     body: bytes
     etag: str
     basis: Validator
-    until: float
+    expires: float
 
     @property
     def size(self) -> int:
@@ -37,60 +37,60 @@ class CachedContext(Struct, frozen=True):
 
 
 class ContextCache:
-    """The last answers, by what was asked, within MAX_BYTES."""
+    """Recent contexts by lookup, least recent first, within MAX_BYTES."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, CachedContext] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._making: dict[Hashable, asyncio.Event] = {}
+        self._building: dict[Hashable, asyncio.Event] = {}
 
-    def of(self, asked: Hashable) -> CachedContext | None:
-        """The last answer to this, where it is recent."""
-        kept = self._kept.get(asked)
-        return kept if kept is not None and time.monotonic() < kept.until else None
+    def get(self, lookup: Hashable) -> CachedContext | None:
+        """The cached context of a lookup, unless it has expired."""
+        kept = self._kept.get(lookup)
+        return kept if kept is not None and time.monotonic() < kept.expires else None
 
     @contextmanager
-    def making(self, asked: Hashable) -> Iterator[None]:
-        """While an answer is made: whoever asks the same may wait for it."""
-        made = self._making.setdefault(asked, asyncio.Event())
+    def building(self, lookup: Hashable) -> Iterator[None]:
+        """Mark a lookup as being built, so that equal lookups can wait for it."""
+        built = self._building.setdefault(lookup, asyncio.Event())
         try:
             yield
         finally:
-            made.set()
-            self._making.pop(asked, None)
+            built.set()
+            self._building.pop(lookup, None)
 
-    async def made(self, asked: Hashable) -> bool:
-        """Wait for an answer to this that is being made, or has failed; False where none is."""
-        under_way = self._making.get(asked)
-        if under_way is None:
+    async def wait_for(self, lookup: Hashable) -> bool:
+        """Wait until an equal lookup is built or has failed; False if there is none."""
+        building = self._building.get(lookup)
+        if building is None:
             return False
-        await under_way.wait()
+        await building.wait()
         return True
 
-    def keep(self, asked: Hashable, body: bytes, etag: str, basis: Validator) -> None:
-        self._forget(asked)
+    def put(self, lookup: Hashable, body: bytes, etag: str, basis: Validator) -> None:
+        self._drop(lookup)
         kept = CachedContext(body, etag, basis, time.monotonic() + TRUSTED_S)
         if kept.size > MAX_BYTES // 8:
             return
-        self._kept[asked] = kept
+        self._kept[lookup] = kept
         self._size += kept.size
         while self._size > MAX_BYTES:
-            self._forget(next(iter(self._kept)))
+            self._drop(next(iter(self._kept)))
         if self._timer is None:
             self._sweep()
 
-    def _forget(self, asked: Hashable) -> None:
-        kept = self._kept.pop(asked, None)
+    def _drop(self, lookup: Hashable) -> None:
+        kept = self._kept.pop(lookup, None)
         if kept is not None:
             self._size -= kept.size
 
     def _sweep(self) -> None:
-        """Drop what is too old to be given; again when the next one will be."""
+        """Drop expired entries, and schedule the next sweep."""
         now = time.monotonic()
-        for asked in [asked for asked, kept in self._kept.items() if kept.until <= now]:
-            self._forget(asked)
+        for lookup in [lookup for lookup, kept in self._kept.items() if kept.expires <= now]:
+            self._drop(lookup)
         self._timer = None
         if self._kept:
             oldest = next(iter(self._kept.values()))
-            self._timer = asyncio.get_running_loop().call_later(oldest.until - now, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(oldest.expires - now, self._sweep)

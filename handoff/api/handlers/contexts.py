@@ -1,4 +1,4 @@
-"""Look-ups, contexts and timelines."""
+"""Lookups, contexts, and timelines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.api.http.access import Principal
-from handoff.api.http.app_keys import SITE, AppContext, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -36,10 +36,11 @@ from handoff.services.context.assembly import assemble
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
-from handoff.services.customers.lookup import LookUp, Match, assurance_of, by_id, find
+from handoff.services.customers.customer import assurance_of, by_id
+from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
-from handoff.store.resp.connection import Reads
 
 from .conditional import answer_context, fingerprint
 from .context_cache import CachedContext
@@ -48,8 +49,8 @@ MAX_IDENTITIES = 20
 
 
 class SoughtIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An identity to look for. A `space`, also an empty one, means exactly the identity in it; without
-    one, the spaces of the tenant's sources are looked in too. `assurance` says nothing in a look-up."""
+    """An identity to look up. With a `space`, even an empty one, only that space is searched; without one,
+    the spaces of the tenant's sources are searched too. `assurance` is ignored in a lookup."""
 
     type: str
     value: str
@@ -58,7 +59,7 @@ class SoughtIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/context`: handles of one person; several narrow an ambiguous one."""
+    """The body of `POST /v1/context`: identities of one person. Several narrow down an ambiguous one."""
 
     identities: list[str | SoughtIdentity]
     limit: int = DEFAULT_LIMIT
@@ -68,12 +69,12 @@ class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 async def look_up(request: web.Request) -> web.Response:
     """`POST /v1/context`."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     given = await read_json(request, ContextInput)
     if not 1 <= len(given.identities) <= MAX_IDENTITIES:
-        raise bad_parameter("identities", f"identities has 1 to {MAX_IDENTITIES} entries")
+        raise bad_parameter("identities", f"identities must have 1 to {MAX_IDENTITIES} entries")
     if not 1 <= given.limit <= MAX_LIMIT:
-        raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
+        raise bad_parameter("limit", f"limit must be a number from 1 to {MAX_LIMIT}")
     wanted = _wanted(
         given.limit,
         frozenset(given.fields) if given.fields is not None else None,
@@ -85,13 +86,13 @@ async def look_up(request: web.Request) -> web.Response:
 
 
 async def look_up_by_query(request: web.Request) -> web.Response:
-    """`GET /v1/context?identity=…`, repeated for several handles."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/context?identity=…`, with `identity` repeated for several."""
+    principal = request[PRINCIPAL]
     texts = request.query.getall("identity", [])
     if not 1 <= len(texts) <= MAX_IDENTITIES:
-        raise bad_parameter("identity", f"identity is given 1 to {MAX_IDENTITIES} times")
+        raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
-    identities = [other for it in texts for other in _spellings(site, tenant, query_identity(it))]
+    identities = [other for it in texts for other in _in_spaces(site, tenant, query_identity(it))]
     return await _context(request, principal, identities, query_wanted(request, principal))
 
 
@@ -107,7 +108,7 @@ def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance)
     always = frozenset(ContextView.__struct_fields__)
     if fields is not None and fields - always:
         unknown = ", ".join(sorted(fields - always))
-        raise bad_parameter("fields", f"unknown fields: {unknown}")
+        raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
     return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance)
 
@@ -119,27 +120,29 @@ async def _context(
         store = request.app[SITE].store
         return await find(store, principal.tenant, identities, wanted.min_assurance, reads)
 
-    return await tell(request, principal, ("identities", *identities), look, wanted)
+    return await respond(request, principal, ("identities", *identities), look, wanted)
 
 
-def _sought(site: AppContext, tenant: str, at: int, it: str | SoughtIdentity) -> list[Identity]:
+def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> list[Identity]:
     with pointing_at(f"/identities/{at}"):
-        if isinstance(it, str):
-            return _spellings(site, tenant, parse_identity(it))
-        if isinstance(it.space, UnsetType):
-            return _spellings(site, tenant, identity(it.type, it.value))
-        return [identity(it.type, it.value, space=it.space)]
+        if isinstance(given, str):
+            return _in_spaces(site, tenant, parse_identity(given))
+        if isinstance(given.space, UnsetType):
+            return _in_spaces(site, tenant, identity(given.type, given.value))
+        return [identity(given.type, given.value, space=given.space)]
 
 
-def _spellings(site: AppContext, tenant: str, it: Identity) -> list[Identity]:
-    """A vendor's handle without a space is looked for in the spaces of the tenant's sources too."""
-    if it.space or it.type in GLOBAL_TYPES:
-        return [it]
-    spaces = [space for type_, space in site.identity_spaces.get(tenant, ()) if type_ == it.type and space]
-    return [it, *(msgspec.structs.replace(it, space=space) for space in dict.fromkeys(spaces))]
+def _in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
+    """The identity, and for a vendor's identity without a space, its variants in the sources' spaces."""
+    if sought.space or sought.type in GLOBAL_TYPES:
+        return [sought]
+    spaces = [
+        space for type_, space in site.identity_spaces.get(tenant, ()) if type_ == sought.type and space
+    ]
+    return [sought, *(msgspec.structs.replace(sought, space=space) for space in dict.fromkeys(spaces))]
 
 
-async def tell(
+async def respond(
     request: web.Request,
     principal: Principal,
     whom: Hashable,
@@ -147,41 +150,41 @@ async def tell(
     wanted: ContextSelection,
     handoff: Handoff | None = None,
 ) -> web.Response:
-    """The context of a look-up, or of a hand-off; 304 where the reader has it.
+    """The context of a lookup or a handoff; 304 if the client has it.
 
-    `whom` stands for what `look` looks for: what was told of it lately is told again while it holds,
-    unless the request says `Cache-Control: no-store`: then nothing is kept of it either.
+    `whom` identifies what `look` finds and is part of the cache's key. `Cache-Control: no-store` in the
+    request bypasses the cache for reading and writing.
     """
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
-    asked = (tenant, whom, wanted)
+    key = (tenant, whom, wanted)
     may_keep = site.summariser is None and "no-store" not in request.headers.get(CACHE_CONTROL, "")
-    kept = await _holding(site, tenant, asked, now) if may_keep else None
-    if kept is None and may_keep and await site.recent.made(asked):
-        kept = await _holding(site, tenant, asked, now)
+    kept = await _cached(site, tenant, key, now) if may_keep else None
+    if kept is None and may_keep and await site.recent.wait_for(key):
+        kept = await _cached(site, tenant, key, now)
     if kept:
         return answer_context(request, kept.body, kept.etag)
-    watch = ReadLog(site.store.connection)
-    with site.recent.making(asked) if may_keep else nullcontext():
+    reads = ReadLog(site.store.connection)
+    with site.recent.building(key) if may_keep else nullcontext():
         made = await assemble(
             site.store,
             site.monitor,
             tenant,
-            await look(watch),
+            await look(reads),
             wanted=wanted,
             now=now,
             handoff=handoff,
             summariser=site.summariser,
-            watch=watch,
+            watch=reads,
         )
         body, etag = encode(made.view), fingerprint(made.view)
         if made.basis and may_keep:
-            site.recent.keep(asked, body, etag, made.basis)
+            site.recent.put(key, body, etag, made.basis)
     return answer_context(request, body, etag)
 
 
-async def _holding(site: AppContext, tenant: str, asked: Hashable, now: Micros) -> CachedContext | None:
-    """What was told lately, where it still holds."""
-    kept = site.recent.of(asked)
+async def _cached(site: AppContext, tenant: str, key: Hashable, now: Micros) -> CachedContext | None:
+    """The cached context, if it is still valid."""
+    kept = site.recent.get(key)
     if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
         return kept
     return None
@@ -189,7 +192,7 @@ async def _holding(site: AppContext, tenant: str, asked: Hashable, now: Micros) 
 
 async def of_customer(request: web.Request) -> web.Response:
     """`GET /v1/customers/{id}/context`."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     id_ = request.match_info["id"]
 
@@ -201,12 +204,12 @@ async def of_customer(request: web.Request) -> web.Response:
         )
         return LookUp(match=Match.ONE, assurance=best, customer=customer, requested_id=id_)
 
-    return await tell(request, principal, ("customer", id_), look, query_wanted(request, principal))
+    return await respond(request, principal, ("customer", id_), look, query_wanted(request, principal))
 
 
 async def timeline(request: web.Request) -> web.Response:
-    """`GET /v1/customers/{id}/timeline`: the context's timeline, page by page."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/customers/{id}/timeline`: one page."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     records = {it.key: it for it in customer.members}
@@ -223,7 +226,7 @@ async def timeline(request: web.Request) -> web.Response:
 def _filter(request: web.Request, principal: Principal) -> Filter:
     types = query_list(request, "type")
     if types - TYPE_SET:
-        raise bad_parameter("type", f"unknown types: {', '.join(sorted(types - TYPE_SET))}")
+        raise bad_parameter("type", f"Unknown types: {', '.join(sorted(types - TYPE_SET))}")
     return Filter(
         channels=query_list(request, "channel"),
         types=types,
@@ -232,7 +235,7 @@ def _filter(request: web.Request, principal: Principal) -> Filter:
 
 
 def _window(request: web.Request) -> Window:
-    """`cursor` goes on in the order asked for; `before` and `after` are cursors or times."""
+    """`cursor` continues in the requested order; `before` and `after` are cursors or times."""
     ascending = query_ascending(request)
     after, before = _place(request, "after"), _place(request, "before")
     cursor = request.query.get("cursor")
@@ -254,7 +257,7 @@ def _place(request: web.Request, name: str) -> bytes:
 
 
 async def conversation(request: web.Request) -> web.Response:
-    """`GET /v1/conversations/{id}`: its threads, state, owner and hand-offs."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     return answer(await read_conversation(site.store, principal.tenant, request.match_info["id"]))

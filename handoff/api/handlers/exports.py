@@ -1,4 +1,4 @@
-"""Exports: a customer's whole history, streamed; a conversation as a vCon."""
+"""Exports: the full history of a customer, and conversations as vCons."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.export.customer import (
-    Begun,
+    ExportHead,
     Pages,
     begin_export,
     export_conversations,
@@ -23,8 +23,8 @@ FORMATS = ("json", "vcon")
 
 
 async def conversation(request: web.Request) -> web.Response:
-    """`GET /v1/conversations/{id}/vcon`; `?internal=true` with the notes."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/conversations/{id}/vcon`; `?internal=true` includes notes."""
+    principal = request[PRINCIPAL]
     exported = await export_conversation(
         request.app[SITE].store,
         principal.tenant,
@@ -38,27 +38,27 @@ async def conversation(request: web.Request) -> web.Response:
 def _internal(request: web.Request) -> bool:
     given = request.query.get("internal", "false")
     if given not in ("true", "false"):
-        raise bad_parameter("internal", "internal is true or false")
+        raise bad_parameter("internal", "internal must be true or false")
     return given == "true"
 
 
 async def customer(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/customers/{id}/export`: what is known of a customer; `?format=vcon`: what was said."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/customers/{id}/export`: all data of a customer, or with `?format=vcon` the conversations."""
+    principal = request[PRINCIPAL]
     store, tenant, id_ = request.app[SITE].store, principal.tenant, request.match_info["id"]
     format_, internal = request.query.get("format", FORMATS[0]), _internal(request)
     if format_ not in FORMATS:
-        raise bad_parameter("format", f"format is one of {', '.join(FORMATS)}")
+        raise bad_parameter("format", f"format must be one of {', '.join(FORMATS)}")
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
     if format_ == "vcon":
-        said = export_conversations(store, tenant, whom, least, internal=internal)
-        return await _stream(request, _listed(said))
+        vcons = export_conversations(store, tenant, whom, least, internal=internal)
+        return await _stream(request, _listed(vcons))
     begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000)
     return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least)))
 
 
-async def _written(begun: Begun, pages: Pages) -> AsyncIterator[bytes]:
+async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, page by page."""
     before = encode(begun)[:-1] + b',"touchpoints":['
     returned = hidden = 0
@@ -73,15 +73,15 @@ async def _written(begun: Begun, pages: Pages) -> AsyncIterator[bytes]:
 
 async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
     mark = b"["
-    async for it in vcons:
-        yield mark + encode(it)
+    async for vcon in vcons:
+        yield mark + encode(vcon)
         mark = b","
     yield b"[]" if mark == b"[" else b"]"
 
 
 async def _stream(request: web.Request, parts: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Write the parts as they come, as fast as they are read. An error after the first cuts the connection,
-    as with every answer that was begun, so that no reader takes a part for the whole."""
+    """Write the parts as fast as the client reads. An error after the first part cuts the connection, so that
+    no client takes the part for the whole."""
     response = stream_answer(JSON)
     async for part in parts:
         if not response.prepared:

@@ -1,4 +1,4 @@
-"""`/v1/handoffs`: request, read, list, move."""
+"""`/v1/handoffs`: requests, reads, lists, and state changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.access import Principal
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
     bad_parameter,
@@ -26,9 +26,10 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.customers.lookup import LookUp, Match, by_key
+from handoff.services.customers.customer import by_key
+from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs import lifecycle as service
-from handoff.services.handoffs import listing as listing
+from handoff.services.handoffs import listing
 from handoff.services.handoffs.records import (
     HandoffView,
     SnapshotView,
@@ -37,9 +38,9 @@ from handoff.services.handoffs.records import (
     read_pinned,
 )
 from handoff.services.sources.native import IdentityInput
-from handoff.store.resp.connection import Reads
+from handoff.store.reads import Reads
 
-from .contexts import query_wanted, tell
+from .contexts import query_wanted, respond
 
 MAX_DEADLINE_S = 400 * 24 * 3600
 MAX_STEPS = 20
@@ -47,7 +48,7 @@ MAX_NAME = 200  # characters of a queue, an agent or a party
 
 
 class PartyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One side of a hand-off."""
+    """One side of a handoff."""
 
     channel: str | None = None
     party: str | None = None
@@ -57,14 +58,14 @@ class PartyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for value in (self.channel, self.party, self.queue, self.agent):
             if value is not None and not 0 < len(value) <= MAX_NAME:
-                raise ValueError(f"a name has 1 to {MAX_NAME} characters")
+                raise ValueError(f"A name has 1 to {MAX_NAME} characters")
 
     def party_(self) -> Party:
         return Party(channel=self.channel, party=self.party, queue=self.queue, agent=self.agent)
 
 
 class FallbackInput(PartyInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is asked when the step before is declined or runs out, and for how long."""
+    """The next party to ask when the previous step is declined or expires, and its deadline."""
 
     deadline_s: float | None = None
 
@@ -88,54 +89,54 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         named = [it for it in (self.identity, self.customer_id, self.conversation_id) if it is not None]
         if len(named) != 1:
-            raise ValueError("name exactly one of identity, customer_id and conversation_id")
+            raise ValueError("Name exactly one of identity, customer_id, and conversation_id")
         _check_deadline(self.deadline_s, "/deadline_s")
         for at, step in enumerate(self.fallback):
             _check_deadline(step.deadline_s, f"/fallback/{at}/deadline_s")
         check_reason(self.reason, least=1)
         if len(self.fallback) > MAX_STEPS:
-            raise broken("/fallback", f"fallback has at most {MAX_STEPS} steps")
+            raise broken("/fallback", f"fallback may have at most {MAX_STEPS} steps")
         if too_deep(self.context):
-            raise broken("/context", f"objects and lists lie at most {MAX_DEPTH} deep in each other")
+            raise broken("/context", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep")
         try:
             msgspec.msgpack.encode(self.context)
         except OverflowError as error:
-            raise broken("/context", "whole numbers have at most 64 bits") from error
+            raise broken("/context", "Integers may have at most 64 bits") from error
 
     def check_channels(self, declared: frozenset[str]) -> None:
-        """Unprocessable (`unknown_channel`) where a channel is neither built in nor declared."""
+        """Unprocessable (`unknown_channel`) if a channel is neither built in nor declared."""
         steps = {f"/fallback/{at}": it for at, it in enumerate(self.fallback)}
-        for pointer, it in ({"/from": self.sender, "/to": self.to} | steps).items():
-            if it.channel is not None and it.channel not in declared:
-                detail = f"the channel {it.channel[:40]!r} is not declared"
+        for pointer, party in ({"/from": self.sender, "/to": self.to} | steps).items():
+            if party.channel is not None and party.channel not in declared:
+                detail = f"The channel {party.channel[:40]!r} is not declared"
                 raise broken(f"{pointer}/channel", detail, "unknown_channel")
 
 
 def _check_deadline(seconds: float | None, pointer: str) -> None:
     if seconds is not None and not 0 < seconds <= MAX_DEADLINE_S:
-        raise broken(pointer, f"deadline_s is above 0 and at most {MAX_DEADLINE_S}")
+        raise broken(pointer, f"deadline_s must be above 0 and at most {MAX_DEADLINE_S}")
 
 
 class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a transition; `version` is the one the caller saw (`viewed` changes nothing that
-    another could have changed, and needs none)."""
+    """The body of a state change. `version` is the version that the caller saw. `viewed` needs none, since it
+    cannot conflict with another change."""
 
     version: int | None = None
     agent: str | None = None
     reason: str | None = None
     deadline_s: float | None = None
-    """Of an offer: how long this agent has before it goes back to the queue."""
+    """For an offer: seconds until the handoff returns to the queue."""
 
     def __post_init__(self) -> None:
         if self.agent is not None and not 0 < len(self.agent) <= MAX_NAME:
-            raise broken("/agent", f"a name has 1 to {MAX_NAME} characters")
+            raise broken("/agent", f"A name has 1 to {MAX_NAME} characters")
         check_reason(self.reason)
         _check_deadline(self.deadline_s, "/deadline_s")
 
 
 class ListView(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs, newest first unless asked otherwise. Where filters combine `total` is null and
-    `scanned_to` says how far was looked."""
+    """A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
+    `scanned_to` is the last position read."""
 
     handoffs: list[HandoffView]
     total: int | None
@@ -145,14 +146,14 @@ class ListView(Struct, frozen=True, kw_only=True):
 
 
 class SnapshotsView(Struct, frozen=True, kw_only=True):
-    """What was pinned of a hand-off, oldest first."""
+    """The pinned contexts of a handoff, oldest first."""
 
     snapshots: list[SnapshotView]
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /v1/handoffs`: 201, or 200 with the pending one when it was asked for already."""
-    principal = authorized(request, "handoffs:write")
+    """`POST /v1/handoffs`: 201, or 200 with the handoff if the same request is already pending."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     given = await read_json(request, HandoffInput)
     given.check_channels(site.channels)
@@ -169,16 +170,10 @@ async def create(request: web.Request) -> web.Response:
         fallback=tuple(it.step() for it in given.fallback),
         policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
-    moved = await asyncio.shield(_request(site, principal, asked))
+    moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
-
-
-async def _request(site: Any, principal: Principal, asked: service.HandoffRequest) -> service.Moved:
-    moved = await service.request(site.store, site.monitor, principal.tenant, asked)
-    await site.announce(moved.changed)
-    return moved
 
 
 _ACTIONS = {
@@ -194,15 +189,15 @@ _ACTIONS = {
 
 async def move(request: web.Request) -> web.Response:
     """`POST /v1/handoffs/{id}/{action}`."""
-    principal = authorized(request, "handoffs:write")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     given = await read_json(request, MoveInput)
     if principal.agent and given.agent not in (None, principal.agent):
-        raise Forbidden("this session belongs to another agent", code="other_agent")
+        raise Forbidden("The session belongs to another agent", code="other_agent")
     agent = principal.agent or given.agent
     action = _ACTIONS[request.match_info["action"]]
     if given.version is None and action is not Action.VIEW:
-        raise broken("/version", "a transition names the version that the caller saw")
+        raise broken("/version", "Name the version that you saw")
     asked = service.HandoffMove(
         action=action,
         by=agent or principal.name,
@@ -211,18 +206,12 @@ async def move(request: web.Request) -> web.Response:
         reason=given.reason,
         offer_s=given.deadline_s,
     )
-    moved = await asyncio.shield(_move(site, principal, request.match_info["id"], asked))
+    moved = await asyncio.shield(site.handoffs.move(principal.tenant, request.match_info["id"], asked))
     return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
 
 
-async def _move(site: Any, principal: Principal, id_: str, asked: service.HandoffMove) -> service.Moved:
-    moved = await service.move(site.store, site.monitor, principal.tenant, id_, asked)
-    await site.announce(moved.changed)
-    return moved
-
-
 async def _read(request: web.Request) -> tuple[Principal, Handoff]:
-    principal = authorized(request, "handoffs:read")
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     tenant = principal.tenant
     return principal, await read_handoff(
@@ -239,35 +228,33 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def context(request: web.Request) -> web.Response:
-    """`GET /v1/handoffs/{id}/context`: as it is now; `/snapshot` has it as it was."""
+    """`GET /v1/handoffs/{id}/context`: the current context. `/snapshot` has the pinned ones."""
     principal, handoff = await _read(request)
-    principal.require("context:read")
 
     async def look(reads: Reads) -> LookUp:
         customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home, reads)
         return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
 
     whom = ("handoff", handoff.id, handoff.version)
-    return await tell(request, principal, whom, look, query_wanted(request, principal), handoff)
+    return await respond(request, principal, whom, look, query_wanted(request, principal), handoff)
 
 
 async def snapshots(request: web.Request) -> web.Response:
-    """`GET /v1/handoffs/{id}/snapshots`: what was pinned, oldest first."""
+    """`GET /v1/handoffs/{id}/snapshots`, oldest first."""
     principal, handoff = await _read(request)
     view = handoff_view(handoff, request.app[SITE].store.hashes(principal.tenant))
     return answer(SnapshotsView(snapshots=view.snapshots))
 
 
 async def snapshot(request: web.Request) -> web.Response:
-    """`GET /v1/handoffs/{id}/snapshot?at=`: exactly the bytes that were pinned; newest without `at`."""
+    """`GET /v1/handoffs/{id}/snapshot?at=`: the pinned bytes; the newest without `at`."""
     principal, handoff = await _read(request)
-    principal.require("context:read")
     at = request.query.get("at")
     if at not in (None, "requested", "accepted"):
-        raise bad_parameter("at", "at is requested or accepted")
+        raise bad_parameter("at", "at must be requested or accepted")
     refs = [ref for ref in handoff.snapshots if at in (None, ref.at)]
     if not refs:
-        raise NotFound(f"nothing was pinned at {at}")
+        raise NotFound(f"No context was pinned at {at}")
     ref = refs[-1]
     content = await read_pinned(request.app[SITE].store.control(principal.tenant), ref.sha256)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
@@ -276,11 +263,11 @@ async def snapshot(request: web.Request) -> web.Response:
 
 async def list_(request: web.Request) -> web.Response:
     """`GET /v1/handoffs?state=&queue=&agent=`."""
-    principal = authorized(request, "handoffs:read")
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     state = request.query.get("state")
     if state is not None and state not in State.__members__.values():
-        raise bad_parameter("state", f"state is one of {', '.join(State)}")
+        raise bad_parameter("state", f"state must be one of {', '.join(State)}")
     page = await listing.list_handoffs(
         store.control(principal.tenant),
         listing.Listing(

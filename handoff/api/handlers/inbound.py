@@ -1,4 +1,4 @@
-"""`/in/{source}`: vendors' webhooks, as each vendor sends them and needs them answered."""
+"""`/in/{source}`: vendors' webhooks, in each vendor's own format."""
 
 from __future__ import annotations
 
@@ -15,60 +15,62 @@ from handoff.api.http.decompression import decompress
 from handoff.api.http.exchange import read_body
 from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
 from handoff.api.http.problems import problem_of
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import NotFound
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
-from handoff.services.sources.inbound import Source
+from handoff.services.sources.inbound import Received, Source
 
-MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's own limit, the largest of the vendors
+MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's limit, the largest of all vendors
 _THREAD_ABOVE = 64 * 1024
 
 
 async def deliver(request: web.Request) -> web.Response:
-    """Take one delivery; answer as its vendor needs when everything in it is durable."""
+    """Record one delivery, and respond as its vendor expects once everything is durable."""
     site = request.app[SITE]
     source = site.sources.get(request.match_info["source"])
     if source is None:
-        raise NotFound("there is no such source")
+        raise NotFound("Unknown source")
     raw = await read_body(request, MAX_INBOUND)
     encoding = request.headers.get("Content-Encoding", "")
     if len(raw) > _THREAD_ABOVE:
         body = await asyncio.to_thread(decompress, raw, encoding, MAX_INBOUND)
     else:
         body = decompress(raw, encoding, MAX_INBOUND)
-    told = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
-    return web.Response(status=told.status, body=told.body, headers=told.headers)
+    plain = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
+    return web.Response(status=plain.status, body=plain.body, headers=plain.headers)
 
 
 async def _answer(site: AppContext, source: Source, inbound: InboundRequest) -> PlainAnswer:
-    """Take a delivery and tell its vendor.
+    """Record a delivery and build the vendor's response.
 
-    The sender may hang up; what it sent is recorded all the same, and a retry finds it there.
+    If the sender disconnects, the delivery is recorded anyway and a retry is a duplicate.
     """
-    early = source.adapter.preflight(inbound)
-    if early is not None:
-        return _plain(early)
-    try:
-        outcome = await site.inbound.deliver(source, inbound)
-    except HandoffError as error:
-        problem = plain_of(problem_of(error))
-        return structs.replace(problem, headers=(*problem.headers, *source.adapter.headers(inbound)))
-    return _plain(source.adapter.answer(inbound, outcome))
+    reply = await site.inbound.handle(Received(source=source, request=inbound))
+    if reply.error is not None:
+        problem = plain_of(problem_of(reply.error))
+        return structs.replace(problem, headers=(*problem.headers, *reply.headers))
+    return _plain(reply)
 
 
 def _plain(reply: Reply) -> PlainAnswer:
     media = reply.content_type or ("" if reply.status == 204 else "application/octet-stream")
-    stated = (("Content-Type", media),) if media else ()
-    return PlainAnswer(reply.status, reply.body, (*stated, *reply.headers))
+    content_type = (("Content-Type", media),) if media else ()
+    return PlainAnswer(reply.status, reply.body, (*content_type, *reply.headers))
 
 
-def fast_ways(site: AppContext) -> dict[bytes, FastRoute]:
-    """`deliver` of each source's plain deliveries, past the framework."""
-    ways: dict[bytes, FastRoute] = {}
-    for name, source in site.sources.items():
-        prefix, opening = f"/in/{name}", partial(_open, site, source)
-        ways[prefix.encode()] = FastRoute("/in/{source}", opening)
-        ways[f"{prefix}/".encode()] = FastRoute("/in/{source}/{rest}", opening)
-    return ways
+def fast_routes(site: AppContext, _scopes: tuple[str, ...]) -> dict[bytes, FastRoute]:
+    """`deliver` on the fast path, for each source. The source's adapter checks who sends."""
+    return {
+        f"/in/{name}".encode(): FastRoute("/in/{source}", partial(_open, site, source))
+        for name, source in site.sources.items()
+    }
+
+
+def fast_routes_below(site: AppContext, _scopes: tuple[str, ...]) -> dict[bytes, FastRoute]:
+    """The same for paths below each source."""
+    return {
+        f"/in/{name}/".encode(): FastRoute("/in/{source}/{rest}", partial(_open, site, source))
+        for name, source in site.sources.items()
+    }
 
 
 def _open(site: AppContext, source: Source, path: str, headers: Headers) -> BodyHandler:
@@ -87,12 +89,12 @@ def _take(site: AppContext, source: Source, path: str, headers: Headers, raw: by
         received_at=time.time_ns() // 1000,
     )
 
-    def told(task: asyncio.Task[PlainAnswer]) -> None:
+    def respond(task: asyncio.Task[PlainAnswer]) -> None:
         if not task.cancelled():
             error = task.exception()
             answer(error if isinstance(error, Exception) else task.result())
 
-    asyncio.get_running_loop().create_task(_answer(site, source, inbound)).add_done_callback(told)
+    asyncio.get_running_loop().create_task(_answer(site, source, inbound)).add_done_callback(respond)
     return True
 
 

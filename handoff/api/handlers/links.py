@@ -1,4 +1,4 @@
-"""`/v1/customers/{id}/links` and `/split`: evidence, and what agents say of it."""
+"""`/v1/customers/{id}/links` and `/split`: evidence about customers, and agents' corrections."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.access import Principal
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
 from handoff.services.customers import links as service
+from handoff.services.customers.customer import by_id
 from handoff.services.customers.link_views import LinkView, read_links
-from handoff.services.customers.lookup import by_id
 from handoff.services.sources.native import IdentityInput
 
 
 class LinkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST …/links`: `identity` is this customer's, says the agent."""
+    """The body of `POST …/links`: the agent states that `identity` belongs to this customer."""
 
     identity: str | IdentityInput
     reason: str
@@ -39,7 +39,7 @@ class WithdrawInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SplitInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST …/split`: these identities are somebody else's."""
+    """The body of `POST …/split`: these identities belong to another customer."""
 
     identities: list[str | IdentityInput]
     reason: str
@@ -73,13 +73,13 @@ def _by(principal: Principal, reason: str) -> service.Attribution:
 def _dry_run(request: web.Request) -> bool:
     raw = request.query.get("dry_run", "false")
     if raw not in ("true", "false", "1", "0"):
-        raise bad_parameter("dry_run", "dry_run is true or false")
+        raise bad_parameter("dry_run", "dry_run must be true or false")
     return raw in ("true", "1")
 
 
 async def list_(request: web.Request) -> web.Response:
     """`GET /v1/customers/{id}/links`."""
-    principal = authorized(request, "context:read")
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     customer = await by_id(store, principal.tenant, request.match_info["id"])
     views = await read_links(store, principal.tenant, customer)
@@ -87,8 +87,8 @@ async def list_(request: web.Request) -> web.Response:
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run and for what is theirs already."""
-    principal = authorized(request, "links:write")
+    """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run or an existing link."""
+    principal = request[PRINCIPAL]
     given = await read_json(request, LinkInput)
     dry_run = _dry_run(request)
     forecast = await asyncio.shield(
@@ -108,7 +108,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def withdraw(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/links/{link}/withdraw`."""
-    principal = authorized(request, "links:write")
+    principal = request[PRINCIPAL]
     given = await read_json(request, WithdrawInput)
     forecast = await asyncio.shield(
         service.withdraw(
@@ -126,7 +126,7 @@ async def withdraw(request: web.Request) -> web.Response:
 
 async def split(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/split`."""
-    principal = authorized(request, "links:write")
+    principal = request[PRINCIPAL]
     given = await read_json(request, SplitInput)
     forecast = await asyncio.shield(
         service.split(
@@ -143,8 +143,8 @@ async def split(request: web.Request) -> web.Response:
 
 
 async def mark_shared(request: web.Request) -> web.Response:
-    """`POST /v1/identities/shared`: mark an identity as several people's, or take the mark away."""
-    principal = authorized(request, "links:write")
+    """`POST /v1/identities/shared`: mark an identity as shared by several people, or remove the mark."""
+    principal = request[PRINCIPAL]
     given = await read_json(request, SharedInput)
     identity = read_identity(given.identity)
     await service.mark_shared(

@@ -1,8 +1,8 @@
-"""Live: Server-Sent Events of a customer, a queue and an agent (WHATWG HTML §9.2).
+"""Live streams of a customer, a queue, and an agent, as Server-Sent Events (WHATWG HTML §9.2).
 
-Every frame carries an id; a reader that comes back with `Last-Event-ID` misses nothing and sees
-nothing twice, or gets one `reset` and reads the context again. A reader that is too slow, or that
-the server cannot tell everything, is told to `resume` and the stream ends.
+Every frame has an id. A client that reconnects with `Last-Event-ID` gets each missed frame exactly once, or
+one `reset`, after which it reads the context again. A client that reads too slowly, or that the server cannot
+send everything, gets `resume` and the stream ends.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from handoff.api.http.app_keys import SITE, AppContext, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
 from handoff.domain.handoff import Handoff, State
 from handoff.services.context.position import Position, position_of, read_position
-from handoff.services.customers.lookup import Customer, by_id
+from handoff.services.customers.customer import Customer, by_id
 from handoff.services.events.feed import (
     EventFrame,
     Feed,
     Frame,
-    HandoffChange,
     HandoffFrame,
+    PositionChange,
     TouchpointFrame,
-    arrivals_after,
     touchpoint_frame,
 )
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
 from handoff.services.timeline.reading import decode
+from handoff.store.repositories.timelines import read_arrivals_after
 
-HEARTBEAT_S = 10.0  # below the 15 s after which proxies and browsers give a silent stream up
-LOOK_AGAIN_S = 10.0  # how often a customer's identities are looked at anew
+HEARTBEAT_S = 10.0  # proxies and browsers close a silent stream after 15 s
+CHECK_IDENTITIES_S = 10.0  # how often a stream checks the customer's identities
 RETRY_MS = 1000
 _ENCODER = msgspec.json.Encoder()
 
@@ -47,10 +47,10 @@ log = structlog.get_logger(__name__)
 
 
 class Stream:
-    """One open response. Writing waits for a slow reader; its feed meanwhile fills up and is cut.
+    """One open stream. Writing waits for a slow client; meanwhile its feed fills up and is cut.
 
-    Events go to the transport as aiohttp's writer would send them, but one write and no more for each,
-    and never above the transport's own limit: who has that much before them is waited for.
+    Events go to the transport in the format of aiohttp's writer, with one write for each. If the transport's
+    buffer is full, the stream waits for the client.
     """
 
     def __init__(self, request: web.Request) -> None:
@@ -59,10 +59,10 @@ class Stream:
         self._response.headers["X-Accel-Buffering"] = "no"
         self._chunked = True
 
-    async def tell(self, follow: Callable[[], Awaitable[None]]) -> web.StreamResponse:
-        """Begin the answer, `follow` for as long as that goes on, then have the reader come back.
+    async def run(self, follow: Callable[[], Awaitable[None]]) -> web.StreamResponse:
+        """Start the response, run `follow` to its end, then ask the client to reconnect.
 
-        So too where it ends in an error: the status was sent, and the reader hears it on coming back.
+        The same after an error: the status was sent already, and the client sees the error on reconnecting.
         """
         await self._open()
         reason = "behind"
@@ -81,27 +81,27 @@ class Stream:
         await self._response.write(b"retry: %d\n\n" % RETRY_MS)
 
     def put(self, event: bytes) -> bool:
-        """Write an event at once; False where its reader is too slow for that, or gone."""
+        """Write an event immediately; False if the client is too slow for that, or gone."""
         transport = self._transport
         if transport is None or self._request.protocol.writing_paused:
             return False
         transport.write(b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event)
         return True
 
-    async def room(self) -> None:
-        """Wait until a slow reader has taken what was before. ConnectionError where it is gone."""
+    async def wait_for_client(self) -> None:
+        """Wait until a slow client has read the buffer. ConnectionError if it is gone."""
         if self._transport is None:
-            raise ConnectionResetError("the reader is gone")
+            raise ConnectionResetError("the client is gone")
         await self._request.writer.drain()
 
     async def write(self, event: bytes) -> None:
-        """Write an event as soon as the reader has room for it. ConnectionError where it is gone."""
+        """Write an event once the client has read enough. ConnectionError if it is gone."""
         while not self.put(event):
-            await self.room()
+            await self.wait_for_client()
 
     @property
     def _transport(self) -> asyncio.Transport | None:
-        """Where to write; None when the reader is gone."""
+        """The transport; None if the client is gone."""
         transport = self._request.transport
         return None if transport is None or transport.is_closing() else transport
 
@@ -114,33 +114,33 @@ class Stream:
 
 
 def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
-    """An event; JSON has no raw line breaks, so that one data line holds it."""
+    """The bytes of an event. JSON has no raw line breaks, so one data line is enough."""
     head = f"event: {event}\n" if id_ is None else f"id: {id_}\nevent: {event}\n"
     return b"%bdata: %b\n\n" % (head.encode(), json)
 
 
 class ResetView(Struct, frozen=True, kw_only=True):
-    """Read the context again: `reason` says why what was missed cannot be told one by one."""
+    """Read the context again. `reason` is why the server cannot send the missed frames."""
 
     reason: str
     customer_id: str
 
 
 class ResumeView(Struct, frozen=True, kw_only=True):
-    """Come back with the last id: the stream ends here."""
+    """The stream ends here: reconnect with the last id."""
 
     reason: str
 
 
 class QueueView(Struct, frozen=True, kw_only=True):
-    """What is pending when a stream of hand-offs begins."""
+    """The pending handoffs at the start of a stream."""
 
     handoffs: list[HandoffView]
 
 
 async def of_customer(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/customers/{id}/events`: touchpoints as they come, in the order in which they came."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/customers/{id}/events`: touchpoints in the order of recording."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     watcher = _CustomerStream(site, principal.tenant, request.match_info["id"], Stream(request))
@@ -157,23 +157,23 @@ def _last_id(request: web.Request) -> str | None:
 
 
 class _CustomerStream:
-    """A customer's stream: who they are may change while it runs."""
+    """A stream of one customer, whose identities may change meanwhile."""
 
     def __init__(self, site: AppContext, tenant: str, customer_id: str, stream: Stream) -> None:
         self._site = site
         self._tenant = tenant
         self._id = customer_id
         self._stream = stream
-        self.feed = Feed(self._at_once)
+        self.feed = Feed(self._handle_now)
         self._position = Position(state=b"", arrivals={})
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
 
     async def run(self, customer: Customer, last_id: str | None) -> web.StreamResponse:
         await self._site.hub.watch_homes(self.feed, customer.group.members)
-        # Read again: what came before the watching began is in here, the rest comes through the feed.
+        # Read again: this has everything before the feed was registered, the feed has the rest.
         customer = await by_id(self._site.store, self._tenant, self._id)
         await self._site.hub.watch_homes(self.feed, customer.group.members)
-        return await self._stream.tell(partial(self._follow, customer, last_id))
+        return await self._stream.run(partial(self._follow, customer, last_id))
 
     async def _follow(self, customer: Customer, last_id: str | None) -> None:
         await self._begin(customer, last_id)
@@ -183,8 +183,8 @@ class _CustomerStream:
                 await self._touchpoint(frame)
             elif frame is None and not self.feed.cut:
                 await self._stream.beat()
-            if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
-                await self._look_again()
+            if time.monotonic() - self._checked_at > CHECK_IDENTITIES_S:
+                await self._check_identities()
 
     async def _begin(self, customer: Customer, last_id: str | None) -> None:
         now = position_of(customer.members)
@@ -204,32 +204,32 @@ class _CustomerStream:
     async def _missed(
         self, customer: Customer, known: Position, now: Position
     ) -> list[TouchpointFrame] | None:
-        """What came after a position, in order; None where it cannot be told any more."""
+        """The touchpoints after a position, in order; None if they are no longer available."""
         store = self._site.store
         records = {it.key: it for it in customer.members}
         entries = []
         for key, arrival in known.arrivals.items():
             if now.arrivals[key] <= arrival:
                 continue
-            found = await arrivals_after(store, key, arrival)
+            found = await read_arrivals_after(store.connection, store.keys, key, arrival)
             if found is None:
                 return None
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [touchpoint_frame(it, decoded) for it in decoded.told]
+        return [touchpoint_frame(it, decoded) for it in decoded.entries]
 
-    def _at_once(self, frame: Frame) -> bool:
-        return isinstance(frame, TouchpointFrame) and not _may_change_who(frame) and self._tell(frame)
+    def _handle_now(self, frame: Frame) -> bool:
+        return isinstance(frame, TouchpointFrame) and not _may_change_identities(frame) and self._send(frame)
 
     async def _touchpoint(self, frame: TouchpointFrame) -> None:
-        while not self._tell(frame):
-            await self._stream.room()
-        if _may_change_who(frame):
-            await self._look_again()
+        while not self._send(frame):
+            await self._stream.wait_for_client()
+        if _may_change_identities(frame):
+            await self._check_identities()
 
-    def _tell(self, frame: TouchpointFrame) -> bool:
-        """Tell of a touchpoint unless that was done while catching up; False where it has to wait."""
+    def _send(self, frame: TouchpointFrame) -> bool:
+        """Send a touchpoint unless the stream has sent it already; False if the client is too slow."""
         if frame.arrival <= self._position.arrivals.get(frame.home, 0):
             return True
         move = _move(frame, self._position)
@@ -238,9 +238,9 @@ class _CustomerStream:
         self._position = move.after
         return True
 
-    async def _look_again(self) -> None:
-        """Whether they are still the same identities; a reader must read anew when not."""
-        self._looked_at = time.monotonic()
+    async def _check_identities(self) -> None:
+        """Check that the customer has the same identities; otherwise the client must read again."""
+        self._checked_at = time.monotonic()
         customer = await by_id(self._site.store, self._tenant, self._id)
         if position_of(customer.members).state != self._position.state:
             await self._site.hub.watch_homes(self.feed, customer.group.members)
@@ -252,27 +252,27 @@ class _CustomerStream:
         await self._stream.send("reset", self._position.encode(), view)
 
 
-def _may_change_who(frame: TouchpointFrame) -> bool:
-    """Whether a customer's identities are to be looked at anew after a touchpoint."""
+def _may_change_identities(frame: TouchpointFrame) -> bool:
+    """Whether a touchpoint may change the customer's identities."""
     return frame.type.startswith("identity.")
 
 
-def _move(frame: TouchpointFrame, position: Position) -> HandoffChange:
-    """What a touchpoint is to a reader at a position; most stand at the same, where it is made once."""
+def _move(frame: TouchpointFrame, position: Position) -> PositionChange:
+    """The event of a touchpoint for a client at a position. Most clients share one, so it is cached."""
     move = frame.move
     if move is None or move.before != position:
         after = position.moved(frame.home, frame.arrival)
         event = event_bytes("touchpoint", after.encode(), frame.json)
-        move = frame.move = HandoffChange(position, after, event)
+        move = frame.move = PositionChange(position, after, event)
     return move
 
 
 Concerns = Callable[[Frame], bool]
-"""Whether a stream tells of a frame."""
+"""Whether a stream sends a frame."""
 
 
 async def of_queue(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/queues/{name}/events`: hand-offs that stand, or have stood, in the queue."""
+    """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue."""
     name = request.match_info["name"]
 
     def concerns(frame: Frame) -> bool:
@@ -282,8 +282,8 @@ async def of_queue(request: web.Request) -> web.StreamResponse:
 
 
 async def of_agent(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/agents/{id}/events`: hand-offs offered to or owned by the agent, and what changes
-    in the contexts they were handed."""
+    """`GET /v1/agents/{id}/events`: handoffs offered to or owned by the agent, and changes in their
+    contexts."""
     id_ = request.match_info["id"]
 
     def concerns(frame: Frame) -> bool:
@@ -296,9 +296,9 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
 
 
 async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
-    principal = authorized(request, "handoffs:read")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
-    # Nobody wakes for what is nothing to them: a hand-off concerns few of those who listen.
+    # The feed skips frames of others without waking this task: most handoffs concern few streams.
     feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
 
@@ -310,10 +310,10 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
                 if not feed.cut:
                     await stream.beat()
             elif concerns(frame) and _after(frame, last):
-                await _tell(site, principal.tenant, stream, frame)
+                await _send(site, principal.tenant, stream, frame)
 
     try:
-        return await stream.tell(follow)
+        return await stream.run(follow)
     except ConnectionError:
         return web.Response(status=499)
     finally:
@@ -329,7 +329,7 @@ def _number(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-async def _tell(site: AppContext, tenant: str, stream: Stream, frame: Frame) -> None:
+async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame) -> None:
     if isinstance(frame, HandoffFrame):
         if frame.json is None:
             frame.json = asyncio.ensure_future(_view(site, tenant, frame.handoff))
@@ -351,11 +351,11 @@ async def _begin(
     last_id: str | None,
     concerns: Concerns,
 ) -> str:
-    """What was missed since `last_id`, or what is pending now; the id up to which was told."""
+    """Send the frames missed since `last_id`, or the pending handoffs. Returns the last id sent."""
     missed = await site.hub.missed(tenant, last_id) if last_id else None
     if missed is not None and last_id:
         for frame in filter(concerns, missed):
-            await _tell(site, tenant, stream, frame)
+            await _send(site, tenant, stream, frame)
         return missed[-1].id if missed else last_id
     newest = await site.hub.newest(tenant)
     pages = await asyncio.gather(

@@ -1,15 +1,13 @@
-"""Operations: health, readiness, metrics and quarantine."""
+"""Operations: health, readiness, metrics, and quarantine."""
 
 from __future__ import annotations
-
-import time
 
 from aiohttp import web
 from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff import __version__
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, encode_number, number_cursor, query_ascending, query_limit
 from handoff.api.http.problems import problem
 from handoff.codec.keyed_hash import STORE
@@ -19,7 +17,7 @@ from handoff.store.errors import unavailable
 
 
 class QuarantineAnswer(Struct, frozen=True, kw_only=True):
-    """A page of quarantined items, newest first unless asked otherwise."""
+    """A page of quarantined items, newest first unless `order` is `asc`."""
 
     items: list[quarantine.QuarantineView]
     total: int
@@ -28,15 +26,15 @@ class QuarantineAnswer(Struct, frozen=True, kw_only=True):
 
 
 class StoreView(Struct, frozen=True, kw_only=True):
-    """Where a token's touchpoints go. `id` is the store's: one made anew, or another, has another."""
+    """The store of a token's touchpoints. A recreated store has a different `id`."""
 
     id: str
     tenant: str
 
 
 async def describe_store(request: web.Request) -> web.Response:
-    """`GET /v1/store`: what a sender binds its own progress to."""
-    principal = authorized(request, "touchpoints:write")
+    """`GET /v1/store`: the identity of the store, for senders that track their own progress."""
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     if reason := await store.health.check():
         raise unavailable(reason)
@@ -45,17 +43,17 @@ async def describe_store(request: web.Request) -> web.Response:
 
 
 async def healthz(_request: web.Request) -> web.Response:
-    """The process runs. Says nothing of the store: a restart would not mend that."""
+    """The process is running. Does not check the store: a restart would not repair it."""
     return answer({"status": "ok", "version": __version__})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Whether touchpoints can be acknowledged now; 503 with the reason otherwise."""
+    """200 if the server can acknowledge touchpoints now, otherwise 503 with the reason."""
     site = request.app[SITE]
     reason = await site.store.health.check() or site.ready()
     site.measures.store_up.set(0 if reason else 1)
     if reason:
-        return problem(503, "not_ready", f"not ready: {reason}", reason=reason)
+        return problem(503, "not_ready", f"Not ready: {reason}", reason=reason)
     return answer({"status": "ready"})
 
 
@@ -67,7 +65,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def list_quarantine(request: web.Request) -> web.Response:
     """`GET /v1/quarantine`."""
-    principal = authorized(request, "operate")
+    principal = request[PRINCIPAL]
     control = request.app[SITE].store.control(principal.tenant)
     page = await quarantine.page(
         control,
@@ -84,18 +82,18 @@ async def list_quarantine(request: web.Request) -> web.Response:
 
 async def replay(request: web.Request) -> web.Response:
     """`POST /v1/quarantine/{id}/replay`."""
-    principal = authorized(request, "operate")
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     item = await quarantine.read(site.store.control(principal.tenant), request.match_info["id"])
     source = site.sources.get(item.source)
     if source is None or source.tenant != principal.tenant:
-        raise NotFound(f"the source {item.source!r} is not configured any more")
-    return answer(await site.inbound.replay(source, item, time.time_ns() // 1000))
+        raise NotFound(f"The source {item.source!r} is no longer configured")
+    return answer(await site.inbound.replay(source, item))
 
 
 async def dismiss(request: web.Request) -> web.Response:
-    """`DELETE /v1/quarantine/{id}`: looked at and let go."""
-    principal = authorized(request, "operate")
+    """`DELETE /v1/quarantine/{id}`."""
+    principal = request[PRINCIPAL]
     control = request.app[SITE].store.control(principal.tenant)
     await quarantine.dismiss(control, await quarantine.read(control, request.match_info["id"]))
     return web.Response(status=204)

@@ -1,4 +1,4 @@
-"""`POST /v1/sessions`: a short-lived, agent-bound token for a browser."""
+"""`/v1/sessions`: short-lived tokens for agents' browsers, each bound to one agent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.access import SCOPES
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, broken, read_json
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Forbidden, Unprocessable
@@ -18,7 +18,7 @@ MAX_AGENT = 200  # characters of an agent's name
 
 
 class SessionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/sessions`: for whom, with which of the caller's scopes, how long."""
+    """The body of `POST /v1/sessions`: the agent, a subset of the caller's scopes, and the lifetime."""
 
     agent: str
     scopes: list[str] = field(default_factory=lambda: list(service.DEFAULT_SCOPES))
@@ -26,13 +26,13 @@ class SessionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         if not 0 < len(self.agent) <= MAX_AGENT:
-            raise broken("/agent", f"an agent's name has 1 to {MAX_AGENT} characters")
+            raise broken("/agent", f"An agent's name has 1 to {MAX_AGENT} characters")
         if not 1 <= self.ttl_s <= service.MAX_TTL_S:
-            raise broken("/ttl_s", f"ttl_s is 1 to {service.MAX_TTL_S}")
+            raise broken("/ttl_s", f"ttl_s must be 1 to {service.MAX_TTL_S}")
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
-    """A session. The token is shown this once."""
+    """A session. The token is shown only once."""
 
     token: str
     agent: str
@@ -41,7 +41,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
 
 
 class CurrentView(Struct, frozen=True, kw_only=True):
-    """Who a token is: `agent` where it is bound to one, `name` of the configured token behind it."""
+    """The identity of a token: its `agent`, if it is bound to one, and the `name` of the configured token."""
 
     agent: str | None
     name: str
@@ -49,21 +49,21 @@ class CurrentView(Struct, frozen=True, kw_only=True):
 
 
 async def current(request: web.Request) -> web.Response:
-    """What this token may do, for a desktop that was given one."""
-    principal = authorized(request)
+    """`GET /v1/sessions/current`: the agent and scopes of this token."""
+    principal = request[PRINCIPAL]
     view = CurrentView(agent=principal.agent, name=principal.name, scopes=sorted(principal.scopes))
     return answer(view)
 
 
 async def create(request: web.Request) -> web.Response:
-    """201 with the token. A session never has a scope that its maker has not."""
-    principal = authorized(request)
+    """`POST /v1/sessions`: 201 with the token. A session has only scopes that its creator has."""
+    principal = request[PRINCIPAL]
     if principal.agent:
-        raise Forbidden("a session opens no session", code="session_not_allowed")
+        raise Forbidden("Session tokens cannot create sessions", code="session_not_allowed")
     given = await read_json(request, SessionInput)
     unknown = set(given.scopes) - SCOPES
     if unknown:
-        raise Unprocessable(f"unknown scopes: {', '.join(sorted(unknown))}", code="unknown_scope")
+        raise Unprocessable(f"Unknown scopes: {', '.join(sorted(unknown))}", code="unknown_scope")
     for scope in given.scopes:
         principal.require(scope)
     token, session = await service.open_session(

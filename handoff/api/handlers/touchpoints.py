@@ -1,4 +1,4 @@
-"""`/v1/touchpoints`: the native way in, and one touchpoint by its id."""
+"""`/v1/touchpoints`: recording in the native format, and reading one touchpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
 from handoff.api.http.access import TENANT_HEADER, Principal
-from handoff.api.http.app_keys import SITE, AppContext, authorized, principal_of
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
     HEADERS,
     answer,
@@ -42,7 +42,7 @@ _TENANT = TENANT_HEADER.lower()
 
 
 class RejectedView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One touchpoint that was not stored, by its place in the request."""
+    """A rejected touchpoint, by its index in the request."""
 
     index: int
     code: str
@@ -52,7 +52,7 @@ class RejectedView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordedView(Struct, frozen=True, kw_only=True):
-    """The answer of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null where rejected."""
+    """The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected."""
 
     accepted: int
     duplicates: int
@@ -62,10 +62,10 @@ class RecordedView(Struct, frozen=True, kw_only=True):
 
 
 class LinesView(Struct, frozen=True, kw_only=True):
-    """One line of the answer to NDJSON: the touchpoints of the lines before `through`, all durable.
+    """One line of the response to NDJSON: the touchpoints of the lines before `through`, all durable.
 
-    `index` counts lines of the request from 0, empty ones included, so that an import goes on at
-    line `through` after it was cut off.
+    `index` counts lines of the request from 0, empty ones included. An interrupted import continues at line
+    `through`.
     """
 
     accepted: int
@@ -77,11 +77,11 @@ class LinesView(Struct, frozen=True, kw_only=True):
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """One touchpoint, an array, NDJSON or CloudEvents: 200, 207 for some rejected, 422 for all."""
-    principal = authorized(request, "touchpoints:write")
+    """`POST /v1/touchpoints`: 200, 207 if some are rejected, 422 if all are."""
+    principal = request[PRINCIPAL]
     quiet = not query_flag(request, "announce", default=True)
     if quiet:
-        principal.require("operate")  # a sender's token must not be able to keep what it sends from others
+        principal.require("operate")  # a sender alone must not be able to hide its touchpoints from others
     refuse_encoding(request)
     site = request.app[SITE]
     media = request.headers.get(CONTENT_TYPE, "")
@@ -96,14 +96,14 @@ async def create(request: web.Request) -> web.StreamResponse:
         raws = decode(body, list[msgspec.Raw])
         return await _record_batch(site, principal, raws, cloudevents=True, quiet=quiet)
     if media not in ("application/json", "application/octet-stream", "text/plain"):
-        raise UnsupportedMedia("send JSON, NDJSON or CloudEvents")
+        raise UnsupportedMedia("Send JSON, NDJSON, or CloudEvents")
     if body.lstrip()[:1] == b"[":
         raws = decode(body, list[msgspec.Raw])
         return await _record_batch(site, principal, raws, cloudevents=False, quiet=quiet)
     return await _record_one(site, principal, body, cloudevents=False, quiet=quiet)
 
 
-# Whoever hangs up withdraws nothing: what is handed to the recorder is stored.
+# A disconnect cancels nothing: touchpoints that reached the recorder are stored.
 
 
 async def _record_one(
@@ -118,55 +118,57 @@ async def _record_one(
     if quiet:
         (result,) = await record(site.store, principal.tenant, [read()], quiet=True)
     else:
-        result = await site.intake.record(principal.tenant, read, len(raw))
+        (result,) = await site.intake.record(principal.tenant, lambda: (read(),), len(raw))
     site.measures.count(principal.name, (result,))
-    return answer(_recorded(result)) if result.ok else _refused(result)
+    return answer(_recorded(result)) if result.ok else _rejection(result)
 
 
 def _recorded(result: Result) -> RecordedView:
-    """The answer for one touchpoint that was stored."""
+    """The response for one stored touchpoint."""
     accepted = result.status == "accepted"
     return RecordedView(accepted=int(accepted), duplicates=int(not accepted), rejected=[], ids=[result.id])
 
 
-def _refused(result: Result) -> web.Response:
-    """The answer for one touchpoint that was not."""
+def _rejection(result: Result) -> web.Response:
+    """The response for one rejected touchpoint."""
     rejected = _rejected(0, result)
     return problem(
         422, rejected.code, rejected.detail, id=rejected.id, rejected=[rejected], pointers=rejected.errors
     )
 
 
-def fast_way(site: AppContext) -> FastRoute:
-    """`create` for one touchpoint in JSON from the holder of a configured token, past the framework."""
+def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRoute]:
+    """`create` on the fast path: one touchpoint in JSON, from a configured token."""
 
     def open_(_path: str, headers: Headers) -> BodyHandler | None:
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
         if media != "application/json" or principal is None:
             return None
-        principal.require("touchpoints:write")
+        for scope in scopes:
+            principal.require(scope)
         return partial(_take, site, principal, site.caller(principal))
 
     vary = (("Vary", "Origin"),) if site.allowed_origins else ()
-    return FastRoute(PATH, open_, vary)
+    return {PATH.encode(): FastRoute(PATH, open_, vary)}
 
 
 def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
     if body.lstrip()[:1] == b"[":
         return False
 
-    def told(outcome: Result | Exception) -> None:
+    def respond(outcome: list[Result] | Exception) -> None:
         if isinstance(outcome, Exception):
             answer(outcome)
             return
-        site.measures.count(principal.name, (outcome,))
-        if outcome.ok:
-            answer(PlainAnswer(200, encode(_recorded(outcome)), HEADERS))
+        site.measures.count(principal.name, outcome)
+        (result,) = outcome
+        if result.ok:
+            answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:
-            answer(plain_of(_refused(outcome)))
+            answer(plain_of(_rejection(result)))
 
-    site.intake.begin(principal.tenant, partial(read_native, body, caller), len(body), told)
+    site.intake.submit(principal.tenant, lambda: (read_native(body, caller),), len(body), respond)
     return True
 
 
@@ -182,7 +184,7 @@ async def _record_batch(
     read = [_read(raw, caller, cloudevents) for raw in raws]
     view = await _store(site, principal, read, bulk=False, quiet=quiet)
     if view.rejected and len(view.rejected) == len(raws):
-        detail = "no touchpoint of the batch was stored"
+        detail = "No touchpoint of the batch was stored"
         return problem(422, "all_rejected", detail, **msgspec.to_builtins(view))
     return answer(view, status=207 if view.rejected else 200)
 
@@ -220,32 +222,35 @@ async def _store(
     )
 
 
-def _rejected(index: int, it: Result | HandoffError) -> RejectedView:
-    if isinstance(it, HandoffError):
-        return RejectedView(
-            index=index, code=it.problem_code, detail=it.detail, errors=it.fields.get("pointers")
-        )
+def _rejected(index: int, failed: Result | HandoffError) -> RejectedView:
+    if isinstance(failed, HandoffError):
+        pointers = failed.fields.get("pointers")
+        return RejectedView(index=index, code=failed.problem_code, detail=failed.detail, errors=pointers)
     return RejectedView(
-        index=index, code=it.code or "rejected", detail=it.detail or "", id=it.id or None, errors=it.pointers
+        index=index,
+        code=failed.code or "rejected",
+        detail=failed.detail or "",
+        id=failed.id or None,
+        errors=failed.pointers,
     )
 
 
 class _Lines:
-    """The answer to NDJSON: a line for each group of lines, in their order, begun with the first."""
+    """The response to NDJSON: one line for each group of lines, in order. The first line starts it."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._response = stream_answer("application/x-ndjson")
         self._through = 0
 
-    async def tell(self, lines: Sequence[bytes], storing: Awaitable[RecordedView]) -> bool:
-        """Answer for a group when it is stored; False where the import must go on from here another time."""
+    async def report(self, lines: Sequence[bytes], storing: Awaitable[RecordedView]) -> bool:
+        """Report a group once it is stored; False if the import must continue in another request."""
         try:
             view = await storing
         except HandoffError as error:
             if not self._response.prepared:
                 raise
-            # The status has been sent: the last line says where to go on.
+            # The status has been sent: the last line has the place to continue.
             await self._write(
                 {"error": error.problem_code, "status": status_of(error), "through": self._through}
             )
@@ -270,7 +275,7 @@ class _Lines:
 
     async def end(self) -> web.StreamResponse:
         if not self._response.prepared:
-            raise InvalidPayload("there is no line in the request", code="empty")
+            raise InvalidPayload("The request has no lines", code="empty")
         await self._response.write_eof()
         return self._response
 
@@ -278,30 +283,30 @@ class _Lines:
 async def _stream(
     request: web.Request, site: AppContext, principal: Principal, *, quiet: bool
 ) -> web.StreamResponse:
-    """NDJSON in, NDJSON out: answers come while lines are still being sent.
+    """Record NDJSON and respond in NDJSON while lines are still arriving.
 
-    While the store has one group of lines the next one is read. A long request waits where the fan-out falls
-    behind: history has time, and what is live must not stand behind it.
+    The next group is read while the store records the previous one. A long request waits while the fan-out is
+    behind: history is less urgent than live touchpoints.
     """
     caller, answers = site.caller(principal), _Lines(request)
     before: tuple[list[bytes], asyncio.Task[RecordedView]] | None = None
     async for lines in groups(request):
         read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
-        if before is not None and not await answers.tell(before[0], asyncio.shield(before[1])):
+        if before is not None and not await answers.report(before[0], asyncio.shield(before[1])):
             return await answers.end()
         if before is not None:
             await site.monitor.pace()
         storing = asyncio.create_task(_store(site, principal, read, bulk=True, quiet=quiet))
-        storing.add_done_callback(_look_at)
+        storing.add_done_callback(_retrieve_error)
         before = lines, storing
-        await asyncio.sleep(0)  # it begins
+        await asyncio.sleep(0)  # lets the task start
     if before is not None:
-        await answers.tell(before[0], asyncio.shield(before[1]))
+        await answers.report(before[0], asyncio.shield(before[1]))
     return await answers.end()
 
 
-def _look_at(storing: asyncio.Task[RecordedView]) -> None:
-    """Its sender may have gone: an error that is looked at is not reported as never retrieved."""
+def _retrieve_error(storing: asyncio.Task[RecordedView]) -> None:
+    """Mark the task's error as retrieved: asyncio would warn about it if the sender has disconnected."""
     if not storing.cancelled():
         storing.exception()
 
@@ -310,12 +315,12 @@ def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
     if not raw.strip():
         return None
     if len(raw) > MAX_LINE:
-        return PayloadTooLarge(f"a line has at most {MAX_LINE} bytes")
+        return PayloadTooLarge(f"The line exceeds {MAX_LINE} bytes")
     return _read(raw.strip(b"\x1e\r\n "), caller, cloudevents=False)
 
 
 async def read(request: web.Request) -> web.Response:
-    """One touchpoint by its id."""
-    principal = authorized(request, "context:read")
+    """`GET /v1/touchpoints/{id}`."""
+    principal = request[PRINCIPAL]
     site = request.app[SITE]
     return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))

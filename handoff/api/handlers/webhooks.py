@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: outgoing subscriptions, their messages, test and replay."""
+"""`/v1/webhooks`: subscriptions, their messages, tests, and replays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.api.http.access import Principal
-from handoff.api.http.app_keys import SITE, authorized
+from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
     bad_parameter,
@@ -29,22 +29,15 @@ from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks import deliveries, subscriptions
 from handoff.services.webhooks.deliveries import DeliveryView, Replayed, StatusView, status_view
 from handoff.services.webhooks.signing import Scheme, public_key
-from handoff.services.webhooks.subscriptions import (
-    DEFAULT_OVERLAP_S,
-    WEBHOOK,
-    Subscription,
-    SubscriptionSpec,
-    matches,
-    public_id,
-)
+from handoff.services.webhooks.spec import SubscriptionSpec, matches
+from handoff.services.webhooks.subscriptions import DEFAULT_OVERLAP_S, WEBHOOK, Subscription, public_id
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 
-SCOPE = "webhooks:write"
-TEST_WAIT_S = 5.0  # how long a test waits for the subscriber's answer before it says `pending`
+TEST_WAIT_S = 5.0  # a test waits this long for the subscriber's response before it returns `pending`
 TEST_POLL_S = 0.05
 _CONTENT = tuple(type_ for type_ in TYPES if not type_.startswith("handoff."))
-"""Types whose messages carry what customers did and said."""
+"""Event types whose messages contain customers' data."""
 
 
 class WebhookInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,9 +59,9 @@ class WebhookInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `PATCH /v1/webhooks/{id}`: what is given replaces what was, null is the default.
+    """The body of `PATCH /v1/webhooks/{id}`: members replace the current ones, null restores the default.
 
-    `secret` or `rotate_secret` give it a new secret; the old one signs beside it for `overlap_s`.
+    `secret` or `rotate_secret` set a new secret; the old one keeps signing beside it for `overlap_s`.
     """
 
     url: str | UnsetType = UNSET
@@ -90,10 +83,9 @@ class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class DesktopView(Struct, frozen=True, kw_only=True):
-    """The desktop that a subscription writes to: whose threads are its conversations.
+    """The desktop that a subscription writes to.
 
-    `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
-    has several.
+    `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
     """
 
     kind: Kind
@@ -102,8 +94,8 @@ class DesktopView(Struct, frozen=True, kw_only=True):
 
 
 class WebhookView(Struct, frozen=True, kw_only=True):
-    """A subscription. `secret` is there only in the answer that made it; `headers` are names only;
-    `connector` says where notes go, null for webhooks."""
+    """A subscription. Only the response that creates or rotates `secret` has it. `headers` has names only.
+    `connector` is the desktop that gets notes, null for webhooks."""
 
     id: str
     url: str
@@ -132,7 +124,7 @@ class WebhookView(Struct, frozen=True, kw_only=True):
 
 
 class WebhooksView(Struct, frozen=True, kw_only=True):
-    """A page of subscriptions, newest first unless asked otherwise."""
+    """A page of subscriptions, newest first unless `order` is `asc`."""
 
     webhooks: list[WebhookView]
     total: int
@@ -159,67 +151,73 @@ class ReplayInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def __post_init__(self) -> None:
         if (self.id is None) == (self.since is None):
-            raise ValueError("name either id or since")
+            raise ValueError("Name either id or since")
 
 
-def _view(it: Subscription, state: QueueState, hashes: KeyedHash, *, secret: bool = False) -> WebhookView:
-    wishes = it.wishes
-    current = [key.key for key in it.keys if key.until is None]
+def _view(
+    subscription: Subscription, state: QueueState, hashes: KeyedHash, *, secret: bool = False
+) -> WebhookView:
+    spec = subscription.wishes
+    current = [key.key for key in subscription.keys if key.until is None]
     shared = next((key for key in current if key.startswith("whsec_")), None)
     private = next((key for key in current if key.startswith("whsk_")), None)
     return WebhookView(
-        id=public_id(hashes, it.id),
-        url=wishes.url,
-        types=list(wishes.types),
-        name=wishes.name,
-        include=wishes.include,
-        channels=list(wishes.channels),
-        queues=list(wishes.queues),
-        headers=list(wishes.headers),
-        connector=_desktop(wishes.desktop),
-        rate_per_s=wishes.rate_per_s,
-        signatures=list(wishes.signatures),
+        id=public_id(hashes, subscription.id),
+        url=spec.url,
+        types=list(spec.types),
+        name=spec.name,
+        include=spec.include,
+        channels=list(spec.channels),
+        queues=list(spec.queues),
+        headers=list(spec.headers),
+        connector=_desktop(spec.desktop),
+        rate_per_s=spec.rate_per_s,
+        signatures=list(spec.signatures),
         public_key=public_key(private) if private else None,
-        allow_insecure=wishes.allow_insecure,
-        allow_networks=list(wishes.allow_networks),
-        retry_schedule_s=list(wishes.schedule_s),
+        allow_insecure=spec.allow_insecure,
+        allow_networks=list(spec.allow_networks),
+        retry_schedule_s=list(spec.schedule_s),
         enabled=state.enabled,
         disabled_reason=state.reason,
         disabled_at=format_time(state.disabled_at * 1000) if state.disabled_at else None,
-        origin=it.origin,
-        created_at=format_time(it.created_at),
-        version=it.version,
-        old_secrets_until=[format_time(key.until) for key in it.keys if key.until is not None],
+        origin=subscription.origin,
+        created_at=format_time(subscription.created_at),
+        version=subscription.version,
+        old_secrets_until=[format_time(key.until) for key in subscription.keys if key.until is not None],
         status=status_view(state),
         secret=shared if secret and shared else UNSET,
     )
 
 
-async def _answer(store: Store, it: Subscription, status: int = 200, *, secret: bool = False) -> web.Response:
-    (state,) = await store.deliveries(it.tenant).states([it.id])
-    view = _view(it, state, store.hashes(it.tenant), secret=secret)
+async def _answer(
+    store: Store, subscription: Subscription, status: int = 200, *, secret: bool = False
+) -> web.Response:
+    (state,) = await store.deliveries(subscription.tenant).states([subscription.id])
+    view = _view(subscription, state, store.hashes(subscription.tenant), secret=secret)
     headers = {"Location": f"/v1/webhooks/{view.id}"} if status == 201 else None
     return answer(view, status=status, headers=headers)
 
 
-def _desktop(it: Desktop | None) -> DesktopView | None:
-    return DesktopView(kind=it.kind, source=it.source, account=it.account) if it else None
+def _desktop(desktop: Desktop | None) -> DesktopView | None:
+    if desktop is None:
+        return None
+    return DesktopView(kind=desktop.kind, source=desktop.source, account=desktop.account)
 
 
-def _judge_rights(principal: Principal, wishes: SubscriptionSpec) -> None:
-    """Who may ask for this: nobody is told by webhook what their token could not read."""
-    if wishes.allow_insecure or wishes.allow_networks:
+def _check_rights(principal: Principal, spec: SubscriptionSpec) -> None:
+    """Forbidden for events that the token could not read itself, and for unsafe destinations."""
+    if spec.allow_insecure or spec.allow_networks:
         principal.require("admin")
-    content = any(matches(pattern, type_) for pattern in wishes.types for type_ in _CONTENT)
-    if wishes.include or content:
+    content = any(matches(pattern, type_) for pattern in spec.types for type_ in _CONTENT)
+    if spec.include or content:
         principal.require("context:read")
 
 
 async def create(request: web.Request) -> web.Response:
-    """`POST /v1/webhooks`: 201 with the secret, which is shown this once."""
-    principal = authorized(request, SCOPE)
+    """`POST /v1/webhooks`: 201 with the secret, which is shown only once."""
+    principal = request[PRINCIPAL]
     given = await read_json(request, WebhookInput)
-    wishes = SubscriptionSpec(
+    spec = SubscriptionSpec(
         url=given.url,
         types=tuple(given.types),
         name=given.name,
@@ -233,15 +231,15 @@ async def create(request: web.Request) -> web.Response:
         allow_networks=tuple(given.allow_networks),
         retry_schedule_s=None if given.retry_schedule_s is None else tuple(given.retry_schedule_s),
     )
-    _judge_rights(principal, wishes)
+    _check_rights(principal, spec)
     store = request.app[SITE].store
-    made = await asyncio.shield(subscriptions.create(store, principal.tenant, wishes, given.secret))
+    made = await asyncio.shield(subscriptions.create(store, principal.tenant, spec, given.secret))
     return await _answer(store, made, 201, secret=True)
 
 
 async def list_(request: web.Request) -> web.Response:
     """`GET /v1/webhooks`."""
-    principal = authorized(request, SCOPE)
+    principal = request[PRINCIPAL]
     store, tenant = request.app[SITE].store, principal.tenant
     found = await subscriptions.read_all(store, tenant)
     found.sort(key=lambda it: (it.created_at, it.id), reverse=not query_ascending(request))
@@ -258,7 +256,7 @@ async def list_(request: web.Request) -> web.Response:
 
 
 async def _find(request: web.Request) -> tuple[Principal, Subscription]:
-    principal = authorized(request, SCOPE)
+    principal = request[PRINCIPAL]
     store = request.app[SITE].store
     (id_,) = store.hashes(principal.tenant).private(WEBHOOK, request.match_info["id"])
     return principal, await subscriptions.read(store, principal.tenant, id_)
@@ -266,60 +264,63 @@ async def _find(request: web.Request) -> tuple[Principal, Subscription]:
 
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/webhooks/{id}`."""
-    _principal, it = await _find(request)
-    return await _answer(request.app[SITE].store, it)
+    _principal, subscription = await _find(request)
+    return await _answer(request.app[SITE].store, subscription)
 
 
 async def change(request: web.Request) -> web.Response:
-    """`PATCH /v1/webhooks/{id}`; the answer has the new secret where it was rotated."""
-    authorized(request, SCOPE)
+    """`PATCH /v1/webhooks/{id}`; the response has the new secret if it was rotated."""
     given = await read_json(request, WebhookPatch)
-    principal, it = await _find(request)
+    principal, subscription = await _find(request)
     store = request.app[SITE].store
-    wishes = _patched(it.wishes, given)
-    if wishes != it.wishes:
-        _judge_rights(principal, wishes)
-    rotates = given.rotate_secret or given.secret is not UNSET or wishes.signatures != it.wishes.signatures
-    keys = it.keys
+    spec = _patched(subscription.wishes, given)
+    if spec != subscription.wishes:
+        _check_rights(principal, spec)
+    rotates = (
+        given.rotate_secret or given.secret is not UNSET or spec.signatures != subscription.wishes.signatures
+    )
+    keys = subscription.keys
     if rotates:
         secret = None if isinstance(given.secret, UnsetType) else given.secret
         now = time.time_ns() // 1000
-        keys = subscriptions.rotated(it, wishes, now, secret=secret, overlap_s=given.overlap_s)
-    if wishes != it.wishes or rotates:
-        it = await asyncio.shield(subscriptions.change(store, it.tenant, it.id, wishes, keys))
+        keys = subscriptions.rotated(subscription, spec, now, secret=secret, overlap_s=given.overlap_s)
+    if spec != subscription.wishes or rotates:
+        subscription = await asyncio.shield(
+            subscriptions.change(store, subscription.tenant, subscription.id, spec, keys)
+        )
     if given.enabled is not UNSET:
         what, why = ("on", "") if given.enabled else ("off", "asked")
-        await asyncio.shield(store.deliveries(it.tenant).switch(it.id, what, why))
-    return await _answer(store, it, secret=rotates)
+        await asyncio.shield(store.deliveries(subscription.tenant).switch(subscription.id, what, why))
+    return await _answer(store, subscription, secret=rotates)
 
 
 _OTHER = frozenset({"enabled", "secret", "rotate_secret", "overlap_s"})
 
 
-def _patched(wishes: SubscriptionSpec, given: WebhookPatch) -> SubscriptionSpec:
+def _patched(spec: SubscriptionSpec, given: WebhookPatch) -> SubscriptionSpec:
     changes: dict[str, Any] = {}
     for name in WebhookPatch.__struct_fields__:
         value = getattr(given, name)
         if name not in _OTHER and value is not UNSET:
             changes[name] = tuple(value) if isinstance(value, list) else value
-    return msgspec.structs.replace(wishes, **changes)
+    return msgspec.structs.replace(spec, **changes)
 
 
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE /v1/webhooks/{id}`: nothing is sent any more, also not what waits."""
-    _principal, it = await _find(request)
-    await asyncio.shield(subscriptions.delete(request.app[SITE].store, it.tenant, it.id))
+    """`DELETE /v1/webhooks/{id}`, with all waiting messages."""
+    _principal, subscription = await _find(request)
+    await asyncio.shield(subscriptions.delete(request.app[SITE].store, subscription.tenant, subscription.id))
     return web.Response(status=204)
 
 
 async def test(request: web.Request) -> web.Response:
-    """`POST /v1/webhooks/{id}/test`: 200 with what the subscriber said, 202 while it has said nothing."""
-    principal, it = await _find(request)
+    """`POST /v1/webhooks/{id}/test`: 200 with the subscriber's response, 202 if there is none yet."""
+    principal, subscription = await _find(request)
     store = request.app[SITE].store
-    id_ = await deliveries.queue_test(store, it, principal.name)
+    id_ = await deliveries.queue_test(store, subscription, principal.name)
     deadline = time.monotonic() + TEST_WAIT_S
     while True:
-        view = await deliveries.one(store, it, id_)
+        view = await deliveries.one(store, subscription, id_)
         if view.attempts or view.state == "dead":
             return answer(view)
         if time.monotonic() > deadline:
@@ -329,20 +330,20 @@ async def test(request: web.Request) -> web.Response:
 
 async def list_deliveries(request: web.Request) -> web.Response:
     """`GET /v1/webhooks/{id}/deliveries?state=dead&id=`."""
-    _principal, it = await _find(request)
+    _principal, subscription = await _find(request)
     store = request.app[SITE].store
     state = request.query.get("state")
     if state not in (None, "dead"):
-        raise bad_parameter("state", "state is dead, or left out")
-    asked = request.query.get("id")
-    if asked is not None:
+        raise bad_parameter("state", "state must be dead, or missing")
+    message_id = request.query.get("id")
+    if message_id is not None:
         try:
-            found = [await deliveries.one(store, it, asked)]
+            found = [await deliveries.one(store, subscription, message_id)]
         except NotFound:
             found = []
         return answer(DeliveriesView(deliveries=found, total=len(found), returned=len(found), next=None))
     page = await deliveries.page(
-        store, it, dead=state == "dead", limit=query_limit(request), below=number_cursor(request)
+        store, subscription, dead=state == "dead", limit=query_limit(request), below=number_cursor(request)
     )
     return answer(
         DeliveriesView(
@@ -355,19 +356,20 @@ async def list_deliveries(request: web.Request) -> web.Response:
 
 
 async def replay(request: web.Request) -> web.Response:
-    """`POST /v1/webhooks/{id}/replay`: 202 with how many were queued."""
-    authorized(request, SCOPE)
+    """`POST /v1/webhooks/{id}/replay`: 202 with the number of queued messages."""
     given = await read_json(request, ReplayInput)
-    _principal, it = await _find(request)
+    _principal, subscription = await _find(request)
     store = request.app[SITE].store
     replayed: Replayed
     if given.id is not None:
-        replayed = await deliveries.replay_one(store, it, given.id)
+        replayed = await deliveries.replay_one(store, subscription, given.id)
     else:
-        now = await store.control(it.tenant).clock()
+        now = await store.control(subscription.tenant).clock()
         since = _time("since", given.since or "")
         until = _time("until", given.until) if given.until else now
-        replayed = await deliveries.replay_since(store, it, since, until, only_failed=given.only_failed)
+        replayed = await deliveries.replay_since(
+            store, subscription, since, until, only_failed=given.only_failed
+        )
     return answer(replayed, status=202)
 
 

@@ -1,1 +1,1 @@
-"""HTTP itself: requests, answers, access, problem documents, compression, and the fast path."""
+"""HTTP: requests, responses, access, problem documents, compression, and the fast path."""

@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens with scopes, and the tenant that comes with them."""
+"""Access: bearer tokens, their scopes, and their tenant."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SCOPES = frozenset(
     }
 )
 TENANT_HEADER = "Handoff-Tenant"
-UNKNOWN_TOKEN = "a valid bearer token is needed"  # noqa: S105 - words, not a secret
+UNKNOWN_TOKEN = "Send a valid bearer token"  # noqa: S105 - a message, not a secret
 RESERVED_NAMES = frozenset({"admin", "agent", "callbacks", "deadline", "handoff", "identity", "session"})
-"""Names that the server signs its own records with: a token with one of them could pass for the server."""
+"""Names that the server uses in its own records. A token with such a name could pass for the server."""
 RESERVED_PREFIXES = ("agent:", "policy:", "source:")
 IMPLIED = {"handoffs:write": "handoffs:read"}
-"""A scope that holds another: who may change hand-offs may see them."""
+"""Scopes that include another scope: callers who may change handoffs may read them."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """A bearer token as configured; only the hash of its secret is kept.
+    """A configured bearer token. Only the hash of its secret is kept.
 
-    `min_assurance` is what its look-ups default to; `agent` binds it to one agent (sessions).
+    `min_assurance` is the default of its lookups; `agent` binds the token to one agent (sessions).
     """
 
     name: str
@@ -53,47 +53,51 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def check_tokens(tokens: Iterable[Token]) -> None:
-    """ConfigurationError for configured tokens that cannot be told apart, from each other or from the server.
+    """ConfigurationError for tokens that share a name or a secret, or use a name of the server.
 
-    Names are unique within a tenant, and across tenants where a token has `admin`, which works in all of
-    them. Secrets are unique: a secret is what identifies a caller.
+    Names are unique within a tenant. Names of `admin` tokens are unique across tenants, since these tokens
+    work in all of them. Secrets are unique: a secret identifies a caller.
     """
     taken: set[tuple[str, str]] = set()
     names: set[str] = set()
     admins: set[str] = set()
     secrets: dict[bytes, str] = {}
-    for it in tokens:
-        if it.name in RESERVED_NAMES or it.name.startswith(RESERVED_PREFIXES):
+    for token in tokens:
+        if token.name in RESERVED_NAMES or token.name.startswith(RESERVED_PREFIXES):
             raise ConfigurationError(
-                f"token {it.name!r}: this name is reserved for the server, use another one"
+                f"token {token.name!r}: this name is reserved for the server, use another one"
             )
-        if (it.tenant, it.name) in taken or it.name in admins or (it.admin and it.name in names):
-            raise ConfigurationError(f"two tokens are named {it.name!r}: give each token its own name")
-        if it.secret_hash in secrets:
+        if (
+            (token.tenant, token.name) in taken
+            or token.name in admins
+            or (token.admin and token.name in names)
+        ):
+            raise ConfigurationError(f"two tokens are named {token.name!r}: give each token its own name")
+        if token.secret_hash in secrets:
             raise ConfigurationError(
-                f"tokens {secrets[it.secret_hash]!r} and {it.name!r} have the same secret: "
+                f"tokens {secrets[token.secret_hash]!r} and {token.name!r} have the same secret: "
                 "give each token its own"
             )
-        taken.add((it.tenant, it.name))
-        names.add(it.name)
-        if it.admin:
-            admins.add(it.name)
-        secrets[it.secret_hash] = it.name
+        taken.add((token.tenant, token.name))
+        names.add(token.name)
+        if token.admin:
+            admins.add(token.name)
+        secrets[token.secret_hash] = token.name
 
 
-@lru_cache(maxsize=256)  # the tokens in use; hashing anew takes longer than all else that is done with one
+@lru_cache(maxsize=256)  # hashing takes longer than the rest of authentication
 def hash_secret(secret: str) -> bytes:
-    """SHA-256: token secrets are random, so that a slow hash would add nothing.
+    """SHA-256. A slow hash would add nothing, since token secrets are random.
 
-    What came in a header may have any bytes, which are there as surrogates.
+    A header may contain any bytes; those that are not UTF-8 appear as surrogates.
     """
     return sha256(secret.encode(errors="surrogateescape")).digest()
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Who is calling, and for which tenant.
+    """The caller and its tenant.
 
-    `credential` identifies the token itself: a name is for people to read, and may be used again.
+    `credential` identifies the token itself; `name` is for humans and may be reused.
     """
 
     name: str
@@ -108,16 +112,16 @@ class Principal(Struct, frozen=True, kw_only=True):
         return "admin" in self.scopes
 
     def require(self, scope: str) -> None:
-        """Forbidden (`scope`) unless the token has the scope, or admin."""
+        """Forbidden unless the token has the scope, or `admin`. The error names the scope."""
         if scope in self.scopes or self.admin or any(IMPLIED.get(it) == scope for it in self.scopes):
             return
-        raise Forbidden(f"this needs the scope {scope}", code="missing_scope", scope=scope)
+        raise Forbidden(f"Needs the scope {scope}", code="missing_scope", scope=scope)
 
 
 class Access:
-    """The tokens of this server, looked up by the hash of their secret; `tenants` are those there are.
+    """The server's tokens by the hash of their secret, and its tenants.
 
-    ConfigurationError where two tokens have the same secret.
+    ConfigurationError if two tokens have the same secret.
     """
 
     def __init__(self, tokens: Iterable[Token], tenants: Iterable[str]) -> None:
@@ -135,7 +139,7 @@ class Access:
         return tenant in self._tenants
 
     def authenticate(self, secret: str, asked_tenant: str | None) -> Principal:
-        """The principal of a token. Unauthenticated alike for missing, malformed and unknown ones."""
+        """The principal of a token. Unauthenticated if it is missing, malformed, or unknown."""
         found = self._by_hash.get(hash_secret(secret)) if secret else None
         if found is None:
             raise Unauthenticated(UNKNOWN_TOKEN)
@@ -146,9 +150,9 @@ class Access:
 
     def _other_tenant(self, asked: str, token: Token) -> str:
         if not token.admin:
-            raise Forbidden("this token belongs to another tenant", code="other_tenant")
+            raise Forbidden("The token belongs to another tenant", code="other_tenant")
         if asked not in self._tenants:
-            raise NotFound("there is no such tenant", code="unknown_tenant")
+            raise NotFound("Unknown tenant", code="unknown_tenant")
         return asked
 
 
@@ -164,6 +168,6 @@ def _principal(token: Token, tenant: str) -> Principal:
 
 
 def bearer(authorization: str) -> str:
-    """The bearer token in an Authorization header, or nothing."""
+    """The bearer token of an Authorization header, or an empty string."""
     scheme, _, secret = authorization.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""

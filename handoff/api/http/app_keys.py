@@ -1,4 +1,4 @@
-"""What handlers find in the application, by typed key."""
+"""The application context of the handlers, and the caller of a request, by typed key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handoff.domain.policies import Policy
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
-from handoff.services.handoffs.announcements import Announce
+from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.metrics import Measures
 from handoff.services.sessions import read_session, session_id, token_tenant
 from handoff.services.sources.inbound import Inbound, Source
@@ -28,7 +28,7 @@ from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
 
 
 class AppContext(Struct, frozen=True, kw_only=True):
-    """Everything the handlers work with; made once, by the composition root."""
+    """Everything that handlers need. The composition root creates it once."""
 
     store: Store
     monitor: Monitor
@@ -40,14 +40,14 @@ class AppContext(Struct, frozen=True, kw_only=True):
     channels: frozenset[str]
     public_url: str
     identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
-    """By tenant: the (type, space) pairs of its sources, tried by look-ups that name no space."""
+    """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
     ready: Callable[[], str | None]
-    """Why the server is not ready, or None."""
-    announce: Announce
+    """The reason why the server is not ready, or None."""
+    handoffs: Handoffs
     hub: Hub
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
-    """Origins of desktops: they may frame the panel and call the API from a browser."""
+    """Origins of desktops, which may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
 
@@ -60,7 +60,7 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 async def authenticate(request: web.Request, site: AppContext) -> Principal:
-    """Who is calling: every `/v1` call proves that before anything else is looked at."""
+    """The caller of a request: a configured token or a session. Unauthenticated otherwise."""
     authorization, asked = request.headers.get(AUTHORIZATION, ""), request.headers.get(TENANT_HEADER)
     principal = principal_of(site, authorization, asked)
     if principal is not None:
@@ -83,21 +83,13 @@ async def authenticate(request: web.Request, site: AppContext) -> Principal:
 
 
 def _assurance(name: str) -> Assurance:
-    """What a session asks for at least; the strictest where only a newer release knows the word."""
+    """A session's minimum assurance; the strictest if only a newer release knows the value."""
     return Assurance(name) if name in set(Assurance) else Assurance.VERIFIED
 
 
 def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:
-    """The holder of a configured token; None where the token is a session's, which the store knows."""
+    """The principal of a configured token; None for a session token, which only the store knows."""
     secret = bearer(authorization)
     if token_tenant(secret) is not None:
         return None
     return site.access.authenticate(secret, asked_tenant)
-
-
-def authorized(request: web.Request, scope: str | None = None) -> Principal:
-    """The caller, who must have the scope."""
-    principal = request[PRINCIPAL]
-    if scope is not None:
-        principal.require(scope)
-    return principal

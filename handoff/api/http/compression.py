@@ -1,9 +1,9 @@
-"""Answers in gzip to readers who take it (RFC 9110 §8.4, §12.5.3).
+"""Responses in gzip for clients that accept it (RFC 9110 §8.4, §12.5.3).
 
-Only what is read and may be long, by its route: no answer that shows a secret is among them (tokens of
-sessions, secrets of subscriptions), and no stream. The length of what is compressed tells something of
-it to whoever sees the traffic and has words of their own in it; a random number of bytes in the header
-of each answer blurs that ("Heal the BREACH", Palacios and others 2022; Django does the same).
+The table of operations marks the routes: long responses, but no streams and none that show a secret (session
+tokens, secrets of subscriptions). The length of a compressed response reveals part of its content to an
+observer who controls some of its text. A random number of bytes in the header of each response hides that
+("Heal the BREACH", Palacios and others 2022; Django does the same).
 """
 
 from __future__ import annotations
@@ -16,30 +16,19 @@ from struct import pack
 from aiohttp import web
 from aiohttp.hdrs import ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, VARY
 
-ROUTES = frozenset(
-    {
-        "/v1/context",
-        "/v1/conversations/{id}",
-        "/v1/conversations/{id}/vcon",
-        "/v1/customers/{id}/context",
-        "/v1/customers/{id}/links",
-        "/v1/customers/{id}/timeline",
-        "/v1/handoffs",
-        "/v1/handoffs/{id}/context",
-        "/v1/handoffs/{id}/snapshot",
-    }
-)
-WORTH_IT = 1024  # bytes: below, the answer fits into one packet either way
-ON_THE_LOOP = 128 * 1024  # bytes: about a millisecond's work; above, a thread does it
-BLUR = 100  # bytes at most
+WORTH_IT = 1024  # bytes: a smaller response fits into one packet either way
+ON_THE_LOOP = 128 * 1024  # bytes: takes about a millisecond; a thread compresses larger responses
+BLUR = 100  # maximum bytes of padding
 _LEVEL = 1  # half the time of zlib's default, for a third more bytes
-_NAMED = 0x08  # RFC 1952 §2.3.1: a name follows, ended by a zero byte
+_NAMED = 0x08  # RFC 1952 §2.3.1: a zero-terminated name follows
 _UNKNOWN_OS = 255
 
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:
-    """Put an answer of one of `ROUTES` into gzip where that is worth it and the reader takes it."""
-    response.headers.add(VARY, ACCEPT_ENCODING)  # also on 304 (RFC 9110 §15.4.5) and on what stays as it is
+    """Compress a response if it is long enough and the client accepts gzip."""
+    response.headers.add(
+        VARY, ACCEPT_ENCODING
+    )  # also on 304 (RFC 9110 §15.4.5) and on uncompressed responses
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes) or len(body) < WORTH_IT or CONTENT_ENCODING in response.headers:
         return
@@ -51,11 +40,11 @@ async def compress(request: web.Request, response: web.StreamResponse) -> None:
     response.headers[CONTENT_ENCODING] = "gzip"
     etag = response.headers.get(ETAG)
     if etag is not None and not etag.startswith("W/"):
-        response.headers[ETAG] = f"W/{etag}"  # other bytes, the same meaning (RFC 9110 §8.8.1)
+        response.headers[ETAG] = f"W/{etag}"  # the bytes differ (RFC 9110 §8.8.1)
 
 
 def gzipped(body: bytes) -> bytes:
-    """The body as one gzip member whose name is of random length and means nothing."""
+    """The body as one gzip member, with a meaningless name of random length."""
     name = b"0" * secrets.randbelow(BLUR + 1)
     head = pack("<BBBBLBB", 0x1F, 0x8B, zlib.DEFLATED, _NAMED, 0, 0, _UNKNOWN_OS) + name + b"\0"
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)

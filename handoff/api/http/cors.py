@@ -1,6 +1,6 @@
-"""Pages of other origins: which of them may call us from a browser (Fetch standard, CORS).
+"""Cross-origin access: the origins that may call the API from a browser (Fetch standard, CORS).
 
-Only origins of the configuration, by exact name; no cookies are used, so none are allowed.
+Only configured origins, by exact name. The API uses no cookies and allows no credentials.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from handoff.domain.text.urls import split_url
 METHODS = "GET, POST, PATCH, DELETE"
 SENT = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Handoff-Tenant"
 SHOWN = "ETag, Handoff-Request-Id, Handoff-Sha256, Location, Retry-After"
-MAX_AGE_S = 600  # how long a browser may remember: a change of the configuration is seen soon
+MAX_AGE_S = 600  # browsers cache a preflight this long: short, to notice a changed configuration
 _PREFIXES = ("/v1/", "/panel/")
 
 
 def check_origin(origin: str) -> str:
-    """An origin as browsers write it: scheme, host and port, nothing else. ValueError otherwise."""
+    """An origin as browsers write it: scheme, host, and port. ValueError otherwise."""
     parts = split_url(origin)
     if (
         parts is None
@@ -29,19 +29,19 @@ def check_origin(origin: str) -> str:
         or parts.username is not None
         or origin != f"{parts.scheme}://{parts.netloc}".lower()
     ):
-        raise ValueError(f"{origin!r} is no origin such as https://desk.example.com")
+        raise ValueError(f"{origin!r} is not an origin such as https://desk.example.com")
     if any(it in origin for it in " ;,'\"*\\"):
-        raise ValueError(f"{origin!r} has a character that no origin has")
+        raise ValueError(f"{origin!r} has a character that origins cannot have")
     return origin
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Whether a browser asks beforehand if a page may call us."""
+    """Whether a request is a CORS preflight for our API."""
     return "Access-Control-Request-Method" in request.headers and _ours(request)
 
 
 def answer_preflight(request: web.Request, allowed: frozenset[str]) -> web.Response:
-    """The answer to a preflight, which comes before anybody is asked for a token."""
+    """The response to a preflight, which has no token."""
     if request.headers.get("Origin") not in allowed:
         return web.Response(status=403)
     headers = {
@@ -55,7 +55,7 @@ def answer_preflight(request: web.Request, allowed: frozenset[str]) -> web.Respo
 def mark_answers(
     allowed: frozenset[str],
 ) -> Callable[[web.Request, web.StreamResponse], Coroutine[Any, Any, None]]:
-    """The signal that lets an allowed origin read an answer, streams included."""
+    """A signal handler that lets allowed origins read responses and streams."""
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
         if not _ours(request):

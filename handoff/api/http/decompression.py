@@ -1,4 +1,4 @@
-"""Bounded decompression of request bodies: a small body never becomes a large one."""
+"""Decompression of request bodies, with a limit on the result."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import zlib
 from handoff.domain.errors import InvalidPayload, PayloadTooLarge, UnsupportedMedia
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-MAX_MEMBERS = 16  # a gzip body may be several, one behind the other (RFC 1952 §2.2); writers make one
+MAX_MEMBERS = 16  # a gzip body may have several members (RFC 1952 §2.2); writers use one
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
-    """The body after its Content-Encoding (RFC 9110 §8.4): gzip, deflate or identity.
+    """The decoded body of a Content-Encoding (RFC 9110 §8.4): gzip, deflate, or identity.
 
-    A body that says nothing and begins with gzip's magic number is inflated too: one SDK sends
-    gzip as a form. PayloadTooLarge beyond `limit` bytes, InvalidPayload for a broken stream,
+    A body without an encoding that starts with gzip's magic number is decompressed too: one SDK sends
+    gzip as a form. PayloadTooLarge above `limit` bytes, InvalidPayload for a broken stream,
     UnsupportedMedia for another encoding.
     """
     name = encoding.strip().lower()
@@ -28,7 +28,7 @@ def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
             return _inflate(raw, _GZIP_OR_ZLIB, limit)
         except InvalidPayload:
             return _inflate(raw, -zlib.MAX_WBITS, limit)
-    raise UnsupportedMedia(f"the content encoding {name[:20]!r} is not supported")
+    raise UnsupportedMedia(f"The content encoding {name[:20]!r} is not supported")
 
 
 def _inflate(raw: bytes, wbits: int, limit: int) -> bytes:
@@ -38,12 +38,12 @@ def _inflate(raw: bytes, wbits: int, limit: int) -> bytes:
         try:
             body += inflater.decompress(raw, limit + 1 - len(body))
         except zlib.error as error:
-            raise InvalidPayload("the compressed body is broken", code="invalid_encoding") from error
+            raise InvalidPayload("The compressed body is corrupt", code="invalid_encoding") from error
         if len(body) > limit:
-            raise PayloadTooLarge(f"a body has at most {limit} bytes inflated", limit=limit)
+            raise PayloadTooLarge(f"The decompressed body exceeds {limit} bytes", limit=limit)
         if not inflater.eof:
-            raise InvalidPayload("the compressed body is cut short", code="invalid_encoding")
+            raise InvalidPayload("The compressed body is truncated", code="invalid_encoding")
         raw = inflater.unused_data
         if not raw:
             return body
-    raise InvalidPayload("the compressed body has too many parts", code="invalid_encoding")
+    raise InvalidPayload("The compressed body has too many members", code="invalid_encoding")

@@ -1,4 +1,4 @@
-"""Reading requests and writing answers: bodies within limits, strict JSON, our own encoder."""
+"""Reading requests and building responses: bodies within limits, strict JSON, query parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID
 
 T = TypeVar("T")
-MAX_BODY = 1024 * 1024  # bytes of one API request; imports go line by line and have no total
+MAX_BODY = 1024 * 1024  # bytes of one API request; NDJSON imports have no total limit
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 MAX_REASON = 2_000  # characters
 MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 36 has 38
@@ -34,37 +34,37 @@ HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
-"""The body of a request with an Idempotency-Key, which was read before its handler."""
+"""The body of a request with an Idempotency-Key, read before its handler runs."""
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
-    """The body as sent. PayloadTooLarge above `limit`, before it is read where the sender says so."""
+    """The raw body. PayloadTooLarge above `limit`, before reading if Content-Length shows it."""
     if IDEMPOTENCY_KEY in request.headers and BODY in request:
         return request[BODY]
-    if request.content.is_eof():  # it came with its headers, as nearly all do
+    if request.content.is_eof():  # most bodies arrive together with their headers
         whole = request.content.read_nowait()
         if len(whole) > limit:
-            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+            raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
         return whole
     if request.content_length is not None and request.content_length > limit:
-        raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+        raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > limit:
-            raise PayloadTooLarge(f"a request has at most {limit} bytes", limit=limit)
+            raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
     return bytes(body)
 
 
 def refuse_encoding(request: web.Request) -> None:
-    """Our own API takes plain bodies only."""
+    """UnsupportedMedia for a Content-Encoding: the API accepts plain bodies only."""
     encoding = request.headers.get(CONTENT_ENCODING)
     if encoding is not None and encoding.strip().lower() not in ("", "identity"):
-        raise UnsupportedMedia("this resource takes no Content-Encoding")
+        raise UnsupportedMedia("This resource does not support Content-Encoding")
 
 
 async def read_json(request: web.Request, type_: type[T], *, optional: bool = False) -> T:
-    """The body as `type_`, strictly. InvalidPayload for no JSON, Unprocessable with pointers otherwise."""
+    """The body as `type_`. InvalidPayload if it is not JSON, Unprocessable if it does not fit the type."""
     refuse_encoding(request)
     body = await read_body(request)
     return decode(body or b"{}" if optional else body, type_)
@@ -76,22 +76,22 @@ def decode(body: bytes, type_: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise invalid(error) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidPayload(f"not JSON: {error}", code="invalid_json") from error
+        raise InvalidPayload(f"The body is not JSON: {error}", code="invalid_json") from error
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer. Personal data is never stored by what lies between us and the caller."""
+    """A JSON response. Caches on the way must not store it: it may have personal data."""
     return answer_json(encode(value), status, headers)
 
 
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """As `answer`, of what `encode` gave."""
+    """Like `answer`, from encoded JSON."""
     return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
 
 
 def stream_answer(media: str) -> web.StreamResponse:
-    """An answer that is written bit by bit. It is on its way before what stands around every request
-    sees it, so it has those headers from the start."""
+    """A streamed response. It sets the middleware's headers itself, since it starts before the middleware
+    sees it."""
     return web.StreamResponse(
         headers={
             "Content-Type": media,
@@ -107,19 +107,19 @@ def query_limit(request: web.Request) -> int:
     if raw is None:
         return DEFAULT_LIMIT
     if len(raw) > MAX_NUMBER or not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIMIT:
-        raise bad_parameter("limit", f"limit is a number from 1 to {MAX_LIMIT}")
+        raise bad_parameter("limit", f"limit must be a number from 1 to {MAX_LIMIT}")
     return int(raw)
 
 
 def broken(pointer: str, detail: str, code: str | None = None) -> Unprocessable:
-    """The error for a member of a body that breaks a rule, named by its JSON pointer (RFC 6901)."""
+    """The error for an invalid member of a body, with its JSON pointer (RFC 6901)."""
     return Unprocessable(detail, code=code, pointers=[{"pointer": pointer, "detail": detail}])
 
 
 def check_reason(reason: str | None, *, least: int = 0) -> None:
-    """Unprocessable for a reason that is too long, or shorter than `least`."""
+    """Unprocessable if a reason is too long, or shorter than `least`."""
     if reason is not None and not least <= len(reason) <= MAX_REASON:
-        raise broken("/reason", f"a reason has {least} to {MAX_REASON} characters")
+        raise broken("/reason", f"A reason has {least} to {MAX_REASON} characters")
 
 
 def bad_parameter(name: str, detail: str) -> Unprocessable:
@@ -129,22 +129,22 @@ def bad_parameter(name: str, detail: str) -> Unprocessable:
 def query_ascending(request: web.Request) -> bool:
     order = request.query.get("order", "desc")
     if order not in ("asc", "desc"):
-        raise bad_parameter("order", "order is asc or desc")
+        raise bad_parameter("order", "order must be asc or desc")
     return order == "asc"
 
 
 def query_flag(request: web.Request, name: str, *, default: bool) -> bool:
-    """A parameter that is `true` or `false`, given once."""
+    """A parameter that is `true` or `false`, given at most once."""
     given = request.query.getall(name, [])
     if not given:
         return default
     if given not in (["true"], ["false"]):
-        raise bad_parameter(name, f"{name} is true or false")
+        raise bad_parameter(name, f"{name} must be true or false")
     return given == ["true"]
 
 
 def query_list(request: web.Request, name: str) -> frozenset[str]:
-    """Comma-separated and repeated values alike."""
+    """The values of a parameter, comma-separated or repeated."""
     values = (part.strip() for raw in request.query.getall(name, ()) for part in raw.split(","))
     return frozenset(value for value in values if value)
 
@@ -155,11 +155,13 @@ def read_assurance(text: str | None, default: Assurance) -> Assurance:
     try:
         return Assurance(text)
     except ValueError as error:
-        raise bad_parameter("min_assurance", "min_assurance is verified, claimed or inferred") from error
+        raise bad_parameter(
+            "min_assurance", "min_assurance must be verified, claimed, or inferred"
+        ) from error
 
 
 def read_identity(given: str | IdentityInput, pointer: str = "/identity") -> Identity:
-    """An identity of a body, in either of its forms; `pointer` is where it stands there."""
+    """An identity in a body, in either form. `pointer` is its place in the body."""
     with pointing_at(pointer):
         if isinstance(given, str):
             return parse_identity(given)
@@ -168,7 +170,7 @@ def read_identity(given: str | IdentityInput, pointer: str = "/identity") -> Ide
 
 @contextmanager
 def pointing_at(pointer: str) -> Iterator[None]:
-    """What is wrong with an identity in here is said with its place in the body."""
+    """Add the identity's place in the body to errors about it."""
     try:
         yield
     except InvalidIdentity as error:
@@ -176,7 +178,7 @@ def pointing_at(pointer: str) -> Iterator[None]:
 
 
 def query_identity(text: str) -> Identity:
-    """An identity from a query string, where a `+` may have become a space."""
+    """An identity from a query string, in which a `+` may have turned into a space."""
     head, colon, value = text.partition(":")
     if head == "phone" and value.startswith(" "):
         value = "+" + value[1:]
@@ -184,7 +186,7 @@ def query_identity(text: str) -> Identity:
 
 
 def number_cursor(request: web.Request) -> int | None:
-    """The cursor of a list that is ordered by a number."""
+    """The cursor of a list ordered by a number."""
     raw = request.query.get("cursor")
     if raw is None:
         return None
@@ -194,13 +196,13 @@ def number_cursor(request: web.Request) -> int | None:
 
 
 class InvalidCursor(Unprocessable):
-    """The cursor is not one of ours."""
+    """The cursor does not belong to this list."""
 
     code = "invalid_cursor"
 
 
 def encode_number(number: int | None) -> str | None:
-    """The URL-safe cursor of a number."""
+    """A number as a URL-safe cursor."""
     if number is None:
         return None
     digits = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -1,9 +1,8 @@
-"""The fast path: single touchpoints and vendors' deliveries, past the framework (docs/adr/0018).
+"""The fast path handles single touchpoints and vendors' deliveries without aiohttp (docs/adr/0018).
 
-A connection begins here and stays for as long as nothing but plain requests comes on it: POST to one of a
-few exact paths, small, in HTTP/1.1, kept alive. The first request that is anything else goes to aiohttp as
-it came, and the connection with it, before anything was done. So aiohttp decides about whatever is unusual
-or wrong, and nothing here answers it.
+Every connection starts here and stays while it carries only plain requests: small HTTP/1.1 POST requests to a
+few exact paths, with keep-alive. The first other request goes to aiohttp unchanged, together with its
+connection, before any processing. So aiohttp handles everything unusual or invalid.
 """
 
 from __future__ import annotations
@@ -15,33 +14,33 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import cast
 
-from .plain_requests import MAX_HEAD, FastRoute, Head, PlainAnswer, plain_of, read_head, written
+from .plain_requests import MAX_HEAD, FastRoute, Head, PlainAnswer, plain_of, read_head, serialize
 from .problems import answer_to
 from .request_ids import REQUEST_ID, next_request_id
 
-MAX_HELD = 256 * 1024  # bytes that come before the answer to those before them; then no more is read
-REMEMBERED_HEADS = 512
-SILENT_S = 3630.0  # as aiohttp: longer than any reverse proxy keeps a connection
-STALLED_S = 60.0  # for the next bytes of a request that began to come
+MAX_BUFFERED = 256 * 1024  # bytes received during a request; above, the connection stops reading
+CACHED_HEADS = 512
+SILENT_S = 3630.0  # as in aiohttp: longer than reverse proxies keep a connection
+STALLED_S = 60.0  # for the next bytes of an incomplete request
 SWEEP_S = 15.0
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
 
 
 class FastPath:
-    """The connections that are on the fast path, and what leads them off it.
+    """The connections on the fast path, and the routes it serves.
 
-    `ways` are by path, or by the beginning of one that ends in a slash. `otherwise` makes aiohttp's protocol,
-    `count` gets method, route, status and seconds of what is answered.
+    Keys of `routes` are paths; a key that ends in a slash matches all paths below it. `otherwise` makes
+    aiohttp's protocol. `count` gets the method, route, status, and seconds of each response.
     """
 
     def __init__(
         self,
-        ways: Mapping[bytes, FastRoute],
+        routes: Mapping[bytes, FastRoute],
         otherwise: Callable[[], asyncio.Protocol],
         count: Callable[[str, str, int, float], None],
     ) -> None:
-        self._ways = ways
-        self._read_head = lru_cache(REMEMBERED_HEADS)(read_head)
+        self._routes = routes
+        self._read_head = lru_cache(CACHED_HEADS)(read_head)
         self.otherwise = otherwise
         self.count = count
         self.open: set[_Connection] = set()
@@ -50,37 +49,37 @@ class FastPath:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def protocol(self) -> asyncio.Protocol:
-        """The protocol of a connection that was accepted."""
+        """The protocol of a new connection."""
         return _Connection(self)
 
     def head_of(self, raw: bytes) -> Head | None:
-        """The head of the request that `raw` begins with; None where that is no plain one.
+        """The head of the request at the start of `raw`; None if it is not plain.
 
-        Senders say the same with each request: what was read of a head is remembered.
+        Parsed heads are cached, since senders repeat them.
         """
         path = raw[5 : raw.find(b" ", 5)] if raw.startswith(b"POST ") else b""
-        way = self._ways.get(path) or self._way_below(path)
+        route = self._routes.get(path) or self._route_below(path)
         size = raw.find(b"\r\n\r\n", 0, MAX_HEAD) + 4
-        return self._read_head(raw[:size], path, way) if way is not None and size > 4 else None
+        return self._read_head(raw[:size], path, route) if route is not None and size > 4 else None
 
-    def _way_below(self, path: bytes) -> FastRoute | None:
-        """Of `/in/shop/v1/batch` that of `/in/shop/`; none where a path has more than plain words."""
+    def _route_below(self, path: bytes) -> FastRoute | None:
+        """The route of `/in/shop/` for `/in/shop/v1/batch`; None if the path has unusual characters."""
         if not _PLAIN_PATH.fullmatch(path):
             return None
-        return self._ways.get(b"/".join((*path.split(b"/", 3)[:3], b"")))
+        return self._routes.get(b"/".join((*path.split(b"/", 3)[:3], b"")))
 
-    def entered(self, connection: _Connection) -> None:
+    def add(self, connection: _Connection) -> None:
         self.open.add(connection)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
-    def left(self, connection: _Connection) -> None:
+    def discard(self, connection: _Connection) -> None:
         self.open.discard(connection)
         if self.ending and not self.open:
             self._all_closed.set()
 
     async def end(self, patience_s: float) -> None:
-        """Close connections, after the answers that they wait for; abort what is left after `patience_s`."""
+        """Close all connections once their responses are sent; abort those open after `patience_s`."""
         self.ending = True
         for connection in list(self.open):
             connection.end()
@@ -95,7 +94,7 @@ class FastPath:
             self._sweeping.cancel()
 
     def _sweep(self) -> None:
-        """Close what was silent for too long; one timer for all connections."""
+        """Close silent connections. One timer serves all connections."""
         loop = asyncio.get_running_loop()
         for connection in list(self.open):
             if connection.is_overdue(loop.time()):
@@ -104,39 +103,40 @@ class FastPath:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection on the fast path; it answers one request after the other, in their order."""
+    """One connection on the fast path. It handles its requests one at a time, in order."""
 
     def __init__(self, path: FastPath) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._raw = b""
-        """What came and was not taken yet."""
+        """Bytes received and not processed yet."""
         self._head: Head | None = None
-        """Of the request that is coming, or waits for its answer."""
-        self._waits = False
-        self._held = False
-        """Nothing is read, for too much waits."""
+        """Head of the current request."""
+        self._busy = False
+        """A request waits for its response."""
+        self._paused = False
+        """Reading is paused, since too much is buffered."""
         self._full = False
-        """Nothing is taken, for the sender does not read its answers."""
-        self._heard_at = self._loop.time()
-        self._taken_at = 0.0
+        """Processing is paused, since the sender does not read its responses."""
+        self._received_at = self._loop.time()
+        self._started_at = 0.0
         self._request_id = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
-        self._path.entered(self)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
+        self._path.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._path.left(self)
+        self._path.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self._loop.time()
+        self._received_at = self._loop.time()
         self._raw = self._raw + data if self._raw else data
-        if not self._waits:
-            self._go_on()
-        if len(self._raw) > MAX_HELD and not self._held and not self._transport.is_closing():
-            self._held = True
+        if not self._busy:
+            self._next()
+        if len(self._raw) > MAX_BUFFERED and not self._paused and not self._transport.is_closing():
+            self._paused = True
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
@@ -144,28 +144,28 @@ class _Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._full = False
-        if not self._waits:
-            self._go_on()
+        if not self._busy:
+            self._next()
 
     def end(self) -> None:
-        """Close the connection, after the answer that it waits for."""
-        if not self._waits:
+        """Close the connection once its response is sent."""
+        if not self._busy:
             self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
 
     def is_overdue(self, now: float) -> bool:
-        """Whether its sender said nothing for too long."""
-        return not self._waits and now - self._heard_at > (STALLED_S if self._raw else SILENT_S)
+        """Whether the sender was silent for too long."""
+        return not self._busy and now - self._received_at > (STALLED_S if self._raw else SILENT_S)
 
-    def _go_on(self) -> None:
-        """Take the next request, if all of it is there."""
+    def _next(self) -> None:
+        """Process the next request if it is complete."""
         raw = self._raw
         if self._full or self._transport.is_closing():
             return
-        if self._held and len(raw) <= MAX_HELD:
-            self._held = False
+        if self._paused and len(raw) <= MAX_BUFFERED:
+            self._paused = False
             self._transport.resume_reading()
         if not raw:
             return
@@ -173,58 +173,58 @@ class _Connection(asyncio.Protocol):
         if head is None:
             head = self._head = self._path.head_of(raw)
             if head is None:
-                self._leave()
+                self._hand_over()
                 return
         end = head.size + head.body
         if len(raw) < end:
             return
-        self._taken_at = time.perf_counter()
+        self._started_at = time.perf_counter()
         self._request_id = next_request_id()
         REQUEST_ID.set(self._request_id)
-        self._waits = True
+        self._busy = True
         self._raw = raw[end:]
         try:
-            taken = head.take(raw[head.size : end], self._answer)
-        except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
-            taken = False
-        if not taken:
+            accepted = head.take(raw[head.size : end], self._answer)
+        except Exception:  # aiohttp's handler fails in the same way and responds
+            accepted = False
+        if not accepted:
             self._raw = raw
-            self._leave()
+            self._hand_over()
 
     def _answer(self, outcome: PlainAnswer | Exception) -> None:
-        head, self._head, self._waits = self._head, None, False
+        head, self._head, self._busy = self._head, None, False
         assert head is not None
         ending = self._path.ending
-        write = partial(written, headers=head.way.headers, request_id=self._request_id, last=ending)
+        write = partial(serialize, headers=head.route.headers, request_id=self._request_id, last=ending)
         try:
-            plain = self._refusal(outcome) if isinstance(outcome, Exception) else outcome
+            plain = self._error_response(outcome) if isinstance(outcome, Exception) else outcome
             raw = write(plain)
-        except Exception as error:  # an answer that cannot be sent
-            plain = self._refusal(error)
+        except Exception as error:  # a response that cannot be serialised
+            plain = self._error_response(error)
             raw = write(plain)
-        self._path.count("POST", head.way.route, plain.status, time.perf_counter() - self._taken_at)
+        self._path.count("POST", head.route.route, plain.status, time.perf_counter() - self._started_at)
         if self._transport.is_closing():
             return
         self._transport.write(raw)
         if ending:
             self._transport.close()
             return
-        self._go_on()
+        self._next()
 
-    def _refusal(self, error: Exception) -> PlainAnswer:
-        """What an error becomes; it is logged with the number of this request, not of whoever tells of it."""
+    def _error_response(self, error: Exception) -> PlainAnswer:
+        """The response to an error. The log entry has the id of this request, not of the current task."""
         before = REQUEST_ID.set(self._request_id)
         try:
             return plain_of(answer_to(error))
         finally:
             REQUEST_ID.reset(before)
 
-    def _leave(self) -> None:
-        """Give the connection to aiohttp, with everything that was not answered yet."""
-        self._path.left(self)
+    def _hand_over(self) -> None:
+        """Hand the connection to aiohttp, with all unanswered bytes."""
+        self._path.discard(self)
         protocol = self._path.otherwise()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
-        if self._held:
+        if self._paused:
             self._transport.resume_reading()
         protocol.data_received(self._raw)

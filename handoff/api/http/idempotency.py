@@ -1,7 +1,7 @@
-"""`Idempotency-Key` on creating requests: a retry gets the first answer, whatever happens in between.
+"""`Idempotency-Key` on creating requests: a retry gets the first response.
 
-A kept answer belongs to one credential (docs/adr/0025). Each request, the retry too, passes the checks of
-authentication, tenant and scope before the key is looked at.
+A kept response belongs to one credential (docs/adr/0025). Every request, retries included, passes the checks
+of token, tenant, and scope before the server looks at the key.
 """
 
 from __future__ import annotations
@@ -19,40 +19,22 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
-from handoff.store.resp.connection import Connection
+from handoff.store.repositories.expiring import IdempotencyRecords
 
 from .access import Principal
-from .app_keys import SITE, authorized
+from .app_keys import PRINCIPAL, SITE
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
-KEEP_S = 7 * 24 * 3600  # longer than any sensible client retries; hand-offs and touchpoints are safe anyway
-RUNNING_S = 60  # a request that died in between blocks its key this long
-FREE_S = 0.25  # an answer waits this long for its key to be free again, which takes a sound store no time
+KEEP_S = 7 * 24 * 3600  # longer than clients retry
+RUNNING_S = 60  # a crashed request blocks its key this long
+RELEASE_WAIT_S = 0.25  # a failed request waits this long for its key to be released
 MAX_KEY = 255
 
 
-class Creating(Struct, frozen=True):
-    """A route that takes a key: the scope it needs, and whether running a request twice makes two things."""
-
-    scope: str | None
-    duplicates: bool
-
-
-CREATING = {
-    "/v1/touchpoints": Creating("touchpoints:write", duplicates=False),
-    "/v1/handoffs": Creating("handoffs:write", duplicates=True),
-    "/v1/callbacks": Creating("callbacks:write", duplicates=True),
-    "/v1/webhooks": Creating("webhooks:write", duplicates=True),
-    "/v1/sessions": Creating(None, duplicates=False),
-    "/v1/customers/{id}/links": Creating("links:write", duplicates=False),
-}
-"""By route. Two sessions for one request do no harm: each ends by itself."""
-
-
 class KeptAnswer(Struct, frozen=True):
-    """The answer to a key's first request, its body sealed: it may show a secret or a session's token.
+    """The response to a key's first request. Its body is sealed, since it may show a secret or a token.
 
-    Status 0 while the request is still running, by whom says `run`. `scopes` are those that the caller had.
+    Status 0 means that the request is still running; `run` identifies it. `scopes` are the caller's.
     """
 
     request: bytes
@@ -64,42 +46,38 @@ class KeptAnswer(Struct, frozen=True):
     scopes: tuple[str, ...] = ()
 
 
-def _creating(request: web.Request) -> Creating | None:
-    resource = request.match_info.route.resource
-    if request.method != "POST" or resource is None or "ndjson" in request.content_type:
-        return None
-    return CREATING.get(resource.canonical)
+async def answer_once(request: web.Request, handler: Handler, *, duplicates: bool) -> web.StreamResponse:
+    """Run a creating request that carries a key and keep its response, or repeat the kept one.
 
-
-async def answer_once(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep and repeat the answer of a creating request; it carries a key."""
-    key = request.headers[IDEMPOTENCY_KEY]
-    creating = _creating(request)
-    if creating is None:
+    `duplicates`: running the handler twice would create two resources. NDJSON ignores the key.
+    """
+    if "ndjson" in request.content_type:
         return await handler(request)
-    principal = authorized(request, creating.scope)
+    key, principal = request.headers[IDEMPOTENCY_KEY], request[PRINCIPAL]
     if not 0 < len(key) <= MAX_KEY:
         raise Unprocessable(
-            f"an Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
+            f"An Idempotency-Key has 1 to {MAX_KEY} characters", code="invalid_idempotency_key"
         )
     site = request.app[SITE]
     body = request[BODY] = await read_body(request)
     digest = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
-    control = site.store.control(principal.tenant)
+    records = site.store.of(principal.tenant).idempotency
     hashes = site.store.hashes(principal.tenant)
-    place = control.keys.idempotency(hashes.request("credential", principal.credential.hex(), key))
-    connection = control.connection
+    place = records.place_of(hashes.request("credential", principal.credential.hex(), key))
     seal = site.store.seal(principal.tenant)
     scopes = tuple(sorted(principal.scopes))
     running = msgspec.msgpack.encode(KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes))
     try:
-        first = await _claim(connection, place, running)
-        if first is None and creating.duplicates:
-            await _refuse_older(connection, control.keys.idempotency(hashes.request(*_older(principal), key)))
+        raw = await records.claim(place, running, seconds=RUNNING_S)
+        first = decode_as(raw, KeptAnswer) if raw is not None else None
+        if first is None and duplicates:
+            await _check_older_release(
+                records, records.place_of(hashes.request(*_older_key_parts(principal), key))
+            )
         response = await handler(request) if first is None else None
     except (HandoffError, asyncio.CancelledError):
-        freeing = asyncio.create_task(_free(connection, place, running))
-        await asyncio.wait((freeing,), timeout=FREE_S)
+        releasing = asyncio.create_task(_release(records, place, running))
+        await asyncio.wait((releasing,), timeout=RELEASE_WAIT_S)
         raise
     if first is not None:
         for scope in first.scopes:
@@ -110,65 +88,55 @@ async def answer_once(request: web.Request, handler: Handler) -> web.StreamRespo
         sealed = seal.seal(response.body, place)
         location = response.headers.get("Location")
         kept = KeptAnswer(digest, response.status, sealed, response.content_type, location, scopes=scopes)
-        # What was asked is done: an answer that cannot be kept is still the answer.
+        # The request succeeded, even if its response cannot be kept.
         with contextlib.suppress(StoreUnavailable):
-            await connection.call(b"SET", place, msgspec.msgpack.encode(kept), b"EX", KEEP_S, key=place)
+            await records.keep(place, msgspec.msgpack.encode(kept), seconds=KEEP_S)
     return response
 
 
-def _older(principal: Principal) -> tuple[str, ...]:
-    """What earlier releases kept answers by: the token's name, which others may have had as well."""
+def _older_key_parts(principal: Principal) -> tuple[str, ...]:
+    """The parts of an earlier release's key: the token's name, which another token may have had."""
     if principal.agent is None:
         return (principal.name,)
     return (principal.name, principal.agent, *sorted(principal.scopes))
 
 
-async def _refuse_older(connection: Connection, place: bytes) -> None:
-    """Conflict where an earlier release answered this key: whose answer that is cannot be told any more."""
-    if await connection.call(b"EXISTS", place, key=place):
+async def _check_older_release(records: IdempotencyRecords, place: bytes) -> None:
+    """Conflict if an earlier release handled this key: its response may belong to another token."""
+    if await records.exists(place):
         raise Conflict(
-            "an earlier release answered this Idempotency-Key: look up what the request made, "
+            "An earlier release handled this Idempotency-Key: look up what the request created, "
             "or send it with a new key",
             code="idempotency_key_outdated",
         )
 
 
-async def _claim(connection: Connection, place: bytes, running: bytes) -> KeptAnswer | None:
-    """None when the key is ours to use from now on, otherwise what its first request left."""
-    while await connection.call(b"SET", place, running, b"NX", b"EX", RUNNING_S, key=place) is None:
-        raw = await connection.call(b"GET", place, key=place)
-        if raw == running:  # the answer to our own SET was lost, and the connection sent it again
-            return None
-        if raw is not None:
-            return decode_as(raw, KeptAnswer)
-    return None
+async def _release(records: IdempotencyRecords, place: bytes, running: bytes) -> None:
+    """Release the key of a failed request, so that the client can retry.
 
-
-async def _free(connection: Connection, place: bytes, running: bytes) -> None:
-    """Give the key of a request back that came to nothing, so that the same may be sent again.
-
-    A store that hangs does what it was asked when it goes on: it is waited for as long as a claim lasts.
+    A store that hangs may still run the claim later, so this retries for as long as a claim lasts.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RUNNING_S):
             while True:
                 try:
-                    if await connection.call(b"GET", place, key=place) == running:
-                        await connection.call(b"DEL", place, key=place)
+                    await records.release(place, running)
                     return
                 except StoreUnavailable as error:
                     if error.fields.get("reason") == "closed":
                         return
-                    await asyncio.sleep(FREE_S)
+                    await asyncio.sleep(RELEASE_WAIT_S)
 
 
 def _repeat(kept: KeptAnswer, digest: bytes, body: Callable[[], bytes]) -> web.Response:
     if kept.request != digest:
         raise Unprocessable(
-            "this Idempotency-Key was used for another request", code="idempotency_key_reused"
+            "This Idempotency-Key was already used for a different request", code="idempotency_key_reused"
         )
     if kept.status == 0:
-        raise Conflict("the first request with this key is still running", code="idempotency_key_running")
+        raise Conflict(
+            "The first request with this Idempotency-Key is still running", code="idempotency_key_running"
+        )
     headers = {"Idempotent-Replayed": "true", "Cache-Control": "no-store"}
     if kept.location:
         headers["Location"] = kept.location

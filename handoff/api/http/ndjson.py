@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-MAX_LINE = 512 * 1024  # bytes: a touchpoint's limit with room for JSON escapes
-LINES_AT_ONCE = 200  # lines recorded and answered together
+MAX_LINE = 512 * 1024  # bytes: the limit of a touchpoint, plus room for JSON escapes
+LINES_AT_ONCE = 200  # lines recorded and answered as one group
 
 
 async def groups(request: web.Request) -> AsyncIterator[list[bytes]]:
-    """Lines in bounded groups; a line longer than the limit is cut there and refused by its reader."""
+    """Lines in bounded groups. A line above the limit is cut there; its reader rejects it."""
     rest = b""
     lines: list[bytes] = []
     skipping = False

@@ -1,7 +1,7 @@
-"""Plain requests and their answers on the wire: heads read, answers written (docs/adr/0018).
+"""Plain requests and their responses on the wire (docs/adr/0018).
 
-A request is plain when it is a small POST in HTTP/1.1 on a connection that is kept, with none of the headers
-that change what its body is or how it is answered. What is read here must be less than what aiohttp reads.
+A request is plain if it is a small HTTP/1.1 POST with keep-alive and without headers that affect its body or
+its response. This parser must accept less than aiohttp does.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from msgspec import Struct
 
 from .request_ids import HEADER as REQUEST_ID_HEADER
 
-MAX_HEAD = 8 * 1024  # bytes: what is longer is aiohttp's to judge
+MAX_HEAD = 8 * 1024  # bytes: aiohttp handles longer heads
 MAX_HEADERS = 100
-MAX_BODY = 64 * 1024  # bytes: what is larger is read in pieces
+MAX_BODY = 64 * 1024  # bytes: aiohttp reads larger bodies in chunks
 _UNUSUAL = frozenset(
     {
         "content-encoding",
@@ -36,17 +36,17 @@ _UNUSUAL = frozenset(
         "upgrade",
     }
 )
-"""Headers that no plain request has."""
+"""Headers that plain requests do not have."""
 
 _NAME_AND_PORT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?")
 _ADDRESS_AND_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?")
 
 Headers = Mapping[str, str]
-"""By lower-case name."""
+"""Header values by lower-case name."""
 
 
 class PlainAnswer(Struct, frozen=True):
-    """An answer: status, body, and the headers beside those that every answer has."""
+    """A response: status, body, and headers besides those of every response."""
 
     status: int
     body: bytes
@@ -54,17 +54,18 @@ class PlainAnswer(Struct, frozen=True):
 
 
 Answer = Callable[[PlainAnswer | Exception], None]
-"""Gets the answer to a request, once, or the error that `problems.answer_to` makes one of."""
+"""Receives the response to a request once, or the error for `problems.answer_to`."""
 
 BodyHandler = Callable[[bytes, Answer], bool]
-"""Takes the body of a request. False, or an error before anything was done, where it is aiohttp's."""
+"""Processes the body of a request. False, or an error before any effect, hands the request to aiohttp."""
 
 
 class FastRoute(Struct, frozen=True):
-    """What is done with plain requests to one path.
+    """A handler of plain requests to one path.
 
-    `route` names it in the metrics. `open` reads a request's path and headers, of which it may be told once
-    for many requests; it gives None or raises where the request is aiohttp's. `headers` are on every answer.
+    `route` is its label in the metrics. `open` reads a request's path and headers; its result is cached for
+    requests with the same head. It returns None or raises to hand the request to aiohttp. `headers` are part
+    of every response.
     """
 
     route: str
@@ -73,9 +74,9 @@ class FastRoute(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """The head of a plain request: how many bytes it has, and how many follow."""
+    """The head of a plain request: its size and the size of the body, in bytes."""
 
-    way: FastRoute
+    route: FastRoute
     take: BodyHandler
     size: int
     body: int
@@ -83,9 +84,9 @@ class Head(Struct, frozen=True):
 
 @lru_cache(maxsize=256)
 def is_host(value: str) -> bool:
-    """Whether a Host header's value is one: a name or an address with an optional port, or nothing.
+    """Whether a Host header is valid: a name or an address with an optional port, or empty.
 
-    RFC 9112 §3.2: a request with any other is answered 400. The grammar is that of RFC 3986 §3.2.2.
+    Any other value gets 400 (RFC 9112 §3.2). The grammar is that of RFC 3986 §3.2.2.
     """
     if _NAME_AND_PORT.fullmatch(value):
         return True
@@ -99,40 +100,38 @@ def is_host(value: str) -> bool:
     return True
 
 
-def read_head(raw: bytes, path: bytes, way: FastRoute) -> Head | None:
-    """What the head of a request says; None where that is no plain one."""
-    given = _Given()
-    parser = HttpRequestParser(given)
+def read_head(raw: bytes, path: bytes, route: FastRoute) -> Head | None:
+    """The parsed head of a request; None if it is not plain."""
+    parsed = _ParsedHead()
+    parser = HttpRequestParser(parsed)
     try:
         parser.feed_data(raw)
     except (HttpParserError, HttpParserUpgrade):
         return None
-    headers = given.headers
+    headers = parsed.headers
     length = headers.get("content-length", "")
     if (
-        not given.complete
+        not parsed.complete
         or parser.get_http_version() != "1.1"
         or not parser.should_keep_alive()
         or headers.get("connection", "keep-alive").lower() != "keep-alive"
         or not _UNUSUAL.isdisjoint(headers)
-        or len(headers) != given.count  # one is repeated
-        or not is_host(
-            headers.get("host", "/").strip(" \t")
-        )  # one that is missing is no better than a wrong one
-        or given.count > MAX_HEADERS
+        or len(headers) != parsed.count  # a repeated header
+        or not is_host(headers.get("host", "/").strip(" \t"))  # a missing Host is as bad as an invalid one
+        or parsed.count > MAX_HEADERS
         or not 0 < len(length) <= len(str(MAX_BODY))
         or not 0 < int(length) <= MAX_BODY
     ):
         return None
     try:
-        take = way.open(path.decode("ascii"), headers)
-    except Exception:  # whatever is wrong with it, aiohttp's handler finds it too and says so
+        take = route.open(path.decode("ascii"), headers)
+    except Exception:  # aiohttp's handler fails in the same way and responds
         return None
-    return Head(way, take, len(raw), int(length)) if take is not None else None
+    return Head(route, take, len(raw), int(length)) if take is not None else None
 
 
-class _Given:
-    """What the parser tells of a head."""
+class _ParsedHead:
+    """Collects the headers from the parser."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -140,7 +139,7 @@ class _Given:
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Decoded as aiohttp decodes them, for signatures are over them.
+        # Decoded as aiohttp does, since signatures cover them.
         self.count += 1
         self.headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
 
@@ -148,15 +147,15 @@ class _Given:
         self.complete = True
 
 
-def written(
+def serialize(
     plain: PlainAnswer, headers: tuple[tuple[str, str], ...], request_id: str, *, last: bool
 ) -> bytes:
-    """The answer as it goes over the wire; `last` says that the connection is closed after it."""
-    # RFC 9110 §8.6: an answer that has no content by its status has no length either.
+    """The bytes of a response. `last`: the connection closes after it."""
+    # RFC 9110 §8.6: a status without content has no Content-Length.
     length = b"" if plain.status in _EMPTY else b"Content-Length: %d\r\n" % len(plain.body)
     return b"".join(
         (
-            _begin(plain.status, plain.headers, headers),
+            _first_lines(plain.status, plain.headers, headers),
             b"Connection: close\r\n" if last else b"",
             length,
             b"%s: %s\r\nDate: %s\r\n\r\n" % (_REQUEST_ID, request_id.encode(), _date(int(time.time()))),
@@ -171,14 +170,16 @@ _EMPTY = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
 
 
 @lru_cache(maxsize=256)
-def _begin(status: int, headers: tuple[tuple[str, str], ...], common: tuple[tuple[str, str], ...]) -> bytes:
-    """Status line and headers that are the same time and again."""
+def _first_lines(
+    status: int, headers: tuple[tuple[str, str], ...], common: tuple[tuple[str, str], ...]
+) -> bytes:
+    """The status line and the headers that do not change between responses."""
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
     every = (*common, ("X-Content-Type-Options", "nosniff"), ("Server", SERVER_SOFTWARE))
     named = {name.lower() for name, _value in headers}
     for name, value in (*headers, *(it for it in every if it[0].lower() not in named)):
         if "\r" in value or "\n" in value:
-            raise ValueError("a header is one line")
+            raise ValueError("a header must be one line")
         lines.append(f"{name}: {value}")
     return "\r\n".join((*lines, "")).encode("utf-8")
 
@@ -189,7 +190,7 @@ def _date(second: int) -> bytes:
 
 
 def plain_of(response: web.Response) -> PlainAnswer:
-    """A response of the framework's, made by code that both ways share."""
+    """A plain answer from an aiohttp response, for code that both paths share."""
     body = response.body
     assert body is None or isinstance(body, bytes)
     return PlainAnswer(response.status, body or b"", tuple(response.headers.items()))

@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problem documents with a stable `code`."""
+"""RFC 9457 problem documents with a stable `code`, made from errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from handoff.domain import errors
 from handoff.domain.text.cleaning import clean
 
-RETRY_AFTER_S = 1  # the store restarts in well under a second
+RETRY_AFTER_S = 1  # the store restarts in less than a second
 STATUS: dict[type[errors.HandoffError], int] = {
     errors.InvalidPayload: 400,
     errors.SignatureRefused: 401,
@@ -26,20 +26,20 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.StoreUnavailable: 503,
     errors.WrittenByNewer: 503,
 }
-"""Which status an error's class has; a subclass has its parent's."""
+"""Status by error class. Subclasses inherit it."""
 
 TITLES = {
-    400: "The request cannot be read",
-    401: "Who is calling is not proved",
-    403: "The token does not allow this",
-    404: "There is no such thing",
-    405: "The method is not allowed here",
-    409: "The current state does not allow this",
-    413: "The request is too large",
-    415: "The media type is not supported",
-    422: "The request breaks a rule",
-    500: "The server made a mistake",
-    503: "The outcome is unknown, send the same again",
+    400: "Malformed request",
+    401: "Authentication required",
+    403: "Not allowed for this token",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict with the current state",
+    413: "Request too large",
+    415: "Unsupported media type",
+    422: "Invalid request",
+    500: "Internal server error",
+    503: "Outcome unknown: send the same request again",
 }
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -51,7 +51,7 @@ def status_of(error: errors.HandoffError) -> int:
 
 
 def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
-    """A problem document. `fields` become its members; JSON pointers go under `errors`."""
+    """A problem document. `fields` become its members; `pointers` become `errors`."""
     pointers = fields.pop("pointers", None)
     body = {
         "type": f"urn:handoff:problem:{code}",
@@ -74,7 +74,7 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
-    """The document as JSON. A detail may quote a header or a query that is not UTF-8."""
+    """The document as JSON. A detail may quote a header or query that is not UTF-8."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
@@ -90,20 +90,20 @@ def _cleaned(value: Any) -> Any:
 
 
 def problem_of(error: errors.HandoffError) -> web.Response:
-    """The problem document of one of our errors."""
+    """The problem document of a HandoffError."""
     status = status_of(error)
     if status >= 500:
         log.warning("request_failed", code=error.problem_code, detail=error.detail)
     return problem(status, error.problem_code, error.detail, **error.fields)
 
 
-CLIENT_GONE = 499  # as nginx counts it
+CLIENT_GONE = 499  # as nginx logs it
 
 
 def answer_to(error: Exception) -> web.Response:
-    """What every error that leaves a handler becomes: a problem document; only crashes become a 500.
+    """The problem document of any error that leaves a handler. Unexpected errors become a 500.
 
-    A redirect of aiohttp's own is raised again.
+    Redirects of aiohttp are raised again.
     """
     if isinstance(error, errors.HandoffError):
         return problem_of(error)
@@ -115,6 +115,6 @@ def answer_to(error: Exception) -> web.Response:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     if isinstance(error, ConnectionResetError):
-        return web.Response(status=CLIENT_GONE)  # while we wrote to it: nobody reads an answer
-    log.error("request_crashed", exc_info=error)  # a caller sees our own words, the log has the rest
-    return problem(500, "internal", "an unexpected error was logged")
+        return web.Response(status=CLIENT_GONE)  # the client is gone and reads no response
+    log.error("request_crashed", exc_info=error)  # details go to the log, not to the caller
+    return problem(500, "internal", "An unexpected error occurred; the log has details")

@@ -1,7 +1,7 @@
-"""aiohttp's protocol, with our own words for what is not HTTP.
+"""aiohttp's protocol, with problem documents for bytes that are not HTTP.
 
-aiohttp answers such bytes with a text that repeats them, and logs them with a traceback: they may be
-identities and tokens, and anybody who scans ports writes the log.
+aiohttp's response repeats such bytes, and its log has them with a traceback. They may contain identities
+and tokens, and any port scanner could fill the log.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class Protocol(web.RequestHandler):
-    """One connection of aiohttp's."""
+    """One aiohttp connection."""
 
     __slots__ = ()
 
@@ -29,12 +29,12 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to a request that was not understood; the connection is closed after it."""
+        """The response to malformed HTTP. The connection closes after it."""
         if not isinstance(exc, HttpProcessingError) or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
         REQUEST_ID.set(next_request_id())
         log.info("request_unreadable", error=type(exc).__name__)
-        response = problem(status, "bad_request", "the request is not HTTP as it should be")
+        response = problem(status, "bad_request", "The request is not valid HTTP")
         response.headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.force_close()

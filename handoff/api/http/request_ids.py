@@ -1,4 +1,4 @@
-"""The number of a request, on its answer and on every line of the log that it leads to."""
+"""Request ids, in responses and in every log line of a request."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 HEADER = "Handoff-Request-Id"
 REQUEST_ID = ContextVar[str](f"{STRUCTLOG_KEY_PREFIX}request_id")
-"""On every log line of a request, as by structlog's `bind_contextvars`."""
+"""Added to every log line of a request, like structlog's `bind_contextvars`."""
 
 _RUN, _NUMBERS = secrets.token_hex(4), count()
 
 
 def next_request_id() -> str:
-    """An id that no other request has, of whatever process and run."""
+    """An id that is unique across processes and restarts."""
     return f"{_RUN}{next(_NUMBERS):08x}"

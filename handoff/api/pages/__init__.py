@@ -1,1 +1,1 @@
-"""Pages for people: the API reference and the agent's desktop."""
+"""Web pages: the API reference and the agents' panel."""

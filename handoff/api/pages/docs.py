@@ -1,6 +1,7 @@
-"""`/openapi.json`, `/asyncapi.json` and `/docs`: the descriptions, and Swagger UI from an installed package.
+"""`/openapi.json`, `/asyncapi.json`, and `/docs`: the descriptions, and Swagger UI from an installed package.
 
-The page loads nothing from elsewhere and runs no inline script; its policy says so to the browser.
+The page loads nothing from other servers and runs no inline script. Its Content-Security-Policy enforces
+that.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from msgspec import Struct
 
 from handoff.domain.errors import NotFound
 
-ASSETS = "flask_swagger_ui"  # of its wheel only the files are used; it is never imported
+ASSETS = "flask_swagger_ui"  # only its files are used; it is never imported
 SCRIPT_NAME = "start.js"
 _SERVED = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "favicon-32x32.png": "image/png",
 }
-"""With their types: what the machine's own table says of them differs."""
+"""Media types by file name, since the tables of operating systems differ."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Images may be `data:` because the style sheet holds its icons so."""
+"""Images may be `data:` because the style sheet embeds its icons that way."""
 _HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 _PAGE = f"""\
 <!doctype html>
@@ -45,7 +46,7 @@ _PAGE = f"""\
 </head>
 <body>
 <div id="page"></div>
-<noscript>The description itself is at <a href="openapi.json">openapi.json</a>.</noscript>
+<noscript>The description is at <a href="openapi.json">openapi.json</a>.</noscript>
 </body>
 </html>
 """
@@ -57,14 +58,14 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // the default sends the document to a server of its own
+  validatorUrl: null, // by default, Swagger UI sends the document to another server
   oauth2RedirectUrl: null,
 });
 """
 
 
 class Text(Struct, frozen=True):
-    """Bytes that do not change while the server runs, and their ETag."""
+    """Constant bytes and their ETag."""
 
     body: bytes
     media: str
@@ -72,40 +73,40 @@ class Text(Struct, frozen=True):
 
 
 class Descriptions(Struct, frozen=True):
-    """Of the API and of its messages."""
+    """The descriptions of the API and of its messages."""
 
     api: Text
     messages: Text
 
 
 class Docs:
-    """Everything that is served here; `assets` is None where the package is not installed."""
+    """The pages and files served here. `assets` is None if the package is not installed."""
 
     def __init__(self) -> None:
         self.page = _text(_PAGE.encode(), "text/html")
         self.script = _text(_SCRIPT.encode(), "text/javascript")
         self.assets = _assets()
-        self._making: asyncio.Task[Descriptions] | None = None
+        self._building: asyncio.Task[Descriptions] | None = None
 
     async def descriptions(self) -> Descriptions:
-        """Made once, for whoever asks first, in a thread: they take as long as a whole start."""
-        if self._making is None:
-            self._making = asyncio.create_task(asyncio.to_thread(make_descriptions))
-        return await asyncio.shield(self._making)  # who asked first may hang up
+        """Built on first use, in a thread, since that takes as long as starting the server."""
+        if self._building is None:
+            self._building = asyncio.create_task(asyncio.to_thread(make_descriptions))
+        return await asyncio.shield(self._building)  # the first client may disconnect
 
 
 DOCS = web.AppKey("docs", Docs)
 
 
 def make_descriptions() -> Descriptions:
-    """Both documents, as this release answers."""
-    # A server that nobody asks for them starts without these.
+    """Both documents of this release."""
+    # Imported on first use, so that the server starts faster.
     from handoff.api.description import asyncapi
     from handoff.api.description.openapi import document
-    from handoff.api.description.resources import OPERATIONS
+    from handoff.api.operations import DOCUMENTED
 
     return Descriptions(
-        _text(msgspec.json.encode(document(OPERATIONS)), "application/json"),
+        _text(msgspec.json.encode(document(DOCUMENTED)), "application/json"),
         _text(msgspec.json.encode(asyncapi.document()), "application/json"),
     )
 
@@ -121,12 +122,12 @@ def _assets() -> Path | None:
 
 
 async def describe(request: web.Request) -> web.Response:
-    """`GET /openapi.json`. Anyone may read it, also from a page of another origin."""
+    """`GET /openapi.json`. Public, also for pages of other origins."""
     return _for_anyone(request, (await request.app[DOCS].descriptions()).api)
 
 
 async def describe_messages(request: web.Request) -> web.Response:
-    """`GET /asyncapi.json`, likewise."""
+    """`GET /asyncapi.json`. Public, also for pages of other origins."""
     return _for_anyone(request, (await request.app[DOCS].descriptions()).messages)
 
 
@@ -142,14 +143,14 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
-    """`GET /docs/{asset}`: our script, or one of the package's files."""
+    """`GET /docs/{asset}`: the start script, or a file of the package."""
     docs, name = request.app[DOCS], request.match_info["asset"]
     if name == SCRIPT_NAME:
         return _answer(request, docs.script)
     if name not in _SERVED:
-        raise NotFound("the page has no such file")
+        raise NotFound("The page has no such file")
     if docs.assets is None or not (docs.assets / name).is_file():
-        raise NotFound("the page's files are not installed")
+        raise NotFound("The page's files are not installed")
     return web.FileResponse(docs.assets / name, headers={**_HEADERS, "Content-Type": _SERVED[name]})
 
 

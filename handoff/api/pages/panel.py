@@ -1,8 +1,8 @@
-"""`/panel/`: the agent's desktop, files of this package as they are.
+"""`/panel/`: the agents' panel, static files of this package.
 
-Everything is read once at start, compressed once and answered by its ETag. The page runs scripts of
-this server alone, makes no markup out of text (Trusted Types with no policy) and may be framed by
-the configured desktops only.
+The server reads and compresses every file once, at start, and answers with ETags. The page runs only scripts
+of this server, creates no markup from text (Trusted Types without a policy), and may be framed only by the
+configured desktops.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _MEDIA = {
     ".js": "text/javascript",
     ".css": "text/css",
     ".json": "application/json",
-    ".ts": "text/plain",  # the types of the API, for whoever writes their own
+    ".ts": "text/plain",  # the TypeScript types of the API, for custom desktops
 }
 _ORIGINS = "{{origins}}"
 _COMMON = {
-    "Cache-Control": "no-cache",  # an update is seen at once; unchanged files cost a 304
+    "Cache-Control": "no-cache",  # browsers notice updates; unchanged files cost a 304
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "cross-origin",  # desktops of other origins load the elements
@@ -48,7 +48,7 @@ class Asset(Struct, frozen=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """Every file by its name, and the policy that goes with the page."""
+    """All files by name, and the page's Content-Security-Policy."""
 
     assets: Mapping[str, Asset]
     policy: str
@@ -58,17 +58,17 @@ PANEL = web.AppKey("panel", Panel)
 
 
 def make_panel(origins: Sequence[str]) -> Panel:
-    """The files of the package, the page knowing `origins`: who may frame it and speak to it."""
+    """The files of the package. `origins` may frame the page and exchange messages with it."""
     assets = {name: _asset(name, body, origins) for name, body in _read(files("handoff") / "panel", "")}
     return Panel(assets=assets, policy=_policy(origins))
 
 
 def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for it in folder.iterdir():
-        if it.is_dir():
-            yield from _read(it, f"{prefix}{it.name}/")
-        elif "." + it.name.rpartition(".")[2] in _MEDIA:
-            yield prefix + it.name, it.read_bytes()
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _read(entry, f"{prefix}{entry.name}/")
+        elif "." + entry.name.rpartition(".")[2] in _MEDIA:
+            yield prefix + entry.name, entry.read_bytes()
 
 
 def _asset(name: str, body: bytes, origins: Sequence[str]) -> Asset:
@@ -95,8 +95,8 @@ def _policy(origins: Sequence[str]) -> str:
     )
 
 
-async def entry(_request: web.Request) -> web.StreamResponse:
-    """`GET /panel`: to the page, by a relative address, since a proxy may have put us anywhere."""
+async def redirect(_request: web.Request) -> web.StreamResponse:
+    """`GET /panel`: redirect by a relative address, since a proxy may serve us on any path."""
     return web.Response(status=308, headers={"Location": "panel/", "Cache-Control": "no-cache"})
 
 
@@ -113,7 +113,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
 def _answer(request: web.Request, panel: Panel, name: str) -> web.StreamResponse:
     found = panel.assets.get(name)
     if found is None:
-        raise NotFound("the panel has no such file")
+        raise NotFound("The panel has no such file")
     headers = {**_COMMON, "Content-Security-Policy": panel.policy}
     if any(it.value in (found.etag, "*") for it in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
@@ -122,5 +122,5 @@ def _answer(request: web.Request, panel: Panel, name: str) -> web.StreamResponse
         response = web.Response(body=found.packed, content_type=found.media, charset="utf-8", headers=headers)
     else:
         response = web.Response(body=found.body, content_type=found.media, charset="utf-8", headers=headers)
-    response.etag = ETag(found.etag, is_weak=True)  # one for both encodings
+    response.etag = ETag(found.etag, is_weak=True)  # the same for both encodings
     return response

@@ -1,7 +1,7 @@
-"""Connectors: the brief as a note where the agent already works.
+"""Connectors: write the brief as a note in the agents' existing desktop.
 
-A connector is a subscription whose message is rendered for a vendor's API; queue, retries, dead
-letters, guard and circuit breaker are those of every subscription. One module per vendor.
+A connector is a subscription whose message is rendered for a vendor's API. It has the same queue, retries,
+dead letters, SSRF guard and circuit breaker as any subscription. One module per vendor.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from .shapes import NoteTarget, VendorRequest
 __all__ = ["CONNECTORS", "FINAL", "Connector", "NoteTarget", "VendorRequest"]
 
 FINAL = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
-"""Answers of an API that stay the same however often it is asked: a dead letter at once."""
+"""Statuses that a retry would not change: the delivery becomes a dead letter immediately."""
 
 
 class Connector(Protocol):
-    """What one vendor's API needs; pure."""
+    """One vendor's API. Pure: builds requests and reads responses."""
 
     limit: int
-    """Characters of a note."""
+    """The longest note, in characters."""
 
     def credentials(self, token: str, user: str | None) -> dict[str, str]:
-        """The headers that authorise. Unprocessable when something is missing."""
+        """The authorization headers. Raises Unprocessable for missing or surplus credentials."""
 
-    def place(self, desktop: Desktop, threads: Threads, context: Any) -> NoteTarget | None:
-        """Where the note goes; None for a hand-off that has no place there. `context` is the
-        hand-off's own, as its requester gave it."""
+    def target(self, desktop: Desktop, threads: Threads, context: Any) -> NoteTarget | None:
+        """The conversation or ticket for the note; None if the handoff has none. `context` is the
+        handoff's own, as its requester sent it."""
 
-    def look(self, url: str, place: NoteTarget) -> VendorRequest:
-        """Asks for the newest entries of the place."""
+    def list_notes(self, url: str, target: NoteTarget) -> VendorRequest:
+        """Read the target's newest entries."""
 
-    def standing(self, answer: bytes, mark: str) -> str | None:
-        """The id of the entry that holds `mark`, None for none. ValueError for no such answer."""
+    def find_note(self, answer: bytes, mark: str) -> str | None:
+        """The id of the entry that contains `mark`, or None. Raises ValueError for an unreadable response."""
 
-    def write(self, url: str, place: NoteTarget, text: str) -> VendorRequest:
-        """Posts the note, seen by agents only."""
+    def write_note(self, url: str, target: NoteTarget, text: str) -> VendorRequest:
+        """Write the note, visible to agents only."""
 
     def note_id(self, answer: bytes) -> str | None:
-        """The vendor's id of the note just written, where the answer tells it."""
+        """The vendor's id of the written note, if the response has it."""
 
 
 CONNECTORS: Mapping[Kind, Connector] = {

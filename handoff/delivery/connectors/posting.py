@@ -1,4 +1,4 @@
-"""From an event of a hand-off to a note at a vendor: where to, what it says, and whether it stands."""
+"""Write a handoff event as a note at a vendor: find its target, render it, and write it once."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from handoff.store.store import Store
 from . import CONNECTORS, FINAL, Connector, NoteTarget, VendorRequest
 from .text import note_text, plain
 
-LOOK_S = 8.0  # both calls together stay below the lease of a message
+LIST_S = 8.0  # both calls together stay below a delivery's lease
 WRITE_S = 15.0
-MAX_ANSWER = 64 * 1024  # bytes: an updated ticket comes back whole, the comment's id at its end
-MAX_LOOK = 1024 * 1024  # bytes of a page of entries; more than that is not read, and nothing written
+MAX_ANSWER = 64 * 1024  # bytes: an updated ticket is returned whole, with the comment's id at the end
+MAX_LIST = 1024 * 1024  # bytes of a page of entries; a longer page is not read, and nothing is written
 
 
-class _Asked(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """What of a hand-off's state a note tells."""
+class _HandoffState(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """The part of a handoff's state that a note shows."""
 
     id: str
     state: str
@@ -47,57 +47,65 @@ class _Pinned(Struct, frozen=True):
 
 
 async def post_note(
-    store: Store, sender: Sender, public_url: str, event: StoredEvent, it: Subscription
+    store: Store, sender: Sender, public_url: str, event: StoredEvent, subscription: Subscription
 ) -> AttemptOutcome:
-    """One attempt. A hand-off without a place at the vendor is `skipped`; one whose note stands there
-    already is delivered."""
-    desktop = it.wishes.desktop
+    """Make one attempt. A handoff without a conversation at the vendor is `skipped`; one whose note already
+    exists is delivered."""
+    desktop = subscription.wishes.desktop
     if desktop is None or not event.type.startswith("handoff."):
         return _skipped("no_handoff")
-    asked = msgspec.json.decode(event.data, type=_Asked)
-    threads = await read_threads(store, it.tenant, asked.customer_id, asked.conversation_id)
+    handoff = msgspec.json.decode(event.data, type=_HandoffState)
+    threads = await read_threads(store, subscription.tenant, handoff.customer_id, handoff.conversation_id)
     connector = CONNECTORS.get(desktop.kind)
     if connector is None:
-        raise WrittenByNewer(f"connector {desktop.kind} is of a newer release", what="connector")
-    place = connector.place(desktop, threads, asked.context)
-    if place is None:
+        raise WrittenByNewer(f"connector {desktop.kind} needs a newer release", what="connector")
+    target = connector.target(desktop, threads, handoff.context)
+    if target is None:
         return _skipped("no_thread")
     try:
-        brief = await _brief(store, it.tenant, event.snapshot)
-    except NotFound:  # erased: nothing of it is told any more
+        brief = await _brief(store, subscription.tenant, event.snapshot)
+    except NotFound:  # erased: nothing of it may be shown
         return _skipped("erased")
-    text = note_text(_head(event, asked), brief, _tail(event, asked, public_url), connector.limit)
-    return await _write_once(sender, connector, it, place, (text, event.id))
+    text = note_text(_head(event, handoff), brief, _tail(event, handoff, public_url), connector.limit)
+    return await _write_once(sender, connector, subscription, target, (text, event.id))
 
 
 async def _write_once(
-    sender: Sender, connector: Connector, it: Subscription, place: NoteTarget, note: tuple[str, str]
+    sender: Sender,
+    connector: Connector,
+    subscription: Subscription,
+    target: NoteTarget,
+    note: tuple[str, str],
 ) -> AttemptOutcome:
-    """Write the note (its text and its mark) unless it stands there: an earlier answer may be lost."""
-    url, (text, mark) = it.wishes.url, note
-    seen = await _call(sender, connector.look(url, place), it, LOOK_S, keep=MAX_LOOK)
-    if not seen.ok:
-        return seen
+    """Write the note (its text and mark) unless it exists: the response to an earlier attempt may be lost."""
+    url, (text, mark) = subscription.wishes.url, note
+    listed = await _call(sender, connector.list_notes(url, target), subscription, LIST_S, keep=MAX_LIST)
+    if not listed.ok:
+        return listed
     try:
-        known = connector.standing(seen.answer, mark)
-    except ValueError:  # cut off, or no such API: who cannot look does not write
-        return AttemptOutcome(error="answer", latency_s=seen.latency_s, answer=seen.answer[:KEPT_ANSWER])
+        known = connector.find_note(listed.answer, mark)
+    except ValueError:  # truncated, or another API: without the list, writing could duplicate the note
+        return AttemptOutcome(error="answer", latency_s=listed.latency_s, answer=listed.answer[:KEPT_ANSWER])
     if known is not None:
-        return msgspec.structs.replace(seen, answer=f"note {known} stands there already".encode())
-    wrote = await _call(sender, connector.write(url, place, text), it, WRITE_S)
-    return _with_id(connector, wrote) if wrote.ok else wrote
+        return msgspec.structs.replace(listed, answer=f"note {known} already exists".encode())
+    written = await _call(sender, connector.write_note(url, target, text), subscription, WRITE_S)
+    return _with_id(connector, written) if written.ok else written
 
 
 async def _call(
-    sender: Sender, request: VendorRequest, it: Subscription, total_s: float, keep: int = MAX_ANSWER
+    sender: Sender,
+    request: VendorRequest,
+    subscription: Subscription,
+    total_s: float,
+    keep: int = MAX_ANSWER,
 ) -> AttemptOutcome:
-    headers = {**it.wishes.headers, "Accept": "application/json"}
+    headers = {**subscription.wishes.headers, "Accept": "application/json"}
     if request.body is not None:
         headers["Content-Type"] = "application/json"
     outcome = await sender.request(
         request.method,
         request.url,
-        it.wishes.policy,
+        subscription.wishes.policy,
         headers=headers,
         body=request.body,
         reading=BoundedResponse(total_s=total_s, body_s=total_s / 2, keep=keep),
@@ -108,14 +116,14 @@ async def _call(
     return msgspec.structs.replace(outcome, answer=answer, final=outcome.status in FINAL)
 
 
-def _with_id(connector: Connector, wrote: AttemptOutcome) -> AttemptOutcome:
-    """The outcome with the note's id before the answer, where attempts keep it."""
+def _with_id(connector: Connector, written: AttemptOutcome) -> AttemptOutcome:
+    """Put the note's id before the response, where the attempt keeps it."""
     try:
-        id_ = connector.note_id(wrote.answer)
+        id_ = connector.note_id(written.answer)
     except ValueError:
         id_ = None
     head = f"note {id_}\n".encode() if id_ else b""
-    return msgspec.structs.replace(wrote, answer=(head + wrote.answer)[:KEPT_ANSWER])
+    return msgspec.structs.replace(written, answer=(head + written.answer)[:KEPT_ANSWER])
 
 
 def _skipped(why: str) -> AttemptOutcome:
@@ -123,7 +131,7 @@ def _skipped(why: str) -> AttemptOutcome:
 
 
 async def _brief(store: Store, tenant: str, snapshot: str | None) -> Brief | None:
-    """The brief that was pinned; None where there is none, or one of rules that are no longer read."""
+    """The brief of the snapshot; None if there is none, or if its format is no longer readable."""
     if snapshot is None:
         return None
     pinned = await read_pinned(store.control(tenant), snapshot)
@@ -133,20 +141,20 @@ async def _brief(store: Store, tenant: str, snapshot: str | None) -> Brief | Non
         return None
 
 
-def _head(event: StoredEvent, asked: _Asked) -> list[str]:
-    """What happened, between whom, why, and how long there is."""
+def _head(event: StoredEvent, handoff: _HandoffState) -> list[str]:
+    """The event, both parties, the reason, and the deadline."""
     what = event.type.removeprefix("handoff.").replace("_", " ")
-    lines = [f"Hand-off {what}: {_name(asked.sender)} to {_name(asked.to)}"]
-    lines += [f"Reason: {plain(asked.reason)}"] if asked.reason else []
-    lines += [f"Owner: {plain(asked.owner)}"] if asked.owner and asked.state == State.ACCEPTED else []
-    lines += [f"To be answered by {asked.deadline}"] if asked.state in PENDING else []
+    lines = [f"Handoff {what}: {_name(handoff.sender)} to {_name(handoff.to)}"]
+    lines += [f"Reason: {plain(handoff.reason)}"] if handoff.reason else []
+    lines += [f"Owner: {plain(handoff.owner)}"] if handoff.owner and handoff.state == State.ACCEPTED else []
+    lines += [f"Answer by {handoff.deadline}"] if handoff.state in PENDING else []
     return lines
 
 
-def _tail(event: StoredEvent, asked: _Asked, public_url: str) -> list[str]:
-    """Where the rest is, and the mark by which a repeated note is known."""
-    return ["", f"All of it: {public_url}/panel/#handoff={asked.id}", f"({event.id})"]
+def _tail(event: StoredEvent, handoff: _HandoffState, public_url: str) -> list[str]:
+    """The link to the panel, and the mark that identifies a duplicate note."""
+    return ["", f"Full history: {public_url}/panel/#handoff={handoff.id}", f"({event.id})"]
 
 
-def _name(it: PartyView) -> str:
-    return plain(it.agent or it.party or it.queue or it.channel or "unknown")
+def _name(party: PartyView) -> str:
+    return plain(party.agent or party.party or party.queue or party.channel or "unknown")

@@ -1,4 +1,4 @@
-"""What connectors are asked for and answer with."""
+"""The shapes that connectors share, and how they read ids and responses."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class VendorRequest(Struct, frozen=True, kw_only=True):
 
 
 def whole_number(value: object) -> str | None:
-    """A vendor's numeric id from what a sender stated; None for anything else.
+    """A vendor's numeric id from untrusted input; None for anything else.
 
-    Whatever goes into a path of the vendor's API has passed here: no separators, no dots.
+    Every id in a path of the vendor's API passes this check, so it has no separators and no dots.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
@@ -39,25 +39,25 @@ def whole_number(value: object) -> str | None:
 
 
 def read_object(answer: bytes) -> dict[str, Any]:
-    """A JSON object. ValueError when it is none."""
+    """Decode a JSON object. Raises ValueError for anything else."""
     try:
         return msgspec.json.decode(answer, type=dict[str, Any])
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-        raise ValueError("the answer is no JSON object") from error
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
+        raise ValueError("the response is not a JSON object") from error
 
 
-def _holds(text: object, mark: str) -> bool:
+def _contains(text: object, mark: str) -> bool:
     return isinstance(text, str) and mark in text
 
 
 def entry_with(entries: object, mark: str, fields: tuple[str, ...]) -> str | None:
-    """The id of the first entry of a list that has `mark` in one of its fields.
+    """The id of the first entry that has `mark` in one of its fields.
 
-    ValueError when there is no list: then nobody knows what stands there.
+    Raises ValueError if there is no list: then the existing entries are unknown.
     """
     if not isinstance(entries, list):
-        raise ValueError("the answer has no entries")
-    for it in entries:
-        if isinstance(it, dict) and any(_holds(it.get(field), mark) for field in fields):
-            return whole_number(it.get("id")) or "without a number"
+        raise ValueError("the response has no entries")
+    for entry in entries:
+        if isinstance(entry, dict) and any(_contains(entry.get(field), mark) for field in fields):
+            return whole_number(entry.get("id")) or "without a number"
     return None

@@ -1,4 +1,4 @@
-"""A brief as plain text, in reading order, for desktops that show text only."""
+"""A brief as plain text, in reading order, for desktops that only show text."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from handoff.domain.brief import Brief, Line
 
 SECTIONS = (
     ("why_now", "Why now"),
-    ("wants", "Wants"),
+    ("wants", "Customer wants"),
     ("tried", "Already tried"),
     ("promised", "Promised"),
-    ("known", "Known, no need to ask"),
-    ("feelings", "Feelings, as stated"),
+    ("known", "Already known, no need to ask"),
+    ("feelings", "Sentiment, as stated"),
 )
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 _LINKING = re.compile(r"\](?=[(:\[])")
 
 
 def note_text(head: Sequence[str], brief: Brief | None, tail: Sequence[str], limit: int) -> str:
-    """The note, of at most `limit` characters: `head` and `tail` whole, of the brief what fits.
+    """The note, at most `limit` characters long: `head`, as much of the brief as fits, and `tail`.
 
-    Sections that say nothing are left out; how many lines were cut is said.
+    Empty sections are left out. A line states how many lines were cut.
     """
     lines = _brief_lines(brief) if brief is not None else []
     kept = len(lines)
@@ -36,18 +36,18 @@ def note_text(head: Sequence[str], brief: Brief | None, tail: Sequence[str], lim
 
 
 def plain(text: str) -> str:
-    """One line that no desktop reads as markup: a customer's words make no link and load no picture."""
+    """One line without markup: a customer's text cannot create a link or load a picture."""
     return _LINKING.sub("] ", _BLANKS.sub(" ", text).strip())
 
 
 def _brief_lines(brief: Brief) -> list[str]:
     lines: list[str] = []
     if brief.summary is not None:
-        lines += ["", f"Summary (machine-made by {plain(brief.summary.by)}): {plain(brief.summary.text)}"]
+        lines += ["", f"Summary (written by {plain(brief.summary.by)}): {plain(brief.summary.text)}"]
     for name, heading in SECTIONS:
-        told: Sequence[Line] = getattr(brief, name)
-        if told:
-            lines += ["", f"{heading}:", *(_line(it) for it in told)]
+        section: Sequence[Line] = getattr(brief, name)
+        if section:
+            lines += ["", f"{heading}:", *(_line(it) for it in section)]
             left_out = brief.left_out.get(name)
             lines += [f"- … {left_out} more"] if left_out else []
     if brief.effort.text:
@@ -55,6 +55,6 @@ def _brief_lines(brief: Brief) -> list[str]:
     return lines
 
 
-def _line(it: Line) -> str:
-    sure = "" if it.assurance == "verified" else f" ({it.assurance})"
-    return f"- {plain(it.text)}{sure}"
+def _line(line: Line) -> str:
+    assurance = "" if line.assurance == "verified" else f" ({line.assurance})"
+    return f"- {plain(line.text)}{assurance}"

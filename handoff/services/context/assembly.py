@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
-from handoff.services.customers.lookup import Candidate, Customer, LookUp, Match, assurance_of, candidates_of
+from handoff.services.customers.customer import Candidate, Customer, assurance_of, candidates_of
+from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
 from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
 from handoff.services.timeline.views import (
@@ -55,6 +57,8 @@ class Assembled(Struct, frozen=True):
 
     view: ContextView
     basis: Validator | None
+    shortened: Callable[[int], ContextView] | None = None
+    """The same context with a shorter timeline, made without reading anything again; None without one."""
 
 
 async def assemble(
@@ -100,10 +104,13 @@ async def assemble(
         left_out=_left_out(told, look_up.customer, wanted, handoff),
     )
     view = _selected(context, wanted.fields)
+    shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
     if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(view, None)  # also where it was made elsewhere, or told in others' timelines
+        return Assembled(
+            view, None, shortened
+        )  # also where it was made elsewhere, or told in others' timelines
     told_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)))
+    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
@@ -142,14 +149,14 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
     page = await read_page(store.connection, store.keys, homes, Window(limit=size))
     decoded = await decode(store, hashes, records, page.members)
     shown = Filter(min_assurance=wanted.min_assurance)
-    kept = [it for it in decoded.told if shown.passes(it.stored, it.body)]
+    kept = [it for it in decoded.entries if shown.passes(it.stored, it.body)]
     read = _Read(
         hashes=hashes,
         homes=homes,
         page=page,
         total=page.total - doubled(records),
         told=kept,
-        hidden=len(decoded.told) - len(kept),
+        hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
     )
@@ -291,6 +298,26 @@ def _late(read: _Read, handoff: Handoff | None) -> list[str]:
         if it.stored.occurred_at < pinned < it.stored.recorded_at
         and not it.stored.type.startswith(("handoff.", "identity."))
     ]
+
+
+def _shortened(
+    view: ContextView,
+    read: _Read,
+    customer: Customer,
+    wanted: ContextSelection,
+    handoff: Handoff | None,
+    limit: int,
+) -> ContextView:
+    """The context with at most `limit` touchpoints in its timeline."""
+    if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
+        return view
+    shown = view.timeline.touchpoints[:limit]
+    next_ = encode_cursor(read.told[limit - 1].entry.place)
+    return msgspec.structs.replace(
+        view,
+        timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
+        left_out=_left_out(read, customer, msgspec.structs.replace(wanted, limit=limit), handoff),
+    )
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.domain.clock import SECOND, Micros, format_time
-from handoff.store.repositories.identities import as_mapping
-from handoff.store.resp.connection import Command
+from handoff.store.reads import Command
+from handoff.store.repositories.sources import SourceRecords
 from handoff.store.store import Store
 
 MAX_BEHIND_S = 60.0  # a source whose newest receipt is older than this when recorded is behind
@@ -75,9 +75,7 @@ class Monitor:
         for (tenant, source), at in self._unsaved.items():
             by_tenant.setdefault(tenant, {})[source] = at
         for tenant, heard in by_tenant.items():
-            control = self._store.control(tenant)
-            pairs = [it for source, at in heard.items() for it in (source.encode(), b"%d" % at)]
-            await control.connection.call(b"HSET", control.keys.sources(), *pairs)
+            await self._store.of(tenant).sources.save(heard)
             for source, at in heard.items():
                 if self._unsaved.get((tenant, source)) == at:  # not heard again meanwhile
                     del self._unsaved[tenant, source]
@@ -92,21 +90,16 @@ class Monitor:
 
     def questions(self, tenant: str, *, since: Micros | None) -> tuple[Command, ...]:
         """The commands whose answers `completeness_by` takes."""
-        keys = self._store.control(tenant).keys
-        low: bytes | int = since if since is not None else b"-inf"
-        return (
-            (b"HGETALL", keys.sources()),
-            *((b"ZCOUNT", keys.set(f"quarantine:{it.name}"), low, b"+inf") for it in self._of(tenant)),
-        )
+        names = [source.name for source in self._of(tenant)]
+        return self._store.of(tenant).sources.commands(names, since=since)
 
     def completeness_by(self, tenant: str, answers: Sequence[Any], now: Micros) -> Completeness:
         """The state as of `now` by the store's answers."""
-        heard = as_mapping(answers[0])
+        activity = SourceRecords.decode(answers)
         states = []
         degraded = self.fan_out_behind_s() > MAX_FAN_OUT_S
-        for it, quarantined in zip(self._of(tenant), answers[1:], strict=True):
-            saved = heard.get(it.name.encode())
-            last = self._unsaved.get((tenant, it.name)) or (int(saved) if saved else None)
+        for it, quarantined in zip(self._of(tenant), activity.quarantined, strict=True):
+            last = self._unsaved.get((tenant, it.name)) or activity.last_heard.get(it.name)
             silent = it.expected_every_s is not None and (
                 last is None or now - last > it.expected_every_s * SECOND
             )

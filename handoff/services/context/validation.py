@@ -16,8 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
-from handoff.store.resp.connection import Command, Reads
-from handoff.store.resp.wire import Prepared, prepare
+from handoff.store.reads import Command, Prepared, Reads, prepare
 from handoff.store.store import Store
 
 from .completeness import Completeness, Monitor

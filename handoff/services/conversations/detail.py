@@ -1,4 +1,4 @@
-"""One conversation: its threads, state, owner and hand-offs."""
+"""One conversation: its threads, state, owner and handoffs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.conversation import ConversationState
 from handoff.domain.errors import NotFound
 from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_chains, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.services.timeline.views import public_conversation
@@ -16,7 +16,7 @@ from handoff.store.store import Store
 
 
 class ConversationDetail(Struct, frozen=True, kw_only=True):
-    """A conversation and its chain. `touchpoints` counts those of the part that was looked at."""
+    """A conversation and its chain. `touchpoints` counts those in the part of the timeline that was read."""
 
     id: str
     customer_id: str
@@ -36,7 +36,7 @@ class ConversationDetail(Struct, frozen=True, kw_only=True):
 
 
 async def read_conversation(store: Store, tenant: str, conversation_id: str) -> ConversationDetail:
-    """A conversation by its id. NotFound where nothing was ever filed under it."""
+    """A conversation by its id. Raises NotFound for an unknown one."""
     hashes, control = store.hashes(tenant), store.control(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
     customer = await by_key(store, tenant, await home_of(store, conversation))

@@ -1,4 +1,4 @@
-"""Agents' desktops that are told by connector, and the threads by which they are found."""
+"""Agent desktops that connectors write to, and the vendor threads that lead to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
 from handoff.domain.open_record import OpenRecord
 from handoff.services.context.assembly import BRIEF_TOUCHPOINTS
-from handoff.services.customers.lookup import by_id
+from handoff.services.customers.customer import by_id
 from handoff.services.handoffs.records import read_chains
 from handoff.services.handoffs.targets import read_conversation_id
 from handoff.services.timeline.reading import decode
@@ -24,10 +24,10 @@ Kind = Literal["chatwoot.note", "zendesk.comment"]
 
 
 class Desktop(OpenRecord, frozen=True, kw_only=True):
-    """The desktop that a subscription writes to: whose threads are its conversations.
+    """The desktop that a subscription writes to; its conversations are vendor threads.
 
-    `source` is the name that touchpoints of these threads carry; `account` the vendor's, where it
-    has several.
+    `source` is the source of the touchpoints in these threads. `account` is set for vendors with several
+    accounts.
     """
 
     kind: Kind
@@ -36,7 +36,7 @@ class Desktop(OpenRecord, frozen=True, kw_only=True):
 
 
 class Thread(Struct, frozen=True, kw_only=True):
-    """A thread of a hand-off's conversation: the sender's id of it, and whose touchpoint names it."""
+    """A vendor thread of a conversation: its id at the sender, and the identity whose touchpoint names it."""
 
     source: str
     id: str
@@ -52,16 +52,15 @@ class Threads(Struct, frozen=True, kw_only=True):
 
 
 async def read_threads(store: Store, tenant: str, customer_id: str, conversation_id: str) -> Threads:
-    """Threads of the conversation, then of those chained with it, each newest first.
+    """The threads of a conversation, then those of its chain, each newest first; about six round trips.
 
-    Looks as far back as a brief does; none where the customer or conversation is gone. About six
-    round trips.
+    Looks as far back as a brief does. There are none if the customer or the conversation was erased.
     """
     hashes = store.hashes(tenant)
     try:
         customer = await by_id(store, tenant, customer_id)
         conversation = read_conversation_id(hashes, conversation_id)
-    except NotFound:  # erased since
+    except NotFound:  # erased in the meantime
         return Threads()
     chain = (await read_chains(store.control(tenant), [conversation])).get(conversation)
     chained = {it for it, _previous in chain.members} if chain else set()
@@ -69,17 +68,17 @@ async def read_threads(store: Store, tenant: str, customer_id: str, conversation
     page = await read_page(store.connection, store.keys, list(records), Window(limit=BRIEF_TOUCHPOINTS))
     decoded = await decode(store, hashes, records, page.members)
     found: dict[Thread, int] = {}
-    for it in decoded.told:
-        if it.is_reference or not it.body.thread:
+    for entry in decoded.entries:
+        if entry.is_reference or not entry.body.thread:
             continue
-        where = conversation_of(hashes, records[it.stored.home], it.stored, it.body)
+        where = conversation_of(hashes, records[entry.stored.home], entry.stored, entry.body)
         rank = 0 if where == conversation else 1 if where in chained else None
         if rank is not None:
             thread = Thread(
-                source=it.body.source,
-                id=it.body.thread,
-                channel=channel_name(it.stored, it.body),
-                home=records[it.stored.home].identity,
+                source=entry.body.source,
+                id=entry.body.thread,
+                channel=channel_name(entry.stored, entry.body),
+                home=records[entry.stored.home].identity,
             )
             found.setdefault(thread, rank)
     return Threads(

@@ -1,1 +1,1 @@
-"""Customers: look-up by identity, and the evidence that links identities."""
+"""Customers: lookup by identity, and the evidence that links identities."""

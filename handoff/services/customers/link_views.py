@@ -1,4 +1,4 @@
-"""What is shown of evidence and of changes to it."""
+"""Views of evidence and of changes to it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from handoff.store.repositories.components import Component, read_records
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.store import Store
 
-from .lookup import Customer
+from .customer import Customer
 
 
 class WithdrawalView(Struct, frozen=True, kw_only=True):
-    """Who took a piece of evidence back, when and why."""
+    """The withdrawal of a piece of evidence: by whom, when and why."""
 
     who: str
     at: str
@@ -26,7 +26,7 @@ class WithdrawalView(Struct, frozen=True, kw_only=True):
 
 
 class LinkView(Struct, frozen=True, kw_only=True):
-    """A piece of evidence. `effective`: it stands and joins, or keeps apart, as of now."""
+    """A piece of evidence. `effective`: it currently joins identities, or keeps them apart."""
 
     id: str
     identities: list[str]
@@ -50,7 +50,7 @@ class PartView(Struct, frozen=True, kw_only=True):
 
 
 class ForecastView(Struct, frozen=True, kw_only=True):
-    """What a change would do (`dry_run`) or did: the customers before and after it."""
+    """The effect of a change, planned (`dry_run`) or made: the customers before and after it."""
 
     dry_run: bool
     before: list[PartView]
@@ -61,8 +61,10 @@ class ForecastView(Struct, frozen=True, kw_only=True):
 
 
 async def read_links(store: Store, tenant: str, customer: Customer) -> list[LinkView]:
-    """All evidence about a customer's identities, oldest first. One round trip beside the customer's
-    own where it names references or identities that were taken away."""
+    """All evidence about a customer's identities, oldest first.
+
+    Takes one round trip if the evidence names references, or identities that were separated.
+    """
     hashes = store.hashes(tenant)
     pieces = sorted(customer.evidence(), key=lambda it: (it.recorded_at, it.id))
     records = customer.component.records
@@ -72,25 +74,25 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
     objections = Objections(customer.component.evidence)
     withdrawals = _withdrawals(customer.component.evidence, records)
     views = []
-    for it in pieces:
-        if it.statement is Statement.SAME:
-            effective = joins(it) and it.id not in refused
-            identities, others = _names(records, (it.one, it.other)), None
+    for piece in pieces:
+        if piece.statement is Statement.SAME:
+            effective = joins(piece) and piece.id not in refused
+            identities, others = _names(records, (piece.one, piece.other)), None
         else:
-            effective = objections.of_piece(it)
-            identities, others = (_names(records, side) for side in it.sides)
+            effective = objections.of_piece(piece)
+            identities, others = (_names(records, side) for side in piece.sides)
         views.append(
             LinkView(
-                id=hashes.public(EVIDENCE, it.one, it.id),
+                id=hashes.public(EVIDENCE, piece.one, piece.id),
                 identities=identities,
                 from_identities=others,
-                statement=it.statement,
-                assurance=it.assurance,
-                by=it.who,
-                source=it.source,
-                recorded_at=format_time(it.recorded_at),
-                why=it.why,
-                withdrawn=withdrawals.get(it.id),
+                statement=piece.statement,
+                assurance=piece.assurance,
+                by=piece.who,
+                source=piece.source,
+                recorded_at=format_time(piece.recorded_at),
+                why=piece.why,
+                withdrawn=withdrawals.get(piece.id),
                 effective=effective,
             )
         )
@@ -100,15 +102,15 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
 def _withdrawals(
     evidence: Sequence[Evidence], records: Mapping[bytes, IdentityRecord]
 ) -> dict[bytes, WithdrawalView]:
-    """Who took which piece back: by a statement against it, or a `not_same` by itself."""
+    """The withdrawal of each withdrawn piece: by a later statement, or of a `not_same` directly."""
     found = {
         id_: WithdrawalView(who=it.who, at=format_time(it.recorded_at), why=it.why)
         for it in evidence
         if it.statement is Statement.NOT_SAME and not it.withdrawn
         for id_ in it.over
     }
-    for it in records.values():
-        for taken in it.withdrawals:
+    for record in records.values():
+        for taken in record.withdrawals:
             found[taken.evidence] = WithdrawalView(who=taken.who, at=format_time(taken.at), why=taken.why)
     return found
 

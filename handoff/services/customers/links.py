@@ -1,8 +1,8 @@
-"""Confirming, withdrawing and splitting: what agents say of who is who, all of it reversible.
+"""Links that agents make: confirming, withdrawing and splitting, all of it reversible.
 
-Every change is one entry in one place, written after the pointers that lead to it, so that it holds
-as a whole or not at all. Nothing is deleted: what takes evidence back stands beside it, overrules it,
-and can be taken back itself.
+Every change is one entry in one place, written after the pointers that lead to it, so that it takes effect
+completely or not at all. Nothing is deleted: withdrawing evidence adds an entry that overrules it, and this
+entry can itself be withdrawn.
 """
 
 from __future__ import annotations
@@ -28,11 +28,9 @@ from handoff.domain.evidence import (
 )
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.timeline.recording import ensure_identity, record, refuse_nobody
-from handoff.store.repositories.components import Component, EvidenceReader, walk
+from handoff.services.timeline.recording import ensure_identity, record, refuse_placeholder
+from handoff.store.repositories.components import Component, walk
 from handoff.store.repositories.identities import (
-    NOT_SHARED,
-    SHARED,
     IdentityRecord,
     pack_evidence,
     pack_pointer,
@@ -40,12 +38,12 @@ from handoff.store.repositories.identities import (
 from handoff.store.repositories.recorder import Pointer
 from handoff.store.store import Store
 
+from .customer import assurance_of, by_id, require_current
 from .link_views import ForecastView, forecast
-from .lookup import assurance_of, by_id, require_current
 
 
 class Attribution(Struct, frozen=True, kw_only=True):
-    """Who says so, and why."""
+    """The author of a change and the reason for it."""
 
     who: str
     reason: str
@@ -62,19 +60,18 @@ def _agent_evidence(one: bytes, other: bytes, statement: Statement, by: Attribut
         source="agent",
         touchpoint=None,
         who=by.who,
-        recorded_at=2**62,  # after everything that stands already, until the store's clock says when
+        recorded_at=2**62,  # after all existing evidence; the store's clock sets the real time
         why=by.reason,
     )
 
 
-async def _write(store: Store, piece: Evidence) -> None:
-    """A pointer at every far end, then the piece itself: only then does anything change."""
+async def _write(store: Store, tenant: str, piece: Evidence) -> None:
+    """Write a pointer at each other end, and then the evidence itself, which makes the change effective."""
     field = pack_pointer(piece)
     ends = [end for end in piece.ends if end != piece.one]
     await store.recorder.point([Pointer(end, store.keys.record(end), (field,)) for end in ends])
     key = store.keys.record(piece.one)
-    now = await store.connection.call(b"TIME", key=key)
-    recorded = (int(now[0]) * 1_000_000 + int(now[1])).to_bytes(8, "big")
+    recorded = (await store.of(tenant).people.clock(piece.one)).to_bytes(8, "big")
     fields = ((b"e" + piece.id, recorded + pack_evidence(piece)),)
     await store.recorder.point([Pointer(piece.one, key, fields)])
 
@@ -90,64 +87,73 @@ async def link(
     dry_run: bool,
     now: Micros,
 ) -> ForecastView:
-    """Say that an identity is this customer's. Conflict (`guard_refused`) when a guard forbids it.
+    """Confirm that an identity belongs to this customer. Conflict (`guard_refused`) if a guard forbids it.
 
-    It overrules what agents said against it before, for as long as it stands; `withdrawn` lists
-    that. A claim stays a candidate. Nothing is written where the identity is theirs already.
+    A link overrules earlier `not_same` statements of agents until it is withdrawn; `withdrawn` lists them. A
+    claim only makes a candidate. Nothing is written if the identity already belongs to the customer.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
     root = customer.group.root
     if REFERENCE in (identity.type, customer.component.reached[root].identity.type):
         raise Unprocessable("a reference finds customers and never joins them", code="reference_never_joins")
-    refuse_nobody(identity, store.rules)
+    refuse_placeholder(identity, store.rules)
     hashes = store.hashes(tenant)
     other = hashes.identity(identity)
-    reading = EvidenceReader(store.connection, store.keys)
+    reading = store.of(tenant).people.reader()
     component = await walk(reading, [root, other])
     if other not in component.reached:
         component.reached[other] = _unseen(other, identity)
     before = resolve(component.nodes, component.evidence, store.rules.limits)
     piece, overruled = _linking(component, before, (root, other), by, assurance)
     after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
-    if assurance is Assurance.VERIFIED and after.group_of(root) is not after.group_of(other):
-        refusals = [it.reason for it in after.group_of(root).conflicts if it.evidence.id == piece.id]
-        raise Conflict(
-            f"a guard forbids this link: {', '.join(refusals) or 'oversized'}",
-            code="guard_refused",
-            reasons=refusals or ["oversized"],
-        )
+    if assurance is Assurance.VERIFIED:
+        _require_joined(after, root, other, piece)
     theirs = before.group_of(root) is before.group_of(other)
     view = forecast(hashes, component, (before, after), [root, other], None if theirs else piece, dry_run)
     if dry_run:
         return view
     if theirs:
-        done = _done(component, Statement.SAME, {root, other})
+        done = _earlier_statement(component, Statement.SAME, {root, other})
         if done:
-            await _tell(store, tenant, "identity.linked", component, [done.one], done, by, now)
+            await _record_change(store, tenant, "identity.linked", component, [done.one], done, by, now)
         return view
     await ensure_identity(store, tenant, identity)
-    await _write(store, piece)
-    await _tell(store, tenant, "identity.linked", component, [root], piece, by, now)
+    await _write(store, tenant, piece)
+    await _record_change(store, tenant, "identity.linked", component, [root], piece, by, now)
     return msgspec.structs.replace(
         view, withdrawn=[hashes.public(EVIDENCE, it.one, it.id) for it in overruled]
     )
 
 
-def _done(component: Component, statement: Statement, ends: set[bytes]) -> Evidence | None:
-    """What an agent said already when a change is repeated whose answer was lost."""
-    for it in component.evidence:
-        agents = it.evidence_class is EvidenceClass.AGENT and it.statement is statement
-        if agents and not it.withdrawn and ends <= {it.one, it.other, *it.left}:
-            return it
+def _require_joined(after: Resolution, root: bytes, other: bytes, piece: Evidence) -> None:
+    """Raise Conflict (`guard_refused`) if the link does not join the two identities."""
+    if after.group_of(root) is after.group_of(other):
+        return
+    refusals = [it.reason for it in after.group_of(root).conflicts if it.evidence.id == piece.id]
+    raise Conflict(
+        f"a guard forbids this link: {', '.join(refusals) or 'oversized'}",
+        code="guard_refused",
+        reasons=refusals or ["oversized"],
+    )
+
+
+def _earlier_statement(component: Component, statement: Statement, ends: set[bytes]) -> Evidence | None:
+    """The statement of an agent that a repeated request would make again: its first response was lost."""
+    for piece in component.evidence:
+        by_agent = piece.evidence_class is EvidenceClass.AGENT and piece.statement is statement
+        if by_agent and not piece.withdrawn and ends <= {piece.one, piece.other, *piece.left}:
+            return piece
     return None
 
 
 def _linking(
     component: Component, before: Resolution, pair: tuple[bytes, bytes], by: Attribution, assurance: Assurance
 ) -> tuple[Evidence, list[Evidence]]:
-    """The statement that two identities are one person, and the `not_same` that it overrules: all
-    that was said between the two customers, and nothing else that the same pieces say."""
+    """The statement that two identities are one person, and the `not_same` statements that it overrules.
+
+    It overrules them between these two customers only, even if they concern other identities as well.
+    """
     root, other = pair
     piece = msgspec.structs.replace(_agent_evidence(root, other, Statement.SAME, by), assurance=assurance)
     if assurance is not Assurance.VERIFIED:
@@ -156,13 +162,13 @@ def _linking(
     objections = Objections(component.evidence)
     overruled: dict[bytes, Evidence] = {}
     here, there = [root], [other]
-    for it in component.evidence:
-        if it.statement is not Statement.NOT_SAME:
+    for against in component.evidence:
+        if against.statement is not Statement.NOT_SAME:
             continue
-        for these, those in (it.sides, it.sides[::-1]):
+        for these, those in (against.sides, against.sides[::-1]):
             ours, theirs = [key for key in these if key in left], [key for key in those if key in right]
-            if any(objections.of_pair(it, one, two) for one in ours for two in theirs):
-                overruled[it.id] = it
+            if any(objections.of_pair(against, one, two) for one in ours for two in theirs):
+                overruled[against.id] = against
                 here += ours
                 there += theirs
     if not overruled:
@@ -195,17 +201,17 @@ def _unseen(key: bytes, identity: Identity) -> IdentityRecord:
 async def withdraw(
     store: Store, tenant: str, customer_id: str, link_id: str, by: Attribution, *, dry_run: bool, now: Micros
 ) -> ForecastView:
-    """Take one piece of evidence back.
+    """Withdraw one piece of evidence.
 
-    Withdrawing `same` says `not_same`, so that the same senders repeating themselves change nothing;
-    withdrawing that lets everything hold again. Of what senders stated, all pieces about the two
-    identities go together; what an agent linked leaves what the senders stated as it was.
+    Withdrawing `same` adds `not_same`, so that senders that repeat the link do not restore it. Withdrawing
+    that `not_same` restores the link. All evidence from senders about the two identities is withdrawn
+    together; withdrawing an agent's link leaves the senders' evidence in effect.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(EVIDENCE, link_id, 2)
-    reading = EvidenceReader(store.connection, store.keys)
+    reading = store.of(tenant).people.reader()
     await reading.read([home])
     stored = reading.records[home].evidence if home in reading.records else ()
     found = next((it for it in stored if it.id == id_ and it.touches(customer.group.members)), None)
@@ -227,14 +233,14 @@ async def withdraw(
     if dry_run:
         return view
     if against:
-        await _write(store, against)
+        await _write(store, tenant, against)
     elif found.statement is Statement.NOT_SAME:
         packed: bytes = msgpack.packb([by.who, now, by.reason])
         place = Pointer(home, store.keys.record(home), ((b"w" + id_, packed),))
         await store.recorder.point([place])
-    told = against or _overruling(component, found) or found
+    cause = against or _overruling(component, found) or found
     type_ = "identity.unlinked" if found.statement is Statement.SAME else "identity.linked"
-    await _tell(store, tenant, type_, component, (found.one, found.other), told, by, now)
+    await _record_change(store, tenant, type_, component, (found.one, found.other), cause, by, now)
     return view
 
 
@@ -243,12 +249,12 @@ def _overruling(component: Component, found: Evidence) -> Evidence | None:
 
 
 def _stored_evidence(component: Component) -> list[Evidence]:
-    """The evidence as it is stored, without what other evidence makes of it."""
+    """The stored evidence, before the withdrawals in other evidence are applied."""
     return [it for record in component.records.values() for it in record.evidence]
 
 
 def _against(component: Component, found: Evidence, by: Attribution) -> Evidence:
-    """What takes a `same` back."""
+    """The `not_same` statement that withdraws a `same`."""
     automatic = found.evidence_class is EvidenceClass.AUTOMATIC
     over = [
         it.id
@@ -272,52 +278,53 @@ async def split(
     dry_run: bool,
     now: Micros,
 ) -> ForecastView:
-    """Take identities out of a customer, whatever held them, together: one statement for all of it."""
+    """Separate identities from a customer, regardless of the evidence that joins them, by one statement."""
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
     hashes = store.hashes(tenant)
     members, component = customer.group.members, customer.component
     out = tuple(dict.fromkeys(hashes.identity(it) for it in identities))
-    strange = [str(it) for it in identities if hashes.identity(it) not in members]
-    if strange:
-        done = _done(component, Statement.NOT_SAME, set(out))
+    foreign = [str(it) for it in identities if hashes.identity(it) not in members]
+    if foreign:
+        done = _earlier_statement(component, Statement.NOT_SAME, set(out))
         if done and done.left == out and not dry_run:
             view = forecast(
                 hashes, component, (customer.resolution, customer.resolution), members, done, False
             )
-            await _tell(store, tenant, "identity.unlinked", component, (done.one, done.other), done, by, now)
+            await _record_change(
+                store, tenant, "identity.unlinked", component, (done.one, done.other), done, by, now
+            )
             return view
         raise Unprocessable(
-            "not all of these are the customer's identities", code="not_theirs", identities=strange
+            "not all of these are the customer's identities", code="not_theirs", identities=foreign
         )
     rest = tuple(key for key in members if key not in out)
     if not out or not rest or len(members) > MAX_COMPONENT:
-        raise Unprocessable("a split leaves identities on either side", code="nothing_to_split")
+        raise Unprocessable("a split must leave identities on both sides", code="nothing_to_split")
     piece = msgspec.structs.replace(
         _agent_evidence(rest[0], out[0], Statement.NOT_SAME, by), left=out, right=rest
     )
     after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
     view = forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
     if not dry_run:
-        await _write(store, piece)
-        await _tell(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
+        await _write(store, tenant, piece)
+        await _record_change(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
     return view
 
 
 async def mark_shared(
     store: Store, tenant: str, identity: Identity, by: Attribution, *, shared: bool, now: Micros
 ) -> None:
-    """Say that an identity belongs to several people (an info@ box, a family's phone), or that it
-    does not: it then joins nobody, and look-ups by it are ambiguous."""
+    """Mark an identity as shared by several people (an info@ mailbox, a family's phone), or as not shared.
+
+    A shared identity joins no customers, and lookups by it are ambiguous.
+    """
     key = await ensure_identity(store, tenant, identity)
     packed: bytes = msgpack.packb([by.who, now, by.reason])
-    value = (SHARED if shared else NOT_SHARED) + packed
-    place = store.keys.record(key)
-    store.functions.gate.check()
-    await store.connection.call_durable(b"HSET", place, b"s", value, key=place)
+    await store.of(tenant).people.mark_shared(key, packed, shared=shared)
 
 
-async def _tell(
+async def _record_change(
     store: Store,
     tenant: str,
     type_: str,
@@ -327,9 +334,9 @@ async def _tell(
     by: Attribution,
     now: Micros,
 ) -> None:
-    """The change as a touchpoint of those whose customer it changed; telling it again adds nothing.
+    """Record the change on the timelines of the customers that it affects. Repeating it adds nothing.
 
-    It makes nobody surer of them: its assurance is what is known of the identity without it.
+    Its assurance is that of the identity without this change: the change itself verifies nobody.
     """
     hashes = store.hashes(tenant)
     touchpoints = [

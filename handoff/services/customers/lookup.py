@@ -1,73 +1,47 @@
-"""Who a customer is: a view on the evidence around the identities that were asked for."""
+"""Customer lookup: find the customer with the given identities, or the candidates if they are ambiguous."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
-import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
-from handoff.domain.errors import Conflict, NotFound
-from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
-from handoff.domain.identity import ASSURANCE_RANK, REFERENCE, Assurance, Identity
+from handoff.domain.evidence import Evidence, Objections, Resolution
+from handoff.domain.identity import REFERENCE, Assurance, Identity
+from handoff.store.reads import Reads
 from handoff.store.repositories.components import Component, EvidenceReader, walk
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
-from handoff.store.resp.connection import Reads
 from handoff.store.store import Store
 
-MAX_CANDIDATES = 50  # customers named as candidates: more of them nobody reads
-MAX_LINKED = 500  # people behind a shared identity or a reference that are read to rank them
+from .customer import (
+    MAX_CANDIDATES,
+    Candidate,
+    Customer,
+    assurance_of,
+    is_link,
+    rank,
+    read_customer,
+    resolve_component,
+)
 
-log = structlog.get_logger(__name__)
+MAX_LINKED = 500  # identities linked with a shared identity or a reference that are read to rank them
 
 
 class Match(StrEnum):
-    """How a look-up ended."""
+    """The result of a lookup."""
 
     ONE = "one"
     SEVERAL = "several"
     NONE = "none"
 
 
-class Customer(Struct, frozen=True, kw_only=True):
-    """One customer as of a look-up: its group of identities and all that was read around it.
-
-    `claims_left_out`: so many identities that are claimed to be theirs were not looked at.
-    """
-
-    id: str
-    group: Group
-    component: Component
-    resolution: Resolution
-    claims_left_out: int = 0
-
-    @property
-    def members(self) -> list[IdentityRecord]:
-        known = self.component.records
-        return [known[key] for key in self.group.members]
-
-    def evidence(self) -> list[Evidence]:
-        """All evidence that touches one of its identities, standing or withdrawn."""
-        members = set(self.group.members)
-        return [it for it in self.component.evidence if it.touches(members)]
-
-
-class Candidate(Struct, frozen=True, kw_only=True):
-    """Somebody who may be the one: never shown as the customer's own before it is confirmed."""
-
-    id: str
-    identity: Identity
-    reason: str
-    assurance: Assurance
-    touchpoints: int
-    links: tuple[str, ...]
-
-
 class LookUp(Struct, frozen=True, kw_only=True):
-    """The answer to a look-up. `customer` when the match is one; `candidates` when it is several,
-    `left_out` of them not named."""
+    """The result of a lookup: a `customer` if one matches, or `candidates` if several do.
+
+    `left_out` is the number of candidates that are not named.
+    """
 
     match: Match
     assurance: Assurance | None = None
@@ -78,142 +52,10 @@ class LookUp(Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
 
-def _rank(assurance: Assurance) -> int:
-    return ASSURANCE_RANK[assurance]
-
-
-def assurance_of(record: IdentityRecord, evidence: Iterable[Evidence]) -> Assurance:
-    """The best that was ever said of the identity: as a touchpoint's home, or in standing evidence."""
-    best = record.own_assurance or Assurance.INFERRED
-    for it in evidence:
-        if record.key in (it.one, it.other) and _says_same(it):
-            best = max(best, it.assurance, key=_rank)
-    return best
-
-
-def _says_same(it: Evidence) -> bool:
-    return not it.withdrawn and it.statement is Statement.SAME and it.one != it.other
-
-
-def _far(it: Evidence, key: bytes) -> bytes:
-    return it.other if it.one == key else it.one
-
-
-# --- By an identity or an id -----------------------------------------------------------------------
-
-
-async def by_key(store: Store, tenant: str, key: bytes, reads: Reads | None = None) -> Customer:
-    """The customer that the identity with this key belongs to. NotFound where nothing is known of it.
-
-    One round trip for an identity by itself, two from the identity that holds the evidence (mostly
-    the user), three from another one, and one for each further step along the evidence. What is
-    only claimed of them takes one to three more. `reads` answers instead of the store's connection.
-    """
-    return await _whole(store, tenant, EvidenceReader(reads or store.connection, store.keys), key)
-
-
-async def by_id(store: Store, tenant: str, customer_id: str, reads: Reads | None = None) -> Customer:
-    """The customer that a current or former id belongs to. Round trips and `reads` as `by_key`."""
-    (key,) = store.hashes(tenant).private(CUSTOMER, customer_id)
-    return await by_key(store, tenant, key, reads)
-
-
-async def _whole(store: Store, tenant: str, reading: EvidenceReader, key: bytes) -> Customer:
-    """The customer with those that are claimed to be the same, so that they can be named."""
-    component = await walk(reading, [key])
-    if key not in component.reached:
-        raise NotFound("there is no such customer")
-    resolution = _resolve(store, component)
-    members = set(resolution.group_of(key).members)
-    claimed = _claimed(component, members)
-    if claimed:
-        component = await walk(reading, [key, *claimed[:MAX_CANDIDATES]])
-        resolution = _resolve(store, component)
-    return Customer(
-        id=store.hashes(tenant).public(CUSTOMER, resolution.group_of(key).root),
-        group=resolution.group_of(key),
-        component=component,
-        resolution=resolution,
-        claims_left_out=max(0, len(claimed) - MAX_CANDIDATES),
-    )
-
-
-def _resolve(store: Store, component: Component) -> Resolution:
-    resolution = resolve(component.nodes, component.evidence, store.rules.limits)
-    if resolution.oversized:
-        log.warning("component_oversized", identities=len(component.reached))
-    return resolution
-
-
-def _claimed(component: Component, members: Collection[bytes]) -> list[bytes]:
-    """Identities outside that are claimed to be the members': those known already, the surest and
-    newest first, then the senders of claims that were not read yet."""
-    known: list[tuple[int, int, bytes]] = []
-    for it in component.evidence:
-        outside = [key for key in it.pair if key not in members]
-        if len(outside) == 1 and _is_claim(it):
-            known.append((_rank(it.assurance), it.recorded_at, outside[0]))
-    unread = sorted(
-        pointer.home
-        for key in members
-        for pointer in component.records[key].pointers
-        if pointer.kind is EntryKind.CLAIM and pointer.home not in component.records
-    )
-    ordered = [end for _rank_, _at, end in sorted(known, reverse=True)]
-    return list(dict.fromkeys((*ordered, *unread)))
-
-
-def _is_claim(it: Evidence) -> bool:
-    return it.assurance is not Assurance.VERIFIED and not it.finds and _says_same(it)
-
-
-def require_current(customer: Customer, requested_id: str) -> None:
-    """Changes go through the current id only. Conflict (`customer_merged`) with it under `current`."""
-    if customer.id != requested_id:
-        raise Conflict("this id is a former one of the customer", code="customer_merged", current=customer.id)
-
-
-def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candidate]:
-    """Customers that claims point at: with the reason and the number of touchpoints behind them."""
-    resolution, records = customer.resolution, customer.component.records
-    members = customer.group.members
-    objections = Objections(customer.component.evidence)
-    found: dict[bytes, list[tuple[bytes, Evidence]]] = {}
-    for it in customer.component.evidence:
-        outside = [key for key in it.pair if key not in members]
-        if len(outside) != 1 or not _is_claim(it):
-            continue
-        key = outside[0]
-        if key not in customer.component.reached or key in resolution.shared:
-            continue
-        group = resolution.group_of(key)
-        if not objections.between(members, group.members):
-            found.setdefault(group.root, []).append((key, it))
-    hashes = store.hashes(tenant)
-    candidates = []
-    for root, claims in found.items():
-        key, best = max(claims, key=lambda entry: (_rank(entry[1].assurance), -entry[1].recorded_at))
-        sources = ", ".join(sorted({it.source for _key, it in claims}))
-        candidates.append(
-            Candidate(
-                id=hashes.public(CUSTOMER, root),
-                identity=records[key].identity,
-                reason=f"{records[key].identity.type} {best.assurance} by {sources}",
-                assurance=best.assurance,
-                touchpoints=sum(records[it].touchpoints for it in resolution.group_of(root).members),
-                links=tuple(hashes.public(EVIDENCE, it.one, it.id) for _key, it in claims),
-            )
-        )
-    return sorted(candidates, key=lambda it: (-_rank(it.assurance), -it.touchpoints, it.id))
-
-
-# --- Look-ups --------------------------------------------------------------------------------------
-
-
 class _Choice(Struct, frozen=True, kw_only=True):
-    """The customers (by root) that a handle may stand for, each with how sure that is.
+    """The customers (by root) that an identity may belong to, each with its assurance.
 
-    `decides` unless the handle belongs to several people, or only finds them.
+    `decides` is False for an identity that several people share, and for a reference.
     """
 
     key: bytes
@@ -229,16 +71,16 @@ async def find(
     min_assurance: Assurance = Assurance.INFERRED,
     reads: Reads | None = None,
 ) -> LookUp:
-    """The customer behind the identities; several of them narrow an ambiguous one.
+    """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    What is less sure than `min_assurance` counts as unknown. Round trips and `reads` as `by_key`; a
-    shared identity or a reference takes one to four more.
+    Links below `min_assurance` count as unknown. Round trips and `reads` as for `by_key`; a shared identity
+    or a reference takes one to four more.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
-    reading = EvidenceReader(reads or store.connection, store.keys)
+    reading = store.of(tenant).people.reader(reads)
     component = await walk(reading, keys)
-    resolution = _resolve(store, component)
+    resolution = resolve_component(store, component)
     known = [key for key in dict.fromkeys(keys) if key in component.reached]
     loose = {
         key: await _linked(reading, key)
@@ -248,9 +90,9 @@ async def find(
     if loose:
         ends = [end for linked in loose.values() for end, _it in linked.likeliest]
         component = await walk(reading, dict.fromkeys((*known, *ends)))
-        resolution = _resolve(store, component)
+        resolution = resolve_component(store, component)
     choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
-    best = max((it for choice in choices for it in choice.roots.values()), key=_rank, default=None)
+    best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
     choices = [_sure(choice, min_assurance) for choice in choices]
     choices = [choice for choice in choices if choice.roots]
     if not choices:
@@ -258,12 +100,12 @@ async def find(
     roots = _narrowed(component, resolution, choices)
     alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
     if len(roots) == 1 and not (alone and choices[0].key not in roots):
-        customer = await _whole(store, tenant, reading, next(iter(roots)))
+        customer = await read_customer(store, tenant, reading, next(iter(roots)))
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
     return LookUp(
         match=Match.SEVERAL,
-        assurance=max((it.assurance for it in candidates), key=_rank),
+        assurance=max((it.assurance for it in candidates), key=rank),
         candidates=tuple(candidates[:MAX_CANDIDATES]),
         question=_question(identities),
         left_out=max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices),
@@ -271,32 +113,38 @@ async def find(
 
 
 class _Linked(Struct, frozen=True):
-    """Identities that another one is linked with, the likeliest first, and how many more there are."""
+    """The identities that an identity is linked with, the likeliest first, and the number of others."""
 
     likeliest: list[tuple[bytes, Evidence]]
     left_out: int
 
 
+def _other_end(piece: Evidence, key: bytes) -> bytes:
+    return piece.other if piece.one == key else piece.one
+
+
 async def _linked(reading: EvidenceReader, key: bytes) -> _Linked:
-    """Whom a shared identity or a reference is linked with, the likeliest first: by assurance, then
-    by who was heard of last. One or two round trips."""
+    """The identities linked with a shared identity or a reference; one or two round trips.
+
+    The likeliest come first: by assurance, then by their last touchpoint.
+    """
     record = reading.records[key]
-    ends = [it.other for it in record.evidence if _says_same(it)]
+    ends = [it.other for it in record.evidence if is_link(it)]
     ends += [it.home for it in sorted(record.pointers, key=lambda it: (it.kind is EntryKind.CLAIM, it.id))]
     ends = list(dict.fromkeys(ends))
     await reading.read(ends[:MAX_LINKED])
-    component = await walk(reading, [key])  # with what is withdrawn; nothing is left to read
+    component = await walk(reading, [key])  # includes withdrawals; no further round trip
     objections = Objections(component.evidence)
     best: dict[bytes, Evidence] = {}
-    for it in component.evidence:
-        if key in it.pair and _says_same(it):
-            end = _far(it, key)
+    for piece in component.evidence:
+        if key in piece.pair and is_link(piece):
+            end = _other_end(piece, key)
             known = best.get(end)
             if end in reading.records and end not in objections.of(key):
-                best[end] = max(known, it, key=lambda piece: _rank(piece.assurance)) if known else it
+                best[end] = max(known, piece, key=lambda it: rank(it.assurance)) if known else piece
     found = sorted(
         best.items(),
-        key=lambda entry: (_rank(entry[1].assurance), reading.records[entry[0]].last_arrival),
+        key=lambda entry: (rank(entry[1].assurance), reading.records[entry[0]].last_arrival),
         reverse=True,
     )
     unread = max(0, len(ends) - MAX_LINKED)
@@ -309,11 +157,11 @@ def _choice(
     key: bytes,
     linked: _Linked | None,
 ) -> _Choice:
-    """Its own customer; for an identity that joins nobody those it is linked with."""
+    """The identity's own customer or, for one that joins no customers, those it is linked with."""
     roots: dict[bytes, Assurance] = {}
     for end, piece in linked.likeliest if linked else ():
         root = resolution.group_of(end).root
-        roots[root] = max(roots.get(root, Assurance.INFERRED), piece.assurance, key=_rank)
+        roots[root] = max(roots.get(root, Assurance.INFERRED), piece.assurance, key=rank)
     if linked and roots:
         return _Choice(key=key, roots=roots, decides=False, left_out=linked.left_out)
     own = assurance_of(component.reached[key], component.evidence)
@@ -321,13 +169,16 @@ def _choice(
 
 
 def _sure(choice: _Choice, min_assurance: Assurance) -> _Choice:
-    kept = {root: it for root, it in choice.roots.items() if _rank(it) >= _rank(min_assurance)}
+    kept = {root: it for root, it in choice.roots.items() if rank(it) >= rank(min_assurance)}
     return _Choice(key=choice.key, roots=kept, decides=choice.decides, left_out=choice.left_out)
 
 
 def _narrowed(component: Component, resolution: Resolution, choices: Sequence[_Choice]) -> set[bytes]:
-    """The customers that all handles allow; where they contradict each other, all of them but those
-    of whom nothing was ever recorded (an address that somebody only mentioned)."""
+    """The customers that all identities allow.
+
+    If the identities contradict each other: all their customers, except those without any touchpoints (an
+    address that somebody only mentioned).
+    """
     narrowed = set.intersection(*(set(choice.roots) for choice in choices))
     if narrowed:
         return narrowed
@@ -341,11 +192,11 @@ def _touchpoints(component: Component, resolution: Resolution, root: bytes) -> i
 
 
 def _assurance(choices: Sequence[_Choice], root: bytes) -> Assurance:
-    """How sure the match is: the best handle that decides by itself, else the weakest that narrowed."""
+    """The assurance of the match: of the best deciding identity, or of the weakest that narrowed it down."""
     deciding = [choice.roots[root] for choice in choices if choice.decides and root in choice.roots]
     if deciding:
-        return max(deciding, key=_rank)
-    return min((choice.roots[root] for choice in choices if root in choice.roots), key=_rank)
+        return max(deciding, key=rank)
+    return min((choice.roots[root] for choice in choices if root in choice.roots), key=rank)
 
 
 def _ranked(
@@ -355,43 +206,43 @@ def _ranked(
     choices: Sequence[_Choice],
     roots: Collection[bytes],
 ) -> list[Candidate]:
-    """The likeliest first: by assurance of the link, then by the newest arrival."""
+    """The candidates, the likeliest first: by assurance of the link, then by the newest touchpoint."""
     ranked: list[tuple[int, int, Candidate]] = []
     records = component.records
     for root in roots:
         members = resolution.group_of(root).members
-        asked = [choice for choice in choices if root in choice.roots]
-        best = max((choice.roots[root] for choice in asked), key=_rank)
+        given = [choice for choice in choices if root in choice.roots]
+        best = max((choice.roots[root] for choice in given), key=rank)
         links = [
             it
             for it in component.evidence
-            if _says_same(it)
-            and any(choice.key in it.pair and _far(it, choice.key) in members for choice in asked)
+            if is_link(it)
+            and any(choice.key in it.pair and _other_end(it, choice.key) in members for choice in given)
         ]
         candidate = Candidate(
             id=hashes.public(CUSTOMER, root),
             identity=records[root].identity,
-            reason=_reason(links, [records[choice.key] for choice in asked]),
+            reason=_reason(links, [records[choice.key] for choice in given]),
             assurance=best,
             touchpoints=_touchpoints(component, resolution, root),
             links=tuple(hashes.public(EVIDENCE, it.one, it.id) for it in links),
         )
-        ranked.append((_rank(best), max(records[key].last_arrival for key in members), candidate))
+        ranked.append((rank(best), max(records[key].last_arrival for key in members), candidate))
     ranked.sort(key=lambda entry: (-entry[0], -entry[1], entry[2].id))
     return [candidate for _rank_, _newest, candidate in ranked]
 
 
-def _reason(links: Sequence[Evidence], asked: Sequence[IdentityRecord]) -> str:
+def _reason(links: Sequence[Evidence], given: Sequence[IdentityRecord]) -> str:
     if not links:
-        return "one of the handles asked for is theirs"
-    types = sorted({it.identity.type for it in asked})
+        return "one of the given identities is theirs"
+    types = sorted({it.identity.type for it in given})
     sources = sorted({it.source for it in links})
     return f"{' and '.join(types)} stated by {', '.join(sources)}"
 
 
 def _question(identities: Sequence[Identity]) -> str:
-    """What to ask so that the answer decides."""
-    asked = {it.type for it in identities}
-    if "user" not in asked:
+    """A question for the customer whose answer identifies them."""
+    given = {it.type for it in identities}
+    if "user" not in given:
         return "Which customer number or login do you use with us?"
     return "Which email address or order number did you use last?"

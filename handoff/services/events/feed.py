@@ -1,8 +1,9 @@
-"""The live feed: what is stored is told to whoever listens, by tailing the outboxes.
+"""The live feed: sends what is stored to live subscribers, by tailing the outboxes.
 
-A subscriber that waits with nothing in its buffer may take a frame at once, without its task being
-woken; otherwise the frame waits in the buffer, which is bounded: one that reads too slowly is told to
-resume from where it was, and so is everybody when the store was away. Nothing is skipped in silence.
+A subscriber that waits with an empty buffer may take a frame directly, without its task being woken.
+Otherwise the frame goes into its bounded buffer. A subscriber that reads too slowly is cut off and has to
+resume from its last position, and so are all subscribers after an interruption of the store. No frame is
+skipped silently.
 """
 
 from __future__ import annotations
@@ -16,41 +17,40 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.codec.member import PLACE, Member, read_member
-from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.context.position import Position
 from handoff.services.timeline.reading import Decoded, TimelineEntry, read_entry
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.repositories.outbox import (
+    BEGINNING,
     CONTROL_ENTRY,
     TOUCHPOINT_ENTRY,
     OutboxEntry,
     Reference,
+    newest_ids,
     read_entries,
-    read_entry_of,
     read_reference,
 )
 from handoff.store.repositories.timelines import Filed, read_filed
-from handoff.store.resp.connection import Connection
 from handoff.store.store import Store
 
-from .publishing import FAMILY, Event
+from .publishing import Event, HandoffEntry, decode_entry
 
-MAX_BEHIND = 500  # frames buffered for one subscriber: a screen that is this far behind reads again
+MAX_BEHIND = 500  # frames buffered for one subscriber; a screen that is further behind reads again
 BLOCK_S = 0.25  # how long a new subscriber's first event may wait behind a read that is under way
 PAUSE_S = 0.5
 COUNT = 200
-AT_ONCE = 50  # touchpoints held to be told: some MB where they are large
+MAX_READ = 50  # touchpoints read in one round trip: some MB if they are large
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
 
-class HandoffChange(Struct, frozen=True):
-    """From which position a touchpoint takes a reader to which, and the bytes of its event."""
+class PositionChange(Struct, frozen=True):
+    """The position before and after a touchpoint, and the bytes of its event."""
 
     before: Position
     after: Position
@@ -58,24 +58,24 @@ class HandoffChange(Struct, frozen=True):
 
 
 class TouchpointFrame(Struct, kw_only=True):
-    """A touchpoint that was stored: at which home, with which arrival; `json` is its view's."""
+    """A stored touchpoint with its home and arrival. `json` is its encoded view."""
 
     home: bytes
     arrival: Micros
     type: str
     json: bytes
-    move: HandoffChange | None = None
-    """Made by the first who tells of it, for all who stand where it stood."""
+    move: PositionChange | None = None
+    """Encoded by the first subscriber that sends it, for all subscribers at the same position."""
 
 
 class HandoffFrame(Struct, kw_only=True, eq=False):
-    """A change of a hand-off; `id` is the entry's, to resume after."""
+    """A change of a handoff. `id` is the id of its outbox entry; subscribers resume after it."""
 
     id: str
     type: str
     handoff: Handoff
     json: asyncio.Future[bytes] | None = None
-    """Its view: made by the first who tells of it, for all."""
+    """The encoded view, made by the first subscriber that sends it, for all of them."""
 
 
 class EventFrame(Struct, frozen=True, kw_only=True):
@@ -89,21 +89,21 @@ Frame = TouchpointFrame | HandoffFrame | EventFrame
 
 
 class Feed:
-    """One subscriber, who reads alone. Iterate with `next`; `cut` says that it must resume.
+    """The frames for one subscriber, read by one task with `next`. After `cut` it has to resume.
 
-    `at_once` is offered a frame while the subscriber waits in `next`, and says whether it took it. What
-    it does not take comes from `next`; so the order is the same, whichever way a frame goes.
+    While the subscriber waits in `next`, `take_now` is offered each frame and returns whether it took it.
+    Frames that it does not take come from `next`, so the order is the same either way.
     """
 
-    def __init__(self, at_once: Callable[[Frame], bool] | None = None) -> None:
-        self._at_once = at_once
+    def __init__(self, take_now: Callable[[Frame], bool] | None = None) -> None:
+        self._take_now = take_now
         self._frames: deque[Frame] = deque()
         self._reader: asyncio.Future[None] | None = None
         self.cut = False
 
     def put(self, frame: Frame) -> None:
-        # Who waits and is not woken yet has told all that came before.
-        if self._at_once and self._reader and not self._reader.done() and self._at_once(frame):
+        # A subscriber that waits and is not woken yet has sent all earlier frames.
+        if self._take_now and self._reader and not self._reader.done() and self._take_now(frame):
             return
         if len(self._frames) < MAX_BEHIND:
             self._frames.append(frame)
@@ -112,7 +112,7 @@ class Feed:
         self._wake()
 
     def break_off(self) -> None:
-        """The source was interrupted: what came meanwhile is only to be had by resuming."""
+        """The source was interrupted: the subscriber has to resume to get the frames it missed."""
         self.cut = True
         self._wake()
 
@@ -135,7 +135,7 @@ class Feed:
 
 
 class Hub:
-    """All live subscribers of this process, and the one reader that feeds them."""
+    """All live subscribers of this process and the one reader that feeds them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -145,7 +145,7 @@ class Hub:
         self._changed = asyncio.Event()
 
     async def watch_homes(self, feed: Feed, homes: Iterable[bytes]) -> None:
-        """Tell `feed` of touchpoints filed under the homes from now on."""
+        """Send `feed` the touchpoints filed under the homes from now on."""
         keys = self._store.keys
         wanted = list(homes)
         await self._tail({keys.outbox(keys.partition(home)) for home in wanted})
@@ -153,13 +153,13 @@ class Hub:
             self._homes.setdefault(home, set()).add(feed)
 
     async def watch_tenant(self, feed: Feed, tenant: str) -> None:
-        """Tell `feed` of hand-offs and events of the tenant from now on."""
+        """Send `feed` the handoff changes and events of the tenant from now on."""
         stream = self._store.control(tenant).keys.outbox()
         await self._tail({stream})
         self._tenants.setdefault(stream, set()).add(feed)
 
     def leave(self, feed: Feed) -> None:
-        """Stop telling `feed` anything."""
+        """Unsubscribe `feed`."""
         for subscribers in (self._homes, self._tenants):
             for key in [key for key, feeds in subscribers.items() if feed in feeds]:
                 subscribers[key].discard(feed)
@@ -170,48 +170,35 @@ class Hub:
         self._cursors = {stream: cursor for stream, cursor in self._cursors.items() if stream in used}
 
     async def _tail(self, streams: set[bytes]) -> None:
-        """Read these streams from their ends on; returns when nothing later can be missed."""
+        """Start to read these streams at their current ends; no later entry is missed once this returns."""
         fresh = sorted(streams - self._cursors.keys())
         if not fresh:
             return
-        commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in fresh]
-        replies = await self._store.connection.pipeline(commands, keys=fresh)
-        for stream, reply in zip(fresh, replies, strict=True):
-            if isinstance(reply, Exception):
-                raise reply
-            self._cursors.setdefault(stream, reply[0][0] if reply else b"0-0")
+        newest = await newest_ids(self._store.connection, fresh)
+        for stream, id_ in zip(fresh, newest, strict=True):
+            if isinstance(id_, Exception):
+                raise id_
+            self._cursors.setdefault(stream, id_ or BEGINNING)
         self._changed.set()
 
     async def newest(self, tenant: str) -> str:
         """The id of the newest entry of a tenant's control partition; `0-0` before there is one."""
-        stream = self._store.control(tenant).keys.outbox()
-        found = await self._store.connection.call(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1, key=stream)
-        return str(found[0][0].decode()) if found else "0-0"
+        return await self._store.of(tenant).outbox.newest_id() or BEGINNING.decode()
 
     async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
-        """What came after an entry; None where it is no entry's id, is to come, or older ones are gone."""
+        """The frames after an entry. None if the id is not an entry's, or if later entries were trimmed."""
         if not _ENTRY_ID.fullmatch(last_id):
             return None
-        stream = self._store.control(tenant).keys.outbox()
-        oldest, newest, found = await self._store.connection.pipeline(
-            [
-                (b"XRANGE", stream, b"-", b"+", b"COUNT", 1),
-                (b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1),
-                (b"XRANGE", stream, f"({last_id}", b"+", b"COUNT", MAX_BEHIND),
-            ]
-        )
-        if any(isinstance(it, Exception) for it in (oldest, newest, found)) or len(found) == MAX_BEHIND:
+        after = await self._store.of(tenant).outbox.after(last_id, MAX_BEHIND)
+        if after is None or len(after.entries) == MAX_BEHIND:
             return None
-        if not oldest or not newest:
+        if not _entry_number(after.oldest) <= _entry_number(last_id) <= _entry_number(after.newest):
             return None
-        first, last = (_entry_number(it[0][0].decode()) for it in (oldest, newest))
-        if not first <= _entry_number(last_id) <= last:
-            return None
-        frames = (self._frame(read_entry_of(id_, fields)) for id_, fields in found)
+        frames = (self._frame(entry) for entry in after.entries)
         return [frame for frame in frames if frame is not None]
 
     async def run(self) -> None:
-        """Read for ever; run it in a task."""
+        """Read until cancelled; run this in a task."""
         while True:
             try:
                 async with self._store.connection.blocking(BLOCK_S) as reader:
@@ -227,7 +214,7 @@ class Hub:
                 await asyncio.sleep(PAUSE_S)
 
     def break_off(self) -> None:
-        """Tell every subscriber to resume: what comes now may not reach them."""
+        """Cut off every subscriber: it has to resume, because it may miss frames from here on."""
         for feeds in (*self._homes.values(), *self._tenants.values()):
             for feed in feeds:
                 feed.break_off()
@@ -237,8 +224,8 @@ class Hub:
         if not self._cursors:
             await self._changed.wait()
             return
-        # Not interrupted for who comes meanwhile: their streams are read from where they began, after
-        # this read, and a command that is cut off costs its connection.
+        # New subscribers do not interrupt this read: their streams are read after it, from their start
+        # positions. Interrupting a command would cost its connection.
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         places = list(self._cursors.items())
         found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
@@ -247,53 +234,53 @@ class Hub:
             if stream in self._cursors:
                 self._cursors[stream] = entries[-1].id
             if stream in self._tenants:
-                self._tell_tenant(self._tenants[stream], entries)
+                self._send_to_tenant(self._tenants[stream], entries)
             else:
                 touchpoints += entries
-        await self._tell_homes(touchpoints)
+        await self._send_to_homes(touchpoints)
         if reader.cluster and not found:
             await asyncio.sleep(0.05)
 
-    def _tell_tenant(self, feeds: set[Feed], entries: Iterable[OutboxEntry]) -> None:
+    def _send_to_tenant(self, feeds: set[Feed], entries: Iterable[OutboxEntry]) -> None:
         for entry in entries:
             frame = self._frame(entry)
             if frame is not None:
-                _tell(feeds, frame)
+                _send(feeds, frame)
 
     def _frame(self, entry: OutboxEntry) -> HandoffFrame | EventFrame | None:
-        """The frame of a control entry; None for one that this release does not know, or cannot read."""
+        """The frame of a control entry; None if this release does not know it or cannot read it."""
         try:
             frame = _control_frame(entry) if entry.kind == CONTROL_ENTRY else None
-        except Exception as error:  # whatever one entry provokes: the stream goes on without it
+        except Exception as error:  # an entry that cannot be read must not stop the stream
             _unreadable(error)
             return None
         if frame is None:
             self._store.unknown.met("live_entry", entry.kind[:16])
         return frame
 
-    async def _tell_homes(self, entries: Iterable[OutboxEntry]) -> None:
-        """Tell of touchpoints in their order; AT_ONCE of them are read in one round trip."""
-        watched = [it for entry in entries if (it := self._watched(entry))]
-        for start in range(0, len(watched), AT_ONCE):
-            references = watched[start : start + AT_ONCE]
+    async def _send_to_homes(self, entries: Iterable[OutboxEntry]) -> None:
+        """Send touchpoints in order; up to MAX_READ of them are read in one round trip."""
+        watched = [reference for entry in entries if (reference := self._watched(entry))]
+        for start in range(0, len(watched), MAX_READ):
+            references = watched[start : start + MAX_READ]
             places = [(it.home, it.place) for it in references]
             found = await read_filed(self._store.connection, self._store.keys, places)
             for reference, filed in zip(references, found, strict=True):
-                await self._tell_home(reference, filed)
+                await self._send_to_home(reference, filed)
 
-    async def _tell_home(self, reference: Reference, filed: Filed) -> None:
+    async def _send_to_home(self, reference: Reference, filed: Filed) -> None:
         try:
             frame = touchpoint_frame(*await read_entry(self._store, reference.tenant, filed))
         except (StoreUnavailable, StoreError):
             raise
-        except Exception as error:  # whatever one entry provokes: the stream goes on without it
+        except Exception as error:  # an entry that cannot be read must not stop the stream
             _unreadable(error)
             return
-        _tell(self._homes.get(reference.home, ()), frame)
-        await asyncio.sleep(0)  # many may have been written to: whoever else has work comes next
+        _send(self._homes.get(reference.home, ()), frame)
+        await asyncio.sleep(0)  # let other tasks run: there may have been many subscribers
 
     def _watched(self, entry: OutboxEntry) -> Reference | None:
-        """The touchpoint that an entry speaks of, None where nobody watches its home."""
+        """The touchpoint of an entry; None if its home has no subscriber."""
         try:
             if entry.kind != TOUCHPOINT_ENTRY:
                 self._store.unknown.met("live_entry", entry.kind[:16])
@@ -305,7 +292,7 @@ class Hub:
         return reference if reference.home in self._homes else None
 
 
-def _tell(feeds: Iterable[Feed], frame: Frame) -> None:
+def _send(feeds: Iterable[Feed], frame: Frame) -> None:
     for feed in tuple(feeds):
         feed.put(frame)
 
@@ -314,11 +301,11 @@ def _unreadable(error: Exception) -> None:
     log.warning("live_entry_unreadable", error=type(error).__name__)
 
 
-def touchpoint_frame(it: TimelineEntry, decoded: Decoded) -> TouchpointFrame:
+def touchpoint_frame(entry: TimelineEntry, decoded: Decoded) -> TouchpointFrame:
     """The frame of a touchpoint that was read."""
-    view = decoded.view(it)
+    view = decoded.view(entry)
     return TouchpointFrame(
-        home=it.entry.home, arrival=it.entry.recorded_at, type=view.type, json=msgspec.json.encode(view)
+        home=entry.entry.home, arrival=entry.entry.recorded_at, type=view.type, json=msgspec.json.encode(view)
     )
 
 
@@ -328,42 +315,10 @@ def _entry_number(entry_id: str) -> tuple[int, int]:
 
 
 def _control_frame(entry: OutboxEntry) -> HandoffFrame | EventFrame | None:
-    """The frame of a control entry; None for a family that nobody watches."""
-    family, *rest = msgspec.msgpack.decode(entry.payload, type=list[msgspec.Raw])
-    name = msgspec.msgpack.decode(family, type=str)
-    if name == "handoff":
-        return HandoffFrame(
-            id=entry.id.decode(),
-            type=msgspec.msgpack.decode(rest[0], type=str),
-            handoff=decode_as(rest[1], Handoff),
-        )
-    if name == FAMILY:
-        return EventFrame(id=entry.id.decode(), event=decode_as(rest[0], Event))
+    """The frame of a control entry; None for an unknown family."""
+    content, id_ = decode_entry(entry.payload), entry.id.decode()
+    if isinstance(content, HandoffEntry):
+        return HandoffFrame(id=id_, type=content.type, handoff=content.handoff)
+    if isinstance(content, Event):
+        return EventFrame(id=id_, event=content)
     return None
-
-
-async def arrivals_after(store: Store, home: bytes, arrival: Micros) -> list[Member] | None:
-    """What came to a timeline after an arrival, in the order in which it came; None where the
-    timeline no longer knows (it keeps its last 256 arrivals). Two round trips."""
-    keys = store.keys
-    timeline = keys.timeline(home)
-    size, listed = await store.connection.pipeline(
-        [(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)]
-    )
-    if not listed:
-        # No list yet: the whole timeline is short enough to be looked through.
-        (members,) = await store.connection.pipeline([(b"ZRANGE", timeline, 0, size)])
-        found = [read_member(raw, home) for raw in members]
-    else:
-        numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
-        if numbered[-1][0] > arrival:
-            return None
-        places = [place for number, place in numbered if number > arrival]
-        commands: list[tuple[bytes | int, ...]] = [
-            (b"ZRANGE", timeline, b"[" + it, b"[" + it + b"\xff" * 16, b"BYLEX", b"LIMIT", 0, 1)
-            for it in places
-            if len(it) == PLACE
-        ]
-        replies = await store.connection.pipeline(commands) if commands else []
-        found = [read_member(reply[0], home) for reply in replies if reply]
-    return sorted((it for it in found if it.recorded_at > arrival), key=lambda it: it.recorded_at)

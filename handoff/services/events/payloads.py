@@ -1,4 +1,4 @@
-"""What subscribers are sent: the envelope of every message, and the shape of `data` by kind of event."""
+"""Payloads for subscribers: the envelope of every message, and the `data` of each kind of event."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ChangeKind = Literal["new", "late", "linked", "unlinked"]
 class EventEnvelope(Struct, frozen=True, kw_only=True):
     """A structured CloudEvent (CloudEvents 1.0, JSON format §3): context attributes, our extensions, `data`.
 
-    `sequence` orders the events of a `partitionkey`; `supersedes` are ids of older events of the same
-    hand-off that could not be delivered and need not be: this one carries the newer state.
+    `sequence` orders the events of a `partitionkey`. `supersedes` lists older events of the same handoff that
+    could not be delivered and need not be: this event carries the newer state.
     """
 
     specversion: str
@@ -39,7 +39,7 @@ class EventEnvelope(Struct, frozen=True, kw_only=True):
 
 
 class HandoffLinks(Struct, frozen=True, kw_only=True):
-    """Where the rest of a hand-off is; each needs a token with `context:read`."""
+    """Links to the rest of a handoff; each needs a token with `context:read`."""
 
     handoff: str
     context: str
@@ -48,19 +48,19 @@ class HandoffLinks(Struct, frozen=True, kw_only=True):
 
 
 class TouchpointLinks(Struct, frozen=True, kw_only=True):
-    """Where the whole touchpoint is."""
+    """A link to the complete touchpoint."""
 
     touchpoint: str
 
 
 class Included(Struct, frozen=True, kw_only=True):
-    """With `include = "context"`: the context exactly as it was pinned."""
+    """The pinned context, unchanged, with `include = "context"`."""
 
     context: ContextView
 
 
 class HandoffData(HandoffView, frozen=True, kw_only=True):
-    """The full state of a hand-off after the change. `left_out` names what was cut to stay small."""
+    """The full state of a handoff after the change. `left_out` names fields cut to limit its size."""
 
     links: HandoffLinks
     left_out: dict[str, str] | UnsetType = UNSET
@@ -68,14 +68,14 @@ class HandoffData(HandoffView, frozen=True, kw_only=True):
 
 
 class TouchpointData(TouchpointView, frozen=True, kw_only=True):
-    """A touchpoint as it was stored. `left_out` names what was cut to stay small."""
+    """A stored touchpoint. `left_out` names fields that were cut to limit the size."""
 
     links: TouchpointLinks
     left_out: dict[str, str] | UnsetType = UNSET
 
 
 class ContextChange(Struct, frozen=True, kw_only=True):
-    """What is new about the customer: a touchpoint, a late one, or identities linked or unlinked by it."""
+    """A change of the customer's context: a new or late touchpoint, or linked or unlinked identities."""
 
     kind: ChangeKind
     touchpoint: str
@@ -88,7 +88,7 @@ class ContextChange(Struct, frozen=True, kw_only=True):
 
 
 class ContextChanged(Struct, frozen=True, kw_only=True):
-    """Something came after the context of an owned hand-off was pinned, at the position `since`."""
+    """A change after the context of an owned handoff was pinned, at the position `since`."""
 
     handoff: str
     agent: str | None
@@ -98,7 +98,7 @@ class ContextChanged(Struct, frozen=True, kw_only=True):
 
 
 class Unviewed(Struct, frozen=True, kw_only=True):
-    """Who took a conversation and has not looked at its context."""
+    """An accepted handoff whose owner has not opened the context."""
 
     handoff: str
     agent: str | None
@@ -106,14 +106,14 @@ class Unviewed(Struct, frozen=True, kw_only=True):
 
 
 class ClockJumped(Struct, frozen=True, kw_only=True):
-    """By how much the store's clock jumped, and whether deadlines are held meanwhile."""
+    """A jump of the store's clock in seconds, and whether deadlines are on hold because of it."""
 
     by_s: float
     held: bool
 
 
 class SubscriptionRef(Struct, frozen=True, kw_only=True):
-    """A subscription. Of its URL the origin only: a path or query may hold a secret of the subscriber."""
+    """A subscription. `url` is only the origin: path and query may hold a secret of the subscriber."""
 
     id: str
     name: str | None
@@ -121,7 +121,7 @@ class SubscriptionRef(Struct, frozen=True, kw_only=True):
 
 
 class DeadMessage(Struct, frozen=True, kw_only=True):
-    """A message that is not tried any more. `id` is empty where the event itself is no longer kept."""
+    """A message that is no longer tried. `id` is empty if the event itself is no longer stored."""
 
     id: str
     type: str
@@ -137,13 +137,13 @@ class WebhookDead(Struct, frozen=True, kw_only=True):
 
 
 class HandoffUndelivered(HandoffData, frozen=True, kw_only=True):
-    """The state of a hand-off that somebody was asked to take and did not get to know of."""
+    """The state of a handoff whose offer could not be delivered."""
 
     undelivered: WebhookDead
 
 
 class WebhookFailing(Struct, frozen=True, kw_only=True):
-    """A subscription that has only failed for a day, and when it will be disabled."""
+    """A subscription whose deliveries have all failed for a day, and when it will be disabled."""
 
     subscription: SubscriptionRef
     failing_since: str
@@ -151,14 +151,14 @@ class WebhookFailing(Struct, frozen=True, kw_only=True):
 
 
 class WebhookDisabled(Struct, frozen=True, kw_only=True):
-    """A subscription that nothing is sent to any more until somebody enables it."""
+    """A subscription that receives nothing until it is enabled again."""
 
     subscription: SubscriptionRef
     reason: str
 
 
 class WebhookTest(Struct, frozen=True, kw_only=True):
-    """A test; without `subscription` and `by` when it was sent from the command line."""
+    """A test message. Without `subscription` and `by` if it was sent from the command line."""
 
     message: str
     subscription: str | UnsetType = UNSET

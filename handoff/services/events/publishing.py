@@ -1,11 +1,14 @@
-"""Events for subscribed platforms, from whatever part of the product: one struct, one way out.
+"""Events for subscribed platforms, from any part of the product: one struct and one way out.
 
-A part that changes something in a tenant's control partition posts the event in the same commit:
+Code that changes something in a tenant's control partition posts the event in the same commit:
 
     change.post(control.keys.outbox(), encode_event(Event(key=…, type="queue.opened", …)))
 
-and a part that changes nothing there calls `publish`. The relay queues it once for every
-subscription that wants its type, whatever is repeated or restarted.
+Code that changes nothing there calls `publish`. The relay queues the event once for every subscription that
+wants its type, regardless of repetitions and restarts.
+
+An outbox entry is an envelope: a family and its content. `decode_entry` is the one reader of it, for the
+relay and for the live feed.
 """
 
 from __future__ import annotations
@@ -17,24 +20,26 @@ from msgspec import Struct
 
 from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import KeyedHash
-from handoff.codec.records import decode_as
+from handoff.codec.records import decode_as, encode_record
 from handoff.domain.clock import Micros
+from handoff.domain.handoff import Handoff
 from handoff.store.repositories.control import Change
 from handoff.store.store import Store
 
 EVENT = "ev_"
 FAMILY = "event"
+HANDOFF_FAMILY = "handoff"
 ID_SPACE = "event"
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that happened, as platforms are told.
+    """Something that happened, in the form that subscribed platforms receive.
 
-    `key` makes it this event: publishing the same key again adds nothing. Of a `line` (a hand-off's
-    id), whose events carry its full state, `version` gives the order, and a newer one may stand for
-    older ones that could not be delivered. After `deadline` it is of no use to anybody. `data` is
-    JSON-able; `snapshot` the SHA-256 of a pinned context that `include = "context"` adds. `channels`
-    and `queues` are what subscriptions filter by; `untold` is a subscription that is not told.
+    `key` identifies the event: publishing the same key again adds nothing. Events of one `line` (a handoff's
+    id) carry its full state and are ordered by `version`; a newer one may replace older ones that could not
+    be delivered. After `deadline` the event is of no use and is dropped. `data` must be encodable as JSON.
+    `snapshot` is the SHA-256 of the pinned context that `include = "context"` adds. Subscriptions filter by
+    `channels` and `queues`. The subscription `untold` is skipped.
     """
 
     key: str
@@ -53,7 +58,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class StoredEvent(Struct, frozen=True, kw_only=True):
-    """An event as it lies in the store: `data` in the bytes that every message of it carries."""
+    """An event as it is stored. `data` is encoded: every message of the event carries these bytes."""
 
     id: str
     type: str
@@ -71,12 +76,12 @@ class StoredEvent(Struct, frozen=True, kw_only=True):
 
 
 def event_id(hashes: KeyedHash, key: str) -> bytes:
-    """The 16 bytes that the event's public id is made of."""
+    """The 16 bytes behind the event's public id."""
     return hashes.event(ID_SPACE, key)
 
 
 def stored_event(event: Event, hashes: KeyedHash, recorded_at: Micros) -> StoredEvent:
-    """The event with its id and its data encoded."""
+    """The event with its id, and with its data encoded."""
     return StoredEvent(
         id=hashes.public(EVENT, event_id(hashes, event.key)),
         type=event.type,
@@ -100,16 +105,45 @@ def pack_event(event: StoredEvent) -> bytes:
 
 
 def unpack_event(blob: bytes) -> StoredEvent:
-    """The event in its stored bytes. WrittenByNewer where its codec is a newer release's."""
+    """Decode a stored event. Raises WrittenByNewer if its codec belongs to a newer release."""
     return decode_as(decompress(blob[0], blob[1:]), StoredEvent)
 
 
+class HandoffEntry(Struct, frozen=True):
+    """An outbox entry for one change of a handoff: the event type and the full state after it."""
+
+    type: str
+    handoff: Handoff
+
+
+class UnknownEntry(Struct, frozen=True):
+    """An outbox entry of a family that only a newer release knows."""
+
+    family: str
+
+
 def encode_event(event: Event) -> bytes:
-    """An outbox entry: what to post in the commit that makes it true."""
+    """The outbox entry to post in the commit that makes the event true."""
     return msgspec.msgpack.encode((FAMILY, event))
 
 
+def encode_handoff_change(type_: str, handoff: Handoff) -> bytes:
+    """The outbox entry to post in the commit that changes a handoff."""
+    return encode_record((HANDOFF_FAMILY, type_, handoff))
+
+
+def decode_entry(payload: bytes) -> HandoffEntry | Event | UnknownEntry:
+    """The content of an entry of a control outbox. Raises an error if the bytes cannot be read."""
+    family, *content = msgspec.msgpack.decode(payload, type=list[msgspec.Raw])
+    name = msgspec.msgpack.decode(family, type=str)
+    if name == HANDOFF_FAMILY:
+        return HandoffEntry(msgspec.msgpack.decode(content[0], type=str), decode_as(content[1], Handoff))
+    if name == FAMILY:
+        return decode_as(content[0], Event)
+    return UnknownEntry(name)
+
+
 async def publish(store: Store, tenant: str, event: Event) -> None:
-    """Tell subscribed platforms; durable when this returns. One round trip."""
+    """Publish an event by itself; durable when this returns. One round trip."""
     control = store.control(tenant)
     await control.commit(Change().post(control.keys.outbox(), encode_event(event)))

@@ -1,6 +1,6 @@
-"""What follows from a touchpoint that was stored: references, hand-offs by policy, news for owners.
+"""Reactions to a stored touchpoint: references, handoffs by policy, notices to owners.
 
-Driven by the outbox, so that nothing is lost and everything may come twice: each step is idempotent.
+The outbox drives them, so that none is lost and any may be repeated: each step is idempotent.
 """
 
 from __future__ import annotations
@@ -16,29 +16,28 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff, Party
 from handoff.domain.policies import Policy, unresolved
 from handoff.services.context.assembly import conversations_of
-from handoff.services.context.completeness import Monitor
-from handoff.services.customers.lookup import Customer, by_key
-from handoff.services.handoffs.announcements import Announce
-from handoff.services.handoffs.lifecycle import HandoffRequest, request
+from handoff.services.customers.customer import Customer, by_key
+from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
 from handoff.services.handoffs.targets import read_conversation_id
 from handoff.services.timeline.participation import refer
 from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.views import TouchpointView
+from handoff.store.repositories.control import count_lists
 from handoff.store.store import Store
 
 from .payloads import ChangeKind, ContextChange, ContextChanged
 from .publishing import Event, publish
 
 OURS = ("handoff.", "context.", "callback.due")
-"""Our own bookkeeping: nothing follows from it."""
+"""Our own bookkeeping, which triggers no reactions."""
 _LINKING: dict[str, ChangeKind] = {"identity.linked": "linked", "identity.unlinked": "unlinked"}
 
 log = structlog.get_logger(__name__)
 
 
 class StoredTouchpoint(Struct, frozen=True, kw_only=True):
-    """A touchpoint as the outbox names it."""
+    """A stored touchpoint, as the outbox refers to it."""
 
     tenant: str
     home: bytes
@@ -49,61 +48,63 @@ class StoredTouchpoint(Struct, frozen=True, kw_only=True):
 
 
 class Followers:
-    """All that follows. `announce` makes known the hand-offs that policies ask for."""
+    """All reactions to touchpoints. Policies request their handoffs through `handoffs`."""
 
-    def __init__(
-        self, store: Store, monitor: Monitor, policies: Sequence[Policy], announce: Announce
-    ) -> None:
+    def __init__(self, store: Store, handoffs: Handoffs, policies: Sequence[Policy]) -> None:
         self._store = store
-        self._monitor = monitor
+        self._handoffs = handoffs
         self._policies = [it for it in policies if it.when.transfers is None]
-        self._announce = announce
         self._owning: dict[str, bool] = {}
 
     async def look(self, tenants: Iterable[str]) -> None:
-        """See in which tenants anybody owns anything, after entries were read and before they are
-        followed, so that no acceptance that came before a touchpoint is missed; one round trip."""
+        """Find out in which tenants a handoff has an owner; one round trip.
+
+        Called after entries are read and before their reactions run, so that no acceptance that precedes a
+        touchpoint is missed.
+        """
         names = list(tenants)
         keys = [self._store.control(it).keys.set("state:accepted") for it in names]
-        sizes = await self._store.connection.pipeline([(b"ZCARD", key) for key in keys])
+        sizes = await count_lists(self._store.connection, keys)
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
-    def concerns(self, it: StoredTouchpoint) -> bool:
-        """Whether anything may follow from a touchpoint, as of the last `look`; asks nobody."""
-        if it.participants:
+    def concerns(self, touchpoint: StoredTouchpoint) -> bool:
+        """Whether a touchpoint may trigger reactions, as of the last `look`. No round trip."""
+        if touchpoint.participants:
             return True
-        if it.quiet or it.type.startswith(OURS):
+        if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return False
-        return self.follow_all(it.tenant)
+        return self.follow_all(touchpoint.tenant)
 
     def follow_all(self, tenant: str) -> bool:
-        """Whether something may follow from any touchpoint of a tenant, as of the last `look`."""
+        """Whether any touchpoint of a tenant may trigger reactions, as of the last `look`."""
         return self._owning.get(tenant, True) or any(it.tenant == tenant for it in self._policies)
 
-    async def follow(self, it: StoredTouchpoint) -> None:
-        """Everything that follows from one touchpoint. Fails only where it should be tried again."""
-        if it.participants:
-            await refer(self._store, it.tenant, it.home, it.id)
-        if it.quiet or it.type.startswith(OURS):
+    async def follow(self, touchpoint: StoredTouchpoint) -> None:
+        """Run all reactions to a touchpoint. Raises an error only if the reactions should be tried again."""
+        if touchpoint.participants:
+            await refer(self._store, touchpoint.tenant, touchpoint.home, touchpoint.id)
+        if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return
-        detecting = any(policy.tenant == it.tenant for policy in self._policies)
-        if not detecting and not self._owning.get(it.tenant, True):
+        detecting = any(policy.tenant == touchpoint.tenant for policy in self._policies)
+        if not detecting and not self._owning.get(touchpoint.tenant, True):
             return
-        hashes = self._store.hashes(it.tenant)
+        hashes = self._store.hashes(touchpoint.tenant)
         try:
-            view = await read_touchpoint(self._store, it.tenant, hashes.public(TOUCHPOINT, it.home, it.id))
-            customer = await by_key(self._store, it.tenant, it.home)
-        except NotFound:  # retention or erasure was faster
+            view = await read_touchpoint(
+                self._store, touchpoint.tenant, hashes.public(TOUCHPOINT, touchpoint.home, touchpoint.id)
+            )
+            customer = await by_key(self._store, touchpoint.tenant, touchpoint.home)
+        except NotFound:  # removed by retention or erasure in the meantime
             return
-        await self._tell_owners(it.tenant, customer, view)
+        await self._notify_owners(touchpoint.tenant, customer, view)
         if detecting and view.direction == "inbound" and not view.late:
-            await self._detect(it.tenant, customer, view)
+            await self._detect(touchpoint.tenant, customer, view)
 
-    async def _tell_owners(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
-        """`context.changed` for whoever owns a conversation of the customer."""
+    async def _notify_owners(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
+        """Publish `context.changed` for each owned conversation of the customer."""
         late = view.late
         if not (late or view.direction == "inbound" or view.type.startswith("identity.")):
-            return  # what we ourselves said is no news to us
+            return  # owners know what their own side did
         homes = [it.key for it in customer.members]
         for handoff in await read_of_homes(self._store.control(tenant), homes):
             if handoff.owning and handoff.snapshots and view.recorded_at > _pinned(handoff):
@@ -140,7 +141,7 @@ class Followers:
         await publish(self._store, tenant, event)
 
     async def _detect(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
-        """Hand over where a policy says that this customer should not have to begin anew."""
+        """Request a handoff if a policy matches: this customer should not have to start over."""
         mine = [it for it in self._policies if it.tenant == tenant and it.to == view.channel]
         if not mine:
             return
@@ -149,14 +150,14 @@ class Followers:
         conversations = await conversations_of(store, tenant, customer)
         chains = await read_chains(store.control(tenant), [it.id for it in conversations])
         if here in chains:
-            return  # handed over already, or on its way
+            return  # already handed over, or requested
         now = await store.control(tenant).clock()
         for policy in mine:
             found = unresolved(policy, conversations, here, now)
             before = chains.get(found.id) if found else None
             if found is None or (before and before.pending):
                 continue
-            asked = HandoffRequest(
+            wanted = HandoffRequest(
                 sender=Party(channel=policy.sender, party=(before and before.owner) or "self-service"),
                 to=Party(
                     channel=policy.whom.channel or policy.to,
@@ -170,11 +171,10 @@ class Followers:
                 deadline_s=policy.whom.deadline_s,
             )
             try:
-                moved = await request(store, self._monitor, tenant, asked)
+                await self._handoffs.request(tenant, wanted)
             except Conflict as error:
                 log.info("policy_had_no_effect", policy=policy.name, code=error.problem_code)
                 continue
-            await self._announce(moved.changed)
             return
 
 

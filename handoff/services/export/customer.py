@@ -1,4 +1,4 @@
-"""A customer's whole history for who asks for all of it, read page by page and never held at once."""
+"""Exports of a customer's whole history, read and sent page by page, never held in memory as a whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from handoff.domain.clock import Micros, format_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.services.context.assembly import customer_view
 from handoff.services.context.views import CustomerView
+from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import LinkView, read_links
-from handoff.services.customers.lookup import Customer
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_of_homes
 from handoff.services.timeline.reading import PAGE, Filter, decode, read_whole
 from handoff.services.timeline.views import TouchpointView, conversation_of, public_conversation
@@ -27,9 +27,11 @@ from .vcon import Vcon, vcon_of
 _ROW = SIZE + PLACE
 
 
-class Begun(Struct, frozen=True, kw_only=True):
-    """What of an export is told before the touchpoints: all evidence, oldest first and what was withdrawn
-    included, and all hand-offs, newest first."""
+class ExportHead(Struct, frozen=True, kw_only=True):
+    """The part of an export before the touchpoints.
+
+    `links` is all evidence, oldest first, including withdrawn evidence; `handoffs` has the newest first.
+    """
 
     exported_at: str
     requested_id: str
@@ -38,8 +40,8 @@ class Begun(Struct, frozen=True, kw_only=True):
     handoffs: list[HandoffView]
 
 
-class ExportView(Begun, frozen=True, kw_only=True):
-    """A customer's export: with all touchpoints, oldest first, but those `below_min_assurance`."""
+class ExportView(ExportHead, frozen=True, kw_only=True):
+    """A customer's export. It has all touchpoints, oldest first, except those `below_min_assurance`."""
 
     touchpoints: list[TouchpointView]
     returned: int
@@ -47,17 +49,17 @@ class ExportView(Begun, frozen=True, kw_only=True):
 
 
 Pages = AsyncIterator[tuple[list[TouchpointView], int]]
-"""Touchpoints, and how many more were less sure than asked for."""
+"""Touchpoints of a page, and the number of others below the requested assurance."""
 
 
 async def begin_export(
     store: Store, tenant: str, customer: Customer, requested_id: str, now: Micros
-) -> Begun:
+) -> ExportHead:
     """The export without its touchpoints. Two round trips, and those of `customer_view` and `read_links`."""
     hashes = store.hashes(tenant)
     homes = [it.key for it in customer.members]
     handoffs = await read_of_homes(ControlReads(store.connection, tenant), homes, limit=None)
-    return Begun(
+    return ExportHead(
         exported_at=format_time(now),
         requested_id=requested_id,
         customer=await customer_view(store, tenant, customer),
@@ -69,26 +71,26 @@ async def begin_export(
 async def export_touchpoints(
     store: Store, tenant: str, customer: Customer, min_assurance: Assurance
 ) -> Pages:
-    """All touchpoints, oldest first. What comes meanwhile is told where its place is ahead."""
+    """All touchpoints, oldest first. New ones are included if their place has not been passed yet."""
     shown = Filter(min_assurance=min_assurance)
     async for page in read_whole(store, store.hashes(tenant), _records(customer)):
-        views = [page.view(it) for it in page.told if shown.passes(it.stored, it.body)]
-        yield views, len(page.told) - len(views)
+        views = [page.view(it) for it in page.entries if shown.passes(it.stored, it.body)]
+        yield views, len(page.entries) - len(views)
 
 
 async def export_conversations(
     store: Store, tenant: str, customer: Customer, min_assurance: Assurance, *, internal: bool
 ) -> AsyncIterator[Vcon]:
-    """Each conversation in which something was said as a vCon, in the order in which they began.
+    """The customer's conversations as vCons, in the order in which they began; empty ones are left out.
 
-    The timeline is read twice: once for what belongs to which conversation, of which the places are
-    held (48 bytes a touchpoint), and once conversation by conversation.
+    The timeline is read twice: once to find the touchpoints of each conversation, of which only the places
+    are kept (48 bytes each), and once conversation by conversation.
     """
     hashes, records = store.hashes(tenant), _records(customer)
     rank = ASSURANCE_RANK[min_assurance]
     for conversation, rows in (await _places(store, hashes, records)).items():
-        told = await _touchpoints(store, hashes, records, bytes(rows))
-        shown = [it for it in told if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
+        found = await _touchpoints(store, hashes, records, bytes(rows))
+        shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
         vcon = vcon_of(public_conversation(hashes, conversation), shown, internal=internal)
         if vcon.dialog:
             yield vcon
@@ -100,23 +102,23 @@ async def _places(
     """Home (16) ‖ place (32) of the customer's own touchpoints in each conversation, oldest first."""
     found: dict[bytes, bytearray] = {}
     async for page in read_whole(store, hashes, records):
-        for it in page.told:
-            if not it.is_reference:
-                conversation = conversation_of(hashes, records[it.stored.home], it.stored, it.body)
-                found.setdefault(conversation, bytearray()).extend(it.stored.home + it.stored.place)
+        for entry in page.entries:
+            if not entry.is_reference:
+                conversation = conversation_of(hashes, records[entry.stored.home], entry.stored, entry.body)
+                found.setdefault(conversation, bytearray()).extend(entry.stored.home + entry.stored.place)
     return found
 
 
 async def _touchpoints(
     store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord], rows: bytes
 ) -> list[TouchpointView]:
-    """What stands at the rows of `_places`, less what is gone by now."""
+    """The touchpoints at the places in `rows`, except those removed in the meantime."""
     places = [(rows[at : at + SIZE], rows[at + SIZE : at + _ROW]) for at in range(0, len(rows), _ROW)]
     views: list[TouchpointView] = []
     for at in range(0, len(places), PAGE):
         members = await read_at(store.connection, store.keys, places[at : at + PAGE])
         page = await decode(store, hashes, records, [it for it in members if it])
-        views += [page.view(it) for it in page.told]
+        views += [page.view(it) for it in page.entries]
     return views
 
 

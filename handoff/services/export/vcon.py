@@ -1,8 +1,8 @@
 """A conversation as a vCon, the IETF's container for conversations.
 
 Follows draft-ietf-vcon-vcon-core-04 (7 September 2026), unsigned form (§4), whose syntax version is
-`0.4.0` (§4.1.1). Section numbers below are that draft's. Only what was said is a dialog: visits,
-searches and our own bookkeeping are no conversation; they are in the timeline.
+`0.4.0` (§4.1.1). Section numbers below refer to that draft. Only messages and calls become dialogs: visits,
+searches and our own bookkeeping are in the timeline only.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from msgspec.structs import replace
 
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.services.timeline.reading import read_whole
 from handoff.services.timeline.views import TouchpointView, conversation_of
 from handoff.store.store import Store
 
 SYNTAX = "0.4.0"
-MAX_SCANNED = 50_000  # touchpoints looked through for one export; above it the caller is told
+MAX_SCANNED = 50_000  # touchpoints read for one export; longer timelines are refused
 
 TEXTS = frozenset(
     {
@@ -39,11 +39,11 @@ TEXTS = frozenset(
         "survey.answered",
     }
 )
-"""Types whose text is somebody's words to the other side."""
-_LETTERS = frozenset(
+"""Types whose text is addressed to the other side."""
+_MESSAGES = frozenset(
     {"message.received", "message.sent", "email.received", "email.sent", "email.auto_replied"}
 )
-"""Of these, those that are a dialog also without a text: somebody sent something."""
+"""Types that become a dialog even without a text."""
 NOTES = frozenset({"note.added"})
 CALLS = frozenset(
     {"call.started", "call.ended", "callback.attempted", "callback.completed", "callback.missed"}
@@ -55,14 +55,14 @@ DISPOSITIONS: Mapping[str, str] = {
     "canceled": "hung-up",
     "voicemail": "voicemail-no-message",
 }
-"""Why a call came to nothing: our word -> §4.3.11's."""
+"""The reason why a call was not answered: our value -> the value of §4.3.11."""
 _ACTORS = {"bot": "bot", "agent": "person", "customer": "person"}
 _RANKS: Mapping[str | None, int] = {it.value: rank for it, rank in ASSURANCE_RANK.items()}
 _CONTACTS = {"email": "mailto", "phone": "tel"}
 
 
 class VconParty(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A party (§4.2). `validation` is how sure the handle is, in our words."""
+    """A party (§4.2). `validation` is the assurance of the identity, as we name it."""
 
     tel: str | None = None
     mailto: str | None = None
@@ -74,7 +74,7 @@ class VconParty(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class VconDialog(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of dialog (§4.3). The first of `parties` is its originator (§4.3.4).
 
-    A call whose recording we do not hold is a `recording` without content; a deleted message a `text`
+    A call is a `recording` without content, because we do not store recordings. A deleted message is a `text`
     without a body.
     """
 
@@ -91,8 +91,10 @@ class VconDialog(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VconAttachment(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of a file (§4.4). Its content is not held here, and a link without a hash of what
-    is behind it may not stand in a vCon (§2.4)."""
+    """The description of a file (§4.4).
+
+    We do not store its content, and a vCon must not contain a link without a hash of its target (§2.4).
+    """
 
     start: str
     party: int
@@ -102,13 +104,13 @@ class VconAttachment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VconRedacted(Struct, frozen=True, kw_only=True):
-    """Why parts are gone (§4.1.8.1); without a uuid: no fuller version exists."""
+    """The reason for missing parts (§4.1.8.1). There is no uuid, because no fuller version exists."""
 
     type: str
 
 
 class Vcon(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A conversation (§4.1). `uuid` is the same however often it is exported."""
+    """A conversation (§4.1). `uuid` is the same in every export."""
 
     vcon: str
     uuid: str
@@ -129,10 +131,10 @@ async def export_conversation(
     internal: bool = False,
     min_assurance: Assurance = Assurance.INFERRED,
 ) -> Vcon:
-    """The conversation as a vCon, notes only where `internal`.
+    """The conversation as a vCon, with notes if `internal` is set.
 
-    NotFound where nothing was filed under the id; Unprocessable (`too_long`) where the timeline is too
-    long to be looked through at once: a part of a conversation never passes for the whole.
+    Raises NotFound for an unknown conversation, and Unprocessable (`too_long`) if the timeline is too long to
+    be read for one export: a partial conversation must not look complete.
     """
     found = await _touchpoints(store, tenant, conversation_id)
     if not found:
@@ -143,7 +145,7 @@ async def export_conversation(
 
 
 async def _touchpoints(store: Store, tenant: str, conversation_id: str) -> list[TouchpointView]:
-    """The conversation's touchpoints, oldest first, a round trip for each page of the timeline."""
+    """The conversation's touchpoints, oldest first; one round trip per page of the timeline."""
     hashes = store.hashes(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
     customer = await by_key(store, tenant, await home_of(store, conversation))
@@ -156,24 +158,26 @@ async def _touchpoints(store: Store, tenant: str, conversation_id: str) -> list[
                 f"the customer's timeline is longer than the {MAX_SCANNED} touchpoints that one export reads",
                 code="too_long",
             )
-        scanned += len(page.told)
-        for it in page.told:
-            mine = not it.is_reference and it.stored.home in records
-            if mine and conversation == conversation_of(hashes, records[it.stored.home], it.stored, it.body):
-                found.append(page.view(it))
+        scanned += len(page.entries)
+        for entry in page.entries:
+            mine = not entry.is_reference and entry.stored.home in records
+            if mine and conversation == conversation_of(
+                hashes, records[entry.stored.home], entry.stored, entry.body
+            ):
+                found.append(page.view(entry))
     return found
 
 
 def vcon_of(conversation_id: str, touchpoints: Sequence[TouchpointView], *, internal: bool = False) -> Vcon:
     """The vCon of a conversation's touchpoints, oldest first."""
     visible = [it for it in touchpoints if internal or it.visibility == "public"]
-    cast = _VconParties()
+    parties = _VconParties()
     dialog: list[VconDialog] = []
     attachments: list[VconAttachment] = []
     for entry in _entries(visible, internal):
-        dialog.append(_dialog(entry, cast))
-        for it in entry:
-            attachments += _attachments(it, dialog[-1].parties[0], len(dialog) - 1)
+        dialog.append(_dialog(entry, parties))
+        for touchpoint in entry:
+            attachments += _attachments(touchpoint, dialog[-1].parties[0], len(dialog) - 1)
     arrived = [it.recorded_at for it in touchpoints]
     deleted = any(it.deleted and it.type in TEXTS for it in visible)
     return Vcon(
@@ -183,7 +187,7 @@ def vcon_of(conversation_id: str, touchpoints: Sequence[TouchpointView], *, inte
         updated_at=max(arrived, default=None),
         subject=next((it.subject for it in visible if it.subject), None),
         redacted=VconRedacted(type="deleted") if deleted else None,
-        parties=cast.parties,
+        parties=parties.parties,
         dialog=dialog,
         attachments=attachments,
     )
@@ -192,8 +196,8 @@ def vcon_of(conversation_id: str, touchpoints: Sequence[TouchpointView], *, inte
 def vcon_uuid(conversation_id: str) -> UUID:
     """A version 8 UUID of the conversation's id alone (RFC 9562 §5.8).
 
-    §4.1.2 would have it begin with a time, which a back-filled touchpoint changes; ours must not.
-    The id is a keyed hash of the store's own secret, so it is unique beyond this installation.
+    §4.1.2 suggests a UUID that begins with a time. Importing history would change it, and ours must not
+    change. The id is a keyed hash with the store's own secret, so it is unique beyond this installation.
     """
     digest = int.from_bytes(hashlib.sha256(b"handoff/vcon/" + conversation_id.encode()).digest()[:16], "big")
     versioned = digest & ~(0xF << 76) | 8 << 76
@@ -201,30 +205,30 @@ def vcon_uuid(conversation_id: str) -> UUID:
 
 
 def _entries(touchpoints: Sequence[TouchpointView], internal: bool) -> Iterator[list[TouchpointView]]:
-    """What makes one dialog each: a text alone, all steps of a call together."""
+    """The touchpoints of each dialog: one for a text, all steps for a call."""
     calls: dict[str, list[TouchpointView]] = {}
-    for it in touchpoints:
-        if it.type in CALLS:
-            calls.setdefault(it.thread or it.id, []).append(it)
-    for it in touchpoints:
-        said = bool(it.text) or it.type in _LETTERS or it.deleted
-        if (it.type in TEXTS and said) or (internal and it.type in NOTES and said):
-            yield [it]
-        elif it.type in CALLS:
-            steps = calls.pop(it.thread or it.id, None)
+    for touchpoint in touchpoints:
+        if touchpoint.type in CALLS:
+            calls.setdefault(touchpoint.thread or touchpoint.id, []).append(touchpoint)
+    for touchpoint in touchpoints:
+        has_content = bool(touchpoint.text) or touchpoint.type in _MESSAGES or touchpoint.deleted
+        if has_content and (touchpoint.type in TEXTS or (internal and touchpoint.type in NOTES)):
+            yield [touchpoint]
+        elif touchpoint.type in CALLS:
+            steps = calls.pop(touchpoint.thread or touchpoint.id, None)
             if steps:
                 yield steps
 
 
-def _dialog(entry: Sequence[TouchpointView], cast: _VconParties) -> VconDialog:
+def _dialog(entry: Sequence[TouchpointView], parties: _VconParties) -> VconDialog:
     first = entry[0]
     if first.type in CALLS:
-        return _call(entry, cast)
+        return _call(entry, parties)
     gone = first.deleted
     return VconDialog(
         type="text",
         start=first.occurred_at,
-        parties=cast.of(first),
+        parties=parties.of(first),
         mediatype="text/plain",
         body=None if gone else first.text or "",
         encoding=None if gone else "none",
@@ -233,14 +237,14 @@ def _dialog(entry: Sequence[TouchpointView], cast: _VconParties) -> VconDialog:
     )
 
 
-def _call(steps: Sequence[TouchpointView], cast: _VconParties) -> VconDialog:
+def _call(steps: Sequence[TouchpointView], parties: _VconParties) -> VconDialog:
     disposition = _disposition(steps)
     lengths = [it.data.get("duration_s") for it in steps]
     length = next((it for it in reversed(lengths) if isinstance(it, int) and it >= 0), None)
     return VconDialog(
         type="incomplete" if disposition else "recording",
         start=steps[0].occurred_at,
-        parties=cast.of(steps[0]),
+        parties=parties.of(steps[0]),
         duration=length,
         disposition=disposition,
         application=steps[0].channel,
@@ -248,7 +252,7 @@ def _call(steps: Sequence[TouchpointView], cast: _VconParties) -> VconDialog:
 
 
 def _disposition(steps: Sequence[TouchpointView]) -> str | None:
-    """Why nobody spoke; None where somebody did, or still may."""
+    """The reason why a call was not answered. None if it was answered, or is still in progress."""
     last = steps[-1]
     stated = (last.data.get("reason"), last.data.get("status"))
     found = next((DISPOSITIONS[it] for it in stated if isinstance(it, str) and it in DISPOSITIONS), None)
@@ -257,11 +261,11 @@ def _disposition(steps: Sequence[TouchpointView]) -> str | None:
     return found if last.type == "call.ended" else None
 
 
-def _attachments(it: TouchpointView, party: int, dialog: int) -> Iterator[VconAttachment]:
-    for stated in it.attachments:
+def _attachments(touchpoint: TouchpointView, party: int, dialog: int) -> Iterator[VconAttachment]:
+    for stated in touchpoint.attachments:
         kind = _text(stated.get("content_type"))
         yield VconAttachment(
-            start=it.occurred_at,
+            start=touchpoint.occurred_at,
             party=party,
             dialog=dialog,
             mediatype=kind if kind and "/" in kind else None,
@@ -274,38 +278,40 @@ def _text(value: object) -> str | None:
 
 
 class _VconParties:
-    """The parties met so far, each once; a later touchpoint may tell a name."""
+    """The parties of a conversation, each once. Later touchpoints may add a name."""
 
     def __init__(self) -> None:
         self.parties: list[VconParty] = []
         self._places: dict[tuple[str, ...], int] = {}
 
-    def of(self, it: TouchpointView) -> list[int]:
-        """The indices of who took part, its originator first (§4.3.4)."""
-        customer = self._customer(it)
-        ours = self._ours(it)
+    def of(self, touchpoint: TouchpointView) -> list[int]:
+        """The indices of a touchpoint's parties, its originator first (§4.3.4)."""
+        customer = self._customer(touchpoint)
+        ours = self._ours(touchpoint)
         others = [
             self._place(_party_of(who.type, who.value), _handle(who.type, who.space), who.value)
-            for who in it.participants
+            for who in touchpoint.participants
         ]
-        first = [customer, ours] if it.direction == "inbound" else [ours, customer]
-        if it.direction == "internal":
+        first = [customer, ours] if touchpoint.direction == "inbound" else [ours, customer]
+        if touchpoint.direction == "internal":
             first = [ours]
         return list(dict.fromkeys(index for index in (*first, *others) if index is not None))
 
-    def _customer(self, it: TouchpointView) -> int:
-        handle, _, value = it.identity.partition(":")
-        inbound = it.direction == "inbound"
-        name = _text(it.traits.get("name")) or (_text((it.actor or {}).get("name")) if inbound else None)
+    def _customer(self, touchpoint: TouchpointView) -> int:
+        handle, _, value = touchpoint.identity.partition(":")
+        inbound = touchpoint.direction == "inbound"
+        name = _text(touchpoint.traits.get("name")) or (
+            _text((touchpoint.actor or {}).get("name")) if inbound else None
+        )
         type_ = handle.partition("@")[0]
-        party = _party_of(type_, value, name=name, validation=it.assurance, kind="person")
+        party = _party_of(type_, value, name=name, validation=touchpoint.assurance, kind="person")
         return self._place(party, handle, value)
 
-    def _ours(self, it: TouchpointView) -> int | None:
-        """Who spoke for us; None where the customer spoke, to whoever it was."""
-        if it.direction == "inbound":
+    def _ours(self, touchpoint: TouchpointView) -> int | None:
+        """The party on our side. None for an inbound touchpoint, which does not name its recipient."""
+        if touchpoint.direction == "inbound":
             return None
-        actor: Mapping[str, Any] = it.actor or {}
+        actor: Mapping[str, Any] = touchpoint.actor or {}
         kind = _text(actor.get("type")) or ""
         name = _text(actor.get("name"))
         party = VconParty(
@@ -328,7 +334,7 @@ def _handle(type_: str, space: str) -> str:
 
 
 def _merged(known: VconParty, more: VconParty) -> VconParty:
-    """With the first name that was told, and no surer than the least sure of both."""
+    """Both combined: the first name, and the lower assurance."""
     validation = known.validation or more.validation
     if known.validation in _RANKS and more.validation in _RANKS:
         validation = min(known.validation, more.validation, key=_RANKS.__getitem__)
@@ -343,6 +349,6 @@ def _party_of(
     validation: str | None = None,
     kind: str | None = None,
 ) -> VconParty:
-    """A party by an identity: an address or a number where it is one, nothing of other handles."""
+    """The party for an identity, with its address or number. Identities of other types are left out."""
     contact = {_CONTACTS[type_]: value} if type_ in _CONTACTS else {}
     return VconParty(name=name, validation=validation, type=kind, **contact)

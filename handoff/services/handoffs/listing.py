@@ -1,4 +1,4 @@
-"""Lists of hand-offs, and whose they are now."""
+"""Lists of handoffs, and the current customers of handoffs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
-from handoff.services.customers.lookup import by_key
+from handoff.services.customers.customer import by_key
 from handoff.store.repositories.control import Control, decode_record, mark
 from handoff.store.store import Store
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """Which hand-offs to list. `bound` goes on after a page."""
+    """The filters and the size of a list of handoffs. `bound` is where the page begins."""
 
     state: State | None = None
     queue: str | None = None
@@ -27,7 +27,7 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 class HandoffPage(Struct, frozen=True, kw_only=True):
-    """A page of hand-offs; `total` where one list holds exactly what was asked for, else `scanned_to`."""
+    """A page of handoffs. `total` is set if one stored list matches the filters, `scanned_to` otherwise."""
 
     handoffs: list[Handoff]
     total: int | None
@@ -35,25 +35,25 @@ class HandoffPage(Struct, frozen=True, kw_only=True):
     scanned_to: int | None
 
 
-async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
-    """Hand-offs by state, queue and agent. Three round trips, more where filters combine."""
-    names = [f"agent:{asked.agent}"] * bool(asked.agent) + [f"queue:{asked.queue}"] * bool(asked.queue)
-    names += [f"state:{asked.state}"] * bool(asked.state)
+async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
+    """Handoffs by state, queue and agent. Three round trips; combined filters may take more."""
+    names = [f"agent:{wanted.agent}"] * bool(wanted.agent) + [f"queue:{wanted.queue}"] * bool(wanted.queue)
+    names += [f"state:{wanted.state}"] * bool(wanted.state)
     key = control.keys.set(names[0] if names else "all")
     found: list[Handoff] = []
-    bound, more = asked.bound, True
-    while more and len(found) < asked.limit:
-        ids = await control.ids(key, limit=asked.limit + 1, newest_first=asked.newest_first, below=bound)
-        more = len(ids) > asked.limit
-        page = ids[: asked.limit]
+    bound, more = wanted.bound, True
+    while more and len(found) < wanted.limit:
+        ids = await control.ids(key, limit=wanted.limit + 1, newest_first=wanted.newest_first, below=bound)
+        more = len(ids) > wanted.limit
+        page = ids[: wanted.limit]
         raws = await control.read([control.keys.record("h", id_) for id_, _ in page])
         for entry, raw in zip(page, raws, strict=True):
-            if len(found) == asked.limit:
+            if len(found) == wanted.limit:
                 more = True
                 break
             bound = mark(entry)
             handoff = decode_record(raw, Handoff) if raw is not None else None
-            if handoff is not None and _matches(handoff, asked):
+            if handoff is not None and _matches(handoff, wanted):
                 found.append(handoff)
     total = await control.count(key) if len(names) <= 1 else None
     return HandoffPage(
@@ -64,11 +64,11 @@ async def list_handoffs(control: Control, asked: Listing) -> HandoffPage:
     )
 
 
-def _matches(it: Handoff, asked: Listing) -> bool:
+def _matches(handoff: Handoff, wanted: Listing) -> bool:
     return (
-        (asked.state is None or it.state is asked.state)
-        and (asked.queue is None or it.to.queue == asked.queue)
-        and (asked.agent is None or it.to.agent == asked.agent)
+        (wanted.state is None or handoff.state is wanted.state)
+        and (wanted.queue is None or handoff.to.queue == wanted.queue)
+        and (wanted.agent is None or handoff.to.agent == wanted.agent)
     )
 
 
@@ -80,7 +80,7 @@ async def current_customer_ids(store: Store, tenant: str, homes: Sequence[bytes]
 
 
 async def current_customer_id(store: Store, tenant: str, home: bytes) -> str:
-    """The id, as of now, of the customer that a home belongs to."""
+    """The current id of the customer that a home belongs to."""
     try:
         return (await by_key(store, tenant, home)).id
     except NotFound:

@@ -1,4 +1,4 @@
-"""Hand-offs and conversation chains as they lie in a tenant's control partition, and as they are shown."""
+"""Handoffs and conversation chains: how a tenant's control partition stores them and how clients see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from msgspec import Struct, field
 
 from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
-from handoff.codec.records import encode_record
 from handoff.domain.clock import format_time
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Fallback, Handoff, Hop, Party
@@ -18,11 +17,11 @@ from handoff.domain.open_record import OpenRecord
 from handoff.services.timeline.views import public_conversation
 from handoff.store.repositories.control import Change, Control, ControlReads, decode_record
 
-MAX_HANDOFFS = 50  # shown in one context, newest first
+MAX_HANDOFFS = 50  # in one context, newest first
 
 
 class Chain(OpenRecord, frozen=True, kw_only=True):
-    """Conversations about one matter: their owner and the one hand-off that may be pending."""
+    """Conversations about one matter, with their owner and at most one pending handoff."""
 
     root: bytes
     home: bytes
@@ -33,11 +32,11 @@ class Chain(OpenRecord, frozen=True, kw_only=True):
     members: tuple[tuple[bytes, bytes | None], ...] = ()
 
     def previous_of(self, conversation: bytes) -> bytes | None:
-        return next((previous for it, previous in self.members if it == conversation), None)
+        return next((previous for member, previous in self.members if member == conversation), None)
 
 
 class PartyView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One side of a hand-off."""
+    """One side of a handoff."""
 
     channel: str | None = None
     party: str | None = None
@@ -46,7 +45,7 @@ class PartyView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FallbackView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who is asked after a decline or a missed deadline, and how long."""
+    """The party to offer the handoff to after a decline or a missed deadline, and its deadline."""
 
     channel: str | None = None
     party: str | None = None
@@ -56,7 +55,7 @@ class FallbackView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SnapshotView(Struct, frozen=True, kw_only=True):
-    """A pinned context: `sha256` is over exactly the bytes that `/snapshot` returns."""
+    """A pinned context. `sha256` is the hash of exactly the bytes that `/snapshot` returns."""
 
     id: str
     sha256: str
@@ -65,7 +64,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
 
 
 class HopView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """An earlier hand-off of the chain; `waited_s` from its request to its answer."""
+    """An earlier handoff of the chain. `waited_s` is the time from its request to its answer."""
 
     id: str
     sender: PartyView
@@ -79,7 +78,7 @@ class HopView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 
 class StepView(Struct, frozen=True, kw_only=True):
-    """One change of a hand-off."""
+    """One change of a handoff."""
 
     state: str
     at: str
@@ -88,7 +87,7 @@ class StepView(Struct, frozen=True, kw_only=True):
 
 
 class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A hand-off as the contract shows it. `owner` owns the conversation now."""
+    """A handoff in the HTTP contract. `owner` is the current owner of the conversation."""
 
     id: str
     state: str
@@ -115,82 +114,82 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     snapshots: list[SnapshotView] = field(default_factory=list)
 
 
-def _party(it: Party) -> PartyView:
-    return PartyView(channel=it.channel, party=it.party, queue=it.queue, agent=it.agent)
+def _party(side: Party) -> PartyView:
+    return PartyView(channel=side.channel, party=side.party, queue=side.queue, agent=side.agent)
 
 
-def _fallback(it: Fallback) -> FallbackView:
-    to = it.to
+def _fallback(step: Fallback) -> FallbackView:
+    to = step.to
     return FallbackView(
-        channel=to.channel, party=to.party, queue=to.queue, agent=to.agent, deadline_s=it.deadline_s
+        channel=to.channel, party=to.party, queue=to.queue, agent=to.agent, deadline_s=step.deadline_s
     )
 
 
-def _hop(it: Hop) -> HopView:
+def _hop(hop: Hop) -> HopView:
     return HopView(
-        id=it.id,
-        sender=_party(it.sender),
-        to=_party(it.to),
-        reason=it.reason,
-        outcome=it.outcome,
-        requested_at=format_time(it.requested_at),
-        ended_at=format_time(it.ended_at),
-        waited_s=it.waited_us / 1e6,
-        agent=it.owner,
+        id=hop.id,
+        sender=_party(hop.sender),
+        to=_party(hop.to),
+        reason=hop.reason,
+        outcome=hop.outcome,
+        requested_at=format_time(hop.requested_at),
+        ended_at=format_time(hop.ended_at),
+        waited_s=hop.waited_us / 1e6,
+        agent=hop.owner,
     )
 
 
-def handoff_view(it: Handoff, hashes: KeyedHash, customer_id: str | None = None) -> HandoffView:
-    """How clients see a hand-off; without a customer id, the one of its home (which reads as well)."""
+def handoff_view(handoff: Handoff, hashes: KeyedHash, customer_id: str | None = None) -> HandoffView:
+    """A handoff as clients see it. `customer_id` defaults to the id of its home, which works as well."""
     snapshots = [
-        SnapshotView(id=ref.id, sha256=ref.sha256, at=ref.at, rules=ref.rules) for ref in it.snapshots
+        SnapshotView(id=ref.id, sha256=ref.sha256, at=ref.at, rules=ref.rules) for ref in handoff.snapshots
     ]
     return HandoffView(
-        id=it.id,
-        state=it.state,
-        version=it.version,
-        owner=it.owner,
-        customer_id=customer_id or hashes.public(CUSTOMER, it.home),
-        conversation_id=public_conversation(hashes, it.conversation),
-        root=public_conversation(hashes, it.root),
-        sender=_party(it.sender),
-        to=_party(it.to),
-        reason=it.reason,
-        requested_at=format_time(it.requested_at),
-        requested_by=it.requested_by,
-        deadline=format_time(it.deadline),
-        offer_until=format_time(it.offer_until) if it.offer_until else None,
+        id=handoff.id,
+        state=handoff.state,
+        version=handoff.version,
+        owner=handoff.owner,
+        customer_id=customer_id or hashes.public(CUSTOMER, handoff.home),
+        conversation_id=public_conversation(hashes, handoff.conversation),
+        root=public_conversation(hashes, handoff.root),
+        sender=_party(handoff.sender),
+        to=_party(handoff.to),
+        reason=handoff.reason,
+        requested_at=format_time(handoff.requested_at),
+        requested_by=handoff.requested_by,
+        deadline=format_time(handoff.deadline),
+        offer_until=format_time(handoff.offer_until) if handoff.offer_until else None,
         snapshot=snapshots[-1] if snapshots else None,
-        hops=[_hop(hop) for hop in it.hops],
-        fallback=[_fallback(step) for step in it.fallback],
-        fallback_used=it.fallback_used,
+        hops=[_hop(hop) for hop in handoff.hops],
+        fallback=[_fallback(step) for step in handoff.fallback],
+        fallback_used=handoff.fallback_used,
         history=[
             StepView(state=step.state, at=format_time(step.at), by=step.by, reason=step.reason)
-            for step in it.history
+            for step in handoff.history
         ],
-        context=it.context,
-        viewed_at=format_time(it.viewed_at) if it.viewed_at else None,
-        viewed_by=it.viewed_by,
+        context=handoff.context,
+        viewed_at=format_time(handoff.viewed_at) if handoff.viewed_at else None,
+        viewed_by=handoff.viewed_by,
         snapshots=snapshots,
     )
 
 
 def handoff_key(control: Control, hashes: KeyedHash, public_id: str) -> bytes:
-    """The record's key. NotFound when the id is none of this tenant's."""
+    """The key of a handoff's record. Raises NotFound for an id that is not this tenant's."""
     (id_,) = hashes.private(HANDOFF, public_id)
     return control.keys.record("h", id_)
 
 
 async def read_handoff(control: Control, hashes: KeyedHash, public_id: str) -> Handoff:
-    """One hand-off by its public id; one round trip."""
+    """One handoff by its public id; one round trip."""
     (raw,) = await control.read([handoff_key(control, hashes, public_id)])
     if raw is None:
-        raise NotFound("there is no such hand-off")
+        raise NotFound("there is no such handoff")
     return decode_record(raw, Handoff)
 
 
 async def read_handoffs(control: ControlReads, ids: Iterable[bytes]) -> list[Handoff]:
-    """The hand-offs with these ids, in order; one round trip."""
+    """The handoffs with these ids, in order; one round trip."""
     raws = await control.read([control.keys.record("h", id_) for id_ in ids])
     return [decode_record(raw, Handoff) for raw in raws if raw is not None]
 
@@ -198,20 +197,18 @@ async def read_handoffs(control: ControlReads, ids: Iterable[bytes]) -> list[Han
 async def read_of_homes(
     control: ControlReads, homes: Sequence[bytes], limit: int | None = MAX_HANDOFFS
 ) -> list[Handoff]:
-    """The newest hand-offs of a customer's homes, newest first, or all of them; two round trips."""
+    """The handoffs of a customer's homes, newest first, up to `limit` if there is one. Two round trips."""
     if not homes:
         return []
     keys = [control.keys.set("home:", home) for home in homes]
-    commands = [(b"ZRANGE", key, 0, limit - 1 if limit else -1, b"REV") for key in keys]
-    replies = await control.reads.answers(commands)
-    ids = [id_ for reply in replies for id_ in reply]
+    ids = await control.newest(keys, limit)
     found = await read_handoffs(control, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
     return found[:limit]
 
 
 async def read_chains(control: ControlReads, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
-    """The chain of each conversation that has one; two round trips."""
+    """The chains of those conversations that have one; two round trips."""
     roots = await control.read([control.keys.record("m", it) for it in conversations])
     by_conversation = {
         it: (decode_record(raw, bytes) if raw else it) for it, raw in zip(conversations, roots, strict=True)
@@ -225,7 +222,7 @@ async def read_chains(control: ControlReads, conversations: Sequence[bytes]) -> 
 
 
 def pin(control: Control, change: Change, content: bytes) -> str:
-    """Keep the bytes under their SHA-256, once; the hex digest."""
+    """Store the bytes under their SHA-256, once; returns the hex digest."""
     digest = hashlib.sha256(content).digest()
     codec, packed = compress(content)
     change.keep(control.keys.snapshot(digest), bytes((codec,)) + packed)
@@ -233,13 +230,8 @@ def pin(control: Control, change: Change, content: bytes) -> str:
 
 
 async def read_pinned(control: Control, sha256: str) -> bytes:
-    """The bytes that were pinned. NotFound after erasure, which leaves only the hash."""
+    """The pinned bytes. Raises NotFound after an erasure, which leaves only the hash."""
     (raw,) = await control.read([control.keys.snapshot(bytes.fromhex(sha256))])
     if raw is None:
-        raise NotFound("the snapshot is gone; its hash stays with the hand-off", sha256=sha256)
+        raise NotFound("the snapshot was erased; its hash remains with the handoff", sha256=sha256)
     return decompress(raw[0], raw[1:])
-
-
-def encode_event(type_: str, handoff: Handoff) -> bytes:
-    """An outbox entry: what happened and the full state after it."""
-    return encode_record(("handoff", type_, handoff))

@@ -1,4 +1,4 @@
-"""What is pinned at a hand-off: the context as it was, in exactly its bytes."""
+"""Snapshots: the context that is pinned with a handoff, in exactly its bytes."""
 
 from __future__ import annotations
 
@@ -17,37 +17,39 @@ from handoff.store.store import Store
 from .records import pin
 from .targets import Target
 
-MAX_SNAPSHOT = 256 * 1024  # bytes; above it older touchpoints are pinned by their number and cursor only
+MAX_SNAPSHOT = 256 * 1024  # bytes; above it, older touchpoints are pinned as a number and a cursor only
 _LIMITS = (500, 200, DEFAULT_LIMIT, 10, 1)
 
 
 async def pinned_content(
     store: Store, monitor: Monitor, tenant: str, target: Target, handoff: Handoff, now: Micros
 ) -> tuple[bytes, str]:
-    """The context as it is now, in its bytes, at most MAX_SNAPSHOT of them, and its position."""
+    """The current context, encoded in at most MAX_SNAPSHOT bytes where that is possible, and its position.
+
+    The context is read and assembled once. A context that is too large loses its oldest touchpoints.
+    """
     look_up = LookUp(match=Match.NONE)
     if target.customer:
         look_up = LookUp(match=Match.ONE, customer=target.customer, requested_id=target.customer.id)
-    content, view = b"", None
-    for limit in _LIMITS:
-        made = await assemble(
-            store, monitor, tenant, look_up, wanted=ContextSelection(limit=limit), now=now, handoff=handoff
-        )
-        view = made.view
-        content = encode_context(view)
-        if len(content) <= MAX_SNAPSHOT:
+    longest = ContextSelection(limit=_LIMITS[0])
+    assembled = await assemble(store, monitor, tenant, look_up, wanted=longest, now=now, handoff=handoff)
+    content = encode_context(assembled.view)
+    for limit in _LIMITS[1:]:
+        if assembled.shortened is None or len(content) <= MAX_SNAPSHOT:
             break
-    return content, view.as_of if view else ""
+        content = encode_context(assembled.shortened(limit))
+    return content, assembled.view.as_of
 
 
 def encode_context(view: ContextView) -> bytes:
-    """The bytes of a context: the same for the same contents."""
+    """The bytes of a context; equal contexts have equal bytes."""
     return msgspec.json.encode(view, order="deterministic")
 
 
 def pinned(
     control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str], now: Micros
 ) -> Handoff:
+    """The handoff with a reference to the snapshot, which the change writes."""
     sha256 = pin(control, change, content[0])
     ref = SnapshotRef(
         at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now, rules=RULES

@@ -1,4 +1,4 @@
-"""Whose conversation a hand-off is about: by identity, by customer or by conversation."""
+"""The target of a handoff: a conversation, found by identity, by customer or by its id."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Identity
 from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.lookup import Customer, Match, by_id, by_key, find, require_current
+from handoff.services.customers.customer import Customer, by_id, by_key, require_current
+from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.recording import ensure_identity
+from handoff.store.repositories.timelines import read_conversation_home
 from handoff.store.store import Store
 
 from .records import read_of_homes
 
 
 class TargetSelector(Struct, frozen=True, kw_only=True):
-    """What is meant: exactly one of the three, and the channel it is handed over from."""
+    """Selects a target by exactly one of the three, and by the channel that it is handed over from."""
 
     identity: Identity | None = None
     customer_id: str | None = None
@@ -29,7 +31,7 @@ class TargetSelector(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Whose conversation it is."""
+    """A conversation, with its home and its customer."""
 
     home: bytes
     conversation: bytes
@@ -38,6 +40,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
+    """The conversation that a selector selects. Raises NotFound, or Conflict for an ambiguous identity."""
     hashes = store.hashes(tenant)
     if wanted.conversation_id is not None:
         return await _target_conversation(store, tenant, wanted.conversation_id)
@@ -49,7 +52,7 @@ async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Targ
     look_up = await find(store, tenant, [wanted.identity])
     if look_up.match is Match.SEVERAL:
         raise Conflict(
-            "several customers answer to this identity",
+            "several customers have this identity",
             code="ambiguous_identity",
             candidates=[it.id for it in look_up.candidates],
             question=look_up.question,
@@ -72,7 +75,7 @@ async def _target_conversation(store: Store, tenant: str, conversation_id: str) 
 
 
 def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
-    """The hash (16 bytes) or home and episode (32) behind a public id. NotFound otherwise."""
+    """The hash (16 bytes), or home and episode (32 bytes), behind a public id. Raises NotFound otherwise."""
     for count in (1, 2):
         try:
             return b"".join(hashes.private(CONVERSATION, conversation_id, count))
@@ -82,26 +85,28 @@ def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
 
 
 async def home_of(store: Store, conversation: bytes) -> bytes:
-    """The home whose touchpoints came first in a conversation; one round trip for a thread's."""
+    """The home of the first touchpoint in a conversation; one round trip for a thread."""
     if len(conversation) == 2 * SIZE:
         return conversation[:SIZE]
-    key = store.keys.conversations(conversation)
-    home = await store.connection.call(b"HGET", key, conversation, key=key)
+    home = await read_conversation_home(store.connection, store.keys, conversation)
     if home is None:
         raise NotFound("there is no such conversation")
-    return bytes(home)
+    return home
 
 
 async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:
-    """The newest open conversation of the channel, else the newest open, else one that a handoff opened,
-    else a new one."""
+    """Choose the customer's conversation.
+
+    In this order: the newest open one on the channel, the newest open one, one that a handoff opened, a new
+    one.
+    """
     hashes = store.hashes(tenant)
     conversations = await conversations_of(store, tenant, customer)
     open_ = [it for it in conversations if it.open]
     on_channel = [it for it in open_ if channel in it.channels]
     chosen: Conversation | None = next(iter(on_channel or open_), None)
     known = {record.key: record.identity for record in customer.members}
-    if chosen is not None and await _is_theirs(store, chosen, customer):
+    if chosen is not None and await _belongs_to(store, chosen, customer):
         assert chosen.home is not None
         return Target(
             home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
@@ -125,22 +130,23 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
 async def _opened_by_handoff(
     store: Store, tenant: str, customer: Customer, conversations: Sequence[Conversation]
 ) -> Handoff | None:
-    """The newest handoff that is pending or owned, of a conversation in which nothing was said yet.
+    """The newest pending or owned handoff of a conversation without touchpoints.
 
-    It opened the conversation, so asking again, from another channel too, is about the same one.
+    That handoff opened the conversation. A further request, even from another channel, is for the same one.
     """
     known = {it.id for it in conversations}
     found = await read_of_homes(store.control(tenant), [it.key for it in customer.members])
     return next((it for it in found if (it.pending or it.owning) and it.conversation not in known), None)
 
 
-async def _is_theirs(store: Store, conversation: Conversation, customer: Customer) -> bool:
-    """Whether a conversation is the customer's own: a stranger's mail may name anybody's thread."""
+async def _belongs_to(store: Store, conversation: Conversation, customer: Customer) -> bool:
+    """Whether a conversation is the customer's own. A stranger's mail may name any thread."""
     members = customer.group.members
     return conversation.home in members and await home_of(store, conversation.id) in members
 
 
 async def target_of(store: Store, tenant: str, handoff: Handoff) -> Target:
+    """The target of an existing handoff."""
     try:
         customer = await by_key(store, tenant, handoff.home)
     except NotFound:

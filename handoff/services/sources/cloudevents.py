@@ -20,7 +20,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 _FIELDS = frozenset(TouchpointInput.__struct_fields__)
 _STATED_OUTSIDE = ("id", "type", "occurred_at")
-"""Fields that the envelope states; members of `data` of these names may mean something else."""
+"""Fields that the envelope provides. Members of `data` with these names may mean something else."""
 _JSON = re.compile(r"[^/;\s]+/(?:[^;\s]*\+)?json", re.IGNORECASE)
 _ENVELOPE = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
@@ -30,10 +30,10 @@ _ENVELOPE = frozenset(
 def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micros) -> Touchpoint:
     """A touchpoint from one structured CloudEvent.
 
-    Members of `data` that are fields of a native touchpoint are taken as such; everything else,
-    extension attributes included, is kept in the touchpoint's `data`. A type that is none of ours
-    becomes `event.tracked` with its name. The identity may stand in `subject`. Extensions (a trace
-    that changes with every attempt) say nothing of the event: a retry may carry others.
+    Members of `data` that are fields of a native touchpoint become these fields. Everything else, including
+    extension attributes, goes into the touchpoint's `data`. An unknown type becomes `event.tracked` with its
+    name. The identity may be in `subject`. Extensions do not belong to the event's content: a retry may carry
+    different ones, such as a trace id.
     """
     try:
         event = msgspec.json.decode(raw)
@@ -61,9 +61,9 @@ def read_cloudevent(raw: bytes | msgspec.Raw, caller: Caller, received_at: Micro
 
 
 def _with_content(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with `data` in place of a `data_base64` that holds JSON: SDKs that are given bytes send that.
+    """The event with `data` instead of `data_base64`, if that holds JSON: SDKs send it for bytes.
 
-    What is not JSON stays where it is.
+    Other content stays in `data_base64`.
     """
     encoded, media = event.get("data_base64"), event.get("datacontenttype", "application/json")
     if not isinstance(encoded, str) or "data" in event or not _JSON.match(str(media)):
@@ -83,7 +83,7 @@ def _input(given: dict[str, Any]) -> TouchpointInput:
 
 
 def _in_event(event: dict[str, Any], pointer: str) -> str:
-    """Where in the event stands what the touchpoint has at `pointer`."""
+    """The pointer into the event for a pointer into the touchpoint."""
     name = pointer.split("/")[1] if pointer else ""
     content = event.get("data")
     members: dict[str, Any] = content if isinstance(content, dict) else {}

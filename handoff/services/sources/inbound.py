@@ -1,4 +1,8 @@
-"""The way in of a vendor's delivery, written once: verify, parse, quarantine, record, answer."""
+"""Vendors' deliveries, for every transport: verify, parse, quarantine, record, answer.
+
+`Inbound.handle` is the one entry. The HTTP handler and the mail listener make a `Received` from what they
+read, and send the `Reply` in their own protocol.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,26 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, SourceOptions
-from handoff.domain.clock import Micros
+from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, Reply, SourceOptions
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.callbacks.lifecycle import file_under_callback, follow, names_callback
+from handoff.services.callbacks.call_events import names_callback, record_call_events
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.timeline.batching import Intake
-from handoff.services.timeline.recording import Result, record
+from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 
 from . import quarantine
 from .quarantine import Rejected
 
-THREAD_ABOVE = 64 * 1024  # bytes: above it parsing would hold the event loop for milliseconds
+THREAD_ABOVE = 64 * 1024  # bytes; parsing more would block the event loop for milliseconds
 
 log = structlog.get_logger(__name__)
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """One configured source and the adapter that reads it."""
+    """A configured source and its adapter."""
 
     options: SourceOptions
     adapter: Adapter
@@ -43,8 +46,15 @@ class Source(Struct, frozen=True, kw_only=True):
         return self.options.tenant
 
 
+class Received(Struct, frozen=True, kw_only=True):
+    """One delivery of a source, received by any transport."""
+
+    source: Source
+    request: InboundRequest
+
+
 class Inbound:
-    """Takes deliveries of all sources. `deliver` returns when everything it counts is durable."""
+    """Takes the deliveries of all sources, regardless of the transport."""
 
     def __init__(self, store: Store, intake: Intake, monitor: Monitor, measures: Measures) -> None:
         self._store = store
@@ -52,25 +62,36 @@ class Inbound:
         self._monitor = monitor
         self._measures = measures
 
-    async def deliver(self, source: Source, request: InboundRequest) -> Outcome:
-        """Verify, parse and record one delivery.
-
-        SignatureRefused and NotFound as the adapter says; InvalidPayload when the bytes are not
-        this vendor's (they are kept in quarantine first); StoreUnavailable or Overloaded when
-        nothing may be acknowledged.
-        """
-        reading = _Reading(source.adapter, request)
+    async def handle(self, received: Received) -> Reply:
+        """Record a delivery and return its reply, with an `error` if it was refused or not recorded."""
+        adapter, request = received.source.adapter, received.request
+        early = adapter.preflight(request)
+        if early is not None:
+            return early
         try:
-            if len(request.body) > THREAD_ABOVE:
+            outcome = await self._record(received.source, request)
+        except HandoffError as error:
+            kept = isinstance(error, InvalidPayload)
+            return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
+        return adapter.answer(request, outcome)
+
+    async def _record(self, source: Source, request: InboundRequest) -> Outcome:
+        """Verify, parse and record one delivery; everything that the outcome counts is durable.
+
+        Raises SignatureRefused and NotFound as the adapter does, InvalidPayload if the bytes are not this
+        vendor's (they are quarantined first), and StoreUnavailable or Overloaded if nothing is recorded.
+        """
+        delivery, size = _Delivery(source.adapter, request), len(request.body)
+        try:
+            if size > THREAD_ABOVE:
                 source.adapter.verify(request)
-                reading.parsed = await asyncio.to_thread(_parse, source.adapter, request)
-                touchpoints, results = await self._record(source.tenant, reading.parsed.touchpoints)
+                delivery.parsed = await asyncio.to_thread(_parse, source.adapter, request)
+                touchpoints, results = await self._record_parsed(source, delivery.parsed)
             else:
-                size = len(request.body)
-                results = await self._intake.record_all(source.tenant, reading.at_once, size)
-                touchpoints = reading.parsed.touchpoints
-                if len(results) < len(touchpoints):  # a call-back has to be asked for first
-                    touchpoints, results = await self._record(source.tenant, touchpoints)
+                results = await self._intake.record(source.tenant, delivery.read, size)
+                touchpoints = delivery.parsed.touchpoints
+                if delivery.names_callback:
+                    touchpoints, results = await self._record_parsed(source, delivery.parsed)
         except SignatureRefused as error:
             self._measures.refused.labels(source.name).inc()
             log.warning("signature_refused", source=source.name, reason=error.detail)
@@ -79,14 +100,12 @@ class Inbound:
             whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
             await self._keep(source, request, [whole])
             raise
-        return await self._finish(source, request, reading.parsed, touchpoints, results)
+        return await self._finish(source, request, delivery.parsed, touchpoints, results)
 
-    async def _record(
-        self, tenant: str, stated: Sequence[Touchpoint]
+    async def _record_parsed(
+        self, source: Source, parsed: Parsed
     ) -> tuple[Sequence[Touchpoint], list[Result]]:
-        """Record the touchpoints, calls under the home of the call-back that they name; both."""
-        touchpoints = [await file_under_callback(self._store, tenant, it) for it in stated]
-        return touchpoints, await record(self._store, tenant, touchpoints)
+        return await record_call_events(self._store, source.tenant, parsed.touchpoints)
 
     async def _finish(
         self,
@@ -96,40 +115,37 @@ class Inbound:
         touchpoints: Sequence[Touchpoint],
         results: Sequence[Result],
     ) -> Outcome:
-        """Keep what was rejected, do what follows from the rest, and count all of it."""
+        """Quarantine the rejected items and count everything."""
         kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
         kept += [
-            Rejected(code=result.code or "rejected", detail=result.detail or "", item=_describe(it))
-            for it, result in zip(touchpoints, results, strict=True)
+            Rejected(
+                code=result.code or "rejected",
+                detail=result.detail or "",
+                item=msgspec.json.encode(touchpoint),
+            )
+            for touchpoint, result in zip(touchpoints, results, strict=True)
             if not result.ok
         ]
         if kept:
             await self._keep(source, request, kept)
-        await follow(self._store, source.tenant, touchpoints, results)
         self._monitor.seen(source.tenant, source.name, request.received_at)
         self._measures.count(source.name, results)
         for name, count in parsed.ignored.items():
             self._measures.ignored.labels(source.name, _label(name)).inc(count)
-        counted = [it.status for it in results]
-        return Outcome(
-            accepted=counted.count("accepted"),
-            duplicates=counted.count("duplicate"),
-            quarantined=len(kept),
-            ignored=sum(parsed.ignored.values()),
-        )
+        return _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         control = self._store.control(source.tenant)
         await quarantine.keep(control, source.name, request, tuple(items))
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
-            "quarantined", source=source.name, count=len(items), codes=sorted({i.code for i in items})
+            "quarantined", source=source.name, count=len(items), codes=sorted({item.code for item in items})
         )
 
-    async def replay(self, source: Source, item: quarantine.Quarantined, now: Micros) -> Outcome:
-        """Parse a quarantined item again, without its signature, which was checked when it came.
+    async def replay(self, source: Source, item: quarantine.Quarantined) -> Outcome:
+        """Parse a quarantined item again. Its signature was verified when it was received.
 
-        Unprocessable (`still_malformed`) leaves it where it is.
+        Raises Unprocessable (`still_malformed`) if it still cannot be recorded; it then stays in quarantine.
         """
         content = item.content()
         request = InboundRequest(
@@ -147,53 +163,61 @@ class Inbound:
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
         if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
-            detail = parsed.malformed[0].detail if parsed.malformed else "it holds nothing"
+            detail = parsed.malformed[0].detail if parsed.malformed else "the item contains no events"
             raise Unprocessable(detail, code="still_malformed")
-        touchpoints, results = await self._record(source.tenant, parsed.touchpoints)
-        if any(not it.ok for it in results):
-            raise Unprocessable(results[0].detail or "it was rejected again", code="still_malformed")
-        await follow(self._store, source.tenant, touchpoints, results)
+        _touchpoints, results = await self._record_parsed(source, parsed)
+        refused = next((result for result in results if not result.ok), None)
+        if refused is not None:
+            raise Unprocessable(refused.detail or "the item was rejected again", code="still_malformed")
         await quarantine.dismiss(self._store.control(source.tenant), item)
         self._measures.count(source.name, results)
-        return Outcome(
-            accepted=sum(1 for it in results if it.status == "accepted"),
-            duplicates=sum(1 for it in results if it.status == "duplicate"),
-        )
+        return _outcome(results)
 
 
-class _Reading:
-    """One delivery as it is read: `parsed` once it is."""
+class _Delivery:
+    """One delivery while it is read. `parsed` and `names_callback` are set by `read`."""
 
     def __init__(self, adapter: Adapter, request: InboundRequest) -> None:
         self._adapter = adapter
         self._request = request
         self.parsed = Parsed()
+        self.names_callback = False
 
-    def at_once(self) -> Sequence[Touchpoint]:
-        """Verify and parse; what may be recorded at once: nothing where a call-back has to be asked for."""
+    def read(self) -> Sequence[Touchpoint]:
+        """Verify and parse; returns the touchpoints that can be recorded directly.
+
+        Returns none if one of them names a callback, which has to be looked up before recording.
+        """
         self._adapter.verify(self._request)
         self.parsed = _parse(self._adapter, self._request)
-        found = self.parsed.touchpoints
-        return () if any(map(names_callback, found)) else found
+        self.names_callback = any(map(names_callback, self.parsed.touchpoints))
+        return () if self.names_callback else self.parsed.touchpoints
 
 
 def _parse(adapter: Adapter, request: InboundRequest) -> Parsed:
-    """What the adapter reads. InvalidPayload (`unreadable`) where it fails: a delivery that verified is
-    kept in quarantine and can be replayed after the adapter is mended, so nothing is lost.
+    """Parse with the adapter. Raises InvalidPayload (`unreadable`) if the adapter itself fails.
+
+    Such a delivery passed verification: it is quarantined and can be replayed after the adapter is fixed.
     """
     try:
         return adapter.parse(request)
     except HandoffError:
         raise
-    except Exception as error:  # hostile bytes end here, whatever they found to break
+    except Exception as error:  # hostile bytes must not do more harm than this
         log.exception("adapter_failed", adapter=adapter.name)
         raise InvalidPayload("the delivery cannot be read", code="unreadable") from error
+
+
+def _outcome(results: Sequence[Result], *, quarantined: int = 0, ignored: int = 0) -> Outcome:
+    counted = [result.status for result in results]
+    return Outcome(
+        accepted=counted.count("accepted"),
+        duplicates=counted.count("duplicate"),
+        quarantined=quarantined,
+        ignored=ignored,
+    )
 
 
 def _label(name: str) -> str:
     """A metric label from a sender's word: short and plain, so that senders cannot flood the metrics."""
     return name[:40] if name.replace(".", "").replace("_", "").replace("-", "").isalnum() else "other"
-
-
-def _describe(it: Touchpoint) -> bytes:
-    return msgspec.json.encode(it)

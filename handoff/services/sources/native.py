@@ -1,4 +1,4 @@
-"""The native API's touchpoints: strict, one by one, so that a bad one never takes its batch down."""
+"""The native API's touchpoints, validated one by one, so that an invalid one does not fail its batch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ParticipantInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class TouchpointInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/touchpoints`: one touchpoint in the sender's own words."""
+    """The body of `POST /v1/touchpoints`: one touchpoint as the sender states it."""
 
     id: str
     channel: str
@@ -77,7 +77,7 @@ class TouchpointInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """Who is sending: the token's name and the channels that the configuration declares."""
+    """The sender: the name of its token and the channels that the configuration declares."""
 
     name: str
     channels: frozenset[str]
@@ -87,7 +87,7 @@ _DECODE = msgspec.json.Decoder(TouchpointInput).decode
 
 
 def read_native(raw: bytes | msgspec.Raw, caller: Caller) -> Touchpoint:
-    """A touchpoint from its JSON. InvalidPayload for no JSON, Unprocessable with pointers otherwise."""
+    """Parse a touchpoint. Raises InvalidPayload for invalid JSON, Unprocessable with pointers otherwise."""
     try:
         given = _DECODE(raw)
     except msgspec.ValidationError as error:
@@ -98,7 +98,7 @@ def read_native(raw: bytes | msgspec.Raw, caller: Caller) -> Touchpoint:
 
 
 def invalid(error: msgspec.ValidationError) -> Unprocessable:
-    """The contract's error for a value of the wrong shape, with a JSON pointer (RFC 6901)."""
+    """The contract's error for an invalid value, with a JSON pointer (RFC 6901)."""
     message, _, path = str(error).partition(" - at `$")
     path = path.rstrip("`")
     pointer = path.replace("[...]", "/-").replace("[", "/").replace("]", "").replace(".", "/")
@@ -106,7 +106,7 @@ def invalid(error: msgspec.ValidationError) -> Unprocessable:
 
 
 def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
-    """The touchpoint that the input means."""
+    """The touchpoint for an input."""
     if given.channel not in caller.channels:
         _refuse("/channel", f"the channel {given.channel[:40]!r} is not declared", "unknown_channel")
     if given.type not in TYPE_SET:
@@ -166,7 +166,7 @@ def _participant(given: ParticipantInput, at: int) -> Participant:
 
 
 def home_first(handles: list[Handle]) -> tuple[Handle, ...]:
-    """The handles with the home in front: the first by type and then by place."""
+    """The handles with the home first: ordered by type, then by their position in the input."""
     if len(handles) == 1:
         return (handles[0],)
     distinct: dict[Identity, Handle] = {}
@@ -186,7 +186,7 @@ def _time(text: str) -> Micros:
 
 
 def _actor(given: dict[str, Any] | str) -> dict[str, Any]:
-    """An actor written `type:id` is the same as an object with both."""
+    """The actor as an object. The text `type:id` is short for an object with both."""
     if not isinstance(given, str):
         return given
     type_, colon, id_ = given.partition(":")

@@ -1,4 +1,4 @@
-"""Quarantine: what could not be read is kept as it came, counted, and can be replayed."""
+"""Quarantine: items that could not be recorded are stored unchanged and counted, and can be replayed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from handoff.domain.errors import NotFound
 from handoff.domain.text.cleaning import clean, clean_pairs
 from handoff.store.repositories.control import Change, Control, decode_record, mark
 
-MAX_ITEM = 1024 * 1024  # bytes kept of one item: the greatest request
+MAX_ITEM = 1024 * 1024  # bytes stored of one item
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
-    """One item as kept. The request's parts are what a replay needs; `codec` compresses `item`."""
+    """A stored item, with the parts of its request that a replay needs. `item` is compressed by `codec`."""
 
     id: str
     source: str
@@ -37,7 +37,7 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 class QuarantineView(Struct, frozen=True, kw_only=True):
-    """What operators see: never the content, which may hold anything."""
+    """An item as operators see it, without its content, which may hold personal data."""
 
     id: str
     source: str
@@ -48,7 +48,7 @@ class QuarantineView(Struct, frozen=True, kw_only=True):
 
 
 class QuarantinePage(Struct, frozen=True, kw_only=True):
-    """A page of items; `bound` goes on after it."""
+    """A page of items. `bound` is where the next page begins."""
 
     items: list[QuarantineView]
     total: int
@@ -56,7 +56,7 @@ class QuarantinePage(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """An item to keep."""
+    """An item to quarantine."""
 
     code: str
     detail: str
@@ -69,24 +69,24 @@ async def keep(
     request: InboundRequest,
     items: tuple[Rejected, ...],
 ) -> None:
-    """Keep the items durably, with what of their request a replay needs. One round trip."""
+    """Store the items, with the parts of their request that a replay needs. One round trip."""
     change = Change()
-    for place, it in enumerate(items):
-        codec, packed = compress(it.item[:MAX_ITEM])
+    for place, rejected in enumerate(items):
+        codec, packed = compress(rejected.item[:MAX_ITEM])
         id_ = secrets.token_hex(16)
         record = Quarantined(
             id=id_,
             source=source,
             received_at=request.received_at + place,
-            code=it.code,
-            detail=clean(it.detail[:500]),
+            code=rejected.code,
+            detail=clean(rejected.detail[:500]),
             method=clean(request.method),
             path=clean(request.path),
             query=clean_pairs(request.query),
             content_type=clean(request.headers.get("content-type", "")),
             codec=codec,
             item=packed,
-            size=len(it.item),
+            size=len(rejected.item),
         )
         raw = bytes.fromhex(id_)
         change.put(control.keys.record("q", raw), 1, record)
@@ -103,7 +103,7 @@ def _raw_id(id_: str) -> bytes:
 
 
 async def read(control: Control, id_: str) -> Quarantined:
-    """One item. NotFound when it is not, or no longer, in quarantine."""
+    """One item by its id. Raises NotFound if it is not in quarantine."""
     (raw,) = await control.read([control.keys.record("q", _raw_id(id_))])
     if raw is None:
         raise NotFound("there is no such item in quarantine")
@@ -111,7 +111,7 @@ async def read(control: Control, id_: str) -> Quarantined:
 
 
 async def page(control: Control, *, limit: int, newest_first: bool, below: int | None) -> QuarantinePage:
-    """Items in the order in which they came, or the other way round."""
+    """Items in order of arrival, oldest or newest first."""
     key = control.keys.set("quarantine")
     found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
     raws = await control.read([control.keys.record("q", id_) for id_, _ in found[:limit]])
@@ -135,7 +135,7 @@ async def page(control: Control, *, limit: int, newest_first: bool, below: int |
 
 
 async def dismiss(control: Control, item: Quarantined) -> None:
-    """Take an item out: it was replayed, or an operator looked at it and let it go."""
+    """Remove an item from quarantine after a replay, or on an operator's request."""
     raw = _raw_id(item.id)
     change = Change().drop(control.keys.record("q", raw))
     change.remove(control.keys.set("quarantine"), raw)

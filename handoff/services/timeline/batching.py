@@ -1,207 +1,200 @@
-"""What comes in with many requests is read and prepared together, one step after the other.
+"""The hot path for recording: touchpoints of concurrent requests are read, prepared and stored together.
 
-A processor that does all of one request and then all of the next forgets each piece of code before it
-needs it again: reading and preparing a touchpoint takes three times as long there as in a loop of its
-own. So requests of one turn of the event loop meet here. Nothing waits for others to come.
+`Intake.submit` is its one entry; `Intake.record` awaits it. Callers that already have touchpoints use
+`recording.record` instead.
+
+Handling one request completely before the next evicts each step's code from the processor's caches: reading
+and preparing a touchpoint then takes three times as long as in a tight loop. Requests that arrive in the same
+turn of the event loop are therefore processed step by step. No request waits for others to arrive.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import msgspec
 import structlog
 
-from handoff.domain.errors import HandoffError, Unprocessable
+from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
-from handoff.store.repositories.recorder import Awaited, Entry, Item, Recorded
+from handoff.store.repositories.recorder import REUSED, Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .recording import Result, prepare, prepare_or_reject, rejected, result_of, settle, without_nobody
+from .recording import Result, amendment_of, prepare_or_reject, result_of
 
-AT_ONCE = 16  # requests: they share an fsync, and the store works on them while the next are read
-BYTES_AT_ONCE = 64 * 1024  # of what they sent: no more than one delivery that is read by itself
+MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
+MAX_BYTES = 64 * 1024  # of request bodies per turn: as much as one delivery may have that is parsed inline
 
-Told = Callable[[Result | Exception], None]
+Reader = Callable[[], Sequence[Touchpoint]]
+Done = Callable[[list[Result] | Exception], None]
 
 log = structlog.get_logger(__name__)
 
 
-class _SingleItem:
-    """One request with one touchpoint; to the recorder it is the future of its item.
-
-    `told` is called once, with what became of it or with the error, in the turn in which that is known.
-    """
-
-    __slots__ = ("_hashes", "_item", "_read", "_store", "_told", "_touchpoint", "size")
-
-    def __init__(
-        self, store: Store, tenant: str, read: Callable[[], Touchpoint], size: int, told: Told
-    ) -> None:
-        self.size = size
-        self._store = store
-        self._read = read
-        self._told: Told | None = told
-        self._hashes = store.hashes(tenant)
-        self._touchpoint: Touchpoint
-        self._item: Item
-
-    def read(self) -> bool:
-        try:
-            self._touchpoint = self._read()
-        except Exception as error:  # whatever hostile bytes provoke is their own sender's
-            self.set_exception(error)
-            return False
-        return True
-
-    def prepare(self) -> Sequence[Entry]:
-        try:
-            touchpoint = without_nobody(self._touchpoint, self._store.rules)
-            self._item = item = prepare(touchpoint, self._hashes, self._store.keys)
-        except Unprocessable as error:
-            self._tell(rejected(error))
-            return ()
-        except Exception as error:  # one that cannot be prepared takes nobody with it
-            self.set_exception(error)
-            return ()
-        return ((item, self),)
-
-    def done(self) -> bool:
-        return self._told is None
-
-    def set_result(self, recorded: Recorded) -> None:
-        self._tell(result_of(self._hashes, self._item, recorded.status))
-
-    def set_exception(self, error: Exception) -> None:
-        self._tell(error)
-
-    def _tell(self, outcome: Result | Exception) -> None:
-        told, self._told = self._told, None
-        if told is None:
-            return
-        try:
-            told(outcome)
-        except Exception:  # others of the call wait behind this one
-            log.exception("telling_failed")
-
-
-class _ItemBatch:
-    """One request with any number of touchpoints.
-
-    `future` is that of the last item, or of what kept it from having any.
-    """
-
-    def __init__(
-        self, store: Store, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int
-    ) -> None:
-        self.tenant = tenant
-        self.size = size
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.touchpoints: Sequence[Touchpoint] = ()
-        self.made: Sequence[Item | Result] = ()
-        self.futures: Sequence[asyncio.Future[Any]] = ()
-        self._store = store
-        self._read = read
-
-    def read(self) -> bool:
-        try:
-            self.touchpoints = self._read()
-        except Exception as error:  # whatever hostile bytes provoke is their own sender's
-            _fail(self.future, error)
-            return False
-        return True
-
-    def prepare(self) -> Sequence[Entry]:
-        try:
-            self.made = prepare_or_reject(self._store, self.tenant, self.touchpoints)
-        except Exception as error:  # one that cannot be prepared takes nobody with it
-            _fail(self.future, error)
-            return ()
-        items = [it for it in self.made if isinstance(it, Item)]
-        if items:
-            loop = self.future.get_loop()
-            self.futures = [*[loop.create_future() for _ in items[1:]], self.future]
-        elif not self.future.done():
-            self.future.set_result(None)
-        return list(zip(items, self.futures, strict=True))
-
-
 class Intake:
-    """Records what requests bring. What is taken is stored, also when its caller does not wait for it."""
+    """Records the touchpoints of requests. Once submitted, a request is stored even if its caller leaves."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[_SingleItem | _ItemBatch] = []
+        self._waiting: list[_BatchedRequest] = []
 
-    def begin(self, tenant: str, read: Callable[[], Touchpoint], size: int, told: Told) -> None:
-        """Record the touchpoint that `read` makes of `size` bytes.
+    def submit(self, tenant: str, read: Reader, size: int, done: Done) -> None:
+        """Record the touchpoints that `read` parses from a request of `size` bytes.
 
-        `told` gets what becomes of it, once it is durable, or what `read` raises, or StoreUnavailable or
-        Overloaded as `recording.record` raises them. An id with other content is refused, whether or not
-        its sender updates.
+        `done` is called once: with the results, in order, when all of them are durable, or with the error
+        that `read` raised, or with StoreUnavailable or Overloaded as `recording.record` raises them.
         """
-        self._ask(_SingleItem(self._store, tenant, read, size, told))
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._run_turn)
+        self._waiting.append(_BatchedRequest(self._store, tenant, read, size, done))
 
-    async def record(self, tenant: str, read: Callable[[], Touchpoint], size: int = 0) -> Result:
-        """As `begin`, for one who waits."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    async def record(self, tenant: str, read: Reader, size: int = 0) -> list[Result]:
+        """`submit`, and wait for the results."""
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
 
-        def told(outcome: Result | Exception) -> None:
-            if isinstance(outcome, Exception):
-                _fail(future, outcome)
-            elif not future.done():
+        def done(outcome: list[Result] | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, StopIteration):  # a future refuses it; a coroutine converts it likewise
+                future.set_exception(RuntimeError(f"a reader raised {outcome!r}"))
+            elif isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
                 future.set_result(outcome)
 
-        self.begin(tenant, read, size, told)
+        self.submit(tenant, read, size, done)
         return await future
 
-    async def record_all(
-        self, tenant: str, read: Callable[[], Sequence[Touchpoint]], size: int
-    ) -> list[Result]:
-        """The same of all touchpoints that `read` gives, in their order; one that updates is an amendment."""
-        asked = _ItemBatch(self._store, tenant, read, size)
-        self._ask(asked)
-        try:
-            await asked.future
-        except HandoffError:
-            if not asked.futures:
-                raise
-        return await settle(
-            self._store, self._store.recorder, tenant, asked.touchpoints, asked.made, asked.futures
-        )
-
-    def _ask(self, asked: _SingleItem | _ItemBatch) -> None:
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._turn)
-        self._waiting.append(asked)
-
-    def _turn(self) -> None:
+    def _run_turn(self) -> None:
         batch = self._take()
-        read = [asked for asked in batch if asked.read()]
-        entries = [entry for asked in read for entry in asked.prepare()]
+        readable = [request for request in batch if request.read()]
+        entries = [entry for request in readable for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
-            for _item, future in entries:
-                _fail(future, error)
-        if self._waiting:  # after the store was given what is ready
-            asyncio.get_running_loop().call_soon(self._turn)
+            for _item, pending in entries:
+                if not pending.done():
+                    pending.set_exception(error)
+        if self._waiting:  # only now: the store already works on this turn's items
+            asyncio.get_running_loop().call_soon(self._run_turn)
 
-    def _take(self) -> list[_SingleItem | _ItemBatch]:
-        """Who is served in this turn: the first, and as many more as may be."""
+    def _take(self) -> list[_BatchedRequest]:
+        """The requests of this turn: the first one, and more up to the limits."""
         count = size = 0
-        for asked in self._waiting:
-            size += asked.size
-            if count and (count == AT_ONCE or size > BYTES_AT_ONCE):
+        for request in self._waiting:
+            size += request.size
+            if count and (count == MAX_REQUESTS or size > MAX_BYTES):
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
 
-def _fail(future: asyncio.Future[Any] | Awaited, error: Exception) -> None:
-    if isinstance(error, StopIteration):  # which no future takes; a coroutine would say the same
-        error = RuntimeError(f"a reader raised {error!r}")
-    if not future.done():
-        future.set_exception(error)
+class _BatchedRequest:
+    """One request of a turn. Reports once, when the last of its items is settled."""
+
+    __slots__ = ("_done", "_error", "_pending", "_read", "results", "size", "store", "tenant", "touchpoints")
+
+    def __init__(self, store: Store, tenant: str, read: Reader, size: int, done: Done) -> None:
+        self.store = store
+        self.tenant = tenant
+        self.size = size
+        self.touchpoints: Sequence[Touchpoint] = ()
+        self.results: list[Result] = []
+        self._read = read
+        self._done = done
+        self._pending = 0
+        self._error: Exception | None = None
+
+    def read(self) -> bool:
+        try:
+            self.touchpoints = self._read()
+        except Exception as error:  # hostile bytes fail their own request only
+            self._report(error)
+            return False
+        return True
+
+    def prepare(self) -> Sequence[Entry]:
+        """The items for the recorder; none where every touchpoint is rejected, which is reported here."""
+        try:
+            prepared = prepare_or_reject(self.store, self.tenant, self.touchpoints)
+        except Exception as error:  # a touchpoint that cannot be prepared fails its own request only
+            self._report(error)
+            return ()
+        entries: list[Entry] = []
+        for index, item in enumerate(prepared):
+            if isinstance(item, Result):
+                self.results.append(item)
+            else:
+                self.results.append(_UNSETTLED)
+                entries.append((item, _PendingItem(self, index, item)))
+        self._pending = len(entries)
+        if not entries:
+            self._report(self.results)
+        return entries
+
+    def settle(self, index: int, outcome: Result | Exception) -> None:
+        """Note an item's outcome. The first error becomes the request's, once all its items are settled."""
+        if isinstance(outcome, Result):
+            self.results[index] = outcome
+        elif self._error is None:
+            self._error = outcome
+        self._pending -= 1
+        if not self._pending:
+            self._report(self._error or self.results)
+
+    def _report(self, outcome: list[Result] | Exception) -> None:
+        try:
+            self._done(outcome)
+        except Exception:  # the recorder still has to settle other requests
+            log.exception("telling_failed")
+
+
+class _PendingItem:
+    """One item of a request while the recorder has it."""
+
+    __slots__ = ("_index", "_item", "_request", "_settled", "_touchpoint")
+
+    def __init__(self, request: _BatchedRequest, index: int, item: Item) -> None:
+        self._request = request
+        self._index = index
+        self._item = item
+        self._touchpoint = request.touchpoints[index]
+        self._settled = False
+
+    def done(self) -> bool:
+        return self._settled
+
+    def set_result(self, recorded: Recorded) -> None:
+        if recorded.status == REUSED and self._touchpoint.upsert:
+            self._amend()
+        else:
+            hashes = self._request.store.hashes(self._request.tenant)
+            self._settle(result_of(hashes, self._item, recorded.status))
+
+    def set_exception(self, error: Exception) -> None:
+        self._settle(error)
+
+    def _amend(self) -> None:
+        """Store the new content as an amendment, whose outcome becomes this item's."""
+        store = self._request.store
+        hashes = store.hashes(self._request.tenant)
+        try:
+            self._item = amendment_of(self._touchpoint, self._item, hashes, store.keys)
+            self._touchpoint = _without_upsert(self._touchpoint)
+            store.recorder.submit([(self._item, self)])
+        except HandoffError as error:
+            self._settle(error)
+
+    def _settle(self, outcome: Result | Exception) -> None:
+        self._settled = True
+        self._request.settle(self._index, outcome)
+
+
+_UNSETTLED = Result(status="", id="")
+"""The place of a result that is still to come."""
+
+
+def _without_upsert(touchpoint: Touchpoint) -> Touchpoint:
+    return msgspec.structs.replace(touchpoint, upsert=False)

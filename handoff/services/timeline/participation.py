@@ -1,7 +1,7 @@
-"""References: what happened to somebody else with this customer taking part (a Cc, a conference).
+"""References: touchpoints of other customers in which this customer took part (a Cc, a conference).
 
-A participant's timeline holds an entry that points at the original; nothing is copied and nothing
-is evidence. Only people who are known already get one: a name in a Cc makes no customer.
+The participant's timeline gets an entry that points at the original. Nothing is copied, and participation is
+not evidence of identity. Only known identities get a reference: a name in a Cc does not create a customer.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
 
 _OURS = frozenset({"agent", "bot", "called"})
-"""Roles that are no customer taking part: our own people, and the number of our own call-back."""
+"""Roles of our own side: agents, bots, and the number that a callback dials."""
 
 
 async def refer(store: Store, tenant: str, home: bytes, id_: bytes) -> int:
-    """File references for a touchpoint's participants; how many were filed now.
+    """File references for a touchpoint's participants; returns the number of new ones. Idempotent.
 
-    Idempotent. Three round trips and one per reference; none after the first where it has none.
+    Takes three round trips and one per reference, or a single one if there are no participants.
     """
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
     if stored is None or stored.reference is not None or stored.blanked:

@@ -1,4 +1,4 @@
-"""A customer's timeline: pages of all channels in the order in which things happened."""
+"""A customer's timeline: pages of all channels, in the order of occurrence."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from handoff.store.store import Store
 
 from .views import Rendering, TimelineView, TouchpointView, blank_body, touchpoint_view
 
-MAX_SCANNED = 5_000  # touchpoints looked at for one filtered page; the answer says how far it got
-PAGE = 500  # touchpoints of one round trip where a whole timeline is read
+MAX_SCANNED = 5_000  # touchpoints read for one filtered page; the answer states where it stopped
+PAGE = 500  # touchpoints per round trip when a whole timeline is read
 _GONE = "there is no such touchpoint"
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which touchpoints to show; empty: all."""
+    """Selects touchpoints. Empty fields select all."""
 
     channels: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
@@ -52,8 +52,10 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 
 class TimelineEntry(Struct, frozen=True):
-    """A touchpoint read and decoded. `entry` is where it stands in this timeline: the touchpoint
-    itself, or the entry of a participant that points at it."""
+    """A decoded touchpoint on a timeline.
+
+    `entry` is its entry on this timeline: the touchpoint itself, or a participant's reference to it.
+    """
 
     stored: Member
     body: Body
@@ -65,13 +67,13 @@ class TimelineEntry(Struct, frozen=True):
 
 
 class Decoded(Struct, frozen=True):
-    """Touchpoints in the order of their entries, and what renders them."""
+    """Decoded touchpoints in the order of their entries, with their rendering."""
 
-    told: list[TimelineEntry]
+    entries: list[TimelineEntry]
     rendering: Rendering
 
-    def view(self, it: TimelineEntry) -> TouchpointView:
-        return touchpoint_view(it.stored, it.body, self.rendering, it.entry)
+    def view(self, entry: TimelineEntry) -> TouchpointView:
+        return touchpoint_view(entry.stored, entry.body, self.rendering, entry.entry)
 
 
 async def decode(
@@ -80,36 +82,36 @@ async def decode(
     records: Mapping[bytes, IdentityRecord],
     entries: Sequence[Member],
 ) -> Decoded:
-    """The touchpoints behind the entries of a timeline, with what amends them.
+    """The touchpoints behind the entries of a timeline, with their amendments.
 
-    No round trip for plain ones; two where any was amended, two where any is a participant's entry.
+    Takes two round trips if a touchpoint was amended, and two if an entry is a reference; none otherwise.
     """
     originals, known = await _originals(store, records, entries)
     wanted = {(it.home, it.id) for it in originals if it and it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
-    # An amendment that was itself deleted says nothing any more.
+    # An amendment that was itself deleted no longer applies.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
-    told = [
+    decoded = [
         TimelineEntry(it, _blanked(it, rendering) if it.blanked else it.body(), entry)
         for entry, it in zip(entries, originals, strict=True)
         if it
     ]
-    for each in told:
+    for each in decoded:
         if each.stored.unknown or each.body is UNREADABLE:
             store.unknown.met(each.stored.unknown or "body", each.stored.codes.hex())
-    return Decoded(told, rendering)
+    return Decoded(decoded, rendering)
 
 
-def _blanked(it: Member, rendering: Rendering) -> Body:
-    amendment = rendering.amendment(it)
-    return blank_body(it, amendment[1] if amendment else None)
+def _blanked(stored: Member, rendering: Rendering) -> Body:
+    amendment = rendering.amendment(stored)
+    return blank_body(stored, amendment[1] if amendment else None)
 
 
 async def _originals(
     store: Store, records: Mapping[bytes, IdentityRecord], entries: Sequence[Member]
 ) -> tuple[Sequence[Member | None], Mapping[bytes, IdentityRecord]]:
-    """The touchpoint of each entry, None where it is gone, and the records of all their homes."""
+    """The touchpoint of each entry, None if it was removed, and the records of all their homes."""
     originals: list[Member | None] = list(entries)
     pointing = [at for at, it in enumerate(entries) if it.reference is not None]
     if not pointing:
@@ -129,15 +131,15 @@ async def read_timeline(
     window: Window,
     filter_: Filter,
 ) -> TimelineView:
-    """A page of the merged timelines of `records`. One round trip where nothing is filtered."""
+    """A page of the merged timelines of `records`; one round trip without a filter."""
     homes = _homes(records)
     if not filter_.active:
         page = await read_page(store.connection, store.keys, homes, window)
         decoded = await decode(store, hashes, records, page.members)
         return TimelineView(
-            touchpoints=[decoded.view(it) for it in decoded.told],
+            touchpoints=[decoded.view(it) for it in decoded.entries],
             total=page.total - doubled(records),
-            returned=len(decoded.told),
+            returned=len(decoded.entries),
             next=encode_cursor(page.end) if page.end else None,
         )
     return await _scan(store, hashes, records, homes, window, filter_)
@@ -146,9 +148,9 @@ async def read_timeline(
 async def read_whole(
     store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
 ) -> AsyncIterator[Decoded]:
-    """The merged timelines of `records` from the oldest touchpoint on, a page at a time.
+    """The merged timelines of `records`, oldest first, in pages; one round trip each, and those of `decode`.
 
-    A round trip for each, and those of `decode`; what comes meanwhile is told where its place is ahead.
+    New touchpoints are included if their place has not been passed yet.
     """
     homes = _homes(records)
     window, more = Window(limit=PAGE, ascending=True), True
@@ -161,7 +163,7 @@ async def read_whole(
 
 
 def _homes(records: Mapping[bytes, IdentityRecord]) -> list[bytes]:
-    """Of the identities, those that have a timeline."""
+    """The identities that have a timeline."""
     return [key for key, record in records.items() if record.last_arrival]
 
 
@@ -173,7 +175,7 @@ async def _scan(
     window: Window,
     filter_: Filter,
 ) -> TimelineView:
-    """Look through a bounded part of the timeline for what passes the filter."""
+    """Search a bounded part of the timeline for touchpoints that pass the filter."""
     found: list[TouchpointView] = []
     scanned = 0
     last: Member | None = None
@@ -182,14 +184,14 @@ async def _scan(
         page: MemberPage = await read_page(store.connection, store.keys, homes, _onwards(window, last))
         decoded = await decode(store, hashes, records, page.members)
         more = page.more
-        for it in decoded.told:
+        for entry in decoded.entries:
             if len(found) == window.limit:
                 more = True
                 break
-            last = it.entry
+            last = entry.entry
             scanned += 1
-            if filter_.passes(it.stored, it.body):
-                found.append(decoded.view(it))
+            if filter_.passes(entry.stored, entry.body):
+                found.append(decoded.view(entry))
     cursor = encode_cursor(last.place) if last else None
     return TimelineView(
         touchpoints=found,
@@ -210,19 +212,19 @@ def _onwards(window: Window, last: Member | None) -> Window:
 
 
 async def read_touchpoint(store: Store, tenant: str, touchpoint_id: str) -> TouchpointView:
-    """One touchpoint by its public id. NotFound where there is none. Three round trips."""
+    """One touchpoint by its public id. Raises NotFound for an unknown id. Three round trips."""
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
     records = await read_records(store.connection, store.keys, [home])
     if stored is None or home not in records:
         raise NotFound(_GONE)
-    told, decoded = await _decode_one(store, hashes, stored, records[home])
-    return decoded.view(told)
+    entry, decoded = await _decode_one(store, hashes, stored, records[home])
+    return decoded.view(entry)
 
 
 async def read_entry(store: Store, tenant: str, filed: Filed) -> tuple[TimelineEntry, Decoded]:
-    """The touchpoint in what was read of a place. NotFound where there is none. Round trips as `decode`."""
+    """Decode the touchpoint read from a place. Raises NotFound if it was removed. Round trips as `decode`."""
     found = filed.read()
     if found is None:
         raise NotFound(_GONE)
@@ -233,6 +235,6 @@ async def _decode_one(
     store: Store, hashes: KeyedHash, stored: Member, record: IdentityRecord
 ) -> tuple[TimelineEntry, Decoded]:
     decoded = await decode(store, hashes, {record.key: record}, [stored])
-    if not decoded.told:
+    if not decoded.entries:
         raise NotFound(_GONE)
-    return decoded.told[0], decoded
+    return decoded.entries[0], decoded

@@ -1,8 +1,13 @@
-"""Recording touchpoints: from a validated touchpoint to its durable place in a timeline."""
+"""Recording touchpoints: from a validated touchpoint to its durable place in a timeline.
+
+There are two ways in. `record`, here, is for every caller that has some touchpoints and waits for their
+results. `Intake.submit` in `batching` is for the hot path: it reads and prepares the touchpoints of many
+requests together and reports each request's results to a callback. Both prepare items with the same pure
+functions and hand them to the store's recorder.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -19,7 +24,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
-from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded, Recorder, outcomes
+from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
@@ -28,9 +33,9 @@ _DIGITS = (b"0", b"1", b"2")
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What became of one touchpoint: `accepted`, `duplicate` or `rejected` with a code and detail.
+    """The result for one touchpoint: `accepted`, `duplicate`, or `rejected` with a code and a detail.
 
-    `pointers` say where in the touchpoint what was rejected stands (RFC 6901).
+    `pointers` locate the rejected values in the touchpoint (RFC 6901).
     """
 
     status: str
@@ -52,31 +57,44 @@ async def record(
     bulk: bool = False,
     quiet: bool = False,
 ) -> list[Result]:
-    """Store the touchpoints; when this returns, what is not rejected is durable.
+    """Store the touchpoints. Every touchpoint that is not rejected is durable when this returns.
 
-    `bulk` uses the connection of imports, so that live traffic does not wait behind them. `quiet` is for
-    history: it is stored like everything else, but no webhook, connector, policy or owner hears of it. Raises
-    StoreUnavailable or Overloaded when the outcome of any is unknown: the same may be sent again.
-    One round trip where calls are not shared with other requests, two on a Cluster.
+    `bulk` uses the connection for imports, so that live traffic does not queue behind them. `quiet` is for
+    history: the touchpoints are stored as usual, but trigger no webhook, connector, policy or notice to
+    owners. Raises StoreUnavailable or Overloaded when the outcome of any touchpoint is unknown; sending the
+    same again is safe. Takes one round trip, shared with other requests where possible, two on a Cluster.
     """
     recorder = store.importer if bulk else store.recorder
-    made = prepare_or_reject(store, tenant, touchpoints, quiet=quiet)
-    futures = recorder.begin([it for it in made if isinstance(it, Item)])
-    return await settle(store, recorder, tenant, touchpoints, made, futures)
+    prepared = prepare_or_reject(store, tenant, touchpoints, quiet=quiet)
+    answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
+    hashes = store.hashes(tenant)
+    results: list[Result] = []
+    for touchpoint, item in zip(touchpoints, prepared, strict=True):
+        if isinstance(item, Result):
+            results.append(item)
+            continue
+        answer, stored = next(answers), item
+        if isinstance(answer, Recorded) and answer.status == REUSED and touchpoint.upsert:
+            stored = amendment_of(touchpoint, item, hashes, store.keys, quiet=quiet)
+            (answer,) = await recorder.record([stored])
+        if isinstance(answer, HandoffError):
+            raise answer
+        results.append(result_of(hashes, stored, answer.status))
+    return results
 
 
 def prepare_or_reject(
     store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, quiet: bool = False
 ) -> list[Item | Result]:
-    """What the store writes for each touchpoint, or why it is not stored."""
+    """The item to store for each touchpoint, or its rejection."""
     hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
-    made: list[Item | Result] = []
+    prepared: list[Item | Result] = []
     for touchpoint in touchpoints:
         try:
-            made.append(prepare(without_nobody(touchpoint, rules), hashes, keys, quiet=quiet))
+            prepared.append(prepare(without_placeholders(touchpoint, rules), hashes, keys, quiet=quiet))
         except Unprocessable as error:
-            made.append(rejected(error))
-    return made
+            prepared.append(rejected(error))
+    return prepared
 
 
 def rejected(error: Unprocessable) -> Result:
@@ -90,36 +108,8 @@ def rejected(error: Unprocessable) -> Result:
     )
 
 
-async def settle(
-    store: Store,
-    recorder: Recorder,
-    tenant: str,
-    touchpoints: Sequence[Touchpoint],
-    made: Sequence[Item | Result],
-    futures: Sequence[asyncio.Future[Recorded]],
-) -> list[Result]:
-    """What became of touchpoints whose items are with the recorder; `futures` are the items'.
-
-    Every future is looked at before the first error is raised.
-    """
-    hashes, answers = store.hashes(tenant), iter(await outcomes(futures))
-    results: list[Result] = []
-    for touchpoint, it in zip(touchpoints, made, strict=True):
-        if isinstance(it, Result):
-            results.append(it)
-            continue
-        answer = next(answers)
-        if isinstance(answer, HandoffError):
-            raise answer
-        if answer.status == REUSED and touchpoint.upsert:
-            results.append(await _amend(recorder, hashes, store.keys, touchpoint, it))
-        else:
-            results.append(result_of(hashes, it, answer.status))
-    return results
-
-
 def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
-    """The result of what the store answered for an item."""
+    """The result that corresponds to the store's answer for an item."""
     public = hashes.public(TOUCHPOINT, item.home, item.id)
     if status == REUSED:
         return Result(
@@ -128,52 +118,47 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
     return Result(status="duplicate" if status == DUPLICATE else "accepted", id=public)
 
 
-async def _amend(
-    recorder: Recorder, hashes: KeyedHash, keys: Keys, touchpoint: Touchpoint, first: Item
-) -> Result:
-    """Content that differs under a known id, from a sender that updates: an amendment of its own."""
-    version = f"{touchpoint.event_id}#{first.digest.hex()}"
+def amendment_of(
+    touchpoint: Touchpoint, first: Item, hashes: KeyedHash, keys: Keys, *, quiet: bool = False
+) -> Item:
+    """The item for new content under a known id, sent by a vendor that updates in place: an amendment."""
     amendment = msgspec.structs.replace(
-        touchpoint, event_id=version, amends=touchpoint.event_id, upsert=False
+        touchpoint,
+        event_id=f"{touchpoint.event_id}#{first.digest.hex()}",
+        amends=touchpoint.event_id,
+        upsert=False,
     )
-    item = prepare(amendment, hashes, keys)
-    (answer,) = await recorder.record([item])
-    if isinstance(answer, HandoffError):
-        raise answer
-    return result_of(hashes, item, answer.status)
+    return prepare(amendment, hashes, keys, quiet=quiet)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:
-    """The key of an identity that has a record from now on, though nothing was recorded of it yet.
+    """Create the record of an identity that has no touchpoints yet, if it is missing; returns its key.
 
-    Unprocessable (`blocked_identity`) for a value that means nobody.
+    Raises Unprocessable (`blocked_identity`) for a placeholder value.
     """
-    refuse_nobody(identity, store.rules)
+    refuse_placeholder(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
     fields = ((b"v", pack_identity(identity)), (b"f", b""))
     await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
     return key
 
 
-def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
-    """Unprocessable (`blocked_identity`) for a value that many senders write for nobody."""
+def refuse_placeholder(identity: Identity, rules: IdentityRules) -> None:
+    """Raise Unprocessable (`blocked_identity`) for a placeholder that identifies no one, such as `user:0`."""
     if rules.means_nobody(identity):
-        detail = f"{identity} is a value that many senders write for nobody"
+        detail = f"{identity} is a placeholder that identifies no one"
         raise Unprocessable(
             detail, code="blocked_identity", pointers=[{"pointer": "/identity", "detail": detail}]
         )
 
 
-def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
-    """The touchpoint without handles that mean nobody. Unprocessable where nothing else is left."""
-    for it in touchpoint.identities:
-        if rules.means_nobody(it.identity):
-            break
-    else:
-        return touchpoint
+def without_placeholders(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
+    """The touchpoint without placeholder identities. Raises Unprocessable if no other identity is left."""
     known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
+    if len(known) == len(touchpoint.identities):
+        return touchpoint
     if not known:
-        detail = "its only identity is one that many senders write for nobody"
+        detail = "its only identity is a placeholder that identifies no one"
         raise Unprocessable(
             detail, code="blocked_identity", pointers=[{"pointer": "/identities", "detail": detail}]
         )
@@ -181,7 +166,7 @@ def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
 
 
 def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
-    """The conversation of the touchpoint's thread; None where it has none and belongs to an episode."""
+    """The conversation of the touchpoint's thread. None without a thread: it then belongs to an episode."""
     if touchpoint.conversation is not None:
         return touchpoint.conversation
     if touchpoint.thread is None:
@@ -190,7 +175,7 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
 
 
 def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False) -> Item:
-    """What the store writes for a touchpoint: a pure function, so that a retry prepares the same."""
+    """The item to store for a touchpoint. A pure function, so that a retry prepares the same item."""
     stated = touchpoint.identities[0]
     home = hashes.identity(stated.identity)
     id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
@@ -206,18 +191,18 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         pointers.append(
             Pointer(conversation, keys.conversations(conversation), ((conversation, home),)),
         )
-    said, type_ = digest(touchpoint), touchpoint.type
+    content_digest, type_ = digest(touchpoint), touchpoint.type
     return Item(
         home=home,
         timeline=keys.timeline(home),
         id=id_,
-        digest=said,
+        digest=content_digest,
         fixed=b"".join(
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
                 _header(bool(touchpoint.participants), quiet, type_, channel_code(touchpoint.channel), codec),
-                said[:DIGEST_KEPT],
+                content_digest[:DIGEST_KEPT],
                 b"d" if type_ in _DELETES else b"e",
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
@@ -233,19 +218,19 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
     )
 
 
-@cache  # a few hundred: types by channels, and all channels without a name of ours are one
+@cache  # a few hundred entries: types by channels; all custom channels share one code
 def _header(participants: bool, quiet: bool, type: str, channel: int, codec: int) -> bytes:
     flags = (FLAG_PARTICIPANTS if participants else 0) | (FLAG_QUIET if quiet else 0)
     return bytes((flags, type_code(type), channel, codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:
-    """Whether it ends the conversation that its home has on its channel without a thread."""
+    """Whether the touchpoint ends its home's threadless conversation on its channel."""
     return touchpoint.type == "conversation.resolved" and touchpoint.thread is None
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:
-    """Home and id of what is amended: our own id, or the sender's event id at the same home."""
+    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home."""
     amends = touchpoint.amends or ""
     try:
         original_home, id_ = hashes.private(TOUCHPOINT, amends, 2)
@@ -257,7 +242,7 @@ def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[b
 def _evidence(
     touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, home: bytes, id_: bytes
 ) -> tuple[list[tuple[bytes, bytes]], list[Pointer]]:
-    """A piece of evidence per further identity, home to it, and the pointer that leads back to it."""
+    """One piece of evidence for each further identity, with the pointer that leads back to the home."""
     pieces: list[tuple[bytes, bytes]] = []
     pointers: list[Pointer] = []
     for handle in touchpoint.identities[1:]:
@@ -274,7 +259,7 @@ def _evidence(
 def automatic_evidence(
     touchpoint: Touchpoint, handle: Handle, hashes: KeyedHash, home: bytes, other: bytes, id_: bytes
 ) -> Evidence:
-    """What a touchpoint says of its home and a further handle. Saying it again makes no second piece."""
+    """The evidence that links a touchpoint's home to a further handle. Repeating it adds no second piece."""
     assurance = weaker(touchpoint.home.assurance, handle.assurance)
     return Evidence(
         id=hashes.evidence(home, other, Statement.SAME, assurance, touchpoint.source),

@@ -1,4 +1,4 @@
-"""What clients are shown: the shapes of the HTTP contract, made from what is stored."""
+"""Views of touchpoints: the shapes in the HTTP contract, made from stored touchpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from handoff.store.repositories.identities import IdentityRecord
 
 
 class IdentityView(Struct, frozen=True, kw_only=True):
-    """An identity of a customer: how sure, by which statement, since when."""
+    """An identity of a customer, with its assurance, the evidence that joins it, and since when."""
 
     type: str
     space: str
@@ -38,7 +38,7 @@ class ParticipantView(Struct, frozen=True, kw_only=True):
 
 
 class TouchpointView(Struct, frozen=True):
-    """One touchpoint of a timeline. `late`: it came after something that happened later."""
+    """One touchpoint of a timeline. `late`: it arrived after a touchpoint that occurred later."""
 
     id: str
     channel: str
@@ -67,11 +67,11 @@ class TouchpointView(Struct, frozen=True):
     amended_by: str | None = None
     deleted: bool = False
     participant_of: ParticipantView | None = None
-    """Set where the touchpoint is somebody else's and the customer only took part in it."""
+    """Set if the touchpoint is another customer's, and this customer only took part in it."""
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
-    """A page of a timeline. `next` goes on behind it; `total` is null where a filter was used."""
+    """A page of a timeline. `next` is the cursor of the next page; `total` is null if a filter was used."""
 
     touchpoints: list[TouchpointView]
     total: int | None
@@ -81,7 +81,7 @@ class TimelineView(Struct, frozen=True, kw_only=True):
 
 
 def blank_body(stored: Member, amendment: Body | None) -> Body:
-    """What is left of a deleted touchpoint: where it was, by what its deletion says."""
+    """The rest of a deleted touchpoint: its thread and source, as stated by its deletion."""
     assurance = amendment.assurance if amendment else Assurance.VERIFIED
     return Body(
         source=amendment.source if amendment else "",
@@ -109,32 +109,31 @@ def conversation_of(hashes: KeyedHash, record: IdentityRecord, stored: Member, b
 
 
 def _ends(record: IdentityRecord, channel: str) -> list[bytes]:
-    """Where the episodes of a channel ended: places, in order."""
+    """The places where the episodes of a channel ended, in order."""
     return [place for place, name in record.episodes if name == channel]
 
 
 def _last_end(ends: list[bytes], stored: Member) -> bytes:
-    """The id of what ended the last episode before a touchpoint, empty where nothing did."""
+    """The id of the touchpoint that ended the last episode before this one; empty if there is none."""
     before = bisect_left(ends, stored.place) if ends else 0
     return ends[before - 1][SIZE:] if before else b""
 
 
 class Rendering(Struct, frozen=True, kw_only=True):
-    """What every touchpoint of one answer is rendered with."""
+    """The data and caches for rendering the touchpoints of one answer."""
 
     hashes: KeyedHash
     records: Mapping[bytes, IdentityRecord]
     amendments: Mapping[tuple[bytes, bytes], tuple[Member, Body]]
     conversations: dict[Hashable, tuple[bytes, str]] = field(default_factory=dict)
-    """Conversations with their public ids that were made already, by what names them."""
+    """Cache: conversations with their public ids, by thread or episode."""
     ends: dict[tuple[bytes, str], list[bytes]] = field(default_factory=dict)
-    """Ends of episodes, by home and channel."""
+    """Cache: ends of episodes, by home and channel."""
     homes: dict[bytes, tuple[str, Callable[[bytes], str]]] = field(default_factory=dict)
-    """What `of_home` made already."""
+    """Cache of `of_home`."""
 
     def of_home(self, home: bytes) -> tuple[str, Callable[[bytes], str]]:
-        """The identity that touchpoints are filed under, `type:value` or `type@space:value`, and what
-        makes public ids of theirs."""
+        """The identity of a home as text, and the function that makes public ids of its touchpoints."""
         known = self.homes.get(home)
         if known is None:
             known = (str(self.records[home].identity), self.hashes.publics(TOUCHPOINT, home))
@@ -165,7 +164,7 @@ class Rendering(Struct, frozen=True, kw_only=True):
         return self.amendments.get((stored.home, stored.id)) if self.amendments else None
 
     def shown(self, stored: Member, body: Body) -> Body:
-        """The body with its newest edit folded in."""
+        """The body with its newest edit applied."""
         amendment = self.amendment(stored)
         return _folded(body, amendment[1]) if amendment and not stored.blanked else body
 
@@ -173,12 +172,12 @@ class Rendering(Struct, frozen=True, kw_only=True):
 def touchpoint_view(
     stored: Member, body: Body, rendering: Rendering, entry: Member | None = None
 ) -> TouchpointView:
-    """One touchpoint with its newest edit folded in; `entry` is a participant's that points at it."""
+    """One touchpoint with its newest edit applied. `entry` is set for a participant's reference to it."""
     identity, public_id = rendering.of_home(stored.home)
     direction, visibility, assurance = body.stated
     amendment = rendering.amendment(stored)
     shown = rendering.shown(stored, body) if amendment else body
-    # In the order of the fields: names take longer than all the rest of the call.
+    # Positional, because keyword arguments would take longer than the rest of the call.
     return TouchpointView(
         public_id(stored.id),
         channel_name(stored, body),
@@ -211,7 +210,7 @@ def touchpoint_view(
 
 
 def _taking_part(body: Body, rendering: Rendering, entry: Member) -> ParticipantView | None:
-    """As whom a customer took part in somebody else's touchpoint; None for one of their own."""
+    """The customer as a participant in another customer's touchpoint; None for one of their own."""
     if entry.reference is None:
         return None
     identity = rendering.records[entry.home].identity
@@ -219,8 +218,8 @@ def _taking_part(body: Body, rendering: Rendering, entry: Member) -> Participant
     return _participant(identity, role)
 
 
-def _participant(it: Identity, role: str) -> ParticipantView:
-    return ParticipantView(**identity_fields(it), role=role)
+def _participant(identity: Identity, role: str) -> ParticipantView:
+    return ParticipantView(**identity_fields(identity), role=role)
 
 
 def _folded(body: Body, edit: Body) -> Body:
@@ -233,5 +232,5 @@ def _folded(body: Body, edit: Body) -> Body:
     )
 
 
-def identity_fields(it: Identity) -> dict[str, str]:
-    return {"type": it.type, "space": it.space, "value": it.value}
+def identity_fields(identity: Identity) -> dict[str, str]:
+    return {"type": identity.type, "space": identity.space, "value": identity.value}

@@ -1,4 +1,4 @@
-"""The subscriptions of the configuration: put into the store at each start."""
+"""The subscriptions of the configuration: written to the store at each start."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from handoff.store.repositories.control import Change, Changed, Control
 from handoff.store.store import Store
 
 from .signing import check_key
+from .spec import SubscriptionSpec, check
 from .subscriptions import (
     ATTEMPTS,
     DEFAULT_OVERLAP_S,
     Key,
     Subscription,
-    SubscriptionSpec,
-    check,
     drop,
     ids_of,
     keys_for,
@@ -36,7 +35,7 @@ from .subscriptions import (
 )
 
 ORIGIN = "configuration"
-WRITTEN_AT_ONCE = 200  # subscriptions a commit: a few ms of the server's time, and one fsync
+MAX_WRITTEN = 200  # subscriptions in one commit: a few ms of the store's time, and one fsync
 
 
 class Configured(Struct, frozen=True, kw_only=True):
@@ -48,57 +47,57 @@ class Configured(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> bytes:
-        """16 bytes that stay the same while tenant, URL and name do."""
+        """16 bytes that depend on tenant, URL and name only."""
         text = "\0".join((self.tenant, self.wishes.url, self.wishes.name or ""))
         return blake2b(text.encode(), digest_size=SIZE, person=b"webhook").digest()
 
 
 async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Configured]) -> list[Subscription]:
-    """Make the store's configured subscriptions those of the configuration.
+    """Write the configured subscriptions to the store, and delete those that are no longer configured.
 
-    Those whose secret was made here, now and never shown again. What is no longer configured goes.
-    One round trip for those that are as they should be, and one for each WRITTEN_AT_ONCE others.
+    Returns new subscriptions with a generated secret, which is never shown again. Takes one round trip for
+    unchanged subscriptions, and one for each MAX_WRITTEN others.
     """
-    made: list[Subscription] = []
+    generated: list[Subscription] = []
     for tenant in tenants:
         mine = {it.id: it for it in wanted if it.tenant == tenant}
-        for it in mine.values():
-            check(it.wishes)
+        for configured in mine.values():
+            check(configured.wishes)
         ids = list(mine)
-        for at in range(0, len(ids), WRITTEN_AT_ONCE):
-            part = {id_: mine[id_] for id_ in ids[at : at + WRITTEN_AT_ONCE]}
+        for at in range(0, len(ids), MAX_WRITTEN):
+            part = {id_: mine[id_] for id_ in ids[at : at + MAX_WRITTEN]}
             new = await _configure(store, store.control(tenant), part)
-            made += [it for it in new if mine[it.id].secret is None]
+            generated += [it for it in new if mine[it.id].secret is None]
         await _drop_and_reseal(store, store.control(tenant), mine)
-    return made
+    return generated
 
 
 async def _drop_and_reseal(store: Store, control: Control, wanted: Collection[bytes]) -> None:
-    """Let those of the configuration that are not wanted go, and seal with the first key what is not."""
+    """Delete configured subscriptions that are not wanted, and reseal those not sealed with the first key."""
     ids = await ids_of(control)
     sealed = await read_sealed(store, control.tenant, ids)
     seal = store.seal(control.tenant)
     gone, stale = [], []
     for id_, raw in zip(ids, sealed, strict=True):
-        it = opened(store, control.tenant, id_, raw) if raw else None
-        if it and it.origin == ORIGIN and id_ not in wanted:
+        subscription = opened(store, control.tenant, id_, raw) if raw else None
+        if subscription and subscription.origin == ORIGIN and id_ not in wanted:
             gone.append(id_)
-        elif it and raw and not seal.is_current(raw):
-            stale.append(it)
+        elif subscription and raw and not seal.is_current(raw):
+            stale.append(subscription)
     if gone:
         await drop(store, control, gone)
-    for at in range(0, len(stale), WRITTEN_AT_ONCE):
+    for at in range(0, len(stale), MAX_WRITTEN):
         change = Change()
-        for it in stale[at : at + WRITTEN_AT_ONCE]:
-            put(store, control, change, it, it.version)
-        with suppress(Changed):  # who changed one of them sealed it; the next start sees to the others
+        for subscription in stale[at : at + MAX_WRITTEN]:
+            put(store, control, change, subscription, subscription.version)
+        with suppress(Changed):  # a concurrent change reseals its subscription; the next start does the rest
             await control.commit(change)
 
 
 async def _configure(
     store: Store, control: Control, wanted: Mapping[bytes, Configured]
 ) -> list[Subscription]:
-    """Those that are new; several workers may do it at once, and find what the other has written."""
+    """Write the changed subscriptions; returns the new ones. Several workers may do this concurrently."""
     for _attempt in range(ATTEMPTS):
         sealed = await read_sealed(store, control.tenant, list(wanted))
         found = zip(wanted, sealed, strict=True)
@@ -108,12 +107,13 @@ async def _configure(
         changed = [it for it in after if it != before.get(it.id)]
         if not changed:
             return []
-        # Before they are written: after a crash in between, the next start does it again.
+        # Before the subscriptions are written, so that the next start repeats it after a crash in between.
         paced = [it for it in changed if it.wishes.rate_per_s != _rate(before.get(it.id))]
         await asyncio.gather(*(set_pace(store, it) for it in paced))
         change = Change()
-        for it in changed:
-            put(store, control, change, it, before[it.id].version if it.id in before else 0)
+        for subscription in changed:
+            known = before.get(subscription.id)
+            put(store, control, change, subscription, known.version if known else 0)
         try:
             await control.commit(touched(control, change))
         except Changed:
@@ -127,7 +127,7 @@ def _rate(before: Subscription | None) -> float | None:
 
 
 def _configured(wanted: Configured, before: Subscription | None, now: Micros) -> Subscription:
-    """The subscription as it should be; the one before where that is the same."""
+    """The subscription as configured; the stored one if nothing changed."""
     keys = _keys(wanted, before, now)
     if before is None:
         return Subscription(
@@ -138,15 +138,15 @@ def _configured(wanted: Configured, before: Subscription | None, now: Micros) ->
             origin=ORIGIN,
             created_at=now,
         )
-    # What a newer release keeps in it is not for this one to compare, nor to take away.
-    wishes = replace(wanted.wishes, unknown_fields=before.wishes.unknown_fields)
-    if (before.wishes, before.keys) == (wishes, keys):
+    # Fields that only a newer release knows are kept, and not compared.
+    spec = replace(wanted.wishes, unknown_fields=before.wishes.unknown_fields)
+    if (before.wishes, before.keys) == (spec, keys):
         return before
-    return replace(before, wishes=wishes, keys=keys, origin=ORIGIN, version=before.version + 1)
+    return replace(before, wishes=spec, keys=keys, origin=ORIGIN, version=before.version + 1)
 
 
 def _keys(wanted: Configured, before: Subscription | None, now: Micros) -> tuple[Key, ...]:
-    """The keys it has, unless the configuration asks for others; then the old ones overlap."""
+    """The stored keys, or new ones if the configuration asks for others; the old keys then overlap."""
     if before is None:
         return keys_for(wanted.wishes, wanted.secret)
     current = [it.key for it in before.keys if it.until is None]

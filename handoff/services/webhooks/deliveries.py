@@ -1,4 +1,4 @@
-"""Messages of a subscription as the integrator sees them: state, attempts, answers; test and replay."""
+"""A subscription's messages as the integrator sees them: states, attempts and answers; test and replay."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from handoff.store.store import Store
 from .subscriptions import Subscription, public_id
 
 REPLAY_PAGE = 200
-MAX_REPLAYED = 10_000  # messages a call; the answer says where to go on
+MAX_REPLAYED = 10_000  # messages per call; the answer states where to continue
 
 
 class DeliveryAttempt(Struct, frozen=True, kw_only=True):
-    """One attempt as kept: `answer` is the first 1 KB of what came back."""
+    """A stored attempt. `answer` is the first 1 KB of the response."""
 
     at: Micros
     status: int | None
@@ -35,7 +35,7 @@ class DeliveryAttempt(Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(Struct, frozen=True, kw_only=True):
-    """One attempt; `error` where no status came, `next_in_s` the wait that followed."""
+    """One attempt. `error` is set if there was no response; `next_in_s` is the wait until the next one."""
 
     at: str
     status: int | None
@@ -46,7 +46,7 @@ class AttemptView(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryView(Struct, frozen=True, kw_only=True):
-    """One message of a subscription; `id` is its `webhook-id`, the same over all attempts."""
+    """One message of a subscription. `id` is its `webhook-id`, the same in all attempts."""
 
     id: str
     type: str
@@ -62,7 +62,7 @@ class DeliveryView(Struct, frozen=True, kw_only=True):
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
-    """How a subscription does; totals since it was made."""
+    """The state of a subscription's queue, with totals since the subscription was created."""
 
     delivered: int
     retried: int
@@ -77,14 +77,14 @@ class StatusView(Struct, frozen=True, kw_only=True):
 
 
 class Replayed(Struct, frozen=True, kw_only=True):
-    """What a replay queued; `next` is the time to go on from, where there was more."""
+    """The result of a replay. `next` is the time to continue from, if there is more to replay."""
 
     queued: int
     next: str | None = None
 
 
 class DeliveryPage(Struct, frozen=True, kw_only=True):
-    """Messages, newest first; `bound` where the next page begins."""
+    """A page of messages, newest first. `bound` is where the next page begins."""
 
     deliveries: list[DeliveryView]
     bound: int | None
@@ -95,62 +95,62 @@ def _time(milliseconds: int) -> str | None:
     return format_time(milliseconds * 1000) if milliseconds else None
 
 
-def status_view(it: QueueState) -> StatusView:
+def status_view(state: QueueState) -> StatusView:
     return StatusView(
-        delivered=it.delivered,
-        retried=it.retried,
-        dead=it.dead,
-        superseded=it.superseded,
-        pending=it.pending,
-        oldest_pending_at=_time(it.oldest_pending),
-        failures_in_a_row=it.failures,
-        failing_since=_time(it.failing_since),
-        paused_until=_time(it.paused_until),
-        last_success_at=_time(it.last_success),
+        delivered=state.delivered,
+        retried=state.retried,
+        dead=state.dead,
+        superseded=state.superseded,
+        pending=state.pending,
+        oldest_pending_at=_time(state.oldest_pending),
+        failures_in_a_row=state.failures,
+        failing_since=_time(state.failing_since),
+        paused_until=_time(state.paused_until),
+        last_success_at=_time(state.last_success),
     )
 
 
-def delivery_view(it: Message, hashes: KeyedHash) -> DeliveryView:
+def delivery_view(message: Message, hashes: KeyedHash) -> DeliveryView:
     """A message with its attempts, oldest first."""
-    waiting = it.state == "pending"
-    superseded = it.state == "superseded"
+    waiting = message.state == "pending"
+    superseded = message.state == "superseded"
     return DeliveryView(
-        id=hashes.public(EVENT, it.event),
-        type=it.type,
-        state=it.state,
-        created_at=format_time(it.born * 1000),
-        next_attempt_at=_time(it.next_at) if waiting else None,
-        deadline=format_time(it.deadline * 1000) if it.deadline < NO_DEADLINE else None,
-        attempts=[_attempt_view(decode_as(raw, DeliveryAttempt)) for raw in it.log],
-        attempts_total=it.attempts,
-        reason=it.why.decode() if it.state == "dead" else None,
-        superseded_by=hashes.public(EVENT, it.why) if superseded else None,
-        supersedes=[hashes.public(EVENT, event) for event in it.supersedes],
+        id=hashes.public(EVENT, message.event),
+        type=message.type,
+        state=message.state,
+        created_at=format_time(message.born * 1000),
+        next_attempt_at=_time(message.next_at) if waiting else None,
+        deadline=format_time(message.deadline * 1000) if message.deadline < NO_DEADLINE else None,
+        attempts=[_attempt_view(decode_as(raw, DeliveryAttempt)) for raw in message.log],
+        attempts_total=message.attempts,
+        reason=message.why.decode() if message.state == "dead" else None,
+        superseded_by=hashes.public(EVENT, message.why) if superseded else None,
+        supersedes=[hashes.public(EVENT, event) for event in message.supersedes],
     )
 
 
-def _attempt_view(it: DeliveryAttempt) -> AttemptView:
+def _attempt_view(attempt: DeliveryAttempt) -> AttemptView:
     return AttemptView(
-        at=format_time(it.at),
-        status=it.status,
-        error=it.error,
-        latency_ms=it.latency_ms,
-        answer=it.answer.decode("utf-8", "replace"),
-        next_in_s=it.wait_s,
+        at=format_time(attempt.at),
+        status=attempt.status,
+        error=attempt.error,
+        latency_ms=attempt.latency_ms,
+        answer=attempt.answer.decode("utf-8", "replace"),
+        next_in_s=attempt.wait_s,
     )
 
 
 async def page(
     store: Store, subscription: Subscription, *, dead: bool, limit: int, below: int | None
 ) -> DeliveryPage:
-    """Messages of a subscription, or its dead letters, newest first; two round trips."""
+    """A subscription's messages or its dead letters, newest first; two round trips."""
     queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
     messages, bound, total = await queue.log(subscription.id, dead=dead, limit=limit, below=below)
     return DeliveryPage(deliveries=[delivery_view(it, hashes) for it in messages], bound=bound, total=total)
 
 
 async def one(store: Store, subscription: Subscription, id_: str) -> DeliveryView:
-    """One message by its `webhook-id`. NotFound where there is none."""
+    """One message by its `webhook-id`. Raises NotFound for an unknown one."""
     hashes = store.hashes(subscription.tenant)
     found = await store.deliveries(subscription.tenant).messages(subscription.id, hashes.private(EVENT, id_))
     if not found:
@@ -159,7 +159,7 @@ async def one(store: Store, subscription: Subscription, id_: str) -> DeliveryVie
 
 
 async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
-    """Queue a `webhook.test` message; its id. Conflict (`webhook_disabled`) when nothing would be sent."""
+    """Queue a `webhook.test` message; returns its id. Conflict (`webhook_disabled`) if disabled."""
     await _require_enabled(store, subscription)
     queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
     id_ = public_id(hashes, subscription.id)
@@ -180,22 +180,22 @@ async def _require_enabled(store: Store, subscription: Subscription) -> None:
 
 
 async def replay_one(store: Store, subscription: Subscription, id_: str) -> Replayed:
-    """Send one kept event again, whatever became of it before. NotFound when it is not kept any more."""
+    """Send one stored event again, in whatever state it is. Raises NotFound if it is no longer stored."""
     await _require_enabled(store, subscription)
     events = store.hashes(subscription.tenant).private(EVENT, id_)
     blobs = await store.deliveries(subscription.tenant).blobs(events)
     known = await store.deliveries(subscription.tenant).messages(subscription.id, events)
     if not blobs or not (known or _wants(subscription, blobs[0][1])):
-        raise NotFound("there is no such event, or it is kept no longer")
+        raise NotFound("there is no such event, or it is no longer stored")
     return Replayed(queued=await _again(store, subscription, blobs))
 
 
 async def replay_since(
     store: Store, subscription: Subscription, since: Micros, until: Micros, *, only_failed: bool
 ) -> Replayed:
-    """Send again what was kept from `since` to `until` and is for this subscription.
+    """Send the stored events from `since` to `until` again that match this subscription.
 
-    `only_failed`: what was delivered is left alone.
+    With `only_failed`, delivered events are skipped.
     """
     await _require_enabled(store, subscription)
     queue = store.deliveries(subscription.tenant)
@@ -224,7 +224,7 @@ def _wants(subscription: Subscription, blob: bytes) -> bool:
 
 
 async def _again(store: Store, subscription: Subscription, found: Sequence[tuple[bytes, bytes]]) -> int:
-    """Queue the events once more; who asks for a replay wants it whatever the deadline was."""
+    """Queue the events again. A replay ignores deadlines."""
     queue = store.deliveries(subscription.tenant)
     queued = 0
     for event, blob in found:

@@ -1,6 +1,6 @@
-"""Where outgoing requests may go: public addresses, and the subnets that an operator allows.
+"""Allowed destinations of outgoing requests: public addresses, and subnets that an operator allows.
 
-Judged on the address that is really connected to, whatever name, notation or redirect led there.
+The check applies to the address that is connected to, regardless of name, notation or redirect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]*")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# RFC 6890 and its registries, written out: `is_global` differs between releases of Python.
+# RFC 6890 and its registries, spelled out because `is_global` differs between releases of Python.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in [
@@ -59,7 +59,7 @@ _NOT_PUBLIC = tuple(
         "ff00::/8",
     ]
 )
-# Machines' own metadata services: never, whatever an operator allows.
+# Metadata services of cloud machines: never allowed, not even by an operator.
 _METADATA = tuple(
     ipaddress.ip_network(text)
     for text in [
@@ -71,52 +71,52 @@ _METADATA = tuple(
         "192.0.0.192/32",
     ]
 )
-_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")  # all that is allocated; what is not cannot be public
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")  # the allocated range; other addresses cannot be public
 
 
 class RefusedAddress(HandoffError):
-    """The address is not one that outgoing requests may go to."""
+    """Outgoing requests to this address are not allowed."""
 
     code = "forbidden_address"
 
 
 class EgressPolicy(Struct, frozen=True, kw_only=True):
-    """What one subscription may reach beside public https."""
+    """The destinations of one subscription besides public https."""
 
     networks: tuple[Network, ...] = ()
     insecure: bool = False
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Unprocessable where one is no network, or holds a metadata service."""
+    """Parse networks. Raises Unprocessable (`invalid_network`) for an invalid one."""
     networks = []
     for text in texts:
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
             raise Unprocessable(
-                f"{text!r} is no network, e.g. 10.1.0.0/16", code="invalid_network"
+                f"{text!r} is not a network such as 10.1.0.0/16", code="invalid_network"
             ) from error
         networks.append(network)
     return tuple(networks)
 
 
 def check_address(text: str, policy: EgressPolicy) -> None:
-    """RefusedAddress unless a connection to this numeric address (a zone id after `%`) is allowed."""
+    """Raise RefusedAddress unless this numeric address, with or without a zone id, is allowed."""
     try:
         address = _plain(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError as error:
-        raise RefusedAddress("this is no address") from error
+        raise RefusedAddress("this is not an address") from error
     if _within(address, _METADATA):
-        raise RefusedAddress("metadata services and link-local addresses are never reached")
+        raise RefusedAddress("metadata services and link-local addresses are never allowed")
     if _within(address, policy.networks):
         return
     if _within(address, _NOT_PUBLIC) or (address.version == 6 and address not in _PUBLIC_IPV6):
-        raise RefusedAddress("the address is not public, and no allowed network holds it")
+        raise RefusedAddress("the address is neither public nor in an allowed network")
 
 
 def _plain(address: Address) -> Address:
-    """IPv4 for an IPv4-mapped IPv6 address, which reaches the same machine."""
+    """The IPv4 address for an IPv4-mapped IPv6 address, which reaches the same host."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 
@@ -126,23 +126,25 @@ def _within(address: Address, networks: Sequence[Network]) -> bool:
 
 
 def check_url(text: str, policy: EgressPolicy) -> URL:
-    """The normalised URL. Unprocessable (`invalid_url`, `forbidden_address`) when it may not be called."""
+    """The normalised URL. Raises Unprocessable (`invalid_url`, `forbidden_address`) if it is not allowed."""
     url = parse_url(text)
     if url.scheme != "https" and not (policy.insecure and url.scheme == "http"):
-        raise Unprocessable("a webhook's URL is https", code="invalid_url")
+        raise Unprocessable("a webhook URL must be https", code="invalid_url")
     if url.user is not None or url.password is not None or url.fragment:
-        raise Unprocessable("the URL has no user, password or fragment", code="invalid_url")
+        raise Unprocessable("the URL must not have a user, password or fragment", code="invalid_url")
     port = url.port
     if port is None or port == 0 or (port < 1024 and port not in (443, 80)):
-        raise Unprocessable("the port is 443 or above 1023", code="invalid_url")
+        raise Unprocessable("the port must be 443 or above 1023", code="invalid_url")
     _check_literal(url.raw_host or "", policy)
     return url
 
 
 def parse_url(text: str) -> URL:
-    """The normalised URL, each part of which can be read. Unprocessable (`invalid_url`) otherwise."""
+    """The normalised URL, with all parts valid. Raises Unprocessable (`invalid_url`) otherwise."""
     if len(text) > MAX_URL or not text.isprintable() or any(c.isspace() or c == "\\" for c in text):
-        raise Unprocessable("a URL is printable, without spaces, and at most 2048 long", code="invalid_url")
+        raise Unprocessable(
+            "a URL must be printable, without spaces, and at most 2048 characters long", code="invalid_url"
+        )
     parts = split_url(text)
     if parts is None:
         raise Unprocessable("this is not a URL", code="invalid_url")
@@ -166,7 +168,7 @@ def _check_literal(host: str, policy: EgressPolicy) -> None:
         # WHATWG URL §3.5: a host that ends in a number is an IPv4 address in some notation.
         if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
             raise Unprocessable("the host is an address in an odd notation", code="invalid_url") from error
-        return  # a name: what it resolves to is judged when it is connected to
+        return  # a name: its addresses are checked when it is connected to
     try:
         check_address(host, policy)
     except RefusedAddress as error:

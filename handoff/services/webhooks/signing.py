@@ -1,7 +1,7 @@
 """Standard Webhooks 1.0: secrets, keys and signatures (spec/standard-webhooks.md, "Signature scheme").
 
-`v1` is HMAC-SHA256 with a shared secret (`whsec_`); `v1a` is ed25519 with a key of ours (`whsk_`),
-whose public half (`whpk_`) is all that the receiver needs.
+`v1` is HMAC-SHA256 with a shared secret (`whsec_`). `v1a` is ed25519 with our private key (`whsk_`); the
+receiver only needs its public half (`whpk_`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handoff.domain.errors import Unprocessable
 
 Scheme = Literal["v1", "v1a"]
 SECRET, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
-MADE_BYTES = 32
+GENERATED_BYTES = 32
 _SIZES = range(24, 65)  # bytes of a shared secret, by the specification
 _SEED = 32
 
@@ -28,11 +28,11 @@ _SEED = 32
 def make_key(scheme: Scheme) -> str:
     """A new random secret or private key."""
     prefix = SECRET if scheme == "v1" else PRIVATE
-    return prefix + base64.b64encode(secrets.token_bytes(MADE_BYTES)).decode("ascii")
+    return prefix + base64.b64encode(secrets.token_bytes(GENERATED_BYTES)).decode("ascii")
 
 
 def check_key(key: str) -> Scheme:
-    """The scheme of a given key. Unprocessable (`invalid_secret`) when it is not one."""
+    """The scheme of a given key. Raises Unprocessable (`invalid_secret`) for an invalid key."""
     prefix = next((it for it in (SECRET, PRIVATE) if key.startswith(it)), None)
     if prefix is None:
         raise Unprocessable("a secret is whsec_ (v1) or whsk_ (v1a) and base64", code="invalid_secret")
@@ -56,13 +56,13 @@ def _raw(key: str) -> bytes:
 
 
 def public_key(key: str) -> str:
-    """What the receiver verifies `v1a` with."""
+    """The public key with which the receiver verifies `v1a`."""
     private = Ed25519PrivateKey.from_private_bytes(_raw(key)[:_SEED])
     return PUBLIC + base64.b64encode(private.public_key().public_bytes_raw()).decode("ascii")
 
 
 def sign(keys: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header: one signature per key, so that a rotation breaks nobody."""
+    """The `webhook-signature` header: one signature per key, so that a rotation breaks no receiver."""
     signed = b"%s.%d." % (message_id.encode(), timestamp) + body
     return " ".join(_signature(key, signed) for key in keys)
 

@@ -6,10 +6,10 @@
 --   drops   {{key}}
 --   adds    {{key, score, member}}      sorted sets
 --   removes {{key, member}}
---   keeps   {{key, value, seconds}}     written only where absent; seconds 0: for ever
+--   keeps   {{key, value, seconds}}     written only where absent; seconds 0: forever
 --   posts   {{key, payload}}      stream entries
 -- Keys are numbers into KEYS, from 1. Answers {1}, or {0, the failing check, what is there now}.
--- A commit whose answer was lost is sent again: where every record is as it would be put, it was done before.
+-- A commit whose answer was lost is sent again: if every record already has the new value, it was done before.
 
 local function done_before(keys, puts)
   for _, put in ipairs(puts) do

@@ -1,4 +1,4 @@
--- One write of a server's heartbeat; it also tells whether the store lost what this server saw stored.
+-- Write a server's heartbeat, and check whether the store lost data that this server saw stored.
 --
 -- KEYS heartbeat; ARGV writer, expected, floor, accepted, exists. `expected` is the count of this writer's
 -- last confirmed heartbeat and `floor` the least count that the store must have (0: unknown), `accepted` the

@@ -13,9 +13,9 @@ from importlib import resources
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import FunctionMissing, unavailable
-from handoff.store.resp.connection import Connection
-from handoff.store.resp.wire import RespConnection, RespConnections
+from handoff.store.resp.transport import Route
 
 NAMES = (
     "timeline_record",
@@ -54,8 +54,13 @@ def library(operation: str) -> tuple[str, bytes]:
     return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
 
 
+UNGATED = frozenset({HEARTBEAT, "worker_beat"})
+"""Functions that store no data of a tenant: the heartbeat decides whether the gate opens, and a worker
+registers whatever state the store is in."""
+
+
 class Gate:
-    """Whether functions may be called now, and who hears of calls that the store did not take."""
+    """Whether functions may be called now. `on_failure` is called when the store did not take a call."""
 
     def __init__(self) -> None:
         self.refuses: str | None = None
@@ -73,17 +78,17 @@ class Gate:
 
 
 class Functions:
-    """The functions of this release on one server or cluster; over a line of their own where one is given."""
+    """The functions of this release on one server or Cluster; called over `route` where one is given."""
 
     def __init__(
         self,
         connection: Connection,
-        line: RespConnection | RespConnections | None = None,
+        route: Route | None = None,
         gate: Gate | None = None,
     ) -> None:
         self.gate = gate or Gate()
         self._connection = connection
-        self._line = line
+        self._route = route
         self._libraries = {operation: library(operation) for operation in NAMES}
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
@@ -97,16 +102,16 @@ class Functions:
             if isinstance(answer, Exception) and "already exists" not in str(answer):
                 raise answer
 
-    def on_own_line(self) -> Functions:
-        """The same, over a connection that nobody else uses (on a Cluster one to each primary)."""
-        return Functions(self._connection, self._connection.line(), self.gate)
+    def on_own_route(self) -> Functions:
+        """The same functions over connections that no other caller uses."""
+        return Functions(self._connection, self._connection.new_route(), self.gate)
 
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         """Call a function; where the server has lost its libraries they are loaded again.
 
         StoreUnavailable at once while the gate refuses calls.
         """
-        if operation == HEARTBEAT:  # it is what finds out whether the gate may open
+        if operation in UNGATED:
             return await self._call(operation, keys, args)
         self.gate.check()
         try:
@@ -118,17 +123,18 @@ class Functions:
     async def _call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         name = self._names[operation]
         try:
-            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+            return await self._connection.fcall_durable(name, keys, args, route=self._route)
         except FunctionMissing:
             await self.load()
-            return await self._connection.fcall_durable(name, keys, args, line=self._line)
+            return await self._connection.fcall_durable(name, keys, args, route=self._route)
 
     async def call_each(self, operation: str, calls: Sequence[Call]) -> list[Any]:
         """Call a function many times in one round trip (on a Cluster: one per server).
 
         It waits for no replicas. The first error is raised when all were called.
         """
-        self.gate.check()
+        if operation not in UNGATED:
+            self.gate.check()
         name = self._names[operation]
         commands = [("FCALL", name, len(keys), *keys, *args) for keys, args in calls]
         places = [keys[0] for keys, _args in calls]

@@ -1,10 +1,10 @@
--- What the queue_* functions share: the messages of one webhook subscription, in its tenant's slot.
+-- Shared by the queue_* functions: the messages of one webhook subscription, in its tenant's slot.
 --
 -- KEYS[1] is the tenant's tag, `{c.tenant}`. Which messages a call touches is known only inside of it,
 -- so the other keys are built here, all in that slot:
 --   w id         the subscription's record (written by `commit`)
 --   d e event    an event's bytes; d E events by the time they were kept, in µs, each at its own
---   d H          workers that hold leases: a number by worker, which the living ones change all the time
+--   d H          workers that hold leases: a number by worker, which living workers keep changing
 --   d w, d W     subscriptions by when something of theirs is due: healthy, and failing
 --   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms and j
 --                not before by it, k when it last succeeded, R recovering, b last notice; totals ok,
@@ -126,7 +126,7 @@ local function finish(q, event, line, state, why)
   end
 end
 
--- What waits for a late attempt goes now; a great many of them in parts, one at each success.
+-- Send the messages that wait for a late attempt now; very many of them in parts, one at each success.
 local function hasten(q, now)
   local waiting = redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf', 'LIMIT', 0, 500)
   for _, event in ipairs(waiting) do

@@ -1,7 +1,7 @@
--- Give back what a worker that is gone had claimed, as if its leases had run out.
+-- Release the claims of a worker that is gone, as if its leases had run out.
 --
 -- KEYS tag; ARGV ms to skip, worker, its last beat. Answers how many messages go again, or -1 when the worker has
--- beaten since. What it still says of them afterwards is refused by its token as soon as another has claimed them.
+-- sent a heartbeat since. Its later settlements are refused by their token once another worker claimed the messages.
 
 local function run(keys, args)
   local now, worker, given = now_ms(args[1]), args[2], 0

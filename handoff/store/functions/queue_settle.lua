@@ -1,10 +1,10 @@
--- Say what became of a claimed message.
+-- Settle a claimed message.
 --
 -- KEYS tag; ARGV ms to skip, subscription, event, token, verdict (ok, retry, dead, back), ms to the next attempt,
--- ms that the whole subscription pauses, the attempt's bytes (or ''), why, '1' when it speaks against the
--- subscriber, the reason to disable the subscription (or ''), '1' when a notice of failing is among the notices,
--- then notices for the outbox. Answers 1, or 0 when the lease had passed to another worker: whoever claimed a message
--- last says what became of it. A success counts also when the lease has run out and nobody else has claimed it.
+-- ms that the whole subscription pauses, the attempt's bytes (or ''), why, '1' when the failure is the
+-- subscriber's, the reason to disable the subscription (or ''), '1' when a notice of failing is among the notices,
+-- then notices for the outbox. Answers 1, or 0 when the lease had passed to another worker: only the last
+-- worker that claimed a message settles it. A success also counts if the lease ran out and no other has claimed it.
 
 local function succeed(q, now)
   local failures = tonumber(redis.call('HGET', q.state, 'f') or 0)

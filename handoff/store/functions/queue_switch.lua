@@ -1,7 +1,7 @@
 -- Switch a subscription's queue on or off, set its pace, or drop all of it.
 --
 -- KEYS tag; ARGV ms to skip, subscription, what (on, off, pace, drop), why (off) or ms between messages (pace).
--- What waits stays when it is switched off, and goes at once when it is switched on again.
+-- Waiting messages stay while it is off, and are due immediately when it is switched on again.
 
 local function run(keys, args)
   local now, q, what = now_ms(args[1]), queue(keys[1], args[2]), args[3]

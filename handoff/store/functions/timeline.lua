@@ -1,6 +1,6 @@
--- What the functions that file entries in timelines share: the head, and how an entry is found by its id.
+-- Shared by the functions that write timelines: the head, and finding an entry by its id.
 --
--- A short timeline of small entries is looked through. Any other has an index, made once, whose entries are
+-- A short timeline of small entries is scanned. Any other has an index, built once, whose entries are
 -- id → place less the id (16) ‖ of an edit, the id of the edit of the same before it.
 
 local ARRIVAL_FOLLOWS = 2
@@ -11,7 +11,7 @@ local DIGEST = 6
 
 local function has(flags, flag) return flags % (2 * flag) >= flag end
 
--- The head stands in the record under 'h': last arrival (8) ‖ entries ever filed (4) ‖ the latest occurred (8) ‖
+-- The head is in the record under 'h': last arrival (8) ‖ entries ever filed (4) ‖ the latest occurred (8) ‖
 -- best assurance (1) ‖ '1' where there is an index, else '0' ‖ counts.
 local function read_head(record)
   local head = redis.call('HGET', record, 'h')

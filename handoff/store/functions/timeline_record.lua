@@ -2,8 +2,8 @@
 --
 -- ARGV: number of pointers, number of items, then the pointers, then the items.
 -- A pointer:  KEYS record of the far identity, or a conversation
---             ARGV count, then field and value `count` times ('' stands for the store's clock)
--- An item:    KEYS timeline `{tag}t` ‖ home; what else belongs to the home lies beside it, in the same slot
+--             ARGV count, then field and value `count` times ('' means the store's clock)
+-- An item:    KEYS timeline `{tag}t` ‖ home; the other keys of the home are in the same slot
 --             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (6) ‖
 --                  'e' edit or 'd' deletion ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
@@ -11,11 +11,11 @@
 --                  then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
--- QUIET is for whoever reads the outbox: the entry has it, the timeline does not.
+-- QUIET is for readers of the outbox: the entry has it, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
--- The amendment of a touchpoint that counts stands in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the
--- id of the edit that came last, also when it comes first; each edit's entry ends in the id of the edit
--- before it, so that a deletion finds them all and takes their content out of the timeline too.
+-- The amendment of a touchpoint that counts is in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the id of
+-- the newest edit, even if it arrives before the touchpoint. Each edit's entry ends in the id of the edit before
+-- it, so that a deletion finds them all and removes their content from the timeline too.
 
 local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
@@ -74,7 +74,7 @@ local function amend(timeline, index, original, id, place, kind)
   if newest then
     edit = string.sub(newest, 34)
     local known = string.sub(newest, 33, 33)
-    -- A deletion stands above every edit; of two of a kind the later in the timeline counts.
+    -- A deletion overrides every edit; of two of a kind the later in the timeline counts.
     if (known == 'd' and kind == 'e') or (known == kind and precedes(place, string.sub(newest, 1, 32))) then
       best = string.sub(newest, 1, 33)
     end
@@ -113,8 +113,8 @@ local function point(keys, args, k, a, clock)
   return a
 end
 
--- Whether an entry says what the digest is of; a digest of another version counts as equal.
-local function says(member, digest)
+-- Whether an entry has the content of a digest; a digest of another version counts as equal.
+local function matches(member, digest)
   local at = has(string.byte(member, 33), ARRIVAL_FOLLOWS) and 45 or 37
   return string.byte(member, at) ~= string.byte(digest) or string.sub(member, at, at + DIGEST - 1) == digest
 end
@@ -134,7 +134,7 @@ local function store(keys, args, k, a, now)
   elseif filed > 0 then
     known = look_through(timeline, id)
   end
-  if known then return {says(known, digest) and 1 or 2, string.sub(known, 1, 16), 0} end
+  if known then return {matches(known, digest) and 1 or 2, string.sub(known, 1, 16), 0} end
   local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
   local flags, tail, order = string.byte(header, 1), '', nil

@@ -1,8 +1,8 @@
--- File a reference to somebody else's touchpoint in the timeline of one of its participants.
+-- File a reference to another home's touchpoint in the timeline of one of its participants.
 --
 -- KEYS timeline, index, identity record, last arrivals
 -- ARGV place and id (32), header (4: flags, type, channel, codec), the home it points at (16)
--- Answers 1 when filed now, 0 when it was there. It stands at the original's place; its arrival is its own.
+-- Answers 1 when filed now, 0 when it was there. It has the original's place and its own arrival.
 
 local function run(keys, args)
   local timeline, index, record, place = keys[1], keys[2], keys[3], args[1]
@@ -21,7 +21,7 @@ local function run(keys, args)
   redis.call('ZADD', timeline, 0, member)
   filed = filed + 1
   indexed = enter(timeline, index, indexed, member, filed, false)
-  -- The latest occurred is told from the timeline itself, which is in its order.
+  -- The timeline is in the order of occurrence, so its last entry has the latest.
   local latest = string.sub(redis.call('ZRANGE', timeline, -1, -1)[1], 1, 8)
   redis.call('HSET', record, 'h', pack_head(packed, filed, latest, assurance, indexed, counts))
   redis.call('HINCRBY', record, 'x' .. args[3], 1)

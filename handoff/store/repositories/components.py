@@ -1,7 +1,7 @@
-"""Walking evidence: the connected component of identities around those that were asked for.
+"""Walks evidence: the connected component of identities around the requested ones.
 
-An edge is followed while its evidence stands and could join. Claims and references are not walked,
-however many there are; what agents said is read before anything else. Each round is one round trip.
+An edge is followed while its evidence is not withdrawn and could join. Claims and references are not walked,
+however many there are; evidence of agents is read first. Each round is one round trip.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handoff.domain.evidence import (
     standing,
 )
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Reads
+from handoff.store.resp.commands import Reads
 
 from .identities import EntryKind, IdentityRecord, as_mapping, kind_of, read_record
 
@@ -28,11 +28,11 @@ STEP = 100  # neighbours of one identity read in one round: a busy shared one is
 
 
 class Component(Struct, frozen=True, kw_only=True):
-    """What was found around some identities.
+    """The result of a walk from some identities.
 
-    `reached` are connected with them, and all that speaks of them was read. `edge` are others that
-    were read on the way: known by themselves, but not who they are. `evidence` is all evidence of
-    both, `withdrawn` set on what is overruled.
+    `reached` are connected with them, and all evidence about them was read. `edge` are others that were
+    read on the way: their records are known, but not whose they are. `evidence` is all evidence of both,
+    with `withdrawn` set where it is overruled.
     """
 
     reached: dict[bytes, IdentityRecord]
@@ -64,7 +64,7 @@ async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dic
 
 
 class EvidenceReader:
-    """The records read for one answer, each once, so that all of it is judged by the same state."""
+    """The records read for one answer, each once, so that the whole answer uses the same state."""
 
     def __init__(self, reads: Reads, keys: Keys) -> None:
         self._reads = reads
@@ -73,7 +73,7 @@ class EvidenceReader:
         self.asked: set[bytes] = set()
 
     async def read(self, wanted: Iterable[bytes]) -> None:
-        """Read what was not read yet; one round trip, none for none."""
+        """Read the records that were not read yet; one round trip, none if there are none."""
         missing = sorted(set(wanted) - self.asked)
         self.asked.update(missing)
         self.records |= await read_records(self._reads, self._keys, missing)
@@ -82,8 +82,8 @@ class EvidenceReader:
 async def walk(reading: EvidenceReader, start: Iterable[bytes]) -> Component:
     """The component around `start`.
 
-    Where more than MAX_COMPONENT identities hang together it ends, and `resolve` reports it. From
-    whichever of its identities it starts, what it finds of a component is judged alike.
+    It ends where more than MAX_COMPONENT identities are connected, and `resolve` reports that. The
+    result does not depend on the identity of the component that it starts from.
     """
     begin = tuple(dict.fromkeys(start))
     await reading.read(begin)
@@ -100,7 +100,7 @@ async def walk(reading: EvidenceReader, start: Iterable[bytes]) -> Component:
 
 
 class _Area:
-    """What can be said of a component by the records read so far."""
+    """A component as far as the records read so far show it."""
 
     def __init__(self, reading: EvidenceReader) -> None:
         self._records = reading.records
@@ -115,7 +115,7 @@ class _Area:
         self.reached: set[bytes] = set()
 
     def explore(self, start: Iterable[bytes]) -> set[bytes]:
-        """Fill `reached`; what has to be read to go on, empty when all is known."""
+        """Fill `reached`; the identities to read next, empty when all is known."""
         ahead: set[bytes] = set()
         for key in start:
             if key in self._records and key not in self.reached:
@@ -123,8 +123,8 @@ class _Area:
         return ahead
 
     def _explore_from(self, start: bytes) -> set[bytes]:
-        """One part: through identities of which all is known and that are not shared. Only those are
-        counted, so that the count does not depend on where the walk began."""
+        """One part: through identities that are fully known and not shared. Only those are counted, so that
+        the count does not depend on where the walk started."""
         ahead: set[bytes] = set()
         todo, joined = [start], 0
         while todo:
@@ -141,24 +141,24 @@ class _Area:
         return ahead if joined <= MAX_COMPONENT else set()
 
     def _unread(self, key: bytes) -> set[bytes]:
-        """What is to be read next to know all about an identity: first what agents said, then, unless
-        it is shared by what is known already, some of what senders stated."""
+        """The identities to read next to know all about one: first the evidence of agents, then, unless it
+        is already known to be shared, some of the evidence of senders."""
         record = self._records[key]
-        said = {end for end in _agents_ends(record) if end not in self._asked}
-        if said or key in self._shared:
-            return said
-        if record.crowded:  # it stands alone: the first are enough to see whether it is shared
+        by_agents = {end for end in _agents_ends(record) if end not in self._asked}
+        if by_agents or key in self._shared:
+            return by_agents
+        if record.crowded:  # it is not joined: the first are enough to see whether it is shared
             return set(islice(_senders_ends(record), STEP)) - self._asked
         return set(islice((end for end in _senders_ends(record) if end not in self._asked), STEP))
 
 
 def _agents_ends(record: IdentityRecord) -> Iterator[bytes]:
-    """Where agents' evidence about an identity is stored, and with whom they joined it."""
+    """The identities with agents' evidence about an identity, and those that agents joined it with."""
     yield from (it.home for it in record.pointers if it.kind is EntryKind.AGENT)
     yield from (it.other for it in record.evidence if kind_of(it) is EntryKind.AGENT and joins(it))
 
 
 def _senders_ends(record: IdentityRecord) -> Iterator[bytes]:
-    """With whom senders joined an identity."""
+    """The identities that senders joined an identity with."""
     yield from (it.home for it in record.pointers if it.kind is EntryKind.JOINS)
     yield from (it.other for it in record.evidence if kind_of(it) is EntryKind.JOINS and joins(it))

@@ -10,22 +10,23 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as, encode_record
 from handoff.domain.errors import HandoffError
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import ControlKeys
-from handoff.store.resp.connection import Connection, Reads
+from handoff.store.resp.commands import Reads
 
 T = TypeVar("T")
 
 
 class Changed(HandoffError):
-    """Somebody else changed a record first: read again and decide again."""
+    """Another writer changed a record first: read again and decide again."""
 
     code = "changed"
     retryable = True
 
 
 class Versioned(Struct, frozen=True):
-    """A record's bytes and its version; version 0 stands for one that does not exist."""
+    """A record's bytes and its version; version 0 means that it does not exist."""
 
     version: int
     blob: bytes
@@ -48,7 +49,7 @@ def decode_record(raw: bytes, type_: type[T]) -> T:
 
 
 class Change:
-    """What one commit checks and writes, gathered step by step."""
+    """The checks and writes of one commit, collected step by step."""
 
     def __init__(self) -> None:
         self.keys: dict[bytes, int] = {}
@@ -114,7 +115,7 @@ class ControlReads:
     ) -> list[tuple[bytes, int]]:
         """Members of a list with their scores, in order, at most `limit`.
 
-        `below` is the `mark` of the entry to go on behind: several may have one score. One round
+        `below` is the `mark` of the last entry of the page before: several may have one score. One round
         trip, unless more than a few have the score that the page begins with.
         """
         found: list[tuple[bytes, int]] = []
@@ -131,6 +132,31 @@ class ControlReads:
         """How many members a list has."""
         (count,) = await self.reads.answers([(b"ZCARD", key)])
         return int(count)
+
+    async def newest(self, keys: Sequence[bytes], limit: int | None) -> list[bytes]:
+        """The newest members of several lists, list by list, at most `limit` of each (None: all of them).
+
+        One round trip.
+        """
+        last = limit - 1 if limit else -1
+        replies = await self.reads.answers([(b"ZRANGE", key, 0, last, b"REV") for key in keys])
+        return [member for reply in replies for member in reply]
+
+    async def oldest(self, key: bytes) -> list[bytes]:
+        """All members of a list, oldest first."""
+        (members,) = await self.reads.answers([(b"ZRANGE", key, 0, -1)])
+        return list(members)
+
+    async def up_to(self, key: bytes, score: int, *, start: int, limit: int) -> list[bytes]:
+        """Members of a list with at most this score, lowest first: `limit` of them, after `start` others."""
+        command = (b"ZRANGE", key, b"-inf", score, b"BYSCORE", b"LIMIT", start, limit)
+        (members,) = await self.reads.answers([command])
+        return list(members)
+
+    async def value(self, key: bytes) -> bytes | None:
+        """A value that `Change.keep` or `Change.put` wrote, as it is stored."""
+        (found,) = await self.reads.answers([(b"GET", key)])
+        return bytes(found) if found is not None else None
 
     async def clock(self) -> int:
         """The store's clock in µs."""
@@ -150,10 +176,16 @@ class Control(ControlReads):
         """Apply the change. Changed when a version is not the expected one; then nothing happened."""
         answer = await self._functions.call("commit", list(change.keys), [change.program()])
         if answer[0] != 1:
-            raise Changed("a record was changed by somebody else")
+            raise Changed("another writer changed a record first")
 
 
-TIES = 8  # entries with the score of the one before that are read along in vain
+async def count_lists(connection: Connection, keys: Sequence[bytes]) -> list[int | None]:
+    """The size of each list, of any tenants; None where one could not be read. One round trip."""
+    counts = await connection.pipeline([(b"ZCARD", key) for key in keys])
+    return [count if isinstance(count, int) else None for count in counts]
+
+
+TIES = 8  # further entries read because several may share the score of the page's start
 
 
 def mark(entry: tuple[bytes, int]) -> int:

@@ -1,7 +1,7 @@
 """Queues of outgoing messages: one per webhook subscription, in its tenant's control partition.
 
-A message is an event on its way to one subscription. Workers claim messages on a lease and say what
-became of them; whatever a dead worker had claimed is claimed again. `queue.lua` lists the keys.
+A message is an event on its way to one subscription. Workers claim messages on a lease and settle
+them; what a dead worker had claimed is claimed again. `queue.lua` lists the keys.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.functions.library import Functions
-from handoff.store.resp.connection import Connection
 
 from .control import read_scored
 from .identities import as_mapping
@@ -59,16 +59,16 @@ class Claimed(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """What was claimed; `again_ms` until something more may be due, None while nothing waits."""
+    """Claimed messages; `again_ms` until the next may be due, None while nothing waits."""
 
     messages: list[Claimed]
     again_ms: int | None
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """What became of a message: `ok`, `retry`, `dead` or `back` (never sent).
+    """The outcome of a message: `ok`, `retry`, `dead` or `back` (never sent).
 
-    `against`: it speaks against the subscriber. `notices` are appended to the tenant's outbox.
+    `against`: the failure is the subscriber's. `notices` are appended to the tenant's outbox.
     """
 
     verdict: str
@@ -83,7 +83,7 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message as it stands in a subscription's log. Times in ms."""
+    """A message in a subscription's log. Times in ms."""
 
     event: bytes
     type: str
@@ -98,7 +98,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class QueueState(Struct, frozen=True, kw_only=True):
-    """How a subscription does. Times in ms, 0 for never; totals since it was made."""
+    """The state of a subscription's queue. Times in ms, 0 for never; totals since its creation."""
 
     enabled: bool = True
     reason: str | None = None
@@ -116,7 +116,7 @@ class QueueState(Struct, frozen=True, kw_only=True):
 
 
 def beats_key(tenant: str) -> bytes:
-    """Where the workers that hold leases on the tenant's messages beat."""
+    """The hash of the heartbeats of workers that hold leases on the tenant's messages."""
     return b"{c." + tenant.encode() + b"}dH"
 
 
@@ -132,7 +132,7 @@ class Deliveries:
         self.skip_ms = skip_ms
 
     async def put(self, entry: QueueEntry, subscriptions: Sequence[bytes], *, again: bool = False) -> int:
-        """Keep the event and queue it for each subscription that has not got it; how many were queued.
+        """Keep the event and queue it for each subscription that does not have it; how many were queued.
 
         `again` also queues what was settled before. A subscription that is gone or off gets nothing.
         """
@@ -164,7 +164,7 @@ class Deliveries:
         return bool(await self._functions.call("queue_settle", [self._tag], arguments))
 
     async def release(self, worker: str, beat: int) -> int:
-        """Give back what a worker that is gone had claimed; how many, -1 when it has beaten since `beat`."""
+        """Release the claims of a worker that is gone; how many, -1 if it sent a heartbeat since `beat`."""
         return int(await self._functions.call("queue_release", [self._tag], [self.skip_ms, worker, beat]))
 
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:
@@ -176,11 +176,11 @@ class Deliveries:
         return self._tag + b"d" + kind + subscription + event
 
     async def states(self, subscriptions: Sequence[bytes]) -> list[QueueState]:
-        """How each subscription does; one round trip."""
+        """The state of each subscription's queue; one round trip."""
         commands: list[tuple[Any, ...]] = []
-        for it in subscriptions:
-            pending = self._key(b"p", it)
-            commands.append((b"HGETALL", self._key(b"s", it)))
+        for subscription in subscriptions:
+            pending = self._key(b"p", subscription)
+            commands.append((b"HGETALL", self._key(b"s", subscription)))
             commands += [(b"ZCARD", pending), (b"ZRANGE", pending, 0, 0, b"WITHSCORES")]
         replies = _checked(await self._connection.pipeline(commands))
         triples = zip(replies[::3], replies[1::3], replies[2::3], strict=True)

@@ -1,4 +1,4 @@
-"""The record of an identity: one hash that holds all that is known of it but its timeline.
+"""The record of an identity: one hash that holds everything about it except its timeline.
 
 v  its plain value, msgpack [type, space, value]      f  first recorded
 s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
@@ -39,25 +39,36 @@ _CLASSES = frozenset(EvidenceClass)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def pack_identity(it: Identity) -> bytes:
-    return _PACK((it.type, it.space, it.value))
+def pack_identity(identity: Identity) -> bytes:
+    return _PACK((identity.type, identity.space, identity.value))
 
 
-def pack_evidence(it: Evidence) -> bytes:
-    """What is stored under `e ‖ id`; the time of recording is put before it by the store."""
+def pack_evidence(evidence: Evidence) -> bytes:
+    """The value of `e ‖ id`; the store puts the time of recording in front of it."""
     return _PACK(
         [
-            it.other,
-            _STATEMENTS.index(it.statement),
-            _ASSURANCES.index(it.assurance),
-            int(it.evidence_class),
-            it.source,
-            it.touchpoint,
-            it.who if it.who != f"source:{it.source}" else None,
-            _TYPE_CODES.get(it.why, it.why),
-            *((it.left, it.right, it.over, it.finds) if it.left or it.over or it.finds else ()),
+            evidence.other,
+            _STATEMENTS.index(evidence.statement),
+            _ASSURANCES.index(evidence.assurance),
+            int(evidence.evidence_class),
+            evidence.source,
+            evidence.touchpoint,
+            evidence.who if evidence.who != f"source:{evidence.source}" else None,
+            _TYPE_CODES.get(evidence.why, evidence.why),
+            *(
+                (evidence.left, evidence.right, evidence.over, evidence.finds)
+                if evidence.left or evidence.over or evidence.finds
+                else ()
+            ),
         ]
     )
+
+
+def _scope(evidence: Evidence) -> tuple[Any, ...]:
+    """The fields that most evidence leaves out."""
+    if evidence.left or evidence.over or evidence.finds:
+        return evidence.left, evidence.right, evidence.over, evidence.finds
+    return ()
 
 
 def _why(code: int) -> str:
@@ -65,7 +76,7 @@ def _why(code: int) -> str:
 
 
 def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence | None:
-    """None for a statement, or a class of one, that only a newer release can judge: it joins nobody here."""
+    """None for a statement or class that only a newer release can judge: it joins no identities here."""
     row = msgpack.unpackb(raw[8:])
     other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
     if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
@@ -92,31 +103,35 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
 
 
 class EntryKind(StrEnum):
-    """What evidence may do: it decides how urgently it is read."""
+    """The effect of evidence, which decides how urgently it is read."""
 
     JOINS = "j"
     AGENT = "a"
     CLAIM = "c"
 
     @classmethod
-    def of(cls, letter: bytes) -> EntryKind:
-        """The kind with this letter; one of a newer release is read as the least urgent."""
-        return _KINDS.get(letter, cls.CLAIM)
+    def of(cls, code: bytes) -> EntryKind:
+        """The kind with this code; an unknown code is read as the least urgent."""
+        return _KINDS.get(code, cls.CLAIM)
 
 
 _KINDS = {kind.encode(): kind for kind in EntryKind}
 
 
-def kind_of(it: Evidence) -> EntryKind:
-    """The kind of a piece, whether or not it still stands."""
-    if it.evidence_class is EvidenceClass.AGENT:
+def kind_of(evidence: Evidence) -> EntryKind:
+    """The kind of a piece of evidence, whether or not it is withdrawn."""
+    if evidence.evidence_class is EvidenceClass.AGENT:
         return EntryKind.AGENT
-    return EntryKind.JOINS if it.assurance is Assurance.VERIFIED and not it.finds else EntryKind.CLAIM
+    return (
+        EntryKind.JOINS
+        if evidence.assurance is Assurance.VERIFIED and not evidence.finds
+        else EntryKind.CLAIM
+    )
 
 
-def pack_pointer(it: Evidence) -> tuple[bytes, bytes]:
-    """The field that leads from another identity to the evidence."""
-    return b"p" + it.id, it.one + kind_of(it).encode()
+def pack_pointer(evidence: Evidence) -> tuple[bytes, bytes]:
+    """The field that points from another identity to the evidence."""
+    return b"p" + evidence.id, evidence.one + kind_of(evidence).encode()
 
 
 class PointerTo(Struct, frozen=True):
@@ -128,7 +143,7 @@ class PointerTo(Struct, frozen=True):
 
 
 class Withdrawal(Struct, frozen=True, kw_only=True):
-    """Who took a piece of evidence back, when and why."""
+    """The withdrawal of a piece of evidence."""
 
     evidence: bytes
     who: str
@@ -147,7 +162,7 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     counts: Mapping[tuple[str, int], int]
     own_assurance: Assurance | None
     references: Mapping[bytes, int]
-    """How many entries of its timeline point at touchpoints of which other home."""
+    """By other home: how many entries of its timeline refer to touchpoints there."""
     episodes: tuple[tuple[bytes, str], ...]
     """Where its threadless conversations ended: (place, channel), in order."""
     evidence: tuple[Evidence, ...]
@@ -174,7 +189,7 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
 
 
 def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
-    """The record of the identity with this key, or None where nothing is known of it."""
+    """The record of the identity with this key, or None if there is none."""
     head = fields.get(b"h", b"")
     plain = fields.get(b"v")
     if plain is None:

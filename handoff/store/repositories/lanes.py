@@ -1,8 +1,8 @@
 """Group commit on a Cluster: a queue, a call in flight and a share of what may wait for each primary.
 
-What is written for a touchpoint may lie with several primaries: what leads to it (pointers) is written first,
-each with its own primary, then the touchpoint with that of its home. One primary that hangs holds up what
-concerns it, until its deadline; everything else goes on.
+A touchpoint may be written to several primaries: first the pointers to it, each on its own primary, then the
+touchpoint on that of its home. A primary that hangs delays its own items until their deadline; all others
+continue.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import structlog
 from msgspec import Struct
 
 from handoff.domain.errors import Overloaded, StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Connection
 from handoff.store.resp.wire import HostPort
 
 from .recorder import (
@@ -37,14 +37,14 @@ from .recorder import (
     merged,
 )
 
-BRISK_S = 0.05  # of a round: several times what a healthy primary takes, with its fsync or its replicas
+BRISK_S = 0.05  # several times the round of a healthy primary, with its fsync or its replicas
 BYTES_EACH = MAX_WAITING_BYTES // MAX_WAITING  # of a share that is full
 
 log = structlog.get_logger(__name__)
 
 
 class ClusterLane:
-    """What waits for one primary, and what all that is taken of it and not told yet amounts to."""
+    """The jobs that wait for one primary, and the number and size of its unfinished items."""
 
     def __init__(self) -> None:
         self.pointing: deque[Job] = deque()
@@ -76,7 +76,7 @@ class ClusterLane:
 
 
 class LaneWork:
-    """An item on its way: it is told once, by `due` at the latest. `left` of its pointers are not written."""
+    """An item on its way: finished once, by `due` at the latest. `left` of its pointers are not written."""
 
     __slots__ = ("_entry", "due", "item", "lanes", "left")
 
@@ -113,7 +113,7 @@ class LaneWork:
 
 
 class Job(Struct, frozen=True):
-    """What a lane does for a work: write some of its pointers or, where there are none, the item."""
+    """One step of an item in a lane: write some of its pointers or, if there are none, the item."""
 
     work: LaneWork
     partition: int
@@ -168,8 +168,7 @@ class ClusterRecorder(Recorder):
             self._due = loop.call_at(self._works[0].due, self._fail_due)
 
     def _share(self) -> int:
-        """How many items may wait for one primary: with all of them for one that hangs there would be no
-        room for others."""
+        """How many items may wait for one primary: one that hangs must leave room for the others."""
         if self._version != self._connection.version:
             self._version = self._connection.version
             outboxes = map(self._keys.outbox, range(self._keys.partitions))
@@ -184,7 +183,7 @@ class ClusterRecorder(Recorder):
         return lane
 
     def _put(self, work: LaneWork, jobs: list[Job], home: int, known: dict[int, ClusterLane]) -> None:
-        """Pointers at once; the item when they are written and nothing of its home is before it."""
+        """Pointers immediately; the item when they are written and no item of its home is ahead of it."""
         behind = self._following.get(work.item.home)
         if not jobs and behind is None:
             self._lane(home, known).add(Job(work, home))
@@ -197,8 +196,8 @@ class ClusterRecorder(Recorder):
             self._lane(job.partition, known).add(job)
 
     def _begin_calls(self) -> None:
-        """Begin what every idle lane has to do, all of them together: the more they gather the better. A lane
-        whose call takes longer than BRISK_S is not waited for any more."""
+        """Start the jobs of all idle lanes together: larger batches are cheaper. A lane whose call takes
+        longer than BRISK_S is not waited for."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         brisk = max((lane.since + BRISK_S for lane in self._lanes.values() if lane.call), default=0.0)
@@ -206,7 +205,7 @@ class ClusterRecorder(Recorder):
             if self._wake is None:
                 self._wake = loop.call_at(brisk, self._woken)
             return
-        # What pointers lead to is stored with whatever else came meanwhile, before further pointers.
+        # Items whose pointers are written come before further pointers, with the items that arrived since.
         first = not self._pointed
         for pointing in (first, not first):
             if self._begin_round(pointing=pointing, now=now):
@@ -217,12 +216,12 @@ class ClusterRecorder(Recorder):
                 del self._lanes[place]
 
     def _begin_round(self, *, pointing: bool, now: float) -> bool:
-        """Begin the jobs of one kind of all idle lanes; whether there were any."""
+        """Start the jobs of one kind in all idle lanes; whether there were any."""
         begun = False
         for lane in self._lanes.values():
             batch = lane.take(pointing=pointing) if lane.call is None else []
             if batch:
-                # In a context of its own: what it logs is of no single request.
+                # In its own context: its log lines belong to no single request.
                 call = asyncio.get_running_loop().create_task(self._round(batch), context=Context())
                 lane.call, lane.since, begun = call, now, True
                 self._calls.add(call)
@@ -238,7 +237,7 @@ class ClusterRecorder(Recorder):
         self._ended(call)
 
     async def _round(self, batch: list[Job]) -> None:
-        """What a lane has to do, a call for each slot and kind, side by side."""
+        """Run the jobs of a lane, a call for each slot and kind, side by side."""
         pointing: dict[int, list[Job]] = {}
         storing: dict[int, list[Entry]] = {}
         for job in batch:
@@ -249,7 +248,7 @@ class ClusterRecorder(Recorder):
         try:
             calls = [*map(self._point, pointing.values()), *(self._store(it, []) for it in storing.values())]
             await asyncio.gather(*calls)
-        except Exception as error:  # the outermost loop: whatever happens, later batches go on
+        except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
             failed = StoreUnavailable("the store layer failed", reason=type(error).__name__)
             fail([(job.work.item, job.work) for job in batch], failed)
@@ -266,7 +265,7 @@ class ClusterRecorder(Recorder):
         self._go_on({job.work.item.home for job in jobs})
 
     def _go_on(self, homes: Iterable[bytes]) -> None:
-        """Store what all pointers of are written, each home's items in their order."""
+        """Store the items whose pointers are all written, in the order of each home."""
         for home in homes:
             behind = self._following.get(home)
             while behind and (behind[0].done() or not behind[0].left):
@@ -279,8 +278,7 @@ class ClusterRecorder(Recorder):
         self._begin_calls()
 
     def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
-        """Whoever waits behind a call that the store did not take in time, in the same slot, would only
-        wait as long again."""
+        """Fail the items waiting for the same slots too: they would only wait as long again."""
         fail(batch, error)
         lost = {self._keys.partition(item.home) for item, _ in batch}
         behind = [it.work for lane in self._lanes.values() for it in lane.jobs if it.partition in lost]
@@ -288,7 +286,7 @@ class ClusterRecorder(Recorder):
         self._go_on({work.item.home for work in behind})
 
     def _fail_due(self) -> None:
-        """Tell whoever has waited for as long as a call may take; what becomes of the item nobody knows."""
+        """Fail the items that waited as long as a call may take; their outcome is unknown."""
         self._due = None
         loop, failed = asyncio.get_running_loop(), unavailable("timeout")
         while self._works and (self._works[0].done() or self._works[0].due <= loop.time()):

@@ -1,8 +1,8 @@
 """The outbox: a stream per partition and one per tenant's control partition, read by leased cursors.
 
-An entry is written in the same call as what it tells of. A consumer holds a lease per outbox and
-moves its cursor only with the lease's fencing token, so that two workers never both believe to
-have finished an entry; what a worker had begun when it died is begun again by the next one.
+An entry is written in the same call as the change that it announces. A consumer holds a lease per outbox and
+moves its cursor only with the lease's fencing token, so that two workers never both
+believe that they finished an entry. The next worker repeats what a dead one had started.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.resp.connection import Connection
 
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
 TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
 """Kinds of entries. A worker passes over those that it does not know."""
+BEGINNING = b"0-0"  # the cursor before the first entry
 KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
 
 
@@ -41,14 +42,14 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class Lease(Struct, frozen=True, kw_only=True):
-    """What the holder of a lease needs: its fencing token and where the cursor stands."""
+    """A held lease: its fencing token and the position of the cursor."""
 
     token: int
     cursor: bytes
 
 
 class Reference(Struct, frozen=True, kw_only=True):
-    """What an entry of a partition's outbox says of the touchpoint that was stored."""
+    """A reference to a stored touchpoint, from an entry of a partition's outbox."""
 
     home: bytes
     place: bytes
@@ -79,7 +80,7 @@ def read_reference(payload: bytes) -> Reference:
 
 
 def read_tenant(payload: bytes) -> bytes:
-    """The tenant in a `t` entry alone; empty where it is none."""
+    """The tenant of a `t` entry; empty if there is none."""
     return payload[51:]
 
 
@@ -93,7 +94,7 @@ def is_quiet(payload: bytes) -> bool:
     return bool(payload[48] & FLAG_QUIET)
 
 
-# Leases and cursors wait for no replicas: what a failover takes back of them is done once more.
+# Leases and cursors do not wait for replicas: after a failover some work is repeated.
 
 
 async def take_leases(functions: Functions, outboxes: Sequence[Outbox], owner: str) -> list[Lease | None]:
@@ -143,7 +144,62 @@ async def read_entries(
     return found
 
 
+async def newest_ids(connection: Connection, streams: Sequence[bytes]) -> list[bytes | Exception | None]:
+    """The id of each stream's newest entry: None if it is empty, an error if it could not be read.
+
+    One round trip.
+    """
+    commands = [(b"XREVRANGE", stream, b"+", b"-", b"COUNT", 1) for stream in streams]
+    replies = await connection.pipeline(commands, keys=streams)
+    return [it if isinstance(it, Exception) else it[0][0] if it else None for it in replies]
+
+
+async def read_cursors(connection: Connection, outboxes: Sequence[Outbox]) -> list[bytes]:
+    """The saved cursor of each outbox, its beginning where none is saved or readable. One round trip."""
+    cursors = await connection.pipeline([(b"GET", outbox.cursor) for outbox in outboxes])
+    return [cursor if isinstance(cursor, bytes) else BEGINNING for cursor in cursors]
+
+
+class EntriesAfter(Struct, frozen=True):
+    """The ids of a stream's oldest and newest entry, and its entries after the one that was asked about."""
+
+    oldest: str
+    newest: str
+    entries: list[OutboxEntry]
+
+
+class ControlOutbox:
+    """The outbox of one tenant's control partition, for readers that resume."""
+
+    def __init__(self, connection: Connection, stream: bytes) -> None:
+        self._connection = connection
+        self.stream = stream
+
+    async def newest_id(self) -> str | None:
+        """The id of the newest entry, None before there is one; one round trip."""
+        command = (b"XREVRANGE", self.stream, b"+", b"-", b"COUNT", 1)
+        found = await self._connection.call(*command, key=self.stream)
+        return str(found[0][0].decode()) if found else None
+
+    async def after(self, id_: str, limit: int) -> EntriesAfter | None:
+        """At most `limit` entries after an id. None when the stream is empty or cannot be read.
+
+        One round trip.
+        """
+        oldest, newest, found = await self._connection.pipeline(
+            [
+                (b"XRANGE", self.stream, b"-", b"+", b"COUNT", 1),
+                (b"XREVRANGE", self.stream, b"+", b"-", b"COUNT", 1),
+                (b"XRANGE", self.stream, f"({id_}", b"+", b"COUNT", limit),
+            ]
+        )
+        if any(isinstance(it, Exception) for it in (oldest, newest, found)) or not oldest or not newest:
+            return None
+        entries = [read_entry_of(entry, fields) for entry, fields in found]
+        return EntriesAfter(oldest[0][0].decode(), newest[0][0].decode(), entries)
+
+
 def read_entry_of(id_: bytes, fields: Sequence[bytes] | None) -> OutboxEntry:
-    """The entry with this id and these fields of a stream; more fields than two are a newer release's."""
+    """The entry with this id and these fields of a stream; further fields are a newer release's."""
     kind, payload = (*(fields or ()), b"", b"")[:2]
     return OutboxEntry(id=id_, kind=kind, payload=payload)

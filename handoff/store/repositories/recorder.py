@@ -1,8 +1,8 @@
 """Group commit: writes of concurrent requests share one call and one fsync.
 
-A few calls are in flight, so that the server has work while the store makes one durable. What comes in
-meanwhile is gathered; the next call takes it all, at most MAX_BATCH items. No timer, so that nothing waits
-when the store is idle. An acknowledgement is the answer of the store, after its durability.
+A few calls are in flight, so that the server has work while the store makes one durable. Items that arrive
+meanwhile are collected; the next call takes them all, at most MAX_BATCH. There is no timer, so that nothing
+waits while the store is idle. An item is acknowledged by the store's answer, once it is durable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handoff.store.keys import Keys
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
-MAX_WAITING = 20_000  # items: half a second of work; more would only wait past their senders' patience
+MAX_WAITING = 20_000  # items: half a second of work; more would only outlast their senders' timeouts
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 OVERLOADED = "too many touchpoints are waiting to be stored"
 
@@ -63,7 +63,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
 
 class Recorded(Struct, frozen=True):
-    """What became of an item. `place` is occurred_at and order key; `arrival` 0 unless stored now."""
+    """The outcome of an item. `place` is occurred_at and order key; `arrival` 0 unless stored now."""
 
     status: int
     place: bytes
@@ -74,7 +74,7 @@ STORED, DUPLICATE, REUSED = 0, 1, 2
 
 
 class Awaited(Protocol):
-    """Whoever is told what became of an item: a future, or what is cheaper than one. It must not raise."""
+    """Receives the outcome of an item: a future, or something cheaper. It must not raise."""
 
     def done(self) -> bool: ...
 
@@ -119,20 +119,16 @@ class Recorder:
 
         Overloaded at once when too much is waiting. Cancelling the caller withdraws nothing.
         """
-        return await outcomes(self.begin(items))
-
-    def begin(self, items: Sequence[Item]) -> list[asyncio.Future[Recorded]]:
-        """`submit` items; a future of each, for `outcomes`."""
         new_future = asyncio.get_running_loop().create_future
         futures: list[asyncio.Future[Recorded]] = [new_future() for _ in items]
         self.submit(list(zip(items, futures, strict=True)))
-        return futures
+        return await _outcomes(futures)
 
     def submit(self, entries: Sequence[Entry], *, gathered: bool = False) -> None:
-        """Have items stored, in order; each is told its `Recorded` or its HandoffError.
+        """Queue items to be stored, in order; each receives its `Recorded` or its HandoffError.
 
-        A call begins in the next turn, so that what others submit in this one goes along; at once for
-        entries that were `gathered` of many requests. Overloaded at once when too much is waiting.
+        A call starts in the next turn of the loop, so that it includes what others submit in this one;
+        immediately for entries that were `gathered` from many requests. Overloaded when too much waits.
         """
         self._check()
         self._take(entries)
@@ -166,7 +162,7 @@ class Recorder:
         while self._waiting and len(self._calls) < self._in_flight:
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._waiting_bytes -= sum([item.size for item, _ in batch])
-            # In a context of its own: what it logs is of no single request.
+            # In its own context: its log lines belong to no single request.
             call = asyncio.get_running_loop().create_task(self._call(batch), context=Context())
             self._calls.add(call)
             call.add_done_callback(self._ended)
@@ -177,9 +173,9 @@ class Recorder:
 
     async def _call(self, batch: list[Entry]) -> None:
         try:
-            # One person's touchpoints come together, and each leads to the same: that is said once.
+            # One person's touchpoints come together with the same pointers, which are written once.
             await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
-        except Exception as error:  # the outermost loop: whatever happens, later batches go on
+        except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
             fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
 
@@ -206,24 +202,24 @@ class Recorder:
                 future.set_result(Recorded(status, place, arrival))
 
     async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
-        """One poisoned item must fail alone: the rest is stored one by one."""
+        """Store the items one by one, so that a poisoned one fails alone."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
             fail(batch, StoreUnavailable("the store refused the touchpoint", reason=type(error).__name__))
             return
         for item, future in batch:
-            # On a Cluster pointers lie in other slots and were written before the batch.
+            # On a Cluster pointers are in other slots and were written before the batch.
             await self._store([(item, future)], list(item.pointers) if pointers else [])
 
     def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
-        """Whoever waits behind a batch that the store did not take in time would only wait as long again."""
+        """Fail the waiting items too: behind a batch that timed out they would only wait as long again."""
         fail(batch, error)
         behind, self._waiting, self._waiting_bytes = list(self._waiting), deque(), 0
         fail(behind, error)
 
 
-async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
-    """What became of items, or why each failed."""
+async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded | HandoffError]:
+    """The outcome of each item, or its error."""
     answers: list[Recorded | HandoffError] = []
     for future in futures:
         try:
@@ -236,9 +232,9 @@ async def outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorded
 def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     """One pointer a key, with the fields of all of them."""
     by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
-    for it in pointers:
-        _hash, fields = by_key.setdefault(it.key, (it.hash, {}))
-        for name, value in it.fields:
+    for pointer in pointers:
+        _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
+        for name, value in pointer.fields:
             fields.setdefault(name, value)
     return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
 

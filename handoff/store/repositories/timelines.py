@@ -1,7 +1,7 @@
-"""Reading timelines: a customer's is the merge of its identities', page by page.
+"""Reads timelines: a customer's is the merge of its identities', page by page.
 
 The first 32 bytes of a member decide the order within one timeline and between several, so that a
-cursor is a place and the same page is the same from whichever identity it is asked.
+cursor is a place, and a page is the same for whichever identity it is requested.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.codec.member import ORDER, PLACE, Member, read_member
+from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
+from handoff.store.connection import Connection
 from handoff.store.keys import Keys
-from handoff.store.resp.connection import Command, Connection
+from handoff.store.resp.commands import Command
 
 from .identities import IdentityRecord, as_mapping, has_index, read_record
 
 
 class MemberPage(Struct, frozen=True, kw_only=True):
-    """Members in the order asked for; `more` says whether there is another one after the last."""
+    """Members in the order asked for; `more` if another one follows the last."""
 
     members: tuple[Member, ...]
     total: int
@@ -31,7 +33,7 @@ class MemberPage(Struct, frozen=True, kw_only=True):
 
     @property
     def end(self) -> bytes | None:
-        """The place to go on from, or None when nothing is left."""
+        """The place where the next page starts, or None if this is the last one."""
         return self.members[-1].place if self.more and self.members else None
 
 
@@ -122,14 +124,14 @@ async def read_at(
 
 
 class Filed(Struct, frozen=True):
-    """What the store says of one place in a timeline and of whose it is, as it came."""
+    """The raw entry at one place in a timeline, and the raw record of its identity."""
 
     home: bytes
     members: list[bytes]
     fields: Any
 
     def read(self) -> tuple[Member, IdentityRecord] | None:
-        """The member and its home's record, None where either is gone. ValueError where it is neither."""
+        """The member and its home's record, None if either is gone. ValueError if they cannot be read."""
         record = read_record(self.home, as_mapping(self.fields))
         return (read_member(self.members[0], self.home), record) if self.members and record else None
 
@@ -152,7 +154,7 @@ async def read_places(
 ) -> list[Member | None]:
     """The members at (identity, touchpoint id); two round trips.
 
-    By the index where the timeline has one; else it is short, and is read whole.
+    Uses the index where the timeline has one; otherwise it is short and is read whole.
     """
     commands: list[tuple[bytes, ...]] = []
     for home, id_ in wanted:
@@ -172,7 +174,7 @@ async def read_places(
 
 
 def _asked_for(timeline: bytes, id_: bytes, head: bytes | None, entry: bytes | None) -> Command | None:
-    """The command whose answer has the touchpoint with an id, by what head and index say; None for none."""
+    """The command that reads the touchpoint with an id, by head and index; None if there is none."""
     if entry is not None:
         return _at(timeline, entry[:ORDER] + id_)
     if head is None or has_index(head):
@@ -194,3 +196,33 @@ async def read_amendments(
     ]
     members = await read_at(connection, keys, [(home, place) for (home, _id), place in known])
     return {which: member for (which, _place), member in zip(known, members, strict=True) if member}
+
+
+async def read_arrivals_after(
+    connection: Connection, keys: Keys, home: bytes, arrival: Micros
+) -> list[Member] | None:
+    """The members that were recorded in a timeline after `arrival`, in the order of their arrival. None
+    where the timeline no longer knows: it keeps its last 256 arrivals. Two round trips."""
+    timeline = keys.timeline(home)
+    size, listed = await connection.pipeline([(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)])
+    if not listed:
+        # No list yet: the whole timeline is short enough to be read.
+        (members,) = await connection.pipeline([(b"ZRANGE", timeline, 0, size)])
+        found = [read_member(raw, home) for raw in members]
+    else:
+        numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
+        if numbered[-1][0] > arrival:
+            return None
+        places = [place for number, place in numbered if number > arrival]
+        commands = [_at(timeline, place) for place in places if len(place) == PLACE]
+        replies = await connection.pipeline(commands) if commands else []
+        found = [read_member(reply[0], home) for reply in replies if reply]
+    late = [member for member in found if member.recorded_at > arrival]
+    return sorted(late, key=lambda member: member.recorded_at)
+
+
+async def read_conversation_home(connection: Connection, keys: Keys, conversation: bytes) -> bytes | None:
+    """The home of the first touchpoint that named a conversation; one round trip."""
+    key = keys.conversations(conversation)
+    home: bytes | None = await connection.call(b"HGET", key, conversation, key=key)
+    return home

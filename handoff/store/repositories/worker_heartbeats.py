@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 
 from .deliveries import beats_key
 from .identities import as_mapping

@@ -1,4 +1,4 @@
-"""Where a store is: the URL of `[store]`, read and checked; and the redis-py client for it."""
+"""The address of a store: the URL of `[store]`, parsed and checked; and the redis-py client for it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parse_address(url: str) -> StoreAddress:
     except ValueError as error:  # an address literal that is none
         raise ConfigurationError("store.url: this is not a URL") from error
     if parts.scheme not in _SCHEMES:
-        raise ConfigurationError(f"store.url: the scheme is none of {', '.join(_SCHEMES)}")
+        raise ConfigurationError(f"store.url: the scheme must be one of {', '.join(_SCHEMES)}")
     kind, tls = _SCHEMES[parts.scheme]
     options = _read_options(parts.query, tls=tls)
     credentials, _, hosts = parts.netloc.rpartition("@")
@@ -139,7 +139,7 @@ def _read_nodes(hosts: str, default_port: int) -> tuple[tuple[str, int], ...]:
 
 
 class Discovers(Protocol):
-    """What knows where the primary of a service is."""
+    """Knows where the primary of a service is."""
 
     async def discover_master(self, service: str) -> tuple[str, int]: ...
 
@@ -170,7 +170,7 @@ def make_client(
 ) -> StoreClient:
     """A client for `address` with at most `connections` open (per node on a cluster); connects when used.
 
-    Where `address` names sentinels, `sentinels` says where the primary is.
+    Where `address` names sentinels, `sentinels` finds the primary.
 
     RESP2 is pinned and every answer stays as the server sent it (bytes, integers, lists), the same on
     single servers and clusters. redis-py repeats nothing by itself: `Connection` does, within one deadline.

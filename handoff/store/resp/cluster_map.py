@@ -1,7 +1,7 @@
 """Which primary holds which slots of a Cluster, by all its nodes: the newest claim to a slot counts.
 
-redis-py believes any one node. A primary that is cut off from the others goes on claiming its slots, and
-whoever asks it stays with it for as long as it is cut off.
+redis-py believes any one node. A primary that is cut off from the others keeps claiming its slots, and its
+clients would stay with it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import structlog
 from msgspec import Struct
 
 from .address import StoreAddress
+from .packing import prepare
+from .transport import all_answers
 from .watch import LOOK_S
-from .wire import HostPort, RespConnection, every, pack
+from .wire import HostPort, RespConnection
 
-_ASKED = pack(("CLUSTER", "SLOTS")) + pack(("CLUSTER", "NODES"))
+_COMMANDS = prepare((("CLUSTER", "SLOTS"), ("CLUSTER", "NODES")))
 SLOTS = 16384
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,7 @@ class SlotClaim(Struct, frozen=True, order=True):
 
 
 class ClusterMap:
-    """The slots of a Cluster as its nodes claim them. `version` grows whenever one changes its primary."""
+    """The slots of a Cluster as its nodes claim them. `version` grows whenever a slot changes its primary."""
 
     def __init__(self, address: StoreAddress) -> None:
         self.version = 0
@@ -41,7 +43,7 @@ class ClusterMap:
         self.informed: tuple[HostPort, ...] = ()
         """The nodes whose own view is the one that counts."""
         self._address = address
-        self._lines: dict[HostPort, RespConnection] = {}
+        self._connections: dict[HostPort, RespConnection] = {}
         self._known: tuple[HostPort, ...] = ()
 
     async def look(self) -> None:
@@ -58,33 +60,34 @@ class ClusterMap:
                 log.info("store_slots_changed")
             self.owners = owners
         self._known = tuple(dict.fromkeys(it for it in owners if it is not None))
-        for place in self._lines.keys() - {*self._known, *self._address.nodes}:
-            self._lines.pop(place).close()
+        for place in self._connections.keys() - {*self._known, *self._address.nodes}:
+            self._connections.pop(place).close()
 
     async def aclose(self) -> None:
-        for line in self._lines.values():
-            line.close()
+        for connection in self._connections.values():
+            connection.close()
 
     async def _ask(self, place: HostPort) -> list[SlotClaim]:
-        line = self._lines.get(place)
-        if line is None:
-            line = self._lines[place] = RespConnection(self._one(place), silence_s=LOOK_S)
+        connection = self._connections.get(place)
+        if connection is None:
+            connection = self._connections[place] = RespConnection(self._one(place), silence_s=LOOK_S)
         try:
             async with asyncio.timeout(LOOK_S):
-                slots, nodes = await every(line, _ASKED, 2)
+                slots, nodes = await all_answers(connection, _COMMANDS)
             return read_claims(slots, nodes, place[0])
-        except Exception:  # silent, gone, or no node of a cluster: others are asked
+        except Exception:  # silent, gone, or not a Cluster node: others are asked
             return []
 
     def _one(self, place: HostPort) -> StoreAddress:
-        it = self._address
+        address = self._address
         return StoreAddress(
             kind="single",
-            tls=it.tls,
+            name=address.name,
+            tls=address.tls,
             nodes=(place,),
-            username=it.username,
-            password=it.password,
-            options=it.options,
+            username=address.username,
+            password=address.password,
+            options=address.options,
         )
 
 
@@ -101,8 +104,8 @@ def read_claims(slots: Sequence[Sequence[Any]], nodes: bytes, host: str) -> list
 
 
 def merged(claims: Iterable[SlotClaim]) -> tuple[HostPort | None, ...]:
-    """The primary of each slot: that of the newest claim to it."""
+    """The primary of each slot, by the newest claim to it."""
     owners: list[HostPort | None] = [None] * SLOTS
-    for it in sorted(set(claims)):
-        owners[it.first : it.last + 1] = [it.place] * (it.last - it.first + 1)
+    for claim in sorted(set(claims)):
+        owners[claim.first : claim.last + 1] = [claim.place] * (claim.last - claim.first + 1)
     return tuple(owners)

@@ -1,7 +1,7 @@
-"""What goes through redis-py: over its pool, or to the primaries of a Cluster.
+"""The transport over redis-py: its pool for one server, or its connections to the primaries of a Cluster.
 
-Of redis-py's cluster client only the table of slots and the connections to each node are used. Its own way
-of meeting failures closes every connection when one primary fails, and then asks any node at all.
+Of redis-py's cluster client only the table of slots and the connections to each node are used. Its own
+recovery closes every connection when one primary fails, and then asks any node at all.
 """
 
 from __future__ import annotations
@@ -23,70 +23,74 @@ from redis.exceptions import TimeoutError as Silent
 from .address import StoreClient
 from .cluster_map import ClusterMap
 from .commands import Command, key_of, named
+from .packing import Prepared
+from .transport import Places
 from .wire import HostPort
 
 
 class Pool:
     """The connections of a redis-py client. It repeats nothing and raises redis-py's own errors.
 
-    Of each primary of a Cluster at most `connections` are in use: calls to one that hangs keep nobody
-    from another.
+    At most `connections` are in use, on a Cluster for each primary: calls to one that hangs do not keep
+    others waiting.
     """
+
+    is_open = False  # redis-py gives no promise that an exchange ends in time
 
     def __init__(self, client: StoreClient, connections: int) -> None:
         self._client = client
         self._connections = connections
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._free = asyncio.Semaphore(connections)
+        self._free_of_node: dict[str, asyncio.Semaphore] = {}
 
-    async def call(self, command: Command, key: bytes | None) -> Any:
-        """The answer to one command; on a cluster from the primary of `key`."""
-        if self._client.redis is not None:
-            return await self._single().execute_command(*command)
-        (answer,) = await self.exchange([(command, key)])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    @property
+    def fallback(self) -> Pool:
+        return self
 
-    async def exchange(self, commands: Sequence[tuple[Command, bytes | None]]) -> list[Any]:
-        """The answers to commands, each with its key, in one round trip (one to each server of a cluster).
+    def toward(self, key: bytes) -> Pool:
+        return self
 
-        On a cluster errors of one server stand in the places of its commands.
+    async def exchange(self, batch: Prepared, places: Places = None) -> list[Any]:
+        """The answers to commands in one round trip, on a Cluster one to each of the primaries concerned.
+
+        On a Cluster a failure to reach a primary is in the places of its commands.
         """
+        commands = batch.commands
         if self._client.redis is not None:
-            return await self._one_after_the_other([command for command, _key in commands])
+            return await self._in_order(commands)
         await self._cluster().initialize()
         answers: list[Any] = [None] * len(commands)
         by_node: dict[ClusterNode | None, list[int]] = {}
-        for place, (command, key) in enumerate(commands):
+        for number, command in enumerate(commands):
             try:
-                by_node.setdefault(self._node(command, key), []).append(place)
+                node = self._node(command, places[number] if places else None)
+                by_node.setdefault(node, []).append(number)
             except (KeyError, SlotNotCoveredError) as error:
-                answers[place] = error
+                answers[number] = error
 
-        async def ask(node: ClusterNode | None, places: list[int]) -> None:
-            asked = [commands[place][0] for place in places]
-            for place, answer in zip(places, await self._answers(node, asked), strict=True):
-                answers[place] = answer
+        async def ask(node: ClusterNode | None, numbers: list[int]) -> None:
+            asked = [commands[number] for number in numbers]
+            for number, answer in zip(numbers, await self._answers(node, asked), strict=True):
+                answers[number] = answer
 
         if len(by_node) == 1:
             await ask(*next(iter(by_node.items())))
         else:
-            await asyncio.gather(*(ask(node, places) for node, places in by_node.items()))
+            await asyncio.gather(*(ask(node, numbers) for node, numbers in by_node.items()))
         return answers
 
-    async def together(self, commands: Sequence[Command], key: bytes) -> list[Any]:
-        """The answers to commands on one connection, one after the other; no redirection is followed."""
+    async def exchange_in_order(self, batch: Prepared, key: bytes) -> list[Any]:
         if self._client.redis is not None:
-            return await self._one_after_the_other(commands)
+            return await self._in_order(batch.commands)
         await self._cluster().initialize()
-        node = self._node(commands[0], key)
+        node = self._node(batch.commands[0], key)
         assert node is not None
-        return await self._on(node, commands)
+        return await self._on(node, batch.commands)
 
     async def on_primaries(self, command: Command, tolerate: str | None) -> list[Any]:
-        """The answers of every primary; errors that hold `tolerate` among them, any other is raised."""
+        """The answers of every primary. An error is raised, unless its text contains `tolerate`."""
         if self._client.redis is not None:
-            calls = [self._single().execute_command(*command)]
+            calls = [self._execute(command)]
         else:
             cluster = self._cluster()
             await cluster.initialize()
@@ -98,7 +102,7 @@ class Pool:
         return list(replies)
 
     def primary_of(self, key: bytes) -> HostPort | None:
-        """Where the table has the slot of a key; None before there is one."""
+        """The place of a key's primary by the table of slots; None before there is one."""
         cluster = self._cluster()
         try:
             node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(key))
@@ -107,7 +111,7 @@ class Pool:
         return node.host, node.port
 
     async def leave_demoted(self, *, in_use: bool = False) -> None:
-        """Close idle connections, to a demoted primary they would all answer the same; or all of them."""
+        """Close idle connections, which lead to the demoted primary; with `in_use` all of them."""
         if self._client.redis is not None:
             await self._client.redis.connection_pool.disconnect(inuse_connections=in_use)
 
@@ -118,7 +122,7 @@ class Pool:
                 await self._client.cluster.nodes_manager.move_slot(error)
 
     async def follow(self, seen: ClusterMap) -> None:
-        """Have the table made anew by a node that knows the newest owners, where it is another."""
+        """Rebuild the table from a node that knows the newest owners, where the table differs."""
         manager = self._cluster().nodes_manager
         if not manager.slots_cache or not seen.informed or self._agrees(seen):
             return
@@ -152,7 +156,7 @@ class Pool:
         return True
 
     async def _answers(self, node: ClusterNode | None, commands: Sequence[Command]) -> list[Any]:
-        """The answers of a node, or of whichever redis-py takes for commands without a key."""
+        """The answers of a node; of one that redis-py chooses for commands without a key."""
         try:
             if node is None:
                 execute = self._cluster().execute_command
@@ -169,7 +173,7 @@ class Pool:
         return answers
 
     async def _asking(self, error: AskError, command: Command) -> Any:
-        """The answer of the node that a slot is just moving to."""
+        """The answer of the node that a slot is moving to."""
         manager = self._cluster().nodes_manager
         node = manager.get_node(host=error.host, port=error.port)
         if node is None:
@@ -180,6 +184,10 @@ class Pool:
             return lost
         return answer
 
+    async def _execute(self, command: Command) -> Any:
+        async with self._free:
+            return await self._single().execute_command(*command)
+
     async def _one(self, node: ClusterNode, command: Command) -> Any:
         (answer,) = await self._on(node, (command,))
         if isinstance(answer, Exception):
@@ -189,7 +197,7 @@ class Pool:
     async def _on(self, node: ClusterNode, commands: Sequence[Command]) -> list[Any]:
         """The answers of one node to commands on one connection."""
         stack = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
-        async with self._place_at(node):
+        async with self._free_at(node):
             try:
                 await node.execute_pipeline(stack)
             except (LostConnection, Silent, OSError):
@@ -200,17 +208,18 @@ class Pool:
             _leave(node)
         return answers
 
-    def _place_at(self, node: ClusterNode) -> asyncio.Semaphore:
-        places = self._places.get(node.name)
-        if places is None:
-            places = self._places[node.name] = asyncio.Semaphore(self._connections)
-        return places
+    def _free_at(self, node: ClusterNode) -> asyncio.Semaphore:
+        free = self._free_of_node.get(node.name)
+        if free is None:
+            free = self._free_of_node[node.name] = asyncio.Semaphore(self._connections)
+        return free
 
-    async def _one_after_the_other(self, commands: Sequence[Command]) -> list[Any]:
+    async def _in_order(self, commands: Sequence[Command]) -> list[Any]:
         pipe = self._single().pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
-        return list(await pipe.execute(raise_on_error=False))
+        async with self._free:
+            return list(await pipe.execute(raise_on_error=False))
 
     def _node(self, command: Command, key: bytes | None) -> ClusterNode | None:
         """The primary of a command's key; None where it has none."""
@@ -233,7 +242,7 @@ class Pool:
 
 
 def _leave(node: ClusterNode) -> None:
-    """Have every connection to a node opened anew: one of them was lost, the others are hardly better."""
+    """Reopen every connection to a node: one of them was lost, the others are hardly better."""
     node.update_active_connections_for_reconnect()
-    for connection in node._free:  # as redis-py does where a node is kept; nothing public does it at once
+    for connection in node._free:  # as redis-py does itself; no public method does it
         connection.mark_for_reconnect()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Where the primary is, by all sentinels: the newest failover that any of them knows of counts.
 
-redis-py believes the first sentinel that answers. One that is cut off together with an old primary goes on
-naming it, and so do those who listen to it.
+redis-py believes the first sentinel that answers. One that is cut off together with an old primary keeps
+naming it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from msgspec import Struct
 from redis.asyncio.sentinel import MasterNotFoundError
 
 from .address import StoreAddress
+from .packing import prepare
+from .transport import all_answers
 from .watch import LOOK_S
-from .wire import HostPort, RespConnection, every, pack
+from .wire import HostPort, RespConnection
 
 _DOWN = ("s_down", "o_down")
 
 log = structlog.get_logger(__name__)
 
 
-class Word(Struct, frozen=True):
-    """What one sentinel says: the epoch of the last failover, the primary since, and whether it is up."""
+class SentinelView(Struct, frozen=True):
+    """The view of one sentinel: the epoch of the last failover, the primary since, and whether it is up."""
 
     epoch: int
     up: bool
@@ -38,13 +40,14 @@ class Sentinels:
         self.version = 0
         self.place: HostPort | None = None
         self._service = address.service
-        self._asked = pack(("SENTINEL", "MASTER", address.service)) + pack(
-            ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service)
+        service = address.service
+        self._commands = prepare(
+            (("SENTINEL", "MASTER", service), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service))
         )
-        self._lines = [RespConnection(_one(address, node), silence_s=LOOK_S) for node in address.nodes]
+        self._connections = [RespConnection(_one(address, node), silence_s=LOOK_S) for node in address.nodes]
 
     async def discover_master(self, service: str) -> HostPort:
-        """Where the primary is now, by the name that redis-py calls it.
+        """Where the primary is now; redis-py requires this name.
 
         MasterNotFoundError where no sentinel knows one that is up.
         """
@@ -60,8 +63,8 @@ class Sentinels:
             self._note(best.place)
 
     async def aclose(self) -> None:
-        for line in self._lines:
-            line.close()
+        for connection in self._connections:
+            connection.close()
 
     def _note(self, place: HostPort) -> None:
         if place == self.place:
@@ -71,47 +74,49 @@ class Sentinels:
             log.warning("store_primary_changed", service=self._service)
         self.place = place
 
-    async def _newest(self) -> Word | None:
-        """The word that counts of all that were heard. A majority is waited for, and LOOK_S at most."""
-        asking = {asyncio.ensure_future(self._ask(line)) for line in self._lines}
-        words: list[Word] = []
+    async def _newest(self) -> SentinelView | None:
+        """The newest view of all that answered. Waits for a majority, and LOOK_S at most."""
+        asking = {asyncio.ensure_future(self._ask(connection)) for connection in self._connections}
+        views: list[SentinelView] = []
         try:
             async with asyncio.timeout(LOOK_S):
-                while asking and len(words) <= len(self._lines) // 2:
+                while asking and len(views) <= len(self._connections) // 2:
                     done, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-                    words += [word for it in done if (word := it.result()) is not None]
+                    views += [view for it in done if (view := it.result()) is not None]
         except TimeoutError:
             pass
         finally:
             for task in asking:
                 task.cancel()
-        return newest(words)
+        return newest(views)
 
-    async def _ask(self, line: RespConnection) -> Word | None:
+    async def _ask(self, connection: RespConnection) -> SentinelView | None:
         try:
-            master, place = await every(line, self._asked, 2)
-            return read_word(master, place)
-        except Exception:  # silent, gone, or it does not know the service: others are asked
+            master, place = await all_answers(connection, self._commands)
+            return read_view(master, place)
+        except Exception:  # silent, gone, or without the service: others are asked
             return None
 
 
-def newest(words: Iterable[Word]) -> Word | None:
-    """The word that counts: of the newest failover, and of one who reaches the primary if anybody does."""
-    return max(words, key=lambda it: (it.epoch, it.up), default=None)
+def newest(views: Iterable[SentinelView]) -> SentinelView | None:
+    """The view of the newest failover, preferably of a sentinel that reaches the primary."""
+    return max(views, key=lambda it: (it.epoch, it.up), default=None)
 
 
-def read_word(master: Sequence[bytes], place: Sequence[bytes]) -> Word:
-    """What SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME answered."""
+def read_view(master: Sequence[bytes], place: Sequence[bytes]) -> SentinelView:
+    """The view in the answers of SENTINEL MASTER and GET-MASTER-ADDR-BY-NAME."""
     fields = dict(zip(master[::2], master[1::2], strict=True))
     flags = fields[b"flags"].decode().split(",")
     at = (place[0].decode(), int(place[1]))
     # While a failover ends, the new primary is named already and the flags are still the old one's.
     old = (fields[b"ip"].decode(), int(fields[b"port"]))
     up = at != old or ("master" in flags and not any(it in flags for it in _DOWN))
-    return Word(int(fields[b"config-epoch"]), up, at)
+    return SentinelView(int(fields[b"config-epoch"]), up, at)
 
 
 def _one(address: StoreAddress, node: HostPort) -> StoreAddress:
     """The address of one sentinel, with the sentinels' own credentials."""
     own: dict[str, Any] = {it: address.options.get(f"sentinel_{it}") for it in ("username", "password")}
-    return StoreAddress(kind="single", tls=address.tls, nodes=(node,), options=address.options, **own)
+    return StoreAddress(
+        kind="single", name=address.name, tls=address.tls, nodes=(node,), options=address.options, **own
+    )

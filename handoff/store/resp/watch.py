@@ -1,4 +1,4 @@
-"""Looks again and again at where the primaries are, and at once when something speaks for a change."""
+"""Watches where the primaries are: every second, and immediately when a call fails."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import structlog
 
 INTERVAL_S = 1.0  # a client learns of a failover this much after it, where no call fails
 HURRY_S = 0.2  # between looks, however much fails meanwhile
-BRIEF_S = 0.3  # for a call that waits for a look: one who does not answer must not hold it up
-LOOK_S = 1.0  # whoever has not answered by then is passed over
+BRIEF_S = 0.3  # for a call that waits for a look: a silent server must not hold it up
+LOOK_S = 1.0  # a server that has not answered by then is ignored
 
 log = structlog.get_logger(__name__)
 
 
 class Topology(Protocol):
-    """What knows where the primaries are; `version` grows whenever that changes."""
+    """Knows where the primaries are; `version` grows whenever that changes."""
 
     version: int
 
     async def look(self) -> None:
-        """Ask once, for LOOK_S at most; tell `followers` where anything changed."""
+        """Ask the servers once, for LOOK_S at most."""
 
     async def aclose(self) -> None: ...
 
 
-class Watch:
-    """The one who asks a topology, for any number of connections.
+class TopologyWatch:
+    """Asks a topology, for any number of connections.
 
     `followers` are called after each look. A look that fails changes nothing: the next one comes.
     """
@@ -42,14 +42,14 @@ class Watch:
         self._hurry = asyncio.Event()
 
     def follow(self, follower: Callable[[], Awaitable[None]]) -> None:
-        """Call `follower` after each look; it tells by itself whether anything concerns it."""
+        """Call `follower` after each look; it finds out by itself whether anything changed."""
         self._followers.add(follower)
 
     def leave(self, follower: Callable[[], Awaitable[None]]) -> None:
         self._followers.discard(follower)
 
     def begin(self) -> None:
-        """Watch from now on, where that is not done already."""
+        """Start watching, unless it has started."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._watch(), context=Context())
 
@@ -82,7 +82,7 @@ class Watch:
             self._hurry.clear()
 
     async def _look(self, longest_s: float | None = None) -> None:
-        """One look at a time, shared by all who want one."""
+        """One look at a time, shared by all callers."""
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._once(), context=Context())
         await asyncio.wait((self._looking,), timeout=longest_s)
@@ -91,7 +91,7 @@ class Watch:
         try:
             await self.topology.look()
             await asyncio.gather(*(it() for it in tuple(self._followers)))
-        except Exception as error:  # whatever a server answers, the next look comes
+        except Exception as error:  # whatever a server answers, the next look follows
             log.warning("topology_look_failed", error=repr(error))
         finally:
             self._looking = None

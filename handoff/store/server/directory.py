@@ -1,4 +1,4 @@
-"""A private directory, the lock that says who uses it, and files in it that must not be written over."""
+"""A private directory, the lock of the process that uses it, and files in it that must not be overwritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EMPTY_BASE = 1024  # bytes: the file of an empty store is shorter by far
 
 
 def private_directory(path: Path) -> None:
-    """Create a directory that only we may read (0700). One that exists keeps its mode if it is ours alone.
+    """Create a directory that only we may read (0700). An existing private one keeps its mode.
 
     ConfigurationError when it cannot be made, or when others could write into it.
     """
@@ -30,10 +30,10 @@ def private_directory(path: Path) -> None:
 
 
 def set_aside_unlisted(folder: Path) -> Path | None:
-    """Rename a folder of append-only files that has no manifest; its new name, None where all is well.
+    """Rename a folder of append-only files that has no manifest; its new name, None if it is in order.
 
-    Valkey would begin an empty store there and write over the files. What a first start was killed over
-    holds nothing and stays.
+    Valkey would start with an empty store there and overwrite the files. Empty files, which a killed first
+    start leaves behind, stay.
     """
     files = [it for it in folder.iterdir() if it.is_file()] if folder.is_dir() else []
     if any(it.name.endswith(".manifest") for it in files):
@@ -75,12 +75,12 @@ class DirectoryLock:
                 "stop it, or give this one its own store.data_dir"
             ) from error
         self._descriptor = descriptor
-        with contextlib.suppress(OSError):  # a full disk: the id is only for whoever is refused
+        with contextlib.suppress(OSError):  # a full disk: the id is only for the error message
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
 
     def hand_over(self) -> None:
-        """Close our copy without unlocking: whoever inherited the file holds the lock from now on."""
+        """Close our copy without unlocking: the process that inherited the file now holds the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -92,7 +92,7 @@ class DirectoryLock:
             self.hand_over()
 
     def held(self) -> bool:
-        """Whether somebody holds the lock now."""
+        """Whether any process holds the lock now."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:

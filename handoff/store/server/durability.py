@@ -1,4 +1,4 @@
-"""Proof at the start that the server keeps what `store.durability` promises. Nothing is ever set on it."""
+"""Proves at the start that the server keeps the promise of `store.durability`. Changes no setting of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 
 OLDEST_REDIS = (7, 0)  # Functions
@@ -20,7 +20,7 @@ _FSYNC = {"always": ("always",), "everysec": ("everysec", "always")}
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What one primary says about itself; None where it does not let us ask."""
+    """The settings and state of one primary; None where it does not allow the question."""
 
     version: tuple[int, int] | None
     valkey: bool
@@ -66,7 +66,7 @@ async def _read_facts(connection: Connection) -> list[Facts]:
 
 
 async def _ask(connection: Connection, *command: str) -> list[object] | None:
-    """Every primary's answer, None where the command is not allowed or not known (managed servers)."""
+    """Every primary's answer, None where the command is not allowed or unknown (managed servers)."""
     try:
         answers = await connection.on_primaries(*command, tolerate="permissions")
     except StoreError:
@@ -106,7 +106,7 @@ def _check_server(where: str, facts: Facts, cluster: bool) -> None:
     if facts.version is not None and facts.version < oldest:
         found = ".".join(map(str, facts.version))
         raise ConfigurationError(
-            f"{where} runs {name} {found}: Redis 7.0 or Valkey 8.0 is the oldest that will do"
+            f"{where} runs {name} {found}: Redis 7.0 or Valkey 8.0 is the oldest supported version"
         )
     if facts.role is not None and facts.role != "master":
         raise ConfigurationError(
@@ -139,7 +139,7 @@ def _check_promise(where: str, facts: Facts, settings: StoreSettings) -> list[st
     _check_file(where, facts.appendonly)
     if facts.appendfsync is None:
         raise ConfigurationError(
-            f"{where} does not show appendfsync, INFO does not tell it: allow CONFIG|GET for our user, {_OUT}"
+            f"{where} does not show appendfsync (it is not in INFO): allow CONFIG|GET for our user, {_OUT}"
         )
     allowed = _FSYNC[settings.durability]
     if facts.appendfsync not in allowed:

@@ -1,8 +1,8 @@
 """A real Valkey inside the data directory, started and watched by this process.
 
 `<data_dir>/server.lock` is held (flock) by the one handoff server that uses the directory and is not
-inherited by anything. `<data_dir>/valkey/valkey.lock` is inherited by Valkey itself, so that as long as
-a Valkey lives, whoever started it, no second one can open the same files.
+inherited by anything. `<data_dir>/valkey/valkey.lock` is inherited by Valkey itself, so that no
+second Valkey can open the same files while one lives.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ State = Literal["stopped", "starting", "ok", "down"]
 POLL_S = 0.005
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 1.0  # with a start of its own, one crash in a loop of them is an outage of less than 3 s
-STEADY_S = 1.0  # a Valkey that answered this long ended for a new reason: the backoff begins anew
+STEADY_S = 1.0  # a Valkey that answered this long ended for a new reason: the backoff starts again
 SILENT_START_S = 30.0  # without even an answer that it is loading
 STOP_S = 10.0  # then SIGKILL; with `always` nothing acknowledged is in memory only
 SOCKET_PATH_LIMIT = 100  # sun_path is 108 bytes on Linux, 104 on macOS, with its final zero
@@ -45,7 +45,7 @@ class EmbeddedValkey:
     """The supervised server: `address` is its URL, the same across restarts.
 
     `state` is `ok` while it answers, `starting` while it loads, `down` between attempts; `last_error`
-    says for an operator why it was last down. `repaired` is true when its log had an incomplete last
+    is why it was last down, for an operator. `repaired` is true when its log had an incomplete last
     entry, as after a power cut, and was cut back to the last whole one.
     """
 
@@ -88,7 +88,7 @@ class EmbeddedValkey:
         """Start Valkey, wait until it answers, watch it from then on; the store URL.
 
         ConfigurationError when another server holds the directory, the wheel is missing, or Valkey
-        refuses to start (a damaged file, a full disk): its message says what to do. Nothing is ever
+        refuses to start (a damaged file, a full disk): its message explains what to do. Nothing is ever
         wiped or repaired beyond what Valkey itself does with an incomplete last entry.
         """
         binary = find_binary()
@@ -147,10 +147,10 @@ class EmbeddedValkey:
             life.hand_over()
         await self._until_ready(self._process)
         self.state = "ok"
-        self.repaired = self.repaired or self._tail.says_repaired()
+        self.repaired = self.repaired or self._tail.shows_repair()
 
     def _keep_unlisted_files(self) -> None:
-        """Without its manifest Valkey begins an empty store; the servers then find that data was lost."""
+        """Without its manifest Valkey starts an empty store; the servers then detect the loss."""
         aside = set_aside_unlisted(self._home / "appendonlydir")
         if aside is None:
             return

@@ -1,7 +1,7 @@
 """Whether the store takes durable writes now and still has what it acknowledged.
 
-Every BEAT_S, after each reconnect, when a write failed and when `/readyz` doubts, a heartbeat is written.
-From its outcome come readiness and, after a loss, the refusal of all further writes.
+A heartbeat is written every BEAT_S, after each reconnect, after a failed write and when `/readyz` needs it.
+Its outcome decides readiness and, after a loss, the refusal of all further writes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 import structlog
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.errors import LOST_DATA, StoreError, reason_of
 from handoff.store.functions.library import Gate
 from handoff.store.keys import META
-from handoff.store.resp.connection import Connection
 
 from .heartbeat import Heartbeats, patience
 from .seen import Floor, write_seen
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class StoreHealth:
-    """The state of one store as this server sees it. `on_refusal` is told why writes are refused, or None."""
+    """The state of one store as this server sees it. `on_refusal` gets the reason to refuse writes."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class StoreHealth:
         self._on_refusal = on_refusal
         self._seen = seen
         known = heartbeats.floor()
-        # What a restart adds can wait: another fsync would slow down the first requests.
+        # The file can wait after a restart: another fsync would slow down the first requests.
         began = asyncio.get_running_loop().time()
         self._saved: tuple[float, Floor] | None = (began, known) if known.accepted >= 0 else None
         self._partly: str | None = None
@@ -64,16 +64,16 @@ class StoreHealth:
         self._doubted = True
         self._beaten_at = 0.0
         self.reason: str | None = None
-        """Why the last heartbeat was not stored, or why none of what was stored before is to be trusted."""
+        """Why the last heartbeat was not stored, or why the stored data cannot be trusted."""
         gate.on_failure = connection.on_reopen = self.doubt
 
     def doubt(self) -> None:
-        """A write failed, or another server may answer now: look at once."""
+        """A write failed, or another server may answer now: check immediately."""
         self._doubted = True
         self._wanted.set()
 
     async def watch(self) -> None:
-        """Beat for ever."""
+        """Write heartbeats forever."""
         while True:
             try:
                 async with asyncio.timeout(BEAT_S):
@@ -87,7 +87,7 @@ class StoreHealth:
     async def check(self) -> str | None:
         """Why touchpoints cannot be acknowledged now; None when they can.
 
-        A read, while the last heartbeat was stored and is young; otherwise another heartbeat.
+        A read, while the last heartbeat succeeded recently; otherwise another heartbeat.
         """
         age = asyncio.get_running_loop().time() - self._beaten_at
         if self.reason is None and not self._doubted and age < 2 * BEAT_S:
@@ -95,20 +95,20 @@ class StoreHealth:
                 if await self._pepper_found() == self._pepper:
                     return self.reason
             except (StoreUnavailable, StoreError) as error:
-                if not self._connection.cluster:  # there this one key's primary says nothing of the others
+                if not self._connection.cluster:  # there one key's primary does not stand for the others
                     return reason_of(error) or "error"
                 return self.reason
         if self._running is not None:
             await self.beat()
             if self.reason is None:
                 return None
-        await self.beat()  # that one began before the question
+        await self.beat()  # that one started before the question
         return self.reason
 
     async def beat(self) -> None:
-        """Write a heartbeat, or wait for the one that is under way."""
+        """Write a heartbeat, or wait for the running one."""
         if self._running is None:
-            # In a context of its own: what it logs is of no single request.
+            # In its own context: its log lines belong to no single request.
             loop = asyncio.get_running_loop()
             self._running = loop.create_task(self._beat(), name="heartbeat", context=Context())
             self._running.add_done_callback(self._ended)
@@ -123,7 +123,7 @@ class StoreHealth:
         self._doubted = False
         try:
             outcome = await self._outcome()
-        except Exception:  # the outermost loop: the next heartbeat comes all the same
+        except Exception:  # the outermost loop: the next heartbeat must follow
             log.exception("store_heartbeat_crashed")
             outcome = "error"
         self._settle(outcome)
@@ -131,13 +131,13 @@ class StoreHealth:
         await self._save()
 
     async def aclose(self) -> None:
-        """End the heartbeat that is under way."""
+        """End the running heartbeat."""
         self._gate.on_failure = self._connection.on_reopen = None
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
         floor = self._heartbeats.floor()
-        if self._seen is not None and self.reason is None and self._says_more(floor):
+        if self._seen is not None and self.reason is None and self._exceeds_saved(floor):
             write_seen(self._seen, floor)
 
     async def _outcome(self) -> str | None:
@@ -160,13 +160,13 @@ class StoreHealth:
                 log.error(LOST_DATA, why=losses[0], of=len(outcomes))
             return LOST_DATA
         failures = [it for it in outcomes if isinstance(it, Exception)]
-        for it in failures:
-            if not isinstance(it, StoreUnavailable | StoreError):
-                raise it
+        for failure in failures:
+            if not isinstance(failure, StoreUnavailable | StoreError):
+                raise failure
         if failures and self._gate.refuses in REFUSALS:
             return self._gate.refuses  # the primary that is silent may be the one that lost data
         self._log_partly(failures if len(failures) < len(outcomes) else [], len(outcomes))
-        # On a Cluster the sound primaries go on; taking every server out of service would stop them too.
+        # On a Cluster the healthy primaries continue; taking every server out of service would stop them too.
         if len(failures) < len(outcomes):
             return None
         return reason_of(failures[0]) or "error"
@@ -192,7 +192,7 @@ class StoreHealth:
     def _settle(self, reason: str | None) -> None:
         before, self.reason = self.reason, reason
         refused = self._gate.refuses
-        # What a failed heartbeat would have found is not known: a refusal stays until one says otherwise.
+        # A failed heartbeat finds out nothing: a refusal stays until one succeeds.
         if reason is None or reason in REFUSALS:
             self._gate.refuses = reason
             self._on_refusal(reason)
@@ -204,18 +204,18 @@ class StoreHealth:
             log.error("store_not_writable", reason=reason)
 
     async def _save(self) -> None:
-        """Keep for the next start how much the embedded store holds."""
+        """Save the count of the embedded store for the next start."""
         if self._seen is None or self.reason is not None:
             return
         now, floor = asyncio.get_running_loop().time(), self._heartbeats.floor()
-        if not self._says_more(floor):
+        if not self._exceeds_saved(floor):
             return
         if self._saved and floor.accepted == self._saved[1].accepted and now < self._saved[0] + SAVE_S:
             return
         self._saved = (now, floor)
         await asyncio.to_thread(write_seen, self._seen, floor)
 
-    def _says_more(self, floor: Floor) -> bool:
-        """Whether the file would ask for more than it does."""
+    def _exceeds_saved(self, floor: Floor) -> bool:
+        """Whether a floor is higher than the one in the file."""
         saved = self._saved[1] if self._saved else Floor()
         return floor.accepted != saved.accepted or floor.count > saved.count

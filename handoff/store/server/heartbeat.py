@@ -2,9 +2,9 @@
 
 `{n}b` is a hash. `n` counts the heartbeats of all servers, `w…` is the count at each server's own last one,
 `accepted` the number of losses that an operator accepted, `lost` why data is known to be lost (`empty` or
-`older`) until the operator accepts that. A server remembers what was confirmed to it; a store that has less
-than that has lost whatever was acknowledged in the same time. On a Cluster every partition has one, and each
-primary gets the heartbeat of one of its partitions; elsewhere the first partition's stands for all.
+`older`) until the operator accepts that. A server remembers the count that was confirmed to it; a store with
+a lower one has lost the data acknowledged since. On a Cluster every partition has a heartbeat, and each
+primary gets that of one of its partitions; elsewhere the first partition's is the only one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, cast
 
+from handoff.store.connection import Connection
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import HEARTBEAT, Functions
 from handoff.store.keys import META, Keys
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import Durability
 
 from .seen import Floor
@@ -42,8 +42,8 @@ def tolerated_s(durability: Durability, *, fails_over: bool) -> float:
 
 @asynccontextmanager
 async def patience(connection: Connection) -> AsyncIterator[None]:
-    """StoreUnavailable after CLUSTER_S on a Cluster: one slow primary says nothing of the others, and probes
-    of `/readyz` time out early. A single store gets the whole deadline of a call.
+    """StoreUnavailable after CLUSTER_S on a Cluster: one slow primary does not stand for the others, and
+    probes of `/readyz` time out early. A single store gets the whole deadline of a call.
     """
     try:
         async with asyncio.timeout(CLUSTER_S if connection.cluster else None):
@@ -53,7 +53,7 @@ async def patience(connection: Connection) -> AsyncIterator[None]:
 
 
 class Memory:
-    """What this server knows of one heartbeat: nothing is a loss that is younger than `tolerated_s`."""
+    """This server's knowledge of one heartbeat. Data younger than `tolerated_s` may be lost."""
 
     def __init__(self, tolerated_s: float, floor: Floor) -> None:
         self._tolerated_s = tolerated_s
@@ -65,13 +65,13 @@ class Memory:
         return self._settled(now), self._floor.count, self._floor.accepted
 
     def floor(self, now: float) -> Floor:
-        """What the store must have at any later time."""
+        """The least that the store must have from now on."""
         return Floor(count=max(self._settled(now), self._floor.count), accepted=self._floor.accepted)
 
     def note(self, now: float, count: int, accepted: int, lost: bool) -> None:
-        """Keep what a heartbeat that began at `now` answered.
+        """Keep the answer to a heartbeat that started at `now`.
 
-        While data is lost what was expected before stays so: should the right data come back, all is well.
+        While data is lost the expectation stays: the right data may come back.
         """
         if accepted > self._floor.accepted:
             self._confirmed.clear()
@@ -110,7 +110,7 @@ class Heartbeats:
         self._memories: dict[bytes, Memory] = {}
 
     def floor(self) -> Floor:
-        """What the store must have at the next start; of a single server only."""
+        """The least that the store must have at the next start; of a single server only."""
         memory = self._memories.get(self.keys[0])
         return memory.floor(asyncio.get_running_loop().time()) if memory else self._first_floor
 
@@ -139,7 +139,7 @@ def heartbeat_keys(keys: Keys, *, cluster: bool) -> list[bytes]:
 
 
 async def prepare_heartbeats(connection: Connection, keys: Sequence[bytes]) -> None:
-    """Make the heartbeats of a store that never had any: from then on one that is missing was lost."""
+    """Create the heartbeats of a store that never had any: later a missing one means a loss."""
     made = b"heartbeats:%d" % len(keys)
     if await connection.call(b"HGET", META, made, key=META) is None:
         await connection.answers([(b"HSETNX", key, b"n", 0) for key in keys])
@@ -147,12 +147,12 @@ async def prepare_heartbeats(connection: Connection, keys: Sequence[bytes]) -> N
 
 
 async def accept_loss(connection: Connection, keys: Sequence[bytes]) -> list[Loss]:
-    """Accept every loss that the store's servers found; what was lost, once for each heartbeat."""
+    """Accept every loss that the store's servers found; the losses, one for each heartbeat."""
     found = await connection.answers([(b"HGET", key, b"lost") for key in keys])
     losses = {key: cast(Loss, why.decode()) for key, why in zip(keys, found, strict=True) if why}
     if losses:
-        # Servers must know that it was accepted before it is gone: they would find it again. All heartbeats
-        # say so, for on a Cluster the primary that lost data may hold others that no server looks at now.
+        # Servers must see the acceptance before the loss is gone, or they would find it again. All heartbeats
+        # record it: on a Cluster the primary that lost data may hold others that no server reads now.
         await connection.answers([(b"HSETNX", key, b"n", 0) for key in keys])
         await connection.answers([(b"HINCRBY", key, b"accepted", 1) for key in keys])
         await connection.answers([(b"HDEL", key, b"lost") for key in losses])

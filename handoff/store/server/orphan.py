@@ -1,4 +1,4 @@
-"""A Valkey that outlived the server that started it: found in its directory and ended by its process id."""
+"""Ends a Valkey that outlived the server that started it, by its process id."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _command_line(pid: int) -> str:
 
 
 def _named(home: Path) -> str:
-    """What the pid file says, for an operator."""
+    """The content of the pid file, for an operator."""
     with contextlib.suppress(OSError, ValueError):
         return f" (valkey.pid names {int((home / 'valkey.pid').read_text())})"
     return ""

@@ -1,6 +1,6 @@
-"""`<data_dir>/store.seen`: how much the embedded store held when it was last looked at.
+"""`<data_dir>/store.seen`: the count of the embedded store when it was last read.
 
-It lies beside the store's own files, so that a server that starts notices when they are gone or older.
+The file is beside the store's own files, so that a starting server notices when they are gone or older.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ SEEN = "store.seen"
 
 
 class Floor(Struct, frozen=True, kw_only=True):
-    """What a store must at least have: a number of heartbeats, and of losses accepted (-1: not known)."""
+    """The least that a store must have: heartbeats, and accepted losses (-1: unknown)."""
 
     count: int = 0
     accepted: int = -1
 
 
 def read_seen(path: Path) -> Floor:
-    """What the file says; nothing where there is none, or none that can be read."""
+    """The content of the file; the lowest floor if it is missing or unreadable."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Floor)
     except (OSError, msgspec.DecodeError):
@@ -32,7 +32,7 @@ def read_seen(path: Path) -> Floor:
 
 
 def write_seen(path: Path, floor: Floor) -> None:
-    """Replace the file. A full disk leaves the one before, which asks for less and is as true."""
+    """Replace the file. On a full disk the former one stays, which demands less and is still true."""
     written = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with written.open("xb") as file:

@@ -1,7 +1,7 @@
-"""What the store's memory is spent on: by kind of key, and by touchpoint.
+"""The memory use of the store, by kind of key and by touchpoint.
 
-The names of all keys are read in steps (SCAN), which never holds up the server for longer than a
-request does; how much they take is asked of a sample of each kind and reckoned up.
+The names of all keys are read in steps (SCAN), none of which holds up the server for longer than a
+request does. Sizes are measured for a sample of each kind and projected.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
 from handoff.store.errors import StoreError, reason_of
 from handoff.store.keys import META, WORKERS
-from handoff.store.resp.connection import Connection
 from handoff.store.settings import StoreSettings
 
 STEP = 1000  # keys of one SCAN, commands of one pipeline: about a millisecond of the server's time
@@ -39,11 +39,11 @@ _PARTITION = {
     b"~": "markers",
 }
 _CONTROL = {
-    b"h": "hand-offs",
-    b"r": "chains of hand-offs",
-    b"m": "chains of hand-offs",
+    b"h": "handoffs",
+    b"r": "chains of handoffs",
+    b"m": "chains of handoffs",
     b"s": "snapshots",
-    b"b": "call-backs",
+    b"b": "callbacks",
     b"w": "subscriptions",
     b"d": "deliveries",
     b"e": "sessions",
@@ -57,7 +57,7 @@ _CONTROL_WHOLE = {b"timers": "timers", b"sources": "sources"}
 
 
 class KindSize(Struct, frozen=True, kw_only=True):
-    """The keys of one kind. `bytes` is reckoned from the `measured` of them."""
+    """The keys of one kind. `bytes` is projected from the `measured` ones."""
 
     kind: str
     keys: int
@@ -66,9 +66,9 @@ class KindSize(Struct, frozen=True, kw_only=True):
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
-    """All primaries together, in bytes. `used` is what the servers have allocated; `overhead` what of it is
-    no data by their own account (tables of keys, buffers of clients), `startup` included, which each had
-    allocated before its first key; `rss` what they hold of the machine.
+    """All primaries together, in bytes. `used` is allocated memory; `overhead` the part of it that is not
+    data (tables of keys, buffers of clients), including `startup`, which each server allocates before its
+    first key; `rss` the memory taken from the machine.
 
     `touchpoints` are entries of timelines, `error` their standard error as a share of them (0: counted).
     """
@@ -84,7 +84,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     @property
     def rest(self) -> int:
-        """Data that no key accounts for: functions, the log's buffer; and what the sample is off by."""
+        """Data outside of keys: functions, the log's buffer; and the error of the sample."""
         return self.used - self.overhead - sum(it.bytes for it in self.kinds)
 
     @property
@@ -144,7 +144,7 @@ def _nodes(url: str, slots: Iterable[Sequence[Any]]) -> list[str]:
 
 
 class _Kind:
-    """What is known of one kind so far; `picked` are those of its keys that will be measured."""
+    """The counts of one kind so far; `picked` are the keys that will be measured."""
 
     def __init__(self) -> None:
         self.keys = self.measured = self.bytes = 0
@@ -211,7 +211,7 @@ class _Server:
 
     def _sizes(self, memory: dict[str, int]) -> Sizes:
         timelines = self._kinds.get(TIMELINES, _Kind())
-        touchpoints, error = _reckoned(timelines.keys, timelines.entries)
+        touchpoints, error = _projected(timelines.keys, timelines.entries)
         return Sizes(
             servers=1,
             kinds=tuple(
@@ -232,8 +232,8 @@ class _Server:
         )
 
 
-def _reckoned(keys: int, entries: Sequence[int]) -> tuple[int, float]:
-    """The sum over all keys from what some of them hold, and its standard error as a share of it."""
+def _projected(keys: int, entries: Sequence[int]) -> tuple[int, float]:
+    """The sum over all keys, projected from some of them, and its standard error as a share of it."""
     count = len(entries)
     if not count:
         return 0, 0.0
@@ -252,10 +252,13 @@ def _numbers(info: bytes) -> dict[str, int]:
 def _together(found: Sequence[Sizes]) -> Sizes:
     """The sum of several servers; kinds by size, the largest first."""
     kinds: dict[str, KindSize] = {}
-    for it in (kind for one in found for kind in one.kinds):
-        had = kinds.get(it.kind, KindSize(kind=it.kind, keys=0, measured=0, bytes=0))
-        kinds[it.kind] = msgspec.structs.replace(
-            had, keys=had.keys + it.keys, measured=had.measured + it.measured, bytes=had.bytes + it.bytes
+    for size in (kind for one in found for kind in one.kinds):
+        had = kinds.get(size.kind, KindSize(kind=size.kind, keys=0, measured=0, bytes=0))
+        kinds[size.kind] = msgspec.structs.replace(
+            had,
+            keys=had.keys + size.keys,
+            measured=had.measured + size.measured,
+            bytes=had.bytes + size.bytes,
         )
     touchpoints = sum(it.touchpoints for it in found)
     off = sum((it.error * it.touchpoints) ** 2 for it in found) ** 0.5

@@ -1,4 +1,4 @@
-"""The configuration that the embedded Valkey runs with, and what its log tells an operator."""
+"""The configuration of the embedded Valkey, and what an operator needs from its log."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _FIXED = {
     "enable-debug-command": "no",
     "enable-module-command": "no",
     "enable-protected-configs": "no",
-    # With the configuration's path in its title, this Valkey can be told from any other by its process id.
+    # With the configuration's path in its title, this Valkey is distinguishable from any other process.
     "proc-title-template": "{title} {config-file}",
 }
 
 
 def valkey_conf(settings: StoreSettings, home: Path, socket: Path) -> str:
-    """The text of valkey.conf: files in `home`, no network, `appendfsync` as `settings.durability` says."""
+    """The text of valkey.conf: files in `home`, no network, `appendfsync` by `settings.durability`."""
     lines = _FIXED | MODEL_SETTINGS
     lines |= {
         "dir": str(home),
@@ -66,14 +66,14 @@ def _quoted(value: str) -> str:
 
 
 class LogTail:
-    """What Valkey wrote to its log since it was last started."""
+    """The part of Valkey's log since its last start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._start = 0
 
     def rotate(self) -> None:
-        """Begin a new start: keep one old log when it has grown too large."""
+        """Mark a new start; a log that has grown too large becomes the one old log."""
         with contextlib.suppress(FileNotFoundError):
             if self._path.stat().st_size > LOG_LIMIT:
                 self._path.replace(self._path.with_suffix(".log.1"))
@@ -89,7 +89,7 @@ class LogTail:
         except OSError:
             return ""
 
-    def says_repaired(self) -> bool:
+    def shows_repair(self) -> bool:
         """Whether an incomplete last entry of the append-only file was cut off while loading."""
         return "loaded anyway because aof-load-truncated is enabled" in self.text()
 
@@ -108,7 +108,7 @@ _DAMAGED = (
     "repair the newest .incr.aof of the copy with valkey-check-aof --fix, which drops everything after the "
     "damage. "
 )
-_FULL = "The disk is full: free some space, it is started again by itself. "
+_FULL = "The disk is full: free some space, it restarts by itself. "
 _ADVICE = (
     ("No space left on device", _FULL),
     ("Short write while writing to the AOF file", _FULL),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from handoff.domain.identity import Identity
-from handoff.store.resp.connection import Connection
+from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import open_store
 from tests.faults.scenarios.cluster import NODE_TIMEOUT_S, cluster, node_id

@@ -1,61 +1,32 @@
-"""Mail handed over by SMTP or LMTP: the source `email.smtp` (RFC 5321, RFC 2033, RFC 5322).
+"""`email.smtp`: mail delivered over SMTP or LMTP (RFC 5321, RFC 2033, RFC 5322).
 
-The mail server in front of it hands over what it accepted for our mailboxes, or whoever may
-connect does: keep `listen` on an address that only that server reaches, and name its hosts in
-`trusted_authserv_ids` only then.
+The adapter trusts whoever can connect: bind `listen` to an address that only your mail server
+reaches, and only then list its hosts in `trusted_authserv_ids`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from handoff.adapter.contract import InboundRequest, Malformed, Outcome, Parsed, Receive, Reply, SourceOptions
-from handoff.domain.errors import (
-    ConfigurationError,
-    HandoffError,
-    InvalidPayload,
-    SignatureRefused,
-    Unprocessable,
-)
+from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff_adapters.email.message.mailboxes import own_addresses, recipients
 from handoff_adapters.email.message.message import Account, Envelope, touchpoint_of
 from handoff_adapters.shared.fields import malformed
 
 from .listener import Limits, MailServer, open_server
+from .options import SmtpOptions
 
 METHOD = "SMTP"
-"""The method of the requests that the listener makes; one that came by HTTP never passes `verify`."""
+"""The method of requests from the listener. HTTP requests have another one and are refused."""
 ID_SPACE = "rfc5322"
-"""Message-IDs are unique in the world, so a mail that comes two ways is one touchpoint."""
-
-
-class SmtpOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a mail listener needs besides what every source says.
-
-    `recipients` are addresses or whole domains (`@example.com`) that mail is accepted for; a
-    `+tag` in the local part is passed over. `trusted_authserv_ids` are the hosts whose
-    Authentication-Results are believed. Sizes are bytes, times seconds. With `tls_cert` and
-    `tls_key` (PEM files) STARTTLS is offered.
-    """
-
-    listen: str = "127.0.0.1:2525"
-    protocol: Literal["smtp", "lmtp"] = "smtp"
-    recipients: tuple[str, ...] = ()
-    trusted_authserv_ids: tuple[str, ...] = ()
-    max_bytes: int = 25 * 1024 * 1024
-    max_connections: int = 100
-    max_recipients: int = 50
-    command_timeout_s: float = 300.0  # RFC 5321 §4.5.3.2.7
-    receive_timeout_s: float = 30.0
-    drain_s: float = 6.0  # as long as HTTP requests get
-    tls_cert: str | None = None
-    tls_key: str | None = None
+"""Message-IDs are globally unique, so a mail that arrives over two routes is one touchpoint."""
 
 
 class SmtpAdapter:
-    """Reads raw mail; opens the socket it comes in at."""
+    """One mail source: its listener, and the reader of the mails it receives."""
 
     name: ClassVar[str] = "email.smtp"
     channel: ClassVar[str] = "email"
@@ -63,12 +34,11 @@ class SmtpAdapter:
     identity_spaces: Sequence[tuple[str, str]] = ()
 
     def __init__(self, options: SmtpOptions) -> None:
-        """ConfigurationError for recipients, a listening address or limits that cannot be."""
+        """ConfigurationError for invalid recipients, listening address or certificate options."""
+        options.check()
         self._options = options
         self._recipients = recipients(options.recipients)
-        self._host, self._port = _host_and_port(options.listen)
-        if bool(options.tls_cert) != bool(options.tls_key):
-            raise ConfigurationError("tls_cert and tls_key come together")
+        self._host, self._port = options.bind_address
         self._account = Account(
             source=options.name,
             id_space=options.id_space or ID_SPACE,
@@ -91,19 +61,19 @@ class SmtpAdapter:
         return ()
 
     def verify(self, request: InboundRequest) -> None:
-        """Every recipient of the envelope is one of ours. SignatureRefused otherwise, and for HTTP."""
+        """SignatureRefused unless the request is from the listener and every recipient is accepted here."""
         boxes = _recipients_of(request)
         if request.method != METHOD or not boxes:
-            raise SignatureRefused("mail comes by SMTP or LMTP")
+            raise SignatureRefused("Mail is accepted over SMTP or LMTP only")
         if not all(self._recipients.holds(box) for box in boxes):
-            raise SignatureRefused("a recipient is not one of this source's mailboxes")
+            raise SignatureRefused("A recipient is not a mailbox of this source")
 
     def parse(self, request: InboundRequest) -> Parsed:
         """The one touchpoint of the mail in `request.body`.
 
         InvalidPayload (`not_mail`, `headers_too_large`, `too_many_fields`, `too_many_parts`,
-        `too_deep`, `unreadable`) for bytes that are no mail; `Malformed` `no_identity` for a mail
-        that names no customer. Pure; some tens of milliseconds for a large mail.
+        `too_deep`, `unreadable`) when the bytes are not a mail; `Malformed` with `no_identity` when
+        the mail names no customer. Pure; a large mail takes some tens of milliseconds.
         """
         raw = request.body
         envelope = Envelope(
@@ -117,28 +87,26 @@ class SmtpAdapter:
             return Parsed(malformed=(malformed(error, raw),))
         except HandoffError:
             raise
-        except Exception as error:  # hostile bytes end here, whatever they found to break
-            raise InvalidPayload("the mail cannot be read", code="unreadable") from error
+        except Exception as error:  # the last barrier against hostile bytes
+            raise InvalidPayload("The mail cannot be read", code="unreadable") from error
         if touchpoint is None:
-            nobody = Malformed(code="no_identity", detail="the mail names no customer", item=raw)
-            return Parsed(malformed=(nobody,))
+            no_customer = Malformed(code="no_identity", detail="The mail names no customer", item=raw)
+            return Parsed(malformed=(no_customer,))
         return Parsed(touchpoints=(touchpoint,))
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
-        """The listener answers in SMTP; over HTTP nothing gets here."""
+        """Unused in practice: the listener answers in SMTP, and `verify` refuses HTTP."""
         return Reply(status=200)
 
     def listen(self, receive: Receive) -> AbstractAsyncContextManager[MailServer]:
-        """Takes mail for as long as it is entered; yields the server with its bound `host` and `port`.
+        """Receives mail while entered; yields the server with its bound `host` and `port`.
 
-        ConfigurationError when there are no recipients, or the address cannot be bound.
+        ConfigurationError when the address cannot be bound or the certificate cannot be read.
         """
         return self._listen(receive)
 
     @asynccontextmanager
     async def _listen(self, receive: Receive) -> AsyncIterator[MailServer]:
-        if not self._options.recipients:
-            raise ConfigurationError(f"the mail listener {self._options.name} needs recipients")
         async with open_server(
             receive,
             self._recipients,
@@ -146,22 +114,11 @@ class SmtpAdapter:
             host=self._host,
             port=self._port,
             lmtp=self._options.protocol == "lmtp",
-            certificate=self._certificate(),
+            certificate=self._options.certificate,
         ) as server:
             yield server
-
-    def _certificate(self) -> tuple[str, str] | None:
-        cert, key = self._options.tls_cert, self._options.tls_key
-        return (cert, key) if cert and key else None
 
 
 def _recipients_of(request: InboundRequest) -> tuple[str, ...]:
     stated = request.headers.get("rcpt-to", "").split(",")
     return tuple(box.strip() for box in stated if box.strip())
-
-
-def _host_and_port(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigurationError(f"listen is host:port, not {listen[:80]!r}")
-    return host.strip("[]"), int(port)

@@ -45,6 +45,12 @@ TOO_LARGE = "552 5.3.4 The message is larger than this server takes"
 NOT_MAIL = "554 5.6.0 This is not a mail message"
 CLOSING = "421 4.3.2 Closing, try again later"
 
+_REFUSALS: dict[type[HandoffError], str] = {
+    SignatureRefused: UNKNOWN,
+    PayloadTooLarge: TOO_LARGE,
+    InvalidPayload: NOT_MAIL,
+}
+
 _log = structlog.get_logger(__name__)
 
 
@@ -201,18 +207,17 @@ class SmtpHandler:
         """The answer for one mail. What is not understood is asked for again: nothing is lost."""
         try:
             async with asyncio.timeout(self._server.limits.receive_timeout_s):
-                await self._receive(request)
-        except SignatureRefused:
-            return UNKNOWN
-        except PayloadTooLarge:
-            return TOO_LARGE
-        except InvalidPayload:
-            return NOT_MAIL
+                reply = await self._receive(request)
         except Exception as error:
-            code = error.code if isinstance(error, HandoffError) else type(error).__name__
-            _log.warning("mail.not_recorded", error=code)
+            _log.warning("mail.not_recorded", error=type(error).__name__)
             return TRY_AGAIN
-        return OK
+        if reply.error is None or reply.kept:
+            return OK
+        for kind, answer in _REFUSALS.items():
+            if isinstance(reply.error, kind):
+                return answer
+        _log.warning("mail.not_recorded", error=reply.error.code)
+        return TRY_AGAIN
 
 
 def _request(server: MailServer, session: Any, envelope: Any) -> InboundRequest:

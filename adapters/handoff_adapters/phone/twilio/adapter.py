@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from handoff.adapter.contract import InboundRequest, Outcome, Parsed, Reply, SourceOptions
-from handoff.domain.errors import ConfigurationError, InvalidPayload, Unprocessable
+from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff.domain.text.cleaning import clean
 from handoff.domain.touchpoint import Direction, Touchpoint
 from handoff_adapters.shared import fields
@@ -44,8 +44,7 @@ class TwilioAdapter:
     options: ClassVar[type[SourceOptions]] = TwilioOptions
 
     def __init__(self, options: TwilioOptions) -> None:
-        if not options.secrets and not options.shared_keys and not options.allow_unsigned:
-            raise ConfigurationError(f"source {options.name}: the auth token is needed under `secrets`")
+        options.check()
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = (("sip", ""), ("whatsapp.user", ""))
         self._own = own_identities(options.own, options.default_region) | own_ends(options.own)

@@ -1,25 +1,45 @@
-"""What a `phone.twilio` source may say in the configuration."""
+"""The options of a `phone.twilio` source."""
 
 from __future__ import annotations
 
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
+from handoff.domain.errors import ConfigurationError
 
 DEFAULT_SPACE = "twilio"
 
 
 class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`secrets` are the account's auth tokens (two while one is rotated).
+    """`secrets` are the account's auth tokens (two during a rotation).
 
-    `shared_keys` holds the keys of HMAC_SHA256 signatures by the id that their header names.
-    `own` are the business's numbers and other ends (`client:anna`, `sip:desk@…`). `allow_unsigned`
-    takes anything.
+    `shared_keys` holds the keys of HMAC_SHA256 signatures, by the id that their header names.
+    `own` lists the business's numbers and other ends (`client:anna`, `sip:desk@…`).
+    `allow_unsigned` turns the signature check off.
     """
 
-    allow_unsigned: bool = False
+    secrets: tuple[str, ...] = ()
     shared_keys: dict[str, str] = msgspec.field(default_factory=dict)
+    allow_unsigned: bool = False
+    id_space: str | None = None
+    default_region: str | None = None
+    own: tuple[str, ...] = ()
+
+    @property
+    def authenticated(self) -> bool:
+        return bool(self.secrets)
 
     def event_space(self, account: str) -> str:
         """The id space of events, threads and Twilio's own handles."""
         return f"{self.id_space or DEFAULT_SPACE}/{account}"
+
+    def check(self) -> None:
+        """ConfigurationError for a missing secret or an option without effect."""
+        signed = bool(self.secrets or self.shared_keys)
+        if not signed and not self.allow_unsigned:
+            raise ConfigurationError(f"source {self.name!r}: phone.twilio needs the auth token in `secrets`")
+        if signed and self.allow_unsigned:
+            raise ConfigurationError(
+                f"source {self.name!r}: `allow_unsigned` of phone.twilio has no effect with a secret: "
+                "every request must be signed"
+            )

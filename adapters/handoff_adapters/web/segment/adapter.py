@@ -11,7 +11,6 @@ import msgspec
 from handoff.adapter.contract import InboundRequest, Malformed, Outcome, Parsed, Reply, SourceOptions
 from handoff.adapter.signatures import any_equal, basic_credentials
 from handoff.domain.errors import (
-    ConfigurationError,
     HandoffError,
     InvalidPayload,
     NotFound,
@@ -55,8 +54,7 @@ class SegmentAdapter:
     options: ClassVar[type[SourceOptions]] = SegmentOptions
 
     def __init__(self, options: SegmentOptions) -> None:
-        if not options.secrets and not options.allow_unsigned:
-            raise ConfigurationError(f"source {options.name}: a write key under `secrets` is needed")
+        options.check()
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = (
             ("anonymous", options.space),

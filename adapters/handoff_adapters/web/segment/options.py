@@ -1,36 +1,54 @@
-"""What a `web.segment` source may say in the configuration."""
+"""The options of a `web.segment` source."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
+from handoff.domain.errors import ConfigurationError
 
 ARTICLE_CATEGORIES = ("help", "article", "support article", "faq", "kb")
 ARTICLE_PATHS = ("/help/", "/articles/", "/kb/", "/faq/", "/support/articles/")
 DEFAULT_SPACE = "segment"
+VERIFIABLE_TRAITS = ("email", "phone")
 
 
 class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`secrets` are the write keys.
 
-    `trust` left out is "public": write keys are in every browser. `allow_unsigned` takes events
-    without a write key. `allowed_origins` are what browsers may call from; left out, any for a
-    public source and none for one of servers. `identity_proof_secret` holds the keys with which the
-    business signs user ids (HMAC-SHA256, hexadecimal). `article_categories` and `article_paths`
-    tell a help article from another page; `events` maps further track events to touchpoint types.
+    `trust` defaults to "public", because a browser's write key is visible to everyone; with
+    "server", user ids and `verified_traits` are verified. `identity_proof_secret` holds the keys
+    with which the business signs user ids of a public source (HMAC-SHA256, hexadecimal).
+    `allow_unsigned` accepts events without a write key. `allowed_origins` are the origins that
+    browsers may call from; the default is any for a public source and none for a server.
+    `article_categories` and `article_paths` distinguish help articles from other pages. `events`
+    maps further track events to touchpoint types. `own` lists the business's own addresses,
+    numbers and user ids.
     """
 
+    secrets: tuple[str, ...] = ()
     allow_unsigned: bool = False
-    allowed_origins: tuple[str, ...] | None = None
+    trust: Literal["server", "public"] | None = None
+    verified_traits: tuple[str, ...] = ()
     identity_proof_secret: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] | None = None
     article_categories: tuple[str, ...] = ARTICLE_CATEGORIES
     article_paths: tuple[str, ...] = ARTICLE_PATHS
     events: dict[str, str] = msgspec.field(default_factory=dict)
+    id_space: str | None = None
+    user_space: str = ""
+    default_region: str | None = None
+    own: tuple[str, ...] = ()
+
+    @property
+    def authenticated(self) -> bool:
+        return bool(self.secrets) and self.trust != "public"
 
     @property
     def from_server(self) -> bool:
-        """Whether what the sender states about who somebody is can be believed."""
+        """Whether the sender's statements about a person's identity are believed."""
         return self.trust == "server"
 
     @property
@@ -43,3 +61,24 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
         if self.allowed_origins is not None:
             return self.allowed_origins
         return () if self.from_server else ("*",)
+
+    def check(self) -> None:
+        """ConfigurationError for a missing write key or an option without effect."""
+        for problem in self._problems():
+            raise ConfigurationError(f"source {self.name!r}: {problem}")
+
+    def _problems(self) -> list[str]:
+        unknown = ", ".join(sorted(set(self.verified_traits) - set(VERIFIABLE_TRAITS)))
+        checks = {
+            "web.segment needs a write key in `secrets`": not self.secrets and not self.allow_unsigned,
+            "`allow_unsigned` of web.segment has no effect with `secrets`: every event needs a write key": (
+                self.secrets and self.allow_unsigned
+            ),
+            '`verified_traits` of web.segment has no effect without trust = "server"': (
+                self.verified_traits and not self.from_server
+            ),
+            f"`verified_traits` of web.segment takes email and phone, not {unknown}": unknown,
+            '`identity_proof_secret` of web.segment has no effect with trust = "server": '
+            "its user ids are verified already": self.identity_proof_secret and self.from_server,
+        }
+        return [problem for problem, found in checks.items() if found]

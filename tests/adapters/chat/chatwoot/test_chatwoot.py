@@ -19,7 +19,7 @@ from handoff.domain.errors import InvalidPayload, SignatureRefused
 from handoff_adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
 from handoff_adapters.chat.chatwoot.content import plain_text
 from tests.adapters import contract
-from tests.adapters.contract import RECEIVED_AT, AdapterContract, mutated, request, shared, survive
+from tests.adapters.contract import RECEIVED_AT, SignedContract, mutated, request, shared, survive
 
 FOLDER = Path(__file__).parent / "fixtures"
 NOW_S = RECEIVED_AT // SECOND
@@ -47,7 +47,7 @@ def fixture(name: str) -> dict[str, Any]:
     return body
 
 
-class TestContract(AdapterContract):
+class TestContract(SignedContract):
     folder = FOLDER
     declared = frozenset(
         {

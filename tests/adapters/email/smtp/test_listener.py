@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from handoff.adapter.contract import InboundRequest, Listener, Outcome
+from handoff.adapter.contract import InboundRequest, Listener, Reply
 from handoff.domain.errors import (
     ConfigurationError,
+    HandoffError,
     InvalidPayload,
     Overloaded,
     PayloadTooLarge,
@@ -26,7 +27,7 @@ from handoff.domain.errors import (
     StoreUnavailable,
 )
 from handoff_adapters.email.smtp.listener import MailServer
-from tests.adapters.email.smtp.mails import adapter, mail
+from tests.adapters.email.mails import adapter, mail
 
 pytestmark = pytest.mark.both_loops
 
@@ -41,12 +42,14 @@ class Desk:
         self.fails = fails
         self.delay = delay
 
-    async def __call__(self, request: InboundRequest) -> Outcome:
+    async def __call__(self, request: InboundRequest) -> Reply:
         await asyncio.sleep(self.delay)
+        if isinstance(self.fails, HandoffError):
+            return Reply(error=self.fails)
         if self.fails:
             raise self.fails
         self.got.append(request)
-        return Outcome(accepted=1)
+        return Reply()
 
 
 async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
@@ -179,6 +182,14 @@ async def test_what_is_not_durable_is_never_acknowledged(error: Exception, answe
         with pytest.raises(smtplib.SMTPDataError) as refusal:
             await in_thread(send, server, mail(), [SUPPORT])
     assert f"{refusal.value.smtp_code} ".encode() + bytes(refusal.value.smtp_error)[:5] == answer
+
+
+async def test_a_delivery_kept_in_quarantine_is_acknowledged() -> None:
+    async def keep(_request: InboundRequest) -> Reply:
+        return Reply(error=InvalidPayload("not a mail"), kept=True)
+
+    async with listening(keep) as server:
+        assert await in_thread(send, server, mail(), [SUPPORT]) == {}
 
 
 async def test_a_store_that_takes_too_long_is_a_temporary_failure() -> None:
@@ -382,8 +393,6 @@ async def test_what_cannot_be_opened_is_said() -> None:
         )
         with pytest.raises(ConfigurationError):
             await taken()
-    with pytest.raises(ConfigurationError):
-        await adapter(recipients=(), listen="127.0.0.1:0").listen(Desk()).__aenter__()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.errors import InvalidPayload, SignatureRefused
 from handoff_adapters.phone.twilio import TwilioAdapter, TwilioOptions
 from tests.adapters import contract
-from tests.adapters.contract import AdapterContract, request, shared, survive
+from tests.adapters.contract import SignedContract, request, shared, survive
 
 FOLDER = Path(__file__).parent / "fixtures"
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
@@ -81,7 +81,7 @@ def posted(pairs: list[tuple[str, str]], **more: Any) -> InboundRequest:
     return request(body=urlencode(pairs).encode(), headers={**FORM, **more.pop("headers", {})}, **more)
 
 
-class TestContract(AdapterContract):
+class TestContract(SignedContract):
     folder = FOLDER
     declared = frozenset(
         {
@@ -151,6 +151,13 @@ def test_user_and_password_of_the_configured_url_come_in_a_header() -> None:
     )
     for theirs in ("https://anna:pass@h.example:8443/in/c", "https://anna:pass@h.example/in/c"):
         build().verify(with_headers(one, x_twilio_signature=vendor_signature(one, "s3cret", url=theirs)))
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic \xe4", "Basic /w==", "Bearer abc"])
+def test_other_authorization_headers_change_nothing(header: str) -> None:
+    build().verify(with_headers(signed(posted(CALL)), authorization=header))
+    with pytest.raises(SignatureRefused):
+        build().verify(with_headers(posted(CALL), authorization=header))
 
 
 def test_repeated_parameters_are_signed_either_way() -> None:

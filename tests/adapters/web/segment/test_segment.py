@@ -24,7 +24,7 @@ from handoff.domain.errors import (
 from handoff_adapters.web.segment import SegmentAdapter, SegmentOptions
 from handoff_adapters.web.segment.events import TRACK_TYPES
 from handoff_adapters.web.segment.routes import MAX_ITEMS
-from tests.adapters.contract import RECEIVED_AT, AdapterContract, request, shared
+from tests.adapters.contract import RECEIVED_AT, SignedContract, request, shared
 
 FOLDER = Path(__file__).parent / "fixtures"
 EVENT = {"type": "track", "event": "Hello", "messageId": "m", "anonymousId": "visitor-7"}
@@ -49,7 +49,7 @@ def batch(*events: Any, **more: Any) -> InboundRequest:
     return posted("/v1/batch", {"batch": list(events), **more})
 
 
-class TestContract(AdapterContract):
+class TestContract(SignedContract):
     folder = FOLDER
     declared = frozenset(TRACK_TYPES.values()) | {"page.viewed", "identified", "event.tracked"}
     paths = ("/v1/batch", "/v1/t", "/v1/i", "/v1/pixel/track", "/nowhere")

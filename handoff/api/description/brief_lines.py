@@ -1,0 +1,226 @@
+"""Every line code of a brief with its params, as JSON Schema, for those who render briefs themselves.
+
+The table mirrors the rules in `handoff.domain.brief`. A new code needs an entry here; tests compare the table
+with the frozen brief codes and with the lines of a running server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from handoff.domain.brief import RULES
+
+Schema = dict[str, Any]
+SCHEMAS = "#/components/schemas/"
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+TIME: Schema = {"type": "string", "format": "date-time"}
+TEXT_OR_NULL: Schema = {"anyOf": [TEXT, {"type": "null"}]}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+HOPS: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "handoff": TEXT,
+            "from": TEXT,
+            "to": TEXT,
+            "reason": TEXT,
+            "outcome": TEXT,
+            "waited_minutes": COUNT,
+        },
+        "required": ["handoff", "from", "to", "reason", "outcome", "waited_minutes"],
+    },
+}
+
+
+def values(*names: str) -> Schema:
+    return {"type": "string", "enum": list(names)}
+
+
+class BriefCode(Struct, frozen=True, kw_only=True):
+    """A line code: where it appears, its meaning, its params, and an English template of the line.
+
+    A line always has all `params` and may have any of `optional`. `template` names params in braces.
+    """
+
+    section: str
+    meaning: str
+    template: str
+    params: Mapping[str, Schema] = field(default_factory=dict)
+    optional: Mapping[str, Schema] = field(default_factory=dict)
+
+
+BRIEF_CODES: Mapping[str, BriefCode] = {
+    "handoff_requested": BriefCode(
+        section="why_now",
+        meaning="The handoff that this brief is for.",
+        template="Handed over from {from} to {to}: {reason}",
+        params={"handoff": TEXT, "reason": TEXT, "from": TEXT, "to": TEXT, "requested_at": TIME},
+    ),
+    "ping_pong": BriefCode(
+        section="why_now",
+        meaning="The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs.",
+        template="Passed on {transfers} times for the same reason: {reason}",
+        params={"reason": TEXT, "transfers": COUNT, "hops": HOPS},
+    ),
+    "callback_missed": BriefCode(
+        section="why_now",
+        meaning="The customer missed our callback. `at` is the last attempt.",
+        template="Our callback was missed ({attempts} attempts)",
+        params={"at": TIME, "attempts": COUNT},
+    ),
+    "waiting": BriefCode(
+        section="why_now",
+        meaning="The customer is waiting for an answer.",
+        template="Waiting since {since} ({minutes} min)",
+        params={"since": TIME, "minutes": COUNT},
+    ),
+    "said": BriefCode(
+        section="wants",
+        meaning="The customer's last words on a channel. `subject` is set for emails.",
+        template="On {channel}: “{words}”",
+        params={"channel": TEXT, "at": TIME, "words": TEXT},
+        optional={"subject": TEXT},
+    ),
+    "asked_for_call": BriefCode(
+        section="wants",
+        meaning="The reason of a requested callback.",
+        template="Asked for a callback: “{words}”",
+        params={"channel": TEXT, "at": TIME, "words": TEXT},
+    ),
+    "read_article": BriefCode(
+        section="tried",
+        meaning="The customer read a help article.",
+        template="Read “{title}”",
+        params={"title": TEXT},
+    ),
+    "searched": BriefCode(
+        section="tried",
+        meaning="The customer searched. `results` is the number of results, if known.",
+        template="Searched for “{query}”",
+        params={"query": TEXT},
+        optional={"results": {"type": "integer"}},
+    ),
+    "form_failed": BriefCode(
+        section="tried",
+        meaning="A form failed. `error` may be empty.",
+        template="{form} failed: {error}",
+        params={"form": TEXT, "error": TEXT},
+    ),
+    "form_submitted": BriefCode(
+        section="tried",
+        meaning="The customer submitted a form.",
+        template="Sent {form}",
+        params={"form": TEXT},
+    ),
+    "bot_answered": BriefCode(
+        section="tried",
+        meaning="A bot answered. `words` may be empty.",
+        template="A bot answered on {channel}: “{words}”",
+        params={"channel": TEXT, "words": TEXT},
+    ),
+    "asked_call_back": BriefCode(
+        section="tried", meaning="The customer asked for a callback.", template="Asked for a callback"
+    ),
+    "call_unanswered": BriefCode(
+        section="tried",
+        meaning="The customer called and nobody answered. `status` is the phone system's word.",
+        template="Called and got no answer",
+        params={"status": TEXT},
+    ),
+    "not_delivered": BriefCode(
+        section="tried",
+        meaning="Our message to the customer did not arrive.",
+        template="Our message by {channel} did not arrive",
+        params={"channel": TEXT},
+    ),
+    "nobody_took_it": BriefCode(
+        section="tried",
+        meaning="A handoff ended because nobody accepted it.",
+        template="Nobody accepted the handoff to {to}",
+        params={"to": TEXT},
+    ),
+    "callback": BriefCode(
+        section="promised",
+        meaning="A promised callback. `due` is a time, or the sender's words for one.",
+        template="A callback by {due}: {state}",
+        params={
+            "due": TEXT_OR_NULL,
+            "state": values("broken", "missed", "overdue", "open", "kept", "cancelled"),
+        },
+        optional={"missed": COUNT},
+    ),
+    "promise": BriefCode(
+        section="promised",
+        meaning="A promise to the customer. `due` is a time, or the sender's words for one.",
+        template="“{words}” by {due}: {state}",
+        params={
+            "words": TEXT,
+            "due": TEXT_OR_NULL,
+            "state": values("broken", "missed", "overdue", "open", "kept", "cancelled"),
+        },
+        optional={"promised_by": TEXT},
+    ),
+    "fact": BriefCode(
+        section="known",
+        meaning="A known value. `before` has older values, newest first. If `withheld`, `value` is null "
+        "because it is a password, a card number, or the like.",
+        template="{name}: {value}",
+        params={"name": TEXT, "value": TEXT_OR_NULL},
+        optional={"before": TEXTS, "withheld": {"type": "boolean"}},
+    ),
+    "survey": BriefCode(
+        section="feelings",
+        meaning="A survey response: a score, words, or both.",
+        template="Survey: {score} “{words}”",
+        params={"score": TEXT_OR_NULL, "words": TEXT},
+        optional={"out_of": TEXT},
+    ),
+    "complaint": BriefCode(
+        section="feelings",
+        meaning="The customer complained.",
+        template="Complained: “{words}” ({state})",
+        params={"words": TEXT, "state": values("open", "resolved")},
+    ),
+}
+"""Every code that a line can have, in the order of the brief's sections."""
+
+
+def schema_name(code: str) -> str:
+    return f"BriefLine{code.title().replace('_', '')}"
+
+
+def brief_schemas() -> dict[str, Schema]:
+    """A component for each code, and `BriefLineByCode` with all of them and the version of the rules."""
+    components = {schema_name(code): _line(code, entry) for code, entry in BRIEF_CODES.items()}
+    references = {code: SCHEMAS + schema_name(code) for code in BRIEF_CODES}
+    components["BriefLineByCode"] = {
+        "description": f"A brief line by its `code`, version {RULES} of the rules. Later versions may add "
+        "codes and params: show `text` for a code you do not know.",
+        "oneOf": [{"$ref": reference} for reference in references.values()],
+        "discriminator": {"propertyName": "code", "mapping": references},
+        "x-rules": RULES,
+    }
+    return components
+
+
+def _line(code: str, entry: BriefCode) -> Schema:
+    params: Schema = {
+        "type": "object",
+        "properties": {**entry.params, **entry.optional},
+        "required": list(entry.params),
+    }
+    if not params["properties"]:
+        params["additionalProperties"] = True
+    return {
+        "type": "object",
+        "description": f"{entry.meaning} In `{entry.section}`. Template: {entry.template}",
+        "properties": {"code": {"const": code, "type": "string"}, "params": params},
+        "required": ["code", "params"],
+        "x-section": entry.section,
+        "x-template": entry.template,
+    }

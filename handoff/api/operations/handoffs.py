@@ -1,0 +1,214 @@
+"""`/v1/handoffs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handoff.api.handlers import handoffs as handlers
+from handoff.api.handlers.handoffs import (
+    MAX_DEADLINE_S,
+    MAX_NAME,
+    HandoffInput,
+    ListView,
+    MoveInput,
+    SnapshotsView,
+)
+from handoff.api.operations.operation import (
+    CONTEXT_ETAG,
+    CURSOR,
+    FIELDS,
+    LIMIT,
+    LOCATION,
+    MIN_ASSURANCE,
+    NOT_MODIFIED,
+    ORDER,
+    Header,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    choice,
+    path_parameter,
+)
+from handoff.domain.handoff import DEFAULT_DEADLINE_S, TRANSITIONS, Action, State
+from handoff.services.context.views import ContextView
+from handoff.services.handoffs.records import HandoffView
+
+TAG = "Handoffs"
+ID = path_parameter("id", "The handoff's id.")
+SHA256 = Header(name="Handoff-Sha256", text="The SHA-256 of exactly these bytes, in hex. Also the ETag.")
+_AGENT = {"version": 1, "agent": "ville"}
+
+_MOVES: dict[str, tuple[Action, str, str, dict[str, Any]]] = {
+    "offer": (
+        Action.OFFER,
+        "Offer a handoff to an agent",
+        "`agent` names the agent.",
+        {**_AGENT, "deadline_s": 60},
+    ),
+    "accept": (
+        Action.ACCEPT,
+        "Accept a handoff",
+        "Pins the context that the agent sees now. If the conversation has an owner, the owner's handoff "
+        "ends "
+        "as `transferred`. If two agents accept, one wins and the other gets 409. A session token accepts "
+        "for its own agent; naming another in `agent` gets 403.",
+        _AGENT,
+    ),
+    "decline": (Action.DECLINE, "Decline a handoff", "", {**_AGENT, "reason": "End of shift"}),
+    "release": (
+        Action.RELEASE,
+        "Release an accepted handoff",
+        "",
+        {"version": 2, "reason": "Needs the billing team"},
+    ),
+    "complete": (Action.COMPLETE, "Complete a handoff", "", {"version": 2, "reason": "Refund sent"}),
+    "withdraw": (
+        Action.WITHDRAW,
+        "Withdraw a handoff",
+        "For a requester, or a customer, who no longer needs it.",
+        {"version": 1, "reason": "The bot solved it"},
+    ),
+    "viewed": (
+        Action.VIEW,
+        "Report that the agent's screen showed the context",
+        "`version` is optional.",
+        {"agent": "ville"},
+    ),
+}
+"""By the last segment of the path."""
+_MOVE_PATTERN = f"/v1/handoffs/{{id}}/{{action:{'|'.join(_MOVES)}}}"
+
+
+def _move(word: str, action: Action, summary: str, text: str, example: dict[str, Any]) -> Operation:
+    before = [f"`{state}`" for (state, it) in TRANSITIONS if it is action]
+    after = dict.fromkeys(f"`{state}`" for (_, it), state in TRANSITIONS.items() if it is action)
+    return Operation(
+        method="POST",
+        path=f"/v1/handoffs/{{id}}/{word}",
+        pattern=_MOVE_PATTERN,
+        handler=handlers.move,
+        id=f"{word}Handoff",
+        tag=TAG,
+        summary=summary,
+        text=f"From {', '.join(before)} to {', '.join(after)}. `version` is the version that the caller saw. "
+        f"{text}".strip(),
+        scopes=("handoffs:write",),
+        parameters=(ID,),
+        body=MoveInput,
+        example=example,
+        replies=(ResponseSpec(200, "The handoff after the change.", HandoffView),),
+        conflicts="The state or the version does not allow it; `current` has the handoff",
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/handoffs",
+        handler=handlers.create,
+        id="requestHandoff",
+        tag=TAG,
+        summary="Request a handoff",
+        text="Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a "
+        "customer, the server takes the newest open conversation on `from.channel`, else the newest open "
+        "one, else creates one. The identity may be new. The context is pinned immediately.\n\n"
+        f"`deadline_s` is above 0 and at most {MAX_DEADLINE_S} (default {DEFAULT_DEADLINE_S}). Names have "
+        f"at most {MAX_NAME} characters, a reason 2000, `fallback` 20 steps.",
+        scopes=("handoffs:write",),
+        body=HandoffInput,
+        example={
+            "identity": "email:anna@example.com",
+            "from": {"channel": "chat", "party": "bot"},
+            "to": {"channel": "chat", "queue": "refunds"},
+            "reason": "Wants a refund and asks for a person",
+            "deadline_s": 300,
+        },
+        replies=(
+            ResponseSpec(201, "Requested.", HandoffView, (LOCATION,)),
+            ResponseSpec(200, "The same request is already pending; this is it.", HandoffView, (LOCATION,)),
+        ),
+        creating=True,
+        duplicates=True,
+        conflicts="Another handoff of the conversation is pending (see `current`), or several customers "
+        "match the identity, or the customer id is a former one",
+    ),
+    Operation(
+        method="GET",
+        path="/v1/handoffs",
+        handler=handlers.list_,
+        compressed=True,
+        id="listHandoffs",
+        tag=TAG,
+        summary="List handoffs",
+        text="`total` is null where filters are combined.",
+        scopes=("handoffs:read",),
+        parameters=(
+            Parameter(name="state", text="Only handoffs in this state.", schema=choice(*State)),
+            Parameter(name="queue", text="Only handoffs to this queue."),
+            Parameter(name="agent", text="Only handoffs of this agent."),
+            LIMIT,
+            CURSOR,
+            ORDER,
+        ),
+        replies=(ResponseSpec(200, "A page.", ListView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/handoffs/{id}",
+        handler=handlers.read,
+        id="readHandoff",
+        tag=TAG,
+        summary="Read a handoff",
+        scopes=("handoffs:read",),
+        parameters=(ID,),
+        replies=(ResponseSpec(200, "The handoff.", HandoffView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/handoffs/{id}/context",
+        handler=handlers.context,
+        compressed=True,
+        id="readHandoffContext",
+        tag=TAG,
+        summary="Read a handoff's current context",
+        scopes=("handoffs:read", "context:read"),
+        parameters=(ID, LIMIT, FIELDS, MIN_ASSURANCE),
+        replies=(ResponseSpec(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/handoffs/{id}/snapshots",
+        handler=handlers.snapshots,
+        id="listSnapshots",
+        tag=TAG,
+        summary="List a handoff's pinned contexts",
+        text="Oldest first.",
+        scopes=("handoffs:read",),
+        parameters=(ID,),
+        replies=(ResponseSpec(200, "The snapshots.", SnapshotsView),),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/handoffs/{id}/snapshot",
+        handler=handlers.snapshot,
+        compressed=True,
+        id="readSnapshot",
+        tag=TAG,
+        summary="Read a pinned context, byte for byte",
+        text="The newest unless `at` is given. 404 after an erasure: only the hash is kept.",
+        scopes=("handoffs:read", "context:read"),
+        parameters=(
+            ID,
+            Parameter(name="at", text="Which snapshot.", schema=choice("requested", "accepted")),
+        ),
+        replies=(
+            ResponseSpec(
+                200,
+                "The pinned context.",
+                ContextView,
+                (SHA256, Header(name="ETag", text="The same hash.")),
+            ),
+        ),
+    ),
+    *(_move(word, *about) for word, about in _MOVES.items()),
+)

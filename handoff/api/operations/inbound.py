@@ -1,0 +1,36 @@
+"""`/in/{source}`: webhooks of vendors, in each vendor's own format."""
+
+from __future__ import annotations
+
+from handoff.api.handlers import inbound as handlers
+from handoff.api.operations.operation import Operation
+
+_TEXT = "The source's adapter verifies the vendor's signature."
+
+OPERATIONS = (
+    Operation(
+        method="*",
+        path="/in/{source}",
+        handler=handlers.deliver,
+        id="deliver",
+        tag="Sources",
+        summary="Receive a vendor's webhook",
+        text=_TEXT,
+        fast_routes=handlers.fast_routes,
+        public=True,
+        documented=False,
+    ),
+    Operation(
+        method="*",
+        path="/in/{source}/{rest}",
+        pattern="/in/{source}/{rest:.*}",
+        handler=handlers.deliver,
+        id="deliverBelow",
+        tag="Sources",
+        summary="Receive a vendor's webhook on a path below the source",
+        text=_TEXT,
+        fast_routes=handlers.fast_routes_below,
+        public=True,
+        documented=False,
+    ),
+)

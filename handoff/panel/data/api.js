@@ -1,0 +1,142 @@
+// @ts-check
+/** Requests to the server. The token travels in a header; nothing is stored on disk. */
+
+const ATTEMPTS = 4; // after a 503 the outcome is unknown, and repeating the request is safe
+const MAX_PAUSE_S = 5;
+const CACHED = 4; // responses kept for revalidation: what is on screen
+
+/** An error response. `body` is the problem document. */
+export class Refused extends Error {
+  /** @param {number} status @param {any} body */
+  constructor(status, body) {
+    super(body?.detail ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = /** @type {string} */ (body?.code ?? "http_error");
+    this.body = body ?? {};
+  }
+}
+
+/** @typedef {{agent: string | null, name: string, scopes: string[]}} Session */
+
+export class Api {
+  /**
+   * @param {string} server its URL, which may have a path
+   * @param {string} token
+   */
+  constructor(server, token) {
+    this.server = server.replace(/\/+$/, "");
+    this.token = token;
+    /** @type {Map<string, {etag: string, value: any}>} */
+    this.cache = new Map();
+    /** @type {Promise<Session> | undefined} */
+    this.current = undefined;
+  }
+
+  /** The token's session.
+   * @returns {Promise<Session>} */
+  session() {
+    this.current ??= this.get("/v1/sessions/current").catch((error) => {
+      this.current = undefined;
+      throw error;
+    });
+    return this.current;
+  }
+
+  /** Continue with a new token for the same agent.
+   * @param {string} token */
+  renew(token) {
+    this.token = token;
+    this.current = undefined;
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string | number | undefined>} [query]
+   */
+  async get(path, query = {}) {
+    const params = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) params.append(name, String(value));
+    const target = params.size ? `${path}?${params}` : path;
+    const cached = this.cache.get(target);
+    const response = await this.#send("GET", target, undefined, cached ? { "If-None-Match": cached.etag } : {});
+    if (response.status === 304 && cached) return cached.value;
+    const value = await response.json();
+    const etag = response.headers.get("ETag");
+    this.cache.delete(target);
+    if (etag) this.cache.set(target, { etag, value });
+    for (const old of this.cache.keys()) if (this.cache.size > CACHED) this.cache.delete(old);
+    return value;
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} body
+   */
+  async post(path, body) {
+    const response = await this.#send("POST", path, JSON.stringify(body), { "Content-Type": "application/json" });
+    return response.json();
+  }
+
+  /**
+   * An open stream of events.
+   * @param {string} path
+   * @param {string | null} lastId
+   * @param {AbortSignal} signal
+   */
+  async stream(path, lastId, signal) {
+    const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
+    const response = await this.#fetch("GET", path, undefined, headers, signal);
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {string | undefined} body
+   * @param {Record<string, string>} headers
+   */
+  async #send(method, path, body, headers) {
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await this.#fetch(method, path, body, headers);
+      if (response.ok || response.status === 304) return response;
+      if (response.status !== 503 || attempt === ATTEMPTS) throw await refusal(response);
+      const delay = Number(response.headers.get("Retry-After")) || 1;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(delay, MAX_PAUSE_S)));
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {string | undefined} body
+   * @param {Record<string, string>} headers
+   * @param {AbortSignal} [signal]
+   */
+  #fetch(method, path, body, headers, signal) {
+    return fetch(this.server + path, {
+      method,
+      body,
+      signal,
+      headers: { ...headers, Authorization: `Bearer ${this.token}` },
+      cache: "no-store",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      redirect: "error",
+    });
+  }
+}
+
+/** @param {Response} response */
+async function refusal(response) {
+  return new Refused(response.status, await response.json().catch(() => null));
+}
+
+/**
+ * A path with its values percent-encoded.
+ * @param {TemplateStringsArray} parts
+ * @param {...string} values
+ */
+export function path(parts, ...values) {
+  return parts.reduce((joined, part, index) => joined + encodeURIComponent(values[index - 1]) + part);
+}

@@ -1,0 +1,89 @@
+// @ts-check
+/** A handoff's moves: which ones an agent may make, and making them. */
+
+import { path, Refused } from "./api.js";
+
+/** @typedef {import("./types.js").Handoff} Handoff */
+/** @typedef {import("./api.js").Session} Session */
+
+/** @param {Session} session @param {string} scope */
+export function may(session, scope) {
+  return session.scopes.includes("admin") || session.scopes.includes(scope);
+}
+
+/** @param {Session} session */
+export function agentOf(session) {
+  return session.agent ?? session.name;
+}
+
+/** @param {Handoff} handoff */
+export function isPending(handoff) {
+  return handoff.state === "requested" || handoff.state === "offered";
+}
+
+/**
+ * The moves that the agent may make now, the likeliest first.
+ * @param {Handoff} handoff
+ * @param {Session} session
+ * @returns {("accept" | "decline" | "complete" | "release")[]}
+ */
+export function movesOf(handoff, session) {
+  if (!may(session, "handoffs:write")) return [];
+  const me = agentOf(session);
+  const another = handoff.state === "offered" && handoff.to.agent && handoff.to.agent !== me;
+  if (isPending(handoff)) return another ? ["accept"] : ["accept", "decline"];
+  return handoff.state === "accepted" && handoff.owner === me ? ["complete", "release"] : [];
+}
+
+/** @param {import("./types.js").Party} party */
+export function partyName(party) {
+  return party.agent ?? party.party ?? party.queue ?? party.channel ?? "–";
+}
+
+/**
+ * @typedef {object} Outcome
+ * @property {Handoff} [handoff] its current state, even if another agent changed it first
+ * @property {string} message for the agent
+ * @property {boolean} done
+ */
+
+/**
+ * @param {import("./api.js").Api} api
+ * @param {Handoff} handoff
+ * @param {string} action
+ * @param {string | null} reason
+ * @param {import("../text/words.js").Words} words
+ * @returns {Promise<Outcome>}
+ */
+export async function move(api, handoff, action, reason, words) {
+  const body = { version: handoff.version, ...(reason ? { reason } : {}) };
+  try {
+    const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
+    return { handoff: moved, message: words.text(`done.${action}`), done: true };
+  } catch (error) {
+    if (!(error instanceof Refused)) return { message: words.text("error.unreachable"), done: false };
+    const current = /** @type {Handoff | undefined} */ (error.body.current);
+    if (error.status === 409 && current) return { handoff: current, message: conflictMessage(current, words), done: false };
+    return { message: error.message, done: false };
+  }
+}
+
+/**
+ * Report that the owner has seen the handoff. The server keeps the first report.
+ * @param {import("./api.js").Api} api
+ * @param {Handoff | null} handoff
+ * @param {Session | null} session
+ */
+export function markViewed(api, handoff, session) {
+  if (!handoff || !session || handoff.viewed_at || handoff.state !== "accepted") return;
+  if (handoff.owner !== agentOf(session) || !may(session, "handoffs:write")) return;
+  handoff.viewed_at = new Date().toISOString();
+  api.post(path`/v1/handoffs/${handoff.id}/viewed`, {}).catch(() => null);
+}
+
+/** @param {Handoff} current @param {import("../text/words.js").Words} words */
+function conflictMessage(current, words) {
+  const state = words.name("handoff", current.state);
+  if (current.state === "accepted" && current.owner) return words.text("error.faster", { who: current.owner });
+  return words.text("error.changed", { state });
+}

@@ -1,0 +1,42 @@
+// @ts-check
+/** Read a customer's context by handoff, customer or identity, together with the session. */
+
+import { path } from "./api.js";
+import { agentOf } from "./handoffs.js";
+import { PAGE } from "./pages.js";
+
+/** @typedef {import("./types.js").Context} Context */
+/** @typedef {import("./types.js").Handoff} Handoff */
+/** @typedef {{handoff: string | null, customer: string | null, identity: string | null}} Target the first one set is used */
+/** @typedef {{session: import("./api.js").Session, handoff: Handoff | null, context: Context}} Reading */
+
+/** @param {Element} element @returns {Target} */
+export function targetOf(element) {
+  return { handoff: element.getAttribute("handoff"), customer: element.getAttribute("customer"), identity: element.getAttribute("identity") };
+}
+
+/**
+ * Everything shown on load. If no handoff is named, the handoff is the one that the agent owns.
+ * @param {import("./api.js").Api} api
+ * @param {Target} target
+ * @returns {Promise<Reading>}
+ */
+export async function read(api, target) {
+  const { handoff: id } = target;
+  const [session, named, context] = await Promise.all([
+    api.session(),
+    id ? api.get(path`/v1/handoffs/${id}`) : null,
+    contextOf(api, target),
+  ]);
+  const mine = agentOf(session);
+  const owned = context.handoffs?.find((it) => it.owner === mine);
+  return { session, context, handoff: named ?? owned ?? null };
+}
+
+/** @param {import("./api.js").Api} api @param {Target} target @returns {Promise<Context>} */
+function contextOf(api, { handoff, customer, identity }) {
+  const query = { limit: PAGE };
+  if (handoff) return api.get(path`/v1/handoffs/${handoff}/context`, query);
+  if (customer) return api.get(path`/v1/customers/${customer}/context`, query);
+  return api.get("/v1/context", { identity: identity ?? "", ...query });
+}

@@ -1,0 +1,120 @@
+// @ts-check
+/** The base of both custom elements: connection to the server, language and life cycle. */
+
+import { Api } from "../data/api.js";
+import { Times } from "../text/times.js";
+import { Words } from "../text/words.js";
+import { styles } from "./dom.js";
+
+/** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
+
+const TICK_MS = 15_000;
+const SERVER = new URL("../..", import.meta.url).href;
+
+/** Subclasses implement `start` and may extend `stop`. Both run again when an attribute or the token changes. */
+export class PanelElement extends HTMLElement {
+  /** @type {Locale | null} */ #locale = null;
+  /** @type {Api | null} */ #api = null;
+  #run = 0;
+  #scheduled = false;
+  /** @type {number | undefined} */ #ticking;
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: "open" });
+  }
+
+  get root() {
+    return /** @type {ShadowRoot} */ (this.shadowRoot);
+  }
+
+  /** Set once `start` runs. */
+  get locale() {
+    return /** @type {Locale} */ (this.#locale);
+  }
+
+  get ready() {
+    return this.#locale !== null;
+  }
+
+  /** The session's token. A later token for the same agent continues the session.
+   * @param {string} token */
+  set token(token) {
+    if (this.#api) this.#api.renew(token);
+    else this.#api = new Api(this.getAttribute("server") ?? SERVER, token);
+    this.restart();
+  }
+
+  /** Several elements may share one client. @param {Api | null} api */
+  set api(api) {
+    this.#api = api;
+    this.restart();
+  }
+
+  /** @returns {Api | null} null until the page sets a token */
+  get api() {
+    return this.#api;
+  }
+
+  connectedCallback() {
+    this.#ticking = window.setInterval(() => this.#locale?.times.keep(this.root), TICK_MS);
+    this.restart();
+  }
+
+  disconnectedCallback() {
+    window.clearInterval(this.#ticking);
+    this.stop();
+  }
+
+  /** @type {(name: string) => void} */
+  attributeChangedCallback() {
+    this.restart();
+  }
+
+  /** Start again, once for several changes in a row. */
+  restart() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.isConnected) this.#begin();
+    });
+  }
+
+  /** Whether a run has ended since: an asynchronous answer for it is dropped. @param {number} run */
+  ended(run) {
+    return run !== this.#run;
+  }
+
+  get run() {
+    return this.#run;
+  }
+
+  stop() {
+    this.#run += 1;
+  }
+
+  async #begin() {
+    this.stop();
+    const run = this.#run;
+    const [words, sheet] = await Promise.all([Words.load(this.getAttribute("language")), styles()]);
+    if (this.ended(run)) return;
+    this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
+    this.root.adoptedStyleSheets = [sheet];
+    await this.start(run);
+  }
+
+  /** Build the element and load its data. Subclasses override this.
+   * @type {(run: number) => Promise<void>} */
+  async start() {}
+
+  /** @param {string} key @param {Record<string, unknown>} [values] */
+  text(key, values) {
+    return this.locale.words.text(key, values);
+  }
+
+  /** An event for the page around the element. @param {string} type @param {unknown} [detail] */
+  announce(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true, composed: true, detail }));
+  }
+}

@@ -1,0 +1,172 @@
+// @ts-check
+/** The brief, rendered from its codes and params in the agent's language. */
+
+import { button, h, userText } from "../dom/dom.js";
+
+/** @typedef {import("../data/types.js").Line} Line */
+/** @typedef {import("../dom/element.js").Locale} Locale */
+
+export const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
+
+/**
+ * @param {import("../data/types.js").Brief} brief
+ * @param {Locale} locale
+ * @param {(touchpoints: string[]) => void} jump
+ */
+export function briefSections(brief, locale, jump) {
+  const { words } = locale;
+  const shown = SECTIONS.filter((name) => /** @type {any} */ (brief)[name]?.length);
+  return shown.map((name) => {
+    /** @type {Line[]} */
+    const lines = /** @type {any} */ (brief)[name];
+    const left = brief.left_out?.[name];
+    return h(
+      "section",
+      { class: `part ${name}`, "aria-labelledby": `brief-${name}` },
+      h("h3", { id: `brief-${name}` }, words.text(`brief.${name}`)),
+      h("ul", { class: "lines" }, lines.map((it) => briefLine(it, locale, jump))),
+      left ? h("p", { class: "quiet" }, words.text("brief.left_out", { count: left })) : null,
+    );
+  });
+}
+
+/**
+ * @param {Line} line
+ * @param {Locale} locale
+ * @param {(touchpoints: string[]) => void} jump
+ */
+export function briefLine(line, locale, jump) {
+  const { words } = locale;
+  const proof = line.touchpoints.length;
+  return h(
+    "li",
+    { class: `line ${line.code}` },
+    h(
+      "span",
+      { class: "line-text" },
+      sentence(line, locale),
+      " ",
+      line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
+      line.count > 1 ? h("span", { class: "count" }, ` ${line.count}× `) : null,
+      unsure(line.assurance, words),
+    ),
+    proof
+      ? button("↓", () => jump(line.touchpoints), {
+          class: "jump",
+          "aria-label": words.text("brief.jump", { count: proof, line: plain(line, locale) }),
+          title: words.text("brief.show", { count: proof }),
+        })
+      : null,
+  );
+}
+
+/** A label for anything that is not verified.
+ * @param {string} assurance @param {import("../text/words.js").Words} words */
+export function unsure(assurance, words) {
+  if (assurance === "verified") return null;
+  return h("span", { class: "unsure", title: words.text(`assurance.${assurance}.why`) }, words.name("assurance", assurance));
+}
+
+/** A line as plain text, for copying and for button labels.
+ * @param {Line} line @param {Locale} locale */
+export function plain(line, locale) {
+  return h("span", {}, sentence(line, locale)).textContent ?? "";
+}
+
+/**
+ * @param {Line} line
+ * @param {Locale} locale
+ * @returns {(Node | string)[]}
+ */
+function sentence(line, locale) {
+  const { words, times } = locale;
+  const key = form(line, words);
+  if (!key) return [userText(line.text)];
+  const values = { ...line.params };
+  values.count = line.params.attempts ?? line.params.transfers ?? 0;
+  if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
+  if (line.code === "waiting") {
+    values.since = times.element(line.params.since, "short");
+    values.length = times.element(line.params.since, "since");
+  }
+  if (line.params.due) values.due = times.element(line.params.due, "both");
+  if (line.code === "fact") values.name = h("bdi", { class: "fact-name" }, line.params.name);
+  if (line.params.before) values.before = line.params.before.join(", ");
+  return words.nodes(key, values);
+}
+
+/** The message for the line's params; null if the code is unknown to this panel.
+ * @param {Line} line @param {import("../text/words.js").Words} words */
+function form(line, words) {
+  const { params } = line;
+  const key = `line.${line.code}`;
+  const variants = [
+    [`${key}.withheld`, params.withheld],
+    [`${key}.before`, params.before?.length],
+    [`${key}.nothing`, params.results === 0],
+    [`${key}.due`, params.due],
+    [`${key}.subject`, params.subject],
+    [`${key}.scale`, params.score && params.out_of],
+    [`${key}.only`, params.words === "" || params.error === "" || params.score === null],
+  ];
+  const found = variants.find(([name, fits]) => fits && words.has(name));
+  if (found) return found[0];
+  return words.has(key) ? key : null;
+}
+
+/**
+ * The customer's effort so far, in one row.
+ * @param {import("../data/types.js").Effort} effort
+ * @param {Locale} locale
+ */
+export function effortRow(effort, locale) {
+  const { words, times } = locale;
+  const items = [
+    effort.contacts ? words.text("effort.contacts", { count: effort.contacts }) : null,
+    effort.channels.length ? effort.channels.map((it) => words.name("channel", it)).join(", ") : null,
+    effort.switches ? words.text("effort.switches", { count: effort.switches }) : null,
+    effort.transfers ? words.text("effort.transfers", { count: effort.transfers }) : null,
+    effort.repeated ? words.text("effort.repeated", { count: effort.repeated }) : null,
+  ];
+  const shown = items.filter(Boolean).map((it) => h("li", {}, userText(it)));
+  if (effort.since) shown.push(h("li", {}, words.nodes("effort.since", { at: times.element(effort.since, "ago") })));
+  return h("ul", { class: "effort", "aria-label": words.text("effort.title") }, shown);
+}
+
+/**
+ * The machine-written summary, and how far back the brief reaches.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
+ */
+export function briefEnd(context, { words, times }) {
+  const older = context.left_out.brief_older_than;
+  const summary = context.brief?.summary;
+  if (!older && !summary) return null;
+  return h(
+    "div",
+    {},
+    summary ? h("p", {}, userText(summary.text), h("span", { class: "quiet" }, ` ${words.text("brief.machine", { by: summary.by })}`)) : null,
+    older ? h("p", { class: "quiet" }, words.nodes("brief.older_than", { at: times.element(older) })) : null,
+  );
+}
+
+/**
+ * The brief as plain text, as the start of a wrap-up note.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
+ */
+export function wrapUpText(context, locale) {
+  const { words } = locale;
+  const lines = [];
+  for (const name of ["why_now", ...SECTIONS]) {
+    /** @type {Line[]} */
+    const found = /** @type {any} */ (context.brief)?.[name] ?? [];
+    if (found.length) lines.push(`${words.text(`brief.${name}`)}:`);
+    for (const it of found) {
+      const state = it.params.state ? ` – ${words.name("state", it.params.state)}` : "";
+      const sure = it.assurance === "verified" ? "" : ` (${words.name("assurance", it.assurance)})`;
+      lines.push(`- ${plain(it, locale)}${state}${sure}`);
+    }
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,126 @@
+// @ts-check
+/** The form for notes, promises with a due time, and wrap-ups. Each becomes a touchpoint. */
+
+import { button, h } from "../dom/dom.js";
+import { agentOf } from "../data/handoffs.js";
+
+/** @typedef {import("../data/types.js").Context} Context */
+
+const KINDS = Object.freeze(["note", "promise", "wrap_up"]);
+const MAX_CHARACTERS = 20_000; // a touchpoint may have more, a note should not
+
+/**
+ * @typedef {object} ComposerOptions
+ * @property {import("../dom/element.js").Locale} locale
+ * @property {() => string} summary the brief as plain text
+ * @property {(kind: string, text: string, due: string | null, id: string) => Promise<string | null>} add
+ *   resolves to null when it is stored, otherwise to the reason
+ */
+
+/** @param {ComposerOptions} options */
+export function composer({ locale: { words, times }, summary, add }) {
+  const text = h("textarea", { rows: 3, maxlength: MAX_CHARACTERS, "aria-label": words.text("compose.text"), placeholder: words.text("compose.text") });
+  const due = h("input", { type: "datetime-local", id: "due" });
+  const dueRow = h("p", { class: "due", hidden: true }, h("label", { for: "due" }, words.text("compose.due")), " ", due);
+  const status = h("p", { class: "quiet", role: "status" });
+  const kinds = KINDS.map((kind) => {
+    const input = h("input", { type: "radio", name: "kind", value: kind, checked: kind === "note" });
+    input.addEventListener("change", () => { dueRow.hidden = kind !== "promise"; });
+    return h("label", { class: "choice" }, input, words.text(`compose.${kind}`));
+  });
+  let id = freshId();
+  const form = h(
+    "form",
+    { class: "compose" },
+    h("fieldset", {}, h("legend", { class: "hidden" }, words.text("compose.kind")), kinds),
+    text,
+    dueRow,
+    h(
+      "div",
+      { class: "moves" },
+      h("button", { type: "submit", class: "strong" }, words.text("compose.add")),
+      button(words.text("compose.summary"), () => {
+        text.value = summary();
+        /** @type {HTMLInputElement} */ (kinds[2].querySelector("input")).checked = true;
+        dueRow.hidden = true;
+        text.focus();
+      }),
+    ),
+    status,
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const kind = String(new FormData(form).get("kind"));
+    const content = text.value.trim();
+    if (!content || (kind === "promise" && !due.value)) {
+      status.textContent = words.text(content ? "compose.needs_due" : "compose.needs_text");
+      (content ? due : text).focus();
+      return;
+    }
+    const refused = await add(kind, content, kind === "promise" ? times.fromLocal(due.value) : null, id);
+    status.textContent = refused ?? words.text("compose.added");
+    if (refused !== null) return; // keep the id: sending again stores the same touchpoint
+    id = freshId();
+    text.value = "";
+    due.value = "";
+  });
+  return form;
+}
+
+/**
+ * The form, and a button that copies the brief.
+ * @param {import("../dom/element.js").Locale} locale
+ * @param {() => string} summary
+ * @param {ComposerOptions["add"] | null} add null if the agent may only read
+ */
+export function composePart(locale, summary, add) {
+  const { words } = locale;
+  const copied = h("span", { class: "quiet", role: "status" });
+  const copy = button(words.text("copy.button"), async () => {
+    try {
+      await navigator.clipboard.writeText(summary());
+      copied.textContent = words.text("copy.done");
+    } catch {
+      copied.textContent = words.text("copy.failed"); // a frame may have no access to the clipboard
+    }
+  });
+  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
+}
+
+/** `crypto.randomUUID` is unavailable over plain HTTP. */
+function freshId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `panel-${Array.from(bytes, (it) => it.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/**
+ * The body of `POST /v1/touchpoints` for the agent's text.
+ * @param {Context} context
+ * @param {import("../data/types.js").Handoff | null} handoff
+ * @param {import("../data/api.js").Session} session
+ * @param {{kind: string, text: string, due: string | null, id: string}} given
+ */
+export function touchpointOf(context, handoff, session, { kind, text, due, id }) {
+  const customer = /** @type {import("../data/types.js").Customer} */ (context.customer);
+  const order = ["user", "email", "phone"];
+  const place = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
+  const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);
+  const [home] = [...customer.identities].sort((one, other) => sure(one.assurance) - sure(other.assurance) || place(one.type) - place(other.type));
+  const channel = handoff?.to.channel ?? context.timeline?.touchpoints[0]?.channel ?? "chat";
+  return {
+    id,
+    channel,
+    type: kind === "promise" ? "promise.made" : "note.added",
+    occurred_at: new Date().toISOString(),
+    identities: [{ type: home.type, space: home.space, value: home.value, assurance: home.assurance }],
+    direction: kind === "promise" ? "outbound" : "internal",
+    visibility: "internal",
+    text,
+    actor: { type: "agent", id: agentOf(session), name: agentOf(session) },
+    data: {
+      ...(kind === "wrap_up" ? { kind: "wrap_up" } : {}),
+      ...(kind === "promise" ? { promise: id, due } : {}),
+      ...(handoff ? { handoff: handoff.id } : {}),
+    },
+  };
+}

@@ -1,0 +1,148 @@
+// @ts-check
+/** A customer's history: the timeline, its filters, loading older and newer pages, and jumping to a touchpoint. */
+
+import { path } from "../data/api.js";
+import { button, h } from "../dom/dom.js";
+import { filterControls, noFilters } from "./filters.js";
+import { PAGE, Pages } from "../data/pages.js";
+import { TimelineView, kindOf } from "./timeline.js";
+
+/** @typedef {import("../data/types.js").Context} Context */
+/** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
+/** @typedef {import("./timeline.js").Filters} Filters */
+
+const MAX_JUMP = 20; // pages loaded to reach a touchpoint
+
+/**
+ * @typedef {object} HistoryOptions
+ * @property {import("../dom/element.js").Locale} locale
+ * @property {import("../dom/regions.js").Regions} regions `filters`, `counted`, `newer`, `rest` and `notice`
+ * @property {() => import("../data/api.js").Api | null} api
+ * @property {(error: unknown) => void} failed
+ * @property {Filters} [filters] kept from an earlier history
+ */
+
+export class CustomerHistory {
+  /** @type {Context | null} */ #context = null;
+  #pages = new Pages();
+
+  /** @param {HistoryOptions} options */
+  constructor({ locale, regions, api, failed, filters }) {
+    this.locale = locale;
+    this.regions = regions;
+    this.api = api;
+    this.failed = failed;
+    this.filters = filters ?? noFilters();
+    this.filters.only = null;
+    this.view = new TimelineView(locale);
+    this.#buildFilters([]);
+  }
+
+  /** Drop everything loaded: the customer or their identities have changed. */
+  reset() {
+    this.#pages = new Pages();
+    this.filters.only = null;
+    this.view.seen = undefined;
+  }
+
+  /** @param {Context} context */
+  take(context) {
+    this.#context = context;
+    this.#pages.take(context.timeline);
+  }
+
+  loaded() {
+    return this.#pages.ordered();
+  }
+
+  /** Show only these touchpoints; null shows all. @param {Set<string> | null} ids */
+  only(ids) {
+    this.filters.only = ids;
+    this.show();
+  }
+
+  show() {
+    const { words } = this.locale;
+    const context = /** @type {Context} */ (this.#context);
+    const all = this.#pages.ordered();
+    const conversations = new Map((context.conversations ?? []).map((it) => [it.id, it]));
+    const shown = this.view.show(all, conversations, this.filters);
+    this.#buildFilters(all);
+    this.regions.setText("counted", shown === all.length ? "" : words.text("filter.counted", { count: shown, all: all.length }));
+    const { evicted, hasOlder } = this.#pages;
+    this.regions.show("newer", evicted, () => this.#newer(evicted));
+    const total = context.timeline?.total ?? null;
+    const hidden = context.left_out.below_min_assurance;
+    this.regions.show("rest", [hasOlder, all.length, evicted, total, hidden], () => this.#rest(all.length, total, hidden));
+  }
+
+  /** @param {number} evicted */
+  #newer(evicted) {
+    const { words } = this.locale;
+    if (!evicted) return [];
+    return [
+      button(words.text("rest.newer", { count: evicted }), () => this.#more("newer")),
+      button(words.text("rest.newest"), () => this.#newest(), { class: "more" }),
+    ];
+  }
+
+  /** @param {number} loaded @param {number | null} total @param {number | null | undefined} hidden */
+  #rest(loaded, total, hidden) {
+    const { words } = this.locale;
+    const left = total ? Math.max(total - loaded - this.#pages.evicted, 0) : 0;
+    return [
+      this.#pages.hasOlder
+        ? button(left ? words.text("rest.more", { count: left }) : words.text("rest.load"), () => this.#more("older"))
+        : h("p", { class: "quiet" }, words.text("rest.none")),
+      hidden ? h("p", { class: "quiet" }, words.text("rest.hidden", { count: hidden })) : null,
+    ];
+  }
+
+  /** @param {"older" | "newer"} direction @returns {Promise<boolean>} whether there was more */
+  async #more(direction) {
+    const pages = this.#pages;
+    const customer = this.#context?.customer;
+    const api = this.api();
+    if (!customer || !api) return false;
+    const read = (/** @type {string | null} */ cursor) =>
+      api.get(path`/v1/customers/${customer.id}/timeline`, { cursor: cursor ?? undefined, limit: PAGE });
+    try {
+      const found = await pages[direction](read);
+      if (pages !== this.#pages || !found) return false;
+      for (const it of found) this.view.seen?.add(it.id);
+      this.show();
+      return true;
+    } catch (error) {
+      this.failed(error);
+      return false;
+    }
+  }
+
+  /** Return to the newest page, from the context. */
+  #newest() {
+    this.#pages = new Pages();
+    this.#pages.take(this.#context?.timeline);
+    for (const it of this.#pages.ordered()) this.view.seen?.add(it.id);
+    this.show();
+  }
+
+  /** Jump to the newest of these touchpoints. Loads older pages and clears filters as needed. @param {string[]} ids */
+  async jump(ids) {
+    const id = ids.at(-1);
+    if (!id) return;
+    if (!this.#pages.has(id) && this.#pages.evicted) this.#newest();
+    for (let pages = 0; !this.#pages.has(id) && pages < MAX_JUMP; pages += 1) if (!(await this.#more("older"))) break;
+    if (this.view.go(id)) return;
+    this.filters = noFilters();
+    this.regions.invalidate("filters");
+    this.show();
+    if (!this.view.go(id)) this.regions.setText("notice", this.locale.words.text("error.not_loaded"));
+  }
+
+  /** @param {Touchpoint[]} all */
+  #buildFilters(all) {
+    const channels = [...new Set(all.map((it) => it.channel))].sort();
+    const kinds = [...new Set(all.map((it) => kindOf(it.type)))].sort();
+    this.regions.show("filters", [channels, kinds], () => filterControls(channels, kinds, this.filters, this.locale.words, () => this.show()));
+  }
+}

@@ -1,0 +1,139 @@
+// @ts-check
+/** The customer: identities with their assurance, candidates, and conflicts. */
+
+import { path } from "../data/api.js";
+import { button, h, handle, userText } from "../dom/dom.js";
+
+/** @typedef {import("../data/types.js").Customer} Customer */
+/** @typedef {import("../data/types.js").Candidate} Candidate */
+/** @typedef {import("../dom/element.js").Locale} Locale */
+
+/** @param {Customer} customer */
+export function nameOf(customer) {
+  const { traits, identities } = customer;
+  const whole = [traits.first_name ?? traits.firstName, traits.last_name ?? traits.lastName].filter(Boolean).join(" ");
+  const stated = [traits.name, traits.full_name, whole].find((it) => typeof it === "string" && it.trim());
+  const sure = [...identities].sort((one, other) => rank(other) - rank(one));
+  return stated ?? sure[0]?.value ?? customer.id;
+}
+
+/** @param {import("../data/types.js").Identity} it */
+function rank(it) {
+  const kinds = ["user", "email", "phone"];
+  return (it.assurance === "verified" ? 10 : 0) - (kinds.includes(it.type) ? kinds.indexOf(it.type) : 5);
+}
+
+/** Generated ids are long and meaningless to people: show their beginning.
+ * @param {import("../data/types.js").Identity} it */
+function shown(it) {
+  const made = place(it) === 3 && it.value.length > 16;
+  const element = handle(made ? `${it.value.slice(0, 8)}…` : it.value);
+  if (made) element.title = it.value;
+  return element;
+}
+
+/** Sort order: identities that people use come first. @param {import("../data/types.js").Identity} it */
+function place(it) {
+  const found = ["user", "email", "phone"].indexOf(it.type);
+  return found < 0 ? 3 : found;
+}
+
+/**
+ * The customer, or the choice between several that match.
+ * @param {import("../data/types.js").Context} context
+ * @param {Locale} locale
+ * @param {(customer: string) => void} open
+ * @param {((candidate: Candidate, yes: boolean) => void) | null} decide null if the agent may not decide
+ */
+export function whoPart(context, locale, open, decide) {
+  const { words } = locale;
+  const { customer } = context;
+  if (!customer) {
+    const choice = (/** @type {Candidate} */ it) => h("li", {}, button(it.identity, () => open(it.customer_id)), h("span", { class: "quiet" }, userText(it.reason)));
+    return [
+      h("h2", {}, words.text(context.match === "several" ? "who.several" : "who.none")),
+      context.question ? h("p", {}, userText(context.question)) : null,
+      context.candidates?.length ? h("ul", { class: "candidates" }, context.candidates.map(choice)) : null,
+    ];
+  }
+  const sure = context.match_assurance;
+  const match = sure && sure !== "verified" ? words.text("who.match", { assurance: words.name("assurance", sure) }) : null;
+  return [
+    h("h2", {}, userText(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
+    identityList(customer, locale),
+    customer.candidates.length ? candidateList(customer.candidates, locale, decide) : null,
+    warnings(customer, locale),
+  ];
+}
+
+/** @param {Customer} customer @param {Locale} locale */
+export function identityList(customer, { words, times }) {
+  const marks = { verified: "✓", claimed: "?", inferred: "~" };
+  const ordered = [...customer.identities].sort((one, other) => place(one) - place(other));
+  const items = ordered.map((it) =>
+    h(
+      "li",
+      { class: `identity ${it.assurance}`, title: words.text("who.via", { via: it.via, at: times.short(it.since) }) },
+      h("span", { class: "kind" }, words.name("identity", it.type)),
+      " ",
+      shown(it),
+      " ",
+      h("span", { class: "sure" }, h("span", { "aria-hidden": "true" }, /** @type {any} */ (marks)[it.assurance] ?? ""), h("span", { class: it.assurance === "verified" ? "hidden" : "" }, ` ${words.name("assurance", it.assurance)}`)),
+    ),
+  );
+  return h("ul", { class: "identities", "aria-label": words.text("who.identities") }, items);
+}
+
+/**
+ * Candidates, with buttons to confirm or refuse each.
+ * @param {Candidate[]} candidates
+ * @param {Locale} locale
+ * @param {((candidate: Candidate, yes: boolean) => void) | null} decide
+ */
+export function candidateList(candidates, { words }, decide) {
+  return h(
+    "ul",
+    { class: "candidates" },
+    candidates.map((it) =>
+      h(
+        "li",
+        {},
+        h("span", {}, words.nodes("who.candidate", { identity: handle(it.identity), count: it.touchpoints })),
+        h("span", { class: "quiet" }, userText(it.reason)),
+        decide
+          ? h(
+              "span",
+              { class: "moves" },
+              button(words.text("who.confirm"), () => decide(it, true), { "aria-label": words.text("who.confirm.this", { identity: it.identity }) }),
+              button(words.text("who.refuse"), () => decide(it, false), { "aria-label": words.text("who.refuse.this", { identity: it.identity }) }),
+            )
+          : null,
+      ),
+    ),
+  );
+}
+
+/** @param {Customer} customer @param {Locale} locale */
+export function warnings(customer, { words }) {
+  const conflicts = customer.conflicts.map((it) =>
+    h("li", {}, words.nodes("who.conflict", { identity: handle(it.identity), other: handle(it.other), why: words.name("conflict", it.reason) })),
+  );
+  if (customer.shared) conflicts.unshift(h("li", {}, words.text("who.shared")));
+  return conflicts.length ? h("ul", { class: "warnings" }, conflicts) : null;
+}
+
+/**
+ * Confirm that the candidate is this customer, or withdraw the links that suggest it.
+ * @param {import("../data/api.js").Api} api
+ * @param {Customer} customer
+ * @param {Candidate} candidate
+ * @param {boolean} yes
+ * @param {string} reason
+ */
+export async function decide(api, customer, candidate, yes, reason) {
+  if (yes) {
+    await api.post(path`/v1/customers/${customer.id}/links`, { identity: candidate.identity, reason });
+    return;
+  }
+  for (const link of candidate.links) await api.post(path`/v1/customers/${customer.id}/links/${link}/withdraw`, { reason });
+}

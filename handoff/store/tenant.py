@@ -1,0 +1,76 @@
+"""One tenant's part of the store: everything that services read and write for it, made once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.sealing import Seal
+
+from .connection import Connection
+from .functions.library import Functions
+from .keys import Keys
+from .repositories.control import Control
+from .repositories.deliveries import Deliveries
+from .repositories.expiring import IdempotencyRecords, SessionRecords
+from .repositories.identity_repository import People
+from .repositories.outbox import ControlOutbox
+from .repositories.sources import SourceRecords
+
+
+class TenantStore:
+    """The repositories of one tenant. Get it with `Store.of`.
+
+    `hashes` makes the tenant's keyed hashes and public ids. `seal` encrypts its secrets: with the first
+    secret, opening with any of them.
+    """
+
+    def __init__(
+        self,
+        tenant: str,
+        connection: Connection,
+        functions: Functions,
+        keys: Keys,
+        *,
+        pepper: bytes,
+        secrets: Sequence[bytes],
+    ) -> None:
+        self.tenant = tenant
+        self.hashes = KeyedHash(pepper, tenant)
+        self.control = Control(connection, functions, tenant)
+        self._connection = connection
+        self._functions = functions
+        self._keys = keys
+        self._secrets = secrets
+
+    @cached_property
+    def seal(self) -> Seal:
+        return Seal(self._secrets, self.tenant)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """The queues of the tenant's webhook subscriptions."""
+        return Deliveries(self._connection, self._functions, self.tenant)
+
+    @cached_property
+    def sessions(self) -> SessionRecords:
+        return SessionRecords(self._connection, self.control.keys)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyRecords:
+        return IdempotencyRecords(self._connection, self.control.keys)
+
+    @cached_property
+    def sources(self) -> SourceRecords:
+        return SourceRecords(self._connection, self.control.keys)
+
+    @cached_property
+    def outbox(self) -> ControlOutbox:
+        """The outbox of the tenant's control partition."""
+        return ControlOutbox(self._connection, self.control.keys.outbox())
+
+    @cached_property
+    def people(self) -> People:
+        """The records of the tenant's identities."""
+        return People(self._connection, self._functions, self._keys)

@@ -1,0 +1,123 @@
+"""The schema of brief lines lists every code and describes the lines of a running server."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import handoff
+from handoff.api.description.brief_lines import BRIEF_CODES, BriefCode, brief_schemas, schema_name
+from handoff.domain.brief import RULES
+from tests.api.conftest import Api, message
+from tests.frozen.names import frozen
+
+NOT_LINES = {"complained"}
+"""Frozen as codes, but used only inside the rules: no line has them."""
+MESSAGES = json.loads((Path(handoff.__file__).parent / "panel" / "messages" / "en.json").read_text())
+SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
+
+
+def places(template: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", template))
+
+
+def params_of(entry: BriefCode) -> set[str]:
+    return {*entry.params, *entry.optional}
+
+
+def closed(code: str) -> dict[str, Any]:
+    """The schema of a line that allows no params outside the table."""
+    schema = json.loads(json.dumps(brief_schemas()[schema_name(code)]))
+    schema["properties"]["params"]["additionalProperties"] = False
+    return dict(schema)
+
+
+def test_the_schema_has_every_frozen_brief_code_and_no_other() -> None:
+    names = set(frozen()["brief codes"])
+    assert set(BRIEF_CODES) == names - NOT_LINES
+
+
+def test_the_schema_names_the_version_of_the_rules() -> None:
+    lines = brief_schemas()["BriefLineByCode"]
+    assert lines["x-rules"] == RULES
+    assert [it["$ref"].rpartition("/")[2] for it in lines["oneOf"]] == [schema_name(it) for it in BRIEF_CODES]
+
+
+@pytest.mark.parametrize("code", BRIEF_CODES)
+def test_a_template_uses_params_of_its_line(code: str) -> None:
+    entry = BRIEF_CODES[code]
+    assert entry.section in SECTIONS
+    assert places(entry.template) <= params_of(entry)
+    Draft202012Validator.check_schema(closed(code))
+
+
+def test_a_schema_refuses_lines_with_wrong_params() -> None:
+    waiting = Draft202012Validator(closed("waiting"))
+    good = {"code": "waiting", "params": {"since": "2026-01-15T09:30:00.000000Z", "minutes": 3}}
+    assert waiting.is_valid(good)
+    assert not waiting.is_valid({**good, "code": "said"})
+    assert not waiting.is_valid({**good, "params": {"since": "2026-01-15T09:30:00.000000Z"}})
+    assert not waiting.is_valid({**good, "params": {**good["params"], "mood": "calm"}})  # type: ignore[dict-item]
+
+
+TOUCHPOINTS: list[dict[str, Any]] = [
+    {"type": "article.viewed", "channel": "web", "data": {"title": "How refunds work"}},
+    {"type": "search.performed", "channel": "web", "data": {"query": "refund", "results": 0}},
+    {"type": "form.failed", "channel": "web", "data": {"form": "Returns", "error": "no such order"}},
+    {
+        "type": "form.submitted",
+        "channel": "web",
+        "data": {"form": "Returns", "fields": {"order": "A1", "pin": "1"}},
+    },
+    {"type": "message.sent", "direction": "outbound", "actor": "bot:helper", "text": "Try the form"},
+    {"type": "call.ended", "channel": "phone", "direction": "inbound", "data": {"status": "no-answer"}},
+    {"type": "message.failed", "direction": "outbound", "text": "Hello"},
+    {"type": "handoff.declined", "data": {"state": "declined", "to": {"queue": "billing"}}},
+    {
+        "type": "callback.requested",
+        "channel": "phone",
+        "text": "About the refund",
+        "data": {"callback": "c1"},
+    },
+    {"type": "callback.missed", "channel": "phone", "data": {"callback": "c1"}},
+    {"type": "promise.made", "actor": "agent:ville", "text": "A refund by Friday", "data": {"due": "Friday"}},
+    {"type": "survey.answered", "channel": "web", "text": "Slow", "data": {"score": 2, "out_of": 5}},
+    {"type": "complaint.opened", "channel": "email", "text": "This takes too long"},
+    {"type": "email.received", "channel": "email", "subject": "Refund", "text": "Where is my refund?"},
+]
+
+
+async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None:
+    for at, given in enumerate(TOUCHPOINTS):
+        more = {"text": None, "occurred_at": f"2026-11-21T10:{at:02}:00Z", "thread": "t", **given}
+        sent = {key: value for key, value in message(f"e{at}", **more).items() if value is not None}
+        await api.ok("POST", "/v1/touchpoints", sent)
+    asked = {"identity": "user:anna", "reason": "refund", "to": {"channel": "chat", "queue": "refunds"}}
+    for agent in ("ann", "bob"):  # the third handoff for one reason is ping-pong
+        made = await api.ok("POST", "/v1/handoffs", asked)
+        await api.ok("POST", f"/v1/handoffs/{made['id']}/accept", {"version": 1, "agent": agent})
+    made = await api.ok("POST", "/v1/handoffs", asked)
+    brief = (await api.ok("GET", f"/v1/handoffs/{made['id']}/context"))["brief"]
+    seen: set[str] = set()
+    for section in SECTIONS:
+        for line in brief[section]:
+            code = line["code"]
+            assert BRIEF_CODES[code].section == section, line
+            problems = [it.message for it in Draft202012Validator(closed(code)).iter_errors(line)]
+            assert not problems, (code, line["params"], problems)
+            seen.add(code)
+    assert seen == set(BRIEF_CODES)
+
+
+@pytest.mark.parametrize("code", BRIEF_CODES)
+def test_the_panel_renders_lines_from_the_same_params(code: str) -> None:
+    added_by_the_panel = {"length", "time", "count", "state"}
+    for name, text in MESSAGES.items():
+        if name == f"line.{code}" or name.startswith(f"line.{code}."):
+            for each in text.values() if isinstance(text, dict) else [text]:
+                assert places(each) <= params_of(BRIEF_CODES[code]) | added_by_the_panel, (name, each)
