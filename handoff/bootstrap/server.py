@@ -42,8 +42,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
-LEAVE_S = 0.5  # a worker that cannot say so is known to be gone 15 s later
-
+LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)

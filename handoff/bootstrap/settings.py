@@ -174,7 +174,7 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
 
 
 def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
-    """A source's table as its adapter's options. ConfigurationError for an unknown or invalid option."""
+    """Convert a source's table to its adapter's options. ConfigurationError for unknown or invalid ones."""
     name = table.get("name", "?")
     known = {field.encode_name for field in msgspec.structs.fields(type_)}
     for key in table:

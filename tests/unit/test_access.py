@@ -8,7 +8,7 @@ from handoff.api.http.access import Access, Principal, Token, bearer, hash_secre
 from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated
 from handoff.domain.identity import Assurance
 
-DESK = Token(
+AGENT = Token(
     name="desk",
     tenant="alpha",
     scopes=frozenset({"context:read", "handoffs:write"}),
@@ -19,15 +19,15 @@ DESK = Token(
 ADMIN = Token(
     name="root", tenant="alpha", scopes=frozenset({"admin"}), secret_hash=hash_secret("secret of the admin")
 )
-ACCESS = Access([DESK, ADMIN], ["alpha", "bravo"])
+ACCESS = Access([AGENT, ADMIN], ["alpha", "bravo"])
 
 
 def test_a_token_gives_its_principal() -> None:
     assert ACCESS.authenticate("secret of the desk", None) == Principal(
         name="desk",
-        credential=b"token" + DESK.secret_hash,
+        credential=b"token" + AGENT.secret_hash,
         tenant="alpha",
-        scopes=DESK.scopes,
+        scopes=AGENT.scopes,
         min_assurance=Assurance.CLAIMED,
         agent="mia",
     )
@@ -86,9 +86,9 @@ def test_admin_has_every_scope() -> None:
 
 
 def test_two_tokens_with_one_secret_are_a_configuration_error() -> None:
-    twin = Token(name="twin", tenant="bravo", scopes=frozenset(), secret_hash=DESK.secret_hash)
+    twin = Token(name="twin", tenant="bravo", scopes=frozenset(), secret_hash=AGENT.secret_hash)
     with pytest.raises(ConfigurationError, match=r"'desk' and 'twin'"):
-        Access([DESK, twin], ["alpha", "bravo"])
+        Access([AGENT, twin], ["alpha", "bravo"])
 
 
 @pytest.mark.parametrize(
