@@ -1,0 +1,55 @@
+"""Use-cases finish their job: every change is recorded and counted without a relay or a second call."""
+
+from __future__ import annotations
+
+import asyncio
+
+from handoff.domain.handoff import Action, Party
+from handoff.domain.identity import parse_identity
+from handoff.services.context.completeness import Monitor
+from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
+from handoff.services.handoffs.timers import Timers
+from handoff.services.metrics import Measures
+from handoff.store.store import Store
+from tests.samples import timeline
+
+
+def wanted(**changes: float) -> HandoffRequest:
+    return HandoffRequest(
+        sender=Party(channel="chat", party="bot"),
+        to=Party(queue="support"),
+        reason="help",
+        by="bot",
+        identity=parse_identity("user:anna"),
+        **changes,
+    )
+
+
+async def recorded(store: Store, tenant: str) -> set[str]:
+    return {view.type for view in await timeline(store, tenant)}
+
+
+async def test_requests_and_moves_are_recorded_and_counted(store: Store, tenant: str) -> None:
+    measures = Measures()
+    handoffs = Handoffs(store, Monitor(store, []), measures)
+    handoff = (await handoffs.request(tenant, wanted())).handoff
+    assert await recorded(store, tenant) == {"handoff.requested"}
+    again = await handoffs.request(tenant, wanted())
+    assert (again.created, again.changed) == (False, ())
+    await handoffs.move(tenant, handoff.id, HandoffMove(action=Action.ACCEPT, by="maria", agent="maria"))
+    assert await recorded(store, tenant) == {"handoff.requested", "handoff.accepted"}
+    counted = {
+        event: measures.registry.get_sample_value("handoff_handoffs_total", {"event": event})
+        for event in ("handoff.requested", "handoff.accepted")
+    }
+    assert counted == {"handoff.requested": 1, "handoff.accepted": 1}
+
+
+async def test_an_expiry_is_recorded_by_the_timer(store: Store, tenant: str) -> None:
+    handoffs = Handoffs(store, Monitor(store, []), Measures())
+    await handoffs.request(tenant, wanted(deadline_s=0.01))
+    timers = Timers(store, handoffs, [tenant])
+    async with asyncio.timeout(20):
+        while not await timers.fire_due():
+            pass
+    assert await recorded(store, tenant) == {"handoff.requested", "handoff.expired"}
