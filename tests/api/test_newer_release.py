@@ -384,5 +384,5 @@ async def test_meta_and_workers(shop: Shop, tmp_path: Path) -> None:
     await shop.raw(b"SET", CONTROL + b"?newer", b"x")
     await shop.raw(b"SET", b"{1}?newer", b"x")
     await shop.store.workers.beat()
-    await shop.store.keep()
+    await shop.store.health.beat()
     await shop.read_everything()

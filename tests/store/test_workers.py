@@ -154,7 +154,7 @@ async def test_a_store_made_by_a_newer_release_has_its_format(url: str) -> None:
     async with release(url, NEWER) as newer:
         assert newer.workers.writes(NEWER)
         await newer.connection.on_primaries("FLUSHALL")
-        await newer.keep()
+        await newer.health.beat()
         assert await newer.connection.call(b"HGET", META, b"format", key=META) == b"2"
 
 
