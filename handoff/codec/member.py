@@ -54,10 +54,6 @@ def pack_occurred(at: Micros) -> bytes:
     return (at + BIAS).to_bytes(8, "big")
 
 
-def unpack_occurred(raw: bytes) -> Micros:
-    return int.from_bytes(raw[:8], "big") - BIAS
-
-
 def type_code(name: str) -> int:
     return _TYPE_CODES[name]
 

@@ -11,7 +11,7 @@ import pytest
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection, FunctionMissing
-from handoff.store.resp.group import PrimaryConnection
+from handoff.store.resp.primaries import PrimaryConnection
 from handoff.store.resp.transport import Route
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
