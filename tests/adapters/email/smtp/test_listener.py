@@ -327,7 +327,7 @@ async def test_closing_waits_for_the_mail_in_flight() -> None:
     async with listening(desk) as server:
         sending = asyncio.create_task(in_thread(send, server, mail(), [SUPPORT]))
         idle = asyncio.create_task(dialogue(server))
-        await until(lambda: any(one.busy for one in server.conversations))
+        await until(lambda: any(one.busy for one in server.sessions))
         await asyncio.sleep(0.05)
     assert await sending == {}
     assert codes(await idle) == [b"220", b"421"]
@@ -339,7 +339,7 @@ async def test_closing_waits_for_the_mail_in_flight() -> None:
 async def test_closing_is_bounded() -> None:
     async with listening(Desk(delay=60), drain_s=0.2) as server:
         sending = asyncio.create_task(in_thread(send, server, mail(), [SUPPORT]))
-        await until(lambda: any(one.busy for one in server.conversations))
+        await until(lambda: any(one.busy for one in server.sessions))
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 2
     with pytest.raises(smtplib.SMTPServerDisconnected):
@@ -358,7 +358,7 @@ async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:
             await writer.drain()
             await asyncio.sleep(0.05)
             writer.transport.abort()
-        await until(lambda: not server.conversations)
+        await until(lambda: not server.sessions)
     assert desk.got == []
 
 
