@@ -235,7 +235,7 @@ async def find(
     shared identity or a reference takes one to four more.
     """
     hashes = store.hashes(tenant)
-    keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
+    keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
     reading = EvidenceReader(reads or store.connection, store.keys)
     component = await walk(reading, keys)
     resolution = _resolve(store, component)

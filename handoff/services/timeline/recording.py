@@ -157,7 +157,7 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
 
 def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
     """Unprocessable (`blocked_identity`) for a value that many senders write for nobody."""
-    if rules.means_nobody(identity):
+    if rules.is_placeholder(identity):
         detail = f"{identity} is a value that many senders write for nobody"
         raise Unprocessable(
             detail, code="blocked_identity", pointers=[{"pointer": "/identity", "detail": detail}]
@@ -167,11 +167,11 @@ def refuse_nobody(identity: Identity, rules: IdentityRules) -> None:
 def without_nobody(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without handles that mean nobody. Unprocessable where nothing else is left."""
     for it in touchpoint.identities:
-        if rules.means_nobody(it.identity):
+        if rules.is_placeholder(it.identity):
             break
     else:
         return touchpoint
-    known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
+    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
     if not known:
         detail = "its only identity is one that many senders write for nobody"
         raise Unprocessable(
