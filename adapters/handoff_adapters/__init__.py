@@ -1,1 +1,1 @@
-"""Channel adapters: one folder a channel, one module a vendor."""
+"""Channel adapters: a package per channel, and in it a package per vendor."""

@@ -1,4 +1,4 @@
-"""Which adapters there are: the built-in ones by name, and those other packages declare."""
+"""The registry of adapters: the built-in ones, and those of other packages."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ BUILT_IN: Mapping[str, str] = {
     "web.segment": "handoff_adapters.web.segment:SegmentAdapter",
     # Chat
     "chat.chatwoot": "handoff_adapters.chat.chatwoot:ChatwootAdapter",
-    # Phone and call-back
+    # Phone and callback
     "phone.twilio": "handoff_adapters.phone.twilio:TwilioAdapter",
     # Email
     "email.smtp": "handoff_adapters.email.smtp:SmtpAdapter",
 }
-"""Written as an entry point is: a server imports those it has a source for, and starts the sooner."""
+"""As entry points: a server imports only the adapters of its sources, so it starts faster."""
 
 
 def available() -> dict[str, type[Adapter]]:
-    """Every adapter by name, the built-in ones and those installed beside them.
+    """Every adapter by name, built in or installed.
 
-    ConfigurationError when a package's adapter cannot be loaded or claims a name that is taken.
+    ConfigurationError when an adapter cannot be loaded or its name is taken.
     """
     found = {name: _built_in(name) for name in BUILT_IN}
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             loaded: Any = entry.load()
         except (ImportError, AttributeError) as error:
-            raise ConfigurationError(f"the adapter {entry.value} cannot be loaded: {error}") from error
+            raise ConfigurationError(f"adapter {entry.value} cannot be loaded: {error}") from error
         if found.setdefault(loaded.name, loaded) is not loaded:
             raise ConfigurationError(f"two adapters are named {loaded.name}")
     return found
 
 
 def adapter_class(name: str) -> type[Adapter]:
-    """The adapter called `name`. ConfigurationError, naming those there are, when there is none."""
+    """The adapter called `name`. ConfigurationError, listing the known ones, when it is unknown."""
     if name in BUILT_IN:
         return _built_in(name)
     found = available()
     if name not in found:
-        raise ConfigurationError(f"there is no adapter {name!r}; there are {', '.join(sorted(found))}")
+        raise ConfigurationError(f"unknown adapter {name!r}; known adapters: {', '.join(sorted(found))}")
     return found[name]
 
 

@@ -1,1 +1,1 @@
-"""The words and rules of the product: pure values and functions, no input or output."""
+"""The domain model: pure values and rules, without input or output."""

@@ -1,8 +1,8 @@
-"""Noticing that the store's clock jumped, so that deadlines do not all fall at once.
+"""Detection of jumps of the store's clock, so that not all deadlines expire together.
 
-Two clocks are compared: the store's, which deadlines are kept in, and this process's monotonic one,
-which nobody sets. While they run side by side timers fire; after a jump nothing fires for a while,
-so that an operator can mend the clock, and then the new time is taken as it is.
+The guard compares the store's clock, which deadlines refer to, with this process's monotonic clock,
+which nobody sets. Timers fire while both advance equally. After a jump no timer fires for a while, so
+that an operator can correct the clock. Then the new time is accepted.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from msgspec import Struct
 
 from .clock import SECOND, Micros
 
-TOLERANCE: Micros = 20 * SECOND  # beyond any stop of a process or a slow answer that is ordinary
-HOLD: Micros = 300 * SECOND  # how long nothing fires after a jump
+TOLERANCE: Micros = 20 * SECOND  # longer than ordinary pauses of a process or slow answers
+HOLD: Micros = 300 * SECOND  # how long no timer fires after a jump
 
 
 class Jump(Struct, frozen=True):
-    """The store's clock went ahead (or back) by this much more than time passed."""
+    """The store's clock advanced by `by` more than the time that passed (less, if negative)."""
 
     by: Micros
 
 
 class ClockGuard:
-    """Ask it before every turn of timers; times in µs."""
+    """Decides whether timers may fire. Times are in µs."""
 
     def __init__(self, *, tolerance: Micros = TOLERANCE, hold: Micros = HOLD) -> None:
         self._tolerance = tolerance
@@ -31,13 +31,13 @@ class ClockGuard:
         self._held_until: Micros | None = None
 
     def look(self, store: Micros, monotonic: Micros) -> Jump | None:
-        """Compare the clocks; the jump where one happened since the last look."""
+        """Compares the clocks. Returns the jump since the last call, or None."""
         offset = store - monotonic
         before, self._offset = self._offset, offset
         if before is None or abs(offset - before) <= self._tolerance:
             return None
         back = self._held_until is not None and monotonic < self._held_until
-        # A second jump that takes the first one back ends the wait; any other begins one.
+        # A jump during the pause is the correction and ends it; any other jump begins a pause.
         self._held_until = None if back else monotonic + self._hold
         return Jump(offset - before)
 

@@ -1,4 +1,4 @@
-"""Conversations, folded from a customer's touchpoints: one thread, or one (home, channel) until resolved."""
+"""Conversations, derived from a customer's touchpoints: a thread, or one (home, channel) until resolved."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .clock import Micros
 
 
 class ConversationState(StrEnum):
-    """Whether somebody may still be waiting."""
+    """Whether the customer may still expect an answer."""
 
     OPEN = "open"
     RESOLVED = "resolved"
 
 
 class Conversation(Struct, kw_only=True):
-    """What one customer's touchpoints say of one conversation; times in µs."""
+    """One conversation of a customer, derived from their touchpoints. Times are in µs."""
 
     id: bytes
     state: ConversationState
@@ -40,7 +40,7 @@ class Conversation(Struct, kw_only=True):
 
 
 class ConversationItem(Struct, frozen=True):
-    """What of a touchpoint matters to its conversation, in timeline order."""
+    """The fields of a touchpoint that its conversation depends on."""
 
     conversation: bytes
     home: bytes
@@ -54,7 +54,7 @@ class ConversationItem(Struct, frozen=True):
     by_bot: bool = False
 
 
-OUR_ANSWER = frozenset({"message.sent", "email.sent", "callback.completed", "call.ended"})
+ANSWERS = frozenset({"message.sent", "email.sent", "callback.completed", "call.ended"})
 _ASKS = frozenset(
     {
         "message.received",
@@ -71,73 +71,73 @@ _REPORTS = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
 
 
 def is_system(type_: str) -> bool:
-    """Whether a type records what the system did about a conversation, and is no part of one itself."""
+    """Whether a type is a system entry about a conversation rather than a part of it."""
     return type_.startswith(_SYSTEM) or type_ in _REPORTS
 
 
-def _opens(line: ConversationItem) -> bool:
-    """Whether a line is enough for a conversation to exist.
+def _opens(item: ConversationItem) -> bool:
+    """Whether an item alone makes a conversation.
 
-    A platform that hands over in one of its threads, or takes a note there, has a conversation. Our own
-    entries, and a note about the customer, only fall on a channel: nobody is talking there.
+    A handoff or note in a platform's thread belongs to a conversation there. Our own entries, and a
+    note about the customer, have only a channel.
     """
-    if line.type == "note.added" or line.type.startswith("handoff."):
-        return line.thread is not None
-    return not is_system(line.type)
+    if item.type == "note.added" or item.type.startswith("handoff."):
+        return item.thread is not None
+    return not is_system(item.type)
 
 
-def fold(lines: Iterable[ConversationItem]) -> list[Conversation]:
-    """The conversations of `lines` (oldest first), newest activity first.
+def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
+    """The conversations of `items` (oldest first), newest activity first.
 
-    System entries count in the conversation that they are about, and neither open it nor make it newer.
+    System entries count in their conversation, but neither open it nor make it newer.
     """
     found: dict[bytes, Conversation] = {}
     before: dict[bytes, list[ConversationItem]] = {}
-    for line in lines:
-        known = found.get(line.conversation)
+    for item in items:
+        known = found.get(item.conversation)
         if known is None:
-            if not _opens(line):
-                before.setdefault(line.conversation, []).append(line)
+            if not _opens(item):
+                before.setdefault(item.conversation, []).append(item)
                 continue
-            known = found[line.conversation] = Conversation(
-                id=line.conversation,
+            known = found[item.conversation] = Conversation(
+                id=item.conversation,
                 state=ConversationState.OPEN,
                 channels=[],
-                opened_at=line.occurred_at,
-                last_at=line.occurred_at,
-                thread=line.thread,
-                home=line.home,
+                opened_at=item.occurred_at,
+                last_at=item.occurred_at,
+                thread=item.thread,
+                home=item.home,
             )
-            for earlier in before.pop(line.conversation, ()):
+            for earlier in before.pop(item.conversation, ()):
                 _count(known, earlier)
-        _take(known, line)
+        _take(known, item)
     return sorted(found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
 
 
-def _count(known: Conversation, line: ConversationItem) -> None:
+def _count(known: Conversation, item: ConversationItem) -> None:
     known.touchpoints += 1
-    known.types.add(line.type)
-    if known.subject is None and line.subject:
-        known.subject = line.subject
+    known.types.add(item.type)
+    if known.subject is None and item.subject:
+        known.subject = item.subject
 
 
-def _take(known: Conversation, line: ConversationItem) -> None:
-    _count(known, line)
-    system = is_system(line.type)
+def _take(known: Conversation, item: ConversationItem) -> None:
+    _count(known, item)
+    system = is_system(item.type)
     if not system:
-        known.last_at = max(known.last_at, line.occurred_at)
-    if line.channel not in known.channels and not system:
-        known.channels.append(line.channel)
-    if line.direction == "inbound":
-        known.last_inbound_at = line.occurred_at
-    elif line.direction == "outbound":
-        known.last_outbound_at = line.occurred_at
-    if line.type in _RESOLVES:
+        known.last_at = max(known.last_at, item.occurred_at)
+    if item.channel not in known.channels and not system:
+        known.channels.append(item.channel)
+    if item.direction == "inbound":
+        known.last_inbound_at = item.occurred_at
+    elif item.direction == "outbound":
+        known.last_outbound_at = item.occurred_at
+    if item.type in _RESOLVES:
         known.state = ConversationState.RESOLVED
         known.waiting_since = None
-    elif line.type == "conversation.reopened" or (line.direction == "inbound" and line.type in _ASKS):
+    elif item.type == "conversation.reopened" or (item.direction == "inbound" and item.type in _ASKS):
         known.state = ConversationState.OPEN
-    if line.type in _ASKS and known.waiting_since is None:
-        known.waiting_since = line.occurred_at
-    elif line.type in OUR_ANSWER and line.visibility == "public" and not line.by_bot:
+    if item.type in _ASKS and known.waiting_since is None:
+        known.waiting_since = item.occurred_at
+    elif item.type in ANSWERS and item.visibility == "public" and not item.by_bot:
         known.waiting_since = None

@@ -1,4 +1,4 @@
-"""Errors of the product: a subclass says what the caller should do, `code` is stable and public."""
+"""The errors of the product. Each subclass implies how the caller should react; `code` is public."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 
 class HandoffError(Exception):
-    """Something the product refuses or cannot do.
+    """The request cannot be completed.
 
-    `code` is part of the public contract; `retryable` says whether sending the same again may
-    succeed; `fields` become members of the RFC 9457 problem document.
+    `code` is part of the public contract. `retryable` is true if the same request may succeed later.
+    `fields` become members of the RFC 9457 problem document.
     """
 
     code: ClassVar[str] = "error"
@@ -23,43 +23,43 @@ class HandoffError(Exception):
 
 
 class InvalidPayload(HandoffError):
-    """The bytes are not what this sender's format allows."""
+    """The body does not follow the sender's format."""
 
     code = "invalid_payload"
 
 
 class Unprocessable(HandoffError):
-    """The request was understood and breaks a rule; `pointers` names where (RFC 6901)."""
+    """The request is well-formed but violates a rule; `pointers` lists where (RFC 6901)."""
 
     code = "invalid"
 
 
 class InvalidIdentity(Unprocessable):
-    """An identity that cannot be normalised."""
+    """The identity cannot be normalised."""
 
     code = "invalid_identity"
 
 
 class SignatureRefused(HandoffError):
-    """The sender could not prove who it is."""
+    """The signature is missing or invalid."""
 
     code = "signature_refused"
 
 
 class Unauthenticated(HandoffError):
-    """A bearer token is missing, unknown or expired."""
+    """The bearer token is missing, unknown or expired."""
 
     code = "unauthenticated"
 
 
 class Forbidden(HandoffError):
-    """The token's scope does not allow this."""
+    """The token lacks the required scope."""
 
     code = "forbidden"
 
 
 class NotFound(HandoffError):
-    """There is no such thing, or it belongs to another tenant."""
+    """The resource does not exist, or it belongs to another tenant."""
 
     code = "not_found"
 
@@ -77,33 +77,33 @@ class PayloadTooLarge(HandoffError):
 
 
 class UnsupportedMedia(HandoffError):
-    """The content type or encoding is not one this resource takes."""
+    """The resource does not support this content type or encoding."""
 
     code = "unsupported_media_type"
 
 
 class StoreUnavailable(HandoffError):
-    """The store did not confirm in time: the outcome is unknown, send the same again."""
+    """The store did not confirm in time. The outcome is unknown: retry the same request."""
 
     code = "store_unavailable"
     retryable = True
 
 
 class Overloaded(HandoffError):
-    """Too much is in flight: send the same again later."""
+    """Too many requests are in flight: retry the same request later."""
 
     code = "overloaded"
     retryable = True
 
 
 class WrittenByNewer(HandoffError):
-    """A newer release wrote this, and this one cannot read it: ask a server of the newer release."""
+    """A newer release wrote this record: retry on a server of that release."""
 
     code = "written_by_newer"
     retryable = True
 
 
 class ConfigurationError(HandoffError):
-    """The configuration or the surroundings do not allow a start; the message says what to change."""
+    """The configuration or the environment prevents the start; the message states what to change."""
 
     code = "configuration"

@@ -1,11 +1,11 @@
-"""Evidence that two identities are one person, and what follows from it.
+"""Evidence that identities belong to one person, and the resulting customers.
 
-`resolve` is the only place that decides who a customer is. It looks at a whole component at once
-and never at the identity that was asked for, so that customers are a partition of the identities.
+Only `resolve` decides which identities form a customer. It considers a whole component, not the
+requested identity, so that customers are a partition of the identities.
 
-What an agent says against earlier evidence names that evidence (`over`) and overrules it for as long
-as it stands itself. So each change is one piece, holds as a whole or not at all, and taking it back
-restores exactly what was before.
+An agent's statement against earlier evidence names that evidence (`over`) and overrules it until it is
+withdrawn itself. Each change is therefore one piece of evidence, effective as a whole or not at all,
+and withdrawing it restores the previous state exactly.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .clock import Micros
 from .identity import ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
 from .identity_rules import DEFAULT_LIMITS
 
-MAX_COMPONENT = 500  # identities; above it something joins strangers, so everybody stands alone
+MAX_COMPONENT = 500  # identities; a larger component would join strangers, so it is not joined at all
 MAX_STRONG_NEIGHBOURS = 20  # an identity verified for more strong identities than this is shared
 
 
 class Statement(StrEnum):
-    """What a piece of evidence says of its two identities."""
+    """The relation that evidence states for its two identities."""
 
     SAME = "same"
     NOT_SAME = "not_same"
 
 
 class EvidenceClass(IntEnum):
-    """Who said it: an agent's word stands above what senders state by themselves."""
+    """The origin of evidence. An agent's statement overrules automatic ones from senders."""
 
     AUTOMATIC = 0
     AGENT = 1
@@ -42,13 +42,12 @@ AUTOMATIC = EvidenceClass.AUTOMATIC
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """One statement about two identities, given by their keys; `one` is where it is stored.
+    """One statement about two identities, given by their keys. It is stored at `one`.
 
-    `left` and `right` are its two sides where there are more than two identities: a split says
-    `not_same` of everybody in `left` and everybody in `right`. `over` are the ids of evidence that
-    it overrules while it stands: a `not_same` overrules what said `same`; a `same` overrules
-    `not_same` between its own two sides. `finds`: one of the two is a reference, which finds the
-    other and never joins it.
+    `left` and `right` are its two sides if there are more than two identities: a split states
+    `not_same` for each pair of `left` and `right`. `over` lists the ids of evidence that it overrules
+    until it is withdrawn: a `not_same` overrules `same`; a `same` overrules `not_same` between its own
+    two sides. With `finds`, one of the two is a reference, which finds the other but never joins it.
     """
 
     id: bytes
@@ -70,21 +69,21 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     @property
     def sides(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-        """The identities on either side of the statement."""
+        """The identities on each side of the statement."""
         return (self.left, self.right) if self.left else ((self.one,), (self.other,))
 
-    def speaks_of(self, one: bytes, other: bytes) -> bool:
-        """Whether the two stand on its two sides."""
+    def relates(self, one: bytes, other: bytes) -> bool:
+        """Whether the two are on opposite sides of the statement."""
         left, right = self.sides
         return (one in left and other in right) or (other in left and one in right)
 
     @property
     def ends(self) -> tuple[bytes, ...]:
-        """Every identity it speaks of, once."""
+        """Every identity in the statement, once."""
         return tuple(dict.fromkeys((self.one, self.other, *self.left, *self.right)))
 
     def touches(self, keys: Container[bytes]) -> bool:
-        """Whether it speaks of one of the identities."""
+        """Whether the statement includes one of the identities."""
         return any(key in keys for key in self.ends)
 
     @property
@@ -93,9 +92,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """An identity of a component: its plain value, when it was first recorded, and an agent's mark.
+    """An identity of a component: its plain value, its first record, and an agent's mark as shared.
 
-    `crowded`: senders joined it with more than MAX_COMPONENT others, so that it stands alone.
+    `crowded` is true if senders joined it with more than MAX_COMPONENT others: it is then not joined.
     """
 
     identity: Identity
@@ -105,14 +104,14 @@ class Node(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Evidence that a guard kept from joining: shown as a conflict on both sides."""
+    """Evidence that a guard refused. It is shown as a conflict on both sides."""
 
     evidence: Evidence
     reason: str
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """One customer: its identities by key, the key its id is made from, and what was refused."""
+    """One customer: its identities by key, the key of its id, and refused evidence."""
 
     root: bytes
     members: tuple[bytes, ...]
@@ -121,7 +120,7 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
-    """The partition of a component into customers. `oversized`: a part of it was too large to judge."""
+    """The partition of a component into customers. `oversized` is true if a part was too large to resolve."""
 
     groups: tuple[Group, ...]
     shared: frozenset[bytes]
@@ -132,7 +131,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
 
 def joins(evidence: Evidence) -> bool:
-    """Whether the piece may connect customers: standing, verified and saying `same` of two handles."""
+    """Whether the evidence may join identities: effective, verified, and stating `same` for two handles."""
     return (
         not evidence.withdrawn
         and not evidence.finds
@@ -142,21 +141,21 @@ def joins(evidence: Evidence) -> bool:
     )
 
 
-def standing(evidence: Iterable[Evidence]) -> list[Evidence]:
-    """The evidence with `withdrawn` set on what a standing `not_same` overrules; each id once."""
+def effective(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """The evidence, each id once, with `withdrawn` set where an effective `not_same` overrules it."""
     pieces = {piece.id: piece for piece in evidence}
     for against in list(pieces.values()):
         if against.statement is not Statement.NOT_SAME or against.withdrawn:
             continue
         for id_ in against.over:
             piece = pieces.get(id_)
-            if piece and piece.statement is Statement.SAME and against.speaks_of(piece.one, piece.other):
+            if piece and piece.statement is Statement.SAME and against.relates(piece.one, piece.other):
                 pieces[id_] = structs.replace(piece, withdrawn=True)
     return list(pieces.values())
 
 
 class Objections:
-    """Who is kept apart from whom by what `standing` gives, and since when."""
+    """The identities that effective evidence keeps apart, and since when."""
 
     def __init__(self, evidence: Iterable[Evidence]) -> None:
         self._by_key: dict[bytes, list[tuple[tuple[bytes, ...], Evidence]]] = defaultdict(list)
@@ -175,7 +174,7 @@ class Objections:
                     self._by_key[key].append((there, piece))
 
     def of(self, key: bytes) -> Mapping[bytes, Micros]:
-        """Whom the identity is kept apart from, with the time of the earliest statement."""
+        """The identities that must not be joined with this one, with the time of the earliest statement."""
         if key not in self._known:
             found: dict[bytes, Micros] = {}
             for others, piece in self._by_key.get(key, ()):
@@ -186,8 +185,8 @@ class Objections:
         return self._known[key]
 
     def between(self, one: Collection[bytes], other: Collection[bytes]) -> bool:
-        """Whether anybody in `one` is kept apart from anybody in `other`."""
-        return any(far in other for key in one for far in self.of(key))
+        """Whether any identity in `one` is kept apart from any in `other`."""
+        return any(apart in other for key in one for apart in self.of(key))
 
     def of_piece(self, piece: Evidence) -> bool:
         """Whether a `not_same` still keeps any two of its identities apart."""
@@ -195,28 +194,28 @@ class Objections:
         return any(self.of_pair(piece, one, other) for one in left for other in right)
 
     def of_pair(self, piece: Evidence, one: bytes, other: bytes) -> bool:
-        """Whether a `not_same` that speaks of these two still keeps them apart."""
+        """Whether a `not_same` about these two still keeps them apart."""
         return one != other and not piece.withdrawn and not self._is_overruled(piece, one, other)
 
     def _is_overruled(self, piece: Evidence, one: bytes, other: bytes) -> bool:
-        return any(by.speaks_of(one, other) for by in self._overruled.get(piece.id, ()))
+        return any(by.relates(one, other) for by in self._overruled.get(piece.id, ()))
 
 
 def shared_identities(
     nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], objections: Objections | None = None
 ) -> frozenset[bytes]:
-    """Identities that belong to several people: marked, verified for two logins of one space, or for
-    more than MAX_STRONG_NEIGHBOURS handles of any kind but the anonymous, short-lived ones.
+    """Identities of several people: marked as shared, or verified for two logins of one space, or for
+    more than MAX_STRONG_NEIGHBOURS handles other than anonymous ones and references.
 
-    Only the strongest class of an identity's edges counts: an agent who said whose it is settles it.
-    So does one who said whose it is not: what senders state of the two afterwards counts for nothing.
+    Only the strongest class of an identity's edges counts, so an agent's statement decides. After an
+    agent's `not_same`, later statements of senders about the two are ignored.
     """
     pieces = list(evidence)
-    said = objections or Objections(pieces)
+    known_objections = objections or Objections(pieces)
     neighbours: dict[bytes, dict[bytes, EvidenceClass]] = defaultdict(dict)
     for piece in pieces:
         if joins(piece) and piece.one in nodes and piece.other in nodes:
-            since = said.of(piece.one).get(piece.other)
+            since = known_objections.of(piece.one).get(piece.other)
             if since is not None and since <= piece.recorded_at and piece.evidence_class is AUTOMATIC:
                 continue
             for here, there in ((piece.one, piece.other), (piece.other, piece.one)):
@@ -236,7 +235,7 @@ def shared_identities(
 
 
 class _Partition:
-    """Union-find that refuses a union which would break a guard."""
+    """A union-find structure that refuses unions against a guard."""
 
     def __init__(
         self, nodes: Mapping[bytes, Node], objections: Objections, limits: Mapping[str, int]
@@ -247,7 +246,7 @@ class _Partition:
         self.groups: dict[bytes, set[bytes]] = {key: {key} for key in nodes}
 
     def refusal(self, one: bytes, other: bytes) -> str | None:
-        """Why the groups of the two may not become one, or None."""
+        """The reason against joining the groups of the two, or None."""
         left, right = self.groups[one], self.groups[other]
         if left is right:
             return None
@@ -255,8 +254,8 @@ class _Partition:
             return "not_same"
         counts: dict[tuple[str, str], int] = defaultdict(int)
         for key in (*left, *right):
-            it = self._nodes[key].identity
-            counts[it.type, it.space] += 1
+            identity = self._nodes[key].identity
+            counts[identity.type, identity.space] += 1
         for (type_, _space), count in counts.items():
             limit = self._limits.get(type_)
             if limit is not None and count > limit:
@@ -276,11 +275,11 @@ def resolve(
 ) -> Resolution:
     """The customers of one connected component.
 
-    `nodes` maps identity key to node; evidence about other keys is left out. The result depends on
-    the contents only, not on any order. What is connected, and not through shared identities, with
-    more than MAX_COMPONENT identities stands alone, each by itself, with `oversized` set.
+    `nodes` maps identity key to node; evidence about other keys is ignored. The result does not
+    depend on any order. A component of more than MAX_COMPONENT identities, not counting
+    connections through shared identities, is not joined at all, and `oversized` is set.
     """
-    pieces = standing(evidence)
+    pieces = effective(evidence)
     objections = Objections(pieces)
     shared = shared_identities(nodes, pieces, objections)
     partition = _Partition(nodes, objections, limits)
@@ -315,7 +314,7 @@ def resolve(
 
 
 def _crowd(edges: Iterable[Evidence]) -> set[bytes]:
-    """The identities that these edges connect with more than MAX_COMPONENT - 1 others."""
+    """The identities that these edges connect with at least MAX_COMPONENT others."""
     parts: dict[bytes, set[bytes]] = {}
     for piece in edges:
         one, other = parts.setdefault(piece.one, {piece.one}), parts.setdefault(piece.other, {piece.other})
@@ -335,11 +334,11 @@ def _group(
     members: set[bytes], nodes: Mapping[bytes, Node], shared: frozenset[bytes], refused: list[Refusal]
 ) -> Group:
     def seniority(key: bytes) -> tuple[bool, Micros, Identity]:
-        it = nodes[key]
-        return (it.identity.type != "user", it.recorded_at, it.identity)
+        node = nodes[key]
+        return (node.identity.type != "user", node.recorded_at, node.identity)
 
     root = min(members, key=seniority)
-    # Evidence between members that were joined in another way after all is no conflict.
+    # Evidence between members that other evidence joined is not a conflict.
     conflicts = tuple(
         refusal
         for refusal in refused

@@ -1,4 +1,4 @@
-"""Hand-offs: moving responsibility for a conversation, as a table of states."""
+"""Handoffs: transfers of responsibility for a conversation, as a table of states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .open_record import OpenRecord
 
 
 class State(StrEnum):
-    """Where a hand-off stands."""
+    """The state of a handoff."""
 
     REQUESTED = "requested"
     OFFERED = "offered"
@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be done to a hand-off."""
+    """The actions on a handoff."""
 
     OFFER = "offer"
     ACCEPT = "accept"
@@ -57,17 +57,17 @@ TRANSITIONS: dict[tuple[State, Action], State] = {
     (State.OFFERED, Action.WITHDRAW): State.WITHDRAWN,
     (State.OFFERED, Action.EXPIRE): State.EXPIRED,
     (State.OFFERED, Action.FAIL): State.FAILED,
-    (State.OFFERED, Action.LAPSE): State.REQUESTED,  # nobody took the offer in its own time
+    (State.OFFERED, Action.LAPSE): State.REQUESTED,  # nobody accepted the offer in time
     (State.ACCEPTED, Action.COMPLETE): State.COMPLETED,
     (State.ACCEPTED, Action.RELEASE): State.RELEASED,
     (State.ACCEPTED, Action.TRANSFER): State.TRANSFERRED,
     (State.ACCEPTED, Action.WITHDRAW): State.WITHDRAWN,  # the customer left before it was completed
-    (State.ACCEPTED, Action.VIEW): State.ACCEPTED,  # an agent's screen showed the context
+    (State.ACCEPTED, Action.VIEW): State.ACCEPTED,  # an agent's desktop showed the context
 }
-"""Every legal move. What is not here is refused and changes nothing."""
+"""Every legal transition. Any other is refused and changes nothing."""
 
 FALLS_BACK = frozenset({Action.DECLINE, Action.EXPIRE, Action.FAIL})
-"""Answers after which the next step of the fallback chain is asked, where there is one."""
+"""Actions after which the next step of the fallback chain is asked, if there is one."""
 EVENTS: dict[Action, str] = {
     Action.OFFER: "handoff.offered",
     Action.ACCEPT: "handoff.accepted",
@@ -81,14 +81,14 @@ EVENTS: dict[Action, str] = {
     Action.LAPSE: "handoff.expired",
     Action.VIEW: "handoff.viewed",
 }
-"""What an action is called when it is told: rejection, time-out and withdrawal are different events."""
+"""The event of each action. Rejection, timeout and withdrawal are different events."""
 PENDING = frozenset({State.REQUESTED, State.OFFERED})
 OWNING = frozenset({State.ACCEPTED})
 DEFAULT_DEADLINE_S = 24 * 3600
 
 
 class Party(OpenRecord, frozen=True, kw_only=True, omit_defaults=True):
-    """One side of a hand-off: a channel, and on it a queue, an agent or a named party (a bot)."""
+    """One side of a handoff: a channel, with a queue, an agent or a named party (a bot)."""
 
     channel: str | None = None
     party: str | None = None
@@ -101,14 +101,14 @@ class Party(OpenRecord, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Fallback(OpenRecord, frozen=True, kw_only=True):
-    """Who is asked next, and how long; `deadline_s` None: as long as the step before."""
+    """The next party to ask. Without `deadline_s`, the deadline is that of the step before."""
 
     to: Party
     deadline_s: float | None = None
 
 
 class Step(OpenRecord, frozen=True, kw_only=True):
-    """One entry of a hand-off's history: what happened, when, by whom, why."""
+    """One entry of a handoff's history: what happened, when, by whom, why."""
 
     state: State
     at: Micros
@@ -117,7 +117,7 @@ class Step(OpenRecord, frozen=True, kw_only=True):
 
 
 class Hop(OpenRecord, frozen=True, kw_only=True):
-    """An earlier hand-off of the same conversation chain, as the next party sees it."""
+    """An earlier handoff of the same conversation chain, as shown to later parties."""
 
     id: str
     sender: Party
@@ -131,7 +131,7 @@ class Hop(OpenRecord, frozen=True, kw_only=True):
 
 
 class SnapshotRef(OpenRecord, frozen=True, kw_only=True):
-    """A pinned context: its content address and the hash of exactly its bytes."""
+    """A pinned context: its content address and the hash of its bytes."""
 
     at: str
     id: str
@@ -142,10 +142,10 @@ class SnapshotRef(OpenRecord, frozen=True, kw_only=True):
 
 
 class Handoff(OpenRecord, frozen=True, kw_only=True):
-    """A hand-off. `version` grows by one with every change; `owner` owns the conversation now.
+    """A handoff. `version` increases by one with every change; `owner` owns the conversation now.
 
-    `deadline` is when the present step ends, `step_s` how long it was given; an offer may have an
-    earlier end of its own, `offer_until`, after which it goes back to the queue.
+    `deadline` is the end of the current step, `step_s` its length. An offer may end earlier, at
+    `offer_until`, and then returns to the queue.
     """
 
     id: str
@@ -176,7 +176,7 @@ class Handoff(OpenRecord, frozen=True, kw_only=True):
     viewed_by: str | None = None
     queues: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
-    """Queues it has stood in and agents it was offered to or owned by: who is told of its end."""
+    """All queues and agents that have had the handoff. They are notified of its end."""
 
     @property
     def pending(self) -> bool:
@@ -188,7 +188,7 @@ class Handoff(OpenRecord, frozen=True, kw_only=True):
 
     @property
     def due(self) -> Micros:
-        """When something happens by itself while it is pending."""
+        """The time of the next automatic action while the handoff is pending."""
         return self.deadline if self.offer_until is None else min(self.deadline, self.offer_until)
 
     @property
@@ -197,7 +197,7 @@ class Handoff(OpenRecord, frozen=True, kw_only=True):
 
 
 class Act(Struct, frozen=True, kw_only=True):
-    """What is done to a hand-off: when, by whom, for or by which agent, why. `offer_s` bounds an offer."""
+    """An action on a handoff. `by` performs it, for or as `agent`. `offer_s` limits an offer."""
 
     action: Action
     at: Micros
@@ -208,30 +208,31 @@ class Act(Struct, frozen=True, kw_only=True):
 
 
 def apply(handoff: Handoff, act: Act) -> Handoff:
-    """The hand-off after `act`. Conflict (`illegal_transition`) when its state does not allow it."""
+    """The handoff after `act`. Conflict (`illegal_transition`) when its state does not allow the action."""
     target = TRANSITIONS.get((handoff.state, act.action))
     if target is None:
         raise Conflict(
-            f"a hand-off that is {handoff.state} cannot be {_PAST[act.action]}", code="illegal_transition"
+            f"A handoff in state {handoff.state} cannot be {_PAST[act.action]}", code="illegal_transition"
         )
-    return _told_to(_moved(handoff, act, target))
+    return _with_current_party(_moved(handoff, act, target))
 
 
-def _told_to(it: Handoff) -> Handoff:
-    """With everybody remembered who has been asked so far."""
-    queues = dict.fromkeys((*it.queues, *((it.to.queue,) if it.to.queue else ())))
-    agents = dict.fromkeys((*it.agents, *((it.to.agent,) if it.to.agent else ())))
-    return msgspec.structs.replace(it, queues=tuple(queues), agents=tuple(agents))
+def _with_current_party(handoff: Handoff) -> Handoff:
+    """The handoff with its current queue and agent added to those to notify."""
+    to = handoff.to
+    queues = dict.fromkeys((*handoff.queues, *((to.queue,) if to.queue else ())))
+    agents = dict.fromkeys((*handoff.agents, *((to.agent,) if to.agent else ())))
+    return msgspec.structs.replace(handoff, queues=tuple(queues), agents=tuple(agents))
 
 
-def requested(it: Handoff) -> Handoff:
-    """A hand-off as it is first stored."""
-    return _told_to(it)
+def requested(handoff: Handoff) -> Handoff:
+    """A new handoff, ready to be stored."""
+    return _with_current_party(handoff)
 
 
 def _moved(handoff: Handoff, act: Act, target: State) -> Handoff:
-    said = State.EXPIRED if act.action is Action.LAPSE else target
-    step = Step(state=said, at=act.at, by=act.by, reason=act.reason)
+    recorded = State.EXPIRED if act.action is Action.LAPSE else target
+    step = Step(state=recorded, at=act.at, by=act.by, reason=act.reason)
     moved = msgspec.structs.replace(
         handoff,
         state=target,
@@ -245,7 +246,7 @@ def _moved(handoff: Handoff, act: Act, target: State) -> Handoff:
 
 
 def _fallen_back(moved: Handoff, act: Act, step: Fallback) -> Handoff:
-    """Asked of the next in the chain, with a deadline of its own."""
+    """The handoff requested from the next party in the chain, with a new deadline."""
     step_s = step.deadline_s or moved.step_s
     return msgspec.structs.replace(
         moved,
@@ -258,7 +259,7 @@ def _fallen_back(moved: Handoff, act: Act, step: Fallback) -> Handoff:
 
 
 def _changes(before: Handoff, act: Act, target: State) -> dict[str, Any]:
-    """What else changes with the state: who is asked, who owns the conversation."""
+    """The other fields that change with the state: target, owner, views."""
     replace = msgspec.structs.replace
     if act.action is Action.VIEW:
         return {"viewed_at": before.viewed_at or act.at, "viewed_by": before.viewed_by or act.agent or act.by}
@@ -287,13 +288,13 @@ _PAST = {
     Action.EXPIRE: "expired",
     Action.TRANSFER: "transferred",
     Action.FAIL: "failed",
-    Action.LAPSE: "given back",
+    Action.LAPSE: "returned to the queue",
     Action.VIEW: "viewed",
 }
 
 
 def hop_of(handoff: Handoff) -> Hop:
-    """How an ended hand-off shows to the parties after it."""
+    """An ended handoff as shown to later parties."""
     last = handoff.history[-1]
     answered = next((s.at for s in handoff.history if s.state not in PENDING), last.at)
     return Hop(

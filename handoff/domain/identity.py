@@ -1,4 +1,4 @@
-"""Identities: one handle of a person, normalised so that two spellings of a handle are one."""
+"""Identities: handles of a person, normalised so that all spellings of a handle are equal."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _PLAIN_DOMAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+
 _MASKED = re.compile(r"[xX*•#_]{2}")
 MAX_PLAIN = 63  # characters: shorter than any limit of a domain or its labels
 GLOBAL_TYPES = frozenset({"email", "phone"})
-"""Types that mean the same person in every space of a tenant; a space given with them is dropped."""
+"""Types that identify the same person in every space of a tenant. Their space is dropped."""
 REFERENCE = "reference"
-"""Order, case or policy number: finds customers and never joins them."""
+"""An order, case or policy number. It finds customers and never joins them."""
 ANONYMOUS = "anonymous"
-"""A browser's or device's own id: short-lived."""
+"""The id of a browser or device. It is short-lived."""
 STRONG_TYPES = frozenset({"user"})
 
 
 class Assurance(StrEnum):
-    """How sure a statement is, strongest first."""
+    """The reliability of a statement, strongest first."""
 
     VERIFIED = "verified"
     CLAIMED = "claimed"
@@ -40,14 +40,14 @@ ASSURANCE_RANK = {Assurance.VERIFIED: 2, Assurance.CLAIMED: 1, Assurance.INFERRE
 
 
 def weaker(one: Assurance, other: Assurance) -> Assurance:
-    """The lower of two assurances: a statement is as sure as its weakest part."""
+    """The lower of two assurances. A statement is as reliable as its weakest part."""
     if one is other:
         return one
     return one if ASSURANCE_RANK[one] <= ASSURANCE_RANK[other] else other
 
 
 class Identity(Struct, frozen=True, order=True):
-    """One handle of a person. Make it with `identity()`, which normalises."""
+    """One handle of a person. Create it with `identity()`, which normalises."""
 
     type: str
     space: str
@@ -59,7 +59,7 @@ class Identity(Struct, frozen=True, order=True):
 
 
 class Handle(Struct, frozen=True):
-    """An identity as a touchpoint states it: with how sure the statement is."""
+    """An identity in a touchpoint, with its assurance."""
 
     identity: Identity
     assurance: Assurance
@@ -70,7 +70,7 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
 
     `region` (ISO 3166-1 alpha-2) reads national phone numbers. Emails are lower-cased with an IDNA
     (UTS 46) domain, phones become E.164, everything else is trimmed and NFC. InvalidIdentity when
-    the type, space or value cannot be one.
+    the type, space or value is malformed.
     """
     return _identity(type, value, space, region)
 
@@ -78,9 +78,9 @@ def identity(type: str, value: str, *, space: str = "", region: str | None = Non
 @cached_if_short
 def _identity(type: str, value: str, space: str, region: str | None) -> Identity:
     if not _TYPE.fullmatch(type):
-        raise InvalidIdentity(f"an identity type matches [a-z][a-z0-9_.]*, not {type[:40]!r}")
+        raise InvalidIdentity(f"Identity types match [a-z][a-z0-9_.]*, unlike {type[:40]!r}")
     if space and not _SPACE.fullmatch(space):
-        raise InvalidIdentity(f"an identity space has no white space, colon or brace: {space[:40]!r}")
+        raise InvalidIdentity(f"Identity spaces contain no whitespace, colons or braces: {space[:40]!r}")
     if type == "email":
         return Identity(type, "", _email(value))
     if type == "phone":
@@ -93,23 +93,23 @@ def parse_identity(text: str, *, region: str | None = None) -> Identity:
     """The identity written `type:value` or `type@space:value`, split at the first colon."""
     head, colon, value = text.strip().partition(":")
     if not colon:
-        raise InvalidIdentity("an identity is written type:value or type@space:value")
+        raise InvalidIdentity("Write an identity as type:value or type@space:value")
     type_, at, space = head.partition("@")
     if at and not space:
-        raise InvalidIdentity("the space after @ is empty")
+        raise InvalidIdentity("The space after @ is empty")
     return identity(type_, value, space=space, region=region)
 
 
 def _normal_text(value: str) -> str:
     if value.isascii() and value.isprintable() and 0 < len(value.strip()) <= MAX_VALUE:
-        return value.strip()  # what the rest would come to, for nearly every value there is
+        return value.strip()  # the same result as below, for nearly all values
     text = unicodedata.normalize("NFC", value).strip()
     if not text:
-        raise InvalidIdentity("an identity needs a value")
+        raise InvalidIdentity("The identity has no value")
     if len(text) > MAX_VALUE:
-        raise InvalidIdentity(f"an identity value has at most {MAX_VALUE} characters")
+        raise InvalidIdentity(f"Identity values have at most {MAX_VALUE} characters")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise InvalidIdentity("an identity value has no control characters")
+        raise InvalidIdentity("Identity values must not contain control characters")
     return text
 
 
@@ -125,51 +125,51 @@ def _email(value: str) -> str:
         text = text[7:]
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain or any(c.isspace() or c in "<>,;" for c in text):
-        raise InvalidIdentity("an email address is written local@domain")
+        raise InvalidIdentity("Write an email address as local@domain")
     if len(domain) <= MAX_PLAIN and _PLAIN_DOMAIN.fullmatch(lowered := domain.lower()):
-        return f"{local.lower()}@{lowered}"  # what the rest would come to, for nearly every domain there is
+        return f"{local.lower()}@{lowered}"  # the same result as below, for nearly all domains
     try:
         ascii_domain = idna.encode(domain.rstrip("."), uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
         lowered = domain.rstrip(".").lower()
-        # Underscores and address literals are not IDNA and still deliver mail.
+        # Underscores and address literals are not IDNA, but mail to them is delivered.
         if not re.fullmatch(r"[a-z0-9_.\-]+|\[[0-9a-f.:ipv]+\]", lowered):
-            raise InvalidIdentity("the email's domain is not a domain name") from error
+            raise InvalidIdentity("The domain of the email address is not a domain name") from error
         ascii_domain = lowered
     if not ascii_domain:
-        raise InvalidIdentity("the email's domain is empty")
+        raise InvalidIdentity("The domain of the email address is empty")
     return f"{local.lower()}@{ascii_domain.lower()}"
 
 
 @cached_if_short
 def normal_phone(value: str, region: str | None = None) -> str:
-    """The number in E.164, by the `phonenumbers` metadata; `00` is read as `+` when no region says else."""
+    """The number in E.164, according to `phonenumbers`. Without a region, `00` is read as `+`."""
     return _phone(value, region)
 
 
 def _phone(value: str, region: str | None) -> str:
-    import phonenumbers  # ten modules and their tables, which no start has to wait for
+    import phonenumbers  # ten modules with tables: imported on first use, so that the start is faster
 
     text = _normal_text(value)
     if text.lower().startswith("tel:"):
         text = text[4:]
-    if _MASKED.search(text):  # letters are digits to the parser: +35840123XXXX would be somebody's number
-        raise InvalidIdentity("the phone number is masked")
+    if _MASKED.search(text):  # the parser reads letters as digits: +35840123XXXX would be a real number
+        raise InvalidIdentity("The phone number is masked")
     if region is None and text.startswith("00"):
         text = "+" + text[2:]
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise InvalidIdentity(
-            "a phone number is international (+358…), or its source names a default_region"
+            "Use an international phone number (+358…), or set default_region of the source"
         ) from error
     if number.extension:
         number.extension = None
     if not phonenumbers.is_possible_number(number):
-        raise InvalidIdentity("the phone number has too few or too many digits")
+        raise InvalidIdentity("The phone number has too few or too many digits")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def default_assurance(type: str) -> Assurance:
-    """What the native API assumes when a sender states none: typed-in contact details are claims."""
+    """The assurance of a handle whose sender states none. Contact details are claims."""
     return Assurance.CLAIMED if type in GLOBAL_TYPES else Assurance.VERIFIED

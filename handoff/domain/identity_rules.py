@@ -1,4 +1,4 @@
-"""What an organisation says of identities: how many a customer has, and which values mean nobody."""
+"""Identity rules of an organisation: limits per customer, and placeholder values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from msgspec import Struct, field
 
-from handoff.domain.text.memo import REMEMBERED
+from handoff.domain.text.memo import CACHE_SIZE
 
 from .identity import Identity
 
@@ -33,7 +33,7 @@ BLOCKED = (
     "user:0",
     "user:-1",
 )
-"""What senders write when they know nobody: everybody's, so nobody's."""
+"""Placeholders that senders use for an unknown person. They identify no one."""
 DEFAULT_LIMITS: Mapping[str, int] = {"user": 1}
 
 
@@ -41,7 +41,7 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`[identity]` in the configuration.
 
     `limits`: how many identities of a type one customer may have in one space. `blocked`: patterns
-    (`type:value` with `*`, in any case) of values that mean nobody, beside the built-in ones.
+    (`type:value` with `*`, in any case) of further placeholder values.
     """
 
     limits: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
@@ -49,26 +49,26 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if any(count < 1 for count in self.limits.values()):
-            raise ValueError("identity.limits are at least 1")
+            raise ValueError("identity.limits must be at least 1")
         if any(":" not in pattern for pattern in self.blocked):
-            raise ValueError("identity.blocked are patterns of type:value")
+            raise ValueError("identity.blocked takes patterns of type:value")
 
-    def means_nobody(self, it: Identity) -> bool:
-        """Whether the value is one that senders write when they know nobody."""
-        return self._judge(it)
+    def is_placeholder(self, identity: Identity) -> bool:
+        """Whether the value is a placeholder for an unknown person."""
+        return self._cached_match(identity)
 
     @cached_property
-    def _judge(self) -> Callable[[Identity], bool]:
-        return lru_cache(maxsize=REMEMBERED)(self._is_nobody)
+    def _cached_match(self) -> Callable[[Identity], bool]:
+        return lru_cache(maxsize=CACHE_SIZE)(self._matches)
 
-    def _is_nobody(self, it: Identity) -> bool:
-        plain = f"{it.type}:{it.value}".lower()
-        words, pattern = self._nobody
+    def _matches(self, identity: Identity) -> bool:
+        plain = f"{identity.type}:{identity.value}".lower()
+        words, pattern = self._placeholders
         return plain.partition(":")[2] in words or pattern.match(plain) is not None
 
     @cached_property
-    def _nobody(self) -> tuple[frozenset[str], re.Pattern[str]]:
-        """The values that mean nobody whatever their type, and what matches all other patterns."""
+    def _placeholders(self) -> tuple[frozenset[str], re.Pattern[str]]:
+        """The placeholder values of any type, and a pattern for all others."""
         patterns = [pattern.lower() for pattern in (*BLOCKED, *self.blocked)]
         words = [it for it in patterns if it.startswith("*:") and not set(it[2:]) & set("*?[]")]
         others = [it for it in patterns if it not in words]

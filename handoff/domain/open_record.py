@@ -1,4 +1,4 @@
-"""Stored records that a newer release may extend: fields this release does not know stay with them."""
+"""Stored records that a newer release may extend. They keep fields that this release does not know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class UnknownFields:
-    """Fields of a stored record that this release does not know, as they were read."""
+    """The fields of a stored record that this release does not know, unchanged."""
 
     __slots__ = ("fields",)
 
@@ -27,11 +27,10 @@ class UnknownFields:
 
 
 class OpenRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of records that are read, changed and written again.
+    """Base of records that are read, changed and written back.
 
-    `structs.replace` carries `unknown_fields` along, and `handoff.codec.records` writes them back. A
-    record that has none takes msgspec's direct way: `forbid_unknown_fields` is how one that has some
-    is noticed.
+    `structs.replace` keeps `unknown_fields`, and `handoff.codec.records` writes them back.
+    `forbid_unknown_fields` detects records that have some; all others use msgspec's direct decoder.
     """
 
     unknown_fields: UnknownFields | UnsetType = UNSET

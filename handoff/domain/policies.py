@@ -1,4 +1,4 @@
-"""Policies: when the product asks for a hand-off by itself, and to whom it goes."""
+"""Policies: automatic handoffs, their triggers and targets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from .handoff import Hop, Party, State
 
 
 class PolicyTrigger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must hold. `within_s`: how fresh the unresolved matter is; `types`: one of these happened
-    in it (none: anything counts); `transfers`: handed on this often for the same reason."""
+    """The conditions of a policy.
+
+    `within_s` is the maximum age of the unresolved conversation. `types` requires a touchpoint of one
+    of these types (default: any). `transfers` is the number of transfers for the same reason.
+    """
 
     within_s: float = 24 * 3600
     types: tuple[str, ...] = ()
@@ -21,7 +24,7 @@ class PolicyTrigger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PolicyTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who gets it: routing to a person stays with the platform."""
+    """The target of the handoff. Routing to a person is up to the platform."""
 
     queue: str | None = None
     agent: str | None = None
@@ -32,9 +35,9 @@ class PolicyTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """One `[[policies]]` table.
 
-    With `from` and `to`: a customer who shows up on channel `to` with an unresolved matter on
-    channel `from` is handed over. With `when.transfers`: the next hand-off for the same reason
-    goes to `whom` instead, so that nobody is passed round for ever.
+    With `from` and `to`: a customer who appears on channel `to` with an unresolved conversation on
+    channel `from` is handed over. With `when.transfers`: the next handoff for the same reason goes to
+    `whom`, so that customers are not transferred forever.
     """
 
     name: str
@@ -47,28 +50,28 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rena
     def __post_init__(self) -> None:
         detects = self.sender is not None and self.to is not None
         if detects == (self.when.transfers is not None):
-            raise ValueError(f"policy {self.name!r}: name from and to, or when.transfers")
+            raise ValueError(f"policy {self.name!r}: set from and to, or when.transfers")
         if not (self.whom.queue or self.whom.agent or self.whom.channel):
-            raise ValueError(f"policy {self.name!r}: whom names a queue, an agent or a channel")
+            raise ValueError(f"policy {self.name!r}: whom must name a queue, an agent or a channel")
 
 
 def unresolved(
-    policy: Policy, conversations: Sequence[Conversation], shown_up_in: bytes, now: Micros
+    policy: Policy, conversations: Sequence[Conversation], current: bytes, now: Micros
 ) -> Conversation | None:
-    """The newest open conversation on the policy's channel that makes it hold; None otherwise."""
-    for it in conversations:
-        fresh = now - it.last_at <= policy.when.within_s * SECOND
-        meant = not policy.when.types or not it.types.isdisjoint(policy.when.types)
-        if it.id != shown_up_in and it.open and policy.sender in it.channels and fresh and meant:
-            return it
+    """The newest open conversation that triggers the policy, or None."""
+    for one in conversations:
+        fresh = now - one.last_at <= policy.when.within_s * SECOND
+        matches = not policy.when.types or not one.types.isdisjoint(policy.when.types)
+        if one.id != current and one.open and policy.sender in one.channels and fresh and matches:
+            return one
     return None
 
 
 def redirected(policies: Sequence[Policy], reason: str, hops: Sequence[Hop], to: Party) -> Party:
-    """Who is asked instead of `to` after too many transfers for one reason; `to` itself otherwise."""
-    passed = sum(1 for hop in hops if hop.outcome is State.TRANSFERRED and hop.reason == reason)
+    """The policy's target after too many transfers for one reason, else `to`."""
+    transfers = sum(1 for hop in hops if hop.outcome is State.TRANSFERRED and hop.reason == reason)
     for policy in policies:
-        if policy.when.transfers is not None and passed >= policy.when.transfers:
-            whom = policy.whom
-            return Party(channel=whom.channel or to.channel, queue=whom.queue, agent=whom.agent)
+        if policy.when.transfers is not None and transfers >= policy.when.transfers:
+            target = policy.whom
+            return Party(channel=target.channel or to.channel, queue=target.queue, agent=target.agent)
     return to

@@ -1,4 +1,4 @@
-"""Touchpoints: one fact that happened on a channel, immutable, in the past tense."""
+"""Touchpoints: immutable facts that happened on a channel."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ TYPES: tuple[str, ...] = (
     "complaint.opened",
     "complaint.resolved",
 )
-"""Every touchpoint type. The place in this tuple is stored: only ever append."""
+"""Every touchpoint type. The position in this tuple is stored: only append."""
 
 TYPE_SET = frozenset(TYPES)
 UNKNOWN_TYPE = "event.tracked"
-"""How a touchpoint is shown whose type, or whose body, only a newer release can read."""
+"""The type shown for a touchpoint whose type or body only a newer release can read."""
 
 
 class Direction(StrEnum):
-    """Seen from the business."""
+    """The direction, from the perspective of the business."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
@@ -89,7 +89,7 @@ class Direction(StrEnum):
 
 
 class Visibility(StrEnum):
-    """Whether the customer may see it."""
+    """Whether the customer may see the touchpoint."""
 
     PUBLIC = "public"
     INTERNAL = "internal"
@@ -121,32 +121,32 @@ _VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
 
 
 def default_direction(type: str) -> Direction:
-    """The direction a type has when its sender states none."""
+    """The direction of a type whose sender states none."""
     return _DIRECTIONS.get(type, Direction.INBOUND)
 
 
 def default_visibility(type: str) -> Visibility:
-    """Notes and our own bookkeeping are internal unless their sender says otherwise."""
+    """The visibility of a type whose sender states none. Notes and system entries are internal."""
     return _VISIBILITIES.get(type, Visibility.PUBLIC)
 
 
-# Limits, published in the API document. An event above them is refused, never cut.
+# Limits, published in the API document. An event above a limit is refused, never truncated.
 MAX_EVENT_ID = 512  # characters; RFC 5322 Message-IDs reach 250 in real mail
-MAX_TEXT = 200_000  # characters of text: a long mail; the whole touchpoint has its own limit
+MAX_TEXT = 200_000  # characters: a long mail; the whole touchpoint has a limit of its own
 MAX_SUBJECT = 2_000
 MAX_IDENTITIES = 20
 MAX_PARTICIPANTS = 200
 MAX_ATTACHMENTS = 100
 MAX_TOUCHPOINT_BYTES = 256 * 1024  # encoded, uncompressed
 MAX_SEQ = 2**63 - 1
-MAX_DEPTH = 64  # objects and lists in each other; readers of JSON give up at some hundred, real events at ten
+MAX_DEPTH = 64  # levels of objects and lists; JSON parsers fail at some hundred, real events have ten
 EARLIEST: Micros = parse_time("1900-01-01T00:00:00Z")
 LATEST: Micros = parse_time("2200-01-01T00:00:00Z")
 _CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Participant(Struct, frozen=True):
-    """Another person in a touchpoint (Cc, a conference, the agent); never evidence of anything."""
+    """Another person in a touchpoint (Cc, a conference, the agent). It is never evidence."""
 
     identity: Identity
     role: str
@@ -155,10 +155,10 @@ class Participant(Struct, frozen=True):
 class Touchpoint(Struct, frozen=True, kw_only=True):
     """One fact that happened on a channel.
 
-    `identities` are handles of one person; the first is the home, under whose timeline the
-    touchpoint is filed. (`id_space`, `event_id`) name the event for ever, whatever its route.
-    `envelope` lists the keys of `data` that change between retries and stay out of the digest.
-    `upsert` says that an equal id with other content is an amendment, not a reuse of the id.
+    `identities` are handles of one person. The first is the home: the touchpoint is filed under its
+    timeline. (`id_space`, `event_id`) identify the event permanently, whatever its route. `envelope`
+    lists the keys of `data` that change between retries; the digest excludes them. With `upsert`, an
+    equal id with other content is an amendment, not a reuse of the id.
     """
 
     id_space: str
@@ -179,9 +179,9 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     seq: int | None = None
     thread: str | None = None
     thread_space: str | None = None
-    """The id space of `thread` where it is not `id_space`."""
+    """The id space of `thread`, if it is not `id_space`."""
     conversation: bytes | None = None
-    """The conversation itself, for what we record about one: stands before `thread`."""
+    """The conversation that a system entry belongs to. It takes precedence over `thread`."""
     amends: str | None = None
     actor: dict[str, Any] | None = None
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -201,41 +201,42 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
 
     @property
     def assurance(self) -> Assurance:
-        """How sure it is that this was the person it is filed under."""
+        """The assurance that the touchpoint belongs to its home."""
         return self.identities[0].assurance
 
 
-def _problem(it: Touchpoint) -> tuple[str, str] | None:
-    if not it.event_id or len(it.event_id) > MAX_EVENT_ID:
-        return "/id", f"an event id has 1 to {MAX_EVENT_ID} characters"
-    if it.type not in TYPE_SET:
-        return "/type", f"unknown touchpoint type {it.type[:60]!r}"
-    if it.channel not in CHANNELS and not _CHANNEL.fullmatch(it.channel):
-        return "/channel", "a channel name matches [a-z][a-z0-9_-]*"
-    if not EARLIEST <= it.occurred_at <= LATEST:
-        return "/occurred_at", "a time lies between the years 1900 and 2200"
-    if not 1 <= len(it.identities) <= MAX_IDENTITIES:
-        return "/identities", f"a touchpoint has 1 to {MAX_IDENTITIES} identities"
-    if len(it.participants) > MAX_PARTICIPANTS:
-        return "/participants", f"a touchpoint has at most {MAX_PARTICIPANTS} participants"
-    if len(it.attachments) > MAX_ATTACHMENTS:
-        return "/attachments", f"a touchpoint has at most {MAX_ATTACHMENTS} attachments"
-    if it.text is not None and len(it.text) > MAX_TEXT:
-        return "/text", f"a text has at most {MAX_TEXT} characters"
-    if it.subject is not None and len(it.subject) > MAX_SUBJECT:
-        return "/subject", f"a subject has at most {MAX_SUBJECT} characters"
-    if it.seq is not None and not 0 <= it.seq <= MAX_SEQ:
-        return "/seq", "a sequence is a whole number from 0 to 2^63-1"
-    if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
-        return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
-    return _depth_problem(it) if it.data or it.attachments or it.actor or it.traits else None
+def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
+    if not touchpoint.event_id or len(touchpoint.event_id) > MAX_EVENT_ID:
+        return "/id", f"Event ids have 1 to {MAX_EVENT_ID} characters"
+    if touchpoint.type not in TYPE_SET:
+        return "/type", f"Unknown touchpoint type {touchpoint.type[:60]!r}"
+    if touchpoint.channel not in CHANNELS and not _CHANNEL.fullmatch(touchpoint.channel):
+        return "/channel", "Channel names match [a-z][a-z0-9_-]*"
+    if not EARLIEST <= touchpoint.occurred_at <= LATEST:
+        return "/occurred_at", "The time must be between the years 1900 and 2200"
+    if not 1 <= len(touchpoint.identities) <= MAX_IDENTITIES:
+        return "/identities", f"A touchpoint has 1 to {MAX_IDENTITIES} identities"
+    if len(touchpoint.participants) > MAX_PARTICIPANTS:
+        return "/participants", f"A touchpoint has at most {MAX_PARTICIPANTS} participants"
+    if len(touchpoint.attachments) > MAX_ATTACHMENTS:
+        return "/attachments", f"A touchpoint has at most {MAX_ATTACHMENTS} attachments"
+    if touchpoint.text is not None and len(touchpoint.text) > MAX_TEXT:
+        return "/text", f"The text may have at most {MAX_TEXT} characters"
+    if touchpoint.subject is not None and len(touchpoint.subject) > MAX_SUBJECT:
+        return "/subject", f"The subject may have at most {MAX_SUBJECT} characters"
+    if touchpoint.seq is not None and not 0 <= touchpoint.seq <= MAX_SEQ:
+        return "/seq", "The sequence must be an integer from 0 to 2^63-1"
+    if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
+        return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
+    nested = touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits
+    return _depth_problem(touchpoint) if nested else None
 
 
-def _depth_problem(it: Touchpoint) -> tuple[str, str] | None:
+def _depth_problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
     for name in ("data", "attachments", "actor", "traits"):
-        value = getattr(it, name)
+        value = getattr(touchpoint, name)
         if value and too_deep(value):
-            return f"/{name}", f"objects and lists lie at most {MAX_DEPTH} deep in each other"
+            return f"/{name}", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep"
     return None
 
 
@@ -243,10 +244,10 @@ _CONTAINERS = frozenset({dict, list, tuple})
 
 
 def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
-    """Whether objects and lists lie deeper in each other than `levels`.
+    """Whether objects and lists are nested deeper than `levels`.
 
-    What is read with a shallow stack must be written again with a deep one: the limit is ours, far
-    below those of the readers and writers.
+    The limit is far below those of parsers and encoders: a value that was parsed on a shallow stack
+    must also be encoded on a deep one.
     """
     if isinstance(value, dict):
         children: Iterable[object] = value.values()
@@ -256,7 +257,7 @@ def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
         return False
     if not levels:
         return True
-    for child in children:  # noqa: SIM110 - a generator takes twice as long for each of millions
+    for child in children:  # noqa: SIM110 - a generator is half as fast, for millions of values
         if type(child) in _CONTAINERS and too_deep(child, levels - 1):
             return True
     return False

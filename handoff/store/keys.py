@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from handoff.domain.text.memo import REMEMBERED
+from handoff.domain.text.memo import CACHE_SIZE
 
 META = b"handoff:meta"
 WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
@@ -35,7 +35,7 @@ class Keys:
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self._tags = [b"{%d}" % number for number in range(partitions)]
-        self.timeline = lru_cache(REMEMBERED)(self._timeline)
+        self.timeline = lru_cache(CACHE_SIZE)(self._timeline)
 
     def partition(self, hash_: bytes) -> int:
         """The partition of a hash."""

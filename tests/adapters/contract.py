@@ -123,7 +123,7 @@ def fixtures(folder: Path) -> list[Any]:
 
 
 class AdapterContract:
-    """What holds for every adapter. Inherit as `class TestContract(AdapterContract)`."""
+    """The tests of every adapter. Inherit as `class TestContract(AdapterContract)`."""
 
     folder: ClassVar[Path]
     declared: ClassVar[frozenset[str]]
@@ -228,7 +228,7 @@ class AdapterContract:
 
 
 class SignedContract(AdapterContract):
-    """What holds for adapters whose vendor proves itself with a shared secret."""
+    """The tests of adapters whose vendor signs with a shared secret."""
 
     def build(self, *, secrets: tuple[str, ...] = ("s3cret",), **options: Any) -> Adapter:
         """The adapter of a source that has `secrets`."""

@@ -8,7 +8,7 @@ import pytest
 
 from handoff.domain.brief.wording import same
 from handoff.domain.identity import identity, parse_identity
-from handoff.domain.text.memo import LONGEST, REMEMBERED, cached_if_short
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, cached_if_short
 
 
 def test_short_words_are_made_once_and_long_ones_each_time() -> None:
@@ -19,7 +19,7 @@ def test_short_words_are_made_once_and_long_ones_each_time() -> None:
         made.append(word)
         return word.upper()
 
-    long = "a" * (LONGEST + 1)
+    long = "a" * (MAX_CACHED + 1)
     assert [upper("a"), upper("a"), upper(long), upper(long)] == ["A", "A", long.upper(), long.upper()]
     assert made == ["a", long, long]
 
@@ -32,7 +32,7 @@ def test_many_short_words_together_are_long() -> None:
         made.append(words)
         return "".join(filter(None, words))
 
-    short, long = ("ab", None, "x" * (LONGEST - 2)), ("ab", None, "x" * (LONGEST - 1))
+    short, long = ("ab", None, "x" * (MAX_CACHED - 2)), ("ab", None, "x" * (MAX_CACHED - 1))
     for words in (short, short, long, long):
         assert joined(*words) == "".join(filter(None, words))
     assert made == [short, long, long]
@@ -60,7 +60,7 @@ def test_an_error_is_not_cached() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="never"):
             cached_if_short(_never)("a")
-    assert REMEMBERED > 0
+    assert CACHE_SIZE > 0
 
 
 def _never(_word: str) -> str:

@@ -1,1 +1,1 @@
-"""Helpers that all adapters share: narrowing untrusted JSON, and reading identities."""
+"""Code that all adapters share: reading untrusted JSON, identities and HTML."""

@@ -1,8 +1,8 @@
-"""Narrowing untrusted JSON to values the rest of the product may trust.
+"""Narrowing of untrusted JSON to values that the rest of the product can trust.
 
 Senders get every field wrong sooner or later: numbers for strings, null for absent, half an emoji.
-What can be read is read; what cannot raises `Unprocessable` for that one item, which `malformed`
-turns into a quarantined item. Nothing is cut.
+An unreadable field raises `Unprocessable` for that one item, and `malformed` makes a quarantined item
+of it. Nothing is truncated.
 """
 
 from __future__ import annotations
@@ -31,42 +31,45 @@ from handoff.domain.touchpoint import (
 
 MAX_DEPTH = 16  # levels of objects and arrays in `data`; real events have at most 6
 MAX_LANGUAGE = 35  # characters; RFC 5646 §4.4.1
-_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # what msgpack can carry
-_MAX_DIGITS = 40  # no real number has more; int() refuses 4 300
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # the range of msgpack
+_MAX_DIGITS = 40  # real numbers have fewer; int() refuses 4 300
 _TOO_LONG = 10**_MAX_DIGITS
-# `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: what a browser makes of a date in a string.
+# `Fri Jul 23 2021 23:32:48 GMT+0530 (India Standard Time)`: a JavaScript date converted to a string.
 _JS_DATE = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})(?: \(.*\))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_NO_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:\d\d|)", re.ASCII)  # Java's, on the minute
+_NO_SECONDS = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:\d\d|)", re.ASCII
+)  # Java omits zero seconds
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:[-_.@][A-Za-z0-9]{1,8})*", re.ASCII)
 _PACK = msgspec.msgpack.Encoder().encode
-# Of N bytes of JSON no adapter makes a touchpoint of more than 4.5 N: text stands in it three times at most,
-# other values twice, with 9 bytes for `1.5,`. Beside these come four bytes a character of rendered text, and
-# less than 40 KB of ids, handles and subject, which have limits of their own.
+# N bytes of JSON become a touchpoint of at most 4.5 N: it contains text at most three times and other values
+# twice, with 9 bytes for `1.5,`. Added to that are four bytes per character of rendered text, and less than
+# 40 KB of ids, handles and subject, which have their own limits.
 _LITTLE = MAX_TOUCHPOINT_BYTES // 6
 _SIZE_POINTERS = frozenset({"/text", "/attachments", "/identities", "/participants"})
 
 
 def decode_json(body: bytes) -> Any:
-    """The JSON value of `body` (UTF-8, a byte order mark is skipped). InvalidPayload when it is none.
+    """The JSON value of `body` (UTF-8, a byte order mark is skipped). InvalidPayload when it is invalid.
 
-    The standard library reads what msgspec refuses and browsers send: half a surrogate pair, which
-    becomes U+FFFD here, and numbers out of range, which become strings: one event never costs a batch.
+    The standard library reads input that msgspec refuses and browsers send: half a surrogate pair,
+    which becomes U+FFFD here, and numbers out of range, which become strings. So one bad event does
+    not invalidate its batch.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(body)
     except RecursionError as error:
-        raise InvalidPayload("the JSON is nested too deep") from error
+        raise InvalidPayload("The JSON is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     try:
         value = json.loads(
-            body.decode("utf-8"), parse_constant=_no_constant, parse_float=_real, parse_int=_integer
+            body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_real, parse_int=_integer
         )
-        return _mended(value)
+        return _with_clean_text(value)
     except (ValueError, RecursionError) as error:
-        raise InvalidPayload("the body is not JSON") from error
+        raise InvalidPayload("The body is not JSON") from error
 
 
 def _real(digits: str) -> float | str:
@@ -78,30 +81,30 @@ def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _MAX_DIGITS else digits
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _mended(value: Any) -> Any:
+def _with_clean_text(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        return [_with_clean_text(item) for item in value]
     if isinstance(value, dict):
-        return {clean(key): _mended(item) for key, item in value.items()}
+        return {clean(key): _with_clean_text(item) for key, item in value.items()}
     return value
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that `body` is. InvalidPayload when it is anything else."""
+    """The JSON object in `body`. InvalidPayload for anything else."""
     value = decode_json(body)
     if not isinstance(value, dict):
-        raise InvalidPayload("the body is not a JSON object")
+        raise InvalidPayload("The body is not a JSON object")
     return value
 
 
 def text(value: object) -> str | None:
-    """A trimmed string; numbers are written out, whatever else and the empty string are absent."""
+    """A trimmed string. Numbers are converted; an empty string or any other value is None."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -133,7 +136,7 @@ def sequence(value: object) -> list[Any]:
 
 
 def whole(value: object) -> int | None:
-    """A non-negative whole number of at most 63 bits, also written as a string."""
+    """A non-negative whole number of at most 63 bits, also as a string."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 24:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -148,18 +151,18 @@ def language(value: object) -> str | None:
 
 
 def subject(value: str | None) -> str | None:
-    """`value` where it is short enough to be a subject; a longer one stays in `data` alone."""
+    """`value` if it is short enough for a subject. A longer one remains in `data` only."""
     return value if value and len(value) <= MAX_SUBJECT else None
 
 
 def moment(value: object) -> Micros | None:
-    """The time that `value` spells in any of the usual ways, without a zone read as UTC, or None."""
+    """The time in `value` in any common format, or None. Without a zone it is UTC."""
     if value is None:
         return None
     if isinstance(value, str):
-        value = value.strip().removesuffix(" UTC")  # so Ruby writes a time out
+        value = value.strip().removesuffix(" UTC")  # Ruby's format
         try:
-            return parse_time(value)  # what nearly everybody writes
+            return parse_time(value)  # the most common format
         except ValueError:
             pass
         if _DATE.fullmatch(value):
@@ -178,10 +181,10 @@ def moment(value: object) -> Micros | None:
 
 
 def plausible(at: Micros | None, received_at: Micros) -> Micros:
-    """`at` where a touchpoint received at `received_at` may have it, else `received_at`.
+    """`at` if it is plausible for an event received at `received_at`, else `received_at`.
 
-    The first day of 1970 is what an unset clock says; more than an hour ahead is a wrong one, and
-    what lies less ahead happened now.
+    The first day of 1970 is an unset clock, and more than an hour ahead is a wrong one. A time less
+    far ahead becomes `received_at`.
     """
     if at is None or 0 <= at < DAY or not EARLIEST <= at <= LATEST or at > received_at + HOUR:
         return received_at
@@ -189,8 +192,9 @@ def plausible(at: Micros | None, received_at: Micros) -> Micros:
 
 
 def bounded(value: object) -> Any:
-    """The JSON `value` as every codec can carry it: itself where it fits, as it nearly always does, else
-    a copy. Unprocessable when it is too deep or no JSON.
+    """The JSON `value` in a form that every codec supports: itself if it fits, as is usual, else a copy.
+
+    Unprocessable when it is too deep or not JSON.
     """
     if isinstance(value, dict | list) and _fits(value, MAX_DEPTH):
         return value
@@ -198,14 +202,14 @@ def bounded(value: object) -> Any:
 
 
 def _fitted(value: object, depth: int) -> Any:
-    """A copy of `value`, which lies `depth` levels deep, with what cannot be carried made to fit.
+    """A copy of `value`, `depth` levels deep, with unsupported values converted.
 
-    Whole numbers beyond 64 bits are written out as strings: their digits count more than their type.
+    Integers beyond 64 bits become strings: their digits matter more than their type.
     """
     if isinstance(value, str):
         return value if value.isascii() else clean(value)
     if depth >= MAX_DEPTH and isinstance(value, dict | list):
-        raise Unprocessable(f"the data is nested deeper than {MAX_DEPTH} levels", code="too_deep")
+        raise Unprocessable(f"The data is nested deeper than {MAX_DEPTH} levels", code="too_deep")
     if isinstance(value, dict):
         return {clean(str(key)): _fitted(item, depth + 1) for key, item in value.items()}
     if value is None or isinstance(value, bool):
@@ -214,17 +218,17 @@ def _fitted(value: object, depth: int) -> Any:
         return value if _INT_MIN <= value <= _INT_MAX else str(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise Unprocessable("a number is out of range", code="out_of_range")
+            raise Unprocessable("A number is out of range", code="out_of_range")
         return value
     if isinstance(value, list):
         return [_fitted(item, depth + 1) for item in value]
-    raise Unprocessable("the data holds a value that is not JSON", code="not_json")
+    raise Unprocessable("The data contains a value that is not JSON", code="not_json")
 
 
 def _fits(value: dict[Any, Any] | list[Any], levels: int) -> bool:
-    """Whether `_fitted` would change nothing in `value`, which may be `levels` deep, and raise nothing.
+    """Whether `_fitted` would leave `value`, which may be `levels` deep, unchanged.
 
-    A no may be wrong, which costs the time of a copy; a yes never is.
+    False may be wrong and costs a copy. True is always right.
     """
     if type(value) is dict:
         for key in value:
@@ -259,33 +263,32 @@ def data(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(value: object) -> str:
-    """32 hex digits that name the JSON `value`, whatever the order of its keys."""
+    """32 hex digits that identify the JSON `value`, independent of the order of its keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).hexdigest()
 
 
 def event_id(stated: str) -> str:
-    """`stated`, or its hash where it is longer than an event id may be."""
+    """`stated`, or its hash if it is too long for an event id."""
     if len(stated) <= MAX_EVENT_ID:
         return stated
     return "blake2b:" + digest(stated)
 
 
 def checked(touchpoint: Touchpoint, stated: int | None = None) -> Touchpoint:
-    """`touchpoint`, unless it is larger than the published limit: Unprocessable `too_large`.
+    """`touchpoint`, or Unprocessable `too_large` if it exceeds the published limit.
 
-    `stated` is the size in bytes of the JSON it was made of, where that is known: what was made of
-    little is not measured.
+    `stated` is the size in bytes of its JSON, if known: a touchpoint from little JSON is not measured.
     """
     if stated is not None and stated + len(touchpoint.text or "") <= _LITTLE:
         return touchpoint
     if len(_PACK(touchpoint)) > MAX_TOUCHPOINT_BYTES:
-        raise Unprocessable(f"a touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes", code="too_large")
+        raise Unprocessable(f"A touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes", code="too_large")
     return touchpoint
 
 
 def malformed(error: Unprocessable, item: bytes) -> Malformed:
-    """The quarantine entry of an item that `error` was raised for."""
+    """The quarantine entry of the item that raised `error`."""
     code = error.problem_code
     pointers = error.fields.get("pointers") or [{}]
     if pointers[0].get("pointer") in _SIZE_POINTERS:

@@ -1,4 +1,4 @@
-"""Reading the handles of a person out of what senders state, and keeping the business's own out."""
+"""Reading a person's handles from senders' fields, without the business's own."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from handoff.domain.identity import Assurance, Handle, Identity, identity, parse
 
 from .fields import text
 
-Words = str | None
-Reading = Callable[..., tuple[Handle, ...]]
-"""(word, …) -> the handles of whom the words name."""
+StatedText = str | None
+HandleReader = Callable[..., tuple[Handle, ...]]
+"""(stated field, …) → the handles of the person that the fields name."""
 
 
 def handle(
     type: str, value: object, assurance: Assurance, *, space: str = "", region: str | None = None
 ) -> Handle | None:
-    """The handle `value` states, or None where it states none or one that cannot be normalised."""
+    """The handle in `value`, or None when it is empty or cannot be normalised."""
     stated = text(value)
     if stated is None:
         return None
@@ -43,12 +43,12 @@ def own_identities(entries: Iterable[str], region: str | None = None) -> frozens
 
 
 def of_customer(handles: Iterable[Handle | None], own: frozenset[tuple[str, str]]) -> tuple[Handle, ...]:
-    """The stated handles in order, each identity once, without what belongs to the business."""
+    """The handles in order, each identity once, without those of the business."""
     kept: dict[Identity, Handle] = {}
     for stated in handles:
         if stated is None:
             continue
-        it = stated.identity
-        if not own or (it.type, it.value) not in own:
-            kept.setdefault(it, stated)
+        known = stated.identity
+        if not own or (known.type, known.value) not in own:
+            kept.setdefault(known, stated)
     return tuple(kept.values())

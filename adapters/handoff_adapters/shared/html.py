@@ -1,8 +1,8 @@
-"""HTML to text, for every adapter: in bounded time, and with a bounded text.
+"""HTML to text, in bounded time and with bounded output.
 
-What mail and chat send as HTML is anybody's. It is read in one of three ways, each faster and plainer
-than the one before, so that 64 KiB never hold the event loop for longer than about 20 ms:
-`_rendered` for ordinary mail, `_flattened` for dense mail, `_scanned` for the rest.
+HTML in mail and chat is untrusted. There are three converters, each faster and plainer than the one
+before, so that 64 KiB block the event loop for at most about 20 ms: `_rendered` for ordinary mail,
+`_flattened` for dense mail, `_scanned` for the rest.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from inscriptis.html_engine import Inscriptis  # type: ignore[import-untyped]
 from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
 from lxml import etree  # type: ignore[import-untyped]
 
-MAX_INPUT = 4_000_000  # characters that are looked at; a mail is at most 25 MB, most of it attachments
-MAX_PARSED = 256_000  # characters: what is larger is only scanned
+MAX_INPUT = 4_000_000  # characters that are read; a mail is at most 25 MB, most of it attachments
+MAX_PARSED = 256_000  # characters; larger input is only scanned
 MAX_RENDERED_TAGS = 1_000  # opening and closing ones; Inscriptis takes about 15 µs for each
-MAX_PARSED_TAGS = 6_000  # the HTML parser and what is done with its tree take about 2 µs for each
+MAX_PARSED_TAGS = 6_000  # parsing and converting the tree takes about 2 µs for each
 MAX_ATTRIBUTES = 1_000  # of one element: the parser compares each with all others
 MAX_LEVELS = 60  # of elements that Inscriptis indents; each further one makes every line longer
 MAX_OUTPUT = 1_000_000  # characters of text
 CUT = "\n[…]"
-"""Stands where the text or the HTML was cut."""
+"""Marks where the text or the HTML was truncated."""
 _UNSEEN = ("script", "style", "head", "title", "template", "noscript", "object", "svg", "math")
 _UNSEEN_SPAN = re.compile(r"<(script|style|head|title|template|noscript|svg|math)\b", re.IGNORECASE)
 _END_OF = {
@@ -36,7 +36,7 @@ _BREAK = re.compile(
 _TAG = re.compile(r"<[A-Za-z/!?][^>]*>")
 _INDENTED = re.compile(r"<(?:ul|ol|dl|dd|menu|dir|blockquote|li)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<(?:!--|!doctype\b|/?[a-z][a-z0-9]*\b[^<>]*>)", re.IGNORECASE)
-# As browsers take tags apart (HTML §13.2.5): quotes count after `=` only. Nothing is tried twice.
+# Tags as browsers parse them (HTML §13.2.5): quotes count only after `=`. There is no backtracking.
 _MANY_ATTRIBUTES = re.compile(
     r"<[A-Za-z][^\s/>]*+"
     r"(?:[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"?+|'[^']*+'?+|[^\s>]*+))?+)"
@@ -49,23 +49,23 @@ _BLOCKS = (
     *("table", "tbody", "thead", "tfoot", "tr", "caption"),
 )
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote"})
-_LINE = "\u2028"  # LINE SEPARATOR: stands for a line break while those of the source are blanks
+_LINE = "\u2028"  # LINE SEPARATOR: a placeholder for line breaks while those of the source count as blanks
 _HIDDEN = etree.XPath(
     "//*[@style][contains(translate(@style, 'DISPLAYNOE \t\r\n', 'displaynoe'), 'display:none')]"
 )
 
 
 def is_markup(text: str) -> bool:
-    """Whether a text holds a tag or a comment."""
+    """Whether a text contains a tag or a comment."""
     return _MARKUP.search(text) is not None
 
 
 def html_to_text(source: str, tags_before: int = 0, limit: int = MAX_OUTPUT) -> str:
-    """The readable text of `source`: no scripts, styles or hidden elements, nothing else left out.
+    """The readable text of `source`: everything but scripts, styles and hidden elements.
 
-    Tables are read cell by cell: mail uses them for layout, and aligned columns let a kilobyte of
-    table become megabytes of blanks. `tags_before` counts those of the mail's other parts. A text
-    longer than `limit` characters ends in `CUT`.
+    Tables are read cell by cell: mail uses them for layout, and aligned columns could turn a kilobyte
+    of table into megabytes of blanks. `tags_before` is the number of tags in the mail's other parts.
+    A text longer than `limit` characters ends in `CUT`.
     """
     seen = source[:MAX_INPUT]
     text = _read(seen, seen.count("<") + tags_before)
@@ -78,20 +78,20 @@ def _read(source: str, tags: int) -> str:
     if len(source) > MAX_PARSED or tags > MAX_PARSED_TAGS or _MANY_ATTRIBUTES.search(source):
         return _scanned(source)
     plain = tags > MAX_RENDERED_TAGS or len(_INDENTED.findall(source)) > MAX_LEVELS
-    for way in (_flattened,) if plain else (_rendered, _flattened):
+    for convert in (_flattened,) if plain else (_rendered, _flattened):
         try:
-            return way(source)
+            return convert(source)
         except (etree.LxmlError, RecursionError, ValueError, AssertionError, LookupError, TypeError):
             continue
     return _scanned(source)
 
 
 def _tree(source: str) -> Any:
-    """The tree of `source` without what nobody reads, or None where there is nothing.
+    """The tree of `source` without invisible elements, or None when it is empty.
 
-    ValueError where the parser did not read to the end: below its 2 048th level it drops everything.
+    ValueError when the parser did not read to the end: it drops everything below level 2 048.
     """
-    # huge_tree: without it libxml2 drops everything below its 256th level, and says nothing.
+    # huge_tree: without it libxml2 silently drops everything below level 256.
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     root: Any = etree.fromstring(source.encode("utf-8", "replace"), parser)
     if parser.error_log.filter_from_fatals():
@@ -102,7 +102,7 @@ def _tree(source: str) -> Any:
 
 
 def _rendered(source: str) -> str:
-    """As a text browser shows it."""
+    """The text as a text browser shows it."""
     root = _tree(source)
     if root is None:
         return ""
@@ -115,7 +115,7 @@ def _rendered(source: str) -> str:
 
 
 def _flattened(source: str) -> str:
-    """The text of the tree, with line breaks where a block begins and ends and no indentation."""
+    """The text of the tree, with line breaks where a block begins and ends, without indentation."""
     root = _tree(source)
     if root is None:
         return ""
@@ -138,9 +138,9 @@ def _flattened(source: str) -> str:
 
 
 def _scanned(source: str) -> str:
-    """The characters outside tags; every tag that starts a line becomes a line break.
+    """The characters outside tags. A tag that starts a line becomes a line break.
 
-    Each pass is linear: a pattern that runs to a `>` is only tried where one follows.
+    Each pass is linear: a pattern that extends to a `>` is only tried if one follows.
     """
     last = source.rfind(">") + 1
     seen = _without_unseen(_without_comments(source[:last]))
@@ -162,17 +162,17 @@ def _without_comments(source: str) -> str:
 
 
 def _without_unseen(source: str) -> str:
-    """`source` without the elements nobody reads; one that is never closed is taken for a bare tag."""
+    """`source` without invisible elements. An element that is never closed counts as a bare tag."""
     out: list[str] = []
     at = 0
-    open_for_ever: set[str] = set()
+    never_closed: set[str] = set()
     for found in _UNSEEN_SPAN.finditer(source):
         name = found[1].lower()
-        if found.start() < at or name in open_for_ever:
+        if found.start() < at or name in never_closed:
             continue
         end = _END_OF[name].search(source, found.start())
         if end is None:
-            open_for_ever.add(name)
+            never_closed.add(name)
             continue
         out.append(source[at : found.start()])
         at = end.end()

@@ -1,4 +1,4 @@
-"""Text that came in as bytes: made safe once, where it enters."""
+"""Cleaning of external text, once, where it enters."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean(value: str) -> str:
-    """`value` with each lone surrogate replaced by U+FFFD, so that UTF-8 and every codec can carry it.
+    """`value` with each lone surrogate replaced by U+FFFD, so that every codec can encode it.
 
-    A surrogate is half a pair that a sender cut in two, or a byte of a header that is not UTF-8.
+    A surrogate is half of a pair that a sender split, or a byte of a header that is not UTF-8.
     """
     return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
 
 
 def is_clean(value: str) -> bool:
-    """Whether `clean` would change nothing."""
+    """Whether `clean` would return the value unchanged."""
     return value.isascii() or _SURROGATE.search(value) is None
 
 
 def clean_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers for adapters: lower-case names, the first value of a repeated one, and all of it clean."""
+    """Headers for adapters: cleaned, with lower-case names and the first value of a repeated header."""
     headers: dict[str, str] = {}
     for name, value in given:
         headers.setdefault(clean(name).lower(), clean(value))
@@ -30,5 +30,5 @@ def clean_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def clean_pairs(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The parameters of a query, clean."""
+    """The parameters of a query, cleaned."""
     return tuple((clean(name), clean(value)) for name, value in given)

@@ -1,6 +1,6 @@
-"""Remembering what a function made of short words, so that it is not made again.
+"""A bounded cache for functions of short strings.
 
-Senders choose the words: whatever is long is made anew, or they could fill the memory with it.
+Senders choose the strings, so results for long ones are not cached: they could fill the memory.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-REMEMBERED = 4096  # results of each function: one person comes by many times
-LONGEST = 256  # characters of the words of one result, so that all of them stay within a few megabytes
+CACHE_SIZE = 4096  # results per function: one person sends many events
+MAX_CACHED = 256  # characters of all arguments of one call, so that a cache stays within a few megabytes
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def cached_if_short(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, which depends on its words (text, bytes or None) alone, with its last results kept."""
-    kept = lru_cache(maxsize=REMEMBERED)(function)
+    """Caches a pure function whose arguments are text, bytes or None."""
+    cached = lru_cache(maxsize=CACHE_SIZE)(function)
 
     @wraps(function)
-    def call(*words: Any, **named: Any) -> R:
-        letters = 0
-        for it in (*words, *named.values()) if named else words:
-            if it:
-                letters += len(it)
-        return kept(*words, **named) if letters <= LONGEST else function(*words, **named)
+    def call(*arguments: Any, **named: Any) -> R:
+        size = 0
+        for argument in (*arguments, *named.values()) if named else arguments:
+            if argument:
+                size += len(argument)
+        return cached(*arguments, **named) if size <= MAX_CACHED else function(*arguments, **named)
 
     return cast(Callable[P, R], call)

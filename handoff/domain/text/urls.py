@@ -1,7 +1,7 @@
-"""URLs that somebody else wrote: the one place where they are taken apart.
+"""Parsing of untrusted URLs.
 
-The libraries raise many kinds of errors, some of them only when a part is read (`https://xn--/`,
-`http://[::1`, `http://a:port/`). Here a URL has all of its parts, or it is none.
+The libraries raise many kinds of errors, some only when a part is read (`https://xn--/`,
+`http://[::1`, `http://a:port/`). Here a URL has all of its parts, or it is invalid.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from msgspec import Struct
 from .cleaning import is_clean
 
 MAX_HOST = 253  # characters; RFC 1035 §2.3.4, without the last dot
-# Underscores are in no host name of RFC 952, and in many of container networks.
+# RFC 952 does not allow underscores, but container networks use them.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 
 
 class UrlParts(Struct, frozen=True, kw_only=True):
-    """A URL taken apart. `host` is without brackets, in lower case and "" where there is none."""
+    """The parts of a URL. `host` is in lower case without brackets, and "" if there is none."""
 
     scheme: str
     netloc: str
@@ -34,9 +34,9 @@ class UrlParts(Struct, frozen=True, kw_only=True):
 
 
 def split_url(text: str) -> UrlParts | None:
-    """The parts of a URL as it is written, or None where it cannot be taken apart.
+    """The parts of a URL as written, or None for an invalid one.
 
-    It need not be absolute, and nothing is looked up or decoded: a host may still be no host name.
+    The URL may be relative. Nothing is resolved or decoded, so the host may not be a host name.
     """
     if not is_clean(text):
         return None
@@ -53,7 +53,7 @@ def split_url(text: str) -> UrlParts | None:
             query=parts.query,
             fragment=parts.fragment,
         )
-    except ValueError:  # UnicodeError is one
+    except ValueError:  # includes UnicodeError
         return None
 
 

@@ -77,7 +77,7 @@ async def find(
     or a reference takes one to four more.
     """
     hashes = store.hashes(tenant)
-    keys = [hashes.identity(it) for it in identities if not store.rules.means_nobody(it)]
+    keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
     reading = store.of(tenant).people.reader(reads)
     component = await walk(reading, keys)
     resolution = resolve_component(store, component)

@@ -145,7 +145,7 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
 
 def refuse_placeholder(identity: Identity, rules: IdentityRules) -> None:
     """Raise Unprocessable (`blocked_identity`) for a placeholder that identifies no one, such as `user:0`."""
-    if rules.means_nobody(identity):
+    if rules.is_placeholder(identity):
         detail = f"{identity} is a placeholder that identifies no one"
         raise Unprocessable(
             detail, code="blocked_identity", pointers=[{"pointer": "/identity", "detail": detail}]
@@ -154,7 +154,7 @@ def refuse_placeholder(identity: Identity, rules: IdentityRules) -> None:
 
 def without_placeholders(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without placeholder identities. Raises Unprocessable if no other identity is left."""
-    known = tuple([it for it in touchpoint.identities if not rules.means_nobody(it.identity)])
+    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
     if len(known) == len(touchpoint.identities):
         return touchpoint
     if not known:

@@ -15,9 +15,9 @@ from handoff.domain.evidence import (
     MAX_COMPONENT,
     Evidence,
     Node,
+    effective,
     joins,
     shared_identities,
-    standing,
 )
 from handoff.store.keys import Keys
 from handoff.store.resp.commands import Reads
@@ -105,7 +105,7 @@ class _Area:
     def __init__(self, reading: EvidenceReader) -> None:
         self._records = reading.records
         self._asked = reading.asked
-        self.evidence = standing(piece for it in self._records.values() for piece in it.evidence)
+        self.evidence = effective(piece for it in self._records.values() for piece in it.evidence)
         self._shared = shared_identities({key: it.node for key, it in self._records.items()}, self.evidence)
         self._neighbours: dict[bytes, list[bytes]] = {}
         for piece in self.evidence:

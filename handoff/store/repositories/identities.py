@@ -26,7 +26,7 @@ from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
-from handoff.domain.text.memo import REMEMBERED
+from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import TYPES
 
 _PACK = msgspec.msgpack.Encoder().encode
@@ -38,7 +38,7 @@ _STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
 _CLASSES = frozenset(EvidenceClass)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def pack_identity(identity: Identity) -> bytes:
     return _PACK((identity.type, identity.space, identity.value))
 

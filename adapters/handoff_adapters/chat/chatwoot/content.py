@@ -1,4 +1,4 @@
-"""What a message holds: its text, which email inboxes send as HTML, and what is attached."""
+"""The text and attachments of a Chatwoot message. Email inboxes send HTML."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from handoff_adapters.shared.fields import bounded, first_text, mapping, sequence, text, whole
 from handoff_adapters.shared.html import html_to_text, is_markup
 
-MAX_RENDERED = 100_000  # characters of what was HTML: a long mail, and within a touchpoint's limit
+MAX_RENDERED = 100_000  # characters of text from HTML: a long mail, within the limit of a touchpoint
 
 
 def plain_text(content: str) -> str | None:
-    """`content` as text; it is read as HTML where it holds a tag. None when nothing is left."""
+    """`content` as text, or None when it is empty. It is parsed as HTML if it contains a tag."""
     if not is_markup(content):
         return content.strip() or None
     return html_to_text(content, limit=MAX_RENDERED).strip() or None
 
 
 def attachments_of(stated: object) -> tuple[dict[str, Any], ...]:
-    """[{"name"?, "url"?, "content_type"?, "size"?, …}]; a place has `latitude` and `longitude`, a voice
-    message the `transcript` that Chatwoot made of it.
+    """[{"name"?, "url"?, "content_type"?, "size"?, …}]. A location also has `latitude` and `longitude`, a
+    voice message Chatwoot's `transcript`.
     """
     return tuple(_attachment(mapping(one)) for one in sequence(stated)) if stated else ()
 

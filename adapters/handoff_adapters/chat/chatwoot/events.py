@@ -1,4 +1,4 @@
-"""Chatwoot event -> touchpoints: what each kind of webhook says, apart from who it is about."""
+"""Chatwoot events as facts: type, time, text and data of each kind of webhook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .people import actor, party
 
 
 class ChatFact(Struct, frozen=True, kw_only=True):
-    """One fact an event states. `key` names it inside the account for ever, also sent twice."""
+    """One fact that an event states. `key` identifies it within the account, however often it is sent."""
 
     key: str
     type: str
@@ -35,7 +35,7 @@ class ChatFact(Struct, frozen=True, kw_only=True):
 
 
 Reader = Callable[[Payload], ChatFact | str]
-"""Reads one kind of event: the fact, or the name under which it is counted as ignored."""
+"""Reads one kind of event. Returns its fact, or the name under which it is counted as ignored."""
 
 IGNORED_EVENTS = frozenset(
     {
@@ -54,7 +54,7 @@ IGNORED_EVENTS = frozenset(
         "reply_created",
     }
 )
-"""Known events that are no touchpoint."""
+"""Known events that make no touchpoint."""
 
 _ABSENT: tuple[Any, ...] = (None, "", [])
 
@@ -71,7 +71,7 @@ def message_created(payload: Payload) -> ChatFact | str:
     if payload.message_type in (None, "activity"):
         return f"message_created.{payload.message_type or 'unknown_type'}"
     incoming, channel, subject = payload.message_type == "incoming", payload.channel, None
-    body, said = payload.body, _message_data(payload)
+    body, details = payload.body, _message_data(payload)
     if body.get("private") is True:
         type_ = "note.added"
         direction = default_direction(type_)
@@ -79,7 +79,7 @@ def message_created(payload: Payload) -> ChatFact | str:
         type_, channel = "call.started", "phone"
         direction = Direction.INBOUND if incoming else Direction.OUTBOUND
     else:
-        type_ = _said_type(payload, incoming)
+        type_ = _message_touchpoint_type(payload, incoming)
         direction, subject = default_direction(type_), _mail_subject(payload)
     return ChatFact(
         key=_message_key(payload),
@@ -88,7 +88,7 @@ def message_created(payload: Payload) -> ChatFact | str:
         channel=channel,
         direction=direction,
         visibility=default_visibility(type_),
-        data=said,
+        data=details,
         subject=subject,
         text=_text(payload),
         attachments=attachments_of(payload.body.get("attachments")),
@@ -97,13 +97,13 @@ def message_created(payload: Payload) -> ChatFact | str:
 
 
 def message_updated(payload: Payload) -> ChatFact | str:
-    """What became of a message: deleted, answered (a survey, a form), edited, delivered, read, failed.
+    """A change of a message: deleted, answered (a survey, a form), edited, delivered, read or failed.
 
-    The event does not say what changed. A server that marks edits or lists changes is believed; else
-    a delivery status explains the update of an outgoing message, and the text of an incoming one is
-    taken as edited: the key holds the text's digest, so that the same text again is the same fact.
-    Chatwoot lets nobody edit what was sent: there an update is about the sending, and tells its status
-    only while no other message came after it.
+    The event does not state the change. Servers that mark edits or list changes are believed.
+    Otherwise an update of an outgoing message is its delivery status, because Chatwoot does not allow
+    edits of sent messages; the status is present only until the next message. An update of an
+    incoming message is an edit: the key contains the digest of the text, so the same text again is
+    the same fact.
     """
     if payload.message_type in (None, "activity"):
         return f"message_updated.{payload.message_type or 'unknown_type'}"
@@ -159,14 +159,14 @@ def conversation_created(payload: Payload) -> ChatFact | str:
     body = payload.body
     extra = mapping(body.get("additional_attributes"))
     started = mapping(extra.get("initiated_at")).get("timestamp")
-    said = {"referer": extra.get("referer"), "subject": extra.get("mail_subject")}
+    details = {"referer": extra.get("referer"), "subject": extra.get("mail_subject")}
     return _fact(
         payload,
         f"{_conversation_key(payload)}/created",
         "conversation.opened",
         payload.at(body.get("created_at"), started, body.get("timestamp")),
         subject=text(extra.get("mail_subject")),
-        data=data({key: value for key, value in said.items() if value}),
+        data=data({key: value for key, value in details.items() if value}),
     )
 
 
@@ -175,11 +175,12 @@ STATUS_TYPES: Mapping[str, str] = {"resolved": "conversation.resolved", "open": 
 
 
 def conversation_status_changed(payload: Payload) -> ChatFact | str:
-    """A change of status. From `pending` to `open` the bot hands over to people.
+    """A change of status. From `pending` to `open`, the bot hands over to people.
 
-    Where the previous status is unknown, `open` counts as reopened: a new conversation has its own
-    event. Servers of 2021, and agent-bot webhooks of all versions, say `conversation_resolved` and
-    `conversation_opened` without it: under the same key, unless they cannot tell a hand-over.
+    If the previous status is unknown, `open` counts as reopened, because a new conversation has its
+    own event. Servers of 2021, and agent-bot webhooks of all versions, send `conversation_resolved`
+    and `conversation_opened` without a previous status. They get the same key, except for a handoff,
+    which they cannot distinguish.
     """
     changed = payload.changed() or {}
     previous, current = changed.get("status", (None, None))
@@ -190,45 +191,45 @@ def conversation_status_changed(payload: Payload) -> ChatFact | str:
     stamp = _stamp(payload)
     key = f"{_conversation_key(payload)}/status/{status}/{stamp}"
     at = payload.at(payload.body.get("updated_at"), payload.body.get("timestamp"))
-    said: dict[str, Any] = {"status": status} | ({"previous_status": before} if before else {})
+    details: dict[str, Any] = {"status": status} | ({"previous_status": before} if before else {})
     by = _performed_by(payload)
     if status == "open" and before == "pending":
-        said |= {"from": "bot", "to": "human"} | _assigned(payload)
+        details |= {"from": "bot", "to": "human"} | _assigned(payload)
         key = f"{_conversation_key(payload)}/handoff/{stamp}"
-        return _fact(payload, key, "handoff.requested", at, data=said, actor=by)
+        return _fact(payload, key, "handoff.requested", at, data=details, actor=by)
     type_ = STATUS_TYPES.get(status)
     if type_ is not None:
         direction = Direction.INTERNAL
-        return _fact(payload, key, type_, at, data=said, direction=direction, actor=by)
-    said["name"] = f"conversation.{status[:40]}"
-    return _tracked(payload, key, at, said, by)
+        return _fact(payload, key, type_, at, data=details, direction=direction, actor=by)
+    details["name"] = f"conversation.{status[:40]}"
+    return _tracked(payload, key, at, details, by)
 
 
 _STATUS_OF_EVENT = {"conversation_resolved": "resolved", "conversation_opened": "open"}
 
 
 def conversation_updated(payload: Payload) -> ChatFact | str:
-    """An assignee's or team's change; everything else about a conversation is told by other events."""
+    """A change of assignee or team. Other events report all other changes of a conversation."""
     changed = payload.changed() or {}
     relevant = [name for name in ("assignee_id", "assignee_agent_bot_id", "team_id") if name in changed]
     if not relevant:
         return "conversation_updated"
-    said: dict[str, Any] = {"name": "conversation.assigned"} | _assigned(payload)
+    details: dict[str, Any] = {"name": "conversation.assigned"} | _assigned(payload)
     for name in relevant:
-        said[f"previous_{name}"] = bounded(changed[name][0])
-        said[name] = bounded(changed[name][1])
-    key = f"{_conversation_key(payload)}/assigned/{digest(said)}/{_stamp(payload)}"
+        details[f"previous_{name}"] = bounded(changed[name][0])
+        details[name] = bounded(changed[name][1])
+    key = f"{_conversation_key(payload)}/assigned/{digest(details)}/{_stamp(payload)}"
     at = payload.at(payload.body.get("updated_at"), payload.body.get("timestamp"))
-    return _tracked(payload, key, at, said, _performed_by(payload))
+    return _tracked(payload, key, at, details, _performed_by(payload))
 
 
 def webwidget_triggered(payload: Payload) -> ChatFact | str:
-    """The widget was opened on a page: self-service, there may be no conversation at all."""
+    """The widget was opened on a page: there may be no conversation yet."""
     info = mapping(payload.body.get("event_info"))
     page = {key: info.get(key) for key in ("referer", "widget_language", "browser_language", "browser")}
-    said = data({"name": "webwidget_triggered"} | {key: value for key, value in page.items() if value})
+    details = data({"name": "webwidget_triggered"} | {key: value for key, value in page.items() if value})
     if url := text(info.get("referer")):
-        said["url"] = url
+        details["url"] = url
     inbox = first_text(payload.body, "id", "source_id")
     return _fact(
         payload,
@@ -237,12 +238,12 @@ def webwidget_triggered(payload: Payload) -> ChatFact | str:
         payload.at(mapping(info.get("initiated_at")).get("timestamp")),
         channel="web",
         subject="Chat widget opened",
-        data=said,
+        data=details,
     )
 
 
 def contact_changed(payload: Payload) -> ChatFact | str:
-    """`contact_created` and `contact_updated`: who somebody says to be."""
+    """`contact_created` and `contact_updated`: the details of a contact."""
     body = payload.body
     verb = payload.event.removeprefix("contact_")
     at = payload.at(body.get(f"{verb}_at"), body.get("last_activity_at"))
@@ -286,8 +287,8 @@ def _stamp(payload: Payload) -> str:
     return first_text(payload.body, "updated_at", "timestamp") or "undated"
 
 
-def _said_type(payload: Payload, incoming: bool) -> str:
-    """The type of a public message. Of mail, Chatwoot says whether a program answered."""
+def _message_touchpoint_type(payload: Payload, incoming: bool) -> str:
+    """The type of a public message. For mail, Chatwoot marks automatic replies."""
     if payload.channel != "email":
         return "message.received" if incoming else "message.sent"
     if not incoming:
@@ -322,9 +323,9 @@ def _mail_subject(payload: Payload) -> str | None:
 
 
 def _message_data(payload: Payload) -> dict[str, Any]:
-    """What stays the same in every copy of a message; the conversation's state in it does not."""
+    """The data that every copy of a message shares. The conversation's state differs between copies."""
     body, attributes = payload.body, payload.attributes
-    said = {
+    details = {
         "content_type": body.get("content_type"),
         "source_id": body.get("source_id"),
         "inbox": mapping(body.get("inbox")).get("name"),
@@ -332,11 +333,11 @@ def _message_data(payload: Payload) -> dict[str, Any]:
         "in_reply_to": attributes.get("in_reply_to"),
         "mail_id": mapping(attributes.get("email")).get("message_id"),
     }
-    return data({key: value for key, value in said.items() if value or value not in _ABSENT})
+    return data({key: value for key, value in details.items() if value or value not in _ABSENT})
 
 
 def _answers(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the customer put into a form of the widget, a request for an address or a survey."""
+    """The customer's answers in a widget form, an email request or a survey."""
     found: dict[str, Any] = {}
     if attributes.get("submitted_email"):
         found["email"] = attributes["submitted_email"]
@@ -350,13 +351,13 @@ def _answered(payload: Payload, key: str, answers: dict[str, Any], at: Micros) -
     survey = mapping(mapping(values).get("csat_survey_response"))
     more = {"direction": Direction.INBOUND}
     if payload.body.get("content_type") == "input_csat" or survey:
-        said = {"rating": survey.get("rating"), "answers": values}
+        details = {"rating": survey.get("rating"), "answers": values}
         words = text(survey.get("feedback_message"))
-        return _fact(payload, key, "survey.answered", at, data=data(said), text=words, **more)
+        return _fact(payload, key, "survey.answered", at, data=data(details), text=words, **more)
     form = text(payload.body.get("content_type")) or "form"
-    said = {"form": form, "message": _message_key(payload), **answers}
+    details = {"form": form, "message": _message_key(payload), **answers}
     words = text(payload.body.get("content"))
-    return _fact(payload, key, "form.submitted", at, data=data(said), subject=words, **more)
+    return _fact(payload, key, "form.submitted", at, data=data(details), subject=words, **more)
 
 
 def _call_status(payload: Payload) -> str | None:
@@ -378,7 +379,7 @@ def _assigned(payload: Payload) -> dict[str, Any]:
 
 
 def _performed_by(payload: Payload) -> dict[str, Any] | None:
-    """{"type", "id"} of who changed a conversation; servers tell it since 2026."""
+    """{"type", "id"} of the person or bot that changed a conversation; servers send it since 2026."""
     stated = mapping(payload.body.get("performed_by"))
     kind = text(stated.get("type"))
     if kind is None:
@@ -388,8 +389,8 @@ def _performed_by(payload: Payload) -> dict[str, Any] | None:
 
 
 def _tracked(
-    payload: Payload, key: str, at: Micros, said: dict[str, Any], by: dict[str, Any] | None
+    payload: Payload, key: str, at: Micros, details: dict[str, Any], by: dict[str, Any] | None
 ) -> ChatFact:
-    """An internal change that no touchpoint type of its own stands for."""
+    """An internal change without a touchpoint type of its own."""
     hidden = {"direction": Direction.INTERNAL, "visibility": Visibility.INTERNAL}
-    return _fact(payload, key, "event.tracked", at, data=said, actor=by, **hidden)
+    return _fact(payload, key, "event.tracked", at, data=details, actor=by, **hidden)

@@ -1,4 +1,4 @@
-"""A Chatwoot webhook body, narrowed: the parts every kind of event has, wherever its version put them."""
+"""The body of a Chatwoot webhook: the parts that all events share, in every server version."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff_adapters.shared.fields import decode_json, mapping, moment, plausible, sequence, text
 
 MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
-"""Names by number: a string at the top level, a number inside `conversation.messages`."""
+"""Message types by number. The top level has the name, `conversation.messages` the number."""
 
 CHANNELS: Mapping[str, str] = {"email": "email", "voice": "phone"}
-"""Inbox type -> our channel, where it is not chat."""
+"""Inbox type → our channel, if not chat."""
 
 
 class Payload:
-    """One webhook body. `at` needs the time it was received; nothing here reads a clock."""
+    """One webhook body, received at `received_at`."""
 
     def __init__(self, body: bytes, received_at: Micros) -> None:
-        """InvalidPayload when the bytes are no Chatwoot event."""
+        """InvalidPayload when the bytes are not a Chatwoot event."""
         value = decode_json(body)
         event = text(value.get("event")) if isinstance(value, dict) else None
         if event is None:
-            raise InvalidPayload("a Chatwoot webhook is a JSON object with an `event`")
+            raise InvalidPayload("A Chatwoot webhook is a JSON object with an `event`")
         self.body: Mapping[str, Any] = value
-        self.event = event.removeprefix("automation_event.")  # automation rules send it so
+        self.event = event.removeprefix("automation_event.")  # the form that automation rules send
         self.received_at = received_at
         self.size = len(body)
         self.message_type = _message_type(value.get("message_type"))
-        """One of MESSAGE_TYPES; None where the event has none of them."""
+        """One of MESSAGE_TYPES, or None."""
         self.conversation = self._conversation()
         """The conversation: nested in message events, the body itself in conversation events."""
         self.contact_inbox = mapping(self.conversation.get("contact_inbox"))
         self.meta = mapping(self.conversation.get("meta"))
         self.contact = self._contact()
-        """The customer, as far as the event tells: never the agent who sent a message."""
+        """The customer, if the event has one; never the agent who sent a message."""
         self.contact_id = text(self.contact.get("id")) or text(self.contact_inbox.get("contact_id"))
         self.nested_message = self._nested_message()
-        """The conversation's copy of this message, which alone tells its delivery status."""
+        """The conversation's copy of this message: only it has the delivery status."""
         self.attributes = mapping(value.get("content_attributes"))
-        """What else a message has: answers, items, the mail it came in."""
+        """Further attributes of a message: answers, items, the mail it came in."""
         self.extra = mapping(self.conversation.get("additional_attributes"))
-        """What else is known of the conversation: the page and the browser, the mail's subject."""
+        """Further attributes of the conversation: page, browser, subject of the mail."""
         channel = text(self.conversation.get("channel")) or ""
         self.medium = channel.rpartition("::")[2].lower()[:64] or None
-        """The inbox's kind in short: `webwidget`, `whatsapp`, `api`, …"""
+        """The type of the inbox: `webwidget`, `whatsapp`, `api`, …"""
         self.channel = CHANNELS.get(self.medium or "", "chat")
 
     def _conversation(self) -> Mapping[str, Any]:
@@ -72,7 +72,7 @@ class Payload:
 
     @property
     def sender(self) -> Mapping[str, Any]:
-        """Who wrote a message: the contact, an agent or a bot."""
+        """The author of a message: the contact, an agent or a bot."""
         return mapping(self.body.get("sender"))
 
     @property
@@ -81,27 +81,27 @@ class Payload:
         return self.contact_inbox.get("hmac_verified") is True or self.meta.get("hmac_verified") is True
 
     def account(self, fallback: str | None) -> str:
-        """The account's id. Unprocessable `no_account` where neither event nor source tells it."""
+        """The account id. Unprocessable `no_account` when neither the event nor the source has one."""
         for one in (self.body, self.contact):
             if found := text(mapping(one.get("account")).get("id")):
                 return found
         messages = sequence(self.conversation.get("messages"))
         found = next((i for m in messages if (i := text(mapping(m).get("account_id")))), fallback)
         if found is None:
-            raise Unprocessable("the event names no account: set `account` in its source", code="no_account")
+            raise Unprocessable("The event names no account: set `account` in its source", code="no_account")
         return found
 
     def at(self, *candidates: object) -> Micros:
-        """The first of `candidates` that is a time, else when the event was received."""
+        """The first of `candidates` that is a time, else the time of receipt."""
         for one in candidates:
             if at := moment(one):
                 return plausible(at, self.received_at)
         return self.received_at
 
     def changed(self) -> dict[str, tuple[Any, Any]] | None:
-        """Attribute -> (previous, current) of `changed_attributes`; None where the event has none.
+        """Attribute → (previous, current) of `changed_attributes`; None when the event has none.
 
-        An array of one-key objects; servers of 2021 leave it out, those of 2023 may send null.
+        It is an array of one-key objects. Servers of 2021 omit it, those of 2023 may send null.
         """
         stated = self.body.get("changed_attributes")
         if isinstance(stated, dict):

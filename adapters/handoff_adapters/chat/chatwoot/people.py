@@ -9,7 +9,7 @@ from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle
 from handoff.domain.text.memo import cached_if_short
 from handoff_adapters.shared.fields import data, first_text, text
-from handoff_adapters.shared.handles import Reading, Words, handle, of_customer
+from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
 
 from .options import ChatwootOptions
 from .payload import Payload
@@ -23,12 +23,12 @@ ACTORS: Mapping[str, str] = {
     "captain_assistant": "bot",
     "captain::assistant": "bot",
 }
-"""Chatwoot's kind of sender, lower case -> ours."""
+"""Chatwoot's sender type in lower case → ours."""
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
 _ABSENT: tuple[Any, ...] = (None, "", {})
 
 
-def identities(payload: Payload, account: str, read: Reading) -> tuple[Handle, ...]:
+def identities(payload: Payload, account: str, read: HandleReader) -> tuple[Handle, ...]:
     """The contact's handles, the home first. Unprocessable `no_identity` without a contact."""
     stated = payload.contact
     found = read(
@@ -41,20 +41,26 @@ def identities(payload: Payload, account: str, read: Reading) -> tuple[Handle, .
         text(payload.attributes.get("submitted_email")),
     )
     if not found:
-        raise Unprocessable("the event names no contact", code="no_identity")
+        raise Unprocessable("The event names no contact", code="no_identity")
     return found
 
 
-def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Reading:
-    """How a source reads what is stated of a contact; none where that names no contact.
+def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> HandleReader:
+    """The function that reads a contact's handles for one source. It returns none without a contact.
 
-    Home is the contact, whom every event of a dialogue names; the user instead where the site proved
-    it to Chatwoot, which then says so in every event. What was typed into a chat is a claim.
+    The home is the contact, which every event of a conversation names. If the site proved the user to
+    Chatwoot, every event states that, and the user is the home. Details typed into a chat are claims.
     """
 
-    @cached_if_short  # somebody who writes, writes several times
+    @cached_if_short  # one contact sends several messages
     def read(
-        account: str, id: Words, identifier: Words, proved: Words, email: Words, phone: Words, typed: Words
+        account: str,
+        id: StatedText,
+        identifier: StatedText,
+        proved: StatedText,
+        email: StatedText,
+        phone: StatedText,
+        typed: StatedText,
     ) -> tuple[Handle, ...]:
         contact = handle(CONTACT, id, VERIFIED, space=options.contact_space(account))
         user = handle("user", identifier, VERIFIED if proved else CLAIMED, space=options.user_space)
@@ -70,19 +76,19 @@ def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> 
 
 
 def traits(payload: Payload) -> dict[str, Any]:
-    """What Chatwoot knows about the contact; absent and empty values are left out."""
+    """The contact's attributes in Chatwoot, without absent and empty values."""
     stated = payload.contact
     return data({key: value for key in _TRAITS if (value := stated.get(key)) or value not in _ABSENT})
 
 
 def actor(payload: Payload) -> dict[str, Any] | None:
-    """Who wrote an outgoing message: {"type": "agent" | "bot" | "platform", "id"?, "name"?}."""
+    """The author of an outgoing message: {"type": "agent" | "bot" | "platform", "id"?, "name"?}."""
     if payload.message_type == "template":
-        return {"type": "bot"}  # greetings and forms that Chatwoot sends by itself
+        return {"type": "bot"}  # Chatwoot's automatic greetings and forms
     sender = payload.sender
     kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
-        kind = "user" if sender else ""  # servers before 2023 leave the type out for agents
+        kind = "user" if sender else ""  # servers before 2023 omit the type for agents
     found: dict[str, Any] = {"type": ACTORS.get(kind.lower(), "platform")}
     return found | party(sender)
 

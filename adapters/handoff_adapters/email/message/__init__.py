@@ -1,1 +1,1 @@
-"""One mail message: structure, characters, people, quotations, and reports."""
+"""Parsing of one mail message: structure, characters, people, quotes and reports."""

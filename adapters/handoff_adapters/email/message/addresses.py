@@ -1,4 +1,4 @@
-"""Address lists of header fields (RFC 5322 §3.4, and the older and broken forms), read in one pass."""
+"""Address lists of header fields (RFC 5322 §3.4, older and broken forms), parsed in one pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Mailbox(Struct, frozen=True):
 
 
 def mailboxes(value: str) -> list[Mailbox]:
-    """The mailboxes in `value`, groups flattened; entries without an address are left out."""
+    """The mailboxes in `value`, groups flattened. Entries without an address are skipped."""
     return [found for found in map(_mailbox, _entries(value)) if found]
 
 
@@ -76,7 +76,7 @@ def _entries(value: str) -> list[_Entry]:
 
 
 def _quoted(value: str, at: int) -> tuple[str, int]:
-    """The quoted string that starts at `at`, and where it ends; an open one ends with the value."""
+    """The quoted string that starts at `at`, and its end. An unterminated string ends with the value."""
     out: list[str] = []
     while at < len(value) and value[at] != '"':
         at += value[at] == "\\"
@@ -86,7 +86,7 @@ def _quoted(value: str, at: int) -> tuple[str, int]:
 
 
 def _local_part(text: str) -> str:
-    """The local part that stands in quotes: without them where they quote nothing (`"anna..v."@…`)."""
+    """A quoted local part, without the quotes if they are unnecessary (`"anna..v."@…`)."""
     if _UNQUOTED.fullmatch(text):
         return text
     escaped = re.sub(r'(["\\])', r"\\\1", text)
@@ -94,7 +94,7 @@ def _local_part(text: str) -> str:
 
 
 def _comment(value: str, at: int) -> tuple[str, int]:
-    """The comment that starts at `at`, nested ones included."""
+    """The comment that starts at `at`, including nested comments, and its end."""
     out: list[str] = []
     depth = 1
     while at < len(value):

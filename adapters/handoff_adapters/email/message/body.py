@@ -1,4 +1,4 @@
-"""What a mail says and what is attached to it."""
+"""The text and attachments of a mail."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from handoff_adapters.shared.html import html_to_text
 from .characters import clean_text, file_name, one_line
 from .mime import Part
 
-MAX_TEXT_PARTS = 50  # joined into the text; more of them are listed as attachments
+MAX_TEXT_PARTS = 50  # joined into the text; further ones are listed as attachments
 _TEXT_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text", "text/markdown"})
 _OTHER_ALTERNATIVES = frozenset({"text/x-amp-html", "text/watch-html"})
-"""The same text once more, for programs that show mail in their own way."""
+"""Copies of the same text for clients with a presentation of their own."""
 _PKCS7_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 
 class MessageBody(Struct, frozen=True):
-    """`text` is everything readable, quotes included; `markup` says that it was HTML.
+    """`text` is all readable text, including quotes. `markup` is true if it was HTML.
 
     `attachments` describe all other leaves of the mail: name, content_type, size (bytes), sha256
-    (hex, of the decoded content), inline, and content_id where there is one.
+    (hex, of the decoded content), inline, and content_id if there is one.
     """
 
     text: str
@@ -59,7 +59,7 @@ def read_body(root: Part) -> MessageBody:
 
 
 def _named(root: Part) -> list[Part]:
-    """The texts of a mail that has only such with file names: telephones' gateways send messages so."""
+    """The text parts of a mail in which all of them have file names, as phone gateways send it."""
     if root.content_type == "multipart/encrypted":
         return []
     leaves = (part for part in root.walk() if not part.children)
@@ -69,13 +69,13 @@ def _named(root: Part) -> list[Part]:
 
 
 def _is_enveloped(part: Part) -> bool:
-    """Whether it is an encrypted S/MIME mail (RFC 8551 §3.2); signed ones come under the same type."""
+    """Whether this is an encrypted S/MIME mail (RFC 8551 §3.2). Signed ones have the same content type."""
     kind = part.type.parameters.get("smime-type", "").lower()
     return part.content_type in _PKCS7_TYPES and kind in ("enveloped-data", "authenveloped-data")
 
 
 def _readable(part: Part) -> list[Part]:
-    """The leaves that make the text, in order."""
+    """The leaves that make up the text, in order."""
     if not part.children:
         return [part] if _is_text(part) else []
     if part.content_type == "multipart/encrypted":
@@ -91,13 +91,15 @@ def _readable(part: Part) -> list[Part]:
 def _is_text(part: Part) -> bool:
     if part.disposition.value == "attachment" or _name(part):
         return False
-    if part.content_type.startswith("multipart/"):  # without its delimiters: readers show it as text
+    if part.content_type.startswith(
+        "multipart/"
+    ):  # a multipart without delimiters: mail clients show it as text
         return True
     return part.content_type in _TEXT_TYPES
 
 
 def _best(branches: list[list[Part]]) -> list[Part]:
-    """The alternative with plain text that says something, else the last one with any text."""
+    """The first alternative with non-empty plain text, else the last one with any text."""
     filled = [branch for branch in branches if any(leaf.content.strip() for leaf in branch)]
     for branch in filled:
         if any(leaf.content_type == "text/plain" and leaf.text().strip() for leaf in branch):
@@ -106,7 +108,7 @@ def _best(branches: list[list[Part]]) -> list[Part]:
 
 
 def _replaced(part: Part, shown: set[int]) -> set[int]:
-    """Text leaves that say the same as a shown alternative: no attachments."""
+    """Text leaves that repeat a shown alternative and are not attachments."""
     found: set[int] = set()
     if part.content_type == "multipart/alternative" and any(id(leaf) in shown for leaf in part.walk()):
         found.update(

@@ -1,6 +1,6 @@
-"""From the bytes of mail to characters: charsets, RFC 2047 encoded words, control characters.
+"""Decoding of mail text: charsets, RFC 2047 encoded words, control characters.
 
-Nothing here raises on any input: what cannot be decoded becomes U+FFFD.
+No input raises: undecodable bytes become U+FFFD.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from encodings.aliases import aliases
 from handoff.domain.text.cleaning import clean
 from handoff.domain.text.memo import cached_if_short
 
-# Codecs of the standard library that are no charset of mail, or are a trap: quadratic time (idna,
+# Codecs of the standard library that are not mail charsets or are unsafe: quadratic time (idna,
 # punycode), warnings on bad input (…_escape) or bytes-to-bytes.
 _NEVER = frozenset(
     {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "palmos"}
     | {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
 )
-# Known by module name alone; an unknown name is never looked up, because the interpreter's codec
-# cache keeps every name ever asked for.
+# Only known names are looked up, because the interpreter's codec cache keeps every name it was asked for.
 _CHARSETS = {name: module for name, module in aliases.items() if module not in _NEVER} | {
     name: name
     for name in (
@@ -46,21 +45,21 @@ _ALSO = {
 _ALSO |= {"ks_c_5601_1987": "cp949", "x_gbk": "gbk", "windows_31j": "cp932", "iso_8859_8_i": "iso8859_8"}
 _ALSO |= {"iso_8859_6_i": "iso8859_6", "logical": "iso8859_8", "unicode": "utf_16"}
 _ALSO |= dict.fromkeys(("cp50220", "cp50221", "cp50222", "iso_2022_jp_ms"), "iso2022_jp_ext")
-# Of a Japanese, Unix or Windows name the number alone counts: win-1251, windows1251, CP-1251, x-cp1251.
+# Only the number of a code page counts: win-1251, windows1251, CP-1251, x-cp1251.
 _CODE_PAGE = re.compile(r"(?:x_)?(?:windows|win|cp|ibm|dos)_?(\d{3,5})")
 _SUPERSETS = {"latin_1": "cp1252", "iso8859_1": "cp1252", "ascii": ""}
 _SUPERSETS |= {"iso2022_jp": "iso2022_jp_ext", "euc_kr": "cp949", "gbk": "gb18030", "gb2312": "gb18030"}
-"""What senders mean: WHATWG Encoding reads latin-1 as cp1252; 8-bit "us-ascii" has to be guessed."""
+"""The charset that senders mean: WHATWG Encoding reads latin-1 as cp1252; 8-bit "us-ascii" is guessed."""
 _WIDER = {"iso2022_jp_ext": "iso2022_jp_3", "euc_jp": "euc_jis_2004", "big5": "big5hkscs"}
-"""With the characters that makers of computers added, such as the ringed numbers of Japanese mail."""
+"""Supersets with vendor characters, such as the circled numbers of Japanese mail."""
 _SEVEN_BIT = frozenset({"iso2022_jp_ext", "iso2022_jp_1", "iso2022_jp_2", "iso2022_kr", "hz"})
-"""Whatever is written in these is UTF-8 as well, and means nothing there."""
+"""Charsets whose bytes are valid UTF-8 too, with another meaning."""
 
 
 def decode(data: bytes, charset: str) -> str:
     """`data` as text. An unknown or wrong charset falls back to UTF-8, then to cp1252.
 
-    A few bytes that a charset does not have do not make it wrong: they become U+FFFD.
+    A charset is kept despite a few invalid bytes, which become U+FFFD.
     """
     known = _codec(charset[:60]) if charset else ""
     text = _strict(data, known) if known else None
@@ -73,7 +72,7 @@ def decode(data: bytes, charset: str) -> str:
 
 @cached_if_short
 def _codec(charset: str) -> str:
-    """The codec that a charset's name means, or an empty string for one that is not known."""
+    """The codec of a charset name, or an empty string for an unknown one."""
     name = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_")
     if page := _CODE_PAGE.fullmatch(name):
         name = f"cp{page[1]}"
@@ -89,7 +88,7 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 
 def _nearly(data: bytes, known: str) -> str:
-    """`data` where no codec takes all of it."""
+    """`data` as text when no codec can decode all of it."""
     if known and known != "cp1252" and (known not in _SEVEN_BIT or data.isascii()):
         text = data.decode(known, "replace")
         if known.startswith("utf") or text.count("\ufffd") * 10 <= len(text):
@@ -101,9 +100,9 @@ _ENCODED_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([
 
 
 def decode_words(value: str) -> str:
-    """`value` with its encoded words decoded (RFC 2047, with what senders get wrong).
+    """`value` with its encoded words decoded (RFC 2047, including common errors).
 
-    Neighbours of one charset are joined before decoding: many senders cut inside a character.
+    Adjacent words of one charset are joined before decoding: many senders split a character.
     """
     out: list[str] = []
     run: list[bytes] = []
@@ -131,7 +130,7 @@ def _word_bytes(encoding: str, text: str) -> bytes:
 
 
 def from_base64(data: bytes) -> bytes:
-    """The bytes of base64 text; foreign characters are skipped, missing padding is supplied."""
+    """The bytes of base64 text; other characters are skipped, missing padding is added."""
     try:
         return binascii.a2b_base64(data)
     except binascii.Error:
@@ -146,19 +145,19 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean_text(text: str) -> str:
-    """Running text with `\\n` line ends and no control characters but tab and newline."""
+    """Text with `\\n` line ends, without control characters except tab and newline."""
     return _CONTROL.sub("", _LINE_BREAKS.sub("\n", text))
 
 
 def one_line(text: str) -> str:
-    """White space collapsed, control characters dropped; bidi marks stay (Hebrew and Arabic need them)."""
+    """Text on one line, without control characters. Bidi marks stay: Hebrew and Arabic need them."""
     return " ".join(_CONTROL.sub("", _LINE_BREAKS.sub(" ", text).replace("\n", " ")).split())
 
 
 def display_name(text: str, limit: int = 200) -> str | None:
-    """A sender's display name, or None where it is empty, too long or poses as an address.
+    """A sender's display name, or None if it is empty, too long or contains `@`.
 
-    A name with an `@` in it makes agents read another sender than the one who wrote.
+    A name with an `@` could show agents an address that is not the sender's.
     """
     name = unicodedata.normalize("NFKC", _BIDI.sub("", one_line(text))).strip(" \"'")
     if not name or len(name) > limit or "@" in name:
@@ -167,7 +166,7 @@ def display_name(text: str, limit: int = 200) -> str | None:
 
 
 def file_name(text: str, limit: int = 120) -> str | None:
-    """A harmless file name: no path, control or bidi character, at most `limit` characters."""
+    """A safe file name: no path, control or bidi character, at most `limit` characters."""
     name = unicodedata.normalize("NFC", _BIDI.sub("", one_line(text)))
     name = re.split(r"[/\\]", name)[-1].strip(" .\"'") or ""
     if len(name) > limit:

@@ -1,4 +1,4 @@
-"""Which addresses are the business's own."""
+"""The addresses of the business."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Mailboxes(Struct, frozen=True):
     domains: frozenset[str] = frozenset()
 
     def holds(self, address: str) -> bool:
-        """Whether `address` is one of them, also with a `+tag` (RFC 5233); False for what is no address."""
+        """Whether the set has `address`, with or without a `+tag` (RFC 5233). False if it is invalid."""
         try:
             normal = normal_email(address)
         except InvalidIdentity:
@@ -33,16 +33,16 @@ class Mailboxes(Struct, frozen=True):
 def recipients(entries: Iterable[str]) -> Mailboxes:
     """The set that `recipients` names: addresses, or whole domains as `@example.com`.
 
-    ConfigurationError for an entry that is neither.
+    ConfigurationError for any other entry.
     """
     try:
         return _read(entries)
     except InvalidIdentity as error:
-        raise ConfigurationError(f"recipients are addresses or @domains: {error}") from error
+        raise ConfigurationError(f"`recipients` are addresses or @domains: {error}") from error
 
 
 def own_addresses(entries: Iterable[str]) -> Mailboxes:
-    """The same for `own`, whose numbers and agent names are passed over."""
+    """The set that `own` names. Its numbers and agent names are skipped."""
     found = Mailboxes()
     for entry in entries:
         try:

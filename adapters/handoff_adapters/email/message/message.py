@@ -33,18 +33,18 @@ from .reports import Recipient, Report, auto_reasons, is_machine, is_no_reply, r
 from .trace import message_id, message_ids, occurred_at, thread_root
 
 ENVELOPE = ("mailbox", "mailboxes", "envelope_from", "date_header", "dmarc", "auto")
-"""Keys of `data` that may differ between two copies of one mail: its way, not its content."""
-_RESERVED = 24 * 1024  # bytes of a touchpoint for what is neither text nor a counted list
+"""Keys of `data` that may differ between two copies of one mail: its route, not its content."""
+_RESERVED = 24 * 1024  # bytes of a touchpoint besides its text and its lists
 _MAX_MAILBOXES = 20
 _CONTENT_FIELDS = (
     *("from", "sender", "reply-to", "to", "cc", "date", "subject", "in-reply-to", "references"),
     "content-type",
 )
-"""The fields that every copy of a mail has alike; they and the body name a mail without Message-ID."""
+"""Fields that are equal in every copy of a mail. With the body they identify a mail without Message-ID."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What the reading of a mail depends on besides its bytes."""
+    """The settings of a source that parsing depends on."""
 
     source: str
     id_space: str
@@ -53,15 +53,15 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """How a mail was handed over (RFC 5321 §2.3.1). `sender` is None where nobody said."""
+    """The SMTP envelope (RFC 5321 §2.3.1). `sender` is None when it is unknown."""
 
     sender: str | None
     recipients: tuple[str, ...]
     received_at: Micros
 
 
-class _Letter(Struct, frozen=True, kw_only=True):
-    """A mail that has been taken apart."""
+class ParsedMail(Struct, frozen=True, kw_only=True):
+    """The parts of a mail that the touchpoint is made from."""
 
     headers: Headers
     body: MessageBody
@@ -73,18 +73,18 @@ class _Letter(Struct, frozen=True, kw_only=True):
 
 
 def touchpoint_of(raw: bytes, envelope: Envelope, account: Account) -> Touchpoint | None:
-    """The touchpoint of the mail `raw`, or None where it names no customer.
+    """The touchpoint of the mail `raw`, or None when it names no customer.
 
-    InvalidPayload as `read_mail` says; Unprocessable where the touchpoint breaks a published limit.
+    InvalidPayload as in `read_mail`; Unprocessable when the touchpoint exceeds a published limit.
     """
     root = read_mail(raw)
-    letter, report = _take_apart(root, raw, envelope)
+    mail, report = _parse(root, raw, envelope)
     if report is not None:
-        return _of_report(letter, report, account)
-    return _of_letter(letter, account)
+        return _of_report(mail, report, account)
+    return _of_message(mail, account)
 
 
-def _take_apart(root: Part, raw: bytes, envelope: Envelope) -> tuple[_Letter, Report | None]:
+def _parse(root: Part, raw: bytes, envelope: Envelope) -> tuple[ParsedMail, Report | None]:
     headers = root.headers
     body = read_body(root)
     subject = one_line(decode_words(headers.first("subject")))
@@ -92,7 +92,7 @@ def _take_apart(root: Part, raw: bytes, envelope: Envelope) -> tuple[_Letter, Re
     senders = named.people["from"]
     address = senders[0].address if senders else ""
     null_sender = _is_null(envelope.sender, headers)
-    letter = _Letter(
+    mail = ParsedMail(
         headers=headers,
         body=body,
         subject=subject,
@@ -101,18 +101,18 @@ def _take_apart(root: Part, raw: bytes, envelope: Envelope) -> tuple[_Letter, Re
         envelope=envelope,
         auto=tuple(auto_reasons(headers, address, null_sender, subject)),
     )
-    return letter, read_report(root, address, null_sender, body.text, subject)
+    return mail, read_report(root, address, null_sender, body.text, subject)
 
 
 def _is_null(sender: str | None, headers: Headers) -> bool:
-    """Whether the mail came from `<>`: nobody wants an answer or a bounce (RFC 5321 §4.5.5)."""
+    """Whether the mail came from `<>`, which expects no answer or bounce (RFC 5321 §4.5.5)."""
     if sender is not None:
         return sender.strip("<> ") == ""
     return headers.first("return-path").replace(" ", "") == "<>"
 
 
 def _content_id(headers: Headers, raw: bytes) -> str:
-    """The event id of a mail without Message-ID: a hash over what every copy of it has alike."""
+    """The event id of a mail without Message-ID: a hash over the parts that every copy shares."""
     digest = hashlib.sha256()
     for name in _CONTENT_FIELDS:
         for value in headers.all(name):
@@ -121,21 +121,21 @@ def _content_id(headers: Headers, raw: bytes) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _of_letter(letter: _Letter, account: Account) -> Touchpoint | None:
-    """A mail that a person or a program wrote to us, or one of us to a customer."""
-    who = author(letter.headers, letter.named, account.ours, account.trusted_hosts)
-    if who is None or _is_daemon(who.handle.identity.value, letter.auto):
+def _of_message(mail: ParsedMail, account: Account) -> Touchpoint | None:
+    """The touchpoint of a mail from a person or a program to the business, or from an agent to a customer."""
+    who = author(mail.headers, mail.named, account.ours, account.trusted_hosts)
+    if who is None or _is_daemon(who.handle.identity.value, mail.auto):
         return None
-    senders = letter.named.people["from"]
+    senders = mail.named.people["from"]
     auto = [
         reason
-        for reason in letter.auto
-        # A form's no-reply address says nothing about the person it wrote for.
+        for reason in mail.auto
+        # A form's no-reply address does not make its author a program.
         if reason != "sender" or (senders and senders[0].identity == who.handle.identity)
     ]
     received = "email.auto_replied" if auto else "email.received"
     data: dict[str, Any] = {}
-    if list_id := one_line(letter.headers.first("list-id"))[:200]:
+    if list_id := one_line(mail.headers.first("list-id"))[:200]:
         data["list_id"] = list_id
     if auto:
         data["auto"] = auto
@@ -146,21 +146,21 @@ def _of_letter(letter: _Letter, account: Account) -> Touchpoint | None:
     if writer:
         actor["name"] = writer
     type_ = "email.sent" if who.outbound else received
-    return _touchpoint(letter, account, who, type_=type_, data=data, actor=actor)
+    return _touchpoint(mail, account, who, type_=type_, data=data, actor=actor)
 
 
 def _is_daemon(address: str, auto: tuple[str, ...]) -> bool:
-    """Whether a mail system wrote, no person: a postmaster's own mail has no other mark of a program."""
+    """Whether a mail system wrote the mail. A human postmaster's mail has no other sign of a program."""
     return is_machine(address) and (address.startswith("mailer") or set(auto) != {"sender"})
 
 
-def _of_report(letter: _Letter, report: Report, account: Account) -> Touchpoint | None:
-    """A bounce, receipt or complaint, filed under the customer whom the mail in question was for."""
+def _of_report(mail: ParsedMail, report: Report, account: Account) -> Touchpoint | None:
+    """A bounce, receipt or complaint, filed under the recipient of the original mail."""
     type_, data, first = _meaning(report)
     stated = sorted(report.recipients, key=lambda one: one is not first)
     found = [one for one in (person(stated_.address) for stated_ in stated) if one]
-    if report.kind == "disposition":  # its From is the reader; what it calls itself is the fallback
-        found = [one for one in letter.named.people["from"] if not is_no_reply(one.address)] + found
+    if report.kind == "disposition":  # From is the reader; the report's own recipient is the fallback
+        found = [one for one in mail.named.people["from"] if not is_no_reply(one.address)] + found
     customers = [one for one in found if not account.ours.holds(one.address)]
     if not customers:
         return None
@@ -170,7 +170,7 @@ def _of_report(letter: _Letter, report: Report, account: Account) -> Touchpoint 
     if original_id[0]:
         data["original_message_id"] = original_id[0]
     return _touchpoint(
-        letter,
+        mail,
         account,
         Author(Handle(home, Assurance.CLAIMED), None),
         type_=type_,
@@ -183,7 +183,7 @@ def _of_report(letter: _Letter, report: Report, account: Account) -> Touchpoint 
 
 
 def _meaning(report: Report) -> tuple[str, dict[str, Any], Recipient | None]:
-    """Type and data of a report, and the recipient that it is about in the first place."""
+    """Type and data of a report, and its main recipient."""
     if report.kind == "feedback":
         return "event.tracked", {"name": "email.feedback_report", "feedback_type": report.detail}, None
     if report.kind == "disposition":
@@ -206,7 +206,7 @@ _DELIVERED = frozenset({"delivered", "relayed", "expanded"})
 
 
 def _touchpoint(
-    letter: _Letter,
+    mail: ParsedMail,
     account: Account,
     who: Author,
     *,
@@ -217,20 +217,20 @@ def _touchpoint(
     others: tuple[Participant, ...] = (),
     thread: str | None = None,
 ) -> Touchpoint:
-    headers = letter.headers
+    headers = mail.headers
     home = who.handle.identity
-    in_mail, left_out = participants(letter.named, account.ours, home)
+    in_mail, left_out = participants(mail.named, account.ours, home)
     in_mail = tuple({one.identity: one for one in (*others, *in_mail)}.values())
     left_out += max(0, len(in_mail) - MAX_PARTICIPANTS)
     in_mail = in_mail[:MAX_PARTICIPANTS]
-    attachments = letter.body.attachments[:MAX_ATTACHMENTS]
-    at, as_dated = occurred_at(headers, letter.envelope.received_at)
-    data = data | _about(letter, left_out, as_dated)
+    attachments = mail.body.attachments[:MAX_ATTACHMENTS]
+    at, as_dated = occurred_at(headers, mail.envelope.received_at)
+    data = data | _about(mail, left_out, as_dated)
     room = MAX_TOUCHPOINT_BYTES - _RESERVED - len(msgspec.json.encode((in_mail, attachments)))
-    text, about_text = _words(letter, room)
+    text, about_text = _words(mail, room)
     return Touchpoint(
         id_space=account.id_space,
-        event_id=letter.event_id,
+        event_id=mail.event_id,
         source=account.source,
         channel="email",
         type=type_,
@@ -238,11 +238,11 @@ def _touchpoint(
         identities=(who.handle,),
         direction=direction or (Direction.OUTBOUND if who.outbound else default_direction(type_)),
         participants=in_mail,
-        subject=letter.subject[:MAX_SUBJECT] or None,
+        subject=mail.subject[:MAX_SUBJECT] or None,
         text=text,
         language=language(headers.first("content-language").partition(",")[0]),
         attachments=attachments,
-        thread=thread or thread_root(headers, letter.event_id) or letter.event_id,
+        thread=thread or thread_root(headers, mail.event_id) or mail.event_id,
         thread_space=account.id_space,
         actor=actor,
         traits={"name": who.name} if who.name else {},
@@ -251,37 +251,36 @@ def _touchpoint(
     )
 
 
-def _about(letter: _Letter, participants_left_out: int, as_dated: bool) -> dict[str, Any]:
-    """What a reader should know about a mail besides its text; absent where there is nothing to say."""
-    headers, boxes = letter.headers, letter.envelope.recipients
-    replied_to = [found for found in message_ids(headers.first("in-reply-to")) if found != letter.event_id]
+def _about(mail: ParsedMail, participants_left_out: int, as_dated: bool) -> dict[str, Any]:
+    """Details of a mail besides its text, without absent ones."""
+    headers, boxes = mail.headers, mail.envelope.recipients
+    replied_to = [found for found in message_ids(headers.first("in-reply-to")) if found != mail.event_id]
     found: dict[str, Any] = {
         "mailbox": boxes[0] if boxes else None,
         "mailboxes": list(boxes[:_MAX_MAILBOXES]) if len(boxes) > 1 else None,
-        "envelope_from": (letter.envelope.sender or "")[:512] or None,
+        "envelope_from": (mail.envelope.sender or "")[:512] or None,
         "date_header": None if as_dated else one_line(headers.first("date"))[:200] or None,
         "in_reply_to": replied_to[0] if replied_to else None,
-        "encrypted": letter.body.encrypted or None,
+        "encrypted": mail.body.encrypted or None,
         "participants_left_out": participants_left_out or None,
-        "attachments_left_out": max(0, len(letter.body.attachments) - MAX_ATTACHMENTS) or None,
+        "attachments_left_out": max(0, len(mail.body.attachments) - MAX_ATTACHMENTS) or None,
     }
-    if len(letter.subject) > MAX_SUBJECT or "subject" in headers.cut:
-        found["subject_truncated_at"] = min(len(letter.subject), MAX_SUBJECT)
+    if len(mail.subject) > MAX_SUBJECT or "subject" in headers.cut:
+        found["subject_truncated_at"] = min(len(mail.subject), MAX_SUBJECT)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _words(letter: _Letter, room: int) -> tuple[str | None, dict[str, Any]]:
-    """The sender's own text, and in data what is quoted below it; joined they are the whole text.
+def _words(mail: ParsedMail, room: int) -> tuple[str | None, dict[str, Any]]:
+    """The sender's own text, and data with the quoted text below it. Joined, they are the whole text.
 
-    A text that has no room in a touchpoint (`room` bytes of UTF-8) keeps its beginning, and says
-    where it was cut and how much is missing.
+    A text above `room` bytes of UTF-8 is truncated; data states where, and how much is missing.
     """
-    whole = letter.body.text
+    whole = mail.body.text
     if not whole:
         return None, {}
     kept = whole[:MAX_TEXT].encode("utf-8")[: max(room, 0)].decode("utf-8", "ignore")
-    at = split_quote(kept, forwarded=is_forward(letter.subject))
-    found: dict[str, Any] = {"text_from": "html"} if letter.body.markup else {}
+    at = split_quote(kept, forwarded=is_forward(mail.subject))
+    found: dict[str, Any] = {"text_from": "html"} if mail.body.markup else {}
     if at < len(whole):
         found["full_text_length"] = len(whole)
     if at < len(kept):

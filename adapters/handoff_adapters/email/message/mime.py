@@ -1,9 +1,9 @@
 """The structure of a mail: header fields and a tree of parts, read in bounded time (RFC 5322, 2045, 2046).
 
-The standard library's parser tries every open boundary on every line: 1 MB of short lines takes it
-2.1 s within 20 nested multiparts and 15.7 s within 200, and its depth is the interpreter's stack.
-This reader looks at each byte once per level (0.1 s), and counts levels, parts and fields. Of 174
-mails that mail libraries test themselves with, it reads 172 into the same leaves.
+The standard library's parser tries every open boundary on every line: 1 MB of short lines takes
+2.1 s within 20 nested multiparts and 15.7 s within 200, and recursion limits its depth. This reader
+scans each byte once per level (0.1 s) and limits levels, parts and fields. It reads 172 of 174 test
+mails of mail libraries into the same leaves.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ MAX_HEADER_BYTES = 256 * 1024  # a block; the largest real ones (ARC chains, lon
 MAX_FIELDS = 1000
 MAX_PARTS = 500
 MAX_DEPTH = 20  # real mail nests 5 or 6 levels
-MAX_VALUE = 10_000  # characters of one field that are looked at
+MAX_VALUE = 10_000  # characters of one field that are read
 MAX_ADDRESSES = 64_000  # the same for fields that hold address lists
 _LONG_FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "sender", "references"})
 
-_MBOX = re.compile(rb">?From (?![ \t]*:)")  # its separator, and no From field with blanks before its colon
+_MBOX = re.compile(
+    rb">?From (?![ \t]*:)"
+)  # the mbox separator, but not a From field with blanks before its colon
 _ENCODING = re.compile(r'\s*"?([\w-]+)', re.ASCII)  # comments may follow (RFC 2045 §6.1)
 _META = re.compile(rb"<meta\b[^>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _CHARSET = re.compile(rb"\bcharset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
@@ -36,7 +38,7 @@ _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 
 
 class Headers(Struct, frozen=True):
-    """Header fields in order: (lower-case name, unfolded value). `cut` names the shortened ones."""
+    """Header fields in order: (lower-case name, unfolded value). `cut` names the truncated ones."""
 
     fields: tuple[tuple[str, str], ...] = ()
     cut: frozenset[str] = frozenset()
@@ -53,7 +55,7 @@ class Headers(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """One entity of a mail. `children` only for a multipart that has its delimiters; `content` is encoded."""
+    """One entity of a mail. Only a multipart with delimiters has `children`. `content` is still encoded."""
 
     headers: Headers
     type: Parameterised
@@ -66,7 +68,7 @@ class Part(Struct, frozen=True):
         return self.type.value
 
     def decoded(self) -> bytes:
-        """The content without its transfer encoding (RFC 2045 §6); an unknown encoding is left as it is."""
+        """The content without its transfer encoding (RFC 2045 §6); an unknown encoding is not decoded."""
         stated = _ENCODING.match(self.headers.first("content-transfer-encoding"))
         encoding = stated[1].lower() if stated else ""
         if encoding == "base64":
@@ -89,7 +91,7 @@ class Part(Struct, frozen=True):
 
 
 def _stated_inside(html: bytes) -> str:
-    """The charset that HTML states itself; empty for what is UTF-8, whatever an older copy stated."""
+    """The charset that HTML declares. Empty for valid UTF-8, where the declaration is outdated."""
     found = _META.search(html[:_META_WITHIN])
     try:
         html.decode("utf-8")
@@ -109,7 +111,7 @@ def read_mail(raw: bytes) -> Part:
         raw = raw.replace(b"\r", b"\n")  # line ends of the classic Mac OS
     part = _Reader(raw).part(0, len(raw), depth=0, default="text/plain")
     if not part.headers.fields:
-        raise InvalidPayload("there is no header field", code="not_mail")
+        raise InvalidPayload("The mail has no header field", code="not_mail")
     return part
 
 
@@ -119,18 +121,18 @@ def read_headers(data: bytes) -> Headers:
 
 
 def body_bytes(raw: bytes) -> bytes:
-    """What follows the header of the mail `raw`, with `\\n` line ends and no blank ones at the end."""
+    """The body of the mail `raw`, with `\\n` line ends and without trailing blank lines."""
     raw = _from_first_line(raw)
     return raw[_fields(raw, 0, len(raw))[1] :].replace(b"\r\n", b"\n").rstrip()
 
 
 def _from_first_line(raw: bytes) -> bytes:
-    """The mail without a byte order mark and blank lines above its header: files come with them."""
+    """The mail without a byte order mark and blank lines above its header: saved files have them."""
     return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
 
 
 class _Reader:
-    """Reads one mail; counts its parts."""
+    """Reads one mail and counts its parts."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -139,9 +141,9 @@ class _Reader:
     def part(self, start: int, end: int, *, depth: int, default: str) -> Part:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise InvalidPayload(f"more than {MAX_PARTS} parts", code="too_many_parts")
+            raise InvalidPayload(f"The mail has more than {MAX_PARTS} parts", code="too_many_parts")
         if depth > MAX_DEPTH:
-            raise InvalidPayload(f"parts nested deeper than {MAX_DEPTH}", code="too_deep")
+            raise InvalidPayload(f"Parts are nested deeper than {MAX_DEPTH}", code="too_deep")
         headers, body = _fields(self._raw, start, end)
         type_ = parameterised(headers.first("content-type"))
         if "/" not in type_.value:
@@ -171,8 +173,8 @@ class _Reader:
 def _spans(raw: bytes, boundary: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The (start, end) of the parts between delimiter lines (RFC 2046 §5.1.1).
 
-    The line break before a delimiter belongs to it. Where the last one is missing, the enclosing
-    part ends the last part too.
+    The line break before a delimiter belongs to it. If the last delimiter is missing, the end of
+    the enclosing part ends the last part.
     """
     delimiter = re.compile(rb"\n--" + re.escape(boundary) + rb"(--)?[ \t]*\r?(?=\n|\Z)")
     opened: int | None = None
@@ -189,7 +191,7 @@ def _spans(raw: bytes, boundary: bytes, start: int, end: int) -> Iterator[tuple[
 def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
     """The header fields from `start`, and where the body starts.
 
-    A blank line ends the header; so does a line that is no field: mail readers show it as text.
+    A blank line ends the header. So does a line that is not a field: mail clients show it as text.
     """
     if _MBOX.match(raw, start, end):
         start = (raw.find(b"\n", start, end) + 1) or end
@@ -197,7 +199,9 @@ def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
     at = start
     while at < end:
         if at - start > MAX_HEADER_BYTES:
-            raise InvalidPayload(f"more than {MAX_HEADER_BYTES} bytes of header", code="headers_too_large")
+            raise InvalidPayload(
+                f"The header has more than {MAX_HEADER_BYTES} bytes", code="headers_too_large"
+            )
         after = (raw.find(b"\n", at, end) + 1) or end
         line = raw[at:after].rstrip(b"\r\n")
         if not line:
@@ -210,13 +214,13 @@ def _fields(raw: bytes, start: int, end: int) -> tuple[Headers, int]:
         else:
             break
         if len(lines) > MAX_FIELDS:
-            raise InvalidPayload(f"more than {MAX_FIELDS} header fields", code="too_many_fields")
+            raise InvalidPayload(f"The mail has more than {MAX_FIELDS} header fields", code="too_many_fields")
         at = after
     return _headers(lines), at
 
 
 def _headers(lines: list[list[bytes]]) -> Headers:
-    """The fields of lines with their continuation lines; long values are cut, and named as such."""
+    """The fields of lines with their continuation lines. Long values are truncated and listed in `cut`."""
     found: list[tuple[str, str]] = []
     cut: set[str] = set()
     charset: str | None = None
@@ -236,7 +240,7 @@ def _headers(lines: list[list[bytes]]) -> Headers:
 
 
 def _plain(value: bytes) -> str | None:
-    """A field's value as text where it is UTF-8, or Japanese in seven bits."""
+    """A field's value as text if it is UTF-8 or 7-bit Japanese, else None."""
     try:
         return decode(value, "iso-2022-jp") if b"\x1b$" in value else value.decode("utf-8")
     except UnicodeDecodeError:
@@ -244,7 +248,7 @@ def _plain(value: bytes) -> str | None:
 
 
 def _body_charset(lines: list[list[bytes]]) -> str:
-    """The charset that a mail states for its body: programs that encode no field write those in it too."""
+    """The charset of the body: programs that do not encode fields write them in it too."""
     for pieces in lines:
         if pieces[0][:13].lower() == b"content-type:" and (found := _CHARSET.search(b"".join(pieces))):
             charset = found[1].decode("ascii")

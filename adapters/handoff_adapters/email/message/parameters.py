@@ -15,14 +15,14 @@ _NAME = re.compile(r"([^\s=;\"*]{1,80})(?:\*(\d{1,3}))?(\*)?\s*=\s*")
 
 
 class Parameterised(Struct, frozen=True):
-    """The lower-case value of such a field, and its parameters by lower-case name, decoded."""
+    """A field's value in lower case, and its decoded parameters by lower-case name."""
 
     value: str = ""
     parameters: dict[str, str] = {}
 
 
 def parameterised(field: str) -> Parameterised:
-    """Reads `field`; what cannot be read is left out. A repeated parameter keeps its first value."""
+    """Reads `field`; invalid parts are skipped. A repeated parameter keeps its first value."""
     value, *rest = _pieces(field[:MAX_LENGTH])
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}

@@ -1,4 +1,4 @@
-"""Who is in a mail: the customer it is filed under, and the others."""
+"""The people in a mail: its customer and the other participants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .mime import Headers
 from .reports import LIST_FIELDS, is_machine, is_no_reply
 from .trace import dmarc_result
 
-MAX_READ = 3 * MAX_PARTICIPANTS  # addresses of a mail that are normalised; the others are counted
+MAX_READ = 3 * MAX_PARTICIPANTS  # addresses of a mail that are normalised; further ones are only counted
 MAX_ADDRESS = 320  # characters; RFC 5321 §4.5.3.1
 _ROLES = (
     ("reply-to", "reply_to"),
@@ -29,7 +29,7 @@ _FIELDS = ("from", "reply-to", "sender", "x-original-from", "x-original-sender",
 
 
 class Person(Struct, frozen=True):
-    """An address in a mail and the display name beside it, where that is sane."""
+    """An address in a mail and the display name beside it, if it is safe to show."""
 
     identity: Identity
     name: str | None = None
@@ -40,9 +40,9 @@ class Person(Struct, frozen=True):
 
 
 class Author(Struct, frozen=True):
-    """Who a mail is filed under. `outbound` says that we wrote it to that person.
+    """The person a mail is filed under. `outbound` is true if the business wrote to that person.
 
-    `dmarc` is what a trusted host found out about the From domain.
+    `dmarc` is a trusted host's DMARC result for the From domain.
     """
 
     handle: Handle
@@ -52,7 +52,7 @@ class Author(Struct, frozen=True):
 
 
 def person(address: str, name: str = "") -> Person | None:
-    """The person at `address`, or None where that is no address."""
+    """The person at `address`, or None for an invalid address."""
     if len(address) > MAX_ADDRESS:
         return None
     try:
@@ -62,17 +62,17 @@ def person(address: str, name: str = "") -> Person | None:
 
 
 class Correspondents(Struct, frozen=True):
-    """The people that a mail's fields name, by field, and how many entries were left out or unreadable."""
+    """The people in a mail's address fields, by field. `left_out` counts unread and invalid entries."""
 
     people: dict[str, list[Person]]
     left_out: int
     rewritten: bool
-    """From is `Anna via Support`: a group address or a list wrote it, not its owner."""
+    """From is `Anna via Support`: a group address or a list sent the mail for its author."""
     one_sender: bool
 
 
 def correspondents(headers: Headers) -> Correspondents:
-    """Reads the address fields of a mail, each once, in bounded time."""
+    """Reads each address field of a mail once, in bounded time."""
     found: dict[str, list[Person]] = {}
     left_out = 0
     allowance = MAX_READ
@@ -93,10 +93,10 @@ def correspondents(headers: Headers) -> Correspondents:
 def author(
     headers: Headers, named: Correspondents, ours: Mailboxes, trusted: frozenset[str]
 ) -> Author | None:
-    """Who the mail is filed under, or None where it names nobody but us and mail systems.
+    """The author of the mail, or None when it names only the business and mail systems.
 
-    From, unless that is ours or rewritten by a list or a form: then who it was rewritten from. A
-    mail of ours is filed under the first recipient that is not ours.
+    This is From, unless a list or a form rewrote it: then it is the original author. A mail from the
+    business is filed under its first external recipient.
     """
     outside = {
         field: [one for one in stated if not ours.holds(one.address)]
@@ -123,7 +123,7 @@ def author(
 
 
 def _behind_list(headers: Headers, sender: Person, replies: list[Person]) -> list[Person]:
-    """Whom a list wrote for under its own address: they stand in Reply-To (Mailman's From munging)."""
+    """The author of a mail that a list sent under its own address: Reply-To (Mailman's From munging)."""
     if not any(headers.has(name) for name in LIST_FIELDS):
         return []
     return [one for one in replies if one.identity != sender.identity]
@@ -136,7 +136,7 @@ def _claimed(found: list[Person]) -> Author | None:
 
 
 def _sender(headers: Headers, sender: Person, alone: bool, trusted: frozenset[str]) -> Author:
-    """The From address: verified by a DMARC pass of a trusted host, if it is the only one there."""
+    """The From address. A DMARC pass from a trusted host verifies it if it is the only one."""
     dmarc = dmarc_result(headers, trusted, sender.address.rpartition("@")[2]) if trusted else None
     sure = Assurance.VERIFIED if dmarc == "pass" and alone else Assurance.CLAIMED
     return Author(Handle(sender.identity, sure), sender.name, dmarc=dmarc)
@@ -145,7 +145,7 @@ def _sender(headers: Headers, sender: Person, alone: bool, trusted: frozenset[st
 def participants(
     named: Correspondents, ours: Mailboxes, home: Identity
 ) -> tuple[tuple[Participant, ...], int]:
-    """Everybody else outside the business with their first role, and how many were left out."""
+    """All other external people with their first role, and how many were left out."""
     found: dict[Identity, str] = {}
     left_out = named.left_out
     for field, role in _ROLES:

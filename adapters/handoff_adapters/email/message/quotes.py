@@ -1,9 +1,9 @@
-"""Where a reply ends and the quoted mail below it begins.
+"""Splits a reply from the quoted mail below it.
 
-No published splitter gets more than half of a public corpus right, so this one is careful instead:
-it splits only where all that follows is quotation, never inside an answer written between quotes,
-never at a forwarded mail (whose text is the message), and never so that nothing is left. Both
-pieces are kept; joined they are the whole text.
+No published splitter handles more than half of a public corpus correctly, so this one is conservative.
+It splits only if everything below is quoted. It never splits an answer between quotes, a forwarded
+mail (its text is the message), or a mail that would be left empty. Both pieces are kept; joined, they
+are the whole text.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MAX_LINES = 5_000  # looked at for a beginning; replies are far shorter than what they quote
+MAX_LINES = 5_000  # searched for the start of a quote; replies are far shorter than their quotes
 MAX_WINDOWS = 400  # lines with a colon at the end that are tried
-_WINDOW = 4  # lines over which an attribution is wrapped
+_WINDOW = 4  # lines that a wrapped attribution may take
 
 _VERBS = (
     "wrote|writes|schrieb|schreibt|écrit|ecrit|ha scritto|escribió|escreveu|schreef|geschreven|skrev|"
@@ -55,9 +55,9 @@ _FOOTER = re.compile(r"--\s?|_{20,}\s*")
 
 
 def split_quote(text: str, *, forwarded: bool = False) -> int:
-    """How many characters of `text` are the sender's own words; `len(text)` when none is quoted.
+    """The length of the sender's own text at the start of `text`; `len(text)` when nothing is quoted.
 
-    `forwarded` (by its subject) says that a header block in it belongs to the forwarded mail.
+    If `forwarded` (from the subject), a header block belongs to the forwarded mail.
     """
     lines = text.split("\n")
     starts = [_attribution(lines), _trailing(lines)]
@@ -72,7 +72,7 @@ def split_quote(text: str, *, forwarded: bool = False) -> int:
 
 
 def is_forward(subject: str) -> bool:
-    """Whether a subject says that the mail forwards another one."""
+    """Whether the subject marks a forwarded mail."""
     return bool(re.match(r"\s*(?:fwd?|wg|tr|i|rv|enc|vb|vs|pd)\s*:", subject, re.IGNORECASE))
 
 
@@ -81,7 +81,7 @@ def _is_quoted(line: str) -> bool:
 
 
 def _attribution(lines: Sequence[str]) -> int | None:
-    """The line of `On …, X wrote:` below which nothing but quotation follows."""
+    """The line of `On …, X wrote:` with only quoted lines below it."""
     windows = 0
     for end, line in enumerate(lines[:MAX_LINES]):
         if not line.rstrip().endswith((":", "：")) or _is_quoted(line):
@@ -97,9 +97,9 @@ def _attribution(lines: Sequence[str]) -> int | None:
 
 
 def _attribution_start(lines: Sequence[str], end: int, *, quoted_below: bool) -> int | None:
-    """The first line of the attribution that ends at line `end`, or None where that is none.
+    """The first line of the attribution that ends at line `end`, or None if it is not one.
 
-    One needs a verb and a time; where `>` lines follow, two of verb, time and address, or a verb.
+    It needs a verb and a time. If `>` lines follow, two of verb, time and address are enough, or a verb.
     """
     for start in range(end, max(-1, end - _WINDOW), -1):
         window = " ".join(lines[start : end + 1])
@@ -114,7 +114,7 @@ def _attribution_start(lines: Sequence[str], end: int, *, quoted_below: bool) ->
 
 
 def _wrapped_from(lines: Sequence[str], start: int) -> int:
-    """One line further up where that is the beginning of the same sentence (`On 29 Mar 2016,`)."""
+    """The line above `start` if the same sentence begins there (`On 29 Mar 2016,`), else `start`."""
     if start and not _OPENS.match(lines[start]):
         above = lines[start - 1]
         if _OPENS.match(above) and _WHEN.search(above) and len(above) < 100:
@@ -123,7 +123,7 @@ def _wrapped_from(lines: Sequence[str], start: int) -> int:
 
 
 def _only_quotation(rest: Sequence[str]) -> bool:
-    """Whether nobody answers in `rest`: no plain line after a `>` line, but for a signature."""
+    """Whether `rest` contains no answer: no plain line after a `>` line, except a signature."""
     seen_quoted = False
     for line in rest:
         if _is_quoted(line):
@@ -160,7 +160,7 @@ def _original(lines: Sequence[str]) -> int | None:
 
 
 def _is_header(lines: Sequence[str], at: int) -> bool:
-    """Whether the From line `at` has at least two more labelled lines close below."""
+    """Whether the From line `at` has at least two more labelled lines shortly below."""
     below = [line for line in lines[at + 1 : at + 12] if line.strip()][:6]
     return sum(bool(_OTHER_LINE.match(line)) for line in below) >= 2 and any(
         _OTHER_LINE.match(line) for line in below[:2]

@@ -1,4 +1,4 @@
-"""Mail that programs write about mail: bounces, receipts, complaints (RFC 3464, 8098, 5965), auto-replies."""
+"""Automatic mail: bounces, receipts, complaints (RFC 3464, 8098, 5965) and auto-replies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .addresses import mailboxes
 from .characters import one_line
 from .mime import Headers, Part, read_headers
 
-MAX_RECIPIENTS = 100  # of one bounce that are looked at
-MAX_STATUS_PARTS = 5  # there should be one
+MAX_RECIPIENTS = 100  # of one bounce that are read
+MAX_STATUS_PARTS = 5  # a standard report has one
 _MAX_BODY = 100_000  # characters of a bounce without a machine-readable part that are searched
 _DIAGNOSTIC = 1_000  # characters of a diagnostic that are kept
 
@@ -21,7 +21,7 @@ _STATUS = ("message/delivery-status", "message/global-delivery-status")
 
 
 class Recipient(Struct, frozen=True):
-    """What a report says about one recipient; `address` as written."""
+    """One recipient's result in a report. `address` is as written."""
 
     address: str
     action: str
@@ -30,7 +30,7 @@ class Recipient(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """`kind` is `delivery`, `disposition` or `feedback`; `original` the header of the mail it is about."""
+    """`kind` is `delivery`, `disposition` or `feedback`; `original` is the header of the reported mail."""
 
     kind: str
     recipients: tuple[Recipient, ...] = ()
@@ -40,11 +40,11 @@ class Report(Struct, frozen=True):
 
 
 def read_report(root: Part, sender: str, null_sender: bool, text: str, subject: str) -> Report | None:
-    """The report that the mail is, or None. `sender` is the From address, `text` the mail's own text."""
+    """The report in the mail, or None. `sender` is the From address, `text` the mail's own text."""
     parts = {part.content_type: part for part in reversed(list(root.walk()))}
     original = _original(parts)
     if not ("multipart/report" in parts or is_machine(sender) or null_sender):
-        return None  # a person may pass on a report: that is their mail
+        return None  # a person may forward a report: that is an ordinary mail
     statuses = [part for part in root.walk() if part.content_type in _STATUS][:MAX_STATUS_PARTS]
     if statuses:
         recipients = _recipients([block for status in statuses for block in _blocks(status.decoded())])
@@ -60,7 +60,7 @@ def read_report(root: Part, sender: str, null_sender: bool, text: str, subject: 
 
 
 def _placed(recipients: tuple[Recipient, ...], root: Part, original: Headers) -> tuple[Recipient, ...]:
-    """The recipients with an address; where a local delivery names none, the one the mail was for."""
+    """The recipients with an address; if a local delivery names none, the recipient of the original mail."""
     named = tuple(one for one in recipients if one.address)
     if named:
         return named
@@ -100,7 +100,7 @@ def _recipients(blocks: Sequence[Headers]) -> tuple[Recipient, ...]:
         action = re.match(r"[a-z]+", block.first("action").lower())
         found.append(
             Recipient(
-                # What was written to, before aliases and forwarding, where the report says so.
+                # The address before aliases and forwarding, if the report states it.
                 address=_typed(block.first("original-recipient")) or _typed(block.first("final-recipient")),
                 action=action[0] if action else _action(status[0] if status else ""),
                 status=status[0] if status else "",
@@ -146,8 +146,8 @@ def _first_to(original: Headers) -> str:
     return found[0].address if found else ""
 
 
-# Bounces from before and beside RFC 3464. The sender is already known to be a mail system; the
-# words decide between a failure, a delay and something else that it wrote.
+# Bounces that do not follow RFC 3464. The sender is already known to be a mail system; the text
+# distinguishes a failure, a delay and other mail.
 _MACHINE = re.compile(
     r"(?:mailer-?daemon|po+stmaster|mail-?delivery|bounces?|mdaemon)(?:[+.@-]|$)|^$", re.IGNORECASE
 )
@@ -172,7 +172,7 @@ _BARE = re.compile(r"[\w.+=~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 
 
 def is_machine(sender: str) -> bool:
-    """Whether the address (or its absence) is that of a mail system."""
+    """Whether the address belongs to a mail system. A missing address does."""
     return bool(_MACHINE.match(sender))
 
 
@@ -180,15 +180,15 @@ def _plain_bounce(root: Part, text: str, subject: str, original: Headers) -> Rep
     head = text[:_MAX_BODY]
     failed_header = root.headers.first("x-failed-recipients")
     copy = _COPY.search(head)
-    said = head[: copy.start()] if copy else head
-    if not (failed_header or _FAILED.search(subject) or _FAILED.search(said[:4_000])):
+    notice = head[: copy.start()] if copy else head
+    if not (failed_header or _FAILED.search(subject) or _FAILED.search(notice[:4_000])):
         return None
     copied = read_headers(head[copy.end() :].lstrip("\n").encode()) if copy else Headers()
     original = original if original.fields else _with_id(copied, head[copy.start() :] if copy else "")
     stated = mailboxes(failed_header) or mailboxes(original.first("to"))
-    found = [box.address for box in stated] or _ANGLE.findall(said) or _BARE.findall(said)
-    code = _CODE.search(said)
-    action = "delayed" if _DELAYED.search(f"{subject}\n{said[:2_000]}") and not failed_header else "failed"
+    found = [box.address for box in stated] or _ANGLE.findall(notice) or _BARE.findall(notice)
+    code = _CODE.search(notice)
+    action = "delayed" if _DELAYED.search(f"{subject}\n{notice[:2_000]}") and not failed_header else "failed"
     recipients = tuple(
         Recipient(address=address, action=action, status=code[1] if code else "")
         for address in dict.fromkeys(found[:MAX_RECIPIENTS])
@@ -197,7 +197,7 @@ def _plain_bounce(root: Part, text: str, subject: str, original: Headers) -> Rep
 
 
 def _with_id(copied: Headers, tail: str) -> Headers:
-    """The header of the copied mail, or at least its Message-ID where only pieces are quoted."""
+    """The header of the copied mail, or at least its Message-ID if only parts are quoted."""
     if copied.has("message-id"):
         return copied
     match = re.search(r"^\s*Message-ID:[ \t]*(<[^<>\s]{1,500}>)", tail, re.IGNORECASE | re.MULTILINE)
@@ -225,9 +225,9 @@ LIST_FIELDS = ("list-id", "list-post")
 
 
 def auto_reasons(headers: Headers, sender: str, null_sender: bool, subject: str) -> list[str]:
-    """Why this mail was sent by a program, strongest reason first; empty for a person's mail (RFC 3834 §5).
+    """The signs that a program sent this mail, strongest first; empty for a person's mail (RFC 3834 §5).
 
-    A person's mail through a list carries Precedence and List-*, which is therefore no reason.
+    A person's mail through a list has Precedence and List-* fields, so they do not count there.
     """
     found = []
     submitted = headers.first("auto-submitted").partition(";")[0].split()
@@ -254,5 +254,5 @@ def auto_reasons(headers: Headers, sender: str, null_sender: bool, subject: str)
 
 
 def is_no_reply(address: str) -> bool:
-    """Whether an address says of itself that nobody reads it."""
+    """Whether the address is one that nobody reads."""
     return bool(_NO_REPLY.search(address.rpartition("@")[0])) or is_machine(address)

@@ -1,4 +1,4 @@
-"""What the mail's way says: message ids, dates, and whether our own host checked the sender."""
+"""The trace of a mail: message ids, dates, and the sender check of a trusted host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .mime import Headers
 _MESSAGE_ID = re.compile(r"<\s*([^<>\s]{1,2000})\s*>")
 _BARE_ID = re.compile(r"[^<>\s\"():;@]{1,1000}@[^<>\s\"():;@]{1,1000}")
 _EARLIEST_MAIL: Micros = parse_time("1990-01-01T00:00:00Z")
-"""A Date before this is a clock that was never set."""
+"""An earlier Date comes from an unset clock."""
 _MAX_DATE = 200  # characters; the longest real Date fields, with a zone comment, have 60
 _FAR_AHEAD = HOUR
 _OFFSET = re.compile(r" (?:GMT|UTC|UT)([+-]\d{4})")
-"""`GMT+0200`, which JavaScript writes: what stands before the sign is no zone of its own."""
+"""`GMT+0200`, as JavaScript writes it: the name before the sign is not the zone."""
 
 
 def message_ids(value: str) -> list[str]:
     """The message ids in `value`, without angle brackets, in order (RFC 5322 §3.6.4).
 
-    In-Reply-To of old programs holds phrases beside ids; they are skipped. Ids that nobody put in
-    brackets are read where there is nothing else.
+    Old programs write phrases beside the ids in In-Reply-To; they are skipped. Ids without brackets
+    are read only if there are no others.
     """
     found = _MESSAGE_ID.findall(value)
     if not found and "@" in value:
@@ -35,7 +35,7 @@ def message_ids(value: str) -> list[str]:
 
 
 def message_id(headers: Headers, field: str = "message-id") -> str | None:
-    """The id in `field`, case kept; also one written without brackets."""
+    """The id in `field`, with or without brackets. Case is kept."""
     value = headers.first(field).strip()
     found = message_ids(value)
     if found:
@@ -47,7 +47,7 @@ def message_id(headers: Headers, field: str = "message-id") -> str | None:
 def thread_root(headers: Headers, own_id: str | None) -> str | None:
     """The id of the first mail of the thread: first of References, else of In-Reply-To.
 
-    A mail that names itself (real programs do) does not count as its own parent.
+    A reference to the mail itself, which some programs write, is ignored.
     """
     for field in ("references", "in-reply-to"):
         for found in message_ids(headers.first(field)):
@@ -65,10 +65,10 @@ def mail_date(value: str) -> Micros | None:
 
 
 def occurred_at(headers: Headers, received_at: Micros) -> tuple[Micros, bool]:
-    """When the mail was written, and whether that is what its Date says.
+    """The time of the mail, and whether it is the time in its Date field.
 
-    A Date that is missing, unreadable, from before 1990 or more than an hour ahead gives way to
-    the topmost Received (written by the host nearest to us), that to `received_at`.
+    A Date that is missing, unreadable, from before 1990 or more than an hour ahead is replaced
+    by the topmost Received (from the host nearest to us), and that by `received_at`.
     """
     topmost = headers.first("received").rpartition(";")[2]
     for place, value in enumerate((headers.first("date"), topmost)):
@@ -83,11 +83,11 @@ _FROM_DOMAIN = re.compile(r"\bheader\.from\s*=\s*([^\s;]+)", re.IGNORECASE)
 
 
 def dmarc_result(headers: Headers, trusted: frozenset[str], domain: str) -> str | None:
-    """What a trusted host says about DMARC for `domain`: `pass`, `fail`, …, or None where none says.
+    """A trusted host's DMARC result for `domain`: `pass`, `fail`, …, or None.
 
-    Only the topmost Authentication-Results of a trusted host counts (RFC 8601 §5): a sender can
-    write more of them below. Those of trusted hosts that stand above the first Received were all
-    added after the mail came in, so they count together; the first DMARC result decides.
+    Only the topmost Authentication-Results of a trusted host counts (RFC 8601 §5), because a sender
+    can forge further ones below. All fields of trusted hosts above the first Received were added
+    after receipt, so they count together; the first DMARC result decides.
     """
     found_one = seen_received = False
     for field, value in headers.fields:
@@ -107,7 +107,7 @@ def dmarc_result(headers: Headers, trusted: frozenset[str], domain: str) -> str 
 
 
 def _for_domain(verdict: str, result: str, domain: str) -> str:
-    """`verdict`, unless it was given for another From domain than the one we read."""
+    """`verdict`, or `mismatch` if it is for another From domain."""
     stated = _FROM_DOMAIN.search(result)
     if stated and _normal_domain(stated[1].strip("\"'")) != domain:
         return "mismatch"
@@ -115,7 +115,7 @@ def _for_domain(verdict: str, result: str, domain: str) -> str:
 
 
 def _normal_domain(stated: str) -> str:
-    """The domain as it stands in an identity; hosts that speak SMTPUTF8 write it in its own letters."""
+    """The domain in its normalised form. Hosts with SMTPUTF8 write international domains in Unicode."""
     try:
         return normal_email(f"any@{stated.rpartition('@')[2]}").partition("@")[2]
     except InvalidIdentity:
@@ -123,7 +123,7 @@ def _normal_domain(stated: str) -> str:
 
 
 def _without_comments(value: str) -> str:
-    """`value` without comments and with quoted strings emptied of what could pass as syntax."""
+    """`value` without comments, and without syntax characters in quoted strings."""
     out: list[str] = []
     depth = 0
     quoted = escaped = False

@@ -1,6 +1,6 @@
 """`email.smtp`: mail delivered over SMTP or LMTP (RFC 5321, RFC 2033, RFC 5322).
 
-The adapter trusts whoever can connect: bind `listen` to an address that only your mail server
+The adapter trusts every client that can connect: bind `listen` to an address that only your mail server
 reaches, and only then list its hosts in `trusted_authserv_ids`.
 """
 

@@ -1,7 +1,7 @@
-"""The mail socket: SMTP and LMTP conversations in the running event loop, on aiosmtpd's protocol classes.
+"""The mail socket: SMTP and LMTP sessions in the running event loop, on aiosmtpd's protocol classes.
 
-A mail is answered when it is durable: 250 means recorded, quarantined or known already, 451 means
-send it again. No address and no content is ever logged.
+A mail is acknowledged when it is durable: 250 means recorded, quarantined or a duplicate, 451 means
+that the client must retry. Addresses and content are never logged.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from handoff_adapters.email.message.mailboxes import Mailboxes
 
 COMMAND_BYTES = 2048  # of a command line; RFC 5321 §4.5.3.1.4 asks for 512, SMTPUTF8 addresses need more
 COMMANDS = {"*": 100, "MAIL": 1000, "RCPT": 10_000, "DATA": 1000, "RSET": 1000}
-"""How often a command may be given in one conversation: an idle NOOP loop ends here."""
+"""How often a command may be sent in one session. This ends NOOP loops."""
 END_OF_DATA = b"\r\n.\r\n"
 TURNS = 256
-"""Lines ending in a dot that are read before others get a turn: a mail of nothing else is 12 s of work."""
+"""Lines ending in a dot that are read before other tasks run: a mail of such lines takes 12 s."""
 OK = "250 2.0.0 OK"
 TRY_AGAIN = "451 4.3.0 Temporary failure, try again later"
 UNKNOWN = "550 5.1.1 Unknown mailbox"
@@ -55,7 +55,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What one listener takes; bytes and seconds."""
+    """The limits of one listener, in bytes and seconds."""
 
     max_bytes: int
     max_connections: int
@@ -66,13 +66,13 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class MailServer:
-    """A listener that is open: where it is bound, and the conversations it holds."""
+    """An open listener: its bound address and its sessions."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.host = ""
         self.port = 0
-        self.conversations: set[SmtpSession] = set()
+        self.sessions: set[SmtpSession] = set()
         self.closing = False
 
     @property
@@ -92,22 +92,22 @@ async def open_server(
     lmtp: bool,
     certificate: tuple[str, str] | None,
 ) -> AsyncIterator[MailServer]:
-    """Takes mail at `host`:`port` while entered; on leaving, mails in flight are finished first.
+    """Receives mail at `host`:`port` while entered. On exit, mails in flight are finished first.
 
     ConfigurationError when the certificate cannot be read or the address cannot be bound.
     """
     loop = asyncio.get_running_loop()
     server = MailServer(limits)
-    desk = SmtpHandler(server, receive, recipients, lmtp=lmtp)
+    handler = SmtpHandler(server, receive, recipients, lmtp=lmtp)
     kind = LmtpSession if lmtp else SmtpSession
     _silence_aiosmtpd()
     try:
         context = _tls(certificate) if certificate else None
         socket = await loop.create_server(
-            lambda: _Busy() if _full(server) else kind(server, desk, context, loop), host, port
+            lambda: _Busy() if _full(server) else kind(server, handler, context, loop), host, port
         )
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"the mail listener cannot be opened at {host}:{port}: {error}") from error
+        raise ConfigurationError(f"Cannot open the mail listener at {host}:{port}: {error}") from error
     server.host, server.port = socket.sockets[0].getsockname()[:2]
     try:
         yield server
@@ -117,7 +117,7 @@ async def open_server(
 
 
 def _silence_aiosmtpd() -> None:
-    """aiosmtpd logs every line it reads: addresses, and at debug level whole mails."""
+    """aiosmtpd logs every line: addresses, and at debug level whole mails."""
     logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
 
 
@@ -128,39 +128,39 @@ def _tls(certificate: tuple[str, str]) -> ssl.SSLContext:
 
 
 def _full(server: MailServer) -> bool:
-    return server.closing or len(server.conversations) >= server.limits.max_connections
+    return server.closing or len(server.sessions) >= server.limits.max_connections
 
 
 async def _drain(server: MailServer) -> None:
-    """Says good-bye to idle conversations, lets the others finish their mail, then cuts the line."""
+    """Closes idle sessions, waits until the others finish their mail, then aborts the rest."""
     server.closing = True
-    for conversation in list(server.conversations):
-        conversation.close_when_idle()
-    ends = [conversation.ended for conversation in server.conversations]
+    for session in list(server.sessions):
+        session.close_when_idle()
+    ends = [session.ended for session in server.sessions]
     if ends:
         await asyncio.wait(ends, timeout=server.limits.drain_s)
-    for conversation in list(server.conversations):
-        conversation.abort()
+    for session in list(server.sessions):
+        session.abort()
     if ends:
         await asyncio.wait(ends, timeout=1.0)
 
 
 class _Busy(asyncio.Protocol):
-    """Answers a connection that is one too many."""
+    """Refuses a connection above the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        line = _writable(transport)
-        line.write(b"421 4.7.0 Too many connections, try again later\r\n")
-        line.close()
+        connection = _writable(transport)
+        connection.write(b"421 4.7.0 Too many connections, try again later\r\n")
+        connection.close()
 
 
 def _writable(transport: asyncio.BaseTransport) -> asyncio.WriteTransport:
-    """The transport for writing. uvloop's classes do not derive from asyncio's, so no type check can tell."""
+    """The transport for writing. isinstance cannot check it: uvloop's classes are not asyncio's."""
     return cast(asyncio.WriteTransport, transport)
 
 
 class SmtpHandler:
-    """Decides about recipients and mails. aiosmtpd finds the hooks by their names."""
+    """Accepts or refuses recipients and mails. aiosmtpd finds the hooks by name."""
 
     def __init__(self, server: MailServer, receive: Receive, recipients: Mailboxes, *, lmtp: bool) -> None:
         self._server = server
@@ -169,14 +169,14 @@ class SmtpHandler:
         self._lmtp = lmtp
 
     async def handle_EHLO(  # noqa: N802
-        self, conversation: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+        self, protocol: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
         offered = [line for line in responses if not line.startswith("250-AUTH") and line != "250 HELP"]
         return [*offered, "250 PIPELINING"]
 
     async def handle_MAIL(  # noqa: N802
-        self, conversation: Any, session: Any, envelope: Any, address: str, options: list[str]
+        self, protocol: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if not _is_plain(address):
             return "553 5.1.7 Malformed address"
@@ -185,7 +185,7 @@ class SmtpHandler:
         return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, conversation: Any, session: Any, envelope: Any, address: str, options: list[str]
+        self, protocol: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if not _is_plain(address) or "," in address or not self._recipients.holds(address):
             return UNKNOWN
@@ -194,9 +194,9 @@ class SmtpHandler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, conversation: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, protocol: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         answer = await self._record(_request(self._server, session, envelope))
-        # RFC 2033 §4.2: LMTP answers once for every recipient that was accepted.
+        # RFC 2033 §4.2: LMTP answers once for each accepted recipient.
         return "\r\n".join([answer] * len(envelope.rcpt_tos)) if self._lmtp else answer
 
     async def handle_exception(self, error: Exception) -> str:
@@ -204,7 +204,7 @@ class SmtpHandler:
         return TRY_AGAIN
 
     async def _record(self, request: InboundRequest) -> str:
-        """The answer for one mail. What is not understood is asked for again: nothing is lost."""
+        """The answer for one mail. After an unexpected error the client must retry, so nothing is lost."""
         try:
             async with asyncio.timeout(self._server.limits.receive_timeout_s):
                 reply = await self._receive(request)
@@ -246,23 +246,23 @@ def _is_plain(address: str) -> bool:
 
 
 class SmtpSession(SMTP):
-    """One connection. `busy` while a mail is handed over; `ended` is done when it is over."""
+    """One connection. `busy` while a mail is being received; `ended` is done when the session ends."""
 
-    # The reader's buffer: commands are checked against their own limit, data may have long lines.
+    # The size of the reader's buffer: commands have a limit of their own, data may have long lines.
     line_length_limit = 64 * 1024
     command_size_limit = COMMAND_BYTES
 
     def __init__(
         self,
         server: MailServer,
-        desk: SmtpHandler,
+        handler: SmtpHandler,
         context: ssl.SSLContext | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        # aiosmtpd keeps these in the class, so that conversations change each other's.
+        # aiosmtpd keeps these in the class, so sessions would change each other's limits.
         self.command_size_limits = defaultdict(lambda: COMMAND_BYTES)
         super().__init__(
-            desk,
+            handler,
             data_size_limit=server.limits.max_bytes,
             enable_SMTPUTF8=True,
             hostname="localhost",
@@ -278,19 +278,19 @@ class SmtpSession(SMTP):
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._server.conversations.add(self)
+        self._server.sessions.add(self)
         super().connection_made(transport)
         assert self._handler_coroutine is not None
         self._handler_coroutine.add_done_callback(_forget)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        self._server.conversations.discard(self)
+        self._server.sessions.discard(self)
         if not self.ended.done():
             self.ended.set_result(None)
 
     def close_when_idle(self) -> None:
-        """Ends the conversation now, or after the mail that is being handed over."""
+        """Ends the session now, or after the mail in progress."""
         if not self.busy:
             self._hang_up(CLOSING)
 
@@ -307,16 +307,16 @@ class SmtpSession(SMTP):
         transport = _writable(self.transport)
         transport.write(reason.encode("ascii") + b"\r\n")
         transport.close()
-        # A peer that does not read keeps a closed connection open for ever.
+        # A peer that does not read would keep a closed connection open forever.
         self.loop.call_later(2.0, transport.abort)
 
     async def smtp_VRFY(self, arg: str) -> None:  # noqa: N802
-        await self.push("252 2.1.5 Send some mail, we will see")
+        await self.push("252 2.1.5 Cannot verify the user, but will accept mail")
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         """Reads a mail (RFC 5321 §4.1.1.4).
 
-        In place of aiosmtpd's, which keeps an object for every line: 25 MiB of empty lines are a
+        This replaces aiosmtpd's method, which keeps an object per line: 25 MiB of empty lines take a
         gigabyte there.
         """
         if await self.check_helo_needed():
@@ -345,9 +345,9 @@ class SmtpSession(SMTP):
             self._hang_up(CLOSING)
 
     async def _read_data(self) -> bytes | None:
-        """The content up to the lone dot, without dot stuffing; None when it is too large."""
+        """The content up to the lone dot, without dot stuffing, or None when it is too large."""
         limit = self._server.limits.max_bytes
-        content = bytearray(b"\r\n")  # so that a dot in the first line is found like any other
+        content = bytearray(b"\r\n")  # so that a dot in the first line is matched like any other
         too_large = False
         for turn in count(1):
             if turn % TURNS == 0:
@@ -367,10 +367,10 @@ class SmtpSession(SMTP):
 
 
 class LmtpSession(SmtpSession, LMTP):
-    """The same in LMTP (RFC 2033): LHLO in place of EHLO, one answer for each recipient."""
+    """An LMTP session (RFC 2033): LHLO instead of EHLO, one answer for each recipient."""
 
 
 def _forget(task: asyncio.Task[None]) -> None:
-    """Takes the outcome of a conversation's task: a reset connection is nothing to report."""
+    """Retrieves the result of a session's task, so that a reset connection is not logged."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""`phone.twilio`: calls and call-backs over Twilio, and the text messages that share its endpoint."""
+"""`phone.twilio`: calls and callbacks over Twilio, and the text messages that share its endpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IGNORED_FIELDS: Mapping[str, str] = {
     "Digits": "gather",
     "SpeechResult": "gather",
 }
-"""A field that only webhooks of this kind have -> the name under which they are counted."""
+"""A field that identifies a kind of webhook → the name under which that kind is counted."""
 
 
 class TwilioAdapter:
@@ -62,7 +62,7 @@ class TwilioAdapter:
 
     def parse(self, request: InboundRequest) -> Parsed:
         if request.method != "GET" and not signature.is_form(request):
-            fields.decode_json(request.body)  # Event Streams and other signed JSON: told apart, not read
+            fields.decode_json(request.body)  # Event Streams and other signed JSON: recognized, not read
             return Parsed(ignored={"json_event": 1})
         pairs = signature.form(request)
         form = _first_values(pairs)
@@ -80,7 +80,7 @@ class TwilioAdapter:
         return Parsed(ignored={made: 1}) if isinstance(made, str) else Parsed(touchpoints=(made,))
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
-        """204 for a status callback; TwiML that does nothing where Twilio asks what to do."""
+        """204 for a status callback, empty TwiML for a request for instructions."""
         try:
             form = _first_values(signature.form(request))
         except InvalidPayload:
@@ -91,7 +91,7 @@ class TwilioAdapter:
 
     def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
         """The touchpoint of a call's status, or the name under which it is counted as ignored."""
-        # Only the URL is ours to sign into: a form field of that name is not believed.
+        # Only the signed URL carries our callback id: a form field of that name is ignored.
         callback = text(dict(reversed(request.query)).get("callback"))
         call = calls.read_call(form, callback)
         type_ = calls.type_of(call)
@@ -128,7 +128,7 @@ class TwilioAdapter:
             return "message.status" if status in messages.EARLIER_STATUSES else "message.unknown_status"
         sid = messages.message_id(form)
         space = self.settings.event_space(_account(form))
-        said = messages.data(form) | ({} if incoming else {"message": sid, "status": status})
+        data = messages.data(form) | ({} if incoming else {"message": sid, "status": status})
         name = text(form.get("ProfileName")) if incoming else None
         return fields.checked(
             Touchpoint(
@@ -145,7 +145,7 @@ class TwilioAdapter:
                 attachments=messages.attachments(form) if incoming else (),
                 thread=messages.thread(form, incoming),
                 traits={"name": name} if name else {},
-                data=said,
+                data=data,
             )
         )
 
@@ -156,19 +156,19 @@ def _first_values(pairs: signature.Pairs) -> dict[str, str]:
 
 
 def _kind(form: Mapping[str, str]) -> str:
-    """`call`, `message` or the name of a webhook that is no touchpoint. InvalidPayload for none of them."""
+    """`call`, `message`, or the name of an ignored kind of webhook. InvalidPayload for anything else."""
     for name, kind in IGNORED_FIELDS.items():
         if form.get(name):
             return kind
     if form.get("RecordingUrl") and form.get("CallStatus", "").lower() not in calls.FINAL:
-        return "recording"  # the end of a <Record>: the call goes on
+        return "recording"  # the end of a <Record>: the call continues
     if form.get("CallSid") and form.get("CallStatus"):
         return CALL
     if first_text(form, "MessageSid", "SmsMessageSid", "SmsSid"):
         return MESSAGE
     if form.get("AccountSid"):
         return "unknown_event"
-    raise InvalidPayload("the request is not one of Twilio's webhooks")
+    raise InvalidPayload("The request is not a Twilio webhook")
 
 
 def _asks(form: Mapping[str, str]) -> bool:
@@ -176,12 +176,12 @@ def _asks(form: Mapping[str, str]) -> bool:
     if form.get("MessageSid") or form.get("SmsSid"):
         return messages.status_of(form) is None
     status = form.get("CallStatus", "").lower()
-    told = form.get("CallbackSource") or form.get("SequenceNumber") or status in calls.FINAL
-    return bool(status) and not told
+    is_status = form.get("CallbackSource") or form.get("SequenceNumber") or status in calls.FINAL
+    return bool(status) and not is_status
 
 
 def _account(form: Mapping[str, str]) -> str:
     account = text(form.get("AccountSid"))
     if account is None:
-        raise Unprocessable("the webhook names no AccountSid", code="no_account")
+        raise Unprocessable("The webhook has no AccountSid", code="no_account")
     return account

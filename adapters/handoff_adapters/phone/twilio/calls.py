@@ -1,4 +1,4 @@
-"""Voice status callbacks: what a call's status means, seen from the business."""
+"""Voice status callbacks: the touchpoint type, time and customer of a call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INBOUND_TYPES: Mapping[str, str] = {
     "failed": "call.ended",
     "canceled": "call.ended",
 }
-"""CallStatus of a call from the customer -> type."""
+"""CallStatus of a call from the customer → type."""
 
 OUTBOUND_TYPES: Mapping[str, str] = {
     "queued": "callback.attempted",
@@ -40,20 +40,20 @@ OUTBOUND_TYPES: Mapping[str, str] = {
     "failed": "callback.missed",
     "canceled": "callback.missed",
 }
-"""CallStatus of a call to the customer -> type, before `outbound_type` looks at who answered."""
+"""CallStatus of a call to the customer → type, before `outbound_type` considers who answered."""
 
 FINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 STIR_PASSED = "TN-Validation-Passed-A"  # the caller's own provider vouches for the number (ATIS-1000074)
 
 # RFC 5322 §3.3 as Twilio writes it; compatible vendors write the zone's name. Anything looser, such
-# as "Thurs, 20 July", is no time one could trust.
+# as "Thurs, 20 July", is not reliable.
 _TIMESTAMP = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d(?: (?:[+-]\d{4}|GMT|UTC))?"
 )
 
 
 class TwilioCall(Struct, frozen=True, kw_only=True):
-    """One status of one call. `callback` is the id of ours that the signed status URL carries."""
+    """One status of one call. `callback` is our callback id from the signed status URL."""
 
     sid: str
     status: str
@@ -62,7 +62,7 @@ class TwilioCall(Struct, frozen=True, kw_only=True):
     callback: str | None
 
     @property
-    def far(self) -> str:
+    def customer_end(self) -> str:
         """The customer's end."""
         names = ("To", "Called") if self.outbound else ("From", "Caller")
         return next((value for name in names if (value := text(self.form.get(name)))), "")
@@ -72,7 +72,7 @@ def read_call(form: Mapping[str, str], callback: str | None) -> TwilioCall:
     """Unprocessable when the call has no id."""
     sid = text(form.get("CallSid"))
     if sid is None:
-        raise Unprocessable("the call has no CallSid", code="missing_id")
+        raise Unprocessable("The call has no CallSid", code="missing_id")
     direction = (text(form.get("Direction")) or "inbound").lower()
     return TwilioCall(
         sid=sid,
@@ -84,12 +84,12 @@ def read_call(form: Mapping[str, str], callback: str | None) -> TwilioCall:
 
 
 def type_of(call: TwilioCall) -> str | None:
-    """The touchpoint type of this status; None for one that is not in the tables."""
+    """The touchpoint type of this status, or None for an unknown one."""
     return outbound_type(call) if call.outbound else INBOUND_TYPES.get(call.status)
 
 
 def outbound_type(call: TwilioCall) -> str | None:
-    """A completed call reached somebody unless a machine answered or nobody stayed on the line."""
+    """A completed call reached the customer unless a machine answered or its duration is 0."""
     type_ = OUTBOUND_TYPES.get(call.status)
     if type_ != "callback.completed":
         return type_
@@ -103,7 +103,7 @@ def answered_by(call: TwilioCall) -> str | None:
 
 
 def duration(call: TwilioCall) -> int | None:
-    """Seconds. `Duration` is in billed minutes and never used."""
+    """Seconds. Twilio's `Duration` is in billed minutes."""
     return whole(call.form.get("CallDuration"))
 
 
@@ -112,13 +112,13 @@ def sequence(call: TwilioCall) -> int | None:
 
 
 def event_id(call: TwilioCall) -> str:
-    """Each status is one event: by its number in the call, else by its name."""
+    """The id of a status: the call and the status's sequence number, else its name."""
     number = sequence(call)
     return f"{call.sid}/{call.status if number is None else number}"
 
 
 def occurred_at(call: TwilioCall, received_at: Micros) -> Micros:
-    """The callback's `Timestamp`, or `received_at` where it is missing or malformed."""
+    """The webhook's `Timestamp`, or `received_at` when it is missing or malformed."""
     stated = (text(call.form.get("Timestamp")) or "").replace("Etc/UTC", "+0000")
     return plausible(moment(stated) if _TIMESTAMP.fullmatch(stated) else None, received_at)
 
@@ -128,11 +128,11 @@ def direction(call: TwilioCall) -> Direction:
 
 
 def data(call: TwilioCall) -> dict[str, object]:
-    """What the status says, in our names; absent values are left out."""
+    """The fields of the status under our names, without absent ones."""
     form = call.form
     answerer = answered_by(call)
     missed_by_machine = call.outbound and (answerer or "").startswith(("machine", "fax"))
-    said: dict[str, object] = {
+    found: dict[str, object] = {
         "status": call.status,
         "from": text(form.get("From")) or text(form.get("Caller")),
         "to": text(form.get("To")) or text(form.get("Called")),
@@ -147,24 +147,24 @@ def data(call: TwilioCall) -> dict[str, object]:
         "error_code": text(form.get("ErrorCode")),
         "leg": text(form.get("Direction")),
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def customer(
     call: TwilioCall, options: TwilioOptions, space: str, own: frozenset[tuple[str, str]]
 ) -> Handle | str:
-    """The far end's handle, or the name under which a call among ourselves is counted.
+    """The customer's handle, or the name under which an internal call is counted.
 
-    A caller who hides the number is known by the call alone, so that an agent can say later who it
-    was. A caller id is a claim; only STIR's full attestation verifies it.
+    A caller with a withheld number is identified by the call, so that an agent can link it later. A
+    caller id is a claim; only STIR's full attestation verifies it.
     """
     verified = not call.outbound and text(call.form.get("StirVerstat")) == STIR_PASSED
     assurance = Assurance.VERIFIED if verified else Assurance.CLAIMED
-    stated = call.far
+    stated = call.customer_end
     found = identity_of(stated, assurance, space=space, region=options.default_region)
     if found is None:
         if call.outbound and address(stated).value:
-            raise Unprocessable("the dialled number cannot be read", code="no_identity")
+            raise Unprocessable("The dialled number is malformed", code="no_identity")
         return Handle(Identity("anonymous", space, call.sid), Assurance.VERIFIED)
     if (found.identity.type, found.identity.value) in own:
         return "call.own_number"

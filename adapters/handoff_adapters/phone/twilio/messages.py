@@ -1,4 +1,4 @@
-"""SMS and WhatsApp webhooks, which come to the same endpoint as those of calls."""
+"""SMS and WhatsApp webhooks. They share the endpoint of calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATUS_TYPES: Mapping[str, str] = {
     "undelivered": "message.failed",
     "failed": "message.failed",
 }
-"""MessageStatus -> type; the steps before `sent` are no touchpoints."""
+"""MessageStatus → type. Statuses before `sent` make no touchpoint."""
 
 EARLIER_STATUSES = frozenset({"accepted", "scheduled", "queued", "sending", "canceled"})
 
@@ -35,7 +35,7 @@ def status_of(form: Mapping[str, str]) -> str | None:
 def message_id(form: Mapping[str, str]) -> str:
     found = first_text(form, "MessageSid", "SmsMessageSid", "SmsSid")
     if found is None:
-        raise Unprocessable("the message has no MessageSid", code="missing_id")
+        raise Unprocessable("The message has no MessageSid", code="missing_id")
     return found
 
 
@@ -45,7 +45,7 @@ def medium(form: Mapping[str, str]) -> str:
 
 
 def thread(form: Mapping[str, str], incoming: bool) -> str:
-    """(our number, theirs): messages have no dialogue of their own."""
+    """Our number and the customer's: Twilio messages have no conversation id."""
     ours, theirs = ("To", "From") if incoming else ("From", "To")
     return f"{form.get(ours, '').strip()}/{form.get(theirs, '').strip()}"
 
@@ -57,15 +57,15 @@ def people(
     space: str,
     own: frozenset[tuple[str, str]],
 ) -> tuple[Handle, ...]:
-    """The far end, then the id that WhatsApp gives its user. Unprocessable `no_identity`."""
-    far = form.get("From" if incoming else "To", "")
-    stated = [identity_of(far, Assurance.CLAIMED, space=space, region=options.default_region)]
+    """The customer's number, then the WhatsApp user id. Unprocessable `no_identity`."""
+    number = form.get("From" if incoming else "To", "")
+    stated = [identity_of(number, Assurance.CLAIMED, space=space, region=options.default_region)]
     external = address(form.get("ExternalUserId", ""))
     if incoming and external.scheme == "whatsapp" and "." in external.value:
         stated.append(identity_of(form["ExternalUserId"], Assurance.CLAIMED, space=space))
     found = of_customer(stated, own)
     if not found:
-        raise Unprocessable("the message names nobody outside the business", code="no_identity")
+        raise Unprocessable("The message names no customer", code="no_identity")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Who is at the far end of a call or message: numbers, WhatsApp and SIP addresses, withheld numbers."""
+"""The customer's end of a call or message: numbers, WhatsApp and SIP addresses, withheld numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHHELD = frozenset(
         "private",
         "blocked",
         "withheld",
-        # The same words typed on a phone's keys, which is how Twilio writes them as numbers.
+        # The same words typed on a phone's keys: Twilio writes them as numbers.
         "+266696687",
         "+7378742833",
         "+86282452253",
@@ -27,35 +27,35 @@ WITHHELD = frozenset(
         "+2562533",
     }
 )
-"""What stands in `From` when the caller's number is hidden."""
+"""Values of `From` for a withheld number."""
 
 MEDIA: Mapping[str, str] = {"whatsapp": "whatsapp", "messenger": "messenger", "rcs": "rcs"}
-"""Address prefix -> medium of a message; without a prefix it is `sms`."""
+"""Address prefix → medium of a message; `sms` without a prefix."""
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 
 
-class FarEnd(Struct, frozen=True):
-    """One end: its `scheme` (empty for a number) and what stands behind it."""
+class PhoneAddress(Struct, frozen=True):
+    """One end of a call or message: its `scheme` (empty for a number) and the rest of the address."""
 
     scheme: str
     value: str
 
 
-def address(stated: str) -> FarEnd:
-    """`whatsapp:+358…`, `client:anna`, `sip:anna@…` or a number, taken apart."""
+def address(stated: str) -> PhoneAddress:
+    """`whatsapp:+358…`, `client:anna`, `sip:anna@…` or a number, split."""
     text = stated.strip()
     scheme, colon, value = text.partition(":")
     known = scheme.lower() in ("whatsapp", "messenger", "rcs", "client", "sip", "sips", "tel")
-    return FarEnd(scheme.lower(), value.strip()) if colon and known else FarEnd("", text)
+    return PhoneAddress(scheme.lower(), value.strip()) if colon and known else PhoneAddress("", text)
 
 
 def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | None = None) -> Handle | None:
-    """The handle behind an address, or None where it is withheld or cannot be one.
+    """The handle of an address, or None when it is withheld or invalid.
 
-    A number without its `+` is read as international where the region does not explain it: older
-    senders leave the sign out.
+    A number without `+` that is invalid in the region is read as international: older senders omit
+    the sign.
     """
     end = address(stated)
     if not end.value or end.value.lower() in WITHHELD:
@@ -73,13 +73,13 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
 
 
 def own_ends(entries: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """(type, value) of the `own` entries that are written as Twilio writes an end: `client:anna`, `sip:…`."""
+    """(type, value) of the `own` entries in Twilio's notation: `client:anna`, `sip:…`."""
     read = [identity_of(entry, Assurance.VERIFIED, space="") for entry in entries if address(entry).scheme]
     return frozenset((it.identity.type, it.identity.value) for it in read if it)
 
 
 def _sip(value: str, assurance: Assurance, region: str | None) -> Handle | None:
-    """Who a SIP address is: a number at a carrier's host is that number (RFC 3261 §19.1.6)."""
+    """The handle of a SIP address. A number at a carrier's host is that number (RFC 3261 §19.1.6)."""
     user = value.partition("@")[0]
     if user in WITHHELD:
         return None

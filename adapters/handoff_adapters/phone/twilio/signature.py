@@ -1,8 +1,8 @@
-"""X-Twilio-Signature: base64(HMAC(key, URL + each POST parameter's name and value in order)).
+"""Twilio's request signature: base64(HMAC(key, URL + each POST parameter's name and value in order)).
 
-Twilio signs the URL as it was configured, with or without its port and with the user and password
-it may hold; a JSON body is covered by its hash in the URL. Written out here because the vendor's
-own check takes `user:pass@` and IPv6 addresses apart wrongly.
+Twilio signs the URL as configured, with or without its port, and with its user and password if it has
+them. A JSON body is covered by its hash in the URL. Twilio's own library parses `user:pass@` and IPv6
+addresses incorrectly, so this module implements the check itself.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ def form(request: InboundRequest) -> Pairs:
             request.body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="replace"
         )
     except ValueError as error:
-        raise InvalidPayload("the body is not a form") from error
+        raise InvalidPayload("The body is not a form") from error
 
 
 def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[str, str]) -> None:
-    """SignatureRefused unless `request` is signed with one of the keys it may be signed with.
+    """SignatureRefused unless `request` is signed with one of the keys.
 
-    The settings header names the key and the algorithm of the newer signatures; without it, it is
-    HMAC-SHA1 with the account's auth token.
+    The settings header names the key and the algorithm of newer signatures. Without it, the signature
+    is HMAC-SHA1 with the account's auth token.
     """
     given = request.headers.get("x-twilio-signature", "").strip()
     if not given:
-        raise SignatureRefused("the request is not signed")
+        raise SignatureRefused("The request is not signed")
     settings = _settings(request.headers.get("x-twilio-webhooks-signature-settings", ""))
     algorithm = ALGORITHMS.get(settings.get("algorithm", "HMAC_SHA1").upper())
     if algorithm is None:
-        raise SignatureRefused("the signature's algorithm is unknown")
+        raise SignatureRefused("The signature algorithm is unknown")
     keys: Iterable[str] = secrets
     if "key" in settings:
         keys = [shared_keys[settings["key"]]] if settings["key"] in shared_keys else []
@@ -65,7 +65,7 @@ def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[
         for message in messages
     ]
     if not any_equal(given.encode("utf-8", "replace"), expected):
-        raise SignatureRefused("the signature is wrong")
+        raise SignatureRefused("The signature does not match")
 
 
 def _settings(header: str) -> dict[str, str]:
@@ -75,10 +75,10 @@ def _settings(header: str) -> dict[str, str]:
 
 
 def _parameters(request: InboundRequest) -> list[str]:
-    """The spellings of the signed parameters: values of one name sorted and once each, or as they
-    came, the name before each or once before all.
+    """The spellings of the signed parameters: the values of one name sorted without duplicates, or in
+    their order, with the name before each value or once before all.
 
-    A body that is not a form is signed by the `bodySHA256` of the URL, and by nothing without it.
+    A body that is not a form is covered by `bodySHA256` in the URL.
     """
     if request.method == "GET" or not request.raw:
         return [""]
@@ -86,12 +86,12 @@ def _parameters(request: InboundRequest) -> list[str]:
     if hashes and not is_form(request):
         body_hash = hashlib.sha256(request.raw).hexdigest()
         if not hmac.compare_digest(body_hash.encode(), hashes[0].lower().encode("utf-8", "replace")):
-            raise SignatureRefused("the body is not the one that was signed")
+            raise SignatureRefused("The body does not match the signed hash")
         return [""]
     try:
         pairs = form(request)
     except InvalidPayload as error:
-        raise SignatureRefused("the body is not a form and its hash is not in the URL") from error
+        raise SignatureRefused("The body is not a form and its hash is not in the URL") from error
     unique = "".join(name + value for name, value in sorted(set(pairs)))
     in_order = sorted(pairs, key=lambda pair: pair[0])
     repeated = "".join(name + value for name, value in in_order)
@@ -102,15 +102,15 @@ def _parameters(request: InboundRequest) -> list[str]:
 
 
 def is_form(request: InboundRequest) -> bool:
-    """Whether the body of a POST is the form that Twilio sends unless it says otherwise."""
+    """Whether the body of a POST is a form, Twilio's default."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in ("", "application/x-www-form-urlencoded")
 
 
 def urls(request: InboundRequest) -> list[str]:
-    """The spellings under which Twilio may have signed the URL, each once.
+    """The spellings of the URL that Twilio may have signed, without duplicates.
 
-    User and password never reach the request line: they come in the `Authorization` header.
+    User and password are not in the request line but in the `Authorization` header.
     """
     plain = request.url.partition("#")[0]
     scheme, separator, rest = plain.partition("://")
@@ -128,7 +128,7 @@ def urls(request: InboundRequest) -> list[str]:
 
 
 def _host_and_port(hostport: str) -> tuple[str, str]:
-    """`[2001:db8::1]:8443` → (`[2001:db8::1]`, `8443`); the port is empty where there is none."""
+    """`[2001:db8::1]:8443` → (`[2001:db8::1]`, `8443`); the port is empty when there is none."""
     host, colon, port = hostport.rpartition(":")
     if colon and port.isdigit() and (":" not in host or host.endswith("]")):
         return host, port

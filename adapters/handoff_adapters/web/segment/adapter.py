@@ -1,4 +1,4 @@
-"""`web.segment`: what browsers, apps and servers track with a Segment or RudderStack SDK."""
+"""`web.segment`: events that browsers, apps and servers track with a Segment or RudderStack SDK."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PIXEL = (
 
 SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
-PREFLIGHT_AGE_S = 7200  # the longest a Chromium browser remembers a preflight
+PREFLIGHT_AGE_S = 7200  # the longest that Chromium caches a preflight
 
 IGNORED_CALLS = frozenset({"merge", "record", "extract", "audiencelist", "accountdelete"})
-"""RudderStack calls that tell nothing about a customer's journey."""
+"""RudderStack calls that are not part of a customer's journey."""
 
-# What a client or gateway writes anew each time it sends; not part of what an event is.
+# Fields that a client or gateway sets at each attempt. They do not identify an event.
 _ENVELOPE = frozenset({"sentAt", "writeKey", "receivedAt", "_metadata", "request_ip", "rudderId"})
 
 
 class SegmentAdapter:
-    """One source of tracked events. `trust` decides whose word a user id is (see `people`)."""
+    """One source of tracked events. `trust` decides whether its user ids are verified (see `people`)."""
 
     name: ClassVar[str] = "web.segment"
     channel: ClassVar[str] = "web"
@@ -81,10 +81,10 @@ class SegmentAdapter:
         return Reply(status=204, headers=headers)
 
     def verify(self, request: InboundRequest) -> None:
-        """A write key in any of the places SDKs put it. SignatureRefused.
+        """Checks the write key, wherever the SDK puts it. SignatureRefused.
 
-        A key in the `Authorization` header decides; the body's counts beside an OAuth bearer token
-        and where there is no header, as in raw HTTP calls and beacons.
+        With HTTP Basic authorization only that key counts. Keys in the query and the body count
+        beside an OAuth bearer token and without a header, as in raw HTTP calls and beacons.
         """
         if not self._secrets:
             return
@@ -97,7 +97,7 @@ class SegmentAdapter:
             keys += [value for name, value in request.query if name == "writeKey"]
             keys += _body_keys(request)
         if not any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys):
-            raise SignatureRefused("the write key is missing or unknown")
+            raise SignatureRefused("The write key is missing or unknown")
 
     def parse(self, request: InboundRequest) -> Parsed:
         found = delivery(request)
@@ -118,7 +118,7 @@ class SegmentAdapter:
         return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(bad), ignored=dict(ignored))
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
-        """Exactly 200: rudder-sdk-python sends a batch again after any other 2xx."""
+        """200 exactly: rudder-sdk-python resends a batch after any other 2xx."""
         headers = self.headers(request)
         try:
             pixel = request.method == "GET" and route(request.path).pixel
@@ -130,7 +130,7 @@ class SegmentAdapter:
         return Reply(status=200, body=SUCCESS, content_type="application/json", headers=headers)
 
     def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        """CORS, for the browsers' SDKs."""
+        """CORS headers for SDKs in browsers."""
         allowed = self.settings.origins
         if "*" in allowed:
             return (("Access-Control-Allow-Origin", "*"),)
@@ -144,16 +144,16 @@ class SegmentAdapter:
     ) -> Touchpoint | str:
         """The touchpoint of one event, or the name under which it is counted as ignored."""
         if not isinstance(raw, dict):
-            raise Unprocessable("an event is a JSON object", code="not_an_object")
+            raise Unprocessable("An event must be a JSON object", code="not_an_object")
         item = _with_context(raw, found.context)
         call = (text(item.get("type")) or "").lower() if found.route.call == BATCH else found.route.call
         if call == MERGE or call in IGNORED_CALLS:
             return call
         if call == "alias" and _is_self_alias(item):
             return "alias.self"
-        it = event(item, call)
-        fact = self._fact(it)
-        session = text(it.context.get("sessionId"))
+        tracked = event(item, call)
+        fact = self._fact(tracked)
+        session = text(tracked.context.get("sessionId"))
         return fields.checked(
             Touchpoint(
                 id_space=self.settings.space,
@@ -162,42 +162,42 @@ class SegmentAdapter:
                 channel=self.channel,
                 type=fact.type,
                 occurred_at=occurred_at(item, found.sent, request.received_at),
-                identities=self._identities(it, fact.type),
+                identities=self._identities(tracked, fact.type),
                 direction=default_direction(fact.type),
-                medium=events.medium(it),
+                medium=events.medium(tracked),
                 subject=fields.subject(fact.subject),
                 text=fact.text,
-                language=fields.language(it.context.get("locale")),
+                language=fields.language(tracked.context.get("locale")),
                 thread=session if session is None or len(session) <= MAX_EVENT_ID else None,
-                traits=fields.data(it.traits),
+                traits=fields.data(tracked.traits),
                 data=fact.data,
             ),
             found.size,
         )
 
-    def _fact(self, it: TrackedEvent) -> events.WebFact:
-        match it.call:
+    def _fact(self, tracked: TrackedEvent) -> events.WebFact:
+        match tracked.call:
             case "track":
-                return events.track_fact(it, self._types)
+                return events.track_fact(tracked, self._types)
             case "page":
-                return events.page_fact(it, self._articles)
+                return events.page_fact(tracked, self._articles)
             case "screen":
-                return events.screen_fact(it)
+                return events.screen_fact(tracked)
             case "identify" | "alias":
-                return events.identify_fact(it)
+                return events.identify_fact(tracked)
             case "group":
-                return events.group_fact(it)
-        raise Unprocessable("the event's type is not one of the tracking API", code="unknown_type")
+                return events.group_fact(tracked)
+        raise Unprocessable("The event's type is not a call of the tracking API", code="unknown_type")
 
-    def _identities(self, it: TrackedEvent, type_: str) -> tuple[Handle, ...]:
-        found = people.identities(it, type_, self.settings, self._handles)
+    def _identities(self, tracked: TrackedEvent, type_: str) -> tuple[Handle, ...]:
+        found = people.identities(tracked, type_, self.settings, self._handles)
         if not found:
-            raise Unprocessable("neither userId nor anonymousId is stated", code="no_identity")
+            raise Unprocessable("The event has neither userId nor anonymousId", code="no_identity")
         return found
 
 
 def _body_keys(request: InboundRequest) -> list[str]:
-    """The write key the body or the pixel's data states; a body that cannot be read states none."""
+    """The write key in the body or the pixel's data; none if the body is unreadable."""
     try:
         pixel = route(request.path).pixel
         found = pixel_event(request) if pixel else fields.json_object(request.body)
@@ -208,22 +208,22 @@ def _body_keys(request: InboundRequest) -> list[str]:
 
 
 def _with_context(item: dict[str, Any], batch_context: Mapping[str, Any]) -> dict[str, Any]:
-    """`item` with what the batch says about all of its events where it says nothing itself."""
+    """`item` with the batch's context for keys that its own context lacks."""
     if not batch_context:
         return item
     return {**item, "context": {**batch_context, **mapping(item.get("context"))}}
 
 
 def _is_self_alias(item: Mapping[str, Any]) -> bool:
-    """analytics-next sends `alias` after `identify` with both ids the same: it says nothing."""
+    """analytics-next sends `alias` with two equal ids after `identify`. It has no meaning."""
     previous = text(item.get("previousId"))
     return previous is not None and previous == text(item.get("userId"))
 
 
 def _event_id(item: Mapping[str, Any], call: str, seen: Counter[str]) -> str:
-    """The sender's `messageId`, else a name made of what the event says and its place among equals.
+    """The sender's `messageId`, else a name made of the event's content and its place among equal events.
 
-    `seen` counts the equal events of this delivery: two of them are two events, and a retry of the
+    `seen` counts the equal events of this request: two of them are two events, and a retry of the
     same bytes gives the same names.
     """
     stated = text(item.get("messageId"))
@@ -236,7 +236,7 @@ def _event_id(item: Mapping[str, Any], call: str, seen: Counter[str]) -> str:
 
 
 def _alone(item: object, found: EventBatch) -> bytes:
-    """Bytes that, sent alone to the same path, are this event again; without its write key."""
+    """The body of a request to the same path with only this event, without its write key."""
     if isinstance(item, dict):
         item = {key: value for key, value in item.items() if key != "writeKey"}
     whole: Any = item
@@ -248,5 +248,5 @@ def _alone(item: object, found: EventBatch) -> bytes:
             whole["context"] = found.context
     try:
         return msgspec.json.encode(whole)
-    except RecursionError as error:  # just within what the decoder takes
-        raise InvalidPayload("the JSON is nested too deep") from error
+    except RecursionError as error:  # just within the decoder's limit
+        raise InvalidPayload("The JSON is nested too deeply") from error

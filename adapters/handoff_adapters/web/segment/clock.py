@@ -1,8 +1,8 @@
-"""When a tracked event happened: the client's clock, corrected by what it shows when sending.
+"""The time of a tracked event: the client's clock, corrected by its error at sending.
 
-Segment: the client's `timestamp` plus (received - `sentAt`). RudderStack, told by
-`originalTimestamp`: a `timestamp` beside it was set on purpose and stands, else `originalTimestamp`
-is corrected in the same way (rudder-server processor, enhanceWithTimeFields).
+For Segment it is the client's `timestamp` plus (received - `sentAt`). RudderStack events have an
+`originalTimestamp`: a `timestamp` beside it was set on purpose and is used as it is, otherwise
+`originalTimestamp` is corrected in the same way (rudder-server processor, enhanceWithTimeFields).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from handoff_adapters.shared.fields import moment, plausible
 
 
 def occurred_at(item: Mapping[str, Any], batch_sent: Micros | None, received_at: Micros) -> Micros:
-    """The event's time. One that cannot be read or lies in the future is `received_at`.
+    """The event's time, or `received_at` when it is unreadable or in the future.
 
-    The event's own `sentAt` goes before the batch's; without either nothing is corrected.
+    The event's own `sentAt` takes precedence over the batch's. Without either, there is no correction.
     """
     original = moment(item.get("originalTimestamp"))
     stated = moment(item.get("timestamp"))

@@ -1,4 +1,4 @@
-"""One event of a delivery, narrowed: the parts that several readers look at, each looked up once."""
+"""One event of a request, narrowed: the parts that several readers need, each looked up once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from msgspec import Struct
 from handoff_adapters.shared.fields import mapping
 
 PROOFS = ("userHash", "user_hash", "identityProof", "identity_proof")
-"""Traits that prove a user id and say nothing about the person."""
+"""Traits that prove a user id. They are not details of the person."""
 
 
 class TrackedEvent(Struct, frozen=True):
-    """`call` is what of the tracking API it is; `item` as it was sent, with its batch's context.
+    """`call` is the method of the tracking API, `item` the event as sent, with its batch's context.
 
-    `traits` are what is stated about the person: Segment says it at the top, RudderStack under
-    `context`. The top-level traits of a `group` call describe the account, not the person.
+    `traits` describe the person: Segment has them at the top, RudderStack under `context`. The
+    top-level traits of a `group` call describe the account, not the person.
     """
 
     call: str
@@ -28,7 +28,7 @@ class TrackedEvent(Struct, frozen=True):
 
 
 def event(item: Mapping[str, Any], call: str) -> TrackedEvent:
-    """The event that `item` states."""
+    """The event in `item`."""
     context = mapping(item.get("context"))
     traits = mapping(context.get("traits"))
     top = mapping(item.get("traits"))

@@ -1,4 +1,4 @@
-"""What a tracked call means: touchpoint type, subject, text and data."""
+"""The meaning of a tracked call: touchpoint type, subject, text and data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRACK_TYPES: Mapping[str, str] = {
     "Survey Completed": "survey.answered",
     "NPS Submitted": "survey.answered",
 }
-"""Track event -> touchpoint type; case, spaces, underscores and hyphens do not matter."""
+"""Track event → touchpoint type. Case, spaces, underscores and hyphens do not matter."""
 
 _QUERY = ("query", "q", "search_term", "searchTerm", "search_query", "term")
 _FORM = ("form", "form_name", "formName", "form_id", "formId", "form_title")
@@ -51,7 +51,7 @@ TEXT_KEYS: Mapping[str, tuple[str, ...]] = {
     "complaint.opened": _WORDS,
     "survey.answered": _WORDS,
 }
-"""Where the customer's own words are in the properties, by touchpoint type."""
+"""The properties that contain the customer's own words, by touchpoint type."""
 
 DATA_KEYS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "search.performed": (("query", _QUERY),),
@@ -59,11 +59,11 @@ DATA_KEYS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "form.submitted": (("form", _FORM),),
     "article.viewed": (("title", _ARTICLE),),
 }
-"""Names in our data -> where senders put them, by touchpoint type."""
+"""Names in our data → senders' property names, by touchpoint type."""
 
 _PAGE_KEYS = ("url", "title", "path", "referrer")
 _APART = re.compile(r"[\s_\-]+")
-_LOCALE = r"(?:/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/))?"  # /en-us/help/… is help too
+_LOCALE = r"(?:/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/))?"  # also matches /en-us/help/…
 _MEDIUM_OF_CHANNEL = {"web": "browser", "browser": "browser", "mobile": "app", "server": "server"}
 _MEDIUM_OF_LIBRARY = (
     (re.compile(r"javascript|analytics\.js|analytics-next", re.IGNORECASE), "browser"),
@@ -73,7 +73,7 @@ _MEDIUM_OF_LIBRARY = (
 
 
 class WebFact(Struct, frozen=True, kw_only=True):
-    """What an event says apart from who, when and where it came from."""
+    """The type, data, subject and text of an event."""
 
     type: str
     data: dict[str, Any]
@@ -82,37 +82,37 @@ class WebFact(Struct, frozen=True, kw_only=True):
 
 
 @cached_if_short
-def squashed(name: str) -> str:
-    """An event's or category's name as it is compared."""
+def comparable(name: str) -> str:
+    """An event's or category's name in the form used for comparison."""
     return _APART.sub("", name).casefold()
 
 
 class Articles(Struct, frozen=True):
-    """What tells a help article from another page: its category, as compared, or its path."""
+    """The categories (in comparable form) and paths of help articles."""
 
     categories: frozenset[str]
     path: re.Pattern[str]
 
 
 def articles(options: SegmentOptions) -> Articles:
-    """What the source calls an article: a path is one where something follows one of its prefixes."""
-    categories = frozenset(map(squashed, options.article_categories))
+    """The source's articles. A path is an article if something follows one of the prefixes."""
+    categories = frozenset(map(comparable, options.article_categories))
     prefixes = "|".join(map(re.escape, options.article_paths)) if options.article_paths else "(?!)"
     return Articles(categories, re.compile(f"{_LOCALE}(?:{prefixes}).", re.DOTALL))
 
 
 def track_types(extra: Mapping[str, str]) -> dict[str, str]:
-    """The table of track events with the source's own on top. ConfigurationError for an unknown type."""
+    """The table of track events, with the source's own added. ConfigurationError for an unknown type."""
     unknown = sorted(set(extra.values()) - TYPE_SET)
     if unknown:
         raise ConfigurationError(f"`events` names unknown touchpoint types: {', '.join(unknown)}")
-    return {squashed(name): type_ for name, type_ in {**TRACK_TYPES, **extra}.items()}
+    return {comparable(name): type_ for name, type_ in {**TRACK_TYPES, **extra}.items()}
 
 
-def page_fact(it: TrackedEvent, articles: Articles) -> WebFact:
-    """A page, or a help article where its category or its path says so."""
-    data = _with_page(it, _properties(it, text(it.item.get("name"))))
-    category = text(it.item.get("category")) or text(data.get("category"))
+def page_fact(event: TrackedEvent, articles: Articles) -> WebFact:
+    """A page view, or an article view if the category or path is that of an article."""
+    data = _with_page(event, _properties(event, text(event.item.get("name"))))
+    category = text(event.item.get("category")) or text(data.get("category"))
     if category:
         data.setdefault("category", category)
     article = _is_article(category, data, articles)
@@ -120,54 +120,54 @@ def page_fact(it: TrackedEvent, articles: Articles) -> WebFact:
     return WebFact(type="article.viewed" if article else "page.viewed", data=data, subject=title)
 
 
-def screen_fact(it: TrackedEvent) -> WebFact:
-    data = _properties(it, text(it.item.get("name")))
-    category = text(it.item.get("category"))
+def screen_fact(event: TrackedEvent) -> WebFact:
+    data = _properties(event, text(event.item.get("name")))
+    category = text(event.item.get("category"))
     if category:
         data.setdefault("category", category)
     return WebFact(type="page.viewed", data=data, subject=first_text(data, "name", "title"))
 
 
-def track_fact(it: TrackedEvent, types: Mapping[str, str]) -> WebFact:
+def track_fact(event: TrackedEvent, types: Mapping[str, str]) -> WebFact:
     """A track event by its name. Unprocessable without one."""
-    name = text(it.item.get("event"))
+    name = text(event.item.get("event"))
     if name is None:
-        raise Unprocessable("a track call names its event", code="missing_event")
-    type_ = types.get(squashed(name), "event.tracked")
-    data = _properties(it, name)
+        raise Unprocessable("A track call must name its event", code="missing_event")
+    type_ = types.get(comparable(name), "event.tracked")
+    data = _properties(event, name)
     for ours, theirs in DATA_KEYS.get(type_, ()):
-        found = first_text(it.properties, *theirs)
+        found = first_text(event.properties, *theirs)
         if found is not None and text(data.get(ours)) is None:
             data[ours] = found
-    data = _with_page(it, data)
-    words = first_text(it.properties, *TEXT_KEYS.get(type_, ()))
+    data = _with_page(event, data)
+    words = first_text(event.properties, *TEXT_KEYS.get(type_, ()))
     subject = first_text(data, "title") if type_ == "article.viewed" else name
     return WebFact(type=type_, data=data, subject=subject or name, text=words)
 
 
-def identify_fact(it: TrackedEvent) -> WebFact:
+def identify_fact(event: TrackedEvent) -> WebFact:
     """`identify`, and `alias`, which states two ids of one person."""
-    data: dict[str, Any] = {"call": it.call}
-    previous = text(it.item.get("previousId"))
-    if it.call == "alias" and previous:
+    data: dict[str, Any] = {"call": event.call}
+    previous = text(event.item.get("previousId"))
+    if event.call == "alias" and previous:
         data["previous_id"] = previous
     return WebFact(type="identified", data=data)
 
 
-def group_fact(it: TrackedEvent) -> WebFact:
-    data: dict[str, Any] = {"name": "group", "group_id": text(it.item.get("groupId"))}
-    data["group"] = fields.data(mapping(it.item.get("traits")))
+def group_fact(event: TrackedEvent) -> WebFact:
+    data: dict[str, Any] = {"name": "group", "group_id": text(event.item.get("groupId"))}
+    data["group"] = fields.data(mapping(event.item.get("traits")))
     return WebFact(type="event.tracked", data=data, subject=first_text(data["group"], "name") or "group")
 
 
-def medium(it: TrackedEvent) -> str | None:
-    """`browser`, `app` or `server`, where the event tells."""
-    if it.call == "screen":
+def medium(event: TrackedEvent) -> str | None:
+    """`browser`, `app` or `server`, or None when unknown."""
+    if event.call == "screen":
         return "app"
-    stated = _MEDIUM_OF_CHANNEL.get((text(it.item.get("channel")) or "").lower())
+    stated = _MEDIUM_OF_CHANNEL.get((text(event.item.get("channel")) or "").lower())
     if stated:
         return stated
-    return _medium_of_library(text(mapping(it.context.get("library")).get("name")) or "")
+    return _medium_of_library(text(mapping(event.context.get("library")).get("name")) or "")
 
 
 @cached_if_short
@@ -178,12 +178,12 @@ def _medium_of_library(library: str) -> str | None:
     return None
 
 
-def _properties(it: TrackedEvent, name: str | None) -> dict[str, Any]:
+def _properties(event: TrackedEvent, name: str | None) -> dict[str, Any]:
     """The properties at the top level, the call's own name under `name`.
 
-    A property called `name` that says something else is kept as `property_name`.
+    A property `name` with another value is kept as `property_name`.
     """
-    data = dict(fields.data(it.properties))
+    data = dict(fields.data(event.properties))
     if name is None:
         return data
     other = data.get("name")
@@ -193,8 +193,8 @@ def _properties(it: TrackedEvent, name: str | None) -> dict[str, Any]:
     return data
 
 
-def _with_page(it: TrackedEvent, data: dict[str, Any]) -> dict[str, Any]:
-    page = mapping(it.context.get("page"))
+def _with_page(event: TrackedEvent, data: dict[str, Any]) -> dict[str, Any]:
+    page = mapping(event.context.get("page"))
     for key in _PAGE_KEYS if page else ():
         stated = text(page.get(key))
         if stated is not None and text(data.get(key)) is None:
@@ -203,7 +203,7 @@ def _with_page(it: TrackedEvent, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_article(category: str | None, data: Mapping[str, Any], articles: Articles) -> bool:
-    if category and squashed(category) in articles.categories:
+    if category and comparable(category) in articles.categories:
         return True
     path = text(data.get("path")) or _path_of(text(data.get("url")))
     return path is not None and articles.path.match(path) is not None

@@ -1,4 +1,4 @@
-"""Who a tracked event is about, and how sure that is."""
+"""The person in a tracked event, and the assurance of their handles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handoff.adapter.signatures import any_equal
 from handoff.domain.identity import Assurance, Handle
 from handoff.domain.text.memo import cached_if_short
 from handoff_adapters.shared.fields import first_text, mapping, text
-from handoff_adapters.shared.handles import Reading, Words, handle, of_customer
+from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
 
 from .event import PROOFS, TrackedEvent
 from .options import SegmentOptions
@@ -22,19 +22,19 @@ _CONTACT_CALLS = frozenset({"callback.requested"})
 
 
 def identities(
-    it: TrackedEvent, touchpoint_type: str, options: SegmentOptions, read: Reading
+    event: TrackedEvent, touchpoint_type: str, options: SegmentOptions, read: HandleReader
 ) -> tuple[Handle, ...]:
-    """The handles of the person, the home first; empty when the event names nobody.
+    """The person's handles, the home first; empty when the event names nobody.
 
-    Email and phone are taken from the traits, and from the form in which somebody asks to be called.
+    Email and phone come from the traits, and from the form of a callback request.
     """
-    item, traits = it.item, it.traits
-    form = it.properties if touchpoint_type in _CONTACT_CALLS else {}
+    item, traits = event.item, event.traits
+    form = event.properties if touchpoint_type in _CONTACT_CALLS else {}
     return read(
         text(item.get("anonymousId")),
-        text(item.get("previousId")) if it.call == "alias" else None,
+        text(item.get("previousId")) if event.call == "alias" else None,
         text(item.get("userId")),
-        "proved" if options.identity_proof_secret and _is_proved(it, options) else None,
+        "proved" if options.identity_proof_secret and _is_proved(event, options) else None,
         text(traits.get("email")) if traits else None,
         first_text(traits, *_PHONES) if traits else None,
         text(form.get("email")) if form else None,
@@ -42,11 +42,11 @@ def identities(
     )
 
 
-def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> Reading:
-    """How a source reads what is stated of a person.
+def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> HandleReader:
+    """The function that reads a person's handles for one source.
 
-    From a server: user, email, phone, anonymous. From a browser the visitor id comes first, because
-    every repeat of an event carries it and nobody else knows it.
+    The order for a server is user, email, phone, anonymous. For a browser the visitor id comes first,
+    because every repeat of an event carries it and nobody else knows it.
     """
     server, region, space = options.from_server, options.default_region, options.space
     by_trait = {
@@ -54,21 +54,21 @@ def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> R
         for trait in ("email", "phone")
     }
 
-    @cached_if_short  # a visit is many events
+    @cached_if_short  # a visit has many events
     def read(
-        visitor: Words,
-        previous: Words,
-        user: Words,
-        proved: Words,
-        email: Words,
-        phone: Words,
-        form_email: Words,
-        form_phone: Words,
+        visitor: StatedText,
+        previous: StatedText,
+        user: StatedText,
+        proved: StatedText,
+        email: StatedText,
+        phone: StatedText,
+        form_email: StatedText,
+        form_phone: StatedText,
     ) -> tuple[Handle, ...]:
         visitors = (
             handle("anonymous", visitor, VERIFIED, space=space),
-            # Anybody can name any previous id to a browser's write key, and ids before an alias are
-            # often guessable: only a server's word for it joins.
+            # Anyone with a browser's write key can state any previous id, and ids before an alias are
+            # often guessable, so only a server's alias joins identities.
             handle("anonymous", previous, VERIFIED if server else CLAIMED, space=space),
         )
         users = (handle("user", user, VERIFIED if server or proved else CLAIMED, space=options.user_space),)
@@ -84,13 +84,13 @@ def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> R
     return read
 
 
-def _is_proved(it: TrackedEvent, options: SegmentOptions) -> bool:
-    user_id = text(it.item.get("userId"))
-    return user_id is not None and _proved(user_id, _proofs(it), options.identity_proof_secret)
+def _is_proved(event: TrackedEvent, options: SegmentOptions) -> bool:
+    user_id = text(event.item.get("userId"))
+    return user_id is not None and _proved(user_id, _proofs(event), options.identity_proof_secret)
 
 
-def _proofs(it: TrackedEvent) -> list[str]:
-    places = (it.context, mapping(it.item.get("traits")), mapping(it.context.get("traits")))
+def _proofs(event: TrackedEvent) -> list[str]:
+    places = (event.context, mapping(event.item.get("traits")), mapping(event.context.get("traits")))
     return [proof for place in places for name in PROOFS if (proof := text(place.get(name)))]
 
 

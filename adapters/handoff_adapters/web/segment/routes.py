@@ -1,4 +1,4 @@
-"""Which call a request is, by its path alone: SDKs send JSON under any content type."""
+"""The call of a request, from its path alone: SDKs send JSON under any content type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
 from handoff.domain.text.cleaning import clean
 from handoff_adapters.shared.fields import decode_json, json_object, mapping, moment
 
-MAX_ITEMS = 2_500  # events a batch, as Segment documents it
+MAX_ITEMS = 2_500  # events per batch, Segment's documented limit
 BATCH, MERGE = "batch", "merge"
 
 CALLS: Mapping[str, str] = {
@@ -36,7 +36,7 @@ CALLS: Mapping[str, str] = {
     "g": "group",
     "merge": MERGE,
 }
-"""Last segment of the path -> call. Browser SDKs use the one-letter names."""
+"""Last segment of the path → call. Browser SDKs use the one-letter names."""
 
 _PREFIXES = frozenset(
     {(), ("v1",), ("beacon",), ("beacon", "v1"), ("pixel",), ("v1", "pixel"), ("pixel", "v1")}
@@ -44,17 +44,16 @@ _PREFIXES = frozenset(
 
 
 class Route(Struct, frozen=True):
-    """`call` is a value of `CALLS`; a `pixel` carries its event in the query and wants an image back."""
+    """`call` is a value of `CALLS`. A `pixel` carries its event in the query and expects an image."""
 
     call: str
     pixel: bool
 
 
 class EventBatch(Struct, frozen=True):
-    """The events of one request. `sent_at` and `context` are what the batch says for all of them.
+    """The events of one request. `sent_at` and `context` apply to all of them.
 
-    `sent` is the time that `sent_at` spells, `size` the bytes of JSON they were read from, where it was the
-    body.
+    `sent` is the parsed `sent_at`. `size` is the size of the body in bytes, if the events came in the body.
     """
 
     route: Route
@@ -66,14 +65,14 @@ class EventBatch(Struct, frozen=True):
 
 
 def route(path: str) -> Route:
-    """The call behind `path` (what follows `/in/{source}`). NotFound when there is none."""
+    """The call of `path` (the part after `/in/{source}`). NotFound for an unknown one."""
     parts = tuple(part for part in path.split("/") if part)
     call = CALLS.get(parts[-1]) if parts else None
     if call is None or parts[:-1] not in _PREFIXES:
-        raise NotFound("there is no such call in the tracking API")
+        raise NotFound("The tracking API has no such call")
     pixel = "pixel" in parts
     if pixel and call in (BATCH, MERGE):
-        raise NotFound("a pixel carries one event")
+        raise NotFound("A pixel carries one event")
     return Route(call, pixel)
 
 
@@ -87,18 +86,18 @@ def delivery(request: InboundRequest) -> EventBatch:
         return EventBatch(where, [body], size=len(request.body))
     items = body.get("batch")
     if not isinstance(items, list) or not items:
-        raise InvalidPayload("a batch has at least one event under `batch`")
+        raise InvalidPayload("A batch has at least one event under `batch`")
     if len(items) > MAX_ITEMS:
-        raise PayloadTooLarge(f"a batch has at most {MAX_ITEMS} events")
+        raise PayloadTooLarge(f"A batch has at most {MAX_ITEMS} events")
     sent_at = body.get("sentAt")
     context = mapping(body.get("context"))
     return EventBatch(where, items, sent_at, moment(sent_at), context, len(request.body))
 
 
 def pixel_event(request: InboundRequest) -> dict[str, Any]:
-    """The event of a pixel: base64 JSON in `data`, else the query's own parameters, else the body.
+    """The event of a pixel: base64 JSON in `data`, else the body, else the query parameters.
 
-    A pixel that was quarantined comes back as a body. InvalidPayload when there is no event.
+    A replayed pixel has its event in the body. InvalidPayload when there is no event.
     """
     query = dict(request.query)
     encoded = query.pop("data", None)
@@ -107,25 +106,25 @@ def pixel_event(request: InboundRequest) -> dict[str, Any]:
     if request.body:
         return json_object(request.body)
     if not query:
-        raise InvalidPayload("the pixel carries no event")
+        raise InvalidPayload("The pixel carries no event")
     return _nested(query.items())
 
 
 def _from_base64(encoded: str) -> dict[str, Any]:
-    # A query decodes "+" to a space, and trackers leave out the padding or use the URL alphabet.
+    # A query decodes "+" to a space, and trackers omit the padding or use the URL alphabet.
     plain = encoded.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
     try:
         body = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidPayload("the pixel's data is not base64") from error
+        raise InvalidPayload("The pixel's data is not base64") from error
     event = decode_json(body)
     if not isinstance(event, dict):
-        raise InvalidPayload("the pixel's data is not a JSON object")
+        raise InvalidPayload("The pixel's data is not a JSON object")
     return event
 
 
 def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """`context.page.url=…` as RudderStack's pixel reads it: dots are levels."""
+    """`context.page.url=…` as an object: dots separate levels, as in RudderStack's pixel."""
     event: dict[str, Any] = {}
     for name, value in pairs:
         *levels, last = clean(name).split(".")[:16] if name.strip(".") else [name]

@@ -144,7 +144,7 @@ def test_old_and_new_names_of_a_resolution_are_one_touchpoint() -> None:
     assert (old.event_id, old.type, old.data) == (new.event_id, new.type, new.data)
 
 
-def test_a_bots_webhook_and_the_accounts_tell_one_resolution() -> None:
+def test_a_bots_webhook_and_the_accounts_make_one_resolution() -> None:
     """The bot's names no previous status."""
     body = fixture("resolved")
     assert body["changed_attributes"]
@@ -153,7 +153,7 @@ def test_a_bots_webhook_and_the_accounts_tell_one_resolution() -> None:
     assert (one.event_id, digest(one)) == (two.event_id, digest(two))
 
 
-def test_a_bots_webhook_that_cannot_tell_a_hand_over_has_an_id_of_its_own() -> None:
+def test_a_bots_webhook_without_a_handoff_has_its_own_id() -> None:
     body = fixture("bot-hands-over")
     bots = {**body, "event": "conversation_opened", "changed_attributes": None}
     one, two = (build().parse(posted(told)).touchpoints[0] for told in (body, bots))

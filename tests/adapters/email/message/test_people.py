@@ -160,7 +160,7 @@ def test_a_rewritten_from_gives_way_to_who_wrote(fields: dict[str, str | None]) 
 @pytest.mark.parametrize(
     "written", ['"anna boss"@shop.example.org', '"x <boss@example.org>"@example.com', '<"a b"@example.com>']
 )
-def test_half_of_a_quoted_address_is_nobodys(written: str) -> None:
+def test_half_of_a_quoted_address_identifies_no_one(written: str) -> None:
     assert [bad.code for bad in parse(mail(**{"from": written})).malformed] == ["no_identity"]
 
 
@@ -227,7 +227,7 @@ def test_a_mail_without_a_customer_is_quarantined_whole(fields: dict[str, str | 
         {"return_path": "<>"},
     ],
 )
-def test_a_mail_of_a_program_says_so(fields: dict[str, str]) -> None:
+def test_a_mail_of_a_program_is_an_automatic_reply(fields: dict[str, str]) -> None:
     made = only(mail(**fields), sender=None)
     assert made.type == "email.auto_replied"
     assert made.direction == "inbound"

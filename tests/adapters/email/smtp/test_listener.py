@@ -34,7 +34,7 @@ pytestmark = pytest.mark.both_loops
 SUPPORT = "support@shop.example"
 
 
-class Desk:
+class RecordingReceiver:
     """Takes what the listener hands over; `fails` is raised instead of an outcome."""
 
     def __init__(self, fails: Exception | None = None, delay: float = 0.0) -> None:
@@ -64,16 +64,16 @@ def send(server: MailServer, raw: bytes, to: list[str], sender: str = "anna@exam
         client.close()
 
 
-def listening(desk: Desk, **options: Any) -> Any:
-    return adapter(listen="127.0.0.1:0", **options).listen(desk)
+def listening(receiver: RecordingReceiver, **options: Any) -> Any:
+    return adapter(listen="127.0.0.1:0", **options).listen(receiver)
 
 
-async def dialogue(server: MailServer, *said: bytes, pause: float = 0.0) -> list[bytes]:
-    """All lines that the server answers when `said` is sent without waiting, until it hangs up."""
+async def dialogue(server: MailServer, *commands: bytes, pause: float = 0.0) -> list[bytes]:
+    """All lines that the server answers when `commands` is sent without waiting, until it hangs up."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     try:
         with suppress(ConnectionError):  # hung up on while still talking
-            for piece in said:
+            for piece in commands:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(pause)
@@ -109,13 +109,13 @@ def test_the_adapter_is_a_listener() -> None:
 
 
 async def test_a_mail_arrives_as_it_was_sent() -> None:
-    desk = Desk()
+    receiver = RecordingReceiver()
     raw = mail(".starts with a dot\r\n..two\r\n\r\n.\xe4\r\n")
-    async with listening(desk) as server:
+    async with listening(receiver) as server:
         assert server.port > 0
         refused = await in_thread(send, server, raw, [SUPPORT, "support+2@shop.example"])
     assert refused == {}
-    (one,) = desk.got
+    (one,) = receiver.got
     assert one.raw == one.body == raw
     assert (one.method, one.path, one.url) == ("SMTP", "", f"smtp://127.0.0.1:{server.port}/")
     assert one.headers == {
@@ -130,17 +130,17 @@ async def test_a_mail_arrives_as_it_was_sent() -> None:
 
 
 async def test_two_mails_in_one_conversation_and_a_null_sender() -> None:
-    desk = Desk()
+    receiver = RecordingReceiver()
 
     def both(server: MailServer) -> None:
         with smtplib.SMTP(server.host, server.port, timeout=10) as client:
             client.sendmail("<>", [SUPPORT], mail("one"))
             client.sendmail("anna@example.com", [SUPPORT], mail("two"))
 
-    async with listening(desk) as server:
+    async with listening(receiver) as server:
         await in_thread(both, server)
-    assert [one.raw[-3:] for one in desk.got] == [b"e\r\n", b"o\r\n"]
-    assert adapter().parse(desk.got[0]).touchpoints[0].type == "email.auto_replied"
+    assert [one.raw[-3:] for one in receiver.got] == [b"e\r\n", b"o\r\n"]
+    assert adapter().parse(receiver.got[0]).touchpoints[0].type == "email.auto_replied"
 
 
 async def test_what_is_offered() -> None:
@@ -149,20 +149,20 @@ async def test_what_is_offered() -> None:
             client.ehlo()
             return client.esmtp_features
 
-    async with listening(Desk(), max_bytes=5000) as server:
+    async with listening(RecordingReceiver(), max_bytes=5000) as server:
         offered = await in_thread(offers, server)
     assert offered == {"size": "5000", "8bitmime": "", "smtputf8": "", "pipelining": ""}
 
 
 @pytest.mark.parametrize("to", ["boss@shop.example", "x@other.example"])
 async def test_an_unknown_mailbox_is_refused_at_once(to: str) -> None:
-    desk = Desk()
-    async with listening(desk) as server:
+    receiver = RecordingReceiver()
+    async with listening(receiver) as server:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as refusal:
             await in_thread(send, server, mail(), [to])
         assert [code for code, _ in refusal.value.recipients.values()] == [550]
         assert await in_thread(send, server, mail(), [SUPPORT, to]) == {to: (550, b"5.1.1 Unknown mailbox")}
-    assert [one.headers["rcpt-to"] for one in desk.got] == [SUPPORT]
+    assert [one.headers["rcpt-to"] for one in receiver.got] == [SUPPORT]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ async def test_an_unknown_mailbox_is_refused_at_once(to: str) -> None:
     ],
 )
 async def test_what_is_not_durable_is_never_acknowledged(error: Exception, answer: bytes) -> None:
-    async with listening(Desk(error)) as server:
+    async with listening(RecordingReceiver(error)) as server:
         with pytest.raises(smtplib.SMTPDataError) as refusal:
             await in_thread(send, server, mail(), [SUPPORT])
     assert f"{refusal.value.smtp_code} ".encode() + bytes(refusal.value.smtp_error)[:5] == answer
@@ -193,15 +193,15 @@ async def test_a_delivery_kept_in_quarantine_is_acknowledged() -> None:
 
 
 async def test_a_store_that_takes_too_long_is_a_temporary_failure() -> None:
-    async with listening(Desk(delay=30), receive_timeout_s=0.2) as server:
+    async with listening(RecordingReceiver(delay=30), receive_timeout_s=0.2) as server:
         with pytest.raises(smtplib.SMTPDataError) as refusal:
             await in_thread(send, server, mail(), [SUPPORT])
     assert refusal.value.smtp_code == 451
 
 
 async def test_too_large_is_refused_by_its_size_and_by_its_bytes() -> None:
-    desk = Desk()
-    async with listening(desk, max_bytes=10_000) as server:
+    receiver = RecordingReceiver()
+    async with listening(receiver, max_bytes=10_000) as server:
         with pytest.raises(smtplib.SMTPSenderRefused) as by_size:
             await in_thread(send, server, mail("x" * 20_000), [SUPPORT])
         assert by_size.value.smtp_code == 552
@@ -213,13 +213,13 @@ async def test_too_large_is_refused_by_its_size_and_by_its_bytes() -> None:
         assert codes(answers) == [b"220", b"250", b"250", b"250", b"354", b"552", b"250", b"221"]
         exact = b"x" * 9_998 + b"\r\n"
         assert await in_thread(send, server, exact, [SUPPORT]) == {}
-    assert [len(one.raw) for one in desk.got] == [10_000]
+    assert [len(one.raw) for one in receiver.got] == [10_000]
 
 
 async def test_pipelined_commands_and_long_lines() -> None:
-    desk = Desk()
+    receiver = RecordingReceiver()
     long = b"y" * 200_000
-    async with listening(desk) as server:
+    async with listening(receiver) as server:
         answers = await dialogue(
             server,
             b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
@@ -227,36 +227,36 @@ async def test_pipelined_commands_and_long_lines() -> None:
             b"From: a@b.c\r\n\r\n" + long + b"\r\n.\r\nNOOP\r\nQUIT\r\n",
         )
     assert codes(answers) == [b"220", *[b"250"] * 3, b"354", *[b"250"] * 3, b"354", b"250", b"250", b"221"]
-    assert [one.raw for one in desk.got] == [b"", b"From: a@b.c\r\n\r\n" + long + b"\r\n"]
+    assert [one.raw for one in receiver.got] == [b"", b"From: a@b.c\r\n\r\n" + long + b"\r\n"]
 
 
 async def test_only_a_lone_dot_between_full_line_ends_ends_the_data() -> None:
     """SMTP smuggling: a dot between bare line feeds must not start another mail."""
-    desk = Desk()
+    receiver = RecordingReceiver()
     smuggled = b"a\n.\nMAIL FROM:<x@y.z>\r\n.\nb\r.\r\nc\r\n"
-    async with listening(desk) as server:
+    async with listening(receiver) as server:
         await dialogue(
             server,
             b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
             + smuggled
             + b".\r\nQUIT\r\n",
         )
-    assert len(desk.got) == 1
-    assert desk.got[0].raw == smuggled.replace(b"\r\n.", b"\r\n")
+    assert len(receiver.got) == 1
+    assert receiver.got[0].raw == smuggled.replace(b"\r\n.", b"\r\n")
 
 
 async def test_data_that_comes_byte_by_byte() -> None:
-    desk = Desk()
-    async with listening(desk) as server:
-        said = b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
-        said += b"Hi.\r\n\r\n..\r\n.\r\nQUIT\r\n"
-        await dialogue(server, *[bytes([byte]) for byte in said], pause=0.0005)
-    assert [one.raw for one in desk.got] == [b"Hi.\r\n\r\n.\r\n"]
+    receiver = RecordingReceiver()
+    async with listening(receiver) as server:
+        commands = b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
+        commands += b"Hi.\r\n\r\n..\r\n.\r\nQUIT\r\n"
+        await dialogue(server, *[bytes([byte]) for byte in commands], pause=0.0005)
+    assert [one.raw for one in receiver.got] == [b"Hi.\r\n\r\n.\r\n"]
 
 
 async def test_lmtp_answers_for_each_recipient() -> None:
-    desk = Desk()
-    async with listening(desk, protocol="lmtp") as server:
+    receiver = RecordingReceiver()
+    async with listening(receiver, protocol="lmtp") as server:
         answers = await dialogue(
             server,
             b"EHLO x\r\nLHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\n"
@@ -264,7 +264,7 @@ async def test_lmtp_answers_for_each_recipient() -> None:
             mail() + b"\r\n.\r\nQUIT\r\n",
         )
     assert codes(answers) == [b"220", b"500", *[b"250"] * 3, b"550", b"250", b"354", b"250", b"250", b"221"]
-    assert len(desk.got) == 1
+    assert len(receiver.got) == 1
 
 
 async def test_lmtp_with_a_store_that_is_down() -> None:
@@ -274,12 +274,12 @@ async def test_lmtp_with_a_store_that_is_down() -> None:
                 client.sendmail("a@b.c", [SUPPORT], mail())
             return refusal.value.smtp_code
 
-    async with listening(Desk(StoreUnavailable()), protocol="lmtp") as server:
+    async with listening(RecordingReceiver(StoreUnavailable()), protocol="lmtp") as server:
         assert await in_thread(deliver, server) == 451
 
 
 async def test_recipients_and_connections_are_bounded() -> None:
-    async with listening(Desk(), max_recipients=2, max_connections=1) as server:
+    async with listening(RecordingReceiver(), max_recipients=2, max_connections=1) as server:
         reader, writer = await asyncio.open_connection(server.host, server.port)
         assert (await reader.readline()).startswith(b"220")
         assert codes(await dialogue(server)) == [b"421"]
@@ -294,7 +294,7 @@ async def test_recipients_and_connections_are_bounded() -> None:
 
 
 async def test_a_slow_or_idle_peer_is_hung_up_on() -> None:
-    async with listening(Desk(), command_timeout_s=0.3) as server:
+    async with listening(RecordingReceiver(), command_timeout_s=0.3) as server:
         assert codes(await dialogue(server)) == [b"220", b"421"]
         started = time.monotonic()
         reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -305,13 +305,13 @@ async def test_a_slow_or_idle_peer_is_hung_up_on() -> None:
 
 
 async def test_an_endless_dialogue_is_ended() -> None:
-    async with listening(Desk()) as server:
+    async with listening(RecordingReceiver()) as server:
         assert codes(await dialogue(server, b"NOOP\r\n" * 150))[-1] == b"421"
         assert codes(await dialogue(server, b"FOO\r\n" * 10))[-1] == b"502"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "commands",
     [
         b"\xff\xfe\r\n",
         b"MAIL FROM:<" + b"(" * 900 + b">\r\n",
@@ -325,32 +325,32 @@ async def test_an_endless_dialogue_is_ended() -> None:
         b"MAIL FROM:<a@b.c> SIZE=99999999999\r\n",
     ],
 )
-async def test_hostile_commands_are_refused_and_the_conversation_goes_on(said: bytes) -> None:
-    async with listening(Desk()) as server:
-        answers = codes(await dialogue(server, b"EHLO x\r\n" + said + b"QUIT\r\n"))
+async def test_hostile_commands_are_refused_and_the_conversation_goes_on(commands: bytes) -> None:
+    async with listening(RecordingReceiver()) as server:
+        answers = codes(await dialogue(server, b"EHLO x\r\n" + commands + b"QUIT\r\n"))
     assert answers[:2] == [b"220", b"250"]
-    assert answers[2][:1] in b"45" or said.startswith(b"VRFY")
+    assert answers[2][:1] in b"45" or commands.startswith(b"VRFY")
     assert answers[-1] == b"221"
 
 
 async def test_closing_waits_for_the_mail_in_flight() -> None:
-    desk = Desk(delay=0.3)
-    async with listening(desk) as server:
+    receiver = RecordingReceiver(delay=0.3)
+    async with listening(receiver) as server:
         sending = asyncio.create_task(in_thread(send, server, mail(), [SUPPORT]))
         idle = asyncio.create_task(dialogue(server))
-        await until(lambda: any(one.busy for one in server.conversations))
+        await until(lambda: any(one.busy for one in server.sessions))
         await asyncio.sleep(0.05)
     assert await sending == {}
     assert codes(await idle) == [b"220", b"421"]
-    assert len(desk.got) == 1
+    assert len(receiver.got) == 1
     with pytest.raises(OSError):
         await asyncio.open_connection(server.host, server.port)
 
 
 async def test_closing_is_bounded() -> None:
-    async with listening(Desk(delay=60), drain_s=0.2) as server:
+    async with listening(RecordingReceiver(delay=60), drain_s=0.2) as server:
         sending = asyncio.create_task(in_thread(send, server, mail(), [SUPPORT]))
-        await until(lambda: any(one.busy for one in server.conversations))
+        await until(lambda: any(one.busy for one in server.sessions))
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 2
     with pytest.raises(smtplib.SMTPServerDisconnected):
@@ -358,26 +358,26 @@ async def test_closing_is_bounded() -> None:
 
 
 async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:
-    desk = Desk(delay=0.1)
-    async with listening(desk) as server:
-        for said in (
+    receiver = RecordingReceiver(delay=0.1)
+    async with listening(receiver) as server:
+        for commands in (
             b"",
             b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\nFrom: x",
         ):
             _reader, writer = await asyncio.open_connection(server.host, server.port)
-            writer.write(said)
+            writer.write(commands)
             await writer.drain()
             await asyncio.sleep(0.05)
             writer.transport.abort()
-        await until(lambda: not server.conversations)
-    assert desk.got == []
+        await until(lambda: not server.sessions)
+    assert receiver.got == []
 
 
 async def test_nothing_of_a_mail_is_logged(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with listening(Desk(RuntimeError("secret"))) as server:
+    async with listening(RecordingReceiver(RuntimeError("secret"))) as server:
         with pytest.raises(smtplib.SMTPDataError):
             await in_thread(send, server, mail("very secret"), [SUPPORT])
     printed = capsys.readouterr()
@@ -386,10 +386,10 @@ async def test_nothing_of_a_mail_is_logged(
     assert not any(word in logged for word in ("secret", "anna", "support@", "parcel"))
 
 
-async def test_what_cannot_be_opened_is_said() -> None:
-    async with listening(Desk()) as server:
+async def test_what_cannot_be_opened_is_an_error() -> None:
+    async with listening(RecordingReceiver()) as server:
         taken: Callable[[], Awaitable[Any]] = (
-            adapter(listen=f"127.0.0.1:{server.port}").listen(Desk()).__aenter__
+            adapter(listen=f"127.0.0.1:{server.port}").listen(RecordingReceiver()).__aenter__
         )
         with pytest.raises(ConfigurationError):
             await taken()
@@ -401,15 +401,24 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
     if openssl is None:
         pytest.skip("openssl makes the certificate")
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    said = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    said += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*said, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=20)
+    commands = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    commands += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*commands, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=20)
     return cert, key
 
 
 async def test_starttls_is_offered_with_a_certificate(certificate: tuple[str, str]) -> None:
     cert, key = certificate
-    desk = Desk()
+    receiver = RecordingReceiver()
 
     def deliver(server: MailServer) -> None:
         context = ssl.create_default_context(cafile=cert)
@@ -417,29 +426,29 @@ async def test_starttls_is_offered_with_a_certificate(certificate: tuple[str, st
             client.starttls(context=context)
             client.sendmail("a@b.c", [SUPPORT], mail("over TLS"))
 
-    async with listening(desk, tls_cert=cert, tls_key=key) as server:
+    async with listening(receiver, tls_cert=cert, tls_key=key) as server:
         await in_thread(deliver, server)
         plain = await in_thread(send, server, mail("without"), [SUPPORT])
     assert plain == {}
-    assert [one.raw.splitlines()[-1] for one in desk.got] == [b"over TLS", b"without"]
+    assert [one.raw.splitlines()[-1] for one in receiver.got] == [b"over TLS", b"without"]
 
 
-async def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+async def test_a_certificate_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     missing = str(tmp_path / "no.pem")
     with pytest.raises(ConfigurationError):
-        await listening(Desk(), tls_cert=missing, tls_key=missing).__aenter__()
+        await listening(RecordingReceiver(), tls_cert=missing, tls_key=missing).__aenter__()
 
 
 @pytest.mark.parametrize("strange", [b"\xff", b"\xed\xa0\x80", b"\xc3", b"\xf0\x9f\x98\x80"])
 async def test_addresses_of_any_bytes_are_clean_text_or_refused(strange: bytes) -> None:
     """What the listener hands over can be kept in quarantine, whatever the envelope's bytes are."""
-    desk = Desk()
+    receiver = RecordingReceiver()
     envelope = b"MAIL FROM:<anna" + strange + b"@example.com> SMTPUTF8\r\n"
     asked = [b"EHLO a" + strange + b"\r\n", envelope, f"RCPT TO:<{SUPPORT}>\r\n".encode(), b"DATA\r\n"]
-    async with listening(desk) as server:
+    async with listening(receiver) as server:
         answers = await dialogue(server, *asked, mail("hello") + b"\r\n.\r\nQUIT\r\n", pause=0.05)
     refused = codes(answers)[2][:1] == b"5"
-    assert refused is (not desk.got)
-    for request in desk.got:
+    assert refused is (not receiver.got)
+    for request in receiver.got:
         assert all(value.encode() is not None for value in request.headers.values())
         assert adapter().parse(request)

@@ -289,7 +289,7 @@ def test_a_proved_user_is_verified_and_the_visitor_stays_home() -> None:
     assert str(other.identities[1].assurance) == "claimed"
 
 
-def test_the_business_itself_is_nobodys_identity() -> None:
+def test_the_business_itself_is_never_an_identity() -> None:
     adapter = build(own=("support@shop.example", "user:admin"))
     event = {**EVENT, "userId": "admin", "traits": {"email": "Support@Shop.example"}}
     (made,) = adapter.parse(posted("/v1/i", event)).touchpoints
