@@ -31,12 +31,12 @@ class Cut(Connection):
 
     left: int | None = None
 
-    async def _run(self, attempt: Any, **how: Any) -> Any:
+    async def _run(self, attempt: Any, transport: Any) -> Any:
         if self.left is not None:
             if not self.left:
                 raise StoreUnavailable("this process is gone", reason="cut")
             self.left -= 1
-        return await super()._run(attempt, **how)
+        return await super()._run(attempt, transport)
 
 
 @asynccontextmanager
