@@ -18,7 +18,7 @@ from tests.frozen.names import frozen
 
 NOT_LINES = {"complained"}
 """Frozen as codes, but used only inside the rules: no line has them."""
-MESSAGES = json.loads((Path(handoff.__file__).parent / "panel" / "messages" / "en.json").read_text())
+MESSAGES = json.loads((Path(handoff.__file__).parent / "panel" / "text" / "messages" / "en.json").read_text())
 SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
 
 

@@ -12,7 +12,7 @@ import pytest
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection, FunctionMissing
 from handoff.store.resp.primaries import PrimaryConnection
-from handoff.store.resp.transport import Route
+from handoff.store.resp.transport import StoreRoute
 from handoff.store.settings import StoreSettings
 from tests.store.servers import (
     Server,
@@ -33,7 +33,7 @@ KEYS = [b"{%d}k" % number for number in range(40)]
 class Cluster:
     """A connection with lines to three primaries that hold the function."""
 
-    def __init__(self, nodes: Sequence[Server], store: Connection, route: Route) -> None:
+    def __init__(self, nodes: Sequence[Server], store: Connection, route: StoreRoute) -> None:
         self.nodes = nodes
         self.store = store
         self.route = route

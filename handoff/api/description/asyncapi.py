@@ -144,7 +144,7 @@ def document() -> dict[str, Any]:
     """The whole document."""
     data_types = list(dict.fromkeys(type_ for kind in KINDS for type_ in kind.data))
     schemas, components = component_schemas([], [EventEnvelope, *data_types])
-    envelope = components["EventEnvelope"]["properties"]
+    envelope = components["CloudEvent"]["properties"]
     for name, note in _ATTRIBUTES.items():
         envelope[name] |= note
     components["WebhookFailing"]["properties"]["failing_since"] |= {"format": "date-time"}
