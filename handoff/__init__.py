@@ -1,3 +1,3 @@
-"""Omnichannel hand-off middleware: one timeline per customer, handed over with the conversation."""
+"""Omnichannel handoff middleware: one timeline per customer, handed over with the conversation."""
 
 __version__ = "0.1.0"

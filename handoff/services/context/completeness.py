@@ -1,4 +1,4 @@
-"""Completeness: what a context may be missing, said out loud."""
+"""Completeness: a context states what it may be missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOK_S = 0.05
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
-    """What of a configured source matters here. `secret`: only holders of a key can send to it."""
+    """Settings of a source that completeness depends on. `secret`: only holders of a key can send to it."""
 
     name: str
     tenant: str
@@ -98,15 +98,15 @@ class Monitor:
         activity = SourceRecords.decode(answers)
         states = []
         degraded = self.fan_out_behind_s() > MAX_FAN_OUT_S
-        for it, quarantined in zip(self._of(tenant), activity.quarantined, strict=True):
-            last = self._unsaved.get((tenant, it.name)) or activity.last_heard.get(it.name)
-            silent = it.expected_every_s is not None and (
-                last is None or now - last > it.expected_every_s * SECOND
+        for source, quarantined in zip(self._of(tenant), activity.quarantined, strict=True):
+            last = self._unsaved.get((tenant, source.name)) or activity.last_heard.get(source.name)
+            silent = source.expected_every_s is not None and (
+                last is None or now - last > source.expected_every_s * SECOND
             )
-            degraded = degraded or silent or (it.secret and quarantined > 0)
+            degraded = degraded or silent or (source.secret and quarantined > 0)
             states.append(
                 SourceState(
-                    name=it.name,
+                    name=source.name,
                     last_seen=format_time(last) if last else None,
                     behind_s=round((now - last) / SECOND, 3) if silent and last else 0.0,
                     spooled=0,

@@ -1,9 +1,8 @@
-"""What a context was made of, so that it can be said whether it would be the same again.
+"""Validation of cached contexts: whether a context that is built now would be the same.
 
-Reading and decoding the timeline is nearly all of a context's cost. That nothing in it has changed is
-told by the heads of its identities, which change with every entry and are read before it. So it is
-enough to ask all but the timeline again, all at once: the same answers make the same context, but for
-what moves with the clock.
+Reading and decoding the timeline is nearly all of a context's cost. The heads of its identities change with
+every entry and are read before the timeline. So one round trip that repeats every read except the timeline
+is enough: equal replies give an equal context, apart from values that depend on the clock.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _SIZE = 16  # bytes: no two states of a customer meet by chance
 
 
 class ReadLog:
-    """Answers by the store, and keeps what was asked and what it said."""
+    """Reads from the store, and records the commands and their replies."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
@@ -34,25 +33,24 @@ class ReadLog:
         self._answers: list[Any] = []
 
     async def answers(self, commands: Sequence[Command]) -> list[Any]:
-        said = await self._reads.answers(commands)
+        replies = await self._reads.answers(commands)
         self._questions += commands
-        self._answers += said
-        return said
+        self._answers += replies
+        return replies
 
     def basis(self, completeness: Completeness | None, questions: Sequence[Command]) -> Validator:
-        """All that was asked so far. With the completeness that was told, and what to ask for it anew."""
-        told = _still(completeness) if completeness else None
+        """A validator of all reads so far. `completeness` is as shown, `questions` the reads behind it."""
+        shown = _still(completeness) if completeness else None
         return Validator(
             asked=prepare((*self._questions, *(questions if completeness else ()))),
             count=len(self._answers),
             digest=_digest(self._answers),
-            completeness=told,
+            completeness=shown,
         )
 
 
 class Validator(Struct, frozen=True, kw_only=True):
-    """Questions to the store: a digest of the answers to the first `count`, and the completeness that
-    the answers to the others made, None for none."""
+    """Commands to repeat, a digest of the first `count` replies, and the completeness from the others."""
 
     asked: Prepared
     count: int
@@ -61,7 +59,7 @@ class Validator(Struct, frozen=True, kw_only=True):
 
 
 async def is_still(store: Store, monitor: Monitor, tenant: str, basis: Validator, now: Micros) -> bool:
-    """Whether a context on this basis would be the same now. One round trip."""
+    """Whether a context with this validator would be the same now. One round trip."""
     answers = await store.connection.answers_to(basis.asked)
     if _digest(answers[: basis.count]) != basis.digest:
         return False
@@ -74,6 +72,7 @@ def _digest(answers: Sequence[Any]) -> bytes:
     return blake2b(_ENCODE(answers), digest_size=_SIZE).digest()
 
 
-def _still(it: Completeness) -> bytes:
-    """Completeness but for when sources were last heard, which says nothing new of the customer."""
-    return _ENCODE((it.state, [(source.name, source.spooled, source.quarantined) for source in it.sources]))
+def _still(completeness: Completeness) -> bytes:
+    """Completeness without the last receipt of each source, which changes nothing for the customer."""
+    sources = [(source.name, source.spooled, source.quarantined) for source in completeness.sources]
+    return _ENCODE((completeness.state, sources))
