@@ -138,8 +138,8 @@ def _key(name: str) -> str:
 def texts() -> dict[str, Any]:
     """Descriptions and examples: by section, then by key.
 
-    Options that several adapters declare have their text once, under `shared_options`. ValueError if no adapter
-    declares one of them.
+    Options that several adapters declare have their text once, under `shared_options`. ValueError if no
+    adapter declares one of them.
     """
     written = tomllib.loads(TEXTS.read_text(encoding="utf-8"))
     shared = written.pop("shared_options")
