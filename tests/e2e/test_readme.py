@@ -190,9 +190,9 @@ def test_ctrl_c_saves_and_the_history_is_still_there(tmp_path: Path) -> None:
     first = Demo(tmp_path)
     first.until("Press Ctrl-C")
     assert first.end() == 0
-    assert "everything is saved" in first.printed
+    assert "All data is saved" in first.printed
     again = Demo(tmp_path, "--once")
-    again.until("everything is saved")
+    again.until("All data is saved")
     assert again.process.wait(PATIENCE_S) == 0
     assert again.process.stdout
     again.process.stdout.close()

@@ -66,7 +66,7 @@ def test_a_worker_that_cannot_start_ends_all_with_the_reason(tmp_path: Path) -> 
         with starting(tmp_path / "data", free_port(), "--config", str(config)) as server:
             assert server.popen.wait(PATIENCE_S) == 1
             valkey = server.valkey_pid if (tmp_path / "data/valkey/valkey.pid").exists() else None
-    assert server.log.count("the mail listener cannot be opened") == 1
+    assert server.log.count("Cannot open the mail listener") == 1
     assert "worker 0 cannot start (exit status 1)" in server.log
     assert valkey is None or not alive(valkey)
     assert "Traceback" not in server.log
