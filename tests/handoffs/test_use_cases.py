@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from handoff.domain.errors import StoreUnavailable
 from handoff.domain.handoff import Action, Party
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
@@ -11,7 +14,9 @@ from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Han
 from handoff.services.handoffs.timers import Timers
 from handoff.services.metrics import Measures
 from handoff.store.store import Store
+from tests.conftest import opened
 from tests.samples import timeline
+from tests.store.servers import sentinel_servers
 
 
 def wanted(**changes: float) -> HandoffRequest:
@@ -53,3 +58,26 @@ async def test_an_expiry_is_recorded_by_the_timer(store: Store, tenant: str) -> 
         while not await timers.fire_due():
             pass
     assert await recorded(store, tenant) == {"handoff.requested", "handoff.expired"}
+
+
+async def test_a_repeated_request_is_confirmed_only_if_replicas_have_the_handoff(tenant: str) -> None:
+    """A primary that is cut off still knows a handoff that a failover will remove."""
+    with sentinel_servers(min_replicas_to_write="0") as (url, _primary, replica):
+        async with opened(url, durability="replicated", timeout_s=2.0) as store:
+            handoffs = Handoffs(store, Monitor(store, []), Measures())
+            await handoffs.request(tenant, wanted())
+            assert not (await handoffs.request(tenant, wanted())).created
+            replica.pause()
+            with pytest.raises(StoreUnavailable):
+                await handoffs.request(tenant, wanted())
+            replica.resume()
+            async with asyncio.timeout(20):
+                while await unconfirmed(handoffs, tenant):
+                    pass
+
+
+async def unconfirmed(handoffs: Handoffs, tenant: str) -> bool:
+    try:
+        return (await handoffs.request(tenant, wanted())).created
+    except StoreUnavailable:
+        return True

@@ -152,7 +152,9 @@ class Handoffs:
         before = await read_members(control, chain)
         pending = before.get(chain.pending) if chain.pending else None
         if pending:
-            return _same_or_conflict(pending, wanted, hashes, customer_id)
+            result = _same_or_conflict(pending, wanted, hashes, customer_id)
+            await self._confirm(control, hashes, pending)
+            return result
         handoff = _new_handoff(tenant, hashes, wanted, target, chain, before, now)
         content = await pinned_content(store, self._monitor, tenant, target, handoff, now)
         change = Change().expect(found.key, found.version)
@@ -166,6 +168,17 @@ class Handoffs:
         await control.commit(change)
         changed = (("handoff.requested", handoff),)
         return HandoffResult(handoff=handoff, changed=changed, customer_id=customer_id)
+
+    async def _confirm(self, control: Control, hashes: KeyedHash, pending: Handoff) -> None:
+        """Raise StoreUnavailable unless replicas have the handoff.
+
+        Its own request may have failed for lack of replicas: a primary that is cut off still returns it, and
+        a failover removes it. Writing the same record again waits for them.
+        """
+        if self._store.settings.durability == "replicated":
+            key = handoff_key(control, hashes, pending.id)
+            change = Change().expect(key, pending.version).put(key, pending.version, pending)
+            await control.commit(change)
 
     async def move(self, tenant: str, public_id: str, wanted: HandoffMove) -> HandoffResult:
         """Apply a transition. Accepting a conversation that has an owner transfers it from that owner.
