@@ -79,6 +79,10 @@ bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); AR
 bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ## the same with every comparison
 	$(RIVALS)/bin/python -m bench --full $(ARGS)
 
+.PHONY: fidelity
+fidelity: $(VENV)/dev.stamp tools ## measure how much of a customer's history reaches the agent: docs/fidelity.md
+	@$(BIN)/python -m tests.fidelity $(if $(ARGS),,--write) $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/dev.stamp tools ## faults, kills and store tests again and again for SOAK_MINUTES (60)
 	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); turn=0; \
