@@ -78,6 +78,7 @@ async def look_up(request: web.Request) -> web.Response:
         given.limit,
         frozenset(given.fields) if given.fields is not None else None,
         given.min_assurance or principal.min_assurance,
+        principal,
     )
     site, tenant = request.app[SITE], principal.tenant
     identities = [other for at, it in enumerate(given.identities) for other in _sought(site, tenant, at, it)]
@@ -100,16 +101,20 @@ def query_wanted(request: web.Request, principal: Principal) -> Wanted:
         query_limit(request),
         query_list(request, "fields") if "fields" in request.query else None,
         read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+        principal,
     )
 
 
-def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance) -> Wanted:
+def _wanted(
+    limit: int, fields: frozenset[str] | None, min_assurance: Assurance, principal: Principal
+) -> Wanted:
     always = frozenset(ContextView.__struct_fields__)
     if fields is not None and fields - always:
         unknown = ", ".join(sorted(fields - always))
         raise bad_parameter("fields", f"unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
-    return Wanted(limit=limit, fields=chosen, min_assurance=min_assurance)
+    internal = principal.min_assurance is not Assurance.VERIFIED  # a token whose audience is customers
+    return Wanted(limit=limit, fields=chosen, min_assurance=min_assurance, internal=internal)
 
 
 async def _context(

@@ -22,6 +22,7 @@ from handoff.api.keys import Site
 from handoff.api.protocol import Protocol
 from handoff.delivery.delivery import Delivery, MadeSecret
 from handoff.delivery.timers import TICK_S, Timers
+from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, InvalidPayload, StoreUnavailable
 from handoff.domain.handoff import Handoff
 from handoff.services.adapter import InboundRequest, Listener, Outcome
@@ -38,9 +39,10 @@ from handoff.store.durability import prove
 from handoff.store.store import Store, open_store
 
 from .accepting import accepting
+from .language_packs import load_packs
 from .opening import Options, Place, opened
 from .settings import Settings
-from .sources import build_sources, facts, spaces, tenants
+from .sources import build_sources, facts, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -82,7 +84,8 @@ async def running_in(place: Place, settings: Settings, options: Options) -> Asyn
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, place.listening.getsockname()[1])
-        store = await stack.enter_async_context(_store(settings, place.embedded))
+        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        store = await stack.enter_async_context(_store(settings, place.embedded, briefs))
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = []
         site = _site(settings, store, sources, access, url, health)
@@ -161,13 +164,13 @@ def _admin(secret: str) -> Token:
 
 
 @asynccontextmanager
-async def _store(settings: Settings, embedded: str | None) -> AsyncIterator[Store]:
+async def _store(settings: Settings, embedded: str | None, briefs: BriefRules) -> AsyncIterator[Store]:
     """The configured store, or the embedded one; its promise is proved before anything uses it."""
     async with Connection(settings.store, url=embedded) as connection:
         await _reachable(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
-        async with open_store(settings.store, connection, settings.identity) as store:
+        async with open_store(settings.store, connection, settings.identity, briefs) as store:
             yield store
 
 

@@ -1154,6 +1154,7 @@ export interface components {
             why_now: components["schemas"]["BriefLine"][];
             wants: components["schemas"]["BriefLine"][];
             tried: components["schemas"]["BriefLine"][];
+            answered: components["schemas"]["BriefLine"][];
             promised: components["schemas"]["BriefLine"][];
             known: components["schemas"]["BriefLine"][];
             feelings: components["schemas"]["BriefLine"][];
@@ -1180,6 +1181,8 @@ export interface components {
             /** @enum {string} */
             assurance: "verified" | "claimed" | "inferred";
             text: string;
+            candidate?: boolean;
+            id?: string;
         };
         /**
          * Callback
@@ -1446,6 +1449,8 @@ export interface components {
             since: string | null;
             waiting_since: string | null;
             waiting_minutes: number;
+            talks: number;
+            talked_seconds: number;
             text: string;
         };
         /**

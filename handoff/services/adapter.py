@@ -22,7 +22,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `secrets` arrive resolved (never as `env:` or `file:`). `own` holds the addresses, numbers and
     agents of the business: they are never a customer. `expected_every_s` is how long silence is
-    normal for this source.
+    normal for this source. `outbound` says who writes what the business sends there, where the vendor
+    does not. After a form in `no_answer_forms` (a newsletter) nobody waits for an answer.
     """
 
     name: str
@@ -36,6 +37,8 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     default_region: str | None = None
     own: tuple[str, ...] = ()
     expected_every_s: float | None = None
+    outbound: Literal["bot", "person"] | None = None
+    no_answer_forms: tuple[str, ...] = ()
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):

@@ -83,16 +83,19 @@ async def assemble(
     handoffs = await read_of_homes(control, told.homes)
     since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
-    brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
+    pending = handoff or next((it for it in handoffs if it.pending), None)
+    items = _recent(told, now)
+    story = _story(store, items, now, pending, handoffs, wanted)
+    brief = rules.write_brief(story, items)
     if summariser and (wanted.fields is None or "brief" in wanted.fields):
-        brief = await summariser.add(_recent(told, now), brief)
+        brief = await summariser.add(items, brief)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
         as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
         customer=_customer_view(store, tenant, look_up.customer, told),
-        conversations=_conversations(told, chains),
+        conversations=_conversations(told, chains, story),
         handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
         brief=brief,
         timeline=_timeline(told, wanted),
@@ -201,8 +204,8 @@ def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _recent(read: _Read, now: Micros) -> list[rules.Told]:
-    """What a brief is told from, oldest first."""
+def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
+    """What a brief is made from, oldest first."""
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     since = min(oldest, open_since)
@@ -210,11 +213,17 @@ def _recent(read: _Read, now: Micros) -> list[rules.Told]:
     recent = [
         it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
     ]
-    return [_told(read, it) for it in reversed(recent)]
+    return [_item(read, it) for it in reversed(recent)]
 
 
-def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
-    waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
+def _story(
+    store: Store,
+    items: Sequence[rules.TimelineItem],
+    now: Micros,
+    handoff: Handoff | None,
+    handoffs: Sequence[Handoff],
+    wanted: Wanted,
+) -> rules.Story:
     pending = None
     if handoff:
         pending = rules.Pending(
@@ -225,15 +234,36 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
             requested_at=handoff.requested_at,
             hops=handoff.hops,
         )
-    return rules.tell(_recent(read, now), now=now, waiting_since=waiting, pending=pending)
+    known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
+    return rules.read_story(
+        items,
+        now=now,
+        rules=store.brief_rules,
+        pending=pending,
+        handoffs=[_earlier(it) for it in known.values()],
+        internal=wanted.internal,
+    )
 
 
-def _told(read: _Read, it: Told) -> rules.Told:
+def _earlier(it: Handoff) -> rules.EarlierHandoff:
+    return rules.EarlierHandoff(
+        id=it.id,
+        sender=it.sender.name,
+        to=it.to.name,
+        reason=it.reason,
+        state=it.state.value,
+        requested_at=it.requested_at,
+        owner=it.owner,
+        context=it.context,
+    )
+
+
+def _item(read: _Read, it: Told) -> rules.TimelineItem:
     rendering, stored, body = read.decoded.rendering, it.stored, it.body
-    _identity, public_id = rendering.of_home(stored.home)
+    identity, public_id = rendering.of_home(stored.home)
     direction, visibility, assurance = body.stated
     shown = rendering.shown(stored, body)
-    return rules.Told(  # in the order of the fields, as in `_line`
+    return rules.TimelineItem(  # in the order of the fields, as in `_line`
         public_id(stored.id),
         stored.type,
         _channel(it),
@@ -249,6 +279,12 @@ def _told(read: _Read, it: Told) -> rules.Told:
         shown.data,
         body.traits,
         stored.blanked,
+        stored.recorded_at,
+        stored.late,
+        body.source,
+        shown.language,
+        shown.attachments,
+        identity,
     )
 
 
@@ -300,8 +336,9 @@ def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextVie
     return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
 
 
-def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
+def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Story) -> list[ConversationView]:
     views = []
+    waiting, assigned = story.waiting_by_conversation(), story.assigned()
     ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
     for it in read.conversations:
         chain = chains.get(it.id)
@@ -319,8 +356,8 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[Conversat
                 previous=public_conversation(read.hashes, previous)
                 if chain and (previous := chain.previous_of(it.id))
                 else None,
-                owner=chain.owner if chain else None,
-                waiting_since=format_time(it.waiting_since) if it.waiting_since else None,
+                owner=(chain.owner if chain else None) or assigned.get(id_),
+                waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
             )
         )
     return views

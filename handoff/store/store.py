@@ -10,6 +10,7 @@ import structlog
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
+from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 
@@ -39,9 +40,11 @@ class Store:
         functions: Functions,
         pepper: bytes,
         rules: IdentityRules,
+        brief_rules: BriefRules,
     ) -> None:
         self.settings = settings
         self.rules = rules
+        self.brief_rules = brief_rules
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
@@ -107,13 +110,18 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    settings: StoreSettings, connection: Connection, rules: IdentityRules | None = None
+    settings: StoreSettings,
+    connection: Connection,
+    rules: IdentityRules | None = None,
+    brief_rules: BriefRules | None = None,
 ) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; its layout is made or checked."""
     functions = Functions(connection)
     await functions.load()
     pepper = await _meta(connection, settings)
-    store = Store(settings, connection, functions, pepper, rules or IdentityRules())
+    store = Store(
+        settings, connection, functions, pepper, rules or IdentityRules(), brief_rules or BriefRules()
+    )
     async with store.recorder, store.importer:
         yield store
 

@@ -21,7 +21,7 @@ from handoff.delivery.connectors.shapes import whole_number
 from handoff.delivery.connectors.text import note_text, plain
 from handoff.delivery.delivery import Delivery
 from handoff.delivery.settings import ConnectorSettings, subscriptions_of
-from handoff.domain.brief import Brief, Line, tell
+from handoff.domain.brief import Brief, Line
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.handoff import Action, Handoff
@@ -38,6 +38,7 @@ from handoff.services.recording import record
 from handoff.services.subscriptions import read_all
 from handoff.services.views import public_conversation
 from handoff.store.store import Store
+from tests.briefs import brief_of
 from tests.delivery.conftest import Way, hook
 from tests.delivery.desktops import AGENT, TOKEN, Vendor, chatwoot, zendesk
 from tests.delivery.subscribers import Subscriber, subscriber, until, until_async
@@ -407,7 +408,7 @@ def checked(file: Path) -> str:
 
 
 def test_a_note_keeps_within_its_limit_and_says_what_it_cut() -> None:
-    brief = tell([], now=0, waiting_since=None)
+    brief = brief_of([], now=0)
     assert note_text(["head"], brief, ["tail"], 1000).startswith("head\n")
     text = note_text(["head"], long_brief(40), ["tail"], 300)
     assert len(text) <= 300
@@ -418,7 +419,7 @@ def test_a_note_keeps_within_its_limit_and_says_what_it_cut() -> None:
 
 def long_brief(count: int) -> Brief:
     line = Line(code="said", params={}, count=1, touchpoints=(), assurance="claimed", text="words " * 5)
-    return msgspec.structs.replace(tell([], now=0, waiting_since=None), wants=(line,) * count)
+    return msgspec.structs.replace(brief_of([], now=0), wants=(line,) * count)
 
 
 def test_a_customers_words_are_one_line_without_markup() -> None:

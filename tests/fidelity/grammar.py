@@ -260,6 +260,11 @@ _ENDINGS = frozenset({"goodbye", "served elsewhere", "two matters", "callback ke
 _APART = {
     (one, other)
     for pair in (
+        ("late", "goodbye"),
+        ("late", "served elsewhere"),
+        ("late", "two matters"),
+        ("late", "callback kept"),
+        ("late", "correction"),
         ("correction", "two matters"),
         ("correction", "callback kept"),
         ("correction", "callback missed"),

@@ -57,7 +57,7 @@ def judge(played: Played) -> Verdict:
             verdict.in_brief[fact.kind] += 1
         else:
             verdict.missing.append(f"{fact.kind}: {fact.value or fact.pattern}")
-        if fact.regex.search(everything):
+        if fact.regex.search(brief) or fact.regex.search(everything):
             verdict.in_context[fact.kind] += 1
         if fact.assurance != "verified":
             verdict.unmarked += [

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Hop
 
 
-class Told(Struct, frozen=True):
+class TimelineItem(Struct, frozen=True):
     """A touchpoint of the customer's own as the rules read it. `id` is its public id.
 
-    `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. Of a `deleted` one nothing but
-    its place is left.
+    `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. `recorded_at` is 0 where nobody
+    knows. `identity` is the handle it is filed under. Of a `deleted` one nothing but its place is left.
     """
 
     id: str
@@ -32,6 +32,12 @@ class Told(Struct, frozen=True):
     data: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     deleted: bool = False
+    recorded_at: Micros = 0
+    late: bool = False
+    source: str = ""
+    language: str | None = None
+    attachments: tuple[dict[str, Any], ...] = ()
+    identity: str = ""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,10 @@ class Line(Struct, frozen=True, kw_only=True):
     touchpoints: tuple[str, ...]
     assurance: str
     text: str
+    candidate: bool | UnsetType = UNSET
+    """True for what was recognised in words and nobody has confirmed."""
+    id: str | UnsetType = UNSET
+    """What a candidate is confirmed or dismissed by."""
 
 
 class Effort(Struct, frozen=True, kw_only=True):
@@ -64,6 +74,8 @@ class Effort(Struct, frozen=True, kw_only=True):
     since: str | None
     waiting_since: str | None
     waiting_minutes: int
+    talks: int = 0
+    talked_seconds: int = 0
     text: str = ""
 
 
@@ -83,12 +95,26 @@ class Brief(Struct, frozen=True, kw_only=True):
     why_now: tuple[Line, ...]
     wants: tuple[Line, ...]
     tried: tuple[Line, ...]
+    answered: tuple[Line, ...] = ()
     promised: tuple[Line, ...]
     known: tuple[Line, ...]
     feelings: tuple[Line, ...]
     effort: Effort
     left_out: dict[str, int] = field(default_factory=dict)
     summary: Summary | None = None
+
+
+class EarlierHandoff(Struct, frozen=True, kw_only=True):
+    """A handoff of the customer, pending ones included: what its sender passed on, and how it stands."""
+
+    id: str
+    sender: str
+    to: str
+    reason: str
+    state: str
+    requested_at: Micros
+    owner: str | None = None
+    context: Any = None
 
 
 class Pending(Struct, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros, format_time
 
-from .shapes import Line, Told
-from .wording import clock, line, quote, stated_time, word
+from ..lines import clock, line, quote, stated_time, word
+from ..shapes import Line, TimelineItem
+from ..story import Story
+from .candidates import promise_candidates
 
 URGENCY = ("broken", "missed", "overdue", "open", "kept", "cancelled")
 """How a promise can stand, what needs an answer first."""
@@ -37,7 +39,7 @@ class Promise(Struct, kw_only=True):
     key: str
     conversation: str
     state: str
-    proof: list[Told]
+    proof: list[TimelineItem]
 
     @property
     def due(self) -> object:
@@ -46,12 +48,15 @@ class Promise(Struct, kw_only=True):
         return next((value for value in stated if word(value)), None)
 
 
-def promised(told: Sequence[Told], *, now: Micros) -> list[Line]:
-    """Call-backs and promises: what is broken or late first, then by the time they are due."""
-    found = [(_standing(it, now), "callback", it) for it in _call_backs(told)]
-    found += [(_standing(it, now), "promise", it) for it in _promises(told)]
+def promised(story: Story) -> list[Line]:
+    """Call-backs and promises: what is broken or late first, then by the time they are due; at the end
+    what sounds like a promise and nobody has confirmed."""
+    now = story.now
+    found = [(_standing(it, now), "callback", it) for it in _call_backs(story.items)]
+    found += [(_standing(it, now), "promise", it) for it in _promises(story.items)]
     found.sort(key=_order)
-    return [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
+    stated = [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
+    return stated + promise_candidates(story)
 
 
 def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:
@@ -67,10 +72,10 @@ def _standing(it: Promise, now: Micros) -> str:
     return "overdue" if it.state == "open" and due is not None and due < now else it.state
 
 
-def _call_backs(told: Sequence[Told]) -> list[Promise]:
+def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
     """Calls promised, by their id; steps that name none belong to the newest that still stands."""
     found: list[Promise] = []
-    for it in told:
+    for it in items:
         state = _CALL_STEPS.get(it.type)
         if state is None:
             continue
@@ -94,9 +99,9 @@ def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None
     return None
 
 
-def _promises(told: Sequence[Told]) -> list[Promise]:
+def _promises(items: Sequence[TimelineItem]) -> list[Promise]:
     found: list[Promise] = []
-    for it in told:
+    for it in items:
         if not it.type.startswith("promise."):
             continue
         state = "open" if it.type == "promise.made" else it.type.removeprefix("promise.")
@@ -110,7 +115,7 @@ def _promises(told: Sequence[Told]) -> list[Promise]:
     return found
 
 
-def _known_promise(found: Sequence[Promise], key: str, it: Told) -> Promise | None:
+def _known_promise(found: Sequence[Promise], key: str, it: TimelineItem) -> Promise | None:
     """The promise that `it` is about: by id, by its words, else the newest open one of its conversation."""
     for known in reversed(found):
         if key and known.key:

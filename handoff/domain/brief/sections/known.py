@@ -13,10 +13,13 @@ from msgspec import Struct
 
 from handoff.domain.identity import Assurance
 
-from .shapes import Line, Told
-from .wording import first_word, line, same, word
+from ..lines import first_word, line, same, word
+from ..shapes import EarlierHandoff, Line, TimelineItem
+from ..signals import Act
+from ..story import Story
 
 MAX_BEFORE = 3  # older values shown beside the newest
+MAX_PASSED_ON = 6  # facts from earlier handoffs, the newest
 MAX_PARTS = 10  # of one structured value, such as an address
 
 REFERENCES = frozenset(
@@ -61,10 +64,16 @@ class Fact(Struct, frozen=True):
     value: str
 
 
-def known(told: Sequence[Told]) -> list[Line]:
-    """References first, then form fields, then traits; of each kind the newest first."""
-    facts: dict[tuple[str, str], list[tuple[Fact, Told]]] = {}
-    for it in told:
+def known(story: Story) -> list[Line]:
+    """References first, then form fields, then traits; of each kind the newest first. Before them what
+    the customer corrected, after them what earlier parties passed on and the customer's language."""
+    facts = [*_corrected(story), *_stated(story.items), *_passed_on(story)]
+    return [*facts, *_language(story, facts)]
+
+
+def _stated(items: Sequence[TimelineItem]) -> list[Line]:
+    facts: dict[tuple[str, str], list[tuple[Fact, TimelineItem]]] = {}
+    for it in items:
         for fact in _facts(it):
             facts.setdefault((it.assurance, same(fact.name)), []).append((fact, it))
     verified = {
@@ -82,7 +91,67 @@ def known(told: Sequence[Told]) -> list[Line]:
     return [it for _order, it in sorted(lines, key=lambda found: found[0])]
 
 
-def _line(stated: Sequence[tuple[Fact, Told]]) -> Line:
+def _corrected(story: Story) -> list[Line]:
+    """Numbers that the customer put right, with what they had said before."""
+    lines = []
+    for matter in story.folded.matters:
+        for value, old in matter.before.items():
+            reference = matter.references.get(value)
+            if reference is None or not matter.unsettled:
+                continue
+            proof = [
+                story.by_id[ask.signal.id]
+                for ask in matter.asks
+                if any(it.value == value for it in ask.signal.references)
+            ]
+            name = reference.label or "number"
+            params = {"name": name, "value": reference.shown, "before": [old]}
+            lines.append(line("fact", params, proof, f"{name}: {reference.shown} (before: {old})"))
+    return lines
+
+
+def _passed_on(story: Story) -> list[Line]:
+    """What the parties before wrote into the context of their handoffs; the newest value of each name."""
+    lines: dict[str, Line] = {}
+    for handoff in sorted(story.handoffs, key=lambda it: it.requested_at):
+        for name, value in _context(handoff):
+            proof = [it for it in story.items if it.data.get("handoff") == handoff.id][:1]
+            params: dict[str, Any] = {"name": _spaced(name), "value": value, "from": handoff.sender}
+            text = f"{params['name']}: {value} (from {handoff.sender})"
+            if _secret(name):
+                params |= {"value": None, "withheld": True}
+                text = f"{params['name']}: given, not shown"
+            lines.pop(same(name), None)
+            lines[same(name)] = line("passed_on", params, proof, text)
+    return list(lines.values())[-MAX_PASSED_ON:]
+
+
+def _context(handoff: EarlierHandoff) -> Iterator[tuple[str, str]]:
+    if isinstance(handoff.context, Mapping):
+        for name, value in handoff.context.items():
+            shown = _value(value)
+            if shown and same(str(name)):
+                yield str(name), shown
+    elif shown := _value(handoff.context):
+        yield "context", shown
+
+
+def _language(story: Story, facts: Sequence[Line]) -> list[Line]:
+    """The language that the customer writes, where nobody has stated one."""
+    if any(same(word(it.params.get("name"))) in ("language", "locale") for it in facts):
+        return []
+    asked = [it for it in story.signals.values() if it.acts & Act.ASK and it.conversation in story.languages]
+    if not asked:
+        return []
+    sure = [it for it in asked if not it.claimed] or asked
+    language = story.languages[sure[-1].conversation]
+    pack = story.rules.packs.by_language.get(language)
+    params = {"language": language}
+    text = f"Writes in {pack.name if pack else language}"
+    return [line("writes_in", params, [story.by_id[sure[-1].id]], text)]
+
+
+def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> Line:
     newest = stated[-1][0]
     proof = list({it.id: it for _fact, it in stated}.values())
     if _secret(newest.name):
@@ -98,7 +167,7 @@ def _line(stated: Sequence[tuple[Fact, Told]]) -> Line:
     return line("fact", params, proof, text)
 
 
-def _facts(it: Told) -> Iterator[Fact]:
+def _facts(it: TimelineItem) -> Iterator[Fact]:
     """What a touchpoint of the customer's own states; our notes and what we said are not theirs."""
     if it.visibility != "public" or it.direction != "inbound":
         return

@@ -1,0 +1,117 @@
+"""Numbers of orders, cases and contracts: in words, and in the fields of forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..lines import same, word
+from ..packs.pack import Packs
+from ..shapes import TimelineItem
+from .signal import Reference
+
+MAX_REFERENCES = 3  # of one touchpoint
+_CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
+_SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
+_BEFORE = re.compile(r"([^\W\d_]+(?:['’\-][^\W\d_]+)*)\W{0,3}$")
+_LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
+
+JOINING_FIELDS = (
+    *("order", "case", "ticket", "booking", "reservation", "claim", "invoice", "permit", "prescription"),
+    *("parcel", "shipment", "return", "reference"),
+)
+SEPARATING_FIELDS = (
+    "contract",
+    "account",
+    "customer",
+    "policy",
+    "meter",
+    "subscription",
+    "licence",
+    "license",
+)
+
+
+def references_of(item: TimelineItem, packs: Packs) -> tuple[Reference, ...]:
+    """The first references of a touchpoint, those of its fields before those of its words."""
+    found: dict[str, Reference] = {}
+    for it in _stated(item, packs):
+        known = found.get(it.value)
+        if known is None or (not known.label and it.label):
+            found[it.value] = it
+        if len(found) >= MAX_REFERENCES:
+            break
+    return tuple(found.values())
+
+
+def _stated(item: TimelineItem, packs: Packs) -> Iterator[Reference]:
+    if item.data:
+        yield from _fields(item.data)
+        for name in ("fields", "values", "answers"):
+            part = item.data.get(name)
+            if isinstance(part, Mapping):
+                yield from _fields(part)
+    for text in (item.subject, item.text):
+        if text and not text.isalpha():
+            yield from in_words(text[:2000], packs)
+
+
+def _fields(stated: Mapping[str, Any]) -> Iterator[Reference]:
+    for name, value in stated.items():
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            kind = field_kind(name)
+            shown = word(value) if kind else ""
+            if kind and any(it.isdigit() for it in shown) and len(shown) <= 40:
+                yield Reference(kind, same(name), same(shown), shown)
+
+
+def field_kind(name: str) -> str | None:
+    """`joining` or `separating` for the name of a field that holds a number; None for any other."""
+    plain = same(name)
+    for suffix in ("number", "id", "no", "nr", "reference", "ref", "code"):
+        if plain.endswith(suffix) and plain != suffix and plain != "reference":
+            plain = plain.removesuffix(suffix)
+            break
+    if plain in JOINING_FIELDS:
+        return "joining"
+    return "separating" if plain in SEPARATING_FIELDS else None
+
+
+def in_words(text: str, packs: Packs) -> Iterator[Reference]:
+    """References that a text names: after a label, or shaped like `A-17`."""
+    for match in _CODE.finditer(text):
+        shown = match[1]
+        if len(shown) > 30:
+            continue
+        label, kind = _label(text[: match.start()], packs)
+        if kind:
+            if _LABELLED.fullmatch(shown) and not (kind == "attribute" or _is_small(shown, label)):
+                yield Reference(kind, label, same(shown), shown)
+        elif _SHAPED.fullmatch(shown):
+            yield Reference("joining", "", same(shown), shown)
+
+
+def _is_small(shown: str, label: str) -> bool:
+    """`2 orders`, `order 3 lamps`: a bare number of one or two digits is a count."""
+    return shown.isdigit() and len(shown) < 3
+
+
+def _label(before: str, packs: Packs) -> tuple[str, str | None]:
+    """The word that says what a number is, looking back over `number`, `no.`, `#`."""
+    rest = before[-60:].rstrip("#№ \t:")
+    for _word in range(3):
+        match = _BEFORE.search(rest)
+        if match is None:
+            return "", None
+        found = match[1].casefold()
+        kind = packs.reference_words.get(found)
+        if kind:
+            return found, kind
+        if found not in packs.number_words and found not in _BETWEEN:
+            return "", None
+        rest = rest[: match.start()]
+    return "", None
+
+
+_BETWEEN = frozenset({"is", "on", "ist", "är", "est", "es", "my", "the", "mit", "was", "oli", "var", "were"})
