@@ -76,6 +76,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     why_now: list[BriefLine] = field(default_factory=list)
     wants: list[BriefLine] = field(default_factory=list)
     tried: list[BriefLine] = field(default_factory=list)
+    answered: list[BriefLine] = field(default_factory=list)
     promised: list[BriefLine] = field(default_factory=list)
     known: list[BriefLine] = field(default_factory=list)
     feelings: list[BriefLine] = field(default_factory=list)

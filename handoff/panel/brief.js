@@ -6,7 +6,7 @@ import { button, h, said } from "./dom.js";
 /** @typedef {import("./types.js").Line} Line */
 /** @typedef {{words: import("./words.js").Words, times: import("./times.js").Times}} Voice */
 
-export const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
+export const SECTIONS = ["wants", "tried", "answered", "promised", "known", "feelings"];
 
 /**
  * @param {import("./types.js").Brief} brief
@@ -83,7 +83,7 @@ function sentence(line, voice) {
   const key = form(line, words);
   if (!key) return [said(line.text)];
   const values = { ...line.params };
-  values.count = line.params.attempts ?? line.params.transfers ?? 0;
+  values.count = line.params.attempts ?? line.params.transfers ?? line.params.times ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
   if (line.code === "waiting") {
     values.since = times.element(line.params.since, "short");
@@ -92,7 +92,34 @@ function sentence(line, voice) {
   if (line.params.due) values.due = times.element(line.params.due, "both");
   if (line.code === "fact") values.name = h("bdi", { class: "fact-name" }, line.params.name);
   if (line.params.before) values.before = line.params.before.join(", ");
-  return words.nodes(key, values);
+  if (line.params.files) values.files = line.params.files.join(", ");
+  if (line.params.language) values.language = languageName(line.params.language, words);
+  for (const name of ["at", "since"]) {
+    if (line.code !== "waiting" && line.params[name]) values[name] = times.element(line.params[name], "short");
+  }
+  return [...words.nodes(key, values), ...additions(line, words, values)];
+}
+
+/** What stands behind the words of a line: files, how often it was repeated, the answer to it.
+ * @param {Line} line @param {import("./words.js").Words} words @param {import("./words.js").Values} values */
+function additions(line, words, values) {
+  const { params } = line;
+  /** @type {(Node | string)[]} */
+  const found = [];
+  if (params.files && line.code !== "sent_files") found.push(...words.nodes("line.with.files", values));
+  if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
+  if (params.late) found.push(...words.nodes("line.with.late", values));
+  if (params.answer && line.code !== "solved") found.push(...words.nodes("line.with.answer", values));
+  return found;
+}
+
+/** @param {string} code @param {import("./words.js").Words} words */
+function languageName(code, words) {
+  try {
+    return new Intl.DisplayNames([words.locale], { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
 }
 
 /** Which message says it: that for what the line has, or none where its code is not known here.
@@ -105,9 +132,12 @@ function form(line, words) {
     [`${key}.before`, params.before?.length],
     [`${key}.nothing`, params.results === 0],
     [`${key}.due`, params.due],
+    [`${key}.answer`, params.answer],
+    [`${key}.reason`, params.reason],
+    [`${key}.words`, params.words],
     [`${key}.subject`, params.subject],
     [`${key}.scale`, params.score && params.out_of],
-    [`${key}.only`, params.words === "" || params.error === "" || params.score === null],
+    [`${key}.only`, params.words === "" || params.error === "" || params.score === null || params.reason === ""],
   ];
   const found = variants.find(([name, fits]) => fits && words.has(name));
   if (found) return found[0];
@@ -126,6 +156,7 @@ export function effortRow(effort, voice) {
     effort.channels.length ? effort.channels.map((it) => words.name("channel", it)).join(", ") : null,
     effort.switches ? words.text("effort.switches", { count: effort.switches }) : null,
     effort.transfers ? words.text("effort.transfers", { count: effort.transfers }) : null,
+    effort.talks ? words.text("effort.talks", { count: effort.talks }) : null,
     effort.repeated ? words.text("effort.repeated", { count: effort.repeated }) : null,
   ];
   const shown = items.filter(Boolean).map((it) => h("li", {}, said(it)));

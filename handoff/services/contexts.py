@@ -23,6 +23,8 @@ from handoff.store.timelines import Page, Window, encode_cursor, read_page
 
 from .completeness import Monitor
 from .context_basis import Basis, Watch
+from .context_candidates import candidate_words
+from .context_items import actor_type, timeline_item
 from .context_views import (
     OPTIONAL_FIELDS,
     CandidateView,
@@ -86,8 +88,12 @@ async def assemble(
     pending = handoff or next((it for it in handoffs if it.pending), None)
     items = _recent(told, now)
     story = _story(store, items, now, pending, handoffs, wanted)
+    told_brief = wanted.fields is None or "brief" in wanted.fields
+    if told_brief and wanted.min_assurance is not Assurance.VERIFIED:
+        reads = watch or store.connection
+        story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
     brief = rules.write_brief(story, items)
-    if summariser and (wanted.fields is None or "brief" in wanted.fields):
+    if summariser and told_brief:
         brief = await summariser.add(items, brief)
     context = ContextView(
         match=Match.ONE,
@@ -184,24 +190,12 @@ def _line(read: _Read, it: Told) -> Line:
         body.subject,
         body.thread,
         visibility,
-        _actor_type(body.actor) == "bot",
+        actor_type(body.actor) == "bot",
     )
 
 
 def _channel(it: Told) -> str:
     return channel_name(it.stored, it.body)
-
-
-def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
-    if not actor:
-        return None
-    kind = actor.get("type") or actor.get("kind") or actor.get("role")
-    return str(kind) if kind else None
-
-
-def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
-    name = actor.get("name") if actor else None
-    return name if isinstance(name, str) and name else None
 
 
 def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
@@ -213,7 +207,7 @@ def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
     recent = [
         it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
     ]
-    return [_item(read, it) for it in reversed(recent)]
+    return [timeline_item(read.decoded.rendering, it) for it in reversed(recent)]
 
 
 def _story(
@@ -255,36 +249,6 @@ def _earlier(it: Handoff) -> rules.EarlierHandoff:
         requested_at=it.requested_at,
         owner=it.owner,
         context=it.context,
-    )
-
-
-def _item(read: _Read, it: Told) -> rules.TimelineItem:
-    rendering, stored, body = read.decoded.rendering, it.stored, it.body
-    identity, public_id = rendering.of_home(stored.home)
-    direction, visibility, assurance = body.stated
-    shown = rendering.shown(stored, body)
-    return rules.TimelineItem(  # in the order of the fields, as in `_line`
-        public_id(stored.id),
-        stored.type,
-        _channel(it),
-        direction,
-        visibility,
-        assurance,
-        stored.occurred_at,
-        rendering.conversation(stored, body)[1],
-        shown.subject,
-        shown.text,
-        _actor_type(body.actor),
-        _actor_name(body.actor),
-        shown.data,
-        body.traits,
-        stored.blanked,
-        stored.recorded_at,
-        stored.late,
-        body.source,
-        shown.language,
-        shown.attachments,
-        identity,
     )
 
 

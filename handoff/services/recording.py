@@ -22,6 +22,8 @@ from handoff.store.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded, R
 from handoff.store.records import pack_evidence, pack_identity, pack_pointer
 from handoff.store.store import Store
 
+from .mentions import mentioned
+
 _DELETES = frozenset({"message.deleted"})
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
@@ -251,7 +253,7 @@ def _evidence(
     """A piece of evidence per further identity, home to it, and the pointer that leads back to it."""
     pieces: list[tuple[bytes, bytes]] = []
     pointers: list[Pointer] = []
-    for handle in touchpoint.identities[1:]:
+    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint)):
         other = hashes.identity(handle.identity)
         if other == home:
             continue

@@ -11,6 +11,7 @@ SECTIONS = (
     ("why_now", "Why now"),
     ("wants", "Wants"),
     ("tried", "Already tried"),
+    ("answered", "Answered"),
     ("promised", "Promised"),
     ("known", "Known, no need to ask"),
     ("feelings", "Feelings, as stated"),

@@ -21,7 +21,7 @@ from .sections.promised import promised
 from .sections.tried import tried
 from .sections.wants import wants
 from .sections.why_now import why_now
-from .shapes import Brief, EarlierHandoff, Effort, Line, Pending, Summary, TimelineItem
+from .shapes import Brief, CandidateWords, EarlierHandoff, Effort, Line, Pending, Summary, TimelineItem
 from .story import Story, read_story
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "RULES",
     "Brief",
     "BriefRules",
+    "CandidateWords",
     "EarlierHandoff",
     "Effort",
     "Line",

@@ -117,6 +117,13 @@ class EarlierHandoff(Struct, frozen=True, kw_only=True):
     context: Any = None
 
 
+class CandidateWords(Struct, frozen=True):
+    """What somebody unproved wrote that names a reference of the customer's."""
+
+    item: TimelineItem
+    reference: str
+
+
 class Pending(Struct, frozen=True, kw_only=True):
     """The hand-off that this brief is for; `hops` are those before it in the chain, oldest first."""
 

@@ -14,8 +14,8 @@ from .matters import Folded, Matter, State, fold
 from .matters.joining import content_words
 from .packs import tokens_of
 from .rules import BriefRules
-from .shapes import EarlierHandoff, Pending, TimelineItem
-from .signals import Act, Signal, extract
+from .shapes import CandidateWords, EarlierHandoff, Pending, TimelineItem
+from .signals import Act, Reference, Signal, extract
 
 SHOWN_AFTER_ANSWER: Micros = 72 * HOUR  # an answered wish stays on the first screen
 GUESSED = 200  # characters of a text that its language is guessed from
@@ -43,6 +43,8 @@ class Story(Struct, kw_only=True):
     """Whether the reader may see notes."""
     matter_of: dict[str, Matter] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    candidates: Sequence[CandidateWords] = ()
+    """What unproved senders wrote about the same matters."""
 
     def live(self) -> list[Matter]:
         """The matters that are still wanted: what waits first, then the newest."""
@@ -56,6 +58,16 @@ class Story(Struct, kw_only=True):
         if it.state is State.OPEN or not it.answers:
             return True
         return self.now - it.answers[-1].at <= SHOWN_AFTER_ANSWER
+
+    def references(self) -> list[Reference]:
+        """What the live matters are about by number, the newest first; nothing that is only claimed."""
+        return [
+            it
+            for matter in self.live()
+            if not matter.claimed
+            for it in reversed(matter.references.values())
+            if it.kind == "joining"
+        ]
 
     def waiting_since(self) -> Micros | None:
         """Since when the customer waits. What is only claimed counts where nothing else waits, what

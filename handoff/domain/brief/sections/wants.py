@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from handoff.domain.clock import format_time
 
 from ..lines import clock, line, quote, same, times, word
 from ..matters import Ask, Matter
-from ..shapes import Line, TimelineItem
+from ..shapes import CandidateWords, Line, TimelineItem
 from ..story import Story
 from .why_now import SHORT
 
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
+MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
@@ -26,7 +29,26 @@ def wants(story: Story) -> list[Line]:
         lines += _matter(story, matter)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
     lines += [it for matter in dormant if (it := _dormant(story, matter))]
-    return lines
+    if len(story.candidates) > MAX_CANDIDATES:
+        story.left_out["wants"] += len(story.candidates) - MAX_CANDIDATES
+    return lines + [_candidate(it) for it in story.candidates[-MAX_CANDIDATES:]]
+
+
+def _candidate(it: CandidateWords) -> Line:
+    """Words of somebody who may be the customer, always a claim."""
+    item, words = it.item, quote(it.item.text)
+    params = {
+        "identity": item.identity,
+        "reference": it.reference,
+        "words": words,
+        "channel": item.channel,
+        "at": format_time(item.occurred_at),
+    }
+    text = f"Perhaps theirs too, {item.identity} about {it.reference}: “{words}”"
+    made = line("candidate_words", params, [item], text)
+    if made.assurance != "verified":
+        return made
+    return msgspec.structs.replace(made, assurance="claimed", text=f"(claimed) {text}")
 
 
 class _Quoted:

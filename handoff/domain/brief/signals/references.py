@@ -78,6 +78,11 @@ def field_kind(name: str) -> str | None:
     return "separating" if plain in SEPARATING_FIELDS else None
 
 
+def shaped(text: str) -> Iterator[str]:
+    """What is shaped like `A-17`, in any language."""
+    return (match[1] for match in _CODE.finditer(text) if _SHAPED.fullmatch(match[1]) and len(match[1]) <= 30)
+
+
 def in_words(text: str, packs: Packs) -> Iterator[Reference]:
     """References that a text names: after a label, or shaped like `A-17`."""
     for match in _CODE.finditer(text):

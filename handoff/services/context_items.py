@@ -1,0 +1,56 @@
+"""Touchpoints as the rules of the brief read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handoff.codec.member import channel_name
+from handoff.domain.brief import TimelineItem
+
+from .timelines import Told
+from .views import Rendering
+
+
+def timeline_item(rendering: Rendering, it: Told) -> TimelineItem:
+    """A touchpoint with its newest edit folded in."""
+    stored, body = it.stored, it.body
+    identity, public_id = rendering.of_home(stored.home)
+    direction, visibility, assurance = body.stated
+    shown = rendering.shown(stored, body)
+    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
+    return TimelineItem(
+        public_id(stored.id),
+        stored.type,
+        channel_name(stored, body),
+        direction,
+        visibility,
+        assurance,
+        stored.occurred_at,
+        rendering.conversation(stored, body)[1],
+        shown.subject,
+        shown.text,
+        actor_type(body.actor),
+        _actor_name(body.actor),
+        shown.data,
+        body.traits,
+        stored.blanked,
+        stored.recorded_at,
+        stored.late,
+        body.source,
+        shown.language,
+        shown.attachments,
+        identity,
+    )
+
+
+def actor_type(actor: Mapping[str, Any] | None) -> str | None:
+    if not actor:
+        return None
+    kind = actor.get("type") or actor.get("kind") or actor.get("role")
+    return str(kind) if kind else None
+
+
+def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
+    name = actor.get("name") if actor else None
+    return name if isinstance(name, str) and name else None
