@@ -15,6 +15,17 @@ from .views import Rendering
 def timeline_item(rendering: Rendering, it: Told) -> TimelineItem:
     """A touchpoint with its newest edit folded in."""
     stored, body = it.stored, it.body
+    conversation = rendering.conversation(stored, body)[1]
+    if it.made is None:
+        return _made(rendering, it, conversation)
+    known: TimelineItem | None = it.made.get(conversation)
+    if known is None:
+        known = it.made[conversation] = _made(rendering, it, conversation)
+    return known
+
+
+def _made(rendering: Rendering, it: Told, conversation: str) -> TimelineItem:
+    stored, body = it.stored, it.body
     identity, public_id = rendering.of_home(stored.home)
     direction, visibility, assurance = body.stated
     shown = rendering.shown(stored, body)
@@ -27,7 +38,7 @@ def timeline_item(rendering: Rendering, it: Told) -> TimelineItem:
         visibility,
         assurance,
         stored.occurred_at,
-        rendering.conversation(stored, body)[1],
+        conversation,
         shown.subject,
         shown.text,
         actor_type(body.actor),
@@ -41,6 +52,7 @@ def timeline_item(rendering: Rendering, it: Told) -> TimelineItem:
         shown.language,
         shown.attachments,
         identity,
+        {} if it.made is not None else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -58,6 +59,8 @@ class Told(Struct, frozen=True):
     stored: Stored
     body: Body
     entry: Stored
+    made: dict[Any, Any] | None = None
+    """What readers made of it lately and may use again; None for what is not to be kept."""
 
     @property
     def is_reference(self) -> bool:
@@ -90,11 +93,16 @@ async def decode(
     # An amendment that was itself deleted says nothing any more.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
-    told = [
-        Told(it, _blanked(it, rendering) if it.blanked else it.body(), entry)
-        for entry, it in zip(entries, originals, strict=True)
-        if it
-    ]
+    kept, until = store.decoded, store.decoded.sweep()
+    told = []
+    for entry, it in zip(entries, originals, strict=True):
+        if it is None:
+            continue
+        if it.blanked:
+            told.append(Told(it, _blanked(it, rendering), entry))
+        else:
+            lately = kept.of(it, until)
+            told.append(Told(it, lately.body, entry, None if it.amended else lately.made))
     return Decoded(told, rendering)
 
 

@@ -16,6 +16,7 @@ from handoff.domain.identity_rules import IdentityRules
 
 from .connection import Connection
 from .control import Control
+from .decoded import Decoded
 from .deliveries import Deliveries
 from .errors import unavailable
 from .functions import Functions
@@ -45,6 +46,7 @@ class Store:
         self.settings = settings
         self.rules = rules
         self.brief_rules = brief_rules
+        self.decoded = Decoded()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)

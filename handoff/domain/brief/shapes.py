@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -38,6 +39,16 @@ class TimelineItem(Struct, frozen=True):
     language: str | None = None
     attachments: tuple[dict[str, Any], ...] = ()
     identity: str = ""
+    made: dict[Any, Any] | None = None
+    """What was made of it alone, to be used again, where that is allowed."""
+
+    def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` makes of this touchpoint alone, made once where it may be kept."""
+        if self.made is None:
+            return make()
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
 
 
 class Line(Struct, frozen=True, kw_only=True):

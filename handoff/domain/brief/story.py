@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct, field
 
@@ -43,6 +44,8 @@ class Story(Struct, kw_only=True):
     """Whether the reader may see notes."""
     matter_of: dict[str, Matter] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    resolved: frozenset[str] = frozenset()
+    """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """What unproved senders wrote about the same matters."""
 
@@ -101,19 +104,10 @@ class Story(Struct, kw_only=True):
         matter = self.matter_of.get(item.id)
         if matter is not None:
             return not matter.unsettled
-        here = [it for it in self.folded.matters if item.conversation in it.conversations]
+        here = self.folded.by_conversation.get(item.conversation)
         if here:
             return not any(it.unsettled for it in here)
-        return item.conversation in self._resolved()
-
-    def _resolved(self) -> set[str]:
-        done: set[str] = set()
-        for it in self.items:
-            if it.type == "conversation.resolved":
-                done.add(it.conversation)
-            elif it.type == "conversation.reopened":
-                done.discard(it.conversation)
-        return done
+        return item.conversation in self.resolved
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""
@@ -154,11 +148,22 @@ def read_story(
         pending=pending,
         handoffs=handoffs,
         internal=internal,
+        resolved=_resolved(standing),
     )
     for matter in folded.matters:
         for it in (*matter.steps, *matter.answers, *matter.nudges, *(ask.signal for ask in matter.asks)):
             story.matter_of[it.id] = matter
     return story
+
+
+def _resolved(items: Sequence[TimelineItem]) -> frozenset[str]:
+    done: set[str] = set()
+    for it in items:
+        if it.type == "conversation.resolved":
+            done.add(it.conversation)
+        elif it.type == "conversation.reopened":
+            done.discard(it.conversation)
+    return frozenset(done)
 
 
 def _signals(items: Sequence[TimelineItem], rules: BriefRules) -> tuple[dict[str, Signal], dict[str, str]]:
@@ -177,7 +182,7 @@ def _signals(items: Sequence[TimelineItem], rules: BriefRules) -> tuple[dict[str
         if language is not None:
             language = language[:2].lower()
             languages[it.conversation] = language
-        signal = extract(it, rules, language, names)
+        signal = it.once((language, names), partial(extract, it, rules, language, names))
         if signal is not None:
             found[it.id] = signal
     return found, languages

@@ -14,7 +14,7 @@ from .matter import Matter
 
 SILENCE: Micros = 14 * DAY  # after which a conversation is about something new
 STEPS_BEFORE: Micros = 30 * MINUTE  # self-service before a question belongs to it
-MAX_MATTERS = 20
+LONGEST: Micros = 90 * DAY  # after which nothing is joined or comes back
 
 
 class Folded(Struct, kw_only=True):
@@ -28,6 +28,7 @@ class Folded(Struct, kw_only=True):
     transfers: list[Signal] = field(default_factory=list)
     talks: list[Signal] = field(default_factory=list)
     loose_nudges: list[Signal] = field(default_factory=list)
+    by_conversation: dict[str, list[Matter]] = field(default_factory=dict)
     segments: dict[tuple[str, bool], list[Matter]] = field(default_factory=dict)
     last_in: dict[tuple[str, bool], Micros] = field(default_factory=dict)
 
@@ -48,7 +49,7 @@ def _ranked(signals: Iterable[Signal]) -> list[Signal]:
     return sorted(signals, key=lambda it: (it.at, -_rank(it.acts)))
 
 
-def _rank(acts: Act) -> int:
+def _rank(acts: int) -> int:
     return next((rank for act, rank in _RANK if acts & act), 5)
 
 
@@ -56,6 +57,7 @@ def take(folded: Folded, it: Signal, words: Words) -> None:
     """Apply one signal."""
     acts = it.acts
     if acts & Act.STEP:
+        folded.steps = [one for one in folded.steps if it.at - one.at <= STEPS_BEFORE]
         folded.steps.append(it)
     elif acts & (Act.TALK | Act.ANSWER):
         _answer(folded, it)
@@ -110,23 +112,35 @@ def _ask(folded: Folded, it: Signal, words: Words) -> None:
     if before is not None and it.at - before > SILENCE:
         segment = []
     segment = [one for one in segment if one.unsettled]
-    mine = [
-        one
-        for one in folded.matters
-        if one.claimed == it.claimed and (not it.claimed or one.whose == it.whose)
-    ]
     matter = in_segment(segment, it)
     if matter is None:
-        known = [one for one in mine if one not in segment]
+        known = _others(folded, it, segment)
         back = returned(known, it)
         matter = None if back else elsewhere(known if not segment else _named(known, it), it, words)
         if matter is None:
             matter = _opened(folded, it, back)
     _attach_references(matter, it)
     matter.take_ask(it)
+    there = folded.by_conversation.setdefault(it.conversation, [])
+    if matter not in there:
+        there.append(matter)
     folded.segments[named] = [*(one for one in segment if one is not matter), matter]
     folded.last_in[named] = it.at
     _attach_steps(folded, matter, it)
+
+
+def _others(folded: Folded, it: Signal, segment: Sequence[Matter]) -> list[Matter]:
+    """The matters of the same sender outside a segment that an ask may join or return to."""
+    whose = it.whose if it.claimed else ""
+    oldest = it.at - LONGEST
+    return [
+        one
+        for one in folded.matters
+        if one.touched_at >= oldest
+        and one.claimed == it.claimed
+        and one.whose == whose
+        and one not in segment
+    ]
 
 
 def _named(matters: Sequence[Matter], it: Signal) -> list[Matter]:
@@ -164,7 +178,7 @@ def _attach_steps(folded: Folded, matter: Matter, it: Signal) -> None:
 
 def _targets(folded: Folded, it: Signal) -> list[Matter]:
     """The matters that something we said is about."""
-    here = [one for one in folded.matters if one.unsettled and it.conversation in one.conversations]
+    here = [one for one in folded.by_conversation.get(it.conversation, ()) if one.unsettled]
     if it.callback:
         here = here or [one for one in folded.matters if one.last_callback == it.callback and one.unsettled]
     named = [ref for ref in it.references if ref.kind != "attribute"]
@@ -210,7 +224,7 @@ def _ends_there(matter: Matter, it: Signal) -> bool:
 
 def _resolve(folded: Folded, it: Signal) -> None:
     how = "handoff" if it.handoff else "resolved"
-    for matter in folded.matters:
+    for matter in folded.by_conversation.get(it.conversation, ()):
         if matter.unsettled and matter.last_conversation == it.conversation and matter.touched_at <= it.at:
             matter.settle(it, how)
 

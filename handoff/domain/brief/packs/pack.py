@@ -11,6 +11,12 @@ from .tokens import tokens_of
 MARGIN = 2  # function words by which a language leads before a text is taken to be in it
 MAX_GUESSED = 60  # tokens that a guess of the language looks at
 
+ACTS = (
+    *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
+    *("machine", "complaint"),
+)
+"""What phrases may say."""
+
 PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
 """First token -> phrases that begin with it, the longest first."""
 
@@ -67,6 +73,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     und: Pack
     reference_words: Mapping[str, str]
     number_words: frozenset[str]
+    first_words: Mapping[str, frozenset[str]]
+    """Act -> the tokens that its phrases begin with in any language: a text without them has none."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
 
@@ -112,6 +120,10 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         every=(*packs.values(), und),
         und=und,
         reference_words=kinds,
+        first_words={
+            act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
+            for act in ACTS
+        },
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
     )

@@ -46,6 +46,8 @@ def _commits(sentence: str, story: Story, it: TimelineItem) -> Pack | None:
     if "?" in sentence:
         return None
     tokens = tokens_of(sentence)
+    if story.rules.packs.first_words["commit"].isdisjoint(tokens):
+        return None
     for pack in story.rules.packs.chosen(it.language or story.languages.get(it.conversation), tokens):
         commit = pack.phrases.get("commit")
         if commit and mentions(tokens, commit):
@@ -76,6 +78,8 @@ def complaint_candidates(story: Story) -> list[Line]:
         if signal is None or not signal.acts & Act.ASK or not it.text or story.settled(it):
             continue
         tokens = tokens_of(it.text[:1000])
+        if story.rules.packs.first_words["complaint"].isdisjoint(tokens):
+            continue
         language = it.language or story.languages.get(it.conversation)
         packs = story.rules.packs.chosen(language, tokens)
         if any(mentions(tokens, pack.phrases.get("complaint", {})) for pack in packs):

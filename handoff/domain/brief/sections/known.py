@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -74,7 +75,7 @@ def known(story: Story) -> list[Line]:
 def _stated(items: Sequence[TimelineItem]) -> list[Line]:
     facts: dict[tuple[str, str], list[tuple[Fact, TimelineItem]]] = {}
     for it in items:
-        for fact in _facts(it):
+        for fact in it.once("facts", partial(_all_facts, it)):
             facts.setdefault((it.assurance, same(fact.name)), []).append((fact, it))
     verified = {
         (name, same(stated[-1][0].value))
@@ -165,6 +166,10 @@ def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> Line:
         params["before"] = before
         text += f" (before: {', '.join(before)})"
     return line("fact", params, proof, text)
+
+
+def _all_facts(it: TimelineItem) -> tuple[Fact, ...]:
+    return tuple(_facts(it))
 
 
 def _facts(it: TimelineItem) -> Iterator[Fact]:

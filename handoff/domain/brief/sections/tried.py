@@ -6,6 +6,7 @@ Each touchpoint says its own line; those that say the same are one line with a c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -33,7 +34,7 @@ def tried(story: Story) -> list[Line]:
     groups: dict[tuple[str, ...], tuple[Attempt, list[TimelineItem]]] = {}
     for it in story.items:
         reader = _READERS.get(it.type)
-        attempt = reader(it) if reader else None
+        attempt = it.once("attempt", partial(reader, it)) if reader else None
         if attempt is None and reader is None:
             attempt = _machine(story, it)
         if attempt is not None and not story.settled(it):

@@ -10,7 +10,7 @@ from ..packs.tokens import tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
 from .references import references_of
-from .signal import Act, Signal, Speaker
+from .signal import NOTHING, Act, Signal, Speaker
 from .speaker import marked, speaker_of
 
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": what is longer says something
@@ -27,6 +27,20 @@ _ATTEMPTS = frozenset({"callback.attempted", "callback.missed"})
 _NO_SOURCE = SourceRules()
 
 
+_MOVING = (
+    _SPOKEN
+    | _FORMS
+    | _STEPS
+    | _ASKS
+    | _SAID
+    | _ATTEMPTS
+    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
+)
+"""Types that may move a matter."""
+_ABOUT = Act.ASK | Act.ANSWER | Act.TALK | Act.HOLD
+"""Acts that may name what they are about."""
+
+
 def extract(
     item: TimelineItem, rules: BriefRules, language: str | None, names: frozenset[str]
 ) -> Signal | None:
@@ -34,12 +48,14 @@ def extract(
 
     `language` is the conversation's, `names` are words of names of the people in it.
     """
+    if item.type not in _MOVING:
+        return None
     source = rules.sources.get(item.source, _NO_SOURCE)
     speaker = speaker_of(item, rules.packs, source.outbound)
     acts = _acts(item, rules.packs, source, speaker, language, names)
     if not acts:
         return None
-    references = references_of(item, rules.packs)
+    references = references_of(item, rules.packs) if acts & _ABOUT else ()
     if acts & Act.CORRECT and not references:
         acts &= ~Act.CORRECT
     return Signal(
@@ -70,13 +86,13 @@ def _acts(
     speaker: Speaker,
     language: str | None,
     names: frozenset[str],
-) -> Act:
+) -> int:
     type_ = item.type
     if type_ in _SPOKEN or (type_ == "call.ended" and item.direction == "inbound"):
         if type_ == "call.ended":
             return _call(item)
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
-            return Act.NONE
+            return NOTHING
         return Act.MACHINE if marked(item.data) else _customer(item, packs, language, names)
     if type_ in _SAID:
         return _ours(item, packs, speaker, language, names)
@@ -95,19 +111,19 @@ def _acts(
         return Act.ATTEMPT
     if type_ == "conversation.resolved" or (type_ == "handoff.completed" and _completed(item.data)):
         return Act.RESOLVE
-    return Act.NONE
+    return NOTHING
 
 
 def _completed(data: Mapping[str, object]) -> bool:
     return data.get("state", "completed") == "completed"
 
 
-def _call(item: TimelineItem) -> Act:
+def _call(item: TimelineItem) -> int:
     """A call's end: a talk, or, where the customer called in vain, an ask."""
     if _talked(item, unknown=False):
         return Act.TALK
     missed = same(word(item.data.get("status"))) in _MISSED
-    return Act.ASK if missed and item.direction == "inbound" else Act.NONE
+    return Act.ASK if missed and item.direction == "inbound" else NOTHING
 
 
 def _talked(item: TimelineItem, *, unknown: bool) -> bool:
@@ -123,10 +139,10 @@ def _talked(item: TimelineItem, *, unknown: bool) -> bool:
     return unknown
 
 
-def _customer(item: TimelineItem, packs: Packs, language: str | None, names: frozenset[str]) -> Act:
+def _customer(item: TimelineItem, packs: Packs, language: str | None, names: frozenset[str]) -> int:
     text = item.text
     if not text:
-        return Act.ASK if item.attachments or item.subject else Act.NONE
+        return Act.ASK if item.attachments or item.subject else NOTHING
     if item.attachments or len(text) > 120:
         return Act.ASK | _correction(text, packs, item.language or language)
     tokens = tokens_of(text)
@@ -140,7 +156,7 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 
 def _short(
     text: str, tokens: list[str], packs: Packs, language: str | None, names: frozenset[str]
-) -> Act | None:
+) -> int | None:
     """What a short text of the customer does, None for an ask."""
     digits = any(it.isdigit() for it in text)
     question = "?" in text or "？" in text or "؟" in text
@@ -150,7 +166,7 @@ def _short(
         (Act.NUDGE, "nudge"),
         (Act.HOLD, "hold"),
     ):
-        if digits or (question and act is not Act.NUDGE):
+        if digits or (question and act != Act.NUDGE) or packs.first_words[name].isdisjoint(tokens):
             continue
         for pack in _read_with(packs, language, tokens):
             if _says(tokens, name, pack, packs.und, names):
@@ -166,7 +182,9 @@ def _read_with(packs: Packs, language: str | None, tokens: list[str]) -> tuple[P
 
 def _says(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
     """Whether a short text is a phrase of an act and hardly anything else, and asks for nothing."""
-    tables = [it.phrases[act] for it in (pack, und) if act in it.phrases]
+    tables = [
+        table for it in (pack, und) if (table := it.phrases.get(act)) and not table.keys().isdisjoint(tokens)
+    ]
     said: set[int] = set().union(*(covered(tokens, table) for table in tables)) if tables else set()
     if not said:
         return False
@@ -184,37 +202,36 @@ def _says(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[s
     return act == "nudge" or not request or not (covered(tokens, request) - said)
 
 
-def _correction(text: str, packs: Packs, language: str | None) -> Act:
+def _correction(text: str, packs: Packs, language: str | None) -> int:
     if len(text) > 200:
-        return Act.NONE
+        return NOTHING
     tokens = tokens_of(text)
-    if len(tokens) > 2 * MAX_TOKENS:
-        return Act.NONE
+    if len(tokens) > 2 * MAX_TOKENS or packs.first_words["correct"].isdisjoint(tokens):
+        return NOTHING
     for pack in packs.chosen(language, tokens):
         if "correct" in pack.phrases and mentions(tokens, pack.phrases["correct"]):
             return Act.CORRECT
-    return Act.NONE
+    return NOTHING
 
 
 def _ours(
     item: TimelineItem, packs: Packs, speaker: Speaker, language: str | None, names: frozenset[str]
-) -> Act:
+) -> int:
     if item.visibility != "public":
-        return Act.NONE
+        return NOTHING
     if speaker is Speaker.BOT:
         return Act.MACHINE
     if speaker is not Speaker.PERSON or not (item.text or item.attachments):
-        return Act.NONE
+        return NOTHING
     if not item.text or len(item.text) > 200:
         return Act.ANSWER
     tokens = tokens_of(item.text)
-    for pack in packs.chosen(item.language or language, tokens):
-        if (
-            len(tokens) <= 2 * MAX_TOKENS
-            and "transfer" in pack.phrases
-            and mentions(tokens, pack.phrases["transfer"])
-        ):
-            return Act.HOLD | Act.TRANSFER
+    if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
+        for pack in packs.chosen(item.language or language, tokens):
+            if "transfer" in pack.phrases and mentions(tokens, pack.phrases["transfer"]):
+                return Act.HOLD | Act.TRANSFER
+    if packs.first_words["hold"].isdisjoint(tokens):
+        return Act.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not any(it.isdigit() for it in item.text):
         for pack in _read_with(packs, item.language or language, tokens):
             if _holds(tokens, pack, packs.und, names):

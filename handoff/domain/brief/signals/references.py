@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from handoff.domain.remembering import remembered
+
 from ..lines import same, word
 from ..packs.pack import Packs
 from ..shapes import TimelineItem
@@ -59,13 +61,14 @@ def _stated(item: TimelineItem, packs: Packs) -> Iterator[Reference]:
 
 def _fields(stated: Mapping[str, Any]) -> Iterator[Reference]:
     for name, value in stated.items():
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            kind = field_kind(name)
-            shown = word(value) if kind else ""
-            if kind and any(it.isdigit() for it in shown) and len(shown) <= 40:
+        kind = field_kind(name)
+        if kind and isinstance(value, str | int) and not isinstance(value, bool):
+            shown = word(value)
+            if any(it.isdigit() for it in shown) and len(shown) <= 40:
                 yield Reference(kind, same(name), same(shown), shown)
 
 
+@remembered  # names of fields come again and again
 def field_kind(name: str) -> str | None:
     """`joining` or `separating` for the name of a field that holds a number; None for any other."""
     plain = same(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -18,10 +18,10 @@ class Speaker(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Act(IntFlag):
-    """What a touchpoint does to the matters of its customer."""
+class Act:
+    """What a touchpoint does to the matters of its customer: bits of a plain number, for there are
+    thousands of them in one brief and enumerations compute slowly."""
 
-    NONE = 0
     ASK = 1
     NUDGE = 2
     HOLD = 4
@@ -37,6 +37,9 @@ class Act(IntFlag):
     MACHINE = 2048
     TRANSFER = 4096
     """Somebody says that they pass the customer on."""
+
+
+NOTHING = 0
 
 
 class Reference(Struct, frozen=True):
@@ -62,7 +65,7 @@ class Signal(Struct, frozen=True):
     arrival: Micros
     conversation: str
     speaker: Speaker
-    acts: Act
+    acts: int
     public: bool
     claimed: bool
     references: tuple[Reference, ...]

@@ -84,6 +84,8 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
 
 def _says_machine(text: str, packs: Packs) -> bool:
     tokens = tokens_of(text[:400])[:MAX_MARKED]
+    if packs.first_words["machine"].isdisjoint(tokens):
+        return False
     return any(
         mentions(tokens, table)
         for pack in packs.chosen(None, tokens)
