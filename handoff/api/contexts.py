@@ -12,6 +12,7 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.codec.member import PLACE, pack_occurred
+from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
@@ -21,6 +22,7 @@ from handoff.services.context_views import OPTIONAL_FIELDS, ContextView, Wanted
 from handoff.services.contexts import assemble
 from handoff.services.conversations import read_conversation
 from handoff.services.customers import LookUp, Match, assurance_of, by_id, find
+from handoff.services.feedback import rules_of
 from handoff.services.timelines import Filter, read_timeline
 from handoff.store.connection import Reads
 from handoff.store.timelines import Window, decode_cursor
@@ -179,6 +181,8 @@ async def tell(
             watch=watch,
         )
         body, etag = encode(made.view), fingerprint(made.view)
+        if isinstance(made.view.brief, Brief):
+            site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
             site.recent.keep(asked, body, etag, made.basis)
     return answer_context(request, body, etag)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.cloudevents import BATCHED, STRUCTURED, read_cloudevent
+from handoff.services.feedback import Noted, wrong_rule
 from handoff.services.native import Caller, read_native
 from handoff.services.recording import Result, record
 from handoff.services.timelines import read_touchpoint
@@ -101,8 +102,10 @@ async def _record_one(site: Site, principal: Principal, raw: bytes, *, cloudeven
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
-    result = await site.intake.record(principal.tenant, read, len(raw))
+    noted = Noted(read)
+    result = await site.intake.record(principal.tenant, noted, len(raw))
     site.measures.count(principal.name, (result,))
+    site.measures.line_wrong(noted.rule, result)
     return answer(_recorded(result)) if result.ok else _refused(result)
 
 
@@ -139,17 +142,20 @@ def _take(site: Site, principal: Principal, caller: Caller, body: bytes, answer:
     if body.lstrip()[:1] == b"[":
         return False
 
+    noted = Noted(partial(read_native, body, caller))
+
     def told(outcome: Result | Exception) -> None:
         if isinstance(outcome, Exception):
             answer(outcome)
             return
         site.measures.count(principal.name, (outcome,))
+        site.measures.line_wrong(noted.rule, outcome)
         if outcome.ok:
             answer(PlainAnswer(200, encode(_recorded(outcome)), HEADERS))
         else:
             answer(plain_of(_refused(outcome)))
 
-    site.intake.begin(principal.tenant, partial(read_native, body, caller), len(body), told)
+    site.intake.begin(principal.tenant, noted, len(body), told)
     return True
 
 
@@ -184,6 +190,8 @@ async def _store(
     touchpoints = [it for it in read if isinstance(it, Touchpoint)]
     results = await record(site.store, principal.tenant, touchpoints, bulk=bulk)
     site.measures.count(principal.name, results)
+    for touchpoint, result in zip(touchpoints, results, strict=True):
+        site.measures.line_wrong(wrong_rule(touchpoint), result)
     done = iter(results)
     entries: list[Result | HandoffError] = [it if isinstance(it, HandoffError) else next(done) for it in read]
     rejected = [

@@ -72,6 +72,7 @@ TYPES: tuple[str, ...] = (
     "promise.broken",
     "complaint.opened",
     "complaint.resolved",
+    "brief.line_wrong",
 )
 """Every touchpoint type. The place in this tuple is stored: only ever append."""
 
@@ -110,7 +111,9 @@ _OUTBOUND = frozenset(
         "promise.broken",
     }
 )
-_HIDDEN = frozenset(it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.")))
+_HIDDEN = frozenset(
+    it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.", "brief."))
+)
 _INTERNAL = _HIDDEN | {"callback.due", "callback.overdue", "callback.given_up"}
 
 
@@ -226,7 +229,22 @@ def _problem(it: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "a sequence is a whole number from 0 to 2^63-1"
     if it.thread is not None and not 0 < len(it.thread) <= MAX_EVENT_ID:
         return "/thread", f"a thread has 1 to {MAX_EVENT_ID} characters"
+    if it.type == "brief.line_wrong" and (problem := _feedback_problem(it.data)):
+        return problem
     return _depth_problem(it) if it.data or it.attachments or it.actor or it.traits else None
+
+
+_RULE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def _feedback_problem(data: dict[str, Any]) -> tuple[str, str] | None:
+    """Feedback names the rule of the line and quotes the line."""
+    rule, line = data.get("rule"), data.get("line")
+    if not isinstance(rule, str) or not _RULE.fullmatch(rule):
+        return "/data/rule", "the rule is the line's code"
+    if not isinstance(line, str) or not 0 < len(line) <= MAX_SUBJECT:
+        return "/data/line", f"the line is its text, of 1 to {MAX_SUBJECT} characters"
+    return None
 
 
 def _depth_problem(it: Touchpoint) -> tuple[str, str] | None:

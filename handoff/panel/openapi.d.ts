@@ -14,7 +14,9 @@ export interface paths {
          * Record touchpoints
          * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while it is still being sent) or CloudEvents 1.0. Everything counted is durable. The same `id` again is a duplicate, whenever it comes and whatever its times say; with other content it is `id_reused`. A rejected item never takes its batch down.
          *
-         *     A request has at most 1048576 bytes, NDJSON any number of lines of at most 524288; one touchpoint has at most 262144 bytes as stored. Nothing is cut: what is above a limit is refused. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
+         *     A request has at most 1048576 bytes, NDJSON any number of lines of at most 524288; one touchpoint has at most 262144 bytes as stored. Nothing is cut: what is above a limit is refused.
+         *
+         *     To say that a line of a brief is wrong, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; the metrics count it by rule. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */
@@ -2075,7 +2077,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong";
             /**
              * Format: date-time
              * @description When it happened, with a zone.

@@ -44,7 +44,9 @@ OPERATIONS = (
         "A rejected item never takes its batch down.\n\n"
         f"A request has at most {MAX_BODY} bytes, NDJSON any number of lines of at most {MAX_LINE}; one "
         f"touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes as stored. Nothing is cut: what is above a "
-        "limit is refused. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.",
+        "limit is refused.\n\nTo say that a line of a brief is wrong, record `brief.line_wrong` with the "
+        "line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics "
+        "count it by rule. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.",
         scopes=("touchpoints:write",),
         body={
             JSON: TouchpointInput | list[TouchpointInput],

@@ -47,7 +47,7 @@ RULES = 2
 """Version of these rules, kept with every snapshot."""
 
 MAX_LINES = 12  # a section: more is not read in ten seconds; what is left out is counted
-MAX_WANTS = 16  # several matters, each with its first and last words
+MORE_LINES = {"wants": 16, "known": 16}  # several matters with their first and last words; short facts
 _NEWEST_LAST = frozenset({"tried", "answered"})
 
 
@@ -95,7 +95,7 @@ def write_brief(story: Story, items: Sequence[TimelineItem]) -> Brief:
 
 
 def _limit(name: str) -> int:
-    return MAX_WANTS if name == "wants" else MAX_LINES
+    return MORE_LINES.get(name, MAX_LINES)
 
 
 def _bounded(name: str, lines: Sequence[Line]) -> tuple[Line, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import handoff
+from handoff.domain.brief.codes import CODES
 
 ROOT = Path(handoff.__file__).parent
 MESSAGES = {it.stem: json.loads(it.read_text("utf-8")) for it in (ROOT / "panel" / "messages").glob("*.json")}
@@ -20,6 +21,10 @@ def codes() -> set[str]:
     sources = (ROOT / "domain" / "brief" / "sections").glob("*.py")
     found = {code for source in sources for code in _CODE.findall(source.read_text("utf-8"))}
     return found | {"said", "sent_files", "asked_for_call", "callback", "promise"}
+
+
+def test_the_codes_are_those_that_are_published() -> None:
+    assert codes() == CODES
 
 
 def test_there_are_four_languages_and_many_codes() -> None:

@@ -11,7 +11,7 @@ from ..shapes import Line, TimelineItem
 from ..signals import Act
 from ..story import SHOWN_AFTER_ANSWER, Story
 
-MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 6, 4, 3, 3  # of each kind, the newest
+MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
 
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back", "handoff.withdrawn": "withdrawn"}
@@ -43,7 +43,7 @@ def _answers(story: Story) -> list[Dated]:
     found = []
     for it in story.items:
         signal = story.signals.get(it.id)
-        if signal is None or not signal.acts & Act.ANSWER or not it.text:
+        if signal is None or not signal.acts & Act.ANSWER or not it.text or only_asks(it.text):
             continue
         matter = story.matter_of.get(it.id)
         if matter is not None and not matter.unsettled:
@@ -56,6 +56,12 @@ def _answers(story: Story) -> list[Dated]:
         params = {"who": who, "channel": it.channel, "words": words, "at": format_time(it.occurred_at)}
         found.append((it, line("answered", params, [it], f"{who or 'An agent'} on {it.channel}: “{words}”")))
     return found
+
+
+def only_asks(text: str) -> bool:
+    """Whether an answer is one question back, which tells the next agent nothing."""
+    plain = text.strip()
+    return plain.endswith("?") and not any(mark in plain[:-1] for mark in ".!?\n:") and len(plain) < 160
 
 
 def _notes(story: Story) -> list[Dated]:

@@ -20,7 +20,7 @@ from ..signals import Act
 from ..story import Story
 
 MAX_BEFORE = 3  # older values shown beside the newest
-MAX_PASSED_ON = 6  # facts from earlier handoffs, the newest
+MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
 MAX_PARTS = 10  # of one structured value, such as an address
 
 REFERENCES = frozenset(
@@ -67,8 +67,8 @@ class Fact(Struct, frozen=True):
 
 def known(story: Story) -> list[Line]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
-    the customer corrected, after them what earlier parties passed on and the customer's language."""
-    facts = [*_corrected(story), *_stated(story.items), *_passed_on(story)]
+    the customer corrected and what earlier parties passed on, after them the customer's language."""
+    facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
     return [*facts, *_language(story, facts)]
 
 
@@ -124,6 +124,7 @@ def _passed_on(story: Story) -> list[Line]:
                 text = f"{params['name']}: given, not shown"
             lines.pop(same(name), None)
             lines[same(name)] = line("passed_on", params, proof, text)
+    story.left_out["known"] += max(len(lines) - MAX_PASSED_ON, 0)
     return list(lines.values())[-MAX_PASSED_ON:]
 
 

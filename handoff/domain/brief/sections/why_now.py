@@ -21,6 +21,7 @@ CLOCKS_DIFFER: Micros = 5 * SECOND  # between a vendor's clock and ours
 _PASSED_ON = frozenset({State.ACCEPTED, State.TRANSFERRED, State.RELEASED, State.COMPLETED})
 """Outcomes of handoffs that somebody took: what nobody took did not move the customer."""
 _TRANSFERS = frozenset({"handoff.requested", "handoff.transferred", "handoff.accepted"})
+_TAKES = frozenset({"handoff.accepted", "event.tracked"})
 _OWNERSHIP = frozenset({"handoff.accepted", "handoff.released", "handoff.transferred", "handoff.completed"})
 
 
@@ -153,8 +154,7 @@ def _who_has_it(story: Story) -> list[Line]:
     lines = []
     if last is not None and last.type == "handoff.released":
         lines.append(_given_back(last))
-    if last is not None and last.type == "handoff.accepted":
-        lines += _bot_after_person(story, last)
+    lines += _bot_after_person(story, last)
     lines += _assigned(story)
     lines += _not_followed(story)
     return lines
@@ -170,9 +170,16 @@ def _given_back(it: TimelineItem) -> Line:
     return line("given_back", params, [it], text + (f": {words}" if words else ""))
 
 
-def _bot_after_person(story: Story, accepted: TimelineItem) -> list[Line]:
-    """A bot that goes on answering in a conversation that a person has taken over."""
-    owner = word(accepted.data.get("owner")) or "an agent"
+def _bot_after_person(story: Story, last: TimelineItem | None) -> list[Line]:
+    """A bot that goes on answering in a conversation that a person has taken over: by accepting it, or
+    by the vendor's assignment. `last` is the last change of its owner among our own handoffs."""
+    taken = [(it, assignee(it)) for it in _assignments(story)]
+    if last is not None:
+        taken.append((last, word(last.data.get("owner"))))
+    taken = [(it, owner) for it, owner in taken if owner and it.type in _TAKES]
+    if not taken:
+        return []
+    accepted, owner = max(taken, key=lambda found: found[0].occurred_at)
     found = [
         it
         for it in story.items
@@ -197,17 +204,22 @@ def _after(it: TimelineItem, other: TimelineItem) -> bool:
 
 def _assigned(story: Story) -> list[Line]:
     """Whom the vendor's platform has assigned the conversation to."""
-    newest: dict[str, TimelineItem] = {}
-    for it in story.items:
-        if it.type == "event.tracked" and it.data.get("name") == "conversation.assigned":
-            newest[it.conversation] = it
     lines = []
-    for it in newest.values():
+    for it in _assignments(story):
         who = assignee(it)
         if who and not story.settled(it):
             params = {"who": who, "since": format_time(it.occurred_at)}
             lines.append(line("assigned", params, [it], f"{who} has it since {clock(it.occurred_at)}"))
     return lines
+
+
+def _assignments(story: Story) -> list[TimelineItem]:
+    """The vendor's newest assignment of each conversation."""
+    newest: dict[str, TimelineItem] = {}
+    for it in story.items:
+        if it.type == "event.tracked" and it.data.get("name") == "conversation.assigned":
+            newest[it.conversation] = it
+    return list(newest.values())
 
 
 def _not_followed(story: Story) -> list[Line]:
