@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from handoff.domain.brief import Brief, TimelineItem
+from handoff.domain.brief import Brief, BriefRules, SourceRules, TimelineItem
+from handoff.domain.brief.lines import quote
 from handoff.domain.clock import DAY, HOUR, MINUTE
-from tests.briefs import NOW, brief_of, item
+from tests.briefs import NOW, RULES, brief_of, item
 
 
 def ask(minute: int, text: str, **more: object) -> TimelineItem:
@@ -317,3 +319,74 @@ def test_claims_of_two_senders_are_two_matters_and_count_where_nothing_else_wait
         "email.received", 3, text="Pay", assurance="claimed", data={"dmarc": "fail"}, conversation="m3"
     )
     assert waits(brief_of([ask(1, "When"), agent(2, "On Friday, by the post office"), failed])) is None
+
+
+def callback(type_: str, minute: int, **more: object) -> TimelineItem:
+    fields = {"channel": "phone", "conversation": "cb", "data": CALLBACK}
+    return item(f"callback.{type_}", minute, **fields | more)
+
+
+def test_a_second_line_that_rings_in_vain_breaks_no_kept_promise() -> None:
+    asked, kept = callback("requested", 1, text="Meter"), callback("completed", 5)
+    brief = brief_of([asked, kept, callback("missed", 6, conversation="line2")])
+    assert [it.params["state"] for it in brief.promised] == ["kept"]
+    assert "callback_missed" not in {it.code for it in brief.why_now}
+
+
+def test_a_call_back_whose_matter_was_served_meanwhile_is_not_simply_open() -> None:
+    due = {"callback": "x", "due": "2026-11-21T14:00:00Z"}
+    asked = callback("requested", 1, text="Refund A-5", data=due)
+    assert brief_of([asked]).promised[0].params["state"] == "open"
+    assert brief_of([asked, talk(5)]).promised[0].params["state"] == "served"
+    chat = ask(3, "I wait for your call about A-5")
+    assert brief_of([asked, chat, agent(4, "We will call you soon")]).promised[0].params["state"] == "open"
+    assert brief_of([asked, chat, resolved(5)]).promised[0].params["state"] == "served"
+
+
+def test_a_bot_that_answers_after_a_person_took_over_is_flagged() -> None:
+    by_vendor = item(
+        "event.tracked",
+        2,
+        direction="internal",
+        data={"name": "conversation.assigned", "assignee": {"name": "Mia"}},
+    )
+    for taken in (item("handoff.accepted", 2, data={"owner": "mia"}), by_vendor):
+        said = texts(
+            brief_of([ask(1, "Help me please now"), taken, bot(3, "Did you try the FAQ?")]), "why_now"
+        )
+        assert "A bot answered after" in said
+    to_bot = msgspec.structs.replace(
+        by_vendor, data={"name": "conversation.assigned", "assignee": {"name": "Bot", "type": "agent_bot"}}
+    )
+    assert "after" not in texts(brief_of([ask(1, "Help me"), to_bot, bot(3, "Hm")]), "why_now")
+
+
+def test_an_announced_transfer_that_did_not_follow_is_told() -> None:
+    said = [ask(1, "I need a specialist"), agent(2, "I will transfer you to a colleague")]
+    assert "announced a transfer" in texts(brief_of(said), "why_now")
+    assert waits(brief_of(said)) == 1
+    followed = [*said, item("handoff.requested", 3, data={"handoff": "h"})]
+    assert "announced" not in texts(brief_of(followed), "why_now")
+
+
+def test_a_source_that_declares_its_outbound_and_a_form_nobody_answers() -> None:
+    sources = {"sms": SourceRules(outbound="bot", no_answer_forms=frozenset({"newsletter"}))}
+    rules = BriefRules(packs=RULES.packs, sources=sources)
+    declared = agent(5, "It was sent", source="sms")
+    assert waits(brief_of([ask(1, "Where is it"), declared], rules=rules)) == 1
+    form = item("form.submitted", 1, source="sms", data={"form": "Newsletter"})
+    assert waits(brief_of([form], rules=rules)) is None
+    assert waits(brief_of([form])) == 1
+
+
+@pytest.mark.parametrize("end", ["👨‍👩‍👧‍👦", "👍🏽", "🇫🇮🇸🇪", "e\u0301", "क\u094d", "🏴\U000e0067\U000e007f"])
+def test_a_quote_cuts_no_character_in_two(end: str) -> None:
+    for length in range(265, 281):
+        words = quote("x" * length + end * 8)
+        assert len(words) <= 280
+        rest = words.rstrip("…").lstrip("x")
+        whole = ["🇫🇮", "🇸🇪"] if end.startswith("🇫") else [end]
+        while rest:
+            part = next((it for it in whole if rest.startswith(it)), None)
+            assert part or rest in ("e", "👍"), rest
+            rest = rest.removeprefix(part or rest)

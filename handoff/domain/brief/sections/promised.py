@@ -11,10 +11,11 @@ from handoff.domain.clock import Micros, format_time
 
 from ..lines import clock, line, quote, stated_time, word
 from ..shapes import Line, TimelineItem
+from ..signals import Act
 from ..story import Story
 from .candidates import promise_candidates
 
-URGENCY = ("broken", "missed", "overdue", "open", "kept", "cancelled")
+URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
 """How a promise can stand, what needs an answer first."""
 
 _CALL_STEPS: Mapping[str, str] = {
@@ -52,7 +53,10 @@ def promised(story: Story) -> list[Line]:
     """Call-backs and promises: what is broken or late first, then by the time they are due; at the end
     what sounds like a promise and nobody has confirmed."""
     now = story.now
-    found = [(_standing(it, now), "callback", it) for it in _call_backs(story.items)]
+    found = [
+        ("served" if _served(story, it) else _standing(it, now), "callback", it)
+        for it in _call_backs(story.items)
+    ]
     found += [(_standing(it, now), "promise", it) for it in _promises(story.items)]
     found.sort(key=_order)
     stated = [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
@@ -72,6 +76,19 @@ def _standing(it: Promise, now: Micros) -> str:
     return "overdue" if it.state == "open" and due is not None and due < now else it.state
 
 
+def _served(story: Story, it: Promise) -> bool:
+    """Whether the matter that a call was promised for was settled or talked about before the call."""
+    asked = it.proof[0]
+    matter = story.matter_of.get(asked.id)
+    if it.state in _ENDED or matter is None:
+        return False
+    if not matter.unsettled:
+        return matter.how != "callback"  # which keeps a promise of its own
+    return any(
+        one.acts & Act.TALK and not one.callback and one.at > asked.occurred_at for one in matter.answers
+    )
+
+
 def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
     """Calls promised, by their id; steps that name none belong to the newest that still stands."""
     found: list[Promise] = []
@@ -81,6 +98,8 @@ def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
             continue
         key = word(it.data.get("callback"))
         known = _open_call(found, key, it.type)
+        if known is not None and known.state == "kept" and state == "missed":
+            continue  # a second line that rang in vain beside the one that was answered
         if known is not None:
             known.proof.append(it)
             known.state = state
@@ -146,7 +165,8 @@ def _call_back(it: Promise, state: str) -> Line:
     if attempts:
         params["missed"] = attempts
     tried = f", tried {attempts} times" if attempts > 1 else ""
-    return line("callback", params, it.proof, f"A call back{by}: {state}{tried}")
+    said = "served since" if state == "served" else state
+    return line("callback", params, it.proof, f"A call back{by}: {said}{tried}")
 
 
 def _promise(it: Promise, state: str) -> Line:

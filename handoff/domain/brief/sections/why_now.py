@@ -122,7 +122,13 @@ def _unanswered_callback(story: Story) -> list[TimelineItem]:
     """The misses since the last call back was asked for, agreed on, made or called off, unless somebody
     was in touch with them since."""
     missed: list[TimelineItem] = []
+    kept: set[str] = set()
     for it in story.items:
+        key = word(it.data.get("callback"))
+        if it.type == "callback.completed" and key:
+            kept.add(key)
+        if it.type == "callback.missed" and key in kept:
+            continue  # a second line that rang in vain
         if it.type == "callback.missed":
             missed.append(it)
         elif it.type in ("callback.completed", "callback.cancelled", "callback.requested"):
