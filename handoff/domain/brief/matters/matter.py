@@ -97,7 +97,9 @@ class Matter(Struct, kw_only=True):
         """An act of the customer."""
         self.touched_at = max(self.touched_at, it.at)
         self.conversations.add(it.conversation)
-        self.last_conversation, self.last_callback = it.conversation, it.callback
+        if not it.callback or not self.last_conversation:  # who asks for a call goes on where they wrote
+            self.last_conversation = it.conversation
+        self.last_callback = it.callback
 
     def nudge(self, it: Signal) -> None:
         self.nudges.append(it)

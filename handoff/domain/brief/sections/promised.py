@@ -59,7 +59,10 @@ def promised(story: Story) -> list[Line]:
     ]
     found += [(_standing(it, now), "promise", it) for it in _promises(story.items)]
     found.sort(key=_order)
-    stated = [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
+    stated = [
+        _call_back(it, state, _spoken(story, it)) if kind == "callback" else _promise(it, state)
+        for state, kind, it in found
+    ]
     return stated + promise_candidates(story)
 
 
@@ -78,14 +81,22 @@ def _standing(it: Promise, now: Micros) -> str:
 
 def _served(story: Story, it: Promise) -> bool:
     """Whether the matter that a call was promised for was settled or talked about before the call."""
-    asked = it.proof[0]
-    matter = story.matter_of.get(asked.id)
+    matter = story.matter_of.get(it.proof[0].id)
     if it.state in _ENDED or matter is None:
         return False
-    if not matter.unsettled:
-        return matter.how != "callback"  # which keeps a promise of its own
-    return any(
-        one.acts & Act.TALK and not one.callback and one.at > asked.occurred_at for one in matter.answers
+    if not matter.unsettled and matter.how != "callback":  # which keeps a promise of its own
+        return True
+    return _spoken(story, it) is not None
+
+
+def _spoken(story: Story, it: Promise) -> Micros | None:
+    """When somebody spoke with them about it on the phone before the call that was promised."""
+    matter, asked = story.matter_of.get(it.proof[0].id), it.proof[0].occurred_at
+    if it.state in _ENDED or matter is None:
+        return None
+    return next(
+        (one.at for one in matter.answers if one.acts & Act.TALK and not one.callback and one.at > asked),
+        None,
     )
 
 
@@ -158,7 +169,7 @@ def _shown_due(it: Promise) -> tuple[str | None, str]:
     return stated or None, f" by {stated}" if stated else ""
 
 
-def _call_back(it: Promise, state: str) -> Line:
+def _call_back(it: Promise, state: str, spoke: Micros | None) -> Line:
     due, by = _shown_due(it)
     params: dict[str, Any] = {"due": due, "state": state}
     attempts = sum(1 for step in it.proof if step.type == "callback.missed")
@@ -166,6 +177,9 @@ def _call_back(it: Promise, state: str) -> Line:
         params["missed"] = attempts
     tried = f", tried {attempts} times" if attempts > 1 else ""
     said = "served since" if state == "served" else state
+    if spoke is not None:
+        params["spoke"] = format_time(spoke)
+        said += f", spoke {clock(spoke)}"
     return line("callback", params, it.proof, f"A call back{by}: {said}{tried}")
 
 
