@@ -19,7 +19,7 @@ from ..story import Story
 
 MAX_CANDIDATES = 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
+_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
 _AMOUNT = re.compile(r"\b(\d{1,3})\b")
 
 

@@ -13,6 +13,7 @@ from ..lines import clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..shapes import CandidateWords, Line, TimelineItem
 from ..story import Story
+from .answered import only_asks
 from .why_now import SHORT
 
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
@@ -64,7 +65,8 @@ def _matter(story: Story, matter: Matter) -> list[Line]:
     said = _quoted(story, matter)
     for answer in matter.answers:
         before = [it for it in said if it.asks[-1].signal.at <= answer.at] or said[:1]
-        if before and story.by_id[answer.id].text:
+        text = story.by_id[answer.id].text
+        if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
     for nudge in matter.nudges:
         before = [it for it in said if it.asks[-1].signal.at <= nudge.at] or said[:1]

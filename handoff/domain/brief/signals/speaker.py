@@ -67,16 +67,19 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
     """
     if item.direction == "inbound":
         return Speaker.CUSTOMER
-    if marked(item.data) or item.type == "email.auto_replied" or item.by in ("template",):
+    stated = _STATED.get(item.by.lower()) if item.by else None
+    if (
+        stated is Speaker.BOT
+        or outbound == "bot"
+        or marked(item.data)
+        or item.type == "email.auto_replied"
+        or item.by == "template"
+    ):
         return Speaker.BOT
     if item.text and item.type in ("message.sent", "email.sent") and _says_machine(item.text, packs):
         return Speaker.BOT
-    if outbound == "bot":
-        return Speaker.BOT
-    if item.by:
-        stated = _STATED.get(item.by.lower())
-        if stated is not None:
-            return stated
+    if stated is not None:
+        return stated
     if outbound == "person":
         return Speaker.PERSON
     return Speaker.UNKNOWN if item.by else Speaker.PERSON
