@@ -16,7 +16,7 @@ export interface paths {
          *
          *     A request has at most 1048576 bytes, NDJSON any number of lines of at most 524288; one touchpoint has at most 262144 bytes as stored. Nothing is cut: what is above a limit is refused.
          *
-         *     To say that a line of a brief is wrong, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; the metrics count it by rule. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
+         *     To say that a line of a brief is wrong, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count it by rule. `Content-Encoding` is not taken. An `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */

@@ -74,8 +74,8 @@ async def assemble(
     """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
     summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
 
-    After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
-    more where something in them was amended.
+    After the look-up's own: one round trip for timelines, hand-offs and completeness each, two more
+    where something in them was amended, and those of `candidate_words`.
     """
     if look_up.customer is None:
         return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
@@ -85,16 +85,12 @@ async def assemble(
     handoffs = await read_of_homes(control, told.homes)
     since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
-    pending = handoff or next((it for it in handoffs if it.pending), None)
-    items = _recent(told, now)
-    story = _story(store, items, now, pending, handoffs, wanted)
-    told_brief = wanted.fields is None or "brief" in wanted.fields
-    if told_brief and wanted.min_assurance is not Assurance.VERIFIED:
+    story = _story(store, told, now, handoff, handoffs, wanted)
+    shown = wanted.fields is None or "brief" in wanted.fields
+    if shown and wanted.min_assurance is not Assurance.VERIFIED:
         reads = watch or store.connection
         story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
-    brief = rules.write_brief(story, items)
-    if summariser and told_brief:
-        brief = await summariser.add(items, brief)
+    brief = await _brief(story, summariser if shown else None)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
@@ -111,8 +107,13 @@ async def assemble(
     view = _selected(context, wanted.fields)
     if watch is None or summariser or any(it.is_reference for it in told.told):
         return Assembled(view, None)  # also where it was made elsewhere, or told in others' timelines
-    told_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)))
+    shown_too = None if view.completeness is UNSET else completeness
+    return Assembled(view, watch.basis(shown_too, monitor.questions(tenant, since=since)))
+
+
+async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
+    brief = rules.write_brief(story)
+    return await summariser.add(story.everything, brief) if summariser else brief
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
@@ -212,13 +213,13 @@ def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
 
 def _story(
     store: Store,
-    items: Sequence[rules.TimelineItem],
+    read: _Read,
     now: Micros,
     handoff: Handoff | None,
     handoffs: Sequence[Handoff],
     wanted: Wanted,
 ) -> rules.Story:
-    pending = None
+    pending, handoff = None, handoff or next((it for it in handoffs if it.pending), None)
     if handoff:
         pending = rules.Pending(
             id=handoff.id,
@@ -230,7 +231,7 @@ def _story(
         )
     known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
     return rules.read_story(
-        items,
+        _recent(read, now),
         now=now,
         rules=store.brief_rules,
         pending=pending,

@@ -66,11 +66,11 @@ def build_brief(
     as an effort and is never quoted; notes are for `internal` readers.
     """
     story = read_story(items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal)
-    return write_brief(story, items)
+    return write_brief(story)
 
 
-def write_brief(story: Story, items: Sequence[TimelineItem]) -> Brief:
-    """The brief that a story makes; `items` are its touchpoints, deleted ones included."""
+def write_brief(story: Story) -> Brief:
+    """The brief that a story makes."""
     sections: dict[str, list[Line]] = {
         "why_now": why_now(story),
         "wants": wants(story),
@@ -89,7 +89,7 @@ def write_brief(story: Story, items: Sequence[TimelineItem]) -> Brief:
         promised=kept["promised"],
         known=kept["known"],
         feelings=kept["feelings"],
-        effort=effort(items, story),
+        effort=effort(story),
         left_out=_left_out(sections, story.left_out),
     )
 

@@ -30,7 +30,8 @@ class Story(Struct, kw_only=True):
     """
 
     items: Sequence[TimelineItem]
-    deleted: Sequence[TimelineItem]
+    everything: Sequence[TimelineItem]
+    """With those that were deleted."""
     by_id: Mapping[str, TimelineItem]
     signals: Mapping[str, Signal]
     folded: Folded
@@ -138,7 +139,7 @@ def read_story(
     folded = fold(signals.values(), lambda it: _about(by_id[it.id], rules, languages))
     story = Story(
         items=standing,
-        deleted=[it for it in items if it.deleted],
+        everything=items,
         by_id=by_id,
         signals=signals,
         folded=folded,

@@ -29,9 +29,9 @@ ASKS = frozenset(
 _BOOKKEEPING = ("handoff.", "identity.", "context.")
 
 
-def effort(items: Sequence[TimelineItem], story: Story) -> Effort:
+def effort(story: Story) -> Effort:
     """Counted over the same touchpoints as the rest of the brief, settled matters included."""
-    waiting_since = story.waiting_since()
+    items, waiting_since = story.everything, story.waiting_since()
     theirs = [it for it in items if it.direction == "inbound" and not it.type.startswith(_BOOKKEEPING)]
     contacts = _contacts(theirs)
     channels = tuple(dict.fromkeys(it.channel for it in theirs))

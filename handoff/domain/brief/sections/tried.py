@@ -50,7 +50,7 @@ def tried(story: Story) -> list[Line]:
 
 def _deleted(story: Story) -> list[Line]:
     """Messages that the customer deleted: that there were some, never what they said."""
-    found = [it for it in story.deleted if it.direction == "inbound"]
+    found = [it for it in story.everything if it.deleted and it.direction == "inbound"]
     if not found:
         return []
     channel = found[-1].channel
