@@ -52,6 +52,7 @@ def _made(rendering: Rendering, it: Told, conversation: str) -> TimelineItem:
         shown.language,
         shown.attachments,
         identity,
+        tuple(row[0] for row in body.stated_handles if row[3]) if body.stated_handles else (),
         {} if it.made is not None else None,
     )
 

@@ -1,11 +1,12 @@
 """What was decoded lately, so that the next look at the same customer decodes only what is new.
 
 A handoff brings several readers, and the conversation goes on while they read. What customers said stays in
-memory for KEPT_S after the last look, and no longer than the next look of anybody.
+memory for KEPT_S after the last look.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from typing import Any
@@ -14,7 +15,7 @@ from handoff.codec.body import Body
 from handoff.codec.member import Stored
 
 KEPT_S = 60.0
-MAX_BYTES = 8 * 1024 * 1024  # of members, compressed as they are stored: some 40 000 touchpoints
+MAX_BYTES = 2 * 1024 * 1024  # of members, compressed as they are stored: some 10 000 touchpoints
 
 
 class Remembered:
@@ -34,6 +35,7 @@ class Decoded:
     def __init__(self) -> None:
         self._kept: OrderedDict[bytes, Remembered] = OrderedDict()
         self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def sweep(self) -> float:
         """Drop what was not looked at for KEPT_S; until when what is looked at now is kept."""
@@ -45,7 +47,15 @@ class Decoded:
                 break
             del kept[raw]
             self._size -= len(raw)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._later)
         return now + KEPT_S
+
+    def _later(self) -> None:
+        """Drop what nobody looked at again; again in a while where something is left."""
+        self._timer = None
+        if self._kept:
+            self.sweep()
 
     def of(self, it: Stored, until: float) -> Remembered:
         """The body of a member, decoded now or lately."""

@@ -217,6 +217,17 @@ def test_a_claim_of_what_is_verified_adds_nothing_and_another_claim_is_marked() 
     assert texts(it.known) == ["(claimed) city: Oulu", "name: Anna"]
 
 
+def test_an_address_that_was_only_typed_in_is_marked_unless_it_is_verified_elsewhere() -> None:
+    typed = told("form.submitted", 1, data={"fields": {"Email": "a@example.com", "City": "Oulu"}})
+    assert texts(brief(typed).known) == ["City: Oulu", "(claimed) Email: a@example.com"]
+    profile = told(
+        "message.received", 2, traits={"email": "a@example.com"}, claims=("email",), text="Hello you"
+    )
+    assert "(claimed) email: a@example.com" in texts(brief(profile).known)
+    verified = told("identified", 3, traits={"email": "a@example.com"})
+    assert texts(brief(typed, profile, verified).known)[:2] == ["City: Oulu", "email: a@example.com"]
+
+
 def test_what_we_note_or_say_is_no_fact_that_the_customer_gave() -> None:
     it = brief(
         told("note.added", 1, traits={"mood": "angry"}, data={"order": "A-1"}),

@@ -39,6 +39,8 @@ class TimelineItem(Struct, frozen=True):
     language: str | None = None
     attachments: tuple[dict[str, Any], ...] = ()
     identity: str = ""
+    claims: tuple[str, ...] = ()
+    """Types of the handles that it only claims to be the customer's."""
     made: dict[Any, Any] | None = None
     """What was made of it alone, to be used again, where that is allowed."""
 

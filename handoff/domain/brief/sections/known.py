@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.domain.identity import Assurance
@@ -52,6 +53,13 @@ _NOBODY_ASKS = frozenset(
     {"id", "avatar", "avatarurl", "thumbnail", "createdat", "updatedat", "lastactivityat", "identifier"}
 )
 """Traits that systems keep for themselves."""
+_VERIFIED = Assurance.VERIFIED.value
+_CONTACTS: Mapping[str, str] = {
+    **dict.fromkeys(("email", "emailaddress", "mail", "mailaddress", "eposti", "epost"), "email"),
+    **dict.fromkeys(("phone", "phonenumber", "mobile", "mobilenumber", "telephone", "tel"), "phone"),
+    **dict.fromkeys(("puhelin", "telefon", "telefonnummer", "handy", "telefono"), "phone"),
+}
+"""Names of addresses and numbers by which somebody is reached -> type of the identity."""
 _FORM_PARTS = ("fields", "values", "answers")
 _LABELS = ("label", "title", "name", "id")
 _CAMEL = re.compile(r"([a-z])([A-Z])([a-z]?)")
@@ -63,6 +71,8 @@ class Fact(Struct, frozen=True):
     rank: int
     name: str
     value: str
+    typed: bool = False
+    """An address or number that somebody only typed in, however sure it is who they are."""
 
 
 def known(story: Story) -> list[Line]:
@@ -76,20 +86,29 @@ def _stated(items: Sequence[TimelineItem]) -> list[Line]:
     facts: dict[tuple[str, str], list[tuple[Fact, TimelineItem]]] = {}
     for it in items:
         for fact in it.once("facts", partial(_all_facts, it)):
-            facts.setdefault((it.assurance, same(fact.name)), []).append((fact, it))
+            assurance = Assurance.CLAIMED if fact.typed and it.assurance == _VERIFIED else it.assurance
+            facts.setdefault((assurance, same(fact.name)), []).append((fact, it))
     verified = {
-        (name, same(stated[-1][0].value))
+        (_CONTACTS.get(name, name), same(stated[-1][0].value))
         for (assurance, name), stated in facts.items()
         if assurance == Assurance.VERIFIED
     }
     lines = []
     for (assurance, name), stated in facts.items():
-        repeats = assurance != Assurance.VERIFIED and (name, same(stated[-1][0].value)) in verified
+        said = (_CONTACTS.get(name, name), same(stated[-1][0].value))
+        repeats = assurance != _VERIFIED and said in verified
         if not repeats:  # a claim of what is verified anyway says nothing
             last = stated[-1][1].occurred_at
             rank = min(fact.rank for fact, _ in stated)
-            lines.append(((rank, -last, name, assurance), _line(stated)))
+            lines.append(((rank, -last, name, assurance), _marked(_line(stated), assurance)))
     return [it for _order, it in sorted(lines, key=lambda found: found[0])]
+
+
+def _marked(made: Line, assurance: str) -> Line:
+    """A line that is less sure than the touchpoints that state it."""
+    if assurance == _VERIFIED or made.assurance != _VERIFIED:
+        return made
+    return msgspec.structs.replace(made, assurance=str(assurance), text=f"({assurance}) {made.text}")
 
 
 def _corrected(story: Story) -> list[Line]:
@@ -180,8 +199,13 @@ def _facts(it: TimelineItem) -> Iterator[Fact]:
     yield from _references(it.data)
     if it.type in ("form.submitted", "form.failed"):
         for part in _FORM_PARTS:
-            yield from _fields(it.data.get(part))
-    yield from _named(2, {name: value for name, value in it.traits.items() if same(name) not in _NOBODY_ASKS})
+            for fact in _fields(it.data.get(part)):
+                typed = same(fact.name) in _CONTACTS
+                yield Fact(fact.rank, fact.name, fact.value, True) if typed else fact
+    traits = {name: value for name, value in it.traits.items() if same(name) not in _NOBODY_ASKS}
+    for fact in _named(2, traits):
+        typed = _CONTACTS.get(same(fact.name)) in it.claims
+        yield Fact(fact.rank, fact.name, fact.value, True) if typed else fact
 
 
 def _references(data: Mapping[str, Any]) -> Iterator[Fact]:

@@ -155,10 +155,10 @@ def _waiting(story: Story) -> list[Line]:
 
 
 def _who_has_it(story: Story) -> list[Line]:
-    moves = [it for it in story.items if it.type in _OWNERSHIP]
+    moves = [it for it in story.items if it.type in _OWNERSHIP or _to_bot(it)]
     last = moves[-1] if moves else None
     lines = []
-    if last is not None and last.type == "handoff.released":
+    if last is not None and (last.type == "handoff.released" or _to_bot(last)):
         lines.append(_given_back(last))
     lines += _bot_after_person(story, last)
     lines += _assigned(story)
@@ -166,10 +166,16 @@ def _who_has_it(story: Story) -> list[Line]:
     return lines
 
 
+def _to_bot(it: TimelineItem) -> bool:
+    """Whether the vendor's platform put a conversation of people back to its bot."""
+    back = it.type == "event.tracked" and it.data.get("name") == "conversation.pending"
+    return back and it.data.get("previous_status") == "open"
+
+
 def _given_back(it: TimelineItem) -> Line:
     to = it.data.get("to")
     agent = word(to.get("agent")) if isinstance(to, dict) else ""
-    owner = word(it.data.get("owner"))
+    owner = "the bot" if _to_bot(it) else word(it.data.get("owner"))
     words = quote(it.text, SHORT)
     params: dict[str, Any] = {"by": agent, "to": owner, "words": words, "at": format_time(it.occurred_at)}
     text = f"Given back by {agent or 'the agent'}" + (f" to {owner}" if owner else "")
