@@ -13,6 +13,7 @@ from handoff.domain.remembering import remembered
 from .shapes import Line, TimelineItem
 
 MAX_QUOTE = 280  # characters of somebody's words in a line; the touchpoint has them all
+SHORT = 140  # characters of words quoted beside others in one line
 MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` says how many there are
 
 

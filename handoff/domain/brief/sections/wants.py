@@ -9,12 +9,11 @@ import msgspec
 
 from handoff.domain.clock import format_time
 
-from ..lines import clock, line, quote, same, times, word
+from ..lines import SHORT, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..shapes import CandidateWords, Line, TimelineItem
 from ..story import Story
 from .answered import only_asks
-from .why_now import SHORT
 
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
