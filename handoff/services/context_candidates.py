@@ -12,7 +12,7 @@ from handoff.domain.brief import CandidateWords, Story, TimelineItem
 from handoff.domain.brief.signals.references import references_of
 from handoff.domain.errors import Unprocessable
 from handoff.domain.evidence import Statement
-from handoff.domain.identity import REFERENCE, Assurance, identity
+from handoff.domain.identity import Assurance
 from handoff.store.components import read_records
 from handoff.store.connection import Reads
 from handoff.store.records import IdentityRecord
@@ -21,6 +21,7 @@ from handoff.store.timelines import Window, read_page
 
 from .context_items import timeline_item
 from .customers import Customer
+from .mentions import mention
 from .timelines import decode
 
 MAX_REFERENCES = 5  # of the customer's live matters, the newest
@@ -39,7 +40,7 @@ async def candidate_words(
     wanted: dict[bytes, str] = {}
     for it in story.references()[:MAX_REFERENCES]:
         try:
-            wanted[hashes.identity(identity(REFERENCE, it.shown))] = it.value
+            wanted[hashes.identity(mention(it.shown))] = it.value
         except Unprocessable:
             continue
     known = await read_records(reads, store.keys, wanted)

@@ -6,15 +6,22 @@ customers and joins nobody; the touchpoint itself is stored as it came.
 
 from __future__ import annotations
 
+from handoff.domain.brief.lines import same
 from handoff.domain.brief.signals.references import shaped
 from handoff.domain.errors import Unprocessable
-from handoff.domain.identity import REFERENCE, Assurance, Handle, identity
+from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, identity
 from handoff.domain.touchpoint import Touchpoint
 
+SPACE = "mentioned"  # apart from references that senders state: a word in a mail makes no look-up ambiguous
 MAX_MENTIONED = 3
 MAX_READ = 2_000  # characters of a text that are looked through
 _SAID = frozenset({"email.received", "message.received"})
 _HOMES = frozenset({"email", "phone"})
+
+
+def mention(value: str) -> Identity:
+    """A number that somebody named in words, as it is compared. Unprocessable for a value that no identity may have."""
+    return identity(REFERENCE, same(value), space=SPACE)
 
 
 def mentioned(touchpoint: Touchpoint) -> tuple[Handle, ...]:
@@ -31,7 +38,7 @@ def mentioned(touchpoint: Touchpoint) -> tuple[Handle, ...]:
     found: list[Handle] = []
     for value in dict.fromkeys(shaped(words)):
         try:
-            found.append(Handle(identity(REFERENCE, value), Assurance.CLAIMED))
+            found.append(Handle(mention(value), Assurance.CLAIMED))
         except Unprocessable:  # no value that an identity may have
             continue
     return tuple(found[:MAX_MENTIONED])

@@ -65,3 +65,10 @@ async def test_a_sender_who_is_somebody_else_is_not_told_of(api: Api) -> None:
     path = f"/v1/customers/{(await api.context())['customer']['id']}/links/{link['id']}/withdraw"
     await api.ok("POST", path, {"reason": "wrong"}, token="admin", headers=admin)
     assert "5500/R/123" not in str((await api.context())["timeline"])
+
+
+async def test_a_word_in_a_mail_makes_no_look_up_ambiguous(api: Api) -> None:
+    await api.tell("own", identities=["user:anna", "reference:CL-909"])
+    await api.tell("mail", **mail())
+    context = await api.context("reference:CL-909")
+    assert (context["match"], context["customer"]["identities"][0]["value"]) == ("one", "anna")
