@@ -20,7 +20,7 @@ _HOMES = frozenset({"email", "phone"})
 
 
 def mention(value: str) -> Identity:
-    """A number that somebody named in words, as it is compared. Unprocessable for a value that no identity may have."""
+    """A number named in words, as it is compared. Unprocessable for a value that no identity may have."""
     return identity(REFERENCE, same(value), space=SPACE)
 
 

@@ -18,6 +18,7 @@ from ..signals import Act, Speaker
 from ..story import Story
 
 MAX_CANDIDATES = 3  # of each kind, the newest
+READ = 200  # touchpoints that are looked through, the newest
 RECENT: Micros = 30 * DAY
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
 _AMOUNT = re.compile(r"\b(\d{1,3})\b")
@@ -27,7 +28,7 @@ def promise_candidates(story: Story) -> list[Line]:
     """Sentences by our side that commit us: a verb of commitment, not negated, asked or conditional."""
     confirmed = {same(it.text) for it in story.items if it.type.startswith("promise.") and it.text}
     found: dict[str, Line] = {}
-    for it in story.items:
+    for it in story.items[-READ:]:
         signal = story.signals.get(it.id)
         if signal is None or not signal.acts & (Act.ANSWER | Act.MACHINE) or it.direction != "outbound":
             continue
@@ -73,7 +74,7 @@ def complaint_candidates(story: Story) -> list[Line]:
     if any(it.type == "complaint.opened" for it in story.items):
         return []
     found = []
-    for it in story.items:
+    for it in story.items[-READ:]:
         signal = story.signals.get(it.id)
         if signal is None or not signal.acts & Act.ASK or not it.text or story.settled(it):
             continue

@@ -16,6 +16,7 @@ from ..story import Story
 from .answered import only_asks
 
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
+READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
@@ -81,7 +82,11 @@ def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
     found: list[_Quoted] = []
     known: dict[str, _Quoted] = {}
     complaints: list[_Quoted] = []
-    for ask in matter.asks:
+    asks = matter.asks
+    if len(asks) > READ_FIRST + READ_LAST:
+        story.left_out["wants"] += len(asks) - READ_FIRST - READ_LAST
+        asks = asks[:READ_FIRST] + asks[-READ_LAST:]
+    for ask in asks:
         item = story.by_id[ask.signal.id]
         code = _code(item)
         if code is None:

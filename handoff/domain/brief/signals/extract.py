@@ -56,8 +56,8 @@ def extract(
     if not acts:
         return None
     references = references_of(item, rules.packs) if acts & _ABOUT else ()
-    if acts & Act.CORRECT and not references:
-        acts &= ~Act.CORRECT
+    if references and item.text and speaker is Speaker.CUSTOMER and acts & Act.ASK:
+        acts |= _correction(item.text, rules.packs, item.language or language)
     return Signal(
         item.id,
         item.occurred_at,
@@ -143,15 +143,14 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
     text = item.text
     if not text:
         return Act.ASK if item.attachments or item.subject else NOTHING
-    if item.attachments or len(text) > 120:
-        return Act.ASK | _correction(text, packs, item.language or language)
+    if item.attachments or len(text) > 120 or text.count(" ") >= 2 * MAX_TOKENS:
+        return Act.ASK
     tokens = tokens_of(text)
-    if len(tokens) > MAX_TOKENS:
-        return Act.ASK | _correction(text, packs, item.language or language)
     if not tokens:
         return Act.NUDGE  # "?", "..."
-    best = _short(text, tokens, packs, item.language or language, names)
-    return best if best else Act.ASK | _correction(text, packs, item.language or language)
+    if len(tokens) > MAX_TOKENS:
+        return Act.ASK
+    return _short(text, tokens, packs, item.language or language, names) or Act.ASK
 
 
 def _short(

@@ -16,7 +16,7 @@ from .signal import Reference
 MAX_REFERENCES = 3  # of one touchpoint
 _CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
 _SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
-_BEFORE = re.compile(r"([^\W\d_]+(?:['’\-][^\W\d_]+)*)\W{0,3}$")
+_SEPARATORS = " \t\n#№:.,;="
 _LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
 
 JOINING_FIELDS = (
@@ -107,18 +107,19 @@ def _is_small(shown: str, label: str) -> bool:
 
 def _label(before: str, packs: Packs) -> tuple[str, str | None]:
     """The word that says what a number is, looking back over `number`, `no.`, `#`."""
-    rest = before[-60:].rstrip("#№ \t:")
+    rest = before[-60:]
     for _word in range(3):
-        match = _BEFORE.search(rest)
-        if match is None:
+        rest = rest.rstrip(_SEPARATORS)
+        last = rest.rpartition(" ")[2]
+        found = last.strip(_SEPARATORS + "(\"“'").casefold()
+        if not found:
             return "", None
-        found = match[1].casefold()
         kind = packs.reference_words.get(found)
         if kind:
             return found, kind
         if found not in packs.number_words and found not in _BETWEEN:
             return "", None
-        rest = rest[: match.start()]
+        rest = rest[: len(rest) - len(last)]
     return "", None
 
 

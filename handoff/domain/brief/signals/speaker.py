@@ -35,19 +35,21 @@ _STATED: Mapping[str, Speaker] = {
 }
 """Kind of actor -> who it is. Any other is unknown."""
 
-MACHINE_MARKS = (
-    *(
-        "auto",
-        "auto_submitted",
-        "auto_reply",
-        "autoreply",
-        "automated",
-        "automatic",
-        "is_bot",
-        "bot",
-        "by_bot",
-    ),
-    *("machine", "generated", "is_automated", "is_automatic", "automation_rule_id", "campaign_id"),
+MACHINE_MARKS = frozenset(
+    (
+        *(
+            "auto",
+            "auto_submitted",
+            "auto_reply",
+            "autoreply",
+            "automated",
+            "automatic",
+            "is_bot",
+            "bot",
+            "by_bot",
+        ),
+        *("machine", "generated", "is_automated", "is_automatic", "automation_rule_id", "campaign_id"),
+    )
 )
 """Keys of `data` that say, with any value but a false one, that a program wrote."""
 _FALSE: tuple[object, ...] = (None, False, 0, "", "no", "false", "0", [], {})
@@ -56,7 +58,8 @@ MAX_MARKED = 60  # tokens of the beginning of a text in which a machine says tha
 
 def marked(data: Mapping[str, Any]) -> bool:
     """Whether a touchpoint's data says that a program wrote it."""
-    return any(name in data and data[name] not in _FALSE for name in MACHINE_MARKS)
+    found = MACHINE_MARKS.intersection(data) if data else ()
+    return any(data[name] not in _FALSE for name in found)
 
 
 def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speaker:
