@@ -121,6 +121,18 @@ def test_a_lapsed_offer_is_no_failure_but_an_expired_hand_off_is() -> None:
     assert texts(it.tried) == ["Was to be handed to refunds: nobody took it"]
 
 
+def test_a_refusal_and_a_withdrawal_say_why() -> None:
+    to = {"queue": "refunds"}
+    declined = told("handoff.declined", 1, text="on a call", data={"state": "requested", "to": to})
+    last = told("handoff.declined", 2, text="wrong desk", data={"state": "declined", "to": to})
+    left = told("handoff.withdrawn", 3, text="customer hung up", data={"state": "withdrawn"})
+    assert texts(brief(declined, last, left).tried) == [
+        "A handoff was declined: on a call",
+        "Was to be handed to refunds: nobody took it (wrong desk)",
+        "A handoff was withdrawn: customer hung up",
+    ]
+
+
 # --- what was promised ---
 
 

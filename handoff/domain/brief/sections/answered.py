@@ -14,7 +14,7 @@ from ..story import SHOWN_AFTER_ANSWER, Story
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
 
-_ENDS = {"handoff.completed": "completed", "handoff.released": "given back", "handoff.withdrawn": "withdrawn"}
+_ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
 
 
 def answered(story: Story) -> list[Line]:

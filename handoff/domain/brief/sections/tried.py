@@ -141,6 +141,13 @@ def _refused(reason: str) -> Attempt:
     return Attempt("declined", (same(reason),), {"reason": reason}, text)
 
 
+def _withdrawn(it: TimelineItem) -> Attempt:
+    """Called off before anybody took it, or because the customer left."""
+    reason = quote(it.text or word(it.data.get("answer")))
+    text = "A handoff was withdrawn" + (f": {reason}" if reason else "")
+    return Attempt("withdrawn", (same(reason),), {"reason": reason}, text)
+
+
 _READERS: Mapping[str, Callable[[TimelineItem], Attempt | None]] = {
     "article.viewed": _article,
     "search.performed": _search,
@@ -153,5 +160,6 @@ _READERS: Mapping[str, Callable[[TimelineItem], Attempt | None]] = {
     "handoff.declined": _not_taken,
     "handoff.expired": _not_taken,
     "handoff.failed": _not_taken,
+    "handoff.withdrawn": _withdrawn,
 }
 """Touchpoint type -> what it says was tried."""
