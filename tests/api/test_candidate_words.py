@@ -68,7 +68,7 @@ async def test_a_sender_who_is_somebody_else_is_not_told_of(api: Api) -> None:
 
 
 async def test_a_word_in_a_mail_makes_no_look_up_ambiguous(api: Api) -> None:
-    await api.tell("own", identities=["user:anna", "reference:CL-909"])
+    await api.tell("own", identities=["user:anna", "reference:cl909"])
     await api.tell("mail", **mail())
-    context = await api.context("reference:CL-909")
+    context = await api.context("reference:cl909")
     assert (context["match"], context["customer"]["identities"][0]["value"]) == ("one", "anna")
