@@ -28,7 +28,7 @@ from handoff.store.store import Store
 
 EVENT = "ev_"
 FAMILY = "event"
-HANDOFF_FAMILY = "handoff"
+_FAMILY = "handoff"
 ID_SPACE = "event"
 
 
@@ -129,14 +129,14 @@ def encode_event(event: Event) -> bytes:
 
 def encode_handoff_change(type_: str, handoff: Handoff) -> bytes:
     """The outbox entry to post in the commit that changes a handoff."""
-    return encode_record((HANDOFF_FAMILY, type_, handoff))
+    return encode_record((_FAMILY, type_, handoff))
 
 
 def decode_entry(payload: bytes) -> HandoffEntry | Event | UnknownEntry:
     """The content of an entry of a control outbox. Raises an error if the bytes cannot be read."""
     family, *content = msgspec.msgpack.decode(payload, type=list[msgspec.Raw])
     name = msgspec.msgpack.decode(family, type=str)
-    if name == HANDOFF_FAMILY:
+    if name == _FAMILY:
         return HandoffEntry(msgspec.msgpack.decode(content[0], type=str), decode_as(content[1], Handoff))
     if name == FAMILY:
         return decode_as(content[0], Event)
