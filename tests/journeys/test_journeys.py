@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from handoff.domain.brief import Line
+from tests.briefs import SECTIONS
 
 from .journeys import NAMES, journey
-
-SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
 
 
 def shown(line: Line) -> dict[str, str]:
@@ -24,7 +23,7 @@ def test_there_are_ten() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_brief_of_a_journey(name: str) -> None:
     it = journey(name)
-    brief = it.tell()
+    brief = it.brief()
     told = {section: [shown(line) for line in getattr(brief, section)] for section in SECTIONS}
     assert told == {section: it.expected.get(section, []) for section in SECTIONS}
     assert brief.effort.text == it.expected["effort"]
@@ -33,7 +32,7 @@ def test_the_brief_of_a_journey(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_points_at_touchpoints_of_the_journey(name: str) -> None:
     it = journey(name)
-    brief = it.tell()
+    brief = it.brief()
     known = {told.id: told for told in it.told}
     for section in SECTIONS:
         for line in getattr(brief, section):
@@ -44,9 +43,9 @@ def test_every_line_points_at_touchpoints_of_the_journey(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_deleted_or_is_internal_is_never_quoted(name: str) -> None:
+def test_what_was_deleted_or_is_internal_is_never_quoted_to_others(name: str) -> None:
     it = journey(name)
-    brief = it.tell()
+    brief = it.brief(internal=False)
     hidden = [told.text for told in it.told if told.text and (told.deleted or told.type == "note.added")]
     texts = " ".join(line.text for section in SECTIONS for line in getattr(brief, section))
     assert not [words for words in hidden if words in texts]

@@ -11,6 +11,7 @@ SECTIONS = (
     ("why_now", "Why now"),
     ("wants", "Customer wants"),
     ("tried", "Already tried"),
+    ("answered", "Answered"),
     ("promised", "Promised"),
     ("known", "Already known, no need to ask"),
     ("feelings", "Sentiment, as stated"),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Hop
 
 
-class Told(Struct, frozen=True):
+class TimelineItem(Struct, frozen=True):
     """A touchpoint of the customer's own as the rules read it. `id` is its public id.
 
-    `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. Of a `deleted` one nothing but
-    its place is left.
+    `by` is what kind of actor it was (`bot`, `agent`, …), `name` who. `recorded_at` is 0 where nobody
+    knows. `identity` is the handle it is filed under. Of a `deleted` one nothing but its place is left.
     """
 
     id: str
@@ -32,6 +33,24 @@ class Told(Struct, frozen=True):
     data: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     deleted: bool = False
+    recorded_at: Micros = 0
+    late: bool = False
+    source: str = ""
+    language: str | None = None
+    attachments: tuple[dict[str, Any], ...] = ()
+    identity: str = ""
+    claims: tuple[str, ...] = ()
+    """Types of the handles that it only claims to be the customer's."""
+    made: dict[Any, Any] | None = None
+    """What was made of it alone, to be used again, where that is allowed."""
+
+    def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` makes of this touchpoint alone, made once where it may be kept."""
+        if self.made is None:
+            return make()
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -47,6 +66,10 @@ class Line(Struct, frozen=True, kw_only=True):
     touchpoints: tuple[str, ...]
     assurance: str
     text: str
+    candidate: bool | UnsetType = UNSET
+    """True for what was recognised in words and nobody has confirmed."""
+    id: str | UnsetType = UNSET
+    """What a candidate is confirmed or dismissed by."""
 
 
 class Effort(Struct, frozen=True, kw_only=True):
@@ -64,6 +87,8 @@ class Effort(Struct, frozen=True, kw_only=True):
     since: str | None
     waiting_since: str | None
     waiting_minutes: int
+    talks: int = 0
+    talked_seconds: int = 0
     text: str = ""
 
 
@@ -83,12 +108,33 @@ class Brief(Struct, frozen=True, kw_only=True):
     why_now: tuple[Line, ...]
     wants: tuple[Line, ...]
     tried: tuple[Line, ...]
+    answered: tuple[Line, ...] = ()
     promised: tuple[Line, ...]
     known: tuple[Line, ...]
     feelings: tuple[Line, ...]
     effort: Effort
     left_out: dict[str, int] = field(default_factory=dict)
     summary: Summary | None = None
+
+
+class EarlierHandoff(Struct, frozen=True, kw_only=True):
+    """A handoff of the customer, pending ones included: what its sender passed on, and how it stands."""
+
+    id: str
+    sender: str
+    to: str
+    reason: str
+    state: str
+    requested_at: Micros
+    owner: str | None = None
+    context: Any = None
+
+
+class CandidateWords(Struct, frozen=True):
+    """What somebody unproved wrote that names a reference of the customer's."""
+
+    item: TimelineItem
+    reference: str
 
 
 class Pending(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,9 @@ from handoff.store.repositories.identities import doubled
 from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor, read_page
 from handoff.store.store import Store
 
+from .candidates import candidate_words
 from .completeness import Monitor
+from .items import actor_type, timeline_item
 from .position import position_of
 from .summary import Summariser
 from .validation import ReadLog, Validator
@@ -76,8 +78,8 @@ async def assemble(
     """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
     summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
 
-    After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
-    more where something in them was amended.
+    After the look-up's own: one round trip for timelines, hand-offs and completeness each, two more
+    where something in them was amended, and those of `candidate_words`.
     """
     if look_up.customer is None:
         return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
@@ -87,18 +89,20 @@ async def assemble(
     handoffs = await read_of_homes(control, told.homes)
     since = min((it.opened_at for it in told.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
-    brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
-    if summariser and (wanted.fields is None or "brief" in wanted.fields):
-        brief = await summariser.add(_recent(told, now), brief)
+    story = _story(store, told, now, handoff, handoffs, wanted)
+    shown = wanted.fields is None or "brief" in wanted.fields
+    if shown and wanted.min_assurance is not Assurance.VERIFIED:
+        reads = watch or store.connection
+        story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
         as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
         customer=_customer_view(store, tenant, look_up.customer, told),
-        conversations=_conversations(told, chains),
+        conversations=_conversations(told, chains, story),
         handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
-        brief=brief,
+        brief=await _brief(story, summariser if shown else None),
         timeline=_timeline(told, wanted),
         completeness=completeness,
         left_out=_left_out(told, look_up.customer, wanted, handoff),
@@ -106,11 +110,14 @@ async def assemble(
     view = _selected(context, wanted.fields)
     shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
     if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(
-            view, None, shortened
-        )  # also where it was made elsewhere, or told in others' timelines
+        return Assembled(view, None, shortened)  # other timelines or a summariser may change it
     told_completeness = None if view.completeness is UNSET else completeness
     return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
+
+
+async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
+    brief = rules.write_brief(story)
+    return await summariser.add(story.everything, brief) if summariser else brief
 
 
 async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
@@ -188,7 +195,7 @@ def _line(read: _Read, it: TimelineEntry) -> ConversationItem:
         body.subject,
         body.thread,
         visibility,
-        _actor_type(body.actor) == "bot",
+        actor_type(body.actor) == "bot",
     )
 
 
@@ -196,20 +203,8 @@ def _channel(it: TimelineEntry) -> str:
     return channel_name(it.stored, it.body)
 
 
-def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
-    if not actor:
-        return None
-    kind = actor.get("type") or actor.get("kind") or actor.get("role")
-    return str(kind) if kind else None
-
-
-def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
-    name = actor.get("name") if actor else None
-    return name if isinstance(name, str) and name else None
-
-
-def _recent(read: _Read, now: Micros) -> list[rules.Told]:
-    """What a brief is told from, oldest first."""
+def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
+    """What a brief is made from, oldest first."""
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     since = min(oldest, open_since)
@@ -217,12 +212,18 @@ def _recent(read: _Read, now: Micros) -> list[rules.Told]:
     recent = [
         it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
     ]
-    return [_told(read, it) for it in reversed(recent)]
+    return [timeline_item(read.decoded.rendering, it) for it in reversed(recent)]
 
 
-def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
-    waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
-    pending = None
+def _story(
+    store: Store,
+    read: _Read,
+    now: Micros,
+    handoff: Handoff | None,
+    handoffs: Sequence[Handoff],
+    wanted: ContextSelection,
+) -> rules.Story:
+    pending, handoff = None, handoff or next((it for it in handoffs if it.pending), None)
     if handoff:
         pending = rules.Pending(
             id=handoff.id,
@@ -232,30 +233,27 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
             requested_at=handoff.requested_at,
             hops=handoff.hops,
         )
-    return rules.tell(_recent(read, now), now=now, waiting_since=waiting, pending=pending)
+    known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
+    return rules.read_story(
+        _recent(read, now),
+        now=now,
+        rules=store.brief_rules,
+        pending=pending,
+        handoffs=[_earlier(it) for it in known.values()],
+        internal=wanted.internal,
+    )
 
 
-def _told(read: _Read, it: TimelineEntry) -> rules.Told:
-    rendering, stored, body = read.decoded.rendering, it.stored, it.body
-    _identity, public_id = rendering.of_home(stored.home)
-    direction, visibility, assurance = body.stated
-    shown = rendering.shown(stored, body)
-    return rules.Told(  # in the order of the fields, as in `_line`
-        public_id(stored.id),
-        stored.type,
-        _channel(it),
-        direction,
-        visibility,
-        assurance,
-        stored.occurred_at,
-        rendering.conversation(stored, body)[1],
-        shown.subject,
-        shown.text,
-        _actor_type(body.actor),
-        _actor_name(body.actor),
-        shown.data,
-        body.traits,
-        stored.blanked,
+def _earlier(it: Handoff) -> rules.EarlierHandoff:
+    return rules.EarlierHandoff(
+        id=it.id,
+        sender=it.sender.name,
+        to=it.to.name,
+        reason=it.reason,
+        state=it.state.value,
+        requested_at=it.requested_at,
+        owner=it.owner,
+        context=it.context,
     )
 
 
@@ -327,8 +325,9 @@ def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextVie
     return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
 
 
-def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
+def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Story) -> list[ConversationView]:
     views = []
+    waiting, assigned = story.waiting_by_conversation(), story.assigned()
     ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
     for it in read.conversations:
         chain = chains.get(it.id)
@@ -346,8 +345,8 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[Conversat
                 previous=public_conversation(read.hashes, previous)
                 if chain and (previous := chain.previous_of(it.id))
                 else None,
-                owner=chain.owner if chain else None,
-                waiting_since=format_time(it.waiting_since) if it.waiting_since else None,
+                owner=(chain.owner if chain else None) or assigned.get(id_),
+                waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
             )
         )
     return views

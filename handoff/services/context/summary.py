@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 import structlog
 
-from handoff.domain.brief import Brief, Summary, Told
+from handoff.domain.brief import Brief, Summary, TimelineItem
 from handoff.domain.errors import ConfigurationError
 
 ENTRY_POINTS = "handoff.summarisers"
 """The entry-point group in which another package names one callable `(touchpoints, brief) -> str`."""
 
-Summarise = Callable[[Sequence[Told], Brief], str]
+Summarise = Callable[[Sequence[TimelineItem], Brief], str]
 TIMEOUT_S = 2.0  # a context is waited for by somebody who is about to say hello
 MAX_AT_ONCE = 4  # threads it may hold, those that were given up included
 MAX_SUMMARY = 2_000  # characters; more is not read in ten seconds
@@ -39,7 +39,7 @@ class Summariser:
         self._timeout_s = timeout_s
         self._running = 0
 
-    async def add(self, told: Sequence[Told], brief: Brief) -> Brief:
+    async def add(self, told: Sequence[TimelineItem], brief: Brief) -> Brief:
         """The brief with its summary, or as it is where there is none in time."""
         if self._running >= MAX_AT_ONCE:
             log.warning("summary_skipped", summariser=self.name, why="busy")
@@ -59,7 +59,7 @@ class Summariser:
         shown = plain if len(plain) <= MAX_SUMMARY else plain[: MAX_SUMMARY - 1] + "…"
         return msgspec.structs.replace(brief, summary=Summary(text=shown, by=self.name))
 
-    async def _in_thread(self, told: Sequence[Told], brief: Brief) -> Any:
+    async def _in_thread(self, told: Sequence[TimelineItem], brief: Brief) -> Any:
         """A daemon thread of its own: one that hangs neither fills the shared pool nor holds up the stop."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Any] = loop.create_future()

@@ -103,6 +103,8 @@ class ContextSelection(Struct, frozen=True, kw_only=True):
     limit: int = DEFAULT_LIMIT
     min_assurance: Assurance = Assurance.INFERRED
     fields: frozenset[str] | None = None
+    internal: bool = True
+    """Whether the reader may see what colleagues wrote for each other."""
 
 
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

@@ -1,31 +1,34 @@
-"""How they feel, as they stated it themselves in surveys and complaints; nothing is guessed."""
+"""How they feel, as they stated it themselves; what only sounds like a complaint is a candidate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from .shapes import Line, Told
-from .wording import first_word, line, quote, word
+from ..lines import first_word, line, quote, word
+from ..shapes import Line, TimelineItem
+from ..story import Story
+from .candidates import complaint_candidates
 
 _SCALE = ("out_of", "scale", "max")
 
 
-def feelings(told: Sequence[Told]) -> list[Line]:
+def feelings(story: Story) -> list[Line]:
     """Newest first; a complaint says whether it is still open."""
-    stated: list[tuple[Told, Line]] = []
-    for it in told:
+    items = story.items
+    stated: list[tuple[TimelineItem, Line]] = []
+    for it in items:
         if it.visibility != "public":
             continue
         if it.type == "survey.answered" and (survey := _survey(it)):
             stated.append((it, survey))
         elif it.type == "complaint.opened":
-            stated.append((it, _complaint(it, told)))
+            stated.append((it, _complaint(it, items)))
     stated.sort(key=lambda found: (-found[0].occurred_at, found[0].id))
-    return [found for _it, found in stated]
+    return [found for _it, found in stated] + complaint_candidates(story)
 
 
-def _survey(it: Told) -> Line | None:
+def _survey(it: TimelineItem) -> Line | None:
     score = first_word(it.data.get("score"), it.data.get("rating"))
     words = quote(it.text)
     if not score and not words:
@@ -39,15 +42,15 @@ def _survey(it: Told) -> Line | None:
     return line("survey", params, [it], f"Survey: {', '.join(said)}")
 
 
-def _complaint(it: Told, told: Sequence[Told]) -> Line:
+def _complaint(it: TimelineItem, items: Sequence[TimelineItem]) -> Line:
     words = quote(it.text) or word(it.subject)
-    resolved = [other for other in told if _resolves(other, it)][:1]
+    resolved = [other for other in items if _resolves(other, it)][:1]
     params = {"words": words, "state": "resolved" if resolved else "open"}
     text = f"Complained: “{words}”" + (" (resolved)" if resolved else "")
     return line("complaint", params, [it, *resolved], text)
 
 
-def _resolves(it: Told, complaint: Told) -> bool:
+def _resolves(it: TimelineItem, complaint: TimelineItem) -> bool:
     if it.type != "complaint.resolved" or it.occurred_at < complaint.occurred_at:
         return False
     here, there = word(it.data.get("complaint")), word(complaint.data.get("complaint"))

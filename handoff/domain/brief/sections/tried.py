@@ -5,14 +5,16 @@ Each touchpoint says its own line; those that say the same are one line with a c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
-from .shapes import Line, Told
-from .wants import settled
-from .wording import first_word, line, quote, same, times, word
+from ..lines import first_word, line, quote, same, times, word
+from ..shapes import Line, TimelineItem
+from ..signals import Acts
+from ..story import Story
 
 _UNANSWERED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned"})
 _RESULTS = ("results", "result_count", "results_count", "total", "hits")
@@ -27,29 +29,42 @@ class Attempt(Struct, frozen=True):
     text: str
 
 
-def tried(told: Sequence[Told]) -> list[Line]:
+def tried(story: Story) -> list[Line]:
     """In the order in which each thing was tried first; not what belongs to a settled matter."""
-    done = settled(told)
-    groups: dict[tuple[str, ...], tuple[Attempt, list[Told]]] = {}
-    for it in told:
+    groups: dict[tuple[str, ...], tuple[Attempt, list[TimelineItem]]] = {}
+    for it in story.items:
         reader = _READERS.get(it.type)
-        attempt = reader(it) if reader and it.conversation not in done else None
-        if attempt is not None:
+        attempt = it.once("attempt", partial(reader, it)) if reader else None
+        if attempt is None and reader is None:
+            attempt = _machine(story, it)
+        if attempt is not None and not story.settled(it):
             key = (it.assurance, attempt.code, *attempt.key)
             groups[key] = (attempt, [*groups[key][1], it] if key in groups else [it])
     ordered = sorted(groups.items(), key=lambda found: (found[1][1][0].occurred_at, found[0]))
-    return [
+    lines = [
         line(attempt.code, attempt.params, proof, attempt.text + times(len(proof)))
         for _key, (attempt, proof) in ordered
     ]
+    return lines + _deleted(story)
 
 
-def _article(it: Told) -> Attempt:
+def _deleted(story: Story) -> list[Line]:
+    """Messages that the customer deleted: that there were some, never what they said."""
+    found = [it for it in story.everything if it.deleted and it.direction == "inbound"]
+    if not found:
+        return []
+    channel = found[-1].channel
+    return [
+        line("deleted", {"channel": channel}, found, f"Deleted a message on {channel}{times(len(found))}")
+    ]
+
+
+def _article(it: TimelineItem) -> Attempt:
     title = first_word(it.data.get("title"), it.subject, it.data.get("url")) or "an article"
     return Attempt("read_article", (same(title),), {"title": title}, f"Read “{title}”")
 
 
-def _search(it: Told) -> Attempt | None:
+def _search(it: TimelineItem) -> Attempt | None:
     query = first_word(it.data.get("query"), it.text)
     if not query:
         return None
@@ -62,66 +77,82 @@ def _search(it: Told) -> Attempt | None:
     return Attempt("searched", (same(query),), params, text)
 
 
-def form_name(it: Told) -> str:
+def form_name(it: TimelineItem) -> str:
     return first_word(it.data.get("form"), it.data.get("name"), it.subject) or "a form"
 
 
-def _form_failed(it: Told) -> Attempt:
+def _form_failed(it: TimelineItem) -> Attempt:
     form, error = form_name(it), first_word(it.data.get("error"), it.text)
     text = f"{form} failed" + (f": {error}" if error else "")
     return Attempt("form_failed", (same(form), same(error)), {"form": form, "error": error}, text)
 
 
-def _form_submitted(it: Told) -> Attempt:
+def _form_submitted(it: TimelineItem) -> Attempt:
     form = form_name(it)
     return Attempt("form_submitted", (same(form),), {"form": form}, f"Sent {form}")
 
 
-def _bot_answer(it: Told) -> Attempt | None:
-    if it.by != "bot" or it.visibility != "public":
+def _machine(story: Story, it: TimelineItem) -> Attempt | None:
+    """What a program answered, on whatever channel."""
+    signal = story.signals.get(it.id)
+    if signal is None or not signal.acts & Acts.MACHINE or it.direction != "outbound":
         return None
     words = quote(it.text)
     text = f"A bot answered on {it.channel}" + (f": “{words}”" if words else "")
-    return Attempt("bot_answered", (it.channel,), {"channel": it.channel, "words": words}, text)
+    key = same(words)
+    return Attempt("bot_answered", (it.channel, key), {"channel": it.channel, "words": words}, text)
 
 
-def _asked_call_back(it: Told) -> Attempt:
+def _asked_call_back(it: TimelineItem) -> Attempt:
     return Attempt("asked_call_back", (), {}, "Asked for a call back")
 
 
-def _unanswered_call(it: Told) -> Attempt | None:
+def _unanswered_call(it: TimelineItem) -> Attempt | None:
     status = word(it.data.get("status"))
     if it.direction != "inbound" or same(status) not in _UNANSWERED:
         return None
     return Attempt("call_unanswered", (), {"status": status}, "Called and got no answer")
 
 
-def _not_delivered(it: Told) -> Attempt | None:
+def _not_delivered(it: TimelineItem) -> Attempt | None:
     if it.direction != "outbound":
         return None
     text = f"Our message by {it.channel} did not arrive"
     return Attempt("not_delivered", (it.channel,), {"channel": it.channel}, text)
 
 
-def _not_taken(it: Told) -> Attempt | None:
-    """A hand-off that ended without anybody; an offer that lapsed leaves it in its queue."""
+def _not_taken(it: TimelineItem) -> Attempt | None:
+    """A handoff that ended without anybody; an offer that lapsed leaves it in its queue."""
+    reason = quote(it.text or word(it.data.get("answer")) or word(it.data.get("failure")))
     if it.data.get("state") != it.type.removeprefix("handoff."):
-        return None
+        return _refused(reason) if it.type == "handoff.declined" else None
     to = it.data.get("to")
     named = to if isinstance(to, Mapping) else {"party": to}
     party = first_word(*(named.get(name) for name in ("agent", "party", "queue", "channel")))
     name = party or "somebody"
-    return Attempt(
-        "nobody_took_it", (same(name),), {"to": name}, f"Was to be handed to {name}: nobody took it"
-    )
+    params = {"to": name} | ({"reason": reason} if reason else {})
+    text = f"Was to be handed to {name}: nobody took it" + (f" ({reason})" if reason else "")
+    return Attempt("nobody_took_it", (same(name), same(reason)), params, text)
 
 
-_READERS: Mapping[str, Callable[[Told], Attempt | None]] = {
+def _refused(reason: str) -> Attempt:
+    """One of several who were asked: the handoff went on to the next."""
+    text = "A handoff was declined" + (f": {reason}" if reason else "")
+    return Attempt("declined", (same(reason),), {"reason": reason}, text)
+
+
+def _withdrawn(it: TimelineItem) -> Attempt:
+    """Called off before anybody took it, or because the customer left."""
+    reason = quote(it.text or word(it.data.get("answer")))
+    text = "A handoff was withdrawn" + (f": {reason}" if reason else "")
+    return Attempt("withdrawn", (same(reason),), {"reason": reason}, text)
+
+
+_READERS: Mapping[str, Callable[[TimelineItem], Attempt | None]] = {
     "article.viewed": _article,
     "search.performed": _search,
     "form.failed": _form_failed,
     "form.submitted": _form_submitted,
-    "message.sent": _bot_answer,
     "callback.requested": _asked_call_back,
     "call.ended": _unanswered_call,
     "email.bounced": _not_delivered,
@@ -129,5 +160,6 @@ _READERS: Mapping[str, Callable[[Told], Attempt | None]] = {
     "handoff.declined": _not_taken,
     "handoff.expired": _not_taken,
     "handoff.failed": _not_taken,
+    "handoff.withdrawn": _withdrawn,
 }
 """Touchpoint type -> what it says was tried."""

@@ -9,10 +9,13 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros, format_time
 
-from .shapes import Line, Told
-from .wording import clock, line, quote, stated_time, word
+from ..lines import clock, line, quote, stated_time, word
+from ..shapes import Line, TimelineItem
+from ..signals import Acts
+from ..story import Story
+from .candidates import promise_candidates
 
-URGENCY = ("broken", "missed", "overdue", "open", "kept", "cancelled")
+URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
 """How a promise can stand, what needs an answer first."""
 
 _CALL_STEPS: Mapping[str, str] = {
@@ -37,7 +40,7 @@ class Promise(Struct, kw_only=True):
     key: str
     conversation: str
     state: str
-    proof: list[Told]
+    proof: list[TimelineItem]
 
     @property
     def due(self) -> object:
@@ -46,12 +49,21 @@ class Promise(Struct, kw_only=True):
         return next((value for value in stated if word(value)), None)
 
 
-def promised(told: Sequence[Told], *, now: Micros) -> list[Line]:
-    """Call-backs and promises: what is broken or late first, then by the time they are due."""
-    found = [(_standing(it, now), "callback", it) for it in _call_backs(told)]
-    found += [(_standing(it, now), "promise", it) for it in _promises(told)]
+def promised(story: Story) -> list[Line]:
+    """Call-backs and promises: what is broken or late first, then by the time they are due; at the end
+    what sounds like a promise and nobody has confirmed."""
+    now = story.now
+    found = [
+        ("served" if _served(story, it) else _standing(it, now), "callback", it)
+        for it in _call_backs(story.items)
+    ]
+    found += [(_standing(it, now), "promise", it) for it in _promises(story.items)]
     found.sort(key=_order)
-    return [(_call_back if kind == "callback" else _promise)(it, state) for state, kind, it in found]
+    stated = [
+        _call_back(it, state, _spoken(story, it)) if kind == "callback" else _promise(it, state)
+        for state, kind, it in found
+    ]
+    return stated + promise_candidates(story)
 
 
 def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:
@@ -67,15 +79,38 @@ def _standing(it: Promise, now: Micros) -> str:
     return "overdue" if it.state == "open" and due is not None and due < now else it.state
 
 
-def _call_backs(told: Sequence[Told]) -> list[Promise]:
+def _served(story: Story, it: Promise) -> bool:
+    """Whether the matter that a call was promised for was settled or talked about before the call."""
+    matter = story.matter_of.get(it.proof[0].id)
+    if it.state in _ENDED or matter is None:
+        return False
+    if not matter.unsettled and matter.how != "callback":  # which keeps a promise of its own
+        return True
+    return _spoken(story, it) is not None
+
+
+def _spoken(story: Story, it: Promise) -> Micros | None:
+    """When somebody spoke with them about it on the phone before the call that was promised."""
+    matter, asked = story.matter_of.get(it.proof[0].id), it.proof[0].occurred_at
+    if it.state in _ENDED or matter is None:
+        return None
+    return next(
+        (one.at for one in matter.answers if one.acts & Acts.TALK and not one.callback and one.at > asked),
+        None,
+    )
+
+
+def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
     """Calls promised, by their id; steps that name none belong to the newest that still stands."""
     found: list[Promise] = []
-    for it in told:
+    for it in items:
         state = _CALL_STEPS.get(it.type)
         if state is None:
             continue
         key = word(it.data.get("callback"))
         known = _open_call(found, key, it.type)
+        if known is not None and known.state == "kept" and state == "missed":
+            continue  # a second line that rang in vain beside the one that was answered
         if known is not None:
             known.proof.append(it)
             known.state = state
@@ -94,9 +129,9 @@ def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None
     return None
 
 
-def _promises(told: Sequence[Told]) -> list[Promise]:
+def _promises(items: Sequence[TimelineItem]) -> list[Promise]:
     found: list[Promise] = []
-    for it in told:
+    for it in items:
         if not it.type.startswith("promise."):
             continue
         state = "open" if it.type == "promise.made" else it.type.removeprefix("promise.")
@@ -110,7 +145,7 @@ def _promises(told: Sequence[Told]) -> list[Promise]:
     return found
 
 
-def _known_promise(found: Sequence[Promise], key: str, it: Told) -> Promise | None:
+def _known_promise(found: Sequence[Promise], key: str, it: TimelineItem) -> Promise | None:
     """The promise that `it` is about: by id, by its words, else the newest open one of its conversation."""
     for known in reversed(found):
         if key and known.key:
@@ -134,14 +169,18 @@ def _shown_due(it: Promise) -> tuple[str | None, str]:
     return stated or None, f" by {stated}" if stated else ""
 
 
-def _call_back(it: Promise, state: str) -> Line:
+def _call_back(it: Promise, state: str, spoke: Micros | None) -> Line:
     due, by = _shown_due(it)
     params: dict[str, Any] = {"due": due, "state": state}
     attempts = sum(1 for step in it.proof if step.type == "callback.missed")
     if attempts:
         params["missed"] = attempts
     tried = f", tried {attempts} times" if attempts > 1 else ""
-    return line("callback", params, it.proof, f"A call back{by}: {state}{tried}")
+    said = "served since" if state == "served" else state
+    if spoke is not None:
+        params["spoke"] = format_time(spoke)
+        said += f", spoke {clock(spoke)}"
+    return line("callback", params, it.proof, f"A call back{by}: {said}{tried}")
 
 
 def _promise(it: Promise, state: str) -> Line:
