@@ -1,7 +1,7 @@
-"""What was decoded lately, so that the next look at the same customer decodes only what is new.
+"""A cache of decoded bodies: the next read of the same customer decodes only new touchpoints.
 
-A handoff brings several readers, and the conversation goes on while they read. What customers said stays in
-memory for KEPT_S after the last look.
+A handoff has several readers, and the conversation continues while they read. Customers' words stay in memory
+for KEPT_S after the last read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEPT_S = 60.0
 MAX_BYTES = 2 * 1024 * 1024  # of members, compressed as they are stored: some 10 000 touchpoints
 
 
-class Remembered:
+class DecodedBody:
     """A member's body, and what readers made of it under names of their own."""
 
     __slots__ = ("body", "made", "until")
@@ -33,7 +33,7 @@ class RecentBodies:
     """The last bodies, by the bytes of their members."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, Remembered] = OrderedDict()
+        self._kept: OrderedDict[bytes, DecodedBody] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -57,11 +57,11 @@ class RecentBodies:
         if self._kept:
             self.sweep()
 
-    def of(self, it: Member, until: float) -> Remembered:
+    def of(self, it: Member, until: float) -> DecodedBody:
         """The body of a member, decoded now or lately."""
         known = self._kept.get(it.raw)
         if known is None:
-            known = self._kept[it.raw] = Remembered(it.body(), until)
+            known = self._kept[it.raw] = DecodedBody(it.body(), until)
             self._size += len(it.raw)
         else:
             known.until = until

@@ -1,4 +1,4 @@
-"""What an unknown sender wrote about this customer's order or case: shown, and marked as a claim.
+"""Words of unknown senders about this customer's order or case: shown, and marked as a claim.
 
 A mail from a second address names the claim number that the customer named too. The two stay apart until an
 agent links them, but the next agent must know of it.
@@ -32,7 +32,7 @@ MAX_TOUCHPOINTS = 20  # of all of them together, the newest
 async def candidate_words(
     store: Store, reads: Reads, tenant: str, customer: Customer, story: Story
 ) -> list[CandidateWords]:
-    """What unproved senders wrote that names a reference of a live matter, oldest first.
+    """Messages of unproved senders that name a reference of a live matter, oldest first.
 
     No round trip without references, one where nobody else names them, three and those of `decode` else.
     """
@@ -57,7 +57,7 @@ async def candidate_words(
 
 
 def _unproved(record: IdentityRecord, references: Iterable[bytes], members: set[bytes]) -> bool:
-    """Whether an identity only claims things, and nobody has said that it is somebody else's."""
+    """Whether an identity only claims things, and no statement gives it to somebody else."""
     if record.own_assurance is Assurance.VERIFIED:
         return False
     standing = [it for it in record.evidence if not it.withdrawn]

@@ -11,9 +11,9 @@ from handoff.domain.touchpoint import Touchpoint
 LINE_WRONG = "brief.line_wrong"
 
 
-def wrong_rule(it: Touchpoint) -> str | None:
+def wrong_rule(touchpoint: Touchpoint) -> str | None:
     """The rule whose line the touchpoint calls wrong; None for any other touchpoint."""
-    return str(it.data.get("rule")) if it.type == LINE_WRONG else None
+    return str(touchpoint.data.get("rule")) if touchpoint.type == LINE_WRONG else None
 
 
 class Noted:

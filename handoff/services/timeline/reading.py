@@ -62,7 +62,7 @@ class TimelineEntry(Struct, frozen=True):
     body: Body
     entry: Member
     made: dict[Any, Any] | None = None
-    """What readers made of it lately and may use again; None for what is not to be kept."""
+    """A cache for values that readers derive from the body; None if nothing may be cached."""
 
     @property
     def is_reference(self) -> bool:
