@@ -21,7 +21,7 @@ from handoff.delivery.connectors.shapes import whole_number
 from handoff.delivery.connectors.text import note_text, plain
 from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.settings import ConnectorSettings, subscriptions_of
-from handoff.domain.brief import Brief, Line
+from handoff.domain.brief import Brief, BriefLine
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.handoff import Action, Handoff
@@ -428,7 +428,7 @@ def test_a_note_keeps_its_limit_and_counts_what_it_cut() -> None:
 
 
 def long_brief(count: int) -> Brief:
-    line = Line(code="said", params={}, count=1, touchpoints=(), assurance="claimed", text="words " * 5)
+    line = BriefLine(code="said", params={}, count=1, touchpoints=(), assurance="claimed", text="words " * 5)
     return msgspec.structs.replace(brief_of([], now=0), wants=(line,) * count)
 
 

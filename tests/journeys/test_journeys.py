@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from handoff.domain.brief import Line
+from handoff.domain.brief import BriefLine
 from tests.briefs import SECTIONS
 
 from .journeys import NAMES, journey
 
 
-def shown(line: Line) -> dict[str, str]:
+def shown(line: BriefLine) -> dict[str, str]:
     """A line as the files write it."""
     said = {"code": line.code, "text": line.text, "from": " ".join(line.touchpoints)}
     return said if line.assurance == "verified" else said | {"assurance": line.assurance}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.domain.brief import MAX_LINES, Brief, Line, Pending, TimelineItem
+from handoff.domain.brief import MAX_LINES, Brief, BriefLine, Pending, TimelineItem
 from handoff.domain.brief.lines import MAX_PROOF, MAX_QUOTE, duration
 from handoff.domain.clock import DAY, HOUR, MINUTE, SECOND, format_time
 from handoff.domain.handoff import Hop, Party, State
@@ -25,7 +25,7 @@ def brief(*touchpoints: TimelineItem, pending: Pending | None = None) -> Brief:
     return brief_of(touchpoints, pending=pending)
 
 
-def texts(lines: Sequence[Line]) -> list[str]:
+def texts(lines: Sequence[BriefLine]) -> list[str]:
     return [it.text for it in lines]
 
 

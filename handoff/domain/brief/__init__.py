@@ -21,18 +21,18 @@ from .sections.promised import promised
 from .sections.tried import tried
 from .sections.wants import wants
 from .sections.why_now import why_now
-from .shapes import Brief, CandidateWords, EarlierHandoff, Effort, Line, Pending, Summary, TimelineItem
+from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
 from .story import Story, read_story
 
 __all__ = [
     "MAX_LINES",
     "RULES",
     "Brief",
+    "BriefLine",
     "BriefRules",
     "CandidateWords",
     "EarlierHandoff",
     "Effort",
-    "Line",
     "Pending",
     "SourceRules",
     "Story",
@@ -62,8 +62,8 @@ def build_brief(
 ) -> Brief:
     """The brief over a customer's own touchpoints (oldest first, edits folded in) as of `now`.
 
-    `pending` is the handoff that it is for, `handoffs` are all of the customer. What was deleted counts
-    as an effort and is never quoted; notes are for `internal` readers.
+    `pending` is the handoff that it is for, `handoffs` are all of the customer. Deleted
+    touchpoints count toward the effort and are never quoted; notes are for `internal` readers.
     """
     story = read_story(items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal)
     return write_brief(story)
@@ -71,7 +71,7 @@ def build_brief(
 
 def write_brief(story: Story) -> Brief:
     """The brief that a story makes."""
-    sections: dict[str, list[Line]] = {
+    sections: dict[str, list[BriefLine]] = {
         "why_now": why_now(story),
         "wants": wants(story),
         "tried": tried(story),
@@ -98,11 +98,11 @@ def _limit(name: str) -> int:
     return MORE_LINES.get(name, MAX_LINES)
 
 
-def _bounded(name: str, lines: Sequence[Line]) -> tuple[Line, ...]:
+def _bounded(name: str, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
     limit = _limit(name)
     return tuple(lines[-limit:] if name in _NEWEST_LAST else lines[:limit])
 
 
-def _left_out(sections: Mapping[str, Sequence[Line]], more: Mapping[str, int]) -> dict[str, int]:
+def _left_out(sections: Mapping[str, Sequence[BriefLine]], more: Mapping[str, int]) -> dict[str, int]:
     left = {name: max(len(lines) - _limit(name), 0) + more.get(name, 0) for name, lines in sections.items()}
     return {name: count for name, count in left.items() if count}

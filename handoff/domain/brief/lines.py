@@ -10,11 +10,11 @@ from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_a
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.domain.text.memo import cached_if_short
 
-from .shapes import Line, TimelineItem
+from .shapes import BriefLine, TimelineItem
 
 MAX_QUOTE = 280  # characters of somebody's words in a line; the touchpoint has them all
 SHORT = 140  # characters of words quoted beside others in one line
-MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` says how many there are
+MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` counts them all
 
 
 def quote(text: str | None, limit: int = MAX_QUOTE) -> str:
@@ -29,7 +29,7 @@ _FIRST_TONE, _LAST_TONE = "\U0001f3fb", "\U0001f3ff"
 
 
 def whole_characters(text: str, at: int) -> int:
-    """The last place up to `at` that cuts no character a reader sees in two (after UAX #29)."""
+    """The last place up to `at` that splits no character that a reader sees (after UAX #29)."""
     while 0 < at < len(text) and _inside(text, at):
         at -= 1
     return at
@@ -59,7 +59,7 @@ def word(value: object) -> str:
 
 
 def first_word(*values: object) -> str:
-    """The first of the values that says anything."""
+    """The first of the values that is not empty."""
     return next((found for value in values if (found := word(value))), "")
 
 
@@ -103,16 +103,16 @@ def same(text: str) -> str:
 
 
 def weakest(proof: Sequence[TimelineItem]) -> str:
-    """The assurance of the least sure of these; a line that nobody's touchpoint proves is our own."""
+    """The assurance of the least sure of these; a line without a touchpoint is our own."""
     stated = [Assurance(it.assurance) for it in proof]
     return min(stated, key=lambda it: ASSURANCE_RANK[it], default=Assurance.VERIFIED).value
 
 
-def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text: str) -> Line:
-    """A line with its proof; what is not verified says so in its text."""
+def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text: str) -> BriefLine:
+    """A line with its proof; the text is marked where the line is not verified."""
     assurance = weakest(proof)
     proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
-    return Line(
+    return BriefLine(
         code=code,
         params=params,
         count=max(len(proof), 1),

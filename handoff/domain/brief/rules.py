@@ -1,4 +1,4 @@
-"""What the rules are told by the configuration: the language packs, and what sources say of themselves."""
+"""The configuration of the rules: the language packs, and the declarations of the sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .packs.pack import Packs, compile_packs
 
 
 class SourceRules(Struct, frozen=True, kw_only=True):
-    """What a source declares: who writes what we send there, and forms that nobody waits for after.
+    """A source's declarations: who writes our outbound messages there, and the forms that need no answer.
 
     Names of forms are as `lines.same` compares them.
     """

@@ -1,4 +1,4 @@
-"""What the rules read and what they say."""
+"""The input and output types of the rules."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class TimelineItem(Struct, frozen=True):
     claims: tuple[str, ...] = ()
     """Types of the handles that it only claims to be the customer's."""
     made: dict[Any, Any] | None = None
-    """What was made of it alone, to be used again, where that is allowed."""
+    """Results computed from this touchpoint alone, cached where that is allowed."""
 
     def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
-        """What `make` makes of this touchpoint alone, made once where it may be kept."""
+        """The result of `make` for this touchpoint alone, computed once where caching is allowed."""
         if self.made is None:
             return make()
         if name not in self.made:
@@ -53,10 +53,10 @@ class TimelineItem(Struct, frozen=True):
         return self.made[name]
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class BriefLine(Struct, frozen=True, kw_only=True):
     """One statement of the brief and the touchpoints that prove it.
 
-    `count` is how many touchpoints say so; `touchpoints` names the newest of them, oldest first.
+    `count` is how many touchpoints support it; `touchpoints` names the newest of them, oldest first.
     `assurance` is that of the least sure among them.
     """
 
@@ -67,16 +67,16 @@ class Line(Struct, frozen=True, kw_only=True):
     assurance: str
     text: str
     candidate: bool | UnsetType = UNSET
-    """True for what was recognised in words and nobody has confirmed."""
+    """True if recognised in a text and not yet confirmed."""
     id: str | UnsetType = UNSET
-    """What a candidate is confirmed or dismissed by."""
+    """The id by which a candidate is confirmed or dismissed."""
 
 
 class Effort(Struct, frozen=True, kw_only=True):
-    """What it has cost the customer so far; times in RFC 3339, waiting in whole minutes.
+    """The customer's effort so far; times in RFC 3339, waiting in whole minutes.
 
     A contact is a stretch of what the customer did in one conversation without a long pause: five
-    chat messages in a row are one. `repeated` counts what they had to say again in the same words.
+    chat messages in a row are one. `repeated` counts how often they had to repeat the same words.
     """
 
     contacts: int
@@ -93,7 +93,7 @@ class Effort(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What a plugged-in summariser made of the brief, and its name. Not a rule's statement: no
+    """The text of a plugged-in summariser for the brief, and its name. Not a rule's statement: no
     touchpoint proves it."""
 
     text: str
@@ -105,20 +105,20 @@ class Brief(Struct, frozen=True, kw_only=True):
     """The sections in the order in which they are of use; `left_out` counts the lines of each
     section that did not fit."""
 
-    why_now: tuple[Line, ...]
-    wants: tuple[Line, ...]
-    tried: tuple[Line, ...]
-    answered: tuple[Line, ...] = ()
-    promised: tuple[Line, ...]
-    known: tuple[Line, ...]
-    feelings: tuple[Line, ...]
+    why_now: tuple[BriefLine, ...]
+    wants: tuple[BriefLine, ...]
+    tried: tuple[BriefLine, ...]
+    answered: tuple[BriefLine, ...] = ()
+    promised: tuple[BriefLine, ...]
+    known: tuple[BriefLine, ...]
+    feelings: tuple[BriefLine, ...]
     effort: Effort
     left_out: dict[str, int] = field(default_factory=dict)
     summary: Summary | None = None
 
 
 class EarlierHandoff(Struct, frozen=True, kw_only=True):
-    """A handoff of the customer, pending ones included: what its sender passed on, and how it stands."""
+    """A handoff of the customer, pending ones included: what its sender passed on, and its state."""
 
     id: str
     sender: str
@@ -131,14 +131,14 @@ class EarlierHandoff(Struct, frozen=True, kw_only=True):
 
 
 class CandidateWords(Struct, frozen=True):
-    """What somebody unproved wrote that names a reference of the customer's."""
+    """A message from an unverified sender that names one of the customer's references."""
 
     item: TimelineItem
     reference: str
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """The hand-off that this brief is for; `hops` are those before it in the chain, oldest first."""
+    """The handoff that this brief is for; `hops` are those before it in the chain, oldest first."""
 
     id: str
     reason: str

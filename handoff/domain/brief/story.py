@@ -24,7 +24,7 @@ MIN_GUESSED = 15
 
 
 class Story(Struct, kw_only=True):
-    """What a brief is about, as of `now`; `items` are those that were not deleted, oldest first.
+    """The content of a brief as of `now`; `items` are the touchpoints not deleted, oldest first.
 
     `left_out` counts what the sections leave out beyond the lines that do not fit.
     """
@@ -48,7 +48,7 @@ class Story(Struct, kw_only=True):
     resolved: frozenset[str] = frozenset()
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
-    """What unproved senders wrote about the same matters."""
+    """Messages from unverified senders about the same matters."""
 
     def live(self) -> list[Matter]:
         """The matters that are still wanted: what waits first, then the newest."""
@@ -56,15 +56,15 @@ class Story(Struct, kw_only=True):
         found.sort(key=lambda it: (it.doubted, not it.waits, it.claimed, -it.touched_at, it.number))
         return found
 
-    def _wanted(self, it: Matter) -> bool:
-        if not it.unsettled or it.dormant(self.now):
+    def _wanted(self, matter: Matter) -> bool:
+        if not matter.unsettled or matter.dormant(self.now):
             return False
-        if it.state is MatterState.OPEN or not it.answers:
+        if matter.state is MatterState.OPEN or not matter.answers:
             return True
-        return self.now - it.answers[-1].at <= SHOWN_AFTER_ANSWER
+        return self.now - matter.answers[-1].at <= SHOWN_AFTER_ANSWER
 
     def references(self) -> list[NamedReference]:
-        """What the live matters are about by number, the newest first; nothing that is only claimed."""
+        """References that the live matters are about, the newest first, without claimed ones."""
         return [
             it
             for matter in self.live()
@@ -74,8 +74,8 @@ class Story(Struct, kw_only=True):
         ]
 
     def waiting_since(self) -> Micros | None:
-        """Since when the customer waits. What is only claimed counts where nothing else waits, what
-        failed a check where there is nothing else at all."""
+        """Since when the customer waits. A claimed matter counts where nothing else waits, one that
+        failed a check only where there are no others at all."""
         waiting = [it for it in self.folded.matters if it.waits and not it.dormant(self.now)]
         sure = [it for it in waiting if not it.claimed] or [it for it in waiting if not it.doubted]
         if all(it.doubted for it in self.folded.matters):
@@ -87,17 +87,17 @@ class Story(Struct, kw_only=True):
         found: dict[str, Micros] = {}
         for matter in self.folded.matters:
             for ask in matter.asks:
-                it = ask.signal
-                if (it.at, it.arrival) in matter.waits:
-                    found[it.conversation] = min(found.get(it.conversation, it.at), it.at)
+                signal = ask.signal
+                if (signal.at, signal.arrival) in matter.waits:
+                    found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
         return found
 
     def assigned(self) -> dict[str, str]:
-        """Whom the vendor's platform has assigned each conversation to, where it is a person."""
+        """Conversation -> the person whom the vendor's platform assigned it to."""
         found: dict[str, str] = {}
-        for it in self.items:
-            if it.type == "event.tracked" and it.data.get("name") == "conversation.assigned":
-                found[it.conversation] = assignee(it)
+        for item in self.items:
+            if item.type == "event.tracked" and item.data.get("name") == "conversation.assigned":
+                found[item.conversation] = assignee(item)
         return {conversation: name for conversation, name in found.items() if name}
 
     def settled(self, item: TimelineItem) -> bool:
@@ -115,9 +115,9 @@ class Story(Struct, kw_only=True):
         return any(it.at > at for it in self.signals.values() if it.acts & (Acts.ANSWER | Acts.TALK))
 
 
-def assignee(it: TimelineItem) -> str:
+def assignee(item: TimelineItem) -> str:
     """The person whom an assignment names, empty for a bot or nobody."""
-    stated = it.data.get("assignee")
+    stated = item.data.get("assignee")
     if isinstance(stated, dict):
         return "" if "bot" in word(stated.get("type")) else word(stated.get("name"))
     return word(stated)
@@ -132,7 +132,7 @@ def read_story(
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
 ) -> Story:
-    """The story that these touchpoints tell, oldest first."""
+    """The story of these touchpoints, given oldest first."""
     standing = [it for it in items if not it.deleted]
     by_id = {it.id: it for it in standing}
     signals, languages = _signals(standing, rules)
@@ -152,18 +152,18 @@ def read_story(
         resolved=_resolved(standing),
     )
     for matter in folded.matters:
-        for it in (*matter.steps, *matter.answers, *matter.nudges, *(ask.signal for ask in matter.asks)):
-            story.matter_of[it.id] = matter
+        for signal in (*matter.steps, *matter.answers, *matter.nudges, *(ask.signal for ask in matter.asks)):
+            story.matter_of[signal.id] = matter
     return story
 
 
 def _resolved(items: Sequence[TimelineItem]) -> frozenset[str]:
     done: set[str] = set()
-    for it in items:
-        if it.type == "conversation.resolved":
-            done.add(it.conversation)
-        elif it.type == "conversation.reopened":
-            done.discard(it.conversation)
+    for item in items:
+        if item.type == "conversation.resolved":
+            done.add(item.conversation)
+        elif item.type == "conversation.reopened":
+            done.discard(item.conversation)
     return frozenset(done)
 
 
@@ -172,24 +172,24 @@ def _signals(items: Sequence[TimelineItem], rules: BriefRules) -> tuple[dict[str
     languages: dict[str, str] = {}
     stated: set[str] = set()
     names: frozenset[str] = frozenset()
-    for it in items:
-        for name in (it.name, it.traits.get("name") if it.traits else None):
+    for item in items:
+        for name in (item.name, item.traits.get("name") if item.traits else None):
             if isinstance(name, str) and name not in stated and len(stated) < 100:
                 stated.add(name)
                 names |= frozenset(tokens_of(name[:100]))
-        language = it.language or languages.get(it.conversation)
-        if language is None and it.text and len(it.text) >= MIN_GUESSED and it.direction != "internal":
-            language = rules.packs.guess(tokens_of(it.text[:GUESSED]))
+        language = item.language or languages.get(item.conversation)
+        if language is None and item.text and len(item.text) >= MIN_GUESSED and item.direction != "internal":
+            language = rules.packs.guess(tokens_of(item.text[:GUESSED]))
         if language is not None:
             language = language[:2].lower()
-            languages[it.conversation] = language
-        signal = it.once((language, names), partial(extract, it, rules, language, names))
+            languages[item.conversation] = language
+        signal = item.once((language, names), partial(extract, item, rules, language, names))
         if signal is not None:
-            found[it.id] = signal
+            found[item.id] = signal
     return found, languages
 
 
-def _about(it: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:
-    pack = rules.packs.by_language.get(languages.get(it.conversation, ""))
+def _about(item: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:
+    pack = rules.packs.by_language.get(languages.get(item.conversation, ""))
     common = pack.function_words | pack.fillers if pack else frozenset[str]()
-    return content_words(f"{it.subject or ''} {it.text or ''}", common)
+    return content_words(f"{item.subject or ''} {item.text or ''}", common)

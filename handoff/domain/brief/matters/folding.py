@@ -22,7 +22,7 @@ class Folded(Struct, kw_only=True):
 
     matters: list[Matter] = field(default_factory=list)
     unclear: list[Signal] = field(default_factory=list)
-    """What people of ours said of which nobody can tell which matter it was about."""
+    """Messages from our people that could be about several matters."""
     steps: list[Signal] = field(default_factory=list)
     """Self-service that belongs to no matter yet."""
     transfers: list[Signal] = field(default_factory=list)
@@ -46,8 +46,8 @@ _RANK = (
 def fold(signals: Iterable[Signal], words: Words) -> Folded:
     """The matters that these signals make, oldest first."""
     folded = Folded()
-    for it in _ranked(signals):
-        take(folded, it, words)
+    for signal in _ranked(signals):
+        take(folded, signal, words)
     return folded
 
 
@@ -59,121 +59,123 @@ def _rank(acts: int) -> int:
     return next((rank for act, rank in _RANK if acts & act), 5)
 
 
-def take(folded: Folded, it: Signal, words: Words) -> None:
+def take(folded: Folded, signal: Signal, words: Words) -> None:
     """Apply one signal."""
-    acts = it.acts
+    acts = signal.acts
     if acts & Acts.STEP:
-        folded.steps = [one for one in folded.steps if it.at - one.at <= STEPS_BEFORE]
-        folded.steps.append(it)
+        folded.steps = [one for one in folded.steps if signal.at - one.at <= STEPS_BEFORE]
+        folded.steps.append(signal)
     elif acts & (Acts.TALK | Acts.ANSWER):
-        _answer(folded, it)
+        _answer(folded, signal)
     elif acts & Acts.RESOLVE:
-        _resolve(folded, it)
-    elif acts & (Acts.HOLD | Acts.ATTEMPT | Acts.MACHINE) and it.speaker is not Speaker.CUSTOMER:
-        _ours(folded, it)
-    elif it.speaker is Speaker.CUSTOMER:
-        _customer(folded, it, words)
+        _resolve(folded, signal)
+    elif acts & (Acts.HOLD | Acts.ATTEMPT | Acts.MACHINE) and signal.speaker is not Speaker.CUSTOMER:
+        _ours(folded, signal)
+    elif signal.speaker is Speaker.CUSTOMER:
+        _customer(folded, signal, words)
 
 
 # --- The customer ---
 
 
-def _customer(folded: Folded, it: Signal, words: Words) -> None:
-    acts = it.acts
+def _customer(folded: Folded, signal: Signal, words: Words) -> None:
+    acts = signal.acts
     if acts & Acts.ASK:
-        _ask(folded, it, words)
+        _ask(folded, signal, words)
         return
-    matter = _current(folded, it)
+    matter = _current(folded, signal)
     if acts & Acts.NUDGE and matter is not None:
-        matter.nudge(it)
+        matter.nudge(signal)
     elif acts & Acts.NUDGE:
-        folded.loose_nudges.append(it)
+        folded.loose_nudges.append(signal)
     elif matter is None or not matter.unsettled:
         return
     elif acts & Acts.WITHDRAW:
-        matter.settle(it, "withdrawn")
+        matter.settle(signal, "withdrawn")
     elif acts & Acts.CLOSE and matter.answers and not matter.waits:
-        matter.confirmed = it
+        matter.confirmed = signal
 
 
-def _current(folded: Folded, it: Signal) -> Matter | None:
+def _current(folded: Folded, signal: Signal) -> Matter | None:
     """The matter that a word without content is about: its conversation's, else the only live one."""
-    segment = folded.segments.get((it.conversation, it.claimed))
+    segment = folded.segments.get((signal.conversation, signal.claimed))
     if segment:
         alive = [one for one in segment if one.unsettled]
         return (alive or segment)[-1]
-    whose = it.whose if it.claimed else ""
+    whose = signal.whose if signal.claimed else ""
     alive = [
         one
         for one in folded.matters
-        if one.unsettled and (one.claimed, one.whose) == (it.claimed, whose) and it.at - one.touched_at < DAY
+        if one.unsettled
+        and (one.claimed, one.whose) == (signal.claimed, whose)
+        and signal.at - one.touched_at < DAY
     ]
     return alive[0] if len(alive) == 1 else None
 
 
-def _ask(folded: Folded, it: Signal, words: Words) -> None:
-    named = (it.conversation, it.claimed)
+def _ask(folded: Folded, signal: Signal, words: Words) -> None:
+    named = (signal.conversation, signal.claimed)
     segment = folded.segments.get(named, [])
     before = folded.last_in.get(named)
-    if before is not None and it.at - before > SILENCE:
+    if before is not None and signal.at - before > SILENCE:
         segment = []
     segment = [one for one in segment if one.unsettled]
-    matter = in_segment(segment, it)
+    matter = in_segment(segment, signal)
     if matter is None:
-        known = _others(folded, it, segment)
-        back = returned(known, it)
-        matter = None if back else elsewhere(known if not segment else _named(known, it), it, words)
+        known = _others(folded, signal, segment)
+        back = returned(known, signal)
+        matter = None if back else elsewhere(known if not segment else _named(known, signal), signal, words)
         if matter is None:
-            matter = _opened(folded, it, back)
-    _attach_references(matter, it)
-    matter.take_ask(it)
-    there = folded.by_conversation.setdefault(it.conversation, [])
+            matter = _opened(folded, signal, back)
+    _attach_references(matter, signal)
+    matter.take_ask(signal)
+    there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
     folded.segments[named] = [*(one for one in segment if one is not matter), matter]
-    folded.last_in[named] = it.at
-    _attach_steps(folded, matter, it)
+    folded.last_in[named] = signal.at
+    _attach_steps(folded, matter, signal)
 
 
-def _others(folded: Folded, it: Signal, segment: Sequence[Matter]) -> list[Matter]:
+def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
     """The matters of the same sender outside a segment that an ask may join or return to."""
-    whose = it.whose if it.claimed else ""
-    oldest = it.at - LONGEST
+    whose = signal.whose if signal.claimed else ""
+    oldest = signal.at - LONGEST
     return [
         one
         for one in folded.matters
         if one.touched_at >= oldest
-        and one.claimed == it.claimed
+        and one.claimed == signal.claimed
         and one.whose == whose
         and one not in segment
     ]
 
 
-def _named(matters: Sequence[Matter], it: Signal) -> list[Matter]:
+def _named(matters: Sequence[Matter], signal: Signal) -> list[Matter]:
     """Those that an ask names itself: beside other matters of its conversation nothing else joins."""
-    return [one for one in matters if any(one.named(ref) for ref in joining(it.references))]
+    return [one for one in matters if any(one.named(ref) for ref in joining(signal.references))]
 
 
-def _opened(folded: Folded, it: Signal, back: Matter | None) -> Matter:
+def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
     number = len(folded.matters) + 1
-    matter = Matter(number=number, claimed=it.claimed, whose=it.whose if it.claimed else "")
+    matter = Matter(number=number, claimed=signal.claimed, whose=signal.whose if signal.claimed else "")
     if back is not None:
         matter.returned = back.returned + 1
     folded.matters.append(matter)
     return matter
 
 
-def _attach_references(matter: Matter, it: Signal) -> None:
-    for reference in it.references:
-        if it.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference):
+def _attach_references(matter: Matter, signal: Signal) -> None:
+    for reference in signal.references:
+        if signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference):
             continue
         if reference.kind != "attribute":
             matter.references.setdefault(reference.value, reference)
 
 
-def _attach_steps(folded: Folded, matter: Matter, it: Signal) -> None:
-    """What was tried on the web shortly before a question belongs to it."""
-    near = [step for step in folded.steps if 0 <= it.at - step.at <= STEPS_BEFORE]
+def _attach_steps(folded: Folded, matter: Matter, signal: Signal) -> None:
+    """Attach to a question the self-service steps shortly before it."""
+    near = [step for step in folded.steps if 0 <= signal.at - step.at <= STEPS_BEFORE]
     if near:
         matter.steps += near
         folded.steps = [step for step in folded.steps if step not in near]
@@ -182,12 +184,14 @@ def _attach_steps(folded: Folded, matter: Matter, it: Signal) -> None:
 # --- We ---
 
 
-def _targets(folded: Folded, it: Signal) -> list[Matter]:
-    """The matters that something we said is about."""
-    here = [one for one in folded.by_conversation.get(it.conversation, ()) if one.unsettled]
-    if it.callback:
-        here = here or [one for one in folded.matters if one.last_callback == it.callback and one.unsettled]
-    named = [ref for ref in it.references if ref.kind != "attribute"]
+def _targets(folded: Folded, signal: Signal) -> list[Matter]:
+    """The matters that one of our messages is about."""
+    here = [one for one in folded.by_conversation.get(signal.conversation, ()) if one.unsettled]
+    if signal.callback:
+        here = here or [
+            one for one in folded.matters if one.last_callback == signal.callback and one.unsettled
+        ]
+    named = [ref for ref in signal.references if ref.kind != "attribute"]
     if named:
         by_name = [one for one in here if any(one.named(ref) for ref in named)]
         by_name = by_name or [
@@ -202,47 +206,51 @@ def _targets(folded: Folded, it: Signal) -> list[Matter]:
     return sure if len(sure) == 1 else []
 
 
-def _answer(folded: Folded, it: Signal) -> None:
-    if it.acts & Acts.TALK:
-        folded.talks.append(it)
-    targets = _targets(folded, it)
-    if it.acts & Acts.RESOLVE:
-        settled = [one for one in targets if _ends_there(one, it)]
+def _answer(folded: Folded, signal: Signal) -> None:
+    if signal.acts & Acts.TALK:
+        folded.talks.append(signal)
+    targets = _targets(folded, signal)
+    if signal.acts & Acts.RESOLVE:
+        settled = [one for one in targets if _ends_there(one, signal)]
         for matter in settled:
-            matter.answer(it)
+            matter.answer(signal)
             if not matter.waits:
-                matter.settle(it, "callback")
+                matter.settle(signal, "callback")
         targets = [one for one in targets if one not in settled]
         if settled and not targets:
             return
     for matter in targets:
-        matter.answer(it)
+        matter.answer(signal)
     if not targets and any(one.waits for one in folded.matters):
-        folded.unclear.append(it)
+        folded.unclear.append(signal)
 
 
-def _ends_there(matter: Matter, it: Signal) -> bool:
+def _ends_there(matter: Matter, signal: Signal) -> bool:
     """Whether the customer's last word in a matter was the call back that is now made."""
-    if it.callback:
-        return matter.last_callback == it.callback
-    return matter.last_conversation == it.conversation
+    if signal.callback:
+        return matter.last_callback == signal.callback
+    return matter.last_conversation == signal.conversation
 
 
-def _resolve(folded: Folded, it: Signal) -> None:
-    how = "handoff" if it.handoff else "resolved"
-    for matter in folded.by_conversation.get(it.conversation, ()):
-        if matter.unsettled and matter.last_conversation == it.conversation and matter.touched_at <= it.at:
-            matter.settle(it, how)
+def _resolve(folded: Folded, signal: Signal) -> None:
+    how = "handoff" if signal.handoff else "resolved"
+    for matter in folded.by_conversation.get(signal.conversation, ()):
+        if (
+            matter.unsettled
+            and matter.last_conversation == signal.conversation
+            and matter.touched_at <= signal.at
+        ):
+            matter.settle(signal, how)
 
 
-def _ours(folded: Folded, it: Signal) -> None:
-    if it.acts & Acts.TRANSFER:
-        folded.transfers.append(it)
-    here = _targets(folded, it)
-    for matter in here[-1:] if it.acts & Acts.MACHINE else here:
-        if it.acts & Acts.HOLD:
-            matter.held = it
-        elif it.acts & Acts.MACHINE:
-            matter.steps.append(it)
-    if it.acts & Acts.MACHINE and not here:
-        folded.steps.append(it)
+def _ours(folded: Folded, signal: Signal) -> None:
+    if signal.acts & Acts.TRANSFER:
+        folded.transfers.append(signal)
+    here = _targets(folded, signal)
+    for matter in here[-1:] if signal.acts & Acts.MACHINE else here:
+        if signal.acts & Acts.HOLD:
+            matter.held = signal
+        elif signal.acts & Acts.MACHINE:
+            matter.steps.append(signal)
+    if signal.acts & Acts.MACHINE and not here:
+        folded.steps.append(signal)

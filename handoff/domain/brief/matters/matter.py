@@ -11,11 +11,11 @@ from handoff.domain.clock import DAY, Micros
 from ..signals.signal import NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
-BACKFILLED: Micros = DAY  # what is recorded so late comes from an import, in no order that says anything
+BACKFILLED: Micros = DAY  # recorded this late: from an import, in an unreliable order
 
 
 class MatterState(StrEnum):
-    """Where a matter stands. An answer ends the wait; only a settlement ends the wish."""
+    """The state of a matter. An answer ends the wait; only a settlement ends the wish."""
 
     OPEN = "open"
     ANSWERED = "answered"
@@ -50,13 +50,13 @@ class Matter(Struct, kw_only=True):
     """(when, arrival) of what waits for an answer."""
     answers: list[Signal] = field(default_factory=list)
     steps: list[Signal] = field(default_factory=list)
-    """What was tried for it: self-service before it, bots' answers in it."""
+    """Attempts to solve it: self-service before it, bots' answers in it."""
     nudges: list[Signal] = field(default_factory=list)
     held: Signal | None = None
     confirmed: Signal | None = None
     settled: Signal | None = None
     how: str = ""
-    """What settled it: `resolved`, `withdrawn`, `handoff` or `callback`."""
+    """The way it was settled: `resolved`, `withdrawn`, `handoff` or `callback`."""
     returned: int = 0
     """How often a matter in the same words had been settled before."""
     keys: set[str] = field(default_factory=set)
@@ -81,47 +81,47 @@ class Matter(Struct, kw_only=True):
         """Whether the reference is one of its own."""
         return reference.value in self.references
 
-    def take_ask(self, it: Signal) -> None:
+    def take_ask(self, signal: Signal) -> None:
         """The customer asks: the matter is open, and a wait runs."""
         self.state = MatterState.OPEN
         self.settled, self.how, self.confirmed = None, "", None
         if not self.asks:
-            self.opened_at = it.at
-        self.asks.append(Ask(it))
-        if it.key:
-            self.keys.add(it.key)
-        self.waits.append((it.at, it.arrival))
-        self.touch(it)
+            self.opened_at = signal.at
+        self.asks.append(Ask(signal))
+        if signal.key:
+            self.keys.add(signal.key)
+        self.waits.append((signal.at, signal.arrival))
+        self.touch(signal)
 
-    def touch(self, it: Signal) -> None:
+    def touch(self, signal: Signal) -> None:
         """An act of the customer."""
-        self.touched_at = max(self.touched_at, it.at)
-        self.conversations.add(it.conversation)
-        if not it.callback or not self.last_conversation:  # who asks for a call goes on where they wrote
-            self.last_conversation = it.conversation
-        self.last_callback = it.callback
+        self.touched_at = max(self.touched_at, signal.at)
+        self.conversations.add(signal.conversation)
+        if not signal.callback or not self.last_conversation:  # a call request keeps the written conversation
+            self.last_conversation = signal.conversation
+        self.last_callback = signal.callback
 
-    def nudge(self, it: Signal) -> None:
-        self.nudges.append(it)
-        self.touched_at = max(self.touched_at, it.at)
+    def nudge(self, signal: Signal) -> None:
+        self.nudges.append(signal)
+        self.touched_at = max(self.touched_at, signal.at)
         if not self.waits and self.unsettled:
-            self.waits.append((it.at, it.arrival))
+            self.waits.append((signal.at, signal.arrival))
 
-    def answer(self, it: Signal) -> None:
+    def answer(self, signal: Signal) -> None:
         """A person answers: the wait ends for all that they could know of."""
-        kept = [wait for wait in self.waits if _unseen(wait, it)]
+        kept = [wait for wait in self.waits if _unseen(wait, signal)]
         if kept:
             at = {when for when, _arrival in kept}
             self.asks = [Ask(ask.signal, True) if ask.signal.at in at else ask for ask in self.asks]
         self.waits = kept
-        self.answers.append(it)
+        self.answers.append(signal)
         self.held = None
-        self.touched_at = max(self.touched_at, it.at)
+        self.touched_at = max(self.touched_at, signal.at)
         if self.unsettled and not kept:
             self.state = MatterState.ANSWERED
 
-    def settle(self, it: Signal, how: str) -> None:
-        self.state, self.settled, self.how = MatterState.SETTLED, it, how
+    def settle(self, signal: Signal, how: str) -> None:
+        self.state, self.settled, self.how = MatterState.SETTLED, signal, how
         self.waits, self.held = [], None
 
     def correct(self, reference: NamedReference) -> bool:

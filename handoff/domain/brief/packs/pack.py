@@ -15,7 +15,7 @@ ACTS = (
     *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
     *("machine", "complaint"),
 )
-"""What phrases may say."""
+"""Acts that phrases may express."""
 
 PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
 """First token -> phrases that begin with it, the longest first."""
@@ -23,7 +23,7 @@ PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
 
 class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words before a number. `joining` kinds name a matter, `separating` ones a contract or an account,
-    `attribute` ones a thing inside a matter; `number` stands between a kind and its value."""
+    `attribute` ones a thing inside a matter; `number` words come between a kind and its value."""
 
     joining: list[str] = field(default_factory=list)
     separating: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Pack(Struct, frozen=True, kw_only=True):
 
 
 class Packs(Struct, frozen=True, kw_only=True):
-    """All packs. `reference_words` says of a word before a number which kind of reference follows."""
+    """All packs. `reference_words` maps a word before a number to the kind of reference."""
 
     by_language: Mapping[str, Pack]
     every: tuple[Pack, ...]
@@ -80,7 +80,7 @@ class Packs(Struct, frozen=True, kw_only=True):
 
     def chosen(self, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
         """The packs that a text is read with: of the stated language, else of the one that its function
-        words tell, else all."""
+        words suggest, else all."""
         known = self.by_language.get(language) if language else None
         if known is None:
             guessed = self.guess(tokens)
@@ -109,12 +109,12 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
     )
     kinds: dict[str, str] = {}
     languages: dict[str, list[str]] = {}
-    for it in stated:
+    for file in stated:
         for kind in ("separating", "attribute", "joining"):
-            for label in getattr(it.references, kind):
+            for label in getattr(file.references, kind):
                 kinds[label] = kind
-        for token in it.function_words:
-            languages.setdefault(token, []).append(it.language)
+        for token in file.function_words:
+            languages.setdefault(token, []).append(file.language)
     return Packs(
         by_language=packs,
         every=(*packs.values(), und),
@@ -129,14 +129,14 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
     )
 
 
-def _compiled(it: PackFile) -> Pack:
+def _compiled(file: PackFile) -> Pack:
     return Pack(
-        language=it.language,
-        name=it.name,
-        function_words=frozenset(it.function_words),
-        fillers=frozenset(it.fillers),
-        phrases={act: _table(phrases) for act, phrases in it.phrases.items()},
-        dates=it.dates,
+        language=file.language,
+        name=file.name,
+        function_words=frozenset(file.function_words),
+        fillers=frozenset(file.fillers),
+        phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
+        dates=file.dates,
     )
 
 

@@ -1,4 +1,4 @@
-"""What it has cost the customer so far, counted."""
+"""The customer's effort so far, counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..signals import Signal
 from ..story import Story
 
 PAUSE: Micros = HOUR  # after which the next message in a conversation is another contact
-MIN_REPEATED = 15  # letters and digits: "yes" and "thanks" said twice are no repetition
+MIN_REPEATED = 15  # letters and digits: "yes" and "thanks" sent twice do not count
 ASKS = frozenset(
     {
         "message.received",
@@ -25,7 +25,7 @@ ASKS = frozenset(
         "call.started",
     }
 )
-"""What a customer does to get something from us."""
+"""Touchpoints in which a customer wants something from us."""
 _BOOKKEEPING = ("handoff.", "identity.", "context.")
 
 
@@ -68,24 +68,24 @@ def _contacts(theirs: Sequence[TimelineItem]) -> list[TimelineItem]:
     """The first touchpoint of each contact."""
     found: list[TimelineItem] = []
     last: dict[str, Micros] = {}
-    for it in theirs:
-        if it.type in ASKS:
-            before = last.get(it.conversation)
-            if before is None or it.occurred_at - before > PAUSE:
-                found.append(it)
-            last[it.conversation] = it.occurred_at
+    for item in theirs:
+        if item.type in ASKS:
+            before = last.get(item.conversation)
+            if before is None or item.occurred_at - before > PAUSE:
+                found.append(item)
+            last[item.conversation] = item.occurred_at
     return found
 
 
 def _repeated(theirs: Sequence[TimelineItem]) -> int:
-    """How often the customer had to say again what they had said in the same words."""
+    """How often the customer had to repeat something in the same words."""
     words = [same(it.text) for it in theirs if it.type in ASKS and it.text and not it.deleted]
     long = [it for it in words if len(it) >= MIN_REPEATED]
     return len(long) - len(set(long))
 
 
-def _seconds(story: Story, it: Signal) -> int:
-    stated = story.by_id[it.id].data.get("duration_s")
+def _seconds(story: Story, signal: Signal) -> int:
+    stated = story.by_id[signal.id].data.get("duration_s")
     return int(stated) if isinstance(stated, int | float) and 0 < stated < 1e6 else 0
 
 

@@ -6,52 +6,52 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..lines import first_word, line, quote, word
-from ..shapes import Line, TimelineItem
+from ..shapes import BriefLine, TimelineItem
 from ..story import Story
 from .candidates import complaint_candidates
 
 _SCALE = ("out_of", "scale", "max")
 
 
-def feelings(story: Story) -> list[Line]:
-    """Newest first; a complaint says whether it is still open."""
+def feelings(story: Story) -> list[BriefLine]:
+    """Newest first; a complaint shows whether it is still open."""
     items = story.items
-    stated: list[tuple[TimelineItem, Line]] = []
-    for it in items:
-        if it.visibility != "public":
+    stated: list[tuple[TimelineItem, BriefLine]] = []
+    for item in items:
+        if item.visibility != "public":
             continue
-        if it.type == "survey.answered" and (survey := _survey(it)):
-            stated.append((it, survey))
-        elif it.type == "complaint.opened":
-            stated.append((it, _complaint(it, items)))
+        if item.type == "survey.answered" and (survey := _survey(item)):
+            stated.append((item, survey))
+        elif item.type == "complaint.opened":
+            stated.append((item, _complaint(item, items)))
     stated.sort(key=lambda found: (-found[0].occurred_at, found[0].id))
     return [found for _it, found in stated] + complaint_candidates(story)
 
 
-def _survey(it: TimelineItem) -> Line | None:
-    score = first_word(it.data.get("score"), it.data.get("rating"))
-    words = quote(it.text)
+def _survey(item: TimelineItem) -> BriefLine | None:
+    score = first_word(item.data.get("score"), item.data.get("rating"))
+    words = quote(item.text)
     if not score and not words:
         return None
     params: dict[str, Any] = {"score": score or None, "words": words}
-    scale = first_word(*(it.data.get(name) for name in _SCALE))
+    scale = first_word(*(item.data.get(name) for name in _SCALE))
     if score and scale:
         params["out_of"] = scale
-    said = [score + (f" of {scale}" if scale else "")] if score else []
-    said += [f"“{words}”"] if words else []
-    return line("survey", params, [it], f"Survey: {', '.join(said)}")
+    parts = [score + (f" of {scale}" if scale else "")] if score else []
+    parts += [f"“{words}”"] if words else []
+    return line("survey", params, [item], f"Survey: {', '.join(parts)}")
 
 
-def _complaint(it: TimelineItem, items: Sequence[TimelineItem]) -> Line:
-    words = quote(it.text) or word(it.subject)
-    resolved = [other for other in items if _resolves(other, it)][:1]
+def _complaint(item: TimelineItem, items: Sequence[TimelineItem]) -> BriefLine:
+    words = quote(item.text) or word(item.subject)
+    resolved = [other for other in items if _resolves(other, item)][:1]
     params = {"words": words, "state": "resolved" if resolved else "open"}
     text = f"Complained: “{words}”" + (" (resolved)" if resolved else "")
-    return line("complaint", params, [it, *resolved], text)
+    return line("complaint", params, [item, *resolved], text)
 
 
-def _resolves(it: TimelineItem, complaint: TimelineItem) -> bool:
-    if it.type != "complaint.resolved" or it.occurred_at < complaint.occurred_at:
+def _resolves(item: TimelineItem, complaint: TimelineItem) -> bool:
+    if item.type != "complaint.resolved" or item.occurred_at < complaint.occurred_at:
         return False
-    here, there = word(it.data.get("complaint")), word(complaint.data.get("complaint"))
-    return here == there if here and there else it.conversation == complaint.conversation
+    here, there = word(item.data.get("complaint")), word(complaint.data.get("complaint"))
+    return here == there if here and there else item.conversation == complaint.conversation

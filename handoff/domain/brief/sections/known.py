@@ -1,4 +1,4 @@
-"""What not to ask again: references, what was put into forms and what is known of the person.
+"""Facts not to ask for again: references, form entries, and what is known of the person.
 
 The same fact from several touchpoints is one line: its newest value, those before it, and a count.
 """
@@ -16,7 +16,7 @@ from msgspec import Struct
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
-from ..shapes import EarlierHandoff, Line, TimelineItem
+from ..shapes import BriefLine, EarlierHandoff, TimelineItem
 from ..signals import Acts
 from ..story import Story
 
@@ -35,7 +35,7 @@ REFERENCES = frozenset(
         *("subscriptionid", "licence", "license", "licensekey", "serialnumber", "flight", "flightnumber"),
     }
 )
-"""Names of `data` whose value says which order, case or contract it is about, as they are compared."""
+"""Names of `data` whose value is the number of an order, case, or contract, as they are compared."""
 
 _SECRET = (
     "password",
@@ -49,7 +49,7 @@ _SECRET = (
     "otp",
 )
 _SECRETS = frozenset({"pin", "pan", "token", "secret", "onetimecode", "verificationcode"})
-_NOBODY_ASKS = frozenset(
+_INTERNAL_TRAITS = frozenset(
     {"id", "avatar", "avatarurl", "thumbnail", "createdat", "updatedat", "lastactivityat", "identifier"}
 )
 """Traits that systems keep for themselves."""
@@ -75,19 +75,19 @@ class Fact(Struct, frozen=True):
     """An address or number that somebody only typed in, however sure it is who they are."""
 
 
-def known(story: Story) -> list[Line]:
+def known(story: Story) -> list[BriefLine]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
     the customer corrected and what earlier parties passed on, after them the customer's language."""
     facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
     return [*facts, *_language(story, facts)]
 
 
-def _stated(items: Sequence[TimelineItem]) -> list[Line]:
+def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:
     facts: dict[tuple[str, str], list[tuple[Fact, TimelineItem]]] = {}
-    for it in items:
-        for fact in it.once("facts", partial(_all_facts, it)):
-            assurance = Assurance.CLAIMED if fact.typed and it.assurance == _VERIFIED else it.assurance
-            facts.setdefault((assurance, same(fact.name)), []).append((fact, it))
+    for item in items:
+        for fact in item.once("facts", partial(_all_facts, item)):
+            assurance = Assurance.CLAIMED if fact.typed and item.assurance == _VERIFIED else item.assurance
+            facts.setdefault((assurance, same(fact.name)), []).append((fact, item))
     verified = {
         (_CONTACTS.get(name, name), same(stated[-1][0].value))
         for (assurance, name), stated in facts.items()
@@ -95,24 +95,24 @@ def _stated(items: Sequence[TimelineItem]) -> list[Line]:
     }
     lines = []
     for (assurance, name), stated in facts.items():
-        said = (_CONTACTS.get(name, name), same(stated[-1][0].value))
-        repeats = assurance != _VERIFIED and said in verified
-        if not repeats:  # a claim of what is verified anyway says nothing
+        contact = (_CONTACTS.get(name, name), same(stated[-1][0].value))
+        repeats = assurance != _VERIFIED and contact in verified
+        if not repeats:  # a claim adds nothing to a verified fact
             last = stated[-1][1].occurred_at
             rank = min(fact.rank for fact, _ in stated)
             lines.append(((rank, -last, name, assurance), _marked(_line(stated), assurance)))
     return [it for _order, it in sorted(lines, key=lambda found: found[0])]
 
 
-def _marked(made: Line, assurance: str) -> Line:
+def _marked(made: BriefLine, assurance: str) -> BriefLine:
     """A line that is less sure than the touchpoints that state it."""
     if assurance == _VERIFIED or made.assurance != _VERIFIED:
         return made
     return msgspec.structs.replace(made, assurance=str(assurance), text=f"({assurance}) {made.text}")
 
 
-def _corrected(story: Story) -> list[Line]:
-    """Numbers that the customer put right, with what they had said before."""
+def _corrected(story: Story) -> list[BriefLine]:
+    """Numbers that the customer corrected, with the earlier values."""
     lines = []
     for matter in story.folded.matters:
         for value, old in matter.before.items():
@@ -130,9 +130,9 @@ def _corrected(story: Story) -> list[Line]:
     return lines
 
 
-def _passed_on(story: Story) -> list[Line]:
-    """What the parties before wrote into the context of their handoffs; the newest value of each name."""
-    lines: dict[str, Line] = {}
+def _passed_on(story: Story) -> list[BriefLine]:
+    """Context that earlier parties wrote into their handoffs; the newest value of each name."""
+    lines: dict[str, BriefLine] = {}
     for handoff in sorted(story.handoffs, key=lambda it: it.requested_at):
         for name, value in _context(handoff):
             proof = [it for it in story.items if it.data.get("handoff") == handoff.id][:1]
@@ -157,7 +157,7 @@ def _context(handoff: EarlierHandoff) -> Iterator[tuple[str, str]]:
         yield "context", shown
 
 
-def _language(story: Story, facts: Sequence[Line]) -> list[Line]:
+def _language(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     """The language that the customer writes, where nobody has stated one."""
     if any(same(word(it.params.get("name"))) in ("language", "locale") for it in facts):
         return []
@@ -172,7 +172,7 @@ def _language(story: Story, facts: Sequence[Line]) -> list[Line]:
     return [line("writes_in", params, [story.by_id[sure[-1].id]], text)]
 
 
-def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> Line:
+def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> BriefLine:
     newest = stated[-1][0]
     proof = list({it.id: it for _fact, it in stated}.values())
     if _secret(newest.name):
@@ -188,28 +188,28 @@ def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> Line:
     return line("fact", params, proof, text)
 
 
-def _all_facts(it: TimelineItem) -> tuple[Fact, ...]:
-    return tuple(_facts(it))
+def _all_facts(item: TimelineItem) -> tuple[Fact, ...]:
+    return tuple(_facts(item))
 
 
-def _facts(it: TimelineItem) -> Iterator[Fact]:
-    """What a touchpoint of the customer's own states; our notes and what we said are not theirs."""
-    if it.visibility != "public" or it.direction != "inbound":
+def _facts(item: TimelineItem) -> Iterator[Fact]:
+    """The facts in a touchpoint of the customer's own; our notes and messages are left out."""
+    if item.visibility != "public" or item.direction != "inbound":
         return
-    yield from _references(it.data)
-    if it.type in ("form.submitted", "form.failed"):
+    yield from _references(item.data)
+    if item.type in ("form.submitted", "form.failed"):
         for part in _FORM_PARTS:
-            for fact in _fields(it.data.get(part)):
+            for fact in _fields(item.data.get(part)):
                 typed = same(fact.name) in _CONTACTS
                 yield Fact(fact.rank, fact.name, fact.value, True) if typed else fact
-    traits = {name: value for name, value in it.traits.items() if same(name) not in _NOBODY_ASKS}
+    traits = {name: value for name, value in item.traits.items() if same(name) not in _INTERNAL_TRAITS}
     for fact in _named(2, traits):
-        typed = _CONTACTS.get(same(fact.name)) in it.claims
+        typed = _CONTACTS.get(same(fact.name)) in item.claims
         yield Fact(fact.rank, fact.name, fact.value, True) if typed else fact
 
 
 def _references(data: Mapping[str, Any]) -> Iterator[Fact]:
-    """Numbers of orders, cases, contracts; a value without a digit is no number."""
+    """Numbers of orders, cases, contracts; a value without a digit does not count."""
     for name, value in data.items():
         if same(name) in REFERENCES:
             shown = word(value)
@@ -253,6 +253,6 @@ def _spaced(name: str) -> str:
 
 
 def _secret(name: str) -> bool:
-    """Passwords and card numbers: that they were given may be told, what they are may not."""
+    """Passwords and card numbers: the brief may show that they were given, but not their values."""
     plain = same(name)
     return plain in _SECRETS or any(part in plain for part in _SECRET)

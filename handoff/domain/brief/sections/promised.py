@@ -1,4 +1,4 @@
-"""What was promised and by when, each with how it stands."""
+"""Promises, each with its due time and state."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec import Struct
 from handoff.domain.clock import Micros, format_time
 
 from ..lines import clock, line, quote, stated_time, word
-from ..shapes import Line, TimelineItem
+from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import Story
 from .candidates import promise_candidates
 
 URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
-"""How a promise can stand, what needs an answer first."""
+"""The states of a promise, the most urgent first."""
 
 _CALL_STEPS: Mapping[str, str] = {
     "callback.requested": "open",
@@ -49,8 +49,8 @@ class Promise(Struct, kw_only=True):
         return next((value for value in stated if word(value)), None)
 
 
-def promised(story: Story) -> list[Line]:
-    """Call-backs and promises: what is broken or late first, then by the time they are due; at the end
+def promised(story: Story) -> list[BriefLine]:
+    """Callbacks and promises: what is broken or late first, then by the time they are due; at the end
     what sounds like a promise and nobody has confirmed."""
     now = story.now
     found = [
@@ -67,32 +67,32 @@ def promised(story: Story) -> list[Line]:
 
 
 def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:
-    state, _kind, it = found
-    last = it.proof[-1].occurred_at
-    due = stated_time(it.due)
-    return URGENCY.index(state), last if due is None else due, last, it.proof[-1].id
+    state, _kind, promise = found
+    last = promise.proof[-1].occurred_at
+    due = stated_time(promise.due)
+    return URGENCY.index(state), last if due is None else due, last, promise.proof[-1].id
 
 
-def _standing(it: Promise, now: Micros) -> str:
-    """An open promise whose time has passed is overdue, whoever noticed."""
-    due = stated_time(it.due)
-    return "overdue" if it.state == "open" and due is not None and due < now else it.state
+def _standing(promise: Promise, now: Micros) -> str:
+    """An open promise whose time has passed is overdue, even if no event reported it."""
+    due = stated_time(promise.due)
+    return "overdue" if promise.state == "open" and due is not None and due < now else promise.state
 
 
-def _served(story: Story, it: Promise) -> bool:
+def _served(story: Story, promise: Promise) -> bool:
     """Whether the matter that a call was promised for was settled or talked about before the call."""
-    matter = story.matter_of.get(it.proof[0].id)
-    if it.state in _ENDED or matter is None:
+    matter = story.matter_of.get(promise.proof[0].id)
+    if promise.state in _ENDED or matter is None:
         return False
     if not matter.unsettled and matter.how != "callback":  # which keeps a promise of its own
         return True
-    return _spoken(story, it) is not None
+    return _spoken(story, promise) is not None
 
 
-def _spoken(story: Story, it: Promise) -> Micros | None:
+def _spoken(story: Story, promise: Promise) -> Micros | None:
     """When somebody spoke with them about it on the phone before the call that was promised."""
-    matter, asked = story.matter_of.get(it.proof[0].id), it.proof[0].occurred_at
-    if it.state in _ENDED or matter is None:
+    matter, asked = story.matter_of.get(promise.proof[0].id), promise.proof[0].occurred_at
+    if promise.state in _ENDED or matter is None:
         return None
     return next(
         (one.at for one in matter.answers if one.acts & Acts.TALK and not one.callback and one.at > asked),
@@ -101,67 +101,67 @@ def _spoken(story: Story, it: Promise) -> Micros | None:
 
 
 def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
-    """Calls promised, by their id; steps that name none belong to the newest that still stands."""
+    """Calls promised, by their id; steps that name none belong to the newest that is still open."""
     found: list[Promise] = []
-    for it in items:
-        state = _CALL_STEPS.get(it.type)
+    for item in items:
+        state = _CALL_STEPS.get(item.type)
         if state is None:
             continue
-        key = word(it.data.get("callback"))
-        known = _open_call(found, key, it.type)
+        key = word(item.data.get("callback"))
+        known = _open_call(found, key, item.type)
         if known is not None and known.state == "kept" and state == "missed":
             continue  # a second line that rang in vain beside the one that was answered
         if known is not None:
-            known.proof.append(it)
+            known.proof.append(item)
             known.state = state
-        elif it.type in _ALONE or state == "open":
-            found.append(Promise(key=key, conversation=it.conversation, state=state, proof=[it]))
+        elif item.type in _ALONE or state == "open":
+            found.append(Promise(key=key, conversation=item.conversation, state=state, proof=[item]))
     return found
 
 
 def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None:
-    for it in reversed(found):
-        if it.key and it.key == key:
-            return it
-        asked_anew = type_ == "callback.requested" and it.state != "open"
-        if not (key and it.key) and it.state not in _ENDED and not asked_anew:
-            return it
+    for promise in reversed(found):
+        if promise.key and promise.key == key:
+            return promise
+        new_request = type_ == "callback.requested" and promise.state != "open"
+        if not (key and promise.key) and promise.state not in _ENDED and not new_request:
+            return promise
     return None
 
 
 def _promises(items: Sequence[TimelineItem]) -> list[Promise]:
     found: list[Promise] = []
-    for it in items:
-        if not it.type.startswith("promise."):
+    for item in items:
+        if not item.type.startswith("promise."):
             continue
-        state = "open" if it.type == "promise.made" else it.type.removeprefix("promise.")
-        key = word(it.data.get("promise")) or word(it.data.get("id"))
-        known = _known_promise(found, key, it)
+        state = "open" if item.type == "promise.made" else item.type.removeprefix("promise.")
+        key = word(item.data.get("promise")) or word(item.data.get("id"))
+        known = _known_promise(found, key, item)
         if known is not None:
-            known.proof.append(it)
+            known.proof.append(item)
             known.state = state
         else:
-            found.append(Promise(key=key, conversation=it.conversation, state=state, proof=[it]))
+            found.append(Promise(key=key, conversation=item.conversation, state=state, proof=[item]))
     return found
 
 
-def _known_promise(found: Sequence[Promise], key: str, it: TimelineItem) -> Promise | None:
-    """The promise that `it` is about: by id, by its words, else the newest open one of its conversation."""
+def _known_promise(found: Sequence[Promise], key: str, item: TimelineItem) -> Promise | None:
+    """The promise that a touchpoint is about: by id, by words, else the newest open one there."""
     for known in reversed(found):
         if key and known.key:
             if known.key == key:
                 return known
-        elif it.text and known.proof[0].text == it.text and known.state not in _ENDED:
+        elif item.text and known.proof[0].text == item.text and known.state not in _ENDED:
             return known
-    if it.type == "promise.made":
+    if item.type == "promise.made":
         return None
-    here = [known for known in found if known.conversation == it.conversation and known.state == "open"]
+    here = [known for known in found if known.conversation == item.conversation and known.state == "open"]
     return here[-1] if here and not (key and here[-1].key) else None
 
 
-def _shown_due(it: Promise) -> tuple[str | None, str]:
+def _shown_due(promise: Promise) -> tuple[str | None, str]:
     """When it is due for `params` and, put in words, for `text`."""
-    due = it.due
+    due = promise.due
     at = stated_time(due)
     if at is not None:
         return format_time(at), f" by {clock(at)}"
@@ -169,25 +169,25 @@ def _shown_due(it: Promise) -> tuple[str | None, str]:
     return stated or None, f" by {stated}" if stated else ""
 
 
-def _call_back(it: Promise, state: str, spoke: Micros | None) -> Line:
-    due, by = _shown_due(it)
+def _call_back(promise: Promise, state: str, spoke: Micros | None) -> BriefLine:
+    due, by = _shown_due(promise)
     params: dict[str, Any] = {"due": due, "state": state}
-    attempts = sum(1 for step in it.proof if step.type == "callback.missed")
+    attempts = sum(1 for step in promise.proof if step.type == "callback.missed")
     if attempts:
         params["missed"] = attempts
     tried = f", tried {attempts} times" if attempts > 1 else ""
-    said = "served since" if state == "served" else state
+    outcome = "served since" if state == "served" else state
     if spoke is not None:
         params["spoke"] = format_time(spoke)
-        said += f", spoke {clock(spoke)}"
-    return line("callback", params, it.proof, f"A call back{by}: {said}{tried}")
+        outcome += f", spoke {clock(spoke)}"
+    return line("callback", params, promise.proof, f"A call back{by}: {outcome}{tried}")
 
 
-def _promise(it: Promise, state: str) -> Line:
-    due, by = _shown_due(it)
-    made = it.proof[0]
+def _promise(promise: Promise, state: str) -> BriefLine:
+    due, by = _shown_due(promise)
+    made = promise.proof[0]
     words = quote(made.text) or word(made.subject) or "a promise"
     params: dict[str, Any] = {"words": words, "due": due, "state": state}
     if made.name and made.type == "promise.made":
         params["promised_by"] = quote(made.name)
-    return line("promise", params, it.proof, f"“{words}”{by}: {state}")
+    return line("promise", params, promise.proof, f"“{words}”{by}: {state}")

@@ -1,4 +1,4 @@
-"""What they want: the customer's own words, matter by matter, with what was answered."""
+"""The customer's wishes: their own words, matter by matter, with the answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handoff.domain.clock import format_time
 
 from ..lines import SHORT, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
-from ..shapes import CandidateWords, Line, TimelineItem
+from ..shapes import BriefLine, CandidateWords, TimelineItem
 from ..story import Story
 from .answered import only_asks
 
@@ -23,29 +23,29 @@ _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
 
 
-def wants(story: Story) -> list[Line]:
-    """What waits first, then the newest; within a matter in the order in which it was said."""
-    lines: list[Line] = []
+def wants(story: Story) -> list[BriefLine]:
+    """Waiting matters first, then the newest; within a matter in the order of time."""
+    lines: list[BriefLine] = []
     for matter in story.live():
         lines += _matter(story, matter)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
-    lines += [it for matter in dormant if (it := _dormant(story, matter))]
+    lines += [item for matter in dormant if (item := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
         story.left_out["wants"] += len(story.candidates) - MAX_CANDIDATES
     return lines + [_candidate(it) for it in story.candidates[-MAX_CANDIDATES:]]
 
 
-def _candidate(it: CandidateWords) -> Line:
+def _candidate(candidate: CandidateWords) -> BriefLine:
     """Words of somebody who may be the customer, always a claim."""
-    item, words = it.item, quote(it.item.text)
+    item, words = candidate.item, quote(candidate.item.text)
     params = {
         "identity": item.identity,
-        "reference": it.reference,
+        "reference": candidate.reference,
         "words": words,
         "channel": item.channel,
         "at": format_time(item.occurred_at),
     }
-    text = f"Perhaps theirs too, {item.identity} about {it.reference}: “{words}”"
+    text = f"Perhaps theirs too, {item.identity} about {candidate.reference}: “{words}”"
     made = line("candidate_words", params, [item], text)
     if made.assurance != "verified":
         return made
@@ -53,7 +53,7 @@ def _candidate(it: CandidateWords) -> Line:
 
 
 class _Quoted:
-    """One thing the customer said, with those that repeat it and the answer to it."""
+    """One message of the customer, with those that repeat it and the answer to it."""
 
     def __init__(self, ask: Ask, item: TimelineItem, code: str) -> None:
         self.asks, self.items, self.code = [ask], [item], code
@@ -61,21 +61,21 @@ class _Quoted:
         self.nudges = 0
 
 
-def _matter(story: Story, matter: Matter) -> list[Line]:
-    said = _quoted(story, matter)
+def _matter(story: Story, matter: Matter) -> list[BriefLine]:
+    messages = _quoted(story, matter)
     for answer in matter.answers:
-        before = [it for it in said if it.asks[-1].signal.at <= answer.at] or said[:1]
+        before = [it for it in messages if it.asks[-1].signal.at <= answer.at] or messages[:1]
         text = story.by_id[answer.id].text
         if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
     for nudge in matter.nudges:
-        before = [it for it in said if it.asks[-1].signal.at <= nudge.at] or said[:1]
+        before = [it for it in messages if it.asks[-1].signal.at <= nudge.at] or messages[:1]
         if before:
             before[-1].nudges += 1
-    if len(said) > FIRST + LAST:
-        story.left_out["wants"] += len(said) - FIRST - LAST
-        said = said[:FIRST] + said[-LAST:]
-    return [_line(matter, it) for it in said]
+    if len(messages) > FIRST + LAST:
+        story.left_out["wants"] += len(messages) - FIRST - LAST
+        messages = messages[:FIRST] + messages[-LAST:]
+    return [_line(matter, it) for it in messages]
 
 
 def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
@@ -113,8 +113,8 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(matter: Matter, it: _Quoted) -> Line:
-    item = it.items[-1]
+def _line(matter: Matter, quoted: _Quoted) -> BriefLine:
+    item = quoted.items[-1]
     words = quote(item.text or item.subject)
     params: dict[str, Any] = {
         "channel": item.channel,
@@ -123,9 +123,9 @@ def _line(matter: Matter, it: _Quoted) -> Line:
         "matter": matter.number,
     }
     files = [name for one in item.attachments if (name := _file(one))]
-    if it.code == "asked_for_call":
+    if quoted.code == "asked_for_call":
         text = f"Asked for a call back: “{words}”"
-    elif it.code == "sent_files":
+    elif quoted.code == "sent_files":
         text = f"Sent on {item.channel}: {', '.join(files[:MAX_FILES]) or 'files'}"
     else:
         about = ""
@@ -137,33 +137,33 @@ def _line(matter: Matter, it: _Quoted) -> Line:
         )
     if files:
         params["files"] = files[:MAX_FILES]
-    text += times(len(it.items))
-    if it.nudges:
-        params["nudges"] = it.nudges
-        text += f", asked for news{times(it.nudges)}"
-    if any(ask.unseen for ask in it.asks):
+    text += times(len(quoted.items))
+    if quoted.nudges:
+        params["nudges"] = quoted.nudges
+        text += f", asked for news{times(quoted.nudges)}"
+    if any(ask.unseen for ask in quoted.asks):
         params["late"] = True
         text += " (arrived after the answer)"
-    return line(it.code, params, it.items, text + _answer(it, params))
+    return line(quoted.code, params, quoted.items, text + _answer(quoted, params))
 
 
-def _answer(it: _Quoted, params: dict[str, Any]) -> str:
-    if it.answer is None:
+def _answer(quoted: _Quoted, params: dict[str, Any]) -> str:
+    if quoted.answer is None:
         return ""
-    params["answer"] = quote(it.answer.text, SHORT)
-    params["answered_by"] = quote(it.answer.name, 60)
+    params["answer"] = quote(quoted.answer.text, SHORT)
+    params["answered_by"] = quote(quoted.answer.name, 60)
     return f" → {params['answered_by'] or 'answer'}: “{params['answer']}”"
 
 
 def _file(stated: dict[str, Any]) -> str:
     kind = word(stated.get("content_type"))
     if kind.startswith("audio"):
-        said = quote(word(stated.get("transcript")), SHORT)
-        return f"voice message “{said}”" if said else "voice message"
+        transcript = quote(word(stated.get("transcript")), SHORT)
+        return f"voice message “{transcript}”" if transcript else "voice message"
     return quote(word(stated.get("name")) or word(stated.get("url")), 80)
 
 
-def _dormant(story: Story, matter: Matter) -> Line | None:
+def _dormant(story: Story, matter: Matter) -> BriefLine | None:
     """A matter that nobody touched for long, folded."""
     asks: Sequence[TimelineItem] = [story.by_id[it.signal.id] for it in matter.asks]
     spoken = next((it for it in reversed(asks) if it.text or it.subject), None)

@@ -9,19 +9,19 @@ from handoff.domain.handoff import Hop, Party, State
 
 from ..lines import SHORT, clock, duration, line, minutes, quote, same, times, word
 from ..matters import Matter
-from ..shapes import Line, Pending, TimelineItem
+from ..shapes import BriefLine, Pending, TimelineItem
 from ..signals import Acts
 from ..story import Story
 from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
-MAX_HOPS = 8  # named in it, the newest; `transfers` says how many there were
+MAX_HOPS = 8  # named in it, the newest; `transfers` counts them all
 MAX_SOLVED = 3  # settled matters, the newest; the others are counted
 _PASSED_ON = frozenset({State.ACCEPTED, State.TRANSFERRED, State.RELEASED, State.COMPLETED})
 """Outcomes of handoffs that somebody took: what nobody took did not move the customer."""
 
 
-def why_now(story: Story) -> list[Line]:
+def why_now(story: Story) -> list[BriefLine]:
     """Lines in the order of use."""
     lines = [_returned(story, it) for it in story.live() if it.returned]
     if story.pending:
@@ -38,7 +38,7 @@ def why_now(story: Story) -> list[Line]:
     return lines + _solved(story)
 
 
-def _returned(story: Story, matter: Matter) -> Line:
+def _returned(story: Story, matter: Matter) -> BriefLine:
     proof = [story.by_id[ask.signal.id] for ask in matter.asks]
     words = quote(proof[-1].text, SHORT)
     closed = "once" if matter.returned == 1 else f"{matter.returned} times"
@@ -46,7 +46,7 @@ def _returned(story: Story, matter: Matter) -> Line:
     return line("returned", params, proof, f"Closed {closed}, same words again: “{words}”")
 
 
-def _handed_over(story: Story, pending: Pending) -> Line:
+def _handed_over(story: Story, pending: Pending) -> BriefLine:
     proof = [it for it in story.items if it.data.get("handoff") == pending.id][-1:]
     params = {
         "handoff": pending.id,
@@ -59,7 +59,7 @@ def _handed_over(story: Story, pending: Pending) -> Line:
     return line("handoff_requested", params, proof, text)
 
 
-def _ping_pong(story: Story, pending: Pending) -> list[Line]:
+def _ping_pong(story: Story, pending: Pending) -> list[BriefLine]:
     """The line about a customer who is passed round for one reason."""
     reason = same(pending.reason)
     hops = [it for it in pending.hops if it.outcome in _PASSED_ON and same(it.reason) == reason]
@@ -78,7 +78,7 @@ def _ping_pong(story: Story, pending: Pending) -> list[Line]:
     return [line("ping_pong", params, _requests(story, ids), text)]
 
 
-def _handed_before(story: Story, pending: Pending) -> list[Line]:
+def _handed_before(story: Story, pending: Pending) -> list[BriefLine]:
     """The way of the conversation before this handoff."""
     hops = [it for it in pending.hops if it.outcome in _PASSED_ON]
     if not hops:
@@ -103,14 +103,14 @@ def _requests(story: Story, ids: set[str]) -> list[TimelineItem]:
     ]
 
 
-def _hop(it: Hop) -> dict[str, Any]:
+def _hop(hop: Hop) -> dict[str, Any]:
     return {
-        "handoff": it.id,
-        "from": it.sender.name,
-        "to": it.to.name,
-        "reason": quote(it.reason),
-        "outcome": it.outcome.value,
-        "waited_minutes": minutes(it.waited_us),
+        "handoff": hop.id,
+        "from": hop.sender.name,
+        "to": hop.to.name,
+        "reason": quote(hop.reason),
+        "outcome": hop.outcome.value,
+        "waited_minutes": minutes(hop.waited_us),
     }
 
 
@@ -119,20 +119,20 @@ def _unanswered_callback(story: Story) -> list[TimelineItem]:
     was in touch with them since."""
     missed: list[TimelineItem] = []
     kept: set[str] = set()
-    for it in story.items:
-        key = word(it.data.get("callback"))
-        if it.type == "callback.completed" and key:
+    for item in story.items:
+        key = word(item.data.get("callback"))
+        if item.type == "callback.completed" and key:
             kept.add(key)
-        if it.type == "callback.missed" and key in kept:
+        if item.type == "callback.missed" and key in kept:
             continue  # a second line that rang in vain
-        if it.type == "callback.missed":
-            missed.append(it)
-        elif it.type in ("callback.completed", "callback.cancelled", "callback.requested"):
+        if item.type == "callback.missed":
+            missed.append(item)
+        elif item.type in ("callback.completed", "callback.cancelled", "callback.requested"):
             missed = []
     return [] if missed and story.answered_after(missed[-1].occurred_at) else missed
 
 
-def _waiting(story: Story) -> list[Line]:
+def _waiting(story: Story) -> list[BriefLine]:
     since = story.waiting_since()
     if since is None:
         return []
@@ -147,17 +147,17 @@ def _waiting(story: Story) -> list[Line]:
     return [line("waiting", params, proof, f"Waiting since {clock(since)} ({duration(length)})")]
 
 
-def _unclear(it: TimelineItem) -> Line:
-    params = {"at": format_time(it.occurred_at), "channel": it.channel}
-    verb = "Spoke" if it.channel == "phone" else "Answered"
-    return line("unclear", params, [it], f"{verb} at {clock(it.occurred_at)}, unclear about which matter")
+def _unclear(item: TimelineItem) -> BriefLine:
+    params = {"at": format_time(item.occurred_at), "channel": item.channel}
+    verb = "Spoke" if item.channel == "phone" else "Answered"
+    return line("unclear", params, [item], f"{verb} at {clock(item.occurred_at)}, unclear about which matter")
 
 
 # --- What is settled ---
 
 
-def _solved(story: Story) -> list[Line]:
-    """The newest settled matters, a line each; what returned in the same words is told by its return."""
+def _solved(story: Story) -> list[BriefLine]:
+    """The newest settled matters, a line each; one that returned in the same words has a line of its own."""
     known = {key for it in story.folded.matters if it.returned and it.unsettled for key in it.keys}
     settled = [it for it in story.folded.matters if not it.unsettled and not it.keys & known]
     settled.sort(key=lambda it: it.settled.at if it.settled else 0, reverse=True)
@@ -166,7 +166,7 @@ def _solved(story: Story) -> list[Line]:
     return [line for it in settled[:MAX_SOLVED] if (line := _solved_line(story, it))]
 
 
-def _solved_line(story: Story, matter: Matter) -> Line | None:
+def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     end = matter.settled
     assert end is not None
     ended = story.by_id[end.id]
@@ -192,8 +192,8 @@ def _solved_line(story: Story, matter: Matter) -> Line | None:
 
 
 def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> str | None:
-    """How it was settled, in the words of whoever did."""
+    """How it was settled, in the words of the person who settled it."""
     if matter.how == "handoff" and ended.text:
         return ended.text
-    said = [story.by_id[it.id].text for it in matter.answers]
-    return next((it for it in reversed(said) if it), None)
+    answers = [story.by_id[it.id].text for it in matter.answers]
+    return next((it for it in reversed(answers) if it), None)

@@ -13,7 +13,7 @@ from .references import references_of
 from .signal import NOTHING, Acts, Signal, Speaker
 from .speaker import marked, speaker_of
 
-MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": what is longer says something
+MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
 TALK_S = 20  # seconds from which on a call was a talk
 
@@ -22,7 +22,7 @@ _FORMS = frozenset({"form.submitted"})
 _STEPS = frozenset({"article.viewed", "search.performed", "page.viewed"})
 _ASKS = frozenset({"callback.requested", "form.failed", "complaint.opened"})
 _MISSED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned", "missed"})
-_SAID = frozenset({"message.sent", "email.sent"})
+_SENT = frozenset({"message.sent", "email.sent"})
 _ATTEMPTS = frozenset({"callback.attempted", "callback.missed"})
 _NO_SOURCE = SourceRules()
 
@@ -32,7 +32,7 @@ _MOVING = (
     | _FORMS
     | _STEPS
     | _ASKS
-    | _SAID
+    | _SENT
     | _ATTEMPTS
     | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
 )
@@ -94,7 +94,7 @@ def _acts(
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
             return NOTHING
         return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
-    if type_ in _SAID:
+    if type_ in _SENT:
         return _ours(item, packs, speaker, language, names)
     if type_ in _STEPS:
         return Acts.STEP
@@ -127,7 +127,7 @@ def _call(item: TimelineItem) -> int:
 
 
 def _talked(item: TimelineItem, *, unknown: bool) -> bool:
-    """Whether two people spoke; `unknown` where nobody says how long."""
+    """Whether two people spoke; `unknown` where the duration is unknown."""
     data = item.data
     if word(data.get("reason")) == "voicemail" or word(data.get("answered_by")).startswith(
         ("machine", "fax")
@@ -156,7 +156,7 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 def _short(
     text: str, tokens: list[str], packs: Packs, language: str | None, names: frozenset[str]
 ) -> int | None:
-    """What a short text of the customer does, None for an ask."""
+    """The act of a short customer text, None for an ask."""
     digits = any(it.isdigit() for it in text)
     question = "?" in text or "？" in text or "؟" in text
     for act, name in (
@@ -168,24 +168,24 @@ def _short(
         if digits or (question and act != Acts.NUDGE) or packs.first_words[name].isdisjoint(tokens):
             continue
         for pack in _read_with(packs, language, tokens):
-            if _says(tokens, name, pack, packs.und, names):
+            if _is_phrase(tokens, name, pack, packs.und, names):
                 return act
     return None
 
 
 def _read_with(packs: Packs, language: str | None, tokens: list[str]) -> tuple[Pack, ...]:
-    """Short texts tell their language badly: where the chosen pack says nothing, all are asked."""
+    """The language of a short text is hard to guess: where the chosen pack has no match, all are tried."""
     chosen = packs.chosen(language, tokens)
     return (*chosen, *(it for it in packs.every if it not in chosen))
 
 
-def _says(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
+def _is_phrase(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
     """Whether a short text is a phrase of an act and hardly anything else, and asks for nothing."""
     tables = [
         table for it in (pack, und) if (table := it.phrases.get(act)) and not table.keys().isdisjoint(tokens)
     ]
-    said: set[int] = set().union(*(covered(tokens, table) for table in tables)) if tables else set()
-    if not said:
+    matched: set[int] = set().union(*(covered(tokens, table) for table in tables)) if tables else set()
+    if not matched:
         return False
     other = {
         at
@@ -195,10 +195,10 @@ def _says(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[s
     if act != "nudge" and "close" in pack.phrases:
         for table in (pack.phrases["close"], und.phrases.get("close", {})):
             other |= covered(tokens, table)
-    if len(said | other) < COVERED * len(tokens):
+    if len(matched | other) < COVERED * len(tokens):
         return False
     request = pack.phrases.get("request")
-    return act == "nudge" or not request or not (covered(tokens, request) - said)
+    return act == "nudge" or not request or not (covered(tokens, request) - matched)
 
 
 def _correction(text: str, packs: Packs, language: str | None) -> int:
@@ -240,6 +240,6 @@ def _ours(
 
 def _holds(tokens: list[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:
     table = pack.phrases.get("hold")
-    said = covered(tokens, table) if table else set()
+    matched = covered(tokens, table) if table else set()
     other = {at for at, it in enumerate(tokens) if it in pack.fillers or it in und.fillers or it in names}
-    return bool(said) and len(said | other) >= COVERED * len(tokens)
+    return bool(matched) and len(matched | other) >= COVERED * len(tokens)

@@ -38,10 +38,10 @@ SEPARATING_FIELDS = (
 def references_of(item: TimelineItem, packs: Packs) -> tuple[NamedReference, ...]:
     """The first references of a touchpoint, those of its fields before those of its words."""
     found: dict[str, NamedReference] = {}
-    for it in _stated(item, packs):
-        known = found.get(it.value)
-        if known is None or (not known.label and it.label):
-            found[it.value] = it
+    for reference in _stated(item, packs):
+        known = found.get(reference.value)
+        if known is None or (not known.label and reference.label):
+            found[reference.value] = reference
         if len(found) >= MAX_REFERENCES:
             break
     return tuple(found.values())
@@ -82,7 +82,7 @@ def field_kind(name: str) -> str | None:
 
 
 def shaped(text: str) -> Iterator[str]:
-    """What is shaped like `A-17`, in any language."""
+    """Strings shaped like `A-17`, in any language."""
     return (match[1] for match in _CODE.finditer(text) if _SHAPED.fullmatch(match[1]) and len(match[1]) <= 30)
 
 
@@ -106,7 +106,7 @@ def _is_small(shown: str, label: str) -> bool:
 
 
 def _label(before: str, packs: Packs) -> tuple[str, str | None]:
-    """The word that says what a number is, looking back over `number`, `no.`, `#`."""
+    """The word that labels a number, looking back over `number`, `no.`, `#`."""
     rest = before[-60:]
     for _word in range(3):
         rest = rest.rstrip(_SEPARATORS)

@@ -10,7 +10,7 @@ from handoff.domain.clock import Micros
 
 
 class Speaker(StrEnum):
-    """Who is behind a touchpoint. Nobody waits less because of a bot or of somebody unknown."""
+    """The sender of a touchpoint. A bot or an unknown sender does not end anybody's wait."""
 
     CUSTOMER = "customer"
     PERSON = "person"
@@ -19,7 +19,7 @@ class Speaker(StrEnum):
 
 
 class Acts:
-    """What a touchpoint does to the matters of its customer: bits of a plain number, for there are
+    """A touchpoint's effects on the matters of its customer: bits of a plain number, for there are
     thousands of them in one brief and enumerations compute slowly."""
 
     ASK = 1
@@ -36,15 +36,15 @@ class Acts:
     """A step of self-service: help read, a search, a form that failed."""
     MACHINE = 2048
     TRANSFER = 4096
-    """Somebody says that they pass the customer on."""
+    """Somebody announces that they pass the customer on."""
 
 
 NOTHING = 0
 
 
 class NamedReference(Struct, frozen=True):
-    """A number that names something. `kind` is `joining`, `separating` or `attribute`; `label` says of
-    what, as its sender wrote it, empty where nobody did; `value` as it is compared."""
+    """A number that names something. `kind` is `joining`, `separating` or `attribute`; `label` is the
+    kind of thing, as its sender wrote it, empty if not stated; `value` as it is compared."""
 
     kind: str
     label: str

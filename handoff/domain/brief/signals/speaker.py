@@ -1,4 +1,4 @@
-"""Who spoke: a machine's mark beats what the sender states, which beats what its type suggests."""
+"""The speaker of a touchpoint: a machine's mark beats the stated actor, which beats the type."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ MACHINE_MARKS = frozenset(
         *("machine", "generated", "is_automated", "is_automatic", "automation_rule_id", "campaign_id"),
     )
 )
-"""Keys of `data` that say, with any value but a false one, that a program wrote."""
+"""Keys of `data` that, with any value but a false one, mark a program as the author."""
 _FALSE: tuple[object, ...] = (None, False, 0, "", "no", "false", "0", [], {})
-MAX_MARKED = 60  # tokens of the beginning of a text in which a machine says that it is one
+MAX_MARKED = 60  # tokens of the beginning of a text in which a machine may identify itself
 
 
 def marked(data: Mapping[str, Any]) -> bool:
-    """Whether a touchpoint's data says that a program wrote it."""
+    """Whether a touchpoint's data marks a program as its author."""
     found = MACHINE_MARKS.intersection(data) if data else ()
     return any(data[name] not in _FALSE for name in found)
 
 
 def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speaker:
-    """Who is behind a touchpoint; `outbound` is what its source declares of what we send there.
+    """The sender of a touchpoint; `outbound` is its source's declaration for our outbound messages.
 
-    Adapters whose vendors leave it open state an actor of no known kind, which is nobody's answer. A
-    sender that states no actor at all speaks for a person.
+    Adapters whose vendors leave it open state an actor of no known kind, whose words do
+    not count as an answer. A sender that states no actor at all speaks for a person.
     """
     if item.direction == "inbound":
         return Speaker.CUSTOMER
@@ -79,7 +79,7 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
         or item.by == "template"
     ):
         return Speaker.BOT
-    if item.text and item.type in ("message.sent", "email.sent") and _says_machine(item.text, packs):
+    if item.text and item.type in ("message.sent", "email.sent") and _identifies_machine(item.text, packs):
         return Speaker.BOT
     if stated is not None:
         return stated
@@ -88,7 +88,7 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
     return Speaker.UNKNOWN if item.by else Speaker.PERSON
 
 
-def _says_machine(text: str, packs: Packs) -> bool:
+def _identifies_machine(text: str, packs: Packs) -> bool:
     tokens = tokens_of(text[:400])[:MAX_MARKED]
     if packs.first_words["machine"].isdisjoint(tokens):
         return False
