@@ -49,7 +49,7 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
 
 
 def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
-    """The options of sources that the rules of the brief read."""
+    """The properties that sources declare and the rules of the brief need."""
     return {
         it.name: SourceRules(
             outbound=it.options.outbound,

@@ -2871,7 +2871,7 @@ export interface components {
                 channel: string;
             };
         };
-        /** @description What a person of the business answered. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
+        /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
         BriefLineAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3005,7 +3005,7 @@ export interface components {
                 withheld?: boolean;
             };
         };
-        /** @description What the sender of a handoff passed on in its context. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
+        /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
         BriefLinePassedOn: {
             /**
              * @description discriminator enum property added by openapi-typescript

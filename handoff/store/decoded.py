@@ -1,6 +1,6 @@
-"""A cache of decoded bodies: the next read of the same customer decodes only new touchpoints.
+"""Recently decoded touchpoints, so that the next read of the same customer decodes only new ones.
 
-A handoff has several readers, and the conversation continues while they read. Customers' words stay in memory
+A handoff brings several readers, and the conversation continues while they read. Message text stays in memory
 for KEPT_S after the last read.
 """
 
@@ -15,11 +15,11 @@ from handoff.codec.body import Body
 from handoff.codec.member import Member
 
 KEPT_S = 60.0
-MAX_BYTES = 2 * 1024 * 1024  # of members, compressed as they are stored: some 10 000 touchpoints
+MAX_BYTES = 2 * 1024 * 1024  # of members, compressed as stored: about 10 000 touchpoints
 
 
-class DecodedBody:
-    """A member's body, and what readers made of it under names of their own."""
+class RecentBody:
+    """A member's body, with results that readers cached under their own keys."""
 
     __slots__ = ("body", "made", "until")
 
@@ -30,15 +30,15 @@ class DecodedBody:
 
 
 class RecentBodies:
-    """The last bodies, by the bytes of their members."""
+    """The most recent bodies, by the bytes of their members."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, DecodedBody] = OrderedDict()
+        self._kept: OrderedDict[bytes, RecentBody] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def sweep(self) -> float:
-        """Drop what was not looked at for KEPT_S; until when what is looked at now is kept."""
+        """Drop bodies not read for KEPT_S. Returns the time until which a body read now is kept."""
         now = time.monotonic()
         kept = self._kept
         while kept:
@@ -52,18 +52,18 @@ class RecentBodies:
         return now + KEPT_S
 
     def _later(self) -> None:
-        """Drop what nobody looked at again; again in a while where something is left."""
+        """Drop bodies not read again, and reschedule if any are left."""
         self._timer = None
         if self._kept:
             self.sweep()
 
-    def of(self, it: Member, until: float) -> DecodedBody:
-        """The body of a member, decoded now or lately."""
-        known = self._kept.get(it.raw)
+    def of(self, member: Member, until: float) -> RecentBody:
+        """The body of a member, decoded now or recently."""
+        known = self._kept.get(member.raw)
         if known is None:
-            known = self._kept[it.raw] = DecodedBody(it.body(), until)
-            self._size += len(it.raw)
+            known = self._kept[member.raw] = RecentBody(member.body(), until)
+            self._size += len(member.raw)
         else:
             known.until = until
-            self._kept.move_to_end(it.raw)
+            self._kept.move_to_end(member.raw)
         return known

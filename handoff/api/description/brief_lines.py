@@ -243,7 +243,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "answered": BriefCode(
         section="answered",
-        meaning="What a person of the business answered. `who` may be empty.",
+        meaning="An answer by a member of staff. `who` may be empty.",
         template="{who}, {channel}: “{words}”",
         params={"who": TEXT, "channel": TEXT, "words": TEXT, "at": TIME},
     ),
@@ -320,7 +320,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "passed_on": BriefCode(
         section="known",
-        meaning="What the sender of a handoff passed on in its context. If `withheld`, `value` is null.",
+        meaning="A value from the context that the sender of a handoff gave. If `withheld`, `value` is null.",
         template="{name}: {value} (from {from})",
         params={"name": TEXT, "value": TEXT_OR_NULL, "from": TEXT},
         optional={"withheld": {"type": "boolean"}},

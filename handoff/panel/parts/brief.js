@@ -100,7 +100,7 @@ function sentence(line, locale) {
   return [...words.nodes(key, values), ...additions(line, words, values)];
 }
 
-/** The additions after the words of a line: files, the number of reminders, the answer.
+/** Details after the text of a line: files, the number of repeats, the answer.
  * @param {Line} line @param {import("../text/words.js").Words} words @param {import("../text/words.js").Values} values */
 function additions(line, words, values) {
   const { params } = line;

@@ -1,4 +1,4 @@
-"""The context: what the next party gets before they say hello."""
+"""The context that the next party gets before they greet the customer."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ BRIEF_AGE: Micros = 90 * DAY
 
 
 class Assembled(Struct, frozen=True):
-    """A context, and what it was made of where it was watched and can be asked without its timeline."""
+    """A context, with its basis if the reads were watched and it can be requested without its timeline."""
 
     view: ContextView
     basis: Validator | None
     shortened: Callable[[int], ContextView] | None = None
-    """The same context with a shorter timeline, made without reading anything again; None without one."""
+    """Builds the same context with a shorter timeline, without further reads; None without a timeline."""
 
 
 async def assemble(
@@ -75,21 +75,22 @@ async def assemble(
     summariser: Summariser | None = None,
     watch: ReadLog | None = None,
 ) -> Assembled:
-    """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
-    summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
+    """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    After the look-up's own: one round trip for timelines, hand-offs and completeness each, two more
-    where something in them was amended, and those of `candidate_words`.
+    With a `summariser`, the brief includes a machine-made summary. A `watch` has recorded the look-up.
+
+    Beyond the look-up, takes one round trip each for timelines, handoffs and completeness, two more if a
+    touchpoint was amended, and those of `candidate_words`.
     """
     if look_up.customer is None:
-        return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
-    told = await _read(store, tenant, look_up.customer, wanted)
+        return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
+    read = await _read(store, tenant, look_up.customer, wanted)
     control = ControlReads(watch or store.connection, tenant)
-    chains = await read_chains(control, [it.id for it in told.conversations])
-    handoffs = await read_of_homes(control, told.homes)
-    since = min((it.opened_at for it in told.conversations if it.open), default=None)
+    chains = await read_chains(control, [it.id for it in read.conversations])
+    handoffs = await read_of_homes(control, read.homes)
+    since = min((it.opened_at for it in read.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
-    story = _story(store, told, now, handoff, handoffs, wanted)
+    story = _story(store, read, now, handoff, handoffs, wanted)
     shown = wanted.fields is None or "brief" in wanted.fields
     if shown and wanted.min_assurance is not Assurance.VERIFIED:
         reads = watch or store.connection
@@ -99,20 +100,20 @@ async def assemble(
         match_assurance=look_up.assurance,
         as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=_customer_view(store, tenant, look_up.customer, told),
-        conversations=_conversations(told, chains, story),
-        handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
+        customer=_customer_view(store, tenant, look_up.customer, read),
+        conversations=_conversations(read, chains, story),
+        handoffs=[handoff_view(it, read.hashes, look_up.customer.id) for it in handoffs],
         brief=await _brief(story, summariser if shown else None),
-        timeline=_timeline(told, wanted),
+        timeline=_timeline(read, wanted),
         completeness=completeness,
-        left_out=_left_out(told, look_up.customer, wanted, handoff),
+        left_out=_left_out(read, look_up.customer, wanted, handoff),
     )
     view = _selected(context, wanted.fields)
-    shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
-    if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(view, None, shortened)  # other timelines or a summariser may change it
-    told_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
+    shortened = partial(_shortened, view, read, look_up.customer, wanted, handoff)
+    if watch is None or summariser or any(it.is_reference for it in read.entries):
+        return Assembled(view, None, shortened)  # other timelines or a summariser may change the context
+    shown_completeness = None if view.completeness is UNSET else completeness
+    return Assembled(view, watch.basis(shown_completeness, monitor.questions(tenant, since=since)), shortened)
 
 
 async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
@@ -120,8 +121,8 @@ async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Bri
     return await summariser.add(story.everything, brief) if summariser else brief
 
 
-async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
-    """What is told where it is not one customer: whom it may be, and what to ask."""
+async def _unmatched(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
+    """The context of a look-up that matched no single customer: the candidates, and what to ask."""
     return ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
@@ -142,7 +143,7 @@ class _Read(Struct, kw_only=True):
     homes: list[bytes]
     page: MemberPage
     total: int
-    told: list[TimelineEntry]
+    entries: list[TimelineEntry]
     hidden: int
     decoded: Decoded
     conversations: list[Conversation]
@@ -162,7 +163,7 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
         homes=homes,
         page=page,
         total=page.total - doubled(records),
-        told=kept,
+        entries=kept,
         hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
@@ -172,23 +173,23 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
 
 
 async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
-    """Who a customer is, as a context tells it. One round trip, two more where something was amended."""
+    """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
     return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
 
 
 async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
-    """The customer's conversations as far back as a brief looks, newest activity first."""
+    """The customer's conversations within the age limit of a brief, most recently active first."""
     return (await _read(store, tenant, customer, ContextSelection())).conversations
 
 
-def _line(read: _Read, it: TimelineEntry) -> ConversationItem:
-    stored, body = it.stored, it.body
+def _line(read: _Read, entry: TimelineEntry) -> ConversationItem:
+    stored, body = entry.stored, entry.body
     direction, visibility, _assurance = body.stated
-    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
+    # Positional, in field order: there may be a thousand, and keywords cost more than the rest of the call.
     return ConversationItem(
         read.decoded.rendering.conversation(stored, body)[0],
         stored.home,
-        _channel(it),
+        _channel(entry),
         stored.type,
         direction,
         stored.occurred_at,
@@ -199,18 +200,20 @@ def _line(read: _Read, it: TimelineEntry) -> ConversationItem:
     )
 
 
-def _channel(it: TimelineEntry) -> str:
-    return channel_name(it.stored, it.body)
+def _channel(entry: TimelineEntry) -> str:
+    return channel_name(entry.stored, entry.body)
 
 
 def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
-    """What a brief is made from, oldest first."""
+    """The touchpoints that a brief is built from, oldest first."""
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     since = min(oldest, open_since)
-    # What only happened with this customer taking part says nothing of what they tried or want.
+    # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
     recent = [
-        it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
+        it
+        for it in read.entries[:BRIEF_TOUCHPOINTS]
+        if it.stored.occurred_at >= since and not it.is_reference
     ]
     return [timeline_item(read.decoded.rendering, it) for it in reversed(recent)]
 
@@ -244,22 +247,22 @@ def _story(
     )
 
 
-def _earlier(it: Handoff) -> rules.EarlierHandoff:
+def _earlier(handoff: Handoff) -> rules.EarlierHandoff:
     return rules.EarlierHandoff(
-        id=it.id,
-        sender=it.sender.name,
-        to=it.to.name,
-        reason=it.reason,
-        state=it.state.value,
-        requested_at=it.requested_at,
-        owner=it.owner,
-        context=it.context,
+        id=handoff.id,
+        sender=handoff.sender.name,
+        to=handoff.to.name,
+        reason=handoff.reason,
+        state=handoff.state.value,
+        requested_at=handoff.requested_at,
+        owner=handoff.owner,
+        context=handoff.context,
     )
 
 
 def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
-    shown = read.told[: wanted.limit]
-    more = read.page.more or len(read.told) > len(shown)
+    shown = read.entries[: wanted.limit]
+    more = read.page.more or len(read.entries) > len(shown)
     views: list[TouchpointView] = [read.decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
@@ -270,15 +273,15 @@ def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
 
 
 def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff: Handoff | None) -> LeftOut:
-    shown = min(len(read.told), wanted.limit)
+    shown = min(len(read.entries), wanted.limit)
     rest = read.total - shown - read.hidden
-    last = read.told[shown - 1].entry if shown else None
+    last = read.entries[shown - 1].entry if shown else None
     return LeftOut(
         touchpoints=rest or None,
         timeline_next=encode_cursor(last.place) if rest and last else None,
         below_min_assurance=read.hidden or None,
-        brief_older_than=format_time(read.told[-1].stored.occurred_at)
-        if read.page.more and read.told
+        brief_older_than=format_time(read.entries[-1].stored.occurred_at)
+        if read.page.more and read.entries
         else None,
         late=_late(read, handoff) or None,
         candidates=customer.claims_left_out or None,
@@ -292,7 +295,7 @@ def _late(read: _Read, handoff: Handoff | None) -> list[str]:
     pinned = handoff.snapshots[-1].taken_at
     return [
         read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
-        for it in read.told
+        for it in read.entries
         if it.stored.occurred_at < pinned < it.stored.recorded_at
         and not it.stored.type.startswith(("handoff.", "identity."))
     ]
@@ -310,7 +313,7 @@ def _shortened(
     if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
         return view
     shown = view.timeline.touchpoints[:limit]
-    next_ = encode_cursor(read.told[limit - 1].entry.place)
+    next_ = encode_cursor(read.entries[limit - 1].entry.place)
     return msgspec.structs.replace(
         view,
         timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
@@ -319,7 +322,7 @@ def _shortened(
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:
-    """Only the optional fields asked for; who it is and what was left out always stay."""
+    """The context with only the requested optional fields; `customer` and `left_out` are always kept."""
     if fields is None:
         return context
     return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
@@ -328,22 +331,22 @@ def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextVie
 def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Story) -> list[ConversationView]:
     views = []
     waiting, assigned = story.waiting_by_conversation(), story.assigned()
-    ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
-    for it in read.conversations:
-        chain = chains.get(it.id)
+    ids = dict(read.decoded.rendering.conversations.values())  # filled when the touchpoints were rendered
+    for conversation in read.conversations:
+        chain = chains.get(conversation.id)
         if chain and chain.home not in read.homes:
-            chain = None  # somebody else's thread that this customer only named
-        id_ = ids[it.id]
+            chain = None  # another customer's thread that this customer only named
+        id_ = ids[conversation.id]
         views.append(
             ConversationView(
                 id=id_,
-                state=it.state,
-                subject=it.subject,
-                channels=it.channels,
-                opened_at=format_time(it.opened_at),
+                state=conversation.state,
+                subject=conversation.subject,
+                channels=conversation.channels,
+                opened_at=format_time(conversation.opened_at),
                 root=public_conversation(read.hashes, chain.root) if chain else id_,
                 previous=public_conversation(read.hashes, previous)
-                if chain and (previous := chain.previous_of(it.id))
+                if chain and (previous := chain.previous_of(conversation.id))
                 else None,
                 owner=(chain.owner if chain else None) or assigned.get(id_),
                 waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
@@ -373,7 +376,7 @@ def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -
 
 
 def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
-    """The statement that makes the identity theirs: the strongest, then the earliest."""
+    """The statement that links the identity to the customer: the strongest, then the earliest."""
     pieces = [it for it in evidence if key in it.pair and joins(it)]
     if not pieces:
         return "touchpoint"
@@ -382,11 +385,11 @@ def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
 
 
 def _traits(read: _Read) -> dict[str, Any]:
-    """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
+    """The newest verified value of each trait; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
-    for it in reversed(read.told):
-        if it.body.traits and it.body.assurance is Assurance.VERIFIED and not it.is_reference:
-            traits.update(it.body.traits)
+    for entry in reversed(read.entries):
+        if entry.body.traits and entry.body.assurance is Assurance.VERIFIED and not entry.is_reference:
+            traits.update(entry.body.traits)
     return traits
 
 
@@ -408,12 +411,12 @@ def _conflicts(hashes: KeyedHash, customer: Customer) -> list[ConflictView]:
     return views
 
 
-def _candidate(it: Candidate) -> CandidateView:
+def _candidate(candidate: Candidate) -> CandidateView:
     return CandidateView(
-        customer_id=it.id,
-        identity=str(it.identity),
-        reason=it.reason,
-        assurance=it.assurance,
-        touchpoints=it.touchpoints,
-        links=list(it.links),
+        customer_id=candidate.id,
+        identity=str(candidate.identity),
+        reason=candidate.reason,
+        assurance=candidate.assurance,
+        touchpoints=candidate.touchpoints,
+        links=list(candidate.links),
     )

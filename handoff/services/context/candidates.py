@@ -1,7 +1,7 @@
-"""Words of unknown senders about this customer's order or case: shown, and marked as a claim.
+"""Messages by unknown senders about this customer's order or case, shown and marked as claims.
 
-A mail from a second address names the claim number that the customer named too. The two stay apart until an
-agent links them, but the next agent must know of it.
+For example, an email from a second address names the same claim number as the customer. The two identities
+stay separate until an agent links them, but the next agent must know about the email.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from handoff.store.store import Store
 from .items import timeline_item
 
 MAX_REFERENCES = 5  # of the customer's live matters, the newest
-MAX_SENDERS = 5  # unknown senders that are looked at
-MAX_TOUCHPOINTS = 20  # of all of them together, the newest
+MAX_SENDERS = 5  # unknown senders that are read
+MAX_TOUCHPOINTS = 20  # of all senders together, the newest
 
 
 async def candidate_words(
     store: Store, reads: Reads, tenant: str, customer: Customer, story: Story
 ) -> list[CandidateWords]:
-    """Messages of unproved senders that name a reference of a live matter, oldest first.
+    """Messages by unproved senders that name a reference of a live matter, oldest first.
 
-    No round trip without references, one where nobody else names them, three and those of `decode` else.
+    Takes no round trip without references, one if no other sender names them, else three plus `decode`'s.
     """
     hashes = store.hashes(tenant)
     wanted: dict[bytes, str] = {}
-    for it in story.references()[:MAX_REFERENCES]:
+    for reference in story.references()[:MAX_REFERENCES]:
         try:
-            wanted[hashes.identity(mention(it.shown))] = it.value
+            wanted[hashes.identity(mention(reference.shown))] = reference.value
         except Unprocessable:
             continue
     known = await read_records(reads, store.keys, wanted)
@@ -57,21 +57,21 @@ async def candidate_words(
 
 
 def _unproved(record: IdentityRecord, references: Iterable[bytes], members: set[bytes]) -> bool:
-    """Whether an identity only claims things, and no statement gives it to somebody else."""
+    """Whether an identity only has claims, and no evidence assigns it to someone else."""
     if record.own_assurance is Assurance.VERIFIED:
         return False
-    standing = [it for it in record.evidence if not it.withdrawn]
-    if any(it.statement is not Statement.SAME and it.touches(members) for it in standing):
+    valid = [it for it in record.evidence if not it.withdrawn]
+    if any(it.statement is not Statement.SAME and it.touches(members) for it in valid):
         return False
-    if any(it.assurance is Assurance.VERIFIED and not it.finds for it in standing):
+    if any(it.assurance is Assurance.VERIFIED and not it.finds for it in valid):
         return False
-    return any(it.finds and it.other in references for it in standing)
+    return any(it.finds and it.other in references for it in valid)
 
 
 def _naming(items: Iterable[TimelineItem], values: set[str], story: Story) -> Iterable[CandidateWords]:
-    for it in items:
-        if it.deleted or it.direction != "inbound" or it.visibility != "public" or not it.text:
+    for item in items:
+        if item.deleted or item.direction != "inbound" or item.visibility != "public" or not item.text:
             continue
-        named = next((one for one in references_of(it, story.rules.packs) if one.value in values), None)
+        named = next((one for one in references_of(item, story.rules.packs) if one.value in values), None)
         if named is not None:
-            yield CandidateWords(item=it, reference=named.shown)
+            yield CandidateWords(item=item, reference=named.shown)

@@ -1,4 +1,4 @@
-"""Agents' word that a line of a brief is wrong: the rules' own feedback, counted by rule."""
+"""Agents' feedback that a line of a brief is wrong, counted by rule."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LINE_WRONG = "brief.line_wrong"
 
 
 def wrong_rule(touchpoint: Touchpoint) -> str | None:
-    """The rule whose line the touchpoint calls wrong; None for any other touchpoint."""
+    """The rule whose line the touchpoint reports as wrong; None for any other touchpoint."""
     return str(touchpoint.data.get("rule")) if touchpoint.type == LINE_WRONG else None
 
 
 class Noted:
-    """Reads a touchpoint, and remembers the rule that it calls wrong."""
+    """Reads a touchpoint, and keeps the rule that it reports as wrong."""
 
     __slots__ = ("_read", "rule")
 

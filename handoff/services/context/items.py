@@ -11,24 +11,24 @@ from handoff.services.timeline.reading import TimelineEntry
 from handoff.services.timeline.views import Rendering
 
 
-def timeline_item(rendering: Rendering, it: TimelineEntry) -> TimelineItem:
+def timeline_item(rendering: Rendering, entry: TimelineEntry) -> TimelineItem:
     """A touchpoint with its newest edit folded in."""
-    stored, body = it.stored, it.body
+    stored, body = entry.stored, entry.body
     conversation = rendering.conversation(stored, body)[1]
-    if it.made is None:
-        return _made(rendering, it, conversation)
-    known: TimelineItem | None = it.made.get(conversation)
+    if entry.made is None:
+        return _made(rendering, entry, conversation)
+    known: TimelineItem | None = entry.made.get(conversation)
     if known is None:
-        known = it.made[conversation] = _made(rendering, it, conversation)
+        known = entry.made[conversation] = _made(rendering, entry, conversation)
     return known
 
 
-def _made(rendering: Rendering, it: TimelineEntry, conversation: str) -> TimelineItem:
-    stored, body = it.stored, it.body
+def _made(rendering: Rendering, entry: TimelineEntry, conversation: str) -> TimelineItem:
+    stored, body = entry.stored, entry.body
     identity, public_id = rendering.of_home(stored.home)
     direction, visibility, assurance = body.stated
     shown = rendering.shown(stored, body)
-    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
+    # Positional, in field order: there may be a thousand, and keywords cost more than the rest of the call.
     return TimelineItem(
         public_id(stored.id),
         stored.type,
@@ -52,7 +52,7 @@ def _made(rendering: Rendering, it: TimelineEntry, conversation: str) -> Timelin
         shown.attachments,
         identity,
         tuple(row[0] for row in body.stated_handles if row[3]) if body.stated_handles else (),
-        {} if it.made is not None else None,
+        {} if entry.made is not None else None,
     )
 
 

@@ -1,7 +1,7 @@
-"""References that a message names: what finds the customer of a mail from an address nobody knows.
+"""References named in a message, which find the customer behind an email from an unknown address.
 
-Only what comes from an unproved address or number is looked through. The evidence it makes finds
-customers and joins nobody; the touchpoint itself is stored as it came.
+Only messages from an unproved address or number are scanned. The resulting evidence finds customers and
+joins none; the touchpoint itself is stored unchanged.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, identity
 from handoff.domain.touchpoint import Touchpoint
 
-SPACE = "mentioned"  # apart from references that senders state: a word in a mail makes no look-up ambiguous
+SPACE = "mentioned"  # separate from stated references: a word in an email makes no look-up ambiguous
 MAX_MENTIONED = 3
-MAX_READ = 2_000  # characters of a text that are looked through
-_SPOKEN_TYPES = frozenset({"email.received", "message.received"})
+MAX_READ = 2_000  # characters of a text that are scanned
+_MESSAGES = frozenset({"email.received", "message.received"})
 _HOMES = frozenset({"email", "phone"})
 
 
 def mention(value: str) -> Identity:
-    """A number named in words, as it is compared. Unprocessable for a value that no identity may have."""
+    """The identity of a number named in a text. Raises Unprocessable for a value no identity may have."""
     return identity(REFERENCE, same(value), space=SPACE)
 
 
@@ -28,7 +28,7 @@ def mentioned(touchpoint: Touchpoint) -> tuple[Handle, ...]:
     """The references in subject and text, as claims; a pure function of the touchpoint."""
     home = touchpoint.identities[0]
     if (
-        touchpoint.type not in _SPOKEN_TYPES
+        touchpoint.type not in _MESSAGES
         or home.assurance is Assurance.VERIFIED
         or home.identity.type not in _HOMES
         or len(touchpoint.identities) > 1
@@ -39,6 +39,6 @@ def mentioned(touchpoint: Touchpoint) -> tuple[Handle, ...]:
     for value in dict.fromkeys(shaped(words)):
         try:
             found.append(Handle(mention(value), Assurance.CLAIMED))
-        except Unprocessable:  # no value that an identity may have
+        except Unprocessable:  # not a value that an identity may have
             continue
     return tuple(found[:MAX_MENTIONED])

@@ -62,7 +62,7 @@ class TimelineEntry(Struct, frozen=True):
     body: Body
     entry: Member
     made: dict[Any, Any] | None = None
-    """A cache for values that readers derive from the body; None if nothing may be cached."""
+    """Results that readers cached for reuse; None if nothing may be cached."""
 
     @property
     def is_reference(self) -> bool:
@@ -97,16 +97,16 @@ async def decode(
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
     kept, until = store.decoded, store.decoded.sweep()
     decoded = []
-    for entry, it in zip(entries, originals, strict=True):
-        if it is None:
+    for entry, original in zip(entries, originals, strict=True):
+        if original is None:
             continue
-        if it.blanked:
-            each = TimelineEntry(it, _blanked(it, rendering), entry)
+        if original.blanked:
+            each = TimelineEntry(original, _blanked(original, rendering), entry)
         else:
-            lately = kept.of(it, until)
-            each = TimelineEntry(it, lately.body, entry, None if it.amended else lately.made)
-        if it.unknown or each.body is UNREADABLE:
-            store.unknown.met(it.unknown or "body", it.codes.hex())
+            recent = kept.of(original, until)
+            each = TimelineEntry(original, recent.body, entry, None if original.amended else recent.made)
+        if original.unknown or each.body is UNREADABLE:
+            store.unknown.met(original.unknown or "body", original.codes.hex())
         decoded.append(each)
     return Decoded(decoded, rendering)
 
