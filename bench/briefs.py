@@ -1,4 +1,4 @@
-"""What a fresh context costs the server: at a first look at a customer, again, and after one more."""
+"""The server's cost of a fresh context: at a first look at a customer, again, and after one more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.rounds import call, together
 from bench.table import Table
 
 LENGTHS = (50, 1_000)
-CUSTOMERS = 20  # of each length: each is nobody's customer once
+CUSTOMERS = 20  # of each length: each is unknown once
 
 
 def measure(directory: Path) -> Table:
@@ -33,11 +33,11 @@ def measure(directory: Path) -> Table:
 
 def _row(started: Started, length: int) -> tuple[str, ...]:
     lives = [Life(name=f"brief{length}-{n}", identities=1, touchpoints=length) for n in range(CUSTOMERS)]
-    for it in lives:
-        live(started, it)
+    for life in lives:
+        live(started, life)
     first, again = _looks(started, lives), _looks(started, lives)
-    for it in lives:
-        call(started, "/v1/touchpoints", msgspec.json.encode(touchpoint(it, length)))
+    for life in lives:
+        call(started, "/v1/touchpoints", msgspec.json.encode(touchpoint(life, length)))
     more = _looks(started, lives)
     return (f"{length:,}".replace(",", " "), *(f"{it:.1f}" for it in (first, again, more)))
 
@@ -45,6 +45,6 @@ def _row(started: Started, length: int) -> tuple[str, ...]:
 def _looks(started: Started, lives: Sequence[Life]) -> float:
     """Milliseconds of CPU for the context of each customer."""
     before = started.process.cpu_s()
-    for it in lives:
-        call(started, "/v1/context", msgspec.json.encode({"identities": [identity(it, 0)]}), UNCACHED)
+    for life in lives:
+        call(started, "/v1/context", msgspec.json.encode({"identities": [identity(life, 0)]}), UNCACHED)
     return (started.process.cpu_s() - before) * 1000 / len(lives)

@@ -31,5 +31,5 @@ def item(type_: str, minute: int = 0, **changes: Any) -> TimelineItem:
 
 
 def brief_of(items: Sequence[TimelineItem], **more: Any) -> Brief:
-    """The brief as of noon, unless told otherwise."""
+    """The brief as of noon, unless stated otherwise."""
     return build_brief(items, **{"now": NOW, "rules": RULES} | more)

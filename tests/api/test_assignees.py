@@ -1,4 +1,4 @@
-"""A vendor's assignee: the conversation's owner where no handoff says otherwise, and a line of the brief."""
+"""A vendor's assignee: the conversation's owner where no handoff names another, and a line of the brief."""
 
 from __future__ import annotations
 

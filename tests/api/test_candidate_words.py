@@ -1,4 +1,4 @@
-"""What an unknown sender writes about a customer's claim: in the brief, marked, and nobody's own."""
+"""The brief marks an unknown sender's words about a customer's claim and links them to no customer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_another_number_a_proved_sender_and_a_reader_of_proved_things_get_
     assert candidates(await api.context(min_assurance="verified")) == []
 
 
-async def test_a_sender_who_is_somebody_else_is_not_told_of(api: Api) -> None:
+async def test_a_sender_who_is_somebody_else_is_not_shown(api: Api) -> None:
     await api.tell("form", **CLAIM)
     await api.tell("mail", **mail())
     customer = (await api.context())["customer"]["id"]

@@ -29,7 +29,7 @@ async def counted(api: Api, name: str) -> dict[str, float]:
 async def test_a_wrong_line_is_recorded_and_counted_once(api: Api) -> None:
     await api.tell("e1")
     (line,) = (await api.context())["brief"]["wants"]
-    for _time in (1, 2):  # a repetition is no second complaint
+    for _time in (1, 2):  # a repetition is not a second complaint
         answer = await feedback(api, "wrong-1", rule=line["code"], line=line["text"])
         assert answer.status == 200
     assert (await feedback(api, "wrong-2", rule="of_another_build", line="x")).status == 200

@@ -45,8 +45,10 @@ def main() -> None:
     with server() as (url, mail_port):
         played = asyncio.run(play_all(url, mail_port, chosen))
     judged = sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
-    for it in played if given.names else ():
-        _print_brief(it.journey, brief_lines(it.context), it.context["brief"]["effort"]["text"])
+    for one_played in played if given.names else ():
+        _print_brief(
+            one_played.journey, brief_lines(one_played.context), one_played.context["brief"]["effort"]["text"]
+        )
     for journey, verdict in judged:
         if given.names or not journey.set_aside:
             print(*details(journey, verdict), sep="\n", end="\n" if details(journey, verdict) else "")

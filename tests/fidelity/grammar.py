@@ -1,7 +1,7 @@
 """Journeys made from a scenario grammar: one common story, two disturbances in each.
 
 The story: help is sought on the web, the customer asks in chat, a bot answers, a mail adds a detail, and
-the bot hands over. Each disturbance changes the story and says what is right about it then.
+the bot hands over. Each disturbance changes the story and states what is right about it then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Story(Struct, kw_only=True):
     facts: list[Fact]
     wrong: list[Wrong]
     waiting: str | None = r"waiting (4 h 5\d min|5 h)"
-    nobody_waits: bool = False
+    no_wait: bool = False
 
     def step(self, at: float, do: str, **more: Any) -> None:
         self.steps.append({"at": at, "do": do, **more})
@@ -75,13 +75,13 @@ def _make(
     common, own = dict(words["common"]), words[industry]
     names = common.pop("name")
     numbers = {"n": str(4100 + number * 7), "m": str(7300 + number * 11)}
-    said = {key: _filled(text, numbers) for key, text in (common | own).items()}
-    said["second_ref"] = _filled(own["ref"], {"n": numbers["m"]})
-    said["language"] = language
+    texts = {key: _filled(text, numbers) for key, text in (common | own).items()}
+    texts["second_ref"] = _filled(own["ref"], {"n": numbers["m"]})
+    texts["language"] = language
     name = names[number % len(names)]
-    story = _story(said, name)
-    for it in sorted(disturbances, key=list(DISTURBANCES).index):
-        DISTURBANCES[it](story)
+    story = _story(texts, name)
+    for disturbance in sorted(disturbances, key=list(DISTURBANCES).index):
+        DISTURBANCES[disturbance](story)
     if story.waiting:
         story.fact("waiting", "", pattern=story.waiting)
     return Journey(
@@ -90,12 +90,12 @@ def _make(
         industry=industry,
         language=language,
         name=name,
-        handoff={"from": "Bot", "to": "people", "reason": said["why"]},
+        handoff={"from": "Bot", "to": "people", "reason": texts["why"]},
         steps=tuple(story.steps),
         facts=tuple(story.facts),
         wrong=tuple(story.wrong),
         disturbances=disturbances,
-        nobody_waits=story.nobody_waits,
+        no_wait=story.no_wait,
     )
 
 
@@ -133,7 +133,7 @@ def _late(story: Story) -> None:
 
 def _duplicate(story: Story) -> None:
     story.find("chat.in")["again"] = True
-    story.never("a delivery that came twice is no repetition", "said the same again")
+    story.never("a delivery that came twice is not a repetition", "said the same again")
 
 
 def _burst(story: Story) -> None:
@@ -147,7 +147,7 @@ def _goodbye(story: Story) -> None:
     story.step(149, "chat.in", text=story.words["close"])
     story.fact("answered", story.words["answer"])
     story.never("the goodbye is quoted as a wish", "“" + re.escape(story.words["close"]))
-    story.waiting, story.nobody_waits = None, True
+    story.waiting, story.no_wait = None, True
 
 
 def _nudge(story: Story) -> None:
@@ -224,7 +224,7 @@ def _callback_kept(story: Story) -> None:
 def _served_elsewhere(story: Story) -> None:
     story.step(120, "email.out", subject="Re:", text=story.words["answer"], by="Mia")
     story.fact("answered", story.words["answer"])
-    story.waiting, story.nobody_waits = None, True
+    story.waiting, story.no_wait = None, True
 
 
 def _bot_promise(story: Story) -> None:
@@ -256,7 +256,7 @@ DISTURBANCES: dict[str, Callable[[Story], None]] = {
     "served elsewhere": _served_elsewhere,
 }
 _ENDINGS = frozenset({"goodbye", "served elsewhere", "two matters", "callback kept", "callback missed"})
-"""Each says how the journey ends."""
+"""Each states how the journey ends."""
 _APART = {
     (one, other)
     for pair in (

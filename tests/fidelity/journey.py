@@ -25,7 +25,7 @@ A journey is a TOML file in `journeys/`, or one that `grammar` makes:
     kind = "tried"                 # see KINDS
     value = "refund"               # searched for without regard to case; or `pattern`, a regular expression
     step = 0                       # optional: the step it comes from, for "validity" and "assurance" of it
-    assurance = "claimed"          # what is not verified must be marked wherever the brief says it
+    assurance = "claimed"          # what is not verified must be marked wherever the brief states it
 
     [[wrong]]                      # what no line of the brief may say
     why = "the edited day"
@@ -75,7 +75,7 @@ class Fact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Wrong(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What no line of the brief may say."""
+    """A pattern that no line of the brief may match."""
 
     why: str
     pattern: str
@@ -98,7 +98,7 @@ class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     facts: tuple[Fact, ...]
     wrong: tuple[Wrong, ...] = ()
     disturbances: tuple[str, ...] = ()
-    nobody_waits: bool = False
+    no_wait: bool = False
     """Whether every wait has ended by the time of the handoff."""
 
     @property
@@ -122,7 +122,7 @@ def _read(path: Path) -> Journey:
 
 
 class Played(Struct, kw_only=True):
-    """What the server said at the handoff."""
+    """The server's answer at the handoff."""
 
     journey: Journey
     context: dict[str, Any]

@@ -1,7 +1,7 @@
 """Judges a context against its journey's facts, and what the limits of other products would leave of it.
 
-No model judges: a fact is there if its words are. What others hand over is taken from the same
-context's timeline, cut as their documentation says.
+No model judges: a fact is there if its words are. The handovers of others are cut from the same
+context's timeline, as their documentation describes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SPOKEN = ("message.received", "message.sent", "email.received", "email.sent", "
 
 
 class Verdict(Struct, kw_only=True):
-    """What of a journey reached the next agent."""
+    """The parts of a journey that reached the next agent."""
 
     facts: Counter[str] = field(default_factory=Counter)
     in_brief: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ def judge(played: Played) -> Verdict:
                 it["text"] for it in lines if it["assurance"] == "verified" and fact.regex.search(it["text"])
             ]
     verdict.wrong = [it.why for it in journey.wrong if it.regex.search(brief)]
-    if journey.nobody_waits and context["brief"]["effort"]["waiting_since"] is not None:
+    if journey.no_wait and context["brief"]["effort"]["waiting_since"] is not None:
         verdict.wrong.append("somebody waits")
     verdict.disordered = _disordered(lines)
     verdict.silent_cuts = _silent_cuts(lines, context)
@@ -86,14 +86,14 @@ def _everything(context: Mapping[str, Any]) -> str:
 
     def walk(value: object) -> None:
         if isinstance(value, dict):
-            for key, it in value.items():
-                if isinstance(it, str | int | float):
-                    found.append(f"{key}: {it}")
+            for key, entry in value.items():
+                if isinstance(entry, str | int | float):
+                    found.append(f"{key}: {entry}")
                 else:
-                    walk(it)
+                    walk(entry)
         elif isinstance(value, list):
-            for it in value:
-                walk(it)
+            for entry in value:
+                walk(entry)
         elif isinstance(value, str):
             found.append(value)
 
@@ -102,10 +102,10 @@ def _everything(context: Mapping[str, Any]) -> str:
 
 
 def _disordered(lines: Sequence[Mapping[str, Any]]) -> int:
-    """Neighbouring words of one matter that are not in the order in which they were said."""
-    said = [it["params"] for it in lines if it["code"] == "said" and "matter" in it["params"]]
+    """Neighbouring words of one matter that are not in their original order."""
+    quotes = [it["params"] for it in lines if it["code"] == "said" and "matter" in it["params"]]
     return sum(
-        1 for one, other in pairwise(said) if one["matter"] == other["matter"] and one["at"] > other["at"]
+        1 for one, other in pairwise(quotes) if one["matter"] == other["matter"] and one["at"] > other["at"]
     )
 
 
@@ -159,11 +159,11 @@ def _messages(context: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _four_kilobytes(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     kept, size = [], 0
-    for it in _messages(context):
-        size += len(_shown(it).encode())
+    for entry in _messages(context):
+        size += len(_shown(entry).encode())
         if size > 4096:
             break
-        kept.append(it)
+        kept.append(entry)
     return kept
 
 
@@ -196,8 +196,12 @@ RIVALS: dict[str, Callable[[Mapping[str, Any]], list[dict[str, Any]]]] = {
 """Documented limits of what is handed over -> which touchpoints they leave."""
 
 
-def _shown(it: Mapping[str, Any]) -> str:
+def _shown(entry: Mapping[str, Any]) -> str:
     """A message as a transcript has it."""
-    who = (it.get("actor") or {}).get("name") or (it.get("traits") or {}).get("name") or it["direction"]
-    files = " ".join(str(one.get("name") or one.get("url")) for one in it["attachments"])
-    return " ".join(part for part in (f"{who}:", it["subject"], it["text"], files) if part)
+    who = (
+        (entry.get("actor") or {}).get("name")
+        or (entry.get("traits") or {}).get("name")
+        or entry["direction"]
+    )
+    files = " ".join(str(one.get("name") or one.get("url")) for one in entry["attachments"])
+    return " ".join(part for part in (f"{who}:", entry["subject"], entry["text"], files) if part)

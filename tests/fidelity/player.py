@@ -33,7 +33,7 @@ class Player:
         self._mails: list[str] = []
         self._callback: dict[str, Any] | None = None
         self._calls = 0
-        self._said: dict[str, int] = {}
+        self._message_numbers: dict[str, int] = {}
 
     async def play(self) -> Played:
         """The context that the next agent gets at the journey's handoff."""
@@ -44,7 +44,7 @@ class Player:
         stated = self.journey.handoff
         handoff = await self._request(stated)
         path = f"/v1/handoffs/{handoff['id']}/context?limit=500"
-        headers = {"Authorization": f"Bearer {wire.DESK_TOKEN}"}
+        headers = {"Authorization": f"Bearer {wire.AGENT_TOKEN}"}
         async with self._http.get(self._url + path, headers=headers) as response:
             assert response.status == 200, await response.text()
             context = await response.json()
@@ -145,14 +145,14 @@ class Player:
         if kind in ("edit", "delete"):
             attributes = {"edited": True} if kind == "edit" else {"deleted": True}
             text = text or "This message was deleted"
-        said = number if kind not in ("edit", "delete") else int(step["of"])
+        original = number if kind not in ("edit", "delete") else int(step["of"])
         return {
-            "id": self._numbers + said,
+            "id": self._numbers + original,
             "message_type": types.get(kind, "outgoing"),
             "content": text,
             "content_type": "text",
             "private": kind == "note",
-            "created_at": wire.iso(self._at(self.journey.steps[said])),
+            "created_at": wire.iso(self._at(self.journey.steps[original])),
             "updated_at": wire.iso(self._at(step)),
             "sender": senders.get(kind),
             "content_attributes": attributes,
@@ -312,7 +312,7 @@ STEPS: dict[str, Callable[[Player, int, Step], Awaitable[None]]] = {
     "api.touchpoint": Player.touchpoint,
     "api.handoff": Player.handoff,
 }
-"""What a journey's step may do -> how it is sent."""
+"""The action of a journey's step -> how the player sends it."""
 
 
 async def play_all(url: str, mail_port: int, journeys: list[Journey], at_once: int = 4) -> list[Played]:

@@ -27,8 +27,8 @@ TAIL = """
 
 - *In the brief*: the fact's words are in a line of the brief. *In the context*: they are anywhere
   in the answer.
-- *Wrong*: the brief says something that the journey rules out, for example a value that was corrected.
-- *Unmarked*: a line states something that is only claimed, and does not say so.
+- *Wrong*: the brief states something that the journey rules out, for example a value that was corrected.
+- *Unmarked*: a line states a claim without marking it as one.
 - *Complete*: briefs with every fact, nothing wrong and nothing unmarked.
 - *Matters, F1*: pairs of asks that the brief puts into one matter, against the labels of the journey.
 - *Silent cuts*: quotes that end early without an ellipsis.
@@ -122,7 +122,7 @@ def _rivals(judged: Sequence[Judged]) -> list[str]:
 
 
 def details(journey: Journey, verdict: Verdict) -> list[str]:
-    """What is not right about one journey's brief."""
+    """The mistakes and gaps in one journey's brief."""
     rows = [f"missing {it}" for it in verdict.missing]
     rows += [f"WRONG {it}" for it in verdict.wrong]
     rows += [f"UNMARKED {it}" for it in verdict.unmarked]

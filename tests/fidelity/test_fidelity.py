@@ -56,7 +56,7 @@ def context(*lines: dict[str, Any], text: str = "I want my 89 euros") -> dict[st
     }
 
 
-def said(words: str, assurance: str = "verified") -> dict[str, Any]:
+def quoted(words: str, assurance: str = "verified") -> dict[str, Any]:
     return {
         "code": "said",
         "params": {"words": words, "matter": 1, "at": "1"},
@@ -81,18 +81,18 @@ def verdict(context: dict[str, Any], *facts: Fact, wrong: tuple[Wrong, ...] = ()
     return judge(Played(journey=journey, context=context))
 
 
-def test_a_fact_counts_only_where_the_brief_says_it() -> None:
+def test_a_fact_counts_only_where_the_brief_states_it() -> None:
     fact = Fact(kind="detail", value="89 euros")
-    assert verdict(context(said("I want my 89 euros")), fact).complete
+    assert verdict(context(quoted("I want my 89 euros")), fact).complete
     missing = verdict(context(), fact)
     assert (missing.missing, missing.in_context["detail"]) == (["detail: 89 euros"], 1)
 
 
 def test_wrong_unmarked_and_silently_cut_are_found() -> None:
     claim = Fact(kind="wants", value="89", assurance="claimed")
-    cut = verdict(context(said("I want my 89")), claim, wrong=(Wrong(why="w", pattern="89"),))
+    cut = verdict(context(quoted("I want my 89")), claim, wrong=(Wrong(why="w", pattern="89"),))
     assert (cut.wrong, len(cut.unmarked), cut.silent_cuts) == (["w"], 1, 1)
-    marked = verdict(context(said("I want my…", "claimed")), claim)
+    marked = verdict(context(quoted("I want my…", "claimed")), claim)
     assert (marked.unmarked, marked.silent_cuts) == ([], 0)
 
 
@@ -102,6 +102,6 @@ def test_a_few_journeys_play_through_the_real_adapters() -> None:
         played = asyncio.run(play_all(url, mail_port, chosen))
     judged = [(it.journey, judge(it)) for it in played]
     assert len(judged) == 2
-    for _journey, it in judged:
-        assert it.in_context.total() >= 0.8 * it.facts.total()
+    for _journey, found in judged:
+        assert found.in_context.total() >= 0.8 * found.facts.total()
     assert "| journeys | 2 | 0 |" in page(judged, 1) or "| journeys | 1 | 1 |" in page(judged, 1)

@@ -18,7 +18,7 @@ from msgspec import Struct
 WEB_KEY = "fidelity-web-key-000000"
 CHAT_SECRET = "fidelity-chat-secret-000"
 PHONE_TOKEN = "fidelity-phone-token-000"
-DESK_TOKEN = "fidelity-desk-token-0000"
+AGENT_TOKEN = "fidelity-desk-token-0000"
 OUR_NUMBER = "+358942454000"
 OUR_MAILBOX = "support@shop.example"
 
@@ -58,7 +58,7 @@ own = ["@staff.example"]
 [[tokens]]
 name = "desk"
 scopes = ["context:read", "handoffs:write", "callbacks:write", "touchpoints:write", "links:write"]
-secret = "{DESK_TOKEN}"
+secret = "{AGENT_TOKEN}"
 """
 
 
@@ -102,7 +102,7 @@ def twilio(url: str, fields: dict[str, str], query: str = "") -> Delivery:
 
 
 def api(path: str, body: dict[str, Any]) -> Delivery:
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {DESK_TOKEN}"}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {AGENT_TOKEN}"}
     return Delivery(path=path, body=_json(body), headers=headers)
 
 

@@ -1,7 +1,7 @@
 """Journeys as files: what happened to a customer, and the brief that the next party gets.
 
 A file has `now`, a `handoff` where one is pending, `touchpoints` oldest first, and under `brief` the
-lines that are expected: what is said, by which rule, and which touchpoints prove it.
+lines that are expected: the text, its rule, and which touchpoints prove it.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ _FIELDS = frozenset({"subject", "text", "by", "name", "data", "traits", "deleted
 
 
 class Journey(Struct, frozen=True, kw_only=True):
-    """A journey as the rules read it, and what they should say."""
+    """A journey as the rules read it, and the lines that they should write."""
 
-    told: tuple[TimelineItem, ...]
+    items: tuple[TimelineItem, ...]
     now: Micros
     pending: Pending | None
     expected: dict[str, Any]
 
     def brief(self, *, internal: bool = True) -> Brief:
-        return build_brief(self.told, now=self.now, rules=RULES, pending=self.pending, internal=internal)
+        return build_brief(self.items, now=self.now, rules=RULES, pending=self.pending, internal=internal)
 
 
 def journey(name: str) -> Journey:
     """The journey in `<name>.toml`."""
     stated = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
-    told = tuple(_told(it) for it in stated["touchpoints"])
+    items = tuple(_item(it) for it in stated["touchpoints"])
     return Journey(
-        told=told,
+        items=items,
         now=parse_time(stated["now"]),
         pending=_pending(stated["handoff"]) if "handoff" in stated else None,
         expected=stated.get("brief", {}),
     )
 
 
-def _told(stated: dict[str, Any]) -> TimelineItem:
+def _item(stated: dict[str, Any]) -> TimelineItem:
     type_ = stated["type"]
     assert type_ in TYPE_SET, type_
     known = {"id", "at", "type", "channel", "conversation", "assurance", "direction", "visibility"}

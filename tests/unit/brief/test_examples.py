@@ -151,16 +151,16 @@ EXAMPLES: dict[str, tuple[Sequence[TimelineItem], int | None, Sequence[str], Seq
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples(name: str) -> None:
-    items, since, said, unsaid = EXAMPLES[name]
+    items, since, present, unsaid = EXAMPLES[name]
     brief = brief_of(items)
     assert waits(brief) == since
-    for words in said:
+    for words in present:
         assert words in texts(brief, "wants")
     for words in unsaid:
         assert words not in texts(brief, "wants")
 
 
-def test_what_else_the_examples_say() -> None:
+def test_further_lines_of_the_examples() -> None:
     def of(number: int) -> Brief:
         name = next(it for it in EXAMPLES if it.startswith(f"{number} "))
         return brief_of(EXAMPLES[name][0])
@@ -240,7 +240,7 @@ def test_a_question_mark_hides_nothing() -> None:
     assert brief.wants[0].params["nudges"] == 2
 
 
-def test_never_mind_settles_and_says_so() -> None:
+def test_never_mind_settles_and_is_shown() -> None:
     brief = brief_of([ask(1, "The app is broken"), ask(2, "Never mind, it works now")])
     assert waits(brief) is None
     assert not brief.wants
@@ -260,7 +260,7 @@ def test_closed_and_back_in_the_same_words_leads() -> None:
     assert (first.code, first.params["times"]) == ("returned", 2)
 
 
-def test_who_waits_for_long_is_dormant_and_nobody_waits_for_a_year() -> None:
+def test_a_long_wait_is_dormant_and_no_wait_lasts_a_year() -> None:
     old = ask(-363 * 24 * 60, "My old question about the garden")
     brief = brief_of([old])
     assert waits(brief) is None
@@ -351,25 +351,25 @@ def test_a_bot_that_answers_after_a_person_took_over_is_flagged() -> None:
         data={"name": "conversation.assigned", "assignee": {"name": "Mia"}},
     )
     for taken in (item("handoff.accepted", 2, data={"owner": "mia"}), by_vendor):
-        said = texts(
+        present = texts(
             brief_of([ask(1, "Help me please now"), taken, bot(3, "Did you try the FAQ?")]), "why_now"
         )
-        assert "A bot answered after" in said
+        assert "A bot answered after" in present
     to_bot = msgspec.structs.replace(
         by_vendor, data={"name": "conversation.assigned", "assignee": {"name": "Bot", "type": "agent_bot"}}
     )
     assert "after" not in texts(brief_of([ask(1, "Help me"), to_bot, bot(3, "Hm")]), "why_now")
 
 
-def test_an_announced_transfer_that_did_not_follow_is_told() -> None:
-    said = [ask(1, "I need a specialist"), agent(2, "I will transfer you to a colleague")]
-    assert "announced a transfer" in texts(brief_of(said), "why_now")
-    assert waits(brief_of(said)) == 1
-    followed = [*said, item("handoff.requested", 3, data={"handoff": "h"})]
+def test_an_announced_transfer_that_did_not_follow_is_shown() -> None:
+    conversation = [ask(1, "I need a specialist"), agent(2, "I will transfer you to a colleague")]
+    assert "announced a transfer" in texts(brief_of(conversation), "why_now")
+    assert waits(brief_of(conversation)) == 1
+    followed = [*conversation, item("handoff.requested", 3, data={"handoff": "h"})]
     assert "announced" not in texts(brief_of(followed), "why_now")
 
 
-def test_a_source_that_declares_its_outbound_and_a_form_nobody_answers() -> None:
+def test_a_source_that_declares_its_outbound_and_a_form_without_answers() -> None:
     sources = {"sms": SourceRules(outbound="bot", no_answer_forms=frozenset({"newsletter"}))}
     rules = BriefRules(packs=RULES.packs, sources=sources)
     declared = agent(5, "It was sent", source="sms")

@@ -1,4 +1,4 @@
-"""What sources declare for the rules, from the configuration to the brief."""
+"""Sources' declarations for the rules, from the configuration to the brief."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handoff.domain.errors import ConfigurationError
 PHONE = {"name": "sms", "adapter": "phone.twilio", "secrets": ["token"]}
 
 
-def test_a_source_says_who_writes_and_which_forms_nobody_answers() -> None:
+def test_a_source_states_who_writes_and_which_forms_get_no_answer() -> None:
     stated = {**PHONE, "outbound": "bot", "no_answer_forms": ["News letter!"]}
     plain = {**PHONE, "name": "other"}
     rules = source_rules(build_sources(convert({"sources": [stated, plain]}, Settings)))
