@@ -1196,7 +1196,7 @@ export interface components {
          * BriefLine
          * @description One statement of the brief and the touchpoints that prove it.
          *
-         *         `count` is how many touchpoints say so; `touchpoints` names the newest of them, oldest first.
+         *         `count` is how many touchpoints support it; `touchpoints` names the newest of them, oldest first.
          *         `assurance` is that of the least sure among them.
          */
         BriefLine: {
@@ -1273,7 +1273,7 @@ export interface components {
         };
         /**
          * Candidate
-         * @description Somebody who may be this customer; nothing of their history is shown before it is confirmed.
+         * @description An identity that may be this customer; its history is not shown until that is confirmed.
          */
         Candidate: {
             customer_id: string;
@@ -1311,7 +1311,7 @@ export interface components {
         };
         /**
          * Conflict
-         * @description Evidence that a guard kept from joining two customers.
+         * @description Evidence that a guard prevented from joining two customers.
          */
         Conflict: {
             identity: string;
@@ -1402,7 +1402,7 @@ export interface components {
         };
         /**
          * Customer
-         * @description Who it is, as far as the evidence goes.
+         * @description The customer, as far as the evidence shows.
          */
         Customer: {
             id: string;
@@ -1462,10 +1462,10 @@ export interface components {
         Direction: "inbound" | "internal" | "outbound";
         /**
          * Effort
-         * @description What it has cost the customer so far; times in RFC 3339, waiting in whole minutes.
+         * @description The customer's effort so far; times in RFC 3339, waiting in whole minutes.
          *
          *         A contact is a stretch of what the customer did in one conversation without a long pause: five
-         *         chat messages in a row are one. `repeated` counts what they had to say again in the same words.
+         *         chat messages in a row are one. `repeated` counts how often they had to repeat the same words.
          */
         Effort: {
             contacts: number;
@@ -1665,7 +1665,7 @@ export interface components {
         };
         /**
          * LeftOut
-         * @description What this answer does not hold, and where it is: nothing is cut silently.
+         * @description The omissions of this answer and where to read them: nothing is cut silently.
          */
         LeftOut: {
             /** @default null */
@@ -2035,7 +2035,7 @@ export interface components {
         };
         /**
          * Summary
-         * @description What a plugged-in summariser made of the brief, and its name. Not a rule's statement: no
+         * @description The text of a plugged-in summariser for the brief, and its name. Not a rule's statement: no
          *         touchpoint proves it.
          */
         Summary: {
