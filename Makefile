@@ -93,6 +93,10 @@ bench-full: $(RIVALS)/bench.stamp bench/rivals/node/node_modules/.stamp tools ##
 faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (docs/reliability.md); ARGS=--write saves the table
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: fidelity
+fidelity: $(VENV)/dev.stamp tools ## measure how much of a customer's history reaches the agent: docs/fidelity.md
+	@$(BIN)/python -m tests.fidelity $(if $(ARGS),,--write) $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/dev.stamp tools ## repeat the faults with random seeds for SOAK_MINUTES (60); continues its table
 	@mkdir -p build && $(BIN)/python -m tests.faults --minutes $(SOAK_MINUTES) --state build/soak.json $(ARGS)

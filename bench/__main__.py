@@ -16,6 +16,7 @@ from msgspec import Struct
 from bench import (
     appends,
     batches,
+    briefs,
     cluster,
     connections,
     desktops,
@@ -57,6 +58,7 @@ MEASUREMENTS = {
     "batches": Measurement(batches.measure, full=True),
     "appends": Measurement(appends.measure, full=True),
     "contexts": Measurement(reads.contexts, full=True),
+    "briefs": Measurement(lambda _settings, directory: briefs.measure(directory), full=True),
     "histories": Measurement(reads.histories, full=True),
     "libraries": Measurement(libraries.measure, full=True),
     "layers": Measurement(layers.measure, full=True),

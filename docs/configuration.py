@@ -136,23 +136,8 @@ def _key(name: str) -> str:
 
 
 def texts() -> dict[str, Any]:
-    """Descriptions and examples: by section, then by key.
-
-    Options that several adapters declare have their text once, under `shared_options`. ValueError if no
-    adapter declares one of them.
-    """
-    written = tomllib.loads(TEXTS.read_text(encoding="utf-8"))
-    shared = written.pop("shared_options")
-    unused = set(shared)
-    for section in sections():
-        if section.path in BUILT_IN:
-            names = {key.encode_name for key in section.settings()}
-            unused -= names
-            own = written["sections"].get(section.path, {})
-            written["sections"][section.path] = {name: shared[name] for name in names & set(shared)} | own
-    if unused:
-        raise ValueError(f"docs/configuration.toml: no adapter declares {sorted(unused)}")
-    return written
+    """Descriptions and examples: by section, then by key."""
+    return tomllib.loads(TEXTS.read_text(encoding="utf-8"))
 
 
 def generated(written: dict[str, Any]) -> str:

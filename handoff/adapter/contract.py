@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -22,14 +22,18 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The options that every `[[sources]]` table takes.
 
     An adapter's subclass adds exactly the options it reads: any other option of a source is a
-    configuration error. `expected_every_s` is how long silence is normal for this source. Secrets
-    arrive resolved, never as `env:` or `file:`.
+    configuration error. `expected_every_s` is how long silence is normal for this source. `outbound` is
+    who writes the business's messages there, where the vendor does not state it. After a form in
+    `no_answer_forms` (a newsletter) nobody waits for an answer. Secrets arrive resolved, never as `env:`
+    or `file:`.
     """
 
     name: str
     adapter: str
     tenant: str = "default"
     expected_every_s: float | None = None
+    outbound: Literal["bot", "person"] | None = None
+    no_answer_forms: tuple[str, ...] = ()
 
     @property
     def authenticated(self) -> bool:

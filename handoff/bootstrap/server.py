@@ -17,6 +17,7 @@ from handoff.adapter.contract import Listener
 from handoff.api.http.access import Access, Token, hash_secret
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
+from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
@@ -34,9 +35,10 @@ from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
 from .doors import open_doors
+from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .settings import Settings
-from .sources import build_sources, facts, spaces, tenants
+from .sources import build_sources, facts, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -77,7 +79,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        store = await stack.enter_async_context(_store(settings, options, bound.embedded))
+        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
         site = _site(settings, store, sources, access, url, health)
@@ -159,13 +162,17 @@ def _admin(secret: str) -> Token:
 
 
 @asynccontextmanager
-async def _store(settings: Settings, options: Options, embedded: str | None) -> AsyncIterator[Store]:
+async def _store(
+    settings: Settings, options: Options, embedded: str | None, briefs: BriefRules
+) -> AsyncIterator[Store]:
     """Open the configured or the embedded store, and check its durability first."""
     async with Connection(settings.store, url=embedded, name=NAME) as connection:
         await _reachable(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
-        opening = open_store(settings.store, connection, settings.identity, understood=options.understood)
+        opening = open_store(
+            settings.store, connection, settings.identity, briefs, understood=options.understood
+        )
         async with opening as store, _registered(store):
             yield store
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handoff.domain.brief import SourceRules
+from handoff.domain.brief.lines import same
 from handoff.domain.errors import ConfigurationError
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.sources.inbound import Source
@@ -44,6 +46,18 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
         )
         for it in sources.values()
     ]
+
+
+def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
+    """The properties that sources declare and the rules of the brief need."""
+    return {
+        it.name: SourceRules(
+            outbound=it.options.outbound,
+            no_answer_forms=frozenset(same(name) for name in it.options.no_answer_forms),
+        )
+        for it in sources.values()
+        if it.options.outbound or it.options.no_answer_forms
+    }
 
 
 def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:

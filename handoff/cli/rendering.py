@@ -15,6 +15,7 @@ SECTIONS = (
     ("why_now", "Why now"),
     ("wants", "What they want"),
     ("tried", "What they tried"),
+    ("answered", "What was answered"),
     ("promised", "What was promised"),
     ("known", "Do not ask again"),
     ("feelings", "How they feel"),

@@ -76,6 +76,7 @@ class ApiBrief(Struct, frozen=True, kw_only=True):
     why_now: list[ApiBriefLine] = field(default_factory=list)
     wants: list[ApiBriefLine] = field(default_factory=list)
     tried: list[ApiBriefLine] = field(default_factory=list)
+    answered: list[ApiBriefLine] = field(default_factory=list)
     promised: list[ApiBriefLine] = field(default_factory=list)
     known: list[ApiBriefLine] = field(default_factory=list)
     feelings: list[ApiBriefLine] = field(default_factory=list)

@@ -72,6 +72,7 @@ TYPES: tuple[str, ...] = (
     "promise.broken",
     "complaint.opened",
     "complaint.resolved",
+    "brief.line_wrong",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -112,7 +113,9 @@ _OUTBOUND = frozenset(
         "promise.broken",
     }
 )
-_HIDDEN = frozenset(it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.")))
+_HIDDEN = frozenset(
+    it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.", "brief."))
+)
 _INTERNAL = _HIDDEN | {"callback.due", "callback.overdue", "callback.given_up"}
 
 
@@ -228,8 +231,23 @@ def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "The sequence must be an integer from 0 to 2^63-1"
     if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
         return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
+    if touchpoint.type == "brief.line_wrong" and (problem := _feedback_problem(touchpoint.data)):
+        return problem
     nested = touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits
     return _depth_problem(touchpoint) if nested else None
+
+
+_RULE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def _feedback_problem(data: dict[str, Any]) -> tuple[str, str] | None:
+    """Feedback names the rule of the line and quotes the line."""
+    rule, line = data.get("rule"), data.get("line")
+    if not isinstance(rule, str) or not _RULE.fullmatch(rule):
+        return "/data/rule", "The rule must be the line's code"
+    if not isinstance(line, str) or not 0 < len(line) <= MAX_SUBJECT:
+        return "/data/line", f"The line must be its text, of 1 to {MAX_SUBJECT} characters"
+    return None
 
 
 def _depth_problem(touchpoint: Touchpoint) -> tuple[str, str] | None:

@@ -14,7 +14,9 @@ export interface paths {
          * Record touchpoints
          * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the request is still being sent), or CloudEvents 1.0. Every touchpoint in the counts is durable. Sending the same `id` again gives a duplicate, whenever that happens and whatever its times are; with other content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.
          *
-         *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported. `Idempotency-Key` does not apply to NDJSON.
+         *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported.
+         *
+         *     To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */
@@ -1180,6 +1182,7 @@ export interface components {
             why_now: components["schemas"]["BriefLine"][];
             wants: components["schemas"]["BriefLine"][];
             tried: components["schemas"]["BriefLine"][];
+            answered: components["schemas"]["BriefLine"][];
             promised: components["schemas"]["BriefLine"][];
             known: components["schemas"]["BriefLine"][];
             feelings: components["schemas"]["BriefLine"][];
@@ -1193,7 +1196,7 @@ export interface components {
          * BriefLine
          * @description One statement of the brief and the touchpoints that prove it.
          *
-         *         `count` is how many touchpoints say so; `touchpoints` names the newest of them, oldest first.
+         *         `count` is how many touchpoints support it; `touchpoints` names the newest of them, oldest first.
          *         `assurance` is that of the least sure among them.
          */
         BriefLine: {
@@ -1206,6 +1209,8 @@ export interface components {
             /** @enum {string} */
             assurance: "verified" | "claimed" | "inferred";
             text: string;
+            candidate?: boolean;
+            id?: string;
         };
         /**
          * Callback
@@ -1268,7 +1273,7 @@ export interface components {
         };
         /**
          * Candidate
-         * @description Somebody who may be this customer; nothing of their history is shown before it is confirmed.
+         * @description An identity that may be this customer; its history is not shown until that is confirmed.
          */
         Candidate: {
             customer_id: string;
@@ -1306,7 +1311,7 @@ export interface components {
         };
         /**
          * Conflict
-         * @description Evidence that a guard kept from joining two customers.
+         * @description Evidence that a guard prevented from joining two customers.
          */
         Conflict: {
             identity: string;
@@ -1397,7 +1402,7 @@ export interface components {
         };
         /**
          * Customer
-         * @description Who it is, as far as the evidence goes.
+         * @description The customer, as far as the evidence shows.
          */
         Customer: {
             id: string;
@@ -1457,10 +1462,10 @@ export interface components {
         Direction: "inbound" | "internal" | "outbound";
         /**
          * Effort
-         * @description What it has cost the customer so far; times in RFC 3339, waiting in whole minutes.
+         * @description The customer's effort so far; times in RFC 3339, waiting in whole minutes.
          *
          *         A contact is a stretch of what the customer did in one conversation without a long pause: five
-         *         chat messages in a row are one. `repeated` counts what they had to say again in the same words.
+         *         chat messages in a row are one. `repeated` counts how often they had to repeat the same words.
          */
         Effort: {
             contacts: number;
@@ -1471,6 +1476,8 @@ export interface components {
             since: string | null;
             waiting_since: string | null;
             waiting_minutes: number;
+            talks: number;
+            talked_seconds: number;
             text: string;
         };
         /**
@@ -1658,7 +1665,7 @@ export interface components {
         };
         /**
          * LeftOut
-         * @description What this answer does not hold, and where it is: nothing is cut silently.
+         * @description The omissions of this answer and where to read them: nothing is cut silently.
          */
         LeftOut: {
             /** @default null */
@@ -2028,7 +2035,7 @@ export interface components {
         };
         /**
          * Summary
-         * @description What a plugged-in summariser made of the brief, and its name. Not a rule's statement: no
+         * @description The text of a plugged-in summariser for the brief, and its name. Not a rule's statement: no
          *         touchpoint proves it.
          */
         Summary: {
@@ -2103,7 +2110,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -2493,6 +2500,39 @@ export interface components {
                 }[];
             };
         };
+        /** @description Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text. In `why_now`. Template: Handed over before: {way} */
+        BriefLineHandedBefore: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "handed_before";
+            params: {
+                transfers: number;
+                hops: {
+                    handoff: string;
+                    from: string;
+                    to: string;
+                    reason: string;
+                    outcome: string;
+                    waited_minutes: number;
+                }[];
+                way: string;
+            };
+        };
+        /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
+        BriefLineReturned: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "returned";
+            params: {
+                times: number;
+                words: string;
+                matter: number;
+            };
+        };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
         BriefLineCallbackMissed: {
             /**
@@ -2519,7 +2559,92 @@ export interface components {
                 minutes: number;
             };
         };
-        /** @description The customer's last words on a channel. `subject` is set for emails. In `wants`. Template: On {channel}: “{words}” */
+        /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
+        BriefLineGivenBack: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "given_back";
+            params: {
+                by: string;
+                to: string;
+                words: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
+        /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
+        BriefLineBotAfterPerson: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "bot_after_person";
+            params: {
+                who: string;
+                words: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
+        /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
+        BriefLineAssigned: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "assigned";
+            params: {
+                who: string;
+                /** Format: date-time */
+                since: string;
+            };
+        };
+        /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
+        BriefLineTransferNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "transfer_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+            };
+        };
+        /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
+        BriefLineUnclear: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "unclear";
+            params: {
+                /** Format: date-time */
+                at: string;
+                channel: string;
+            };
+        };
+        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
+        BriefLineSolved: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "solved";
+            params: {
+                /** Format: date-time */
+                at: string;
+                words: string;
+                answer: string;
+                how: string;
+                matter: number;
+            };
+        };
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -2531,6 +2656,12 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                matter: number;
+                files?: string[];
+                nudges?: number;
+                late?: boolean;
+                answer?: string;
+                answered_by?: string;
                 subject?: string;
             };
         };
@@ -2546,6 +2677,62 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                matter: number;
+                files?: string[];
+                nudges?: number;
+                late?: boolean;
+                answer?: string;
+                answered_by?: string;
+            };
+        };
+        /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
+        BriefLineSentFiles: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "sent_files";
+            params: {
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                matter: number;
+                files?: string[];
+                nudges?: number;
+                late?: boolean;
+                answer?: string;
+                answered_by?: string;
+            };
+        };
+        /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
+        BriefLineDormant: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "dormant";
+            params: {
+                /** Format: date-time */
+                since: string;
+                words: string;
+                matter: number;
+            };
+        };
+        /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
+        BriefLineCandidateWords: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "candidate_words";
+            params: {
+                identity: string;
+                reference: string;
+                words: string;
+                channel: string;
+                /** Format: date-time */
+                at: string;
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -2648,6 +2835,114 @@ export interface components {
             code: "nobody_took_it";
             params: {
                 to: string;
+                reason?: string;
+            };
+        };
+        /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
+        BriefLineDeclined: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "declined";
+            params: {
+                reason: string;
+            };
+        };
+        /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
+        BriefLineWithdrawn: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "withdrawn";
+            params: {
+                reason: string;
+            };
+        };
+        /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
+        BriefLineDeleted: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "deleted";
+            params: {
+                channel: string;
+            };
+        };
+        /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
+        BriefLineAnswered: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "answered";
+            params: {
+                who: string;
+                channel: string;
+                words: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
+        /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
+        BriefLineNoted: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "noted";
+            params: {
+                who: string;
+                words: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
+        /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
+        BriefLineSpoke: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "spoke";
+            params: {
+                /** Format: date-time */
+                at: string;
+                seconds: number | null;
+                words?: string;
+            };
+        };
+        /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
+        BriefLineHandoffEnded: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "handoff_ended";
+            params: {
+                who: string;
+                /** @enum {string} */
+                how: "completed" | "given back";
+                reason: string;
+                words: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
+        /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
+        BriefLineHeld: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "held";
+            params: {
+                who: string;
+                /** Format: date-time */
+                since: string;
+                words: string;
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -2660,8 +2955,10 @@ export interface components {
             params: {
                 due: string | null;
                 /** @enum {string} */
-                state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
+                state: "broken" | "missed" | "overdue" | "open" | "served" | "kept" | "cancelled";
                 missed?: number;
+                /** Format: date-time */
+                spoke?: string;
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -2679,6 +2976,21 @@ export interface components {
                 promised_by?: string;
             };
         };
+        /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
+        BriefLinePromiseCandidate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "promise_candidate";
+            params: {
+                words: string;
+                due: string | null;
+                /** @enum {string} */
+                state: "candidate";
+                promised_by: string;
+            };
+        };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
         BriefLineFact: {
             /**
@@ -2691,6 +3003,31 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+            };
+        };
+        /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
+        BriefLinePassedOn: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "passed_on";
+            params: {
+                name: string;
+                value: string | null;
+                from: string;
+                withheld?: boolean;
+            };
+        };
+        /** @description The language in which the customer writes, as a code of two letters. In `known`. Template: Writes in {language} */
+        BriefLineWritesIn: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "writes_in";
+            params: {
+                language: string;
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -2719,8 +3056,21 @@ export interface components {
                 state: "open" | "resolved";
             };
         };
-        /** @description A brief line by its `code`, version 1 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"];
+        /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
+        BriefLineComplaintCandidate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "complaint_candidate";
+            params: {
+                words: string;
+                /** @enum {string} */
+                state: "candidate";
+            };
+        };
+        /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from handoff.domain.brief.codes import CODES
 from handoff.services.timeline.recording import Result
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -25,6 +26,7 @@ class Tally(Collector):
     def __init__(self) -> None:
         self._requests: dict[tuple[str, int], list[float]] = {}
         self._touchpoints: dict[tuple[str, str], int] = {}
+        self._lines: dict[str, int] = {}
 
     def request(self, route: str, hundreds: int, seconds: float) -> None:
         """Count a response of `route` with a status of this class (2 for 2xx), and its duration."""
@@ -37,6 +39,11 @@ class Tally(Collector):
     def touchpoint(self, source: str, result: str) -> None:
         """Count a touchpoint of a source with its result."""
         self._touchpoints[source, result] = self._touchpoints.get((source, result), 0) + 1
+
+    def lines(self, rules: Iterable[str]) -> None:
+        """Lines of a brief were given."""
+        for rule in rules:
+            self._lines[rule] = self._lines.get(rule, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         touchpoints = CounterMetricFamily(
@@ -52,6 +59,12 @@ class Tally(Collector):
             buckets = list(zip(_BOUNDS, accumulate(counts), strict=True))
             requests.add_metric((route, f"{hundreds}xx"), buckets, seconds)
         yield requests
+        lines = CounterMetricFamily(
+            "handoff_brief_lines", "Lines of briefs that were given, by rule", labels=("rule",)
+        )
+        for rule, count in self._lines.items():
+            lines.add_metric((rule,), count)
+        yield lines
 
 
 class Measures:
@@ -62,6 +75,13 @@ class Measures:
         self._tally = Tally()
         registry.register(self._tally)
         self.took = self._tally.request
+        self.lines = self._tally.lines
+        self._lines_wrong = Counter(
+            "handoff_brief_lines_wrong",
+            "Lines that agents called wrong, by rule",
+            ["rule"],
+            registry=registry,
+        )
         self.quarantined = Counter(
             "handoff_quarantined", "Items that could not be read", ["source"], registry=registry
         )
@@ -90,6 +110,11 @@ class Measures:
             registry=registry,
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+
+    def line_wrong(self, rule: str | None, result: Result) -> None:
+        """An agent called a line of this rule wrong, for the first time."""
+        if rule is not None and result.status == "accepted":
+            self._lines_wrong.labels(rule if rule in CODES else "other").inc()
 
     def count(self, source: str, results: Sequence[Result]) -> None:
         """Count a source's touchpoints by their results."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.sealing import Seal
+from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.store.connection import Connection
@@ -23,6 +24,7 @@ from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
 
+from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
 from .keys import META, Keys
 from .settings import StoreSettings
@@ -44,11 +46,14 @@ class Store:
         functions: Functions,
         pepper: bytes,
         rules: IdentityRules,
+        brief_rules: BriefRules,
         seen: Path | None = None,
         understood: int = FORMAT,
     ) -> None:
         self.settings = settings
         self.rules = rules
+        self.brief_rules = brief_rules
+        self.decoded = RecentBodies()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
@@ -130,6 +135,7 @@ async def open_store(
     settings: StoreSettings,
     connection: Connection,
     rules: IdentityRules | None = None,
+    brief_rules: BriefRules | None = None,
     *,
     understood: int = FORMAT,
 ) -> AsyncIterator[Store]:
@@ -142,7 +148,8 @@ async def open_store(
     pepper, format_ = await _meta(connection, settings, understood)
     require_understood(format_, understood)
     seen = _seen_file(settings, connection.url)
-    store = Store(settings, connection, functions, pepper, rules or IdentityRules(), seen, understood)
+    known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
+    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood)
     store.workers.current = format_
     await store.prepare()
     try:

@@ -52,7 +52,7 @@ def wrapped(value: Any, levels: int, *, array: bool) -> Any:
 
 
 def outcome(function: Callable[[Any], Any], value: Any) -> str:
-    """What comes of `value`, with its types and the order of its keys."""
+    """The result for `value`, with its types and the order of its keys."""
     try:
         return repr(function(value))
     except Unprocessable as error:
@@ -122,16 +122,16 @@ def test_a_touchpoint_made_of_little_is_not_measured() -> None:
     assert checked(touchpoint(text="x"), 100).text == "x"
     large = touchpoint(data={"x": "y" * MAX_TOUCHPOINT_BYTES})
     rendered = touchpoint(text="\u20ac" * (MAX_TOUCHPOINT_BYTES // 3))
-    for it, stated in ((large, None), (large, MAX_TOUCHPOINT_BYTES), (rendered, 100)):
+    for oversized, stated in ((large, None), (large, MAX_TOUCHPOINT_BYTES), (rendered, 100)):
         with pytest.raises(Unprocessable) as caught:
-            checked(it, stated)
+            checked(oversized, stated)
         assert caught.value.problem_code == "too_large"
 
 
 NUMBERS = [1.5] * (fields._LITTLE // 4)
 TERM = "x" * fields._LITTLE
 LARGEST = {
-    "a survey's answers stand twice": (
+    "a survey's answers appear twice": (
         ChatwootAdapter,
         "",
         {
@@ -140,7 +140,7 @@ LARGEST = {
             "content_attributes": {"submitted_values": {"csat_survey_response": {"rating": NUMBERS}}},
         },
     ),
-    "a search's words stand three times": (
+    "a search's words appear three times": (
         SegmentAdapter,
         "/v1/track",
         {"event": "Search", "userId": "1", "messageId": "1", "properties": {"term": TERM}},

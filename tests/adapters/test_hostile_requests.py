@@ -39,7 +39,7 @@ NAMES = [
     "x-twilio-signature",
     "x-twilio-webhooks-signature-settings",
 ]
-# As aiohttp gives them: bytes that are no UTF-8 are surrogates.
+# As aiohttp gives them: bytes that are not UTF-8 are surrogates.
 VALUES = st.one_of(
     st.binary(max_size=30).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
     st.sampled_from(

@@ -7,19 +7,33 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
 import handoff
 from handoff.api.description.brief_lines import BRIEF_CODES, BriefCode, brief_schemas, schema_name
-from handoff.domain.brief import RULES
+from handoff.domain.brief import (
+    RULES,
+    CandidateWords,
+    EarlierHandoff,
+    Pending,
+    TimelineItem,
+    read_story,
+    write_brief,
+)
+from handoff.domain.clock import DAY, HOUR
+from handoff.domain.handoff import Hop, Party, State
 from tests.api.conftest import Api, message
+from tests.briefs import NOW, brief_of, item
+from tests.briefs import RULES as RULES_OF_TESTS
 from tests.frozen.names import frozen
+from tests.journeys.journeys import NAMES, journey
 
 NOT_LINES = {"complained"}
 """Frozen as codes, but used only inside the rules: no line has them."""
 MESSAGES = json.loads((Path(handoff.__file__).parent / "panel" / "text" / "messages" / "en.json").read_text())
-SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
+SECTIONS = ("why_now", "wants", "tried", "answered", "promised", "known", "feelings")
 
 
 def places(template: str) -> set[str]:
@@ -92,6 +106,10 @@ TOUCHPOINTS: list[dict[str, Any]] = [
 ]
 
 
+FROM_TOUCHPOINTS = {"handoff_requested", "ping_pong", "callback_missed", "form_failed", "survey", "complaint"}
+"""Some of the codes of a brief about `TOUCHPOINTS`."""
+
+
 async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None:
     for at, given in enumerate(TOUCHPOINTS):
         more = {"text": None, "occurred_at": f"2026-11-21T10:{at:02}:00Z", "thread": "t", **given}
@@ -103,6 +121,11 @@ async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None
         await api.ok("POST", f"/v1/handoffs/{made['id']}/accept", {"version": 1, "agent": agent})
     made = await api.ok("POST", "/v1/handoffs", asked)
     brief = (await api.ok("GET", f"/v1/handoffs/{made['id']}/context"))["brief"]
+    assert checked(brief) >= FROM_TOUCHPOINTS
+
+
+def checked(brief: dict[str, Any]) -> set[str]:
+    """The codes of a brief, whose lines follow the schema."""
     seen: set[str] = set()
     for section in SECTIONS:
         for line in brief[section]:
@@ -111,6 +134,90 @@ async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None
             problems = [it.message for it in Draft202012Validator(closed(code)).iter_errors(line)]
             assert not problems, (code, line["params"], problems)
             seen.add(code)
+    return seen
+
+
+def asked(minute: int, text: str, **more: Any) -> TimelineItem:
+    return item("message.received", minute, text=text, **more)
+
+
+def sent(minute: int, text: str, by: str = "agent", **more: Any) -> TimelineItem:
+    return item("message.sent", minute, text=text, by=by, name="Mia", **more)
+
+
+ASSIGNED = item("event.tracked", 5, data={"name": "conversation.assigned", "assignee": {"name": "Mia"}})
+RESOLVED = item("conversation.resolved", 8, direction="internal")
+TALK = item(
+    "call.ended", 20, channel="phone", conversation="call", data={"status": "completed", "duration_s": 90}
+)
+TO = Party(channel="chat", queue="billing")
+HOP = Hop(
+    id="h1",
+    sender=Party(agent="bot"),
+    to=TO,
+    reason="refund",
+    requested_at=NOW - HOUR,
+    ended_at=NOW - HOUR,
+    waited_us=0,
+    outcome=State.ACCEPTED,
+)
+PENDING = Pending(id="h2", reason="tax", sender="Mia", to="billing", requested_at=NOW, hops=(HOP,))
+EARLIER = EarlierHandoff(
+    id="h1",
+    sender="bot",
+    to="billing",
+    reason="refund",
+    state="accepted",
+    requested_at=NOW,
+    context={"pin": "1"},
+)
+WANTED = asked(1, "Where is my refund for A-17?")
+AGAIN = asked(30, "Where is my refund for A-17?")
+STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
+    "assigned": ([WANTED, ASSIGNED], {}),
+    "bot_after_person": ([WANTED, ASSIGNED, sent(9, "Try the form", by="bot")], {}),
+    "complaint_candidate": ([asked(1, "This is unacceptable, I have been waiting for three weeks")], {}),
+    "declined": ([WANTED, item("handoff.declined", 2, text="busy", data={"state": "requested"})], {}),
+    "dormant": ([asked(1, "Where is my refund?", occurred_at=NOW - 40 * DAY)], {}),
+    "given_back": ([WANTED, item("handoff.released", 3, text="not mine", data={"to": {"agent": "Mia"}})], {}),
+    "handed_before": ([WANTED], {"pending": PENDING}),
+    "handoff_ended": ([WANTED, item("handoff.completed", 3, text="Refunded", data={"reason": "refund"})], {}),
+    "held": ([WANTED, sent(3, "One moment please")], {}),
+    "noted": ([WANTED, item("note.added", 3, text="Paid twice", by="agent", name="Mia")], {}),
+    "passed_on": ([WANTED], {"handoffs": [EARLIER]}),
+    "promise_candidate": ([WANTED, sent(3, "I will send the refund tomorrow.")], {}),
+    "returned": (
+        [WANTED, sent(5, "It is on its way."), RESOLVED, asked(30, "Where is my refund for A-17?")],
+        {},
+    ),
+    "solved": ([WANTED, sent(5, "It is on its way."), RESOLVED], {}),
+    "sent_files": ([item("message.received", 1, attachments=({"name": "receipt.pdf"},))], {}),
+    "spoke": ([WANTED, TALK], {}),
+    "transfer_not_followed": ([WANTED, sent(3, "I will transfer you to a colleague")], {}),
+    "unclear": (
+        [WANTED, asked(2, "The invoice for B-22 is wrong", conversation="other"), TALK],
+        {},
+    ),
+    "withdrawn": ([WANTED, item("handoff.withdrawn", 3, text="left")], {}),
+}
+
+
+@pytest.mark.parametrize("code", STORIES)
+def test_the_lines_of_a_story_follow_the_schema(code: str) -> None:
+    items, more = STORIES[code]
+    assert code in checked(msgspec.to_builtins(brief_of(items, **more)))
+
+
+def test_the_words_of_a_candidate_follow_the_schema() -> None:
+    story = read_story([WANTED], now=NOW, rules=RULES_OF_TESTS, pending=None, handoffs=(), internal=True)
+    story.candidates = [CandidateWords(item=asked(4, "A-17 is mine", assurance="claimed"), reference="A-17")]
+    assert "candidate_words" in checked(msgspec.to_builtins(write_brief(story)))
+
+
+def test_every_code_is_checked() -> None:
+    seen = {"candidate_words"} | set(STORIES) | FROM_TOUCHPOINTS
+    for name in NAMES:
+        seen |= checked(msgspec.to_builtins(journey(name).brief()))
     assert seen == set(BRIEF_CODES)
 
 

@@ -120,7 +120,7 @@ async def test_with_a_summariser_nothing_is_cached_or_shared(
     """A summary takes seconds and is never cached, so no lookup waits for another."""
 
     class Slow:
-        async def add(self, _told: Any, brief: Any) -> Any:
+        async def add(self, _items: Any, brief: Any) -> Any:
             async with asyncio.timeout(10):
                 await together.wait()
             return brief
@@ -130,8 +130,8 @@ async def test_with_a_summariser_nothing_is_cached_or_shared(
     site = api.server.site
     app_site = msgspec.structs.replace(site, summariser=Slow())
     monkeypatch.setattr(web.Application, "__getitem__", with_site(app_site))
-    told = await asyncio.gather(*(api.get(PATH) for _ in range(4)))
-    assert {it.status for it in told} == {200}
+    answers = await asyncio.gather(*(api.get(PATH) for _ in range(4)))
+    assert {it.status for it in answers} == {200}
     assert len(assembled) == 4
 
 

@@ -21,7 +21,7 @@ from handoff.delivery.connectors.shapes import whole_number
 from handoff.delivery.connectors.text import note_text, plain
 from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.settings import ConnectorSettings, subscriptions_of
-from handoff.domain.brief import Brief, Line, tell
+from handoff.domain.brief import Brief, BriefLine
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.handoff import Action, Handoff
@@ -38,6 +38,7 @@ from handoff.services.webhooks.deliveries import DeliveryView, page
 from handoff.services.webhooks.subscriptions import read_all
 from handoff.store.store import Store
 from handoff_adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
+from tests.briefs import brief_of
 from tests.delivery.conftest import Harness, webhook_for
 from tests.delivery.subscribers import Subscriber, subscriber, until, until_async
 from tests.delivery.vendors import AGENT, TOKEN, Vendor, chatwoot, zendesk
@@ -417,7 +418,7 @@ def checked(file: Path) -> str:
 
 
 def test_a_note_keeps_its_limit_and_counts_what_it_cut() -> None:
-    brief = tell([], now=0, waiting_since=None)
+    brief = brief_of([], now=0)
     assert note_text(["head"], brief, ["tail"], 1000).startswith("head\n")
     text = note_text(["head"], long_brief(40), ["tail"], 300)
     assert len(text) <= 300
@@ -427,8 +428,8 @@ def test_a_note_keeps_its_limit_and_counts_what_it_cut() -> None:
 
 
 def long_brief(count: int) -> Brief:
-    line = Line(code="received", params={}, count=1, touchpoints=(), assurance="claimed", text="words " * 5)
-    return msgspec.structs.replace(tell([], now=0, waiting_since=None), wants=(line,) * count)
+    line = BriefLine(code="said", params={}, count=1, touchpoints=(), assurance="claimed", text="words " * 5)
+    return msgspec.structs.replace(brief_of([], now=0), wants=(line,) * count)
 
 
 def test_a_customers_text_becomes_one_line_without_markup() -> None:

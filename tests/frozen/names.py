@@ -150,7 +150,7 @@ def _metrics() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for _name, call in _calls(*where.TREES):
         for text in _text(call.args[0]):
-            if text.startswith("handoff_") and len(call.args) > 1:
+            if text.startswith("handoff_") and len(call.args) > 1 and text not in where.BRIEF_CODES:
                 given = [*call.args[1:], *(it.value for it in call.keywords)]
                 lists = [it for it in given if isinstance(it, ast.List | ast.Tuple)]
                 found[text] = [label for it in lists for each in it.elts for label in _text(each)]
@@ -158,6 +158,7 @@ def _metrics() -> dict[str, list[str]]:
 
 
 def _brief_codes() -> Iterator[str]:
+    yield from where.BRIEF_CODES
     yield from _first_arguments(where.BRIEF_CALLS, where.BRIEF)
     for node in _nodes(where.BRIEF):
         if isinstance(node, ast.Compare) and getattr(node.left, "id", "") in where.BRIEF_NAMES:

@@ -18,6 +18,7 @@ from handoff.api.operations import DOCUMENTED, OPERATIONS
 from handoff.bootstrap.settings import Settings
 from handoff.cli.arguments import parser
 from handoff.codec import body, compression, member
+from handoff.domain.brief import codes
 from handoff.domain.conversation import ConversationState
 from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
@@ -113,6 +114,7 @@ VALUES: dict[str, Any] = {
 
 KEY_CALLS = ("record", "set", "named")
 """Methods that are given part of a key's name as their first argument."""
+BRIEF_CODES = codes.CODES
 BRIEF_CALLS, BRIEF_NAMES = ("line", "Attempt"), ("code",)
 """Functions and containers that take the code of a brief line."""
 STREAM_CALLS = ("send", "event_bytes")

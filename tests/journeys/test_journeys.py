@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from handoff.domain.brief import Line
+from handoff.domain.brief import BriefLine
+from tests.briefs import SECTIONS
 
 from .journeys import NAMES, journey
 
-SECTIONS = ("why_now", "wants", "tried", "promised", "known", "feelings")
 
-
-def shown(line: Line) -> dict[str, str]:
+def shown(line: BriefLine) -> dict[str, str]:
     """A line as the files write it."""
-    said = {"code": line.code, "text": line.text, "from": " ".join(line.touchpoints)}
-    return said if line.assurance == "verified" else said | {"assurance": line.assurance}
+    fields = {"code": line.code, "text": line.text, "from": " ".join(line.touchpoints)}
+    return fields if line.assurance == "verified" else fields | {"assurance": line.assurance}
 
 
 def test_there_are_ten() -> None:
@@ -23,18 +22,18 @@ def test_there_are_ten() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_brief_of_a_journey(name: str) -> None:
-    it = journey(name)
-    brief = it.tell()
-    told = {section: [shown(line) for line in getattr(brief, section)] for section in SECTIONS}
-    assert told == {section: it.expected.get(section, []) for section in SECTIONS}
-    assert brief.effort.text == it.expected["effort"]
+    played = journey(name)
+    brief = played.brief()
+    sections = {section: [shown(line) for line in getattr(brief, section)] for section in SECTIONS}
+    assert sections == {section: played.expected.get(section, []) for section in SECTIONS}
+    assert brief.effort.text == played.expected["effort"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_line_points_at_touchpoints_of_the_journey(name: str) -> None:
-    it = journey(name)
-    brief = it.tell()
-    known = {told.id: told for told in it.told}
+    played = journey(name)
+    brief = played.brief()
+    known = {item.id: item for item in played.items}
     for section in SECTIONS:
         for line in getattr(brief, section):
             assert line.touchpoints
@@ -44,9 +43,9 @@ def test_every_line_points_at_touchpoints_of_the_journey(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_was_deleted_or_is_internal_is_never_quoted(name: str) -> None:
-    it = journey(name)
-    brief = it.tell()
-    hidden = [told.text for told in it.told if told.text and (told.deleted or told.type == "note.added")]
+def test_what_was_deleted_or_is_internal_is_never_quoted_to_others(name: str) -> None:
+    played = journey(name)
+    brief = played.brief(internal=False)
+    hidden = [item.text for item in played.items if item.text and (item.deleted or item.type == "note.added")]
     texts = " ".join(line.text for section in SECTIONS for line in getattr(brief, section))
     assert not [words for words in hidden if words in texts]

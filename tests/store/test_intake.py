@@ -113,7 +113,7 @@ async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store,
     deliveries = (
         stating(touchpoint("1"), touchpoint("for nobody", "user:0"), touchpoint("2", at=NOON + 1)),
         stating(),
-        stating(touchpoint("nobody's", "user:0")),
+        stating(touchpoint("unassigned", "user:0")),
         stating(touchpoint("2", at=NOON + 1), touchpoint("3", at=NOON + 2)),
     )
     became = await asyncio.gather(*(intake.record(tenant, it, 100) for it in deliveries))
@@ -128,8 +128,8 @@ async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store,
 
 async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tenant: str) -> None:
     intake = Intake(store)
-    said = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
-    became = await intake.record(tenant, stating(*said), 100)
+    versions = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
+    became = await intake.record(tenant, stating(*versions), 100)
     assert [it.status for it in became] == ["accepted", "accepted"]
     refused = await intake.record(tenant, stating(touchpoint("1", text="third")), 100)
     assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
@@ -173,15 +173,15 @@ async def test_a_delivery_that_the_store_does_not_take_fails_whole(valkey: str, 
         await intake.record(tenant, stating(touchpoint("1"), touchpoint("2")), 100)
 
 
-async def test_who_cannot_be_told_keeps_nobody_from_being_told(store: Store, tenant: str) -> None:
-    intake, told = Intake(store), list[Any]()
+async def test_a_failing_callback_does_not_stop_the_others(store: Store, tenant: str) -> None:
+    intake, outcomes = Intake(store), list[Any]()
 
     def hostile(_outcome: list[Result] | Exception) -> None:
         raise ZeroDivisionError
 
     intake.submit(tenant, stating(touchpoint("unheard")), 0, hostile)
     intake.submit(tenant, refusing(InvalidPayload("no JSON")), 0, hostile)
-    intake.submit(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, told.append)
+    intake.submit(tenant, stating(touchpoint("heard", at=NOON + 1)), 0, outcomes.append)
     assert (await record_one(intake, tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
-    assert [it.status for (it,) in told] == ["accepted"]
+    assert [it.status for (it,) in outcomes] == ["accepted"]
     assert len(await timeline(store, tenant)) == 3

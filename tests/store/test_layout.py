@@ -78,8 +78,8 @@ def test_control_keys_of_a_tenant_share_a_slot() -> None:
 async def test_no_key_name_has_personal_data(empty: Store, tenant: str) -> None:
     person = ("user:anna.svensson", "email:anna.svensson@example.com", "phone:+358401234567")
     handles = [handle(it, Assurance.VERIFIED) for it in person]
-    it = touchpoint("order-4711", *handles, thread="thread-4711", text="my words")
-    await record_all(empty, tenant, [it])
+    recorded = touchpoint("order-4711", *handles, thread="thread-4711", text="my words")
+    await record_all(empty, tenant, [recorded])
     keys = await scan(empty)
     assert len(keys) > 5
     for key in keys:

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from handoff.domain.brief.wording import same
+from handoff.domain.brief.lines import same
 from handoff.domain.identity import identity, parse_identity
 from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, cached_if_short
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from handoff.domain.brief import Brief, Told, tell
+from handoff.domain.brief import Brief, TimelineItem
 from handoff.domain.errors import ConfigurationError
 from handoff.services.context.summary import MAX_AT_ONCE, MAX_SUMMARY, Summariser, load_summariser
+from tests.briefs import brief_of
 
-BRIEF = tell([], now=0, waiting_since=None)
+BRIEF = brief_of([], now=0)
 
 
 def installed(where: Path, name: str, code: str, target: str = "summarise") -> None:
@@ -26,8 +27,8 @@ def installed(where: Path, name: str, code: str, target: str = "summarise") -> N
 
 
 async def test_the_summary_names_its_author() -> None:
-    def summarise(told: Sequence[Told], brief: Brief) -> str:
-        return f" {len(told)} touchpoints "
+    def summarise(items: Sequence[TimelineItem], brief: Brief) -> str:
+        return f" {len(items)} touchpoints "
 
     made = await Summariser("house-model", summarise).add([], BRIEF)
     assert made.summary is not None
@@ -37,19 +38,19 @@ async def test_the_summary_names_its_author() -> None:
 
 @pytest.mark.parametrize("answer", [None, 7, "", "  \n", b"bytes"])
 async def test_an_answer_that_is_no_text_is_no_summary(answer: object) -> None:
-    made = await Summariser("odd", lambda told, brief: answer).add([], BRIEF)  # type: ignore[arg-type, return-value]
+    made = await Summariser("odd", lambda items, brief: answer).add([], BRIEF)  # type: ignore[arg-type, return-value]
     assert made == BRIEF
 
 
 async def test_a_long_summary_is_cut_and_marked() -> None:
-    made = await Summariser("long", lambda told, brief: "x" * 10 * MAX_SUMMARY).add([], BRIEF)
+    made = await Summariser("long", lambda items, brief: "x" * 10 * MAX_SUMMARY).add([], BRIEF)
     assert made.summary is not None
     assert len(made.summary.text) == MAX_SUMMARY
     assert made.summary.text.endswith("…")
 
 
 async def test_one_that_fails_breaks_nothing() -> None:
-    def summarise(told: Sequence[Told], brief: Brief) -> str:
+    def summarise(items: Sequence[TimelineItem], brief: Brief) -> str:
         raise RuntimeError("no model today")
 
     assert await Summariser("broken", summarise).add([], BRIEF) == BRIEF
@@ -58,7 +59,7 @@ async def test_one_that_fails_breaks_nothing() -> None:
 async def test_one_that_hangs_is_not_waited_for_and_cannot_pile_up() -> None:
     go, started = threading.Event(), []
 
-    def summarise(told: Sequence[Told], brief: Brief) -> str:
+    def summarise(items: Sequence[TimelineItem], brief: Brief) -> str:
         started.append(1)
         go.wait(20)
         return "late"

@@ -36,6 +36,15 @@ HOPS: Schema = {
     },
 }
 
+WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
+WISH_MORE: Schema = {
+    "files": TEXTS,
+    "nudges": COUNT,
+    "late": {"type": "boolean"},
+    "answer": TEXT,
+    "answered_by": TEXT,
+}
+
 
 def values(*names: str) -> Schema:
     return {"type": "string", "enum": list(names)}
@@ -67,6 +76,18 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="Passed on {transfers} times for the same reason: {reason}",
         params={"reason": TEXT, "transfers": COUNT, "hops": HOPS},
     ),
+    "handed_before": BriefCode(
+        section="why_now",
+        meaning="Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text.",
+        template="Handed over before: {way}",
+        params={"transfers": COUNT, "hops": HOPS, "way": TEXT},
+    ),
+    "returned": BriefCode(
+        section="why_now",
+        meaning="The customer repeats settled words. `times` counts the settlements.",
+        template="Closed {times} times, same words again: “{words}”",
+        params={"times": COUNT, "words": TEXT, "matter": COUNT},
+    ),
     "callback_missed": BriefCode(
         section="why_now",
         meaning="The customer missed our callback. `at` is the last attempt.",
@@ -79,18 +100,75 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="Waiting since {since} ({minutes} min)",
         params={"since": TIME, "minutes": COUNT},
     ),
+    "given_back": BriefCode(
+        section="why_now",
+        meaning="An agent released the conversation. `by` and `to` may be empty.",
+        template="Given back by {by} to {to}: {words}",
+        params={"by": TEXT, "to": TEXT, "words": TEXT, "at": TIME},
+    ),
+    "bot_after_person": BriefCode(
+        section="why_now",
+        meaning="A bot answered after a person had taken over.",
+        template="A bot answered after {who} took over: “{words}”",
+        params={"who": TEXT, "words": TEXT, "at": TIME},
+    ),
+    "assigned": BriefCode(
+        section="why_now",
+        meaning="The person to whom the vendor's platform has assigned the conversation.",
+        template="{who} has it since {since}",
+        params={"who": TEXT, "since": TIME},
+    ),
+    "transfer_not_followed": BriefCode(
+        section="why_now",
+        meaning="An agent announced a transfer, and none happened.",
+        template="{who} announced a transfer at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT},
+    ),
+    "unclear": BriefCode(
+        section="why_now",
+        meaning="A contact that could be about any of several matters.",
+        template="In touch at {at}, unclear about which matter",
+        params={"at": TIME, "channel": TEXT},
+    ),
+    "solved": BriefCode(
+        section="why_now",
+        meaning="A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement.",
+        template="Solved {at}: “{words}” → “{answer}”",
+        params={"at": TIME, "words": TEXT, "answer": TEXT, "how": TEXT, "matter": COUNT},
+    ),
     "said": BriefCode(
         section="wants",
-        meaning="The customer's last words on a channel. `subject` is set for emails.",
+        meaning="The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, "
+        "`late` marks words that arrived after the answer.",
         template="On {channel}: “{words}”",
-        params={"channel": TEXT, "at": TIME, "words": TEXT},
-        optional={"subject": TEXT},
+        params=WISH,
+        optional={**WISH_MORE, "subject": TEXT},
     ),
     "asked_for_call": BriefCode(
         section="wants",
         meaning="The reason of a requested callback.",
         template="Asked for a callback: “{words}”",
-        params={"channel": TEXT, "at": TIME, "words": TEXT},
+        params=WISH,
+        optional=WISH_MORE,
+    ),
+    "sent_files": BriefCode(
+        section="wants",
+        meaning="Files that the customer sent without words.",
+        template="Sent on {channel}: {files}",
+        params=WISH,
+        optional=WISH_MORE,
+    ),
+    "dormant": BriefCode(
+        section="wants",
+        meaning="A matter that nobody has touched for 30 days.",
+        template="Dormant since {since}: “{words}”",
+        params={"since": TIME, "words": TEXT, "matter": COUNT},
+    ),
+    "candidate_words": BriefCode(
+        section="wants",
+        meaning="Words of an unproved sender that name a number of this customer's.",
+        template="Perhaps theirs too, {identity} about {reference}: “{words}”",
+        params={"identity": TEXT, "reference": TEXT, "words": TEXT, "channel": TEXT, "at": TIME},
     ),
     "read_article": BriefCode(
         section="tried",
@@ -143,6 +221,62 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         meaning="A handoff ended because nobody accepted it.",
         template="Nobody accepted the handoff to {to}",
         params={"to": TEXT},
+        optional={"reason": TEXT},
+    ),
+    "declined": BriefCode(
+        section="tried",
+        meaning="One of several targets declined a handoff. `reason` may be empty.",
+        template="A handoff was declined: {reason}",
+        params={"reason": TEXT},
+    ),
+    "withdrawn": BriefCode(
+        section="tried",
+        meaning="A handoff was withdrawn before anyone accepted it. `reason` may be empty.",
+        template="A handoff was withdrawn: {reason}",
+        params={"reason": TEXT},
+    ),
+    "deleted": BriefCode(
+        section="tried",
+        meaning="The customer deleted messages. Their words are never shown.",
+        template="Deleted a message on {channel}",
+        params={"channel": TEXT},
+    ),
+    "answered": BriefCode(
+        section="answered",
+        meaning="An answer by a member of staff. `who` may be empty.",
+        template="{who}, {channel}: “{words}”",
+        params={"who": TEXT, "channel": TEXT, "words": TEXT, "at": TIME},
+    ),
+    "noted": BriefCode(
+        section="answered",
+        meaning="An internal note. Readers with a customer's audience do not get it.",
+        template="Note {who}: “{words}”",
+        params={"who": TEXT, "words": TEXT, "at": TIME},
+    ),
+    "spoke": BriefCode(
+        section="answered",
+        meaning="A conversation on the phone. `seconds` is null if unknown.",
+        template="Spoke on the phone {at}",
+        params={"at": TIME, "seconds": {"anyOf": [COUNT, {"type": "null"}]}},
+        optional={"words": TEXT},
+    ),
+    "handoff_ended": BriefCode(
+        section="answered",
+        meaning="How an earlier handoff ended. `who` and `reason` may be empty.",
+        template="Handoff ended ({reason}), {who}: “{words}”",
+        params={
+            "who": TEXT,
+            "how": values("completed", "given back"),
+            "reason": TEXT,
+            "words": TEXT,
+            "at": TIME,
+        },
+    ),
+    "held": BriefCode(
+        section="answered",
+        meaning="A person announced an answer and has not given it yet.",
+        template="{who} has it since {since}: “{words}”",
+        params={"who": TEXT, "since": TIME, "words": TEXT},
     ),
     "callback": BriefCode(
         section="promised",
@@ -150,9 +284,9 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="A callback by {due}: {state}",
         params={
             "due": TEXT_OR_NULL,
-            "state": values("broken", "missed", "overdue", "open", "kept", "cancelled"),
+            "state": values("broken", "missed", "overdue", "open", "served", "kept", "cancelled"),
         },
-        optional={"missed": COUNT},
+        optional={"missed": COUNT, "spoke": TIME},
     ),
     "promise": BriefCode(
         section="promised",
@@ -165,6 +299,17 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         },
         optional={"promised_by": TEXT},
     ),
+    "promise_candidate": BriefCode(
+        section="promised",
+        meaning="A sentence that reads like a promise; nobody has confirmed it.",
+        template="Perhaps promised by {promised_by}: “{words}” by {due}",
+        params={
+            "words": TEXT,
+            "due": {"anyOf": [TIME, {"type": "null"}]},
+            "state": values("candidate"),
+            "promised_by": TEXT,
+        },
+    ),
     "fact": BriefCode(
         section="known",
         meaning="A known value. `before` has older values, newest first. If `withheld`, `value` is null "
@@ -172,6 +317,19 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="{name}: {value}",
         params={"name": TEXT, "value": TEXT_OR_NULL},
         optional={"before": TEXTS, "withheld": {"type": "boolean"}},
+    ),
+    "passed_on": BriefCode(
+        section="known",
+        meaning="A value from the context that the sender of a handoff gave. If `withheld`, `value` is null.",
+        template="{name}: {value} (from {from})",
+        params={"name": TEXT, "value": TEXT_OR_NULL, "from": TEXT},
+        optional={"withheld": {"type": "boolean"}},
+    ),
+    "writes_in": BriefCode(
+        section="known",
+        meaning="The language in which the customer writes, as a code of two letters.",
+        template="Writes in {language}",
+        params={"language": TEXT},
     ),
     "survey": BriefCode(
         section="feelings",
@@ -185,6 +343,12 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         meaning="The customer complained.",
         template="Complained: “{words}” ({state})",
         params={"words": TEXT, "state": values("open", "resolved")},
+    ),
+    "complaint_candidate": BriefCode(
+        section="feelings",
+        meaning="Words that read like a complaint; nobody has confirmed it.",
+        template="Perhaps a complaint: “{words}”",
+        params={"words": TEXT, "state": values("candidate")},
     ),
 }
 """Every code that a line can have, in the order of the brief's sections."""

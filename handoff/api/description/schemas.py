@@ -30,7 +30,6 @@ from handoff.services.sources.native import IdentityInput, TouchpointInput
 Schema = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 NAMES = {
-    "Line": "BriefLine",
     "EventEnvelope": "CloudEvent",
     "ListView": "HandoffList",
     "SnapshotsView": "SnapshotList",

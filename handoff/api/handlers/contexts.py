@@ -28,11 +28,13 @@ from handoff.api.http.exchange import (
     read_json,
 )
 from handoff.codec.member import PLACE, pack_occurred
+from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.context.assembly import assemble
+from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
@@ -79,6 +81,7 @@ async def look_up(request: web.Request) -> web.Response:
         given.limit,
         frozenset(given.fields) if given.fields is not None else None,
         given.min_assurance or principal.min_assurance,
+        principal,
     )
     site, tenant = request.app[SITE], principal.tenant
     identities = [other for at, it in enumerate(given.identities) for other in _sought(site, tenant, at, it)]
@@ -101,16 +104,20 @@ def query_wanted(request: web.Request, principal: Principal) -> ContextSelection
         query_limit(request),
         query_list(request, "fields") if "fields" in request.query else None,
         read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+        principal,
     )
 
 
-def _wanted(limit: int, fields: frozenset[str] | None, min_assurance: Assurance) -> ContextSelection:
+def _wanted(
+    limit: int, fields: frozenset[str] | None, min_assurance: Assurance, principal: Principal
+) -> ContextSelection:
     always = frozenset(ContextView.__struct_fields__)
     if fields is not None and fields - always:
         unknown = ", ".join(sorted(fields - always))
         raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
-    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance)
+    internal = principal.min_assurance is not Assurance.VERIFIED  # a token whose audience is customers
+    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, internal=internal)
 
 
 async def _context(
@@ -177,6 +184,8 @@ async def respond(
             watch=reads,
         )
         body, etag = encode(made.view), fingerprint(made.view)
+        if isinstance(made.view.brief, Brief):
+            site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
             site.recent.put(key, body, etag, made.basis)
     return answer_context(request, body, etag)

@@ -29,6 +29,7 @@ from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Head
 from handoff.api.http.problems import problem, status_of
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.context.feedback import Noted, wrong_rule
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED, read_cloudevent
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.reading import read_touchpoint
@@ -115,11 +116,13 @@ async def _record_one(
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
+    noted = Noted(read)
     if quiet:
-        (result,) = await record(site.store, principal.tenant, [read()], quiet=True)
+        (result,) = await record(site.store, principal.tenant, noted(), quiet=True)
     else:
-        (result,) = await site.intake.record(principal.tenant, lambda: (read(),), len(raw))
+        (result,) = await site.intake.record(principal.tenant, noted, len(raw))
     site.measures.count(principal.name, (result,))
+    site.measures.line_wrong(noted.rule, result)
     return answer(_recorded(result)) if result.ok else _rejection(result)
 
 
@@ -157,18 +160,21 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
     if body.lstrip()[:1] == b"[":
         return False
 
+    noted = Noted(partial(read_native, body, caller))
+
     def respond(outcome: list[Result] | Exception) -> None:
         if isinstance(outcome, Exception):
             answer(outcome)
             return
         site.measures.count(principal.name, outcome)
         (result,) = outcome
+        site.measures.line_wrong(noted.rule, result)
         if result.ok:
             answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:
             answer(plain_of(_rejection(result)))
 
-    site.intake.submit(principal.tenant, lambda: (read_native(body, caller),), len(body), respond)
+    site.intake.submit(principal.tenant, noted, len(body), respond)
     return True
 
 
@@ -209,6 +215,8 @@ async def _store(
     touchpoints = [it for it in read if isinstance(it, Touchpoint)]
     results = await record(site.store, principal.tenant, touchpoints, bulk=bulk, quiet=quiet)
     site.measures.count(principal.name, results)
+    for touchpoint, result in zip(touchpoints, results, strict=True):
+        site.measures.line_wrong(wrong_rule(touchpoint), result)
     done = iter(results)
     entries: list[Result | HandoffError] = [it if isinstance(it, HandoffError) else next(done) for it in read]
     rejected = [

@@ -83,7 +83,10 @@ OPERATIONS = (
         "bytes. "
         f"One touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes as stored. Nothing is truncated: anything "
         "above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. "
-        "`Content-Encoding` is not supported. `Idempotency-Key` does not apply to NDJSON.",
+        "`Content-Encoding` is not supported.\n\n"
+        "To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, "
+        "its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. "
+        "`Idempotency-Key` does not apply to NDJSON.",
         scopes=("touchpoints:write",),
         parameters=(ANNOUNCE,),
         body={

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from handoff.domain.brief import Brief, Line
+from handoff.domain.brief import Brief, BriefLine
 
 SECTIONS = (
     ("why_now", "Why now"),
     ("wants", "Customer wants"),
     ("tried", "Already tried"),
+    ("answered", "Answered"),
     ("promised", "Promised"),
     ("known", "Already known, no need to ask"),
     ("feelings", "Sentiment, as stated"),
@@ -45,7 +46,7 @@ def _brief_lines(brief: Brief) -> list[str]:
     if brief.summary is not None:
         lines += ["", f"Summary (written by {plain(brief.summary.by)}): {plain(brief.summary.text)}"]
     for name, heading in SECTIONS:
-        section: Sequence[Line] = getattr(brief, name)
+        section: Sequence[BriefLine] = getattr(brief, name)
         if section:
             lines += ["", f"{heading}:", *(_line(it) for it in section)]
             left_out = brief.left_out.get(name)
@@ -55,6 +56,6 @@ def _brief_lines(brief: Brief) -> list[str]:
     return lines
 
 
-def _line(line: Line) -> str:
+def _line(line: BriefLine) -> str:
     assurance = "" if line.assurance == "verified" else f" ({line.assurance})"
     return f"- {plain(line.text)}{assurance}"

@@ -1,8 +1,9 @@
-"""The brief: what the next party needs in ten seconds, told from a customer's touchpoints by rule.
+"""The brief: what the next party needs in ten seconds, made from a customer's touchpoints by rule.
 
-No model and no guess: every line points at the touchpoints that prove it. Lines about what was only
-claimed are lines of their own and say so. Screens render from `code` and `params`; `text` is the
-English rendering. One module per section; the same touchpoints always give the same brief.
+No model and no guess: every line points at the touchpoints that prove it. Each touchpoint is reduced to a
+signal, signals are grouped into matters, and each matter has a state; the sections are written from that.
+Lines about what was only claimed are lines of their own and say so. Screens render from `code` and
+`params`; `text` is the English rendering. The same touchpoints always give the same brief.
 """
 
 from __future__ import annotations
@@ -11,67 +12,97 @@ from collections.abc import Mapping, Sequence
 
 from handoff.domain.clock import Micros
 
-from .effort import effort
-from .feelings import feelings
-from .known import known
-from .promised import promised
-from .shapes import Brief, Effort, Line, Pending, Summary, Told
-from .tried import tried
-from .wants import wants
-from .why_now import why_now
+from .rules import BriefRules, SourceRules
+from .sections.answered import answered
+from .sections.effort import effort
+from .sections.feelings import feelings
+from .sections.known import known
+from .sections.promised import promised
+from .sections.tried import tried
+from .sections.wants import wants
+from .sections.why_now import why_now
+from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
+from .story import Story, read_story
 
 __all__ = [
     "MAX_LINES",
     "RULES",
     "Brief",
+    "BriefLine",
+    "BriefRules",
+    "CandidateWords",
+    "EarlierHandoff",
     "Effort",
-    "Line",
     "Pending",
+    "SourceRules",
+    "Story",
     "Summary",
-    "Told",
-    "tell",
+    "TimelineItem",
+    "build_brief",
+    "read_story",
+    "write_brief",
 ]
 
-RULES = 1
+RULES = 2
 """Version of these rules, kept with every snapshot."""
 
 MAX_LINES = 12  # a section: more is not read in ten seconds; what is left out is counted
-_NEWEST_LAST = frozenset({"tried"})
+MORE_LINES = {"wants": 16, "known": 16}  # several matters with their first and last words; short facts
+_NEWEST_LAST = frozenset({"tried", "answered"})
 
 
-def tell(
-    told: Sequence[Told], *, now: Micros, waiting_since: Micros | None, pending: Pending | None = None
+def build_brief(
+    items: Sequence[TimelineItem],
+    *,
+    now: Micros,
+    rules: BriefRules,
+    pending: Pending | None = None,
+    handoffs: Sequence[EarlierHandoff] = (),
+    internal: bool = True,
 ) -> Brief:
     """The brief over a customer's own touchpoints (oldest first, edits folded in) as of `now`.
 
-    `waiting_since` is when the customer began to wait for somebody, None when nobody waits. What was
-    deleted counts as an effort and is never quoted.
+    `pending` is the handoff that it is for, `handoffs` are all of the customer. Deleted
+    touchpoints count toward the effort and are never quoted; notes are for `internal` readers.
     """
-    standing = [it for it in told if not it.deleted]
-    sections: dict[str, list[Line]] = {
-        "why_now": why_now(standing, now=now, waiting_since=waiting_since, pending=pending),
-        "wants": wants(standing),
-        "tried": tried(standing),
-        "promised": promised(standing, now=now),
-        "known": known(standing),
-        "feelings": feelings(standing),
+    story = read_story(items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal)
+    return write_brief(story)
+
+
+def write_brief(story: Story) -> Brief:
+    """The brief that a story makes."""
+    sections: dict[str, list[BriefLine]] = {
+        "why_now": why_now(story),
+        "wants": wants(story),
+        "tried": tried(story),
+        "answered": answered(story),
+        "promised": promised(story),
+        "known": known(story),
+        "feelings": feelings(story),
     }
     kept = {name: _bounded(name, lines) for name, lines in sections.items()}
     return Brief(
         why_now=kept["why_now"],
         wants=kept["wants"],
         tried=kept["tried"],
+        answered=kept["answered"],
         promised=kept["promised"],
         known=kept["known"],
         feelings=kept["feelings"],
-        effort=effort(told, now=now, waiting_since=waiting_since),
-        left_out=_left_out(sections),
+        effort=effort(story),
+        left_out=_left_out(sections, story.left_out),
     )
 
 
-def _bounded(name: str, lines: Sequence[Line]) -> tuple[Line, ...]:
-    return tuple(lines[-MAX_LINES:] if name in _NEWEST_LAST else lines[:MAX_LINES])
+def _limit(name: str) -> int:
+    return MORE_LINES.get(name, MAX_LINES)
 
 
-def _left_out(sections: Mapping[str, Sequence[Line]]) -> dict[str, int]:
-    return {name: len(lines) - MAX_LINES for name, lines in sections.items() if len(lines) > MAX_LINES}
+def _bounded(name: str, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
+    limit = _limit(name)
+    return tuple(lines[-limit:] if name in _NEWEST_LAST else lines[:limit])
+
+
+def _left_out(sections: Mapping[str, Sequence[BriefLine]], more: Mapping[str, int]) -> dict[str, int]:
+    left = {name: max(len(lines) - _limit(name), 0) + more.get(name, 0) for name, lines in sections.items()}
+    return {name: count for name, count in left.items() if count}

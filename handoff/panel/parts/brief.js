@@ -6,7 +6,7 @@ import { button, h, userText } from "../dom/dom.js";
 /** @typedef {import("../data/types.js").Line} Line */
 /** @typedef {import("../dom/element.js").Locale} Locale */
 
-export const SECTIONS = ["wants", "tried", "promised", "known", "feelings"];
+export const SECTIONS = ["wants", "tried", "answered", "promised", "known", "feelings"];
 
 /**
  * @param {import("../data/types.js").Brief} brief
@@ -83,7 +83,7 @@ function sentence(line, locale) {
   const key = form(line, words);
   if (!key) return [userText(line.text)];
   const values = { ...line.params };
-  values.count = line.params.attempts ?? line.params.transfers ?? 0;
+  values.count = line.params.attempts ?? line.params.transfers ?? line.params.times ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
   if (line.code === "waiting") {
     values.since = times.element(line.params.since, "short");
@@ -92,7 +92,34 @@ function sentence(line, locale) {
   if (line.params.due) values.due = times.element(line.params.due, "both");
   if (line.code === "fact") values.name = h("bdi", { class: "fact-name" }, line.params.name);
   if (line.params.before) values.before = line.params.before.join(", ");
-  return words.nodes(key, values);
+  if (line.params.files) values.files = line.params.files.join(", ");
+  if (line.params.language) values.language = languageName(line.params.language, words);
+  for (const name of ["at", "since"]) {
+    if (line.code !== "waiting" && line.params[name]) values[name] = times.element(line.params[name], "short");
+  }
+  return [...words.nodes(key, values), ...additions(line, words, values)];
+}
+
+/** Details after the text of a line: files, the number of repeats, the answer.
+ * @param {Line} line @param {import("../text/words.js").Words} words @param {import("../text/words.js").Values} values */
+function additions(line, words, values) {
+  const { params } = line;
+  /** @type {(Node | string)[]} */
+  const found = [];
+  if (params.files && line.code !== "sent_files") found.push(...words.nodes("line.with.files", values));
+  if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
+  if (params.late) found.push(...words.nodes("line.with.late", values));
+  if (params.answer && line.code !== "solved") found.push(...words.nodes("line.with.answer", values));
+  return found;
+}
+
+/** @param {string} code @param {import("../text/words.js").Words} words */
+function languageName(code, words) {
+  try {
+    return new Intl.DisplayNames([words.tag], { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
 }
 
 /** The message for the line's params; null if the code is unknown to this panel.
@@ -105,9 +132,12 @@ function form(line, words) {
     [`${key}.before`, params.before?.length],
     [`${key}.nothing`, params.results === 0],
     [`${key}.due`, params.due],
+    [`${key}.answer`, params.answer],
+    [`${key}.reason`, params.reason],
+    [`${key}.words`, params.words],
     [`${key}.subject`, params.subject],
     [`${key}.scale`, params.score && params.out_of],
-    [`${key}.only`, params.words === "" || params.error === "" || params.score === null],
+    [`${key}.only`, params.words === "" || params.error === "" || params.score === null || params.reason === ""],
   ];
   const found = variants.find(([name, fits]) => fits && words.has(name));
   if (found) return found[0];
@@ -126,6 +156,7 @@ export function effortRow(effort, locale) {
     effort.channels.length ? effort.channels.map((it) => words.name("channel", it)).join(", ") : null,
     effort.switches ? words.text("effort.switches", { count: effort.switches }) : null,
     effort.transfers ? words.text("effort.transfers", { count: effort.transfers }) : null,
+    effort.talks ? words.text("effort.talks", { count: effort.talks }) : null,
     effort.repeated ? words.text("effort.repeated", { count: effort.repeated }) : null,
   ];
   const shown = items.filter(Boolean).map((it) => h("li", {}, userText(it)));

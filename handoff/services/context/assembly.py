@@ -1,4 +1,4 @@
-"""The context: what the next party gets before they say hello."""
+"""The context that the next party gets before they greet the customer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ from handoff.store.repositories.identities import doubled
 from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor, read_page
 from handoff.store.store import Store
 
+from .candidates import candidate_words
 from .completeness import Monitor
+from .items import actor_type, timeline_item
 from .position import position_of
 from .summary import Summariser
 from .validation import ReadLog, Validator
@@ -53,12 +55,12 @@ BRIEF_AGE: Micros = 90 * DAY
 
 
 class Assembled(Struct, frozen=True):
-    """A context, and what it was made of where it was watched and can be asked without its timeline."""
+    """A context, with its basis if the reads were watched and it can be requested without its timeline."""
 
     view: ContextView
     basis: Validator | None
     shortened: Callable[[int], ContextView] | None = None
-    """The same context with a shorter timeline, made without reading anything again; None without one."""
+    """Builds the same context with a shorter timeline, without further reads; None without a timeline."""
 
 
 async def assemble(
@@ -73,48 +75,54 @@ async def assemble(
     summariser: Summariser | None = None,
     watch: ReadLog | None = None,
 ) -> Assembled:
-    """The context of a look-up as of `now`, for `handoff` where it is for one; with a machine-made
-    summary in the brief where there is a `summariser`. A `watch` has seen the look-up.
+    """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    After the look-up's own: one round trip for timelines, hand-offs and completeness each, and two
-    more where something in them was amended.
+    With a `summariser`, the brief includes a machine-made summary. A `watch` has recorded the look-up.
+
+    Beyond the look-up, takes one round trip each for timelines, handoffs and completeness, two more if a
+    touchpoint was amended, and those of `candidate_words`.
     """
     if look_up.customer is None:
-        return Assembled(await _of_nobody(monitor, tenant, look_up, now), None)
-    told = await _read(store, tenant, look_up.customer, wanted)
+        return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
+    read = await _read(store, tenant, look_up.customer, wanted)
     control = ControlReads(watch or store.connection, tenant)
-    chains = await read_chains(control, [it.id for it in told.conversations])
-    handoffs = await read_of_homes(control, told.homes)
-    since = min((it.opened_at for it in told.conversations if it.open), default=None)
+    chains = await read_chains(control, [it.id for it in read.conversations])
+    handoffs = await read_of_homes(control, read.homes)
+    since = min((it.opened_at for it in read.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
-    brief = _brief(told, now, handoff or next((it for it in handoffs if it.pending), None))
-    if summariser and (wanted.fields is None or "brief" in wanted.fields):
-        brief = await summariser.add(_recent(told, now), brief)
+    story = _story(store, read, now, handoff, handoffs, wanted)
+    shown = wanted.fields is None or "brief" in wanted.fields
+    if shown and wanted.min_assurance is not Assurance.VERIFIED:
+        reads = watch or store.connection
+        story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
         as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=_customer_view(store, tenant, look_up.customer, told),
-        conversations=_conversations(told, chains),
-        handoffs=[handoff_view(it, told.hashes, look_up.customer.id) for it in handoffs],
-        brief=brief,
-        timeline=_timeline(told, wanted),
+        customer=_customer_view(store, tenant, look_up.customer, read),
+        conversations=_conversations(read, chains, story),
+        handoffs=[handoff_view(it, read.hashes, look_up.customer.id) for it in handoffs],
+        brief=await _brief(story, summariser if shown else None),
+        timeline=_timeline(read, wanted),
         completeness=completeness,
-        left_out=_left_out(told, look_up.customer, wanted, handoff),
+        left_out=_left_out(read, look_up.customer, wanted, handoff),
     )
     view = _selected(context, wanted.fields)
-    shortened = partial(_shortened, view, told, look_up.customer, wanted, handoff)
-    if watch is None or summariser or any(it.is_reference for it in told.told):
-        return Assembled(
-            view, None, shortened
-        )  # also where it was made elsewhere, or told in others' timelines
-    told_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(told_completeness, monitor.questions(tenant, since=since)), shortened)
+    shortened = partial(_shortened, view, read, look_up.customer, wanted, handoff)
+    if watch is None or summariser or any(it.is_reference for it in read.entries):
+        return Assembled(view, None, shortened)  # other timelines or a summariser may change the context
+    shown_completeness = None if view.completeness is UNSET else completeness
+    return Assembled(view, watch.basis(shown_completeness, monitor.questions(tenant, since=since)), shortened)
 
 
-async def _of_nobody(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
-    """What is told where it is not one customer: whom it may be, and what to ask."""
+async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
+    brief = rules.write_brief(story)
+    return await summariser.add(story.everything, brief) if summariser else brief
+
+
+async def _unmatched(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
+    """The context of a look-up that matched no single customer: the candidates, and what to ask."""
     return ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
@@ -135,7 +143,7 @@ class _Read(Struct, kw_only=True):
     homes: list[bytes]
     page: MemberPage
     total: int
-    told: list[TimelineEntry]
+    entries: list[TimelineEntry]
     hidden: int
     decoded: Decoded
     conversations: list[Conversation]
@@ -155,7 +163,7 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
         homes=homes,
         page=page,
         total=page.total - doubled(records),
-        told=kept,
+        entries=kept,
         hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
@@ -165,64 +173,60 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
 
 
 async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
-    """Who a customer is, as a context tells it. One round trip, two more where something was amended."""
+    """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
     return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
 
 
 async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
-    """The customer's conversations as far back as a brief looks, newest activity first."""
+    """The customer's conversations within the age limit of a brief, most recently active first."""
     return (await _read(store, tenant, customer, ContextSelection())).conversations
 
 
-def _line(read: _Read, it: TimelineEntry) -> ConversationItem:
-    stored, body = it.stored, it.body
+def _line(read: _Read, entry: TimelineEntry) -> ConversationItem:
+    stored, body = entry.stored, entry.body
     direction, visibility, _assurance = body.stated
-    # In the order of the fields: there are a thousand, and names take longer than the rest of the call.
+    # Positional, in field order: there may be a thousand, and keywords cost more than the rest of the call.
     return ConversationItem(
         read.decoded.rendering.conversation(stored, body)[0],
         stored.home,
-        _channel(it),
+        _channel(entry),
         stored.type,
         direction,
         stored.occurred_at,
         body.subject,
         body.thread,
         visibility,
-        _actor_type(body.actor) == "bot",
+        actor_type(body.actor) == "bot",
     )
 
 
-def _channel(it: TimelineEntry) -> str:
-    return channel_name(it.stored, it.body)
+def _channel(entry: TimelineEntry) -> str:
+    return channel_name(entry.stored, entry.body)
 
 
-def _actor_type(actor: Mapping[str, Any] | None) -> str | None:
-    if not actor:
-        return None
-    kind = actor.get("type") or actor.get("kind") or actor.get("role")
-    return str(kind) if kind else None
-
-
-def _actor_name(actor: Mapping[str, Any] | None) -> str | None:
-    name = actor.get("name") if actor else None
-    return name if isinstance(name, str) and name else None
-
-
-def _recent(read: _Read, now: Micros) -> list[rules.Told]:
-    """What a brief is told from, oldest first."""
+def _recent(read: _Read, now: Micros) -> list[rules.TimelineItem]:
+    """The touchpoints that a brief is built from, oldest first."""
     oldest = now - BRIEF_AGE
     open_since = min((it.opened_at for it in read.conversations if it.open), default=now)
     since = min(oldest, open_since)
-    # What only happened with this customer taking part says nothing of what they tried or want.
+    # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
     recent = [
-        it for it in read.told[:BRIEF_TOUCHPOINTS] if it.stored.occurred_at >= since and not it.is_reference
+        it
+        for it in read.entries[:BRIEF_TOUCHPOINTS]
+        if it.stored.occurred_at >= since and not it.is_reference
     ]
-    return [_told(read, it) for it in reversed(recent)]
+    return [timeline_item(read.decoded.rendering, it) for it in reversed(recent)]
 
 
-def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
-    waiting = min((it.waiting_since for it in read.conversations if it.waiting_since), default=None)
-    pending = None
+def _story(
+    store: Store,
+    read: _Read,
+    now: Micros,
+    handoff: Handoff | None,
+    handoffs: Sequence[Handoff],
+    wanted: ContextSelection,
+) -> rules.Story:
+    pending, handoff = None, handoff or next((it for it in handoffs if it.pending), None)
     if handoff:
         pending = rules.Pending(
             id=handoff.id,
@@ -232,36 +236,33 @@ def _brief(read: _Read, now: Micros, handoff: Handoff | None) -> rules.Brief:
             requested_at=handoff.requested_at,
             hops=handoff.hops,
         )
-    return rules.tell(_recent(read, now), now=now, waiting_since=waiting, pending=pending)
+    known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
+    return rules.read_story(
+        _recent(read, now),
+        now=now,
+        rules=store.brief_rules,
+        pending=pending,
+        handoffs=[_earlier(it) for it in known.values()],
+        internal=wanted.internal,
+    )
 
 
-def _told(read: _Read, it: TimelineEntry) -> rules.Told:
-    rendering, stored, body = read.decoded.rendering, it.stored, it.body
-    _identity, public_id = rendering.of_home(stored.home)
-    direction, visibility, assurance = body.stated
-    shown = rendering.shown(stored, body)
-    return rules.Told(  # in the order of the fields, as in `_line`
-        public_id(stored.id),
-        stored.type,
-        _channel(it),
-        direction,
-        visibility,
-        assurance,
-        stored.occurred_at,
-        rendering.conversation(stored, body)[1],
-        shown.subject,
-        shown.text,
-        _actor_type(body.actor),
-        _actor_name(body.actor),
-        shown.data,
-        body.traits,
-        stored.blanked,
+def _earlier(handoff: Handoff) -> rules.EarlierHandoff:
+    return rules.EarlierHandoff(
+        id=handoff.id,
+        sender=handoff.sender.name,
+        to=handoff.to.name,
+        reason=handoff.reason,
+        state=handoff.state.value,
+        requested_at=handoff.requested_at,
+        owner=handoff.owner,
+        context=handoff.context,
     )
 
 
 def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
-    shown = read.told[: wanted.limit]
-    more = read.page.more or len(read.told) > len(shown)
+    shown = read.entries[: wanted.limit]
+    more = read.page.more or len(read.entries) > len(shown)
     views: list[TouchpointView] = [read.decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
@@ -272,15 +273,15 @@ def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
 
 
 def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff: Handoff | None) -> LeftOut:
-    shown = min(len(read.told), wanted.limit)
+    shown = min(len(read.entries), wanted.limit)
     rest = read.total - shown - read.hidden
-    last = read.told[shown - 1].entry if shown else None
+    last = read.entries[shown - 1].entry if shown else None
     return LeftOut(
         touchpoints=rest or None,
         timeline_next=encode_cursor(last.place) if rest and last else None,
         below_min_assurance=read.hidden or None,
-        brief_older_than=format_time(read.told[-1].stored.occurred_at)
-        if read.page.more and read.told
+        brief_older_than=format_time(read.entries[-1].stored.occurred_at)
+        if read.page.more and read.entries
         else None,
         late=_late(read, handoff) or None,
         candidates=customer.claims_left_out or None,
@@ -294,7 +295,7 @@ def _late(read: _Read, handoff: Handoff | None) -> list[str]:
     pinned = handoff.snapshots[-1].taken_at
     return [
         read.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
-        for it in read.told
+        for it in read.entries
         if it.stored.occurred_at < pinned < it.stored.recorded_at
         and not it.stored.type.startswith(("handoff.", "identity."))
     ]
@@ -312,7 +313,7 @@ def _shortened(
     if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
         return view
     shown = view.timeline.touchpoints[:limit]
-    next_ = encode_cursor(read.told[limit - 1].entry.place)
+    next_ = encode_cursor(read.entries[limit - 1].entry.place)
     return msgspec.structs.replace(
         view,
         timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
@@ -321,33 +322,34 @@ def _shortened(
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:
-    """Only the optional fields asked for; who it is and what was left out always stay."""
+    """The context with only the requested optional fields; `customer` and `left_out` are always kept."""
     if fields is None:
         return context
     return msgspec.structs.replace(context, **dict.fromkeys(OPTIONAL_FIELDS - fields, UNSET))
 
 
-def _conversations(read: _Read, chains: Mapping[bytes, Chain]) -> list[ConversationView]:
+def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Story) -> list[ConversationView]:
     views = []
-    ids = dict(read.decoded.rendering.conversations.values())  # made when the touchpoints were told
-    for it in read.conversations:
-        chain = chains.get(it.id)
+    waiting, assigned = story.waiting_by_conversation(), story.assigned()
+    ids = dict(read.decoded.rendering.conversations.values())  # filled when the touchpoints were rendered
+    for conversation in read.conversations:
+        chain = chains.get(conversation.id)
         if chain and chain.home not in read.homes:
-            chain = None  # somebody else's thread that this customer only named
-        id_ = ids[it.id]
+            chain = None  # another customer's thread that this customer only named
+        id_ = ids[conversation.id]
         views.append(
             ConversationView(
                 id=id_,
-                state=it.state,
-                subject=it.subject,
-                channels=it.channels,
-                opened_at=format_time(it.opened_at),
+                state=conversation.state,
+                subject=conversation.subject,
+                channels=conversation.channels,
+                opened_at=format_time(conversation.opened_at),
                 root=public_conversation(read.hashes, chain.root) if chain else id_,
                 previous=public_conversation(read.hashes, previous)
-                if chain and (previous := chain.previous_of(it.id))
+                if chain and (previous := chain.previous_of(conversation.id))
                 else None,
-                owner=chain.owner if chain else None,
-                waiting_since=format_time(it.waiting_since) if it.waiting_since else None,
+                owner=(chain.owner if chain else None) or assigned.get(id_),
+                waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
             )
         )
     return views
@@ -374,7 +376,7 @@ def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -
 
 
 def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
-    """The statement that makes the identity theirs: the strongest, then the earliest."""
+    """The statement that links the identity to the customer: the strongest, then the earliest."""
     pieces = [it for it in evidence if key in it.pair and joins(it)]
     if not pieces:
         return "touchpoint"
@@ -383,11 +385,11 @@ def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
 
 
 def _traits(read: _Read) -> dict[str, Any]:
-    """The newest value of each trait, from what is verified; claims stay with their touchpoints."""
+    """The newest verified value of each trait; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
-    for it in reversed(read.told):
-        if it.body.traits and it.body.assurance is Assurance.VERIFIED and not it.is_reference:
-            traits.update(it.body.traits)
+    for entry in reversed(read.entries):
+        if entry.body.traits and entry.body.assurance is Assurance.VERIFIED and not entry.is_reference:
+            traits.update(entry.body.traits)
     return traits
 
 
@@ -409,12 +411,12 @@ def _conflicts(hashes: KeyedHash, customer: Customer) -> list[ConflictView]:
     return views
 
 
-def _candidate(it: Candidate) -> CandidateView:
+def _candidate(candidate: Candidate) -> CandidateView:
     return CandidateView(
-        customer_id=it.id,
-        identity=str(it.identity),
-        reason=it.reason,
-        assurance=it.assurance,
-        touchpoints=it.touchpoints,
-        links=list(it.links),
+        customer_id=candidate.id,
+        identity=str(candidate.identity),
+        reason=candidate.reason,
+        assurance=candidate.assurance,
+        touchpoints=candidate.touchpoints,
+        links=list(candidate.links),
     )

@@ -1,8 +1,8 @@
-"""A summariser that somebody plugs in: its words stand beside the brief, labelled as machine-made.
+"""An optional summariser plug-in: its summary is added to the brief, labelled as machine-made.
 
-There is none by default. It reads what the rules read and what they said, and whatever it does (fails,
-hangs, answers nonsense) the context is given all the same, without it. Snapshots never hold it: they
-are what the rules say, which anybody can check.
+There is none by default. It receives the touchpoints and the brief that the rules wrote. If it fails, hangs
+or returns nonsense, the context is still returned, without a summary. Snapshots never contain the summary:
+they hold only the output of the rules, which anyone can check.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 import msgspec
 import structlog
 
-from handoff.domain.brief import Brief, Summary, Told
+from handoff.domain.brief import Brief, Summary, TimelineItem
 from handoff.domain.errors import ConfigurationError
 
 ENTRY_POINTS = "handoff.summarisers"
 """The entry-point group in which another package names one callable `(touchpoints, brief) -> str`."""
 
-Summarise = Callable[[Sequence[Told], Brief], str]
-TIMEOUT_S = 2.0  # a context is waited for by somebody who is about to say hello
-MAX_AT_ONCE = 4  # threads it may hold, those that were given up included
-MAX_SUMMARY = 2_000  # characters; more is not read in ten seconds
+Summarise = Callable[[Sequence[TimelineItem], Brief], str]
+TIMEOUT_S = 2.0  # an agent who is about to greet the customer waits for the context
+MAX_AT_ONCE = 4  # threads it may hold, including abandoned ones
+MAX_SUMMARY = 2_000  # characters; more cannot be read in ten seconds
 
 log = structlog.get_logger(__name__)
 
 
 class Summariser:
-    """Runs one summarising function in threads of its own, bounded in time and number."""
+    """Runs one summarising function in its own threads, with limits on time and number."""
 
     def __init__(self, name: str, function: Summarise, *, timeout_s: float = TIMEOUT_S) -> None:
         self.name = name
@@ -39,18 +39,18 @@ class Summariser:
         self._timeout_s = timeout_s
         self._running = 0
 
-    async def add(self, told: Sequence[Told], brief: Brief) -> Brief:
-        """The brief with its summary, or as it is where there is none in time."""
+    async def add(self, touchpoints: Sequence[TimelineItem], brief: Brief) -> Brief:
+        """The brief with its summary, or unchanged if there is none in time."""
         if self._running >= MAX_AT_ONCE:
             log.warning("summary_skipped", summariser=self.name, why="busy")
             return brief
         try:
             async with asyncio.timeout(self._timeout_s):
-                text = await self._in_thread(told, brief)
+                text = await self._in_thread(touchpoints, brief)
         except TimeoutError:
             log.warning("summary_skipped", summariser=self.name, why="timeout")
             return brief
-        except Exception as error:  # another package's code: whatever it raises ends here
+        except Exception as error:  # another package's code: no exception of it may pass
             log.warning("summary_skipped", summariser=self.name, why=type(error).__name__)
             return brief
         if not isinstance(text, str) or not text.strip():
@@ -59,8 +59,8 @@ class Summariser:
         shown = plain if len(plain) <= MAX_SUMMARY else plain[: MAX_SUMMARY - 1] + "…"
         return msgspec.structs.replace(brief, summary=Summary(text=shown, by=self.name))
 
-    async def _in_thread(self, told: Sequence[Told], brief: Brief) -> Any:
-        """A daemon thread of its own: one that hangs neither fills the shared pool nor holds up the stop."""
+    async def _in_thread(self, touchpoints: Sequence[TimelineItem], brief: Brief) -> Any:
+        """Runs in its own daemon thread: one that hangs neither fills the shared pool nor delays shutdown."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Any] = loop.create_future()
 
@@ -76,8 +76,8 @@ class Summariser:
         def work() -> None:
             result, failed = None, None
             try:
-                result = self._function(told, brief)
-            except Exception as error:  # told to the waiting side
+                result = self._function(touchpoints, brief)
+            except Exception as error:  # raised in the waiting coroutine
                 failed = error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, failed)
@@ -90,8 +90,8 @@ class Summariser:
 def load_summariser() -> Summariser | None:
     """The summariser that an installed package declares, or None.
 
-    ConfigurationError where one cannot be loaded or several are installed: which one speaks must not
-    depend on their order.
+    Raises ConfigurationError if it cannot be loaded or several are installed: the choice must not depend on
+    their order.
     """
     found = list(entry_points(group=ENTRY_POINTS))
     if not found:

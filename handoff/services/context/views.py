@@ -1,4 +1,4 @@
-"""The shapes of a context: what the next party is shown, and what of it is asked for."""
+"""The shapes of a context: the view for the next party, and the selection of its fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_LIMIT = 50
 
 
 class CandidateView(Struct, frozen=True, kw_only=True):
-    """Somebody who may be this customer; nothing of their history is shown before it is confirmed."""
+    """An identity that may be this customer; its history is not shown until that is confirmed."""
 
     customer_id: str
     identity: str
@@ -25,11 +25,11 @@ class CandidateView(Struct, frozen=True, kw_only=True):
     assurance: str
     touchpoints: int
     links: list[str] = field(default_factory=list)
-    """The claims behind it: what is withdrawn when it turns out to be somebody else."""
+    """The claims behind the candidate, to withdraw if it turns out to be someone else."""
 
 
 class ConflictView(Struct, frozen=True, kw_only=True):
-    """Evidence that a guard kept from joining two customers."""
+    """Evidence that a guard prevented from joining two customers."""
 
     identity: str
     other: str
@@ -38,7 +38,7 @@ class ConflictView(Struct, frozen=True, kw_only=True):
 
 
 class CustomerView(Struct, frozen=True, kw_only=True):
-    """Who it is, as far as the evidence goes."""
+    """The customer, as far as the evidence shows."""
 
     id: str
     identities: list[IdentityView]
@@ -63,19 +63,19 @@ class ConversationView(Struct, frozen=True, kw_only=True):
 
 
 class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What this answer does not hold, and where it is: nothing is cut silently."""
+    """The omissions of this answer and where to read them: nothing is cut silently."""
 
     touchpoints: int | None = None
     timeline_next: str | None = None
     below_min_assurance: int | None = None
     brief_older_than: str | None = None
     late: list[str] | None = None
-    """Touchpoints that happened before the newest snapshot of this hand-off and came after it."""
+    """Touchpoints that happened before the newest snapshot of this handoff and were recorded after it."""
     conversations: int | None = None
     handoffs: int | None = None
     candidates: int | None = None
-    """Identities that are linked with who was asked for, or claimed to be theirs, and not among the
-    candidates: an order number, an address or a login narrows a look-up."""
+    """Linked or claimed identities of the requested customer that are not among the candidates. An order
+    number, an address or a login narrows a look-up."""
     fields: list[str] | None = None
 
 
@@ -98,11 +98,13 @@ class ContextView(Struct, frozen=True, kw_only=True):
 
 
 class ContextSelection(Struct, frozen=True, kw_only=True):
-    """What of a context is asked for."""
+    """The parts of a context that a reader requests."""
 
     limit: int = DEFAULT_LIMIT
     min_assurance: Assurance = Assurance.INFERRED
     fields: frozenset[str] | None = None
+    internal: bool = True
+    """Whether the reader may see internal messages between colleagues."""
 
 
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -60,6 +61,8 @@ class TimelineEntry(Struct, frozen=True):
     stored: Member
     body: Body
     entry: Member
+    made: dict[Any, Any] | None = None
+    """Results that readers cached for reuse; None if nothing may be cached."""
 
     @property
     def is_reference(self) -> bool:
@@ -92,14 +95,19 @@ async def decode(
     # An amendment that was itself deleted no longer applies.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
-    decoded = [
-        TimelineEntry(it, _blanked(it, rendering) if it.blanked else it.body(), entry)
-        for entry, it in zip(entries, originals, strict=True)
-        if it
-    ]
-    for each in decoded:
-        if each.stored.unknown or each.body is UNREADABLE:
-            store.unknown.met(each.stored.unknown or "body", each.stored.codes.hex())
+    kept, until = store.decoded, store.decoded.sweep()
+    decoded = []
+    for entry, original in zip(entries, originals, strict=True):
+        if original is None:
+            continue
+        if original.blanked:
+            each = TimelineEntry(original, _blanked(original, rendering), entry)
+        else:
+            recent = kept.of(original, until)
+            each = TimelineEntry(original, recent.body, entry, None if original.amended else recent.made)
+        if original.unknown or each.body is UNREADABLE:
+            store.unknown.met(original.unknown or "body", original.codes.hex())
+        decoded.append(each)
     return Decoded(decoded, rendering)
 
 

@@ -22,6 +22,7 @@ from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
 from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded
@@ -245,7 +246,7 @@ def _evidence(
     """One piece of evidence for each further identity, with the pointer that leads back to the home."""
     pieces: list[tuple[bytes, bytes]] = []
     pointers: list[Pointer] = []
-    for handle in touchpoint.identities[1:]:
+    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint)):
         other = hashes.identity(handle.identity)
         if other == home:
             continue

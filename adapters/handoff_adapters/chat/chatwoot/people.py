@@ -25,6 +25,8 @@ ACTORS: Mapping[str, str] = {
 }
 """Chatwoot's sender type in lower case → ours."""
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
+_MADE_BY_RULE = ("automation_rule_id", "campaign_id", "macro_id")
+"""Content attributes of messages that nobody typed."""
 _ABSENT: tuple[Any, ...] = (None, "", {})
 
 
@@ -86,6 +88,12 @@ def actor(payload: Payload) -> dict[str, Any] | None:
     if payload.message_type == "template":
         return {"type": "bot"}  # Chatwoot's automatic greetings and forms
     sender = payload.sender
+    attributes = payload.attributes
+    if any(attributes.get(name) for name in _MADE_BY_RULE):
+        return {"type": "bot"}
+    if not sender and any(name.startswith("external_") for name in attributes):
+        # Written on a phone that is paired with the inbox: Chatwoot only hears of it.
+        return {"type": "agent"}
     kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
         kind = "user" if sender else ""  # servers before 2023 omit the type for agents

@@ -272,3 +272,21 @@ def test_whatever_json_a_sender_makes_up(body: Any) -> None:
             nested = one.get("conversation")
             one = {**(nested if isinstance(nested, dict) else {}), **one}
         survive(build(account="1"), posted(one))
+
+
+@pytest.mark.parametrize(
+    ("sender", "attributes", "kind"),
+    [
+        (None, {"external_created_at": 1795000000, "external_sender_name": "WhatsApp"}, "agent"),
+        (None, {"external_echo": True}, "agent"),
+        (None, {}, "platform"),
+        (None, {"automation_rule_id": 7}, "bot"),
+        ({"id": 5, "name": "Mia", "type": "user"}, {"automation_rule_id": 7}, "bot"),
+        ({"id": 5, "name": "Mia", "type": "user"}, {}, "agent"),
+    ],
+)
+def test_who_wrote_what_was_sent(sender: Any, attributes: dict[str, Any], kind: str) -> None:
+    body = fixture("message-sent-by-agent") | {"sender": sender, "content_attributes": attributes}
+    (touchpoint,) = build().parse(posted(body)).touchpoints
+    assert touchpoint.actor is not None
+    assert touchpoint.actor["type"] == kind

@@ -88,7 +88,7 @@ def test_multiparts_are_read_as_mail_readers_do() -> None:
         ("euc-jp", b"\xad\xa1", "①"),
         ("iso-2022-jp", "日本語".encode(), "日本語"),
         ("iso-2022-jp", b"na\xefve", "naïve"),
-        # One bad byte is no reason to read a whole mail in another charset.
+        # One bad byte does not justify reading a whole mail in another charset.
         ("shift_jis", "株式会社の注文".encode("cp932") + b"\xfc\xfd!", "株式会社の注文\ufffd\uf8f1!"),
         ("windows-1251", "Где моя посылка?".encode("cp1251") + b"\x98", "Где моя посылка?\ufffd"),
         ("iso-2022-jp", b"\x1b$B3t<02q<R\x7f\x7f\x1b(B, hello", "株式会社\ufffd, hello"),
@@ -152,7 +152,7 @@ def test_the_same_text_for_other_programs_is_no_attachment() -> None:
 @pytest.mark.parametrize(
     ("kind", "encrypted"), [("enveloped-data", True), ("authEnveloped-data", True), ("signed-data", None)]
 )
-def test_an_encrypted_mail_of_smime_says_so(kind: str, encrypted: bool | None) -> None:
+def test_an_encrypted_smime_mail_is_marked(kind: str, encrypted: bool | None) -> None:
     type_ = f"application/pkcs7-mime; smime-type={kind}; name=smime.p7m"
     made = only(mail("MIIB", content_type=type_, content_transfer_encoding="base64"))
     assert made.data.get("encrypted") is encrypted
@@ -190,7 +190,7 @@ def test_deeply_nested_html_loses_nothing() -> None:
     assert html_to_text("<div>" * 3000 + "deep" + "</div>" * 3000 + "tail").split() == ["deep", "tail"]
 
 
-def test_text_from_html_says_so() -> None:
+def test_text_from_html_is_marked() -> None:
     made = only(mail("<p>Hi</p>", content_type="text/html"))
     assert (made.text, made.data["text_from"]) == ("Hi", "html")
 
@@ -262,7 +262,7 @@ def test_the_public_reply_corpus_loses_no_word_of_a_reply() -> None:
     assert exact >= 19
 
 
-def test_a_text_without_room_says_where_it_was_cut() -> None:
+def test_a_text_without_room_marks_where_it_was_cut() -> None:
     long = "ä" * 250_000
     made = only(mail(f"{long}\r\n", content_type="text/plain; charset=utf-8"))
     assert made.text is not None

@@ -121,7 +121,7 @@ def test_collected_mails_are_read(name: str) -> None:
         assert time.process_time() - started < SLOWEST, file
 
 
-def test_collected_bounces_are_told_from_other_mail() -> None:
+def test_collected_bounces_are_distinguished_from_other_mail() -> None:
     made: dict[str, int] = {}
     for _, raw in _corpus("bounce_sisimai/bsd"):
         found = survive(raw)

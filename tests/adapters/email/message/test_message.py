@@ -170,9 +170,7 @@ def test_a_date_without_a_zone_is_utc() -> None:
         ("koi8-r", "utf-8", "Missä?"),
     ],
 )
-def test_fields_that_nobody_encoded_are_in_the_bodys_charset(
-    stated: str, encoding: str, subject: str
-) -> None:
+def test_unencoded_fields_are_in_the_bodys_charset(stated: str, encoding: str, subject: str) -> None:
     raw = mail("x", subject="SUBJECT", content_type=f'text/plain; charset="{stated}"')
     assert only(raw.replace(b"SUBJECT", subject.encode(encoding))).subject == subject
 
@@ -200,7 +198,7 @@ def test_a_subject_of_raw_bytes_is_read() -> None:
     assert only(mail().replace(b"Where is", b"Wo ist f\xfcr")).subject == "Wo ist für my parcel?"
 
 
-def test_a_subject_that_is_too_long_says_so() -> None:
+def test_a_subject_that_is_too_long_is_marked() -> None:
     made = only(mail(subject="x" * 3000))
     assert made.subject is not None
     assert len(made.subject) == made.data["subject_truncated_at"] == 2000

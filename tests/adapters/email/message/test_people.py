@@ -38,7 +38,7 @@ def test_a_dmarc_pass_of_a_trusted_host_verifies_from(above: tuple[str, ...]) ->
         (PASS.replace("dmarc=pass", 'spf=fail reason="; dmarc=pass"'),),
         (PASS.replace("dmarc=pass", "x-dmarc=pass"),),
         (PASS.replace("header.from=example.com", "header.from=evil.example"),),
-        # What the sender wrote below what our host found out.
+        # The sender's own header below our host's verdict.
         ("Authentication-Results: mx.shop.example; dmarc=fail", PASS),
         ("Authentication-Results: mx.shop.example; spf=pass", RECEIVED, PASS),
         (RECEIVED, "Authentication-Results: mx.shop.example; none", PASS),

@@ -441,7 +441,7 @@ async def test_a_certificate_that_cannot_be_read_is_an_error(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("strange", [b"\xff", b"\xed\xa0\x80", b"\xc3", b"\xf0\x9f\x98\x80"])
 async def test_addresses_of_any_bytes_are_clean_text_or_refused(strange: bytes) -> None:
-    """What the listener hands over can be kept in quarantine, whatever the envelope's bytes are."""
+    """Quarantine can keep every delivery of the listener, whatever the envelope's bytes are."""
     receiver = RecordingReceiver()
     envelope = b"MAIL FROM:<anna" + strange + b"@example.com> SMTPUTF8\r\n"
     asked = [b"EHLO a" + strange + b"\r\n", envelope, f"RCPT TO:<{SUPPORT}>\r\n".encode(), b"DATA\r\n"]

@@ -62,7 +62,7 @@ class Many:
 def vendor_signature(
     one: InboundRequest, secret: str, *, url: str | None = None, algorithm: str | None = None
 ) -> str:
-    """What Twilio's own package computes for `one`."""
+    """The signature that Twilio's own package computes for `one`."""
     pairs = parse_qsl(one.raw.decode(), keep_blank_values=True) if one.method == "POST" else []
     made: str = RequestValidator(secret).compute_signature(url or one.url, Many(pairs), algorithm)
     return made

@@ -1,7 +1,8 @@
-"""How a line is put into words: quotes, times, durations, marks of what is only claimed."""
+"""How lines are worded: quotes, times, durations, marks of what is only claimed."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,16 +10,43 @@ from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_a
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.domain.text.memo import cached_if_short
 
-from .shapes import Line, Told
+from .shapes import BriefLine, TimelineItem
 
 MAX_QUOTE = 280  # characters of somebody's words in a line; the touchpoint has them all
-MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` says how many there are
+SHORT = 140  # characters of words quoted beside others in one line
+MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` counts them all
 
 
-def quote(text: str | None) -> str:
-    """Somebody's words on one line, cut with an ellipsis."""
-    flat = " ".join((text or "").split())
-    return flat if len(flat) <= MAX_QUOTE else flat[: MAX_QUOTE - 1] + "…"
+def quote(text: str | None, limit: int = MAX_QUOTE) -> str:
+    """Somebody's words on one line, cut between whole characters with an ellipsis."""
+    flat = " ".join((text or "")[: 40 * limit].split())
+    return flat if len(flat) <= limit else flat[: whole_characters(flat, limit - 1)] + "…"
+
+
+_JOINER = "\u200d"
+_FIRST_FLAG, _LAST_FLAG = "\U0001f1e6", "\U0001f1ff"
+_FIRST_TONE, _LAST_TONE = "\U0001f3fb", "\U0001f3ff"
+
+
+def whole_characters(text: str, at: int) -> int:
+    """The last place up to `at` that splits no character that a reader sees (after UAX #29)."""
+    while 0 < at < len(text) and _inside(text, at):
+        at -= 1
+    return at
+
+
+def _inside(text: str, at: int) -> bool:
+    before, after = text[at - 1], text[at]
+    if after == _JOINER or before == _JOINER or _FIRST_TONE <= after <= _LAST_TONE:
+        return True
+    if unicodedata.category(after) in ("Mn", "Mc", "Me") or "\U000e0020" <= after <= "\U000e007f":
+        return True
+    if _FIRST_FLAG <= after <= _LAST_FLAG and _FIRST_FLAG <= before <= _LAST_FLAG:
+        flags = 0
+        while flags < at and _FIRST_FLAG <= text[at - 1 - flags] <= _LAST_FLAG:
+            flags += 1
+        return flags % 2 == 1
+    return False
 
 
 def word(value: object) -> str:
@@ -31,7 +59,7 @@ def word(value: object) -> str:
 
 
 def first_word(*values: object) -> str:
-    """The first of the values that says anything."""
+    """The first of the values that is not empty."""
     return next((found for value in values if (found := word(value))), "")
 
 
@@ -74,17 +102,17 @@ def same(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def weakest(proof: Sequence[Told]) -> str:
-    """The assurance of the least sure of these; a line that nobody's touchpoint proves is our own."""
+def weakest(proof: Sequence[TimelineItem]) -> str:
+    """The assurance of the least sure of these; a line without a touchpoint is our own."""
     stated = [Assurance(it.assurance) for it in proof]
     return min(stated, key=lambda it: ASSURANCE_RANK[it], default=Assurance.VERIFIED).value
 
 
-def line(code: str, params: dict[str, Any], proof: Sequence[Told], text: str) -> Line:
-    """A line with its proof; what is not verified says so in its text."""
+def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text: str) -> BriefLine:
+    """A line with its proof; the text is marked where the line is not verified."""
     assurance = weakest(proof)
     proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
-    return Line(
+    return BriefLine(
         code=code,
         params=params,
         count=max(len(proof), 1),

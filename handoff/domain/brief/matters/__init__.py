@@ -1,0 +1,6 @@
+"""Matters: what a customer wants settled, however many conversations and channels it takes."""
+
+from .folding import Folded, fold
+from .matter import Ask, Matter, MatterState
+
+__all__ = ["Ask", "Folded", "Matter", "MatterState", "fold"]

@@ -1,0 +1,256 @@
+"""The fold: signals in the order of their places become matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct, field
+
+from handoff.domain.clock import DAY, MINUTE, Micros
+
+from ..signals.signal import Acts, Signal, Speaker
+from .joining import Words, elsewhere, in_segment, joining, returned
+from .matter import Matter
+
+SILENCE: Micros = 14 * DAY  # after which a conversation is about something new
+STEPS_BEFORE: Micros = 30 * MINUTE  # self-service before a question belongs to it
+LONGEST: Micros = 90 * DAY  # after which nothing is joined or comes back
+
+
+class Folded(Struct, kw_only=True):
+    """The matters of a customer, in the order in which they were opened, and what belongs to none."""
+
+    matters: list[Matter] = field(default_factory=list)
+    unclear: list[Signal] = field(default_factory=list)
+    """Messages from our people that could be about several matters."""
+    steps: list[Signal] = field(default_factory=list)
+    """Self-service that belongs to no matter yet."""
+    transfers: list[Signal] = field(default_factory=list)
+    talks: list[Signal] = field(default_factory=list)
+    loose_nudges: list[Signal] = field(default_factory=list)
+    by_conversation: dict[str, list[Matter]] = field(default_factory=dict)
+    segments: dict[tuple[str, bool], list[Matter]] = field(default_factory=dict)
+    last_in: dict[tuple[str, bool], Micros] = field(default_factory=dict)
+
+
+_RANK = (
+    (Acts.RESOLVE, 0),
+    (Acts.WITHDRAW, 1),
+    (Acts.ANSWER | Acts.TALK, 2),
+    (Acts.CLOSE, 3),
+    (Acts.ASK, 4),
+)
+"""Of what happened at one time, what counts first is applied last."""
+
+
+def fold(signals: Iterable[Signal], words: Words) -> Folded:
+    """The matters that these signals make, oldest first."""
+    folded = Folded()
+    for signal in _ranked(signals):
+        take(folded, signal, words)
+    return folded
+
+
+def _ranked(signals: Iterable[Signal]) -> list[Signal]:
+    return sorted(signals, key=lambda it: (it.at, -_rank(it.acts)))
+
+
+def _rank(acts: int) -> int:
+    return next((rank for act, rank in _RANK if acts & act), 5)
+
+
+def take(folded: Folded, signal: Signal, words: Words) -> None:
+    """Apply one signal."""
+    acts = signal.acts
+    if acts & Acts.STEP:
+        folded.steps = [one for one in folded.steps if signal.at - one.at <= STEPS_BEFORE]
+        folded.steps.append(signal)
+    elif acts & (Acts.TALK | Acts.ANSWER):
+        _answer(folded, signal)
+    elif acts & Acts.RESOLVE:
+        _resolve(folded, signal)
+    elif acts & (Acts.HOLD | Acts.ATTEMPT | Acts.MACHINE) and signal.speaker is not Speaker.CUSTOMER:
+        _ours(folded, signal)
+    elif signal.speaker is Speaker.CUSTOMER:
+        _customer(folded, signal, words)
+
+
+# --- The customer ---
+
+
+def _customer(folded: Folded, signal: Signal, words: Words) -> None:
+    acts = signal.acts
+    if acts & Acts.ASK:
+        _ask(folded, signal, words)
+        return
+    matter = _current(folded, signal)
+    if acts & Acts.NUDGE and matter is not None:
+        matter.nudge(signal)
+    elif acts & Acts.NUDGE:
+        folded.loose_nudges.append(signal)
+    elif matter is None or not matter.unsettled:
+        return
+    elif acts & Acts.WITHDRAW:
+        matter.settle(signal, "withdrawn")
+    elif acts & Acts.CLOSE and matter.answers and not matter.waits:
+        matter.confirmed = signal
+
+
+def _current(folded: Folded, signal: Signal) -> Matter | None:
+    """The matter that a word without content is about: its conversation's, else the only live one."""
+    segment = folded.segments.get((signal.conversation, signal.claimed))
+    if segment:
+        alive = [one for one in segment if one.unsettled]
+        return (alive or segment)[-1]
+    whose = signal.whose if signal.claimed else ""
+    alive = [
+        one
+        for one in folded.matters
+        if one.unsettled
+        and (one.claimed, one.whose) == (signal.claimed, whose)
+        and signal.at - one.touched_at < DAY
+    ]
+    return alive[0] if len(alive) == 1 else None
+
+
+def _ask(folded: Folded, signal: Signal, words: Words) -> None:
+    named = (signal.conversation, signal.claimed)
+    segment = folded.segments.get(named, [])
+    before = folded.last_in.get(named)
+    if before is not None and signal.at - before > SILENCE:
+        segment = []
+    segment = [one for one in segment if one.unsettled]
+    matter = in_segment(segment, signal)
+    if matter is None:
+        known = _others(folded, signal, segment)
+        back = returned(known, signal)
+        matter = None if back else elsewhere(known if not segment else _named(known, signal), signal, words)
+        if matter is None:
+            matter = _opened(folded, signal, back)
+    _attach_references(matter, signal)
+    matter.take_ask(signal)
+    there = folded.by_conversation.setdefault(signal.conversation, [])
+    if matter not in there:
+        there.append(matter)
+    folded.segments[named] = [*(one for one in segment if one is not matter), matter]
+    folded.last_in[named] = signal.at
+    _attach_steps(folded, matter, signal)
+
+
+def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
+    """The matters of the same sender outside a segment that an ask may join or return to."""
+    whose = signal.whose if signal.claimed else ""
+    oldest = signal.at - LONGEST
+    return [
+        one
+        for one in folded.matters
+        if one.touched_at >= oldest
+        and one.claimed == signal.claimed
+        and one.whose == whose
+        and one not in segment
+    ]
+
+
+def _named(matters: Sequence[Matter], signal: Signal) -> list[Matter]:
+    """Those that an ask names itself: beside other matters of its conversation nothing else joins."""
+    return [one for one in matters if any(one.named(ref) for ref in joining(signal.references))]
+
+
+def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
+    number = len(folded.matters) + 1
+    matter = Matter(number=number, claimed=signal.claimed, whose=signal.whose if signal.claimed else "")
+    if back is not None:
+        matter.returned = back.returned + 1
+    folded.matters.append(matter)
+    return matter
+
+
+def _attach_references(matter: Matter, signal: Signal) -> None:
+    for reference in signal.references:
+        if signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference):
+            continue
+        if reference.kind != "attribute":
+            matter.references.setdefault(reference.value, reference)
+
+
+def _attach_steps(folded: Folded, matter: Matter, signal: Signal) -> None:
+    """Attach to a question the self-service steps shortly before it."""
+    near = [step for step in folded.steps if 0 <= signal.at - step.at <= STEPS_BEFORE]
+    if near:
+        matter.steps += near
+        folded.steps = [step for step in folded.steps if step not in near]
+
+
+# --- We ---
+
+
+def _targets(folded: Folded, signal: Signal) -> list[Matter]:
+    """The matters that one of our messages is about."""
+    here = [one for one in folded.by_conversation.get(signal.conversation, ()) if one.unsettled]
+    if signal.callback:
+        here = here or [
+            one for one in folded.matters if one.last_callback == signal.callback and one.unsettled
+        ]
+    named = [ref for ref in signal.references if ref.kind != "attribute"]
+    if named:
+        by_name = [one for one in here if any(one.named(ref) for ref in named)]
+        by_name = by_name or [
+            one for one in folded.matters if one.unsettled and any(one.named(ref) for ref in named)
+        ]
+        if by_name:
+            return by_name
+    if here:
+        return here
+    waiting = [one for one in folded.matters if one.waits]
+    sure = [one for one in waiting if not one.claimed] or waiting
+    return sure if len(sure) == 1 else []
+
+
+def _answer(folded: Folded, signal: Signal) -> None:
+    if signal.acts & Acts.TALK:
+        folded.talks.append(signal)
+    targets = _targets(folded, signal)
+    if signal.acts & Acts.RESOLVE:
+        settled = [one for one in targets if _ends_there(one, signal)]
+        for matter in settled:
+            matter.answer(signal)
+            if not matter.waits:
+                matter.settle(signal, "callback")
+        targets = [one for one in targets if one not in settled]
+        if settled and not targets:
+            return
+    for matter in targets:
+        matter.answer(signal)
+    if not targets and any(one.waits for one in folded.matters):
+        folded.unclear.append(signal)
+
+
+def _ends_there(matter: Matter, signal: Signal) -> bool:
+    """Whether the customer's last word in a matter was the call back that is now made."""
+    if signal.callback:
+        return matter.last_callback == signal.callback
+    return matter.last_conversation == signal.conversation
+
+
+def _resolve(folded: Folded, signal: Signal) -> None:
+    how = "handoff" if signal.handoff else "resolved"
+    for matter in folded.by_conversation.get(signal.conversation, ()):
+        if (
+            matter.unsettled
+            and matter.last_conversation == signal.conversation
+            and matter.touched_at <= signal.at
+        ):
+            matter.settle(signal, how)
+
+
+def _ours(folded: Folded, signal: Signal) -> None:
+    if signal.acts & Acts.TRANSFER:
+        folded.transfers.append(signal)
+    here = _targets(folded, signal)
+    for matter in here[-1:] if signal.acts & Acts.MACHINE else here:
+        if signal.acts & Acts.HOLD:
+            matter.held = signal
+        elif signal.acts & Acts.MACHINE:
+            matter.steps.append(signal)
+    if signal.acts & Acts.MACHINE and not here:
+        folded.steps.append(signal)

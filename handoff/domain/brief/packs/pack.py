@@ -1,0 +1,168 @@
+"""One language's pack, ready to be matched, and the choice among packs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct, field
+
+from .tokens import tokens_of
+
+MARGIN = 2  # function words by which a language leads before a text is taken to be in it
+MAX_GUESSED = 60  # tokens that a guess of the language looks at
+
+ACTS = (
+    *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
+    *("machine", "complaint"),
+)
+"""Acts that phrases may express."""
+
+PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
+"""First token -> phrases that begin with it, the longest first."""
+
+
+class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Words before a number. `joining` kinds name a matter, `separating` ones a contract or an account,
+    `attribute` ones a thing inside a matter; `number` words come between a kind and its value."""
+
+    joining: list[str] = field(default_factory=list)
+    separating: list[str] = field(default_factory=list)
+    attribute: list[str] = field(default_factory=list)
+    number: list[str] = field(default_factory=list)
+
+
+class Dates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Words of the date grammar; weekdays begin with Monday."""
+
+    today: list[str] = field(default_factory=list)
+    tomorrow: list[str] = field(default_factory=list)
+    weekdays: list[str] = field(default_factory=list)
+    months: list[str] = field(default_factory=list)
+    hours: list[str] = field(default_factory=list)
+    days: list[str] = field(default_factory=list)
+
+
+class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pack as its TOML file states it."""
+
+    language: str
+    name: str
+    function_words: list[str]
+    fillers: list[str]
+    phrases: dict[str, list[str]]
+    references: References = field(default_factory=References)
+    dates: Dates = field(default_factory=Dates)
+
+
+class Pack(Struct, frozen=True, kw_only=True):
+    """A pack ready to be matched."""
+
+    language: str
+    name: str
+    function_words: frozenset[str]
+    fillers: frozenset[str]
+    phrases: dict[str, PhraseTable]
+    dates: Dates
+
+
+class Packs(Struct, frozen=True, kw_only=True):
+    """All packs. `reference_words` maps a word before a number to the kind of reference."""
+
+    by_language: Mapping[str, Pack]
+    every: tuple[Pack, ...]
+    und: Pack
+    reference_words: Mapping[str, str]
+    number_words: frozenset[str]
+    first_words: Mapping[str, frozenset[str]]
+    """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
+    languages_of: Mapping[str, tuple[str, ...]]
+    """Function word -> languages that have it."""
+
+    def chosen(self, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
+        """The packs that a text is read with: of the stated language, else of the one that its function
+        words suggest, else all."""
+        known = self.by_language.get(language) if language else None
+        if known is None:
+            guessed = self.guess(tokens)
+            known = self.by_language.get(guessed) if guessed else None
+        return (known, self.und) if known else self.every
+
+    def guess(self, tokens: Sequence[str]) -> str | None:
+        """The language whose function words lead, or None."""
+        counts: dict[str, int] = {}
+        for token in tokens[:MAX_GUESSED]:
+            for language in self.languages_of.get(token, ()):
+                counts[language] = counts.get(language, 0) + 1
+        if not counts:
+            return None
+        ordered = sorted(counts.items(), key=lambda it: (-it[1], it[0]))
+        second = ordered[1][1] if len(ordered) > 1 else 0
+        return ordered[0][0] if ordered[0][1] - second >= MARGIN else None
+
+
+def compile_packs(files: Iterable[PackFile]) -> Packs:
+    """The packs of these files; one of them is `und`."""
+    stated = list(files)
+    packs = {it.language: _compiled(it) for it in stated}
+    und = packs.pop("und", None) or _compiled(
+        PackFile(language="und", name="any", function_words=[], fillers=[], phrases={})
+    )
+    kinds: dict[str, str] = {}
+    languages: dict[str, list[str]] = {}
+    for file in stated:
+        for kind in ("separating", "attribute", "joining"):
+            for label in getattr(file.references, kind):
+                kinds[label] = kind
+        for token in file.function_words:
+            languages.setdefault(token, []).append(file.language)
+    return Packs(
+        by_language=packs,
+        every=(*packs.values(), und),
+        und=und,
+        reference_words=kinds,
+        first_words={
+            act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
+            for act in ACTS
+        },
+        number_words=frozenset(label for it in stated for label in it.references.number),
+        languages_of={token: tuple(names) for token, names in languages.items()},
+    )
+
+
+def _compiled(file: PackFile) -> Pack:
+    return Pack(
+        language=file.language,
+        name=file.name,
+        function_words=frozenset(file.function_words),
+        fillers=frozenset(file.fillers),
+        phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
+        dates=file.dates,
+    )
+
+
+def _table(phrases: Iterable[str]) -> PhraseTable:
+    table: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in phrases:
+        tokens = tuple(tokens_of(phrase))
+        table.setdefault(tokens[0], []).append(tokens)
+    return {first: tuple(sorted(found, key=len, reverse=True)) for first, found in table.items()}
+
+
+def covered(tokens: Sequence[str], table: PhraseTable) -> set[int]:
+    """The places of the tokens that belong to phrases of a table."""
+    found: set[int] = set()
+    for at, token in enumerate(tokens):
+        for phrase in table.get(token, ()):
+            if tuple(tokens[at : at + len(phrase)]) == phrase:
+                found.update(range(at, at + len(phrase)))
+                break
+    return found
+
+
+def mentions(tokens: Sequence[str], table: PhraseTable) -> bool:
+    """Whether a phrase of a table is in the text."""
+    return any(
+        tuple(tokens[at : at + len(phrase)]) == phrase
+        for at, token in enumerate(tokens)
+        for phrase in table.get(token, ())
+    )

@@ -1,0 +1,1 @@
+"""The sections of a brief, a module each: matters and touchpoints in, lines out."""

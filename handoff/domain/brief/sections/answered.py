@@ -1,0 +1,140 @@
+"""Answers, findings, and agreements of our people, and how earlier handoffs ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handoff.domain.clock import DAY, SECOND, Micros, format_time
+
+from ..lines import clock, duration, line, quote, word
+from ..shapes import BriefLine, TimelineItem
+from ..signals import Acts
+from ..story import SHOWN_AFTER_ANSWER, Story
+
+MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
+RECENT: Micros = 30 * DAY
+
+_ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
+
+
+def answered(story: Story) -> list[BriefLine]:
+    """In the order of time; the newest of each kind."""
+    found = [
+        *_newest(story, _answers(story), MAX_ANSWERS),
+        *_newest(story, _notes(story), MAX_NOTES),
+        *_newest(story, _talks(story), MAX_TALKS),
+        *_newest(story, _ends(story), MAX_ENDS),
+        *_held(story),
+    ]
+    found.sort(key=lambda it: (it[0].occurred_at, it[0].id))
+    return [it for _item, it in found]
+
+
+Dated = tuple[TimelineItem, BriefLine]
+
+
+def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
+    story.left_out["answered"] += max(len(found) - limit, 0)
+    return found[-limit:]
+
+
+def _answers(story: Story) -> list[Dated]:
+    """Answers to what is still wanted, or was settled lately."""
+    found = []
+    for item in story.items:
+        signal = story.signals.get(item.id)
+        if signal is None or not signal.acts & Acts.ANSWER or not item.text or only_asks(item.text):
+            continue
+        matter = story.matter_of.get(item.id)
+        if matter is not None and not matter.unsettled:
+            ended = matter.settled
+            if ended is None or story.now - ended.at > SHOWN_AFTER_ANSWER:
+                continue
+        elif story.now - item.occurred_at > RECENT:
+            continue
+        words, who = quote(item.text), quote(item.name, 60)
+        params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
+        found.append(
+            (item, line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”"))
+        )
+    return found
+
+
+def only_asks(text: str) -> bool:
+    """Whether an answer is one question back, which is of no use to the next agent."""
+    plain = text.strip()
+    return plain.endswith("?") and not any(mark in plain[:-1] for mark in ".!?\n:") and len(plain) < 160
+
+
+def _notes(story: Story) -> list[Dated]:
+    """Notes of colleagues, for readers who may see them."""
+    found = []
+    for item in story.items:
+        if (
+            item.type != "note.added"
+            or not item.text
+            or (item.visibility == "internal" and not story.internal)
+        ):
+            continue
+        if item.direction == "inbound" or story.now - item.occurred_at > RECENT:
+            continue
+        words, who = quote(item.text), quote(item.name, 60)
+        params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
+        by = f" by {who}" if who else ""
+        found.append((item, line("noted", params, [item], f"Note{by}: “{words}”")))
+    return found
+
+
+def _talks(story: Story) -> list[Dated]:
+    found = []
+    for signal in story.folded.talks:
+        item = story.by_id[signal.id]
+        stated = item.data.get("duration_s")
+        seconds = int(stated) if isinstance(stated, int | float) and 0 < stated < 1e6 else None
+        params: dict[str, Any] = {"at": format_time(item.occurred_at), "seconds": seconds}
+        how_long = f" ({duration(seconds * SECOND)})" if seconds else ""
+        text = f"Spoke on the phone {clock(item.occurred_at)}{how_long}"
+        if item.text:
+            params["words"] = quote(item.text)
+            text += f": “{params['words']}”"
+        found.append((item, line("spoke", params, [item], text)))
+    return found
+
+
+def _ends(story: Story) -> list[Dated]:
+    """How earlier handoffs ended, where somebody wrote it down."""
+    found = []
+    for item in story.items:
+        how = _ENDS.get(item.type)
+        if how is None or not item.text or story.now - item.occurred_at > RECENT:
+            continue
+        who = _agent(item)
+        params = {
+            "who": who,
+            "how": how,
+            "reason": quote(word(item.data.get("reason"))),
+            "words": quote(item.text),
+            "at": format_time(item.occurred_at),
+        }
+        about = f" ({params['reason']})" if params["reason"] else ""
+        text = f"Handoff{about} {how}" + (f" by {who}" if who else "") + f": “{params['words']}”"
+        found.append((item, line("handoff_ended", params, [item], text)))
+    return found
+
+
+def _agent(item: TimelineItem) -> str:
+    to = item.data.get("to")
+    return word(to.get("agent")) if isinstance(to, dict) else ""
+
+
+def _held(story: Story) -> list[Dated]:
+    """Agents who promised to look into a matter and have not answered since."""
+    found = {}
+    for matter in story.live():
+        if matter.held is not None:
+            item = story.by_id[matter.held.id]
+            who = quote(item.name, 60)
+            params = {"who": who, "since": format_time(item.occurred_at), "words": quote(item.text, 80)}
+            text = f"{who or 'An agent'} has it since {clock(item.occurred_at)}: “{params['words']}”"
+            found[item.id] = (item, line("held", params, [item], text))
+    return list(found.values())

@@ -1,0 +1,245 @@
+"""From a touchpoint to its signal. Pure: the same touchpoint and packs give the same signal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..lines import same, word
+from ..packs.pack import Pack, Packs, covered, mentions
+from ..packs.tokens import tokens_of
+from ..rules import BriefRules, SourceRules
+from ..shapes import TimelineItem
+from .references import references_of
+from .signal import NOTHING, Acts, Signal, Speaker
+from .speaker import marked, speaker_of
+
+MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
+COVERED = 0.8  # of its tokens are phrases, fillers and names
+TALK_S = 20  # seconds from which on a call was a talk
+
+_SPOKEN = frozenset({"message.received", "email.received", "message.edited"})
+_FORMS = frozenset({"form.submitted"})
+_STEPS = frozenset({"article.viewed", "search.performed", "page.viewed"})
+_ASKS = frozenset({"callback.requested", "form.failed", "complaint.opened"})
+_MISSED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned", "missed"})
+_SENT = frozenset({"message.sent", "email.sent"})
+_ATTEMPTS = frozenset({"callback.attempted", "callback.missed"})
+_NO_SOURCE = SourceRules()
+
+
+_MOVING = (
+    _SPOKEN
+    | _FORMS
+    | _STEPS
+    | _ASKS
+    | _SENT
+    | _ATTEMPTS
+    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
+)
+"""Types that may move a matter."""
+_ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD
+"""Acts that may name what they are about."""
+
+
+def extract(
+    item: TimelineItem, rules: BriefRules, language: str | None, names: frozenset[str]
+) -> Signal | None:
+    """The signal of a touchpoint, None where it moves no matter.
+
+    `language` is the conversation's, `names` are words of names of the people in it.
+    """
+    if item.type not in _MOVING:
+        return None
+    source = rules.sources.get(item.source, _NO_SOURCE)
+    speaker = speaker_of(item, rules.packs, source.outbound)
+    acts = _acts(item, rules.packs, source, speaker, language, names)
+    if not acts:
+        return None
+    references = references_of(item, rules.packs) if acts & _ABOUT else ()
+    if references and item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
+        acts |= _correction(item.text, rules.packs, item.language or language)
+    return Signal(
+        item.id,
+        item.occurred_at,
+        item.recorded_at,
+        item.conversation,
+        speaker,
+        acts,
+        item.visibility == "public",
+        item.assurance != "verified",
+        references,
+        same(item.text) if item.text and acts & Acts.ASK else "",
+        word(item.data.get("callback")) if item.data else "",
+        word(item.data.get("handoff")) if item.data else "",
+        item.language or "",
+        item.name or "",
+        item.late,
+        bool(item.data) and item.data.get("dmarc") == "fail",
+        item.identity,
+    )
+
+
+def _acts(
+    item: TimelineItem,
+    packs: Packs,
+    source: SourceRules,
+    speaker: Speaker,
+    language: str | None,
+    names: frozenset[str],
+) -> int:
+    type_ = item.type
+    if type_ in _SPOKEN or (type_ == "call.ended" and item.direction == "inbound"):
+        if type_ == "call.ended":
+            return _call(item)
+        if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
+            return NOTHING
+        return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
+    if type_ in _SENT:
+        return _ours(item, packs, speaker, language, names)
+    if type_ in _STEPS:
+        return Acts.STEP
+    if type_ in _FORMS:
+        form = same(word(item.data.get("form")) or word(item.data.get("name")))
+        return Acts.STEP if form in source.no_answer_forms else Acts.ASK
+    if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
+        return Acts.ASK
+    if type_ == "call.ended":
+        return _call(item)
+    if type_ == "callback.completed":
+        return Acts.TALK | Acts.RESOLVE if _talked(item, unknown=True) else Acts.ATTEMPT
+    if type_ in _ATTEMPTS:
+        return Acts.ATTEMPT
+    if type_ == "conversation.resolved" or (type_ == "handoff.completed" and _completed(item.data)):
+        return Acts.RESOLVE
+    return NOTHING
+
+
+def _completed(data: Mapping[str, object]) -> bool:
+    return data.get("state", "completed") == "completed"
+
+
+def _call(item: TimelineItem) -> int:
+    """A call's end: a talk, or, where the customer called in vain, an ask."""
+    if _talked(item, unknown=False):
+        return Acts.TALK
+    missed = same(word(item.data.get("status"))) in _MISSED
+    return Acts.ASK if missed and item.direction == "inbound" else NOTHING
+
+
+def _talked(item: TimelineItem, *, unknown: bool) -> bool:
+    """Whether two people spoke; `unknown` where the duration is unknown."""
+    data = item.data
+    if word(data.get("reason")) == "voicemail" or word(data.get("answered_by")).startswith(
+        ("machine", "fax")
+    ):
+        return False
+    seconds = data.get("duration_s", data.get("duration"))
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        return seconds >= TALK_S
+    return unknown
+
+
+def _customer(item: TimelineItem, packs: Packs, language: str | None, names: frozenset[str]) -> int:
+    text = item.text
+    if not text:
+        return Acts.ASK if item.attachments or item.subject else NOTHING
+    if item.attachments or len(text) > 120 or text.count(" ") >= 2 * MAX_TOKENS:
+        return Acts.ASK
+    tokens = tokens_of(text)
+    if not tokens:
+        return Acts.NUDGE  # "?", "..."
+    if len(tokens) > MAX_TOKENS:
+        return Acts.ASK
+    return _short(text, tokens, packs, item.language or language, names) or Acts.ASK
+
+
+def _short(
+    text: str, tokens: list[str], packs: Packs, language: str | None, names: frozenset[str]
+) -> int | None:
+    """The act of a short customer text, None for an ask."""
+    digits = any(it.isdigit() for it in text)
+    question = "?" in text or "？" in text or "؟" in text
+    for act, name in (
+        (Acts.WITHDRAW, "withdraw"),
+        (Acts.CLOSE, "close"),
+        (Acts.NUDGE, "nudge"),
+        (Acts.HOLD, "hold"),
+    ):
+        if digits or (question and act != Acts.NUDGE) or packs.first_words[name].isdisjoint(tokens):
+            continue
+        for pack in _read_with(packs, language, tokens):
+            if _is_phrase(tokens, name, pack, packs.und, names):
+                return act
+    return None
+
+
+def _read_with(packs: Packs, language: str | None, tokens: list[str]) -> tuple[Pack, ...]:
+    """The language of a short text is hard to guess: where the chosen pack has no match, all are tried."""
+    chosen = packs.chosen(language, tokens)
+    return (*chosen, *(it for it in packs.every if it not in chosen))
+
+
+def _is_phrase(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
+    """Whether a short text is a phrase of an act and hardly anything else, and asks for nothing."""
+    tables = [
+        table for it in (pack, und) if (table := it.phrases.get(act)) and not table.keys().isdisjoint(tokens)
+    ]
+    matched: set[int] = set().union(*(covered(tokens, table) for table in tables)) if tables else set()
+    if not matched:
+        return False
+    other = {
+        at
+        for at, token in enumerate(tokens)
+        if token in pack.fillers or token in und.fillers or token in names
+    }
+    if act != "nudge" and "close" in pack.phrases:
+        for table in (pack.phrases["close"], und.phrases.get("close", {})):
+            other |= covered(tokens, table)
+    if len(matched | other) < COVERED * len(tokens):
+        return False
+    request = pack.phrases.get("request")
+    return act == "nudge" or not request or not (covered(tokens, request) - matched)
+
+
+def _correction(text: str, packs: Packs, language: str | None) -> int:
+    if len(text) > 200:
+        return NOTHING
+    tokens = tokens_of(text)
+    if len(tokens) > 2 * MAX_TOKENS or packs.first_words["correct"].isdisjoint(tokens):
+        return NOTHING
+    for pack in packs.chosen(language, tokens):
+        if "correct" in pack.phrases and mentions(tokens, pack.phrases["correct"]):
+            return Acts.CORRECT
+    return NOTHING
+
+
+def _ours(
+    item: TimelineItem, packs: Packs, speaker: Speaker, language: str | None, names: frozenset[str]
+) -> int:
+    if item.visibility != "public":
+        return NOTHING
+    if speaker is Speaker.BOT:
+        return Acts.MACHINE
+    if speaker is not Speaker.PERSON or not (item.text or item.attachments):
+        return NOTHING
+    if not item.text or len(item.text) > 200:
+        return Acts.ANSWER
+    tokens = tokens_of(item.text)
+    if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
+        for pack in packs.chosen(item.language or language, tokens):
+            if "transfer" in pack.phrases and mentions(tokens, pack.phrases["transfer"]):
+                return Acts.HOLD | Acts.TRANSFER
+    if packs.first_words["hold"].isdisjoint(tokens):
+        return Acts.ANSWER
+    if len(tokens) <= MAX_TOKENS and "?" not in item.text and not any(it.isdigit() for it in item.text):
+        for pack in _read_with(packs, item.language or language, tokens):
+            if _holds(tokens, pack, packs.und, names):
+                return Acts.HOLD
+    return Acts.ANSWER
+
+
+def _holds(tokens: list[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:
+    table = pack.phrases.get("hold")
+    matched = covered(tokens, table) if table else set()
+    other = {at for at, it in enumerate(tokens) if it in pack.fillers or it in und.fillers or it in names}
+    return bool(matched) and len(matched | other) >= COVERED * len(tokens)

@@ -1,0 +1,126 @@
+"""Numbers of orders, cases and contracts: in words, and in the fields of forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from handoff.domain.text.memo import cached_if_short
+
+from ..lines import same, word
+from ..packs.pack import Packs
+from ..shapes import TimelineItem
+from .signal import NamedReference
+
+MAX_REFERENCES = 3  # of one touchpoint
+_CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
+_SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
+_SEPARATORS = " \t\n#№:.,;="
+_LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
+
+JOINING_FIELDS = (
+    *("order", "case", "ticket", "booking", "reservation", "claim", "invoice", "permit", "prescription"),
+    *("parcel", "shipment", "return", "reference"),
+)
+SEPARATING_FIELDS = (
+    "contract",
+    "account",
+    "customer",
+    "policy",
+    "meter",
+    "subscription",
+    "licence",
+    "license",
+)
+
+
+def references_of(item: TimelineItem, packs: Packs) -> tuple[NamedReference, ...]:
+    """The first references of a touchpoint, those of its fields before those of its words."""
+    found: dict[str, NamedReference] = {}
+    for reference in _stated(item, packs):
+        known = found.get(reference.value)
+        if known is None or (not known.label and reference.label):
+            found[reference.value] = reference
+        if len(found) >= MAX_REFERENCES:
+            break
+    return tuple(found.values())
+
+
+def _stated(item: TimelineItem, packs: Packs) -> Iterator[NamedReference]:
+    if item.data:
+        yield from _fields(item.data)
+        for name in ("fields", "values", "answers"):
+            part = item.data.get(name)
+            if isinstance(part, Mapping):
+                yield from _fields(part)
+    for text in (item.subject, item.text):
+        if text and not text.isalpha():
+            yield from in_words(text[:2000], packs)
+
+
+def _fields(stated: Mapping[str, Any]) -> Iterator[NamedReference]:
+    for name, value in stated.items():
+        kind = field_kind(name)
+        if kind and isinstance(value, str | int) and not isinstance(value, bool):
+            shown = word(value)
+            if any(it.isdigit() for it in shown) and len(shown) <= 40:
+                yield NamedReference(kind, same(name), same(shown), shown)
+
+
+@cached_if_short  # names of fields come again and again
+def field_kind(name: str) -> str | None:
+    """`joining` or `separating` for the name of a field that holds a number; None for any other."""
+    plain = same(name)
+    for suffix in ("number", "id", "no", "nr", "reference", "ref", "code"):
+        if plain.endswith(suffix) and plain != suffix and plain != "reference":
+            plain = plain.removesuffix(suffix)
+            break
+    if plain in JOINING_FIELDS:
+        return "joining"
+    return "separating" if plain in SEPARATING_FIELDS else None
+
+
+def shaped(text: str) -> Iterator[str]:
+    """Strings shaped like `A-17`, in any language."""
+    return (match[1] for match in _CODE.finditer(text) if _SHAPED.fullmatch(match[1]) and len(match[1]) <= 30)
+
+
+def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
+    """References that a text names: after a label, or shaped like `A-17`."""
+    for match in _CODE.finditer(text):
+        shown = match[1]
+        if len(shown) > 30:
+            continue
+        label, kind = _label(text[: match.start()], packs)
+        if kind:
+            if _LABELLED.fullmatch(shown) and not (kind == "attribute" or _is_small(shown, label)):
+                yield NamedReference(kind, label, same(shown), shown)
+        elif _SHAPED.fullmatch(shown):
+            yield NamedReference("joining", "", same(shown), shown)
+
+
+def _is_small(shown: str, label: str) -> bool:
+    """`2 orders`, `order 3 lamps`: a bare number of one or two digits is a count."""
+    return shown.isdigit() and len(shown) < 3
+
+
+def _label(before: str, packs: Packs) -> tuple[str, str | None]:
+    """The word that labels a number, looking back over `number`, `no.`, `#`."""
+    rest = before[-60:]
+    for _word in range(3):
+        rest = rest.rstrip(_SEPARATORS)
+        last = rest.rpartition(" ")[2]
+        found = last.strip(_SEPARATORS + "(\"“'").casefold()
+        if not found:
+            return "", None
+        kind = packs.reference_words.get(found)
+        if kind:
+            return found, kind
+        if found not in packs.number_words and found not in _BETWEEN:
+            return "", None
+        rest = rest[: len(rest) - len(last)]
+    return "", None
+
+
+_BETWEEN = frozenset({"is", "on", "ist", "är", "est", "es", "my", "the", "mit", "was", "oli", "var", "were"})

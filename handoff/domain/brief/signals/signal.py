@@ -1,0 +1,82 @@
+"""The shape of a signal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+
+
+class Speaker(StrEnum):
+    """The sender of a touchpoint. A bot or an unknown sender does not end anybody's wait."""
+
+    CUSTOMER = "customer"
+    PERSON = "person"
+    BOT = "bot"
+    UNKNOWN = "unknown"
+
+
+class Acts:
+    """A touchpoint's effects on the matters of its customer: bits of a plain number, for there are
+    thousands of them in one brief and enumerations compute slowly."""
+
+    ASK = 1
+    NUDGE = 2
+    HOLD = 4
+    CLOSE = 8
+    WITHDRAW = 16
+    CORRECT = 32
+    ANSWER = 64
+    TALK = 128
+    RESOLVE = 256
+    ATTEMPT = 512
+    STEP = 1024
+    """A step of self-service: help read, a search, a form that failed."""
+    MACHINE = 2048
+    TRANSFER = 4096
+    """Somebody announces that they pass the customer on."""
+
+
+NOTHING = 0
+
+
+class NamedReference(Struct, frozen=True):
+    """A number that names something. `kind` is `joining`, `separating` or `attribute`; `label` is the
+    kind of thing, as its sender wrote it, empty if not stated; `value` as it is compared."""
+
+    kind: str
+    label: str
+    value: str
+    shown: str
+
+    @property
+    def shape(self) -> str:
+        """Its letters before the first digit: values of one shape may stand for each other."""
+        return self.value.rstrip("0123456789")
+
+
+class Signal(Struct, frozen=True):
+    """One touchpoint as the matters see it. `arrival` is when it was recorded, 0 where nobody knows."""
+
+    id: str
+    at: Micros
+    arrival: Micros
+    conversation: str
+    speaker: Speaker
+    acts: int
+    public: bool
+    claimed: bool
+    references: tuple[NamedReference, ...]
+    key: str = ""
+    """The text as repetitions are compared."""
+    callback: str = ""
+    handoff: str = ""
+    language: str = ""
+    name: str = ""
+    late: bool = False
+    doubted: bool = False
+    """Whether a check of its sender failed (DMARC), not just was missing."""
+    whose: str = ""
+    """The identity it is filed under: claims of different senders are different matters."""

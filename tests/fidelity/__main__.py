@@ -1,0 +1,69 @@
+"""`python -m tests.fidelity [--write] [NAME …]`: play the journeys, measure, write the page."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.load import serving
+from tests.store.servers import free_port
+
+from . import wire
+from .grammar import made_journeys
+from .journey import Journey, read_journeys
+from .measure import brief_lines, judge
+from .player import play_all
+from .report import details, page
+
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, int]]:
+    """A server of its own with a source of each vendor: its URL, and the port of its mail listener."""
+    with tempfile.TemporaryDirectory(prefix="fidelity-") as folder:
+        mail_port = free_port()
+        config = Path(folder) / "fidelity.toml"
+        config.write_text(wire.CONFIG.replace("MAIL_PORT", str(mail_port)), "utf-8")
+        with serving(Path(folder) / "data", None, "--config", str(config)) as process:
+            yield process.url, mail_port
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description="Measure how much of a customer's history reaches the agent.")
+    ask.add_argument("--write", action="store_true", help="write docs/fidelity.md")
+    ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
+    given = ask.parse_args()
+    by_hand, made = read_journeys(), made_journeys()
+    chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
+    started = time.monotonic()
+    with server() as (url, mail_port):
+        played = asyncio.run(play_all(url, mail_port, chosen))
+    judged = sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
+    for one_played in played if given.names else ():
+        _print_brief(
+            one_played.journey, brief_lines(one_played.context), one_played.context["brief"]["effort"]["text"]
+        )
+    for journey, verdict in judged:
+        if given.names or not journey.set_aside:
+            print(*details(journey, verdict), sep="\n", end="\n" if details(journey, verdict) else "")
+    text = page(judged, len(by_hand))
+    if given.write:
+        PAGE.write_text(text, "utf-8")
+    elif not given.names:
+        print(text[: text.index("## How to read it")])
+    print(f"{len(judged)} journeys in {time.monotonic() - started:.0f} s")
+
+
+def _print_brief(journey: Journey, lines: list[dict[str, str]], effort: str) -> None:
+    print(f"== {journey.id}: {journey.title}")
+    print(*(f"   {it['code']:18} {it['text']}" for it in lines), f"   effort: {effort}", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
