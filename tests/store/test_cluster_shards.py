@@ -141,7 +141,7 @@ async def test_a_primary_that_hangs_gets_its_share_of_what_waits_and_no_more() -
             (stored,) = await store.recorder.record([sound])
             assert isinstance(stored, Recorded)
             refused = await full
-            assert time.monotonic() - began < TIMEOUT_S + 1
+            assert time.monotonic() - began < TIMEOUT_S + 5, "the deadline, and what a busy machine adds"
             assert sum(isinstance(it, Overloaded) for it in refused) in range(4, 7)
             assert all(isinstance(it, HandoffError) for it in refused)
             assert store.recorder.waiting == 0

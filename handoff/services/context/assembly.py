@@ -78,9 +78,8 @@ async def assemble(
     """The context of a look-up as of `now`, for `handoff` if one is given.
 
     With a `summariser`, the brief includes a machine-made summary. A `watch` has recorded the look-up.
-
-    Beyond the look-up, takes one round trip each for timelines, handoffs and completeness, two more if a
-    touchpoint was amended, and those of `candidate_words`.
+    Takes one round trip each for timelines, handoffs and completeness, two if a touchpoint was amended,
+    and those of `candidate_words`.
     """
     if look_up.customer is None:
         return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
