@@ -6,10 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from handoff.api.operations import DOCUMENTED
-from tests.e2e.agents import ADMIN, AgentTab, Backend
+from tests.e2e.agents import ADMIN, PATIENCE_MS, AgentTab, Backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PATIENCE_MS = 20_000  # the page's script is large
 
 
 async def page(backend: Backend, fragment: str = "") -> AgentTab:
