@@ -14,11 +14,11 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
-from handoff.api.http.access import Access, Token, hash_secret
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub

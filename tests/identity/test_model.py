@@ -25,7 +25,8 @@ from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_ide
 from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
 from handoff.services.customers.lookup import Match, find
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import record
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.timelines import Window

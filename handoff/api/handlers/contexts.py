@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
@@ -33,6 +32,8 @@ from handoff.domain.clock import Micros, parse_time
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
+from handoff.services.access.customer_access import check_customer, readable
+from handoff.services.access.principal import Principal
 from handoff.services.context.assembly import assemble
 from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
@@ -40,7 +41,8 @@ from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, Co
 from handoff.services.conversations.detail import read_conversation
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
@@ -116,8 +118,7 @@ def _wanted(
         unknown = ", ".join(sorted(fields - always))
         raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
-    internal = principal.min_assurance is not Assurance.VERIFIED  # a token whose audience is customers
-    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, internal=internal)
+    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, reader=principal.reader)
 
 
 async def _context(
@@ -125,7 +126,8 @@ async def _context(
 ) -> web.Response:
     async def look(reads: Reads) -> LookUp:
         store = request.app[SITE].store
-        return await find(store, principal.tenant, identities, wanted.min_assurance, reads)
+        found = await find(store, principal.tenant, identities, wanted.min_assurance, reads)
+        return await readable(store, principal, found, reads)
 
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
@@ -207,6 +209,7 @@ async def of_customer(request: web.Request) -> web.Response:
 
     async def look(reads: Reads) -> LookUp:
         customer = await by_id(site.store, principal.tenant, id_, reads)
+        await check_customer(site.store, principal, customer.group.members, reads)
         best = max(
             (assurance_of(it, customer.evidence()) for it in customer.members),
             key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
@@ -221,6 +224,7 @@ async def timeline(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
+    await check_customer(site.store, principal, customer.group.members)
     records = {it.key: it for it in customer.members}
     page = await read_timeline(
         site.store,
@@ -228,6 +232,7 @@ async def timeline(request: web.Request) -> web.Response:
         records,
         _window(request),
         _filter(request, principal),
+        principal.reader,
     )
     return answer(page)
 
@@ -269,4 +274,4 @@ async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    return answer(await read_conversation(site.store, principal.tenant, request.match_info["id"]))
+    return answer(await read_conversation(site.store, principal, request.match_info["id"]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -20,8 +21,12 @@ from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import stream_answer
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import HandoffError, NotFound
 from handoff.domain.handoff import Handoff, State
+from handoff.services.access.authorize import authorize_queue
+from handoff.services.access.customer_access import check_customer
+from handoff.services.access.principal import Principal
+from handoff.services.access.reader import Reader
 from handoff.services.context.position import Position, position_of, read_position
 from handoff.services.customers.customer import Customer, by_id
 from handoff.services.events.feed import (
@@ -35,6 +40,7 @@ from handoff.services.events.feed import (
 )
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.reading import decode
 from handoff.store.repositories.timelines import read_arrivals_after
 
@@ -143,7 +149,8 @@ async def of_customer(request: web.Request) -> web.StreamResponse:
     principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
-    watcher = _CustomerStream(site, principal.tenant, request.match_info["id"], Stream(request))
+    await check_customer(site.store, principal, customer.group.members)
+    watcher = _CustomerStream(site, principal, request.match_info["id"], Stream(request))
     try:
         return await watcher.run(customer, _last_id(request))
     except ConnectionError:
@@ -159,9 +166,11 @@ def _last_id(request: web.Request) -> str | None:
 class _CustomerStream:
     """A stream of one customer, whose identities may change meanwhile."""
 
-    def __init__(self, site: AppContext, tenant: str, customer_id: str, stream: Stream) -> None:
+    def __init__(self, site: AppContext, principal: Principal, customer_id: str, stream: Stream) -> None:
         self._site = site
-        self._tenant = tenant
+        self._principal = principal
+        self._tenant = principal.tenant
+        self._reader = principal.reader
         self._id = customer_id
         self._stream = stream
         self.feed = Feed(self._handle_now)
@@ -220,13 +229,28 @@ class _CustomerStream:
         return [touchpoint_frame(it, decoded) for it in decoded.entries]
 
     def _handle_now(self, frame: Frame) -> bool:
-        return isinstance(frame, TouchpointFrame) and not _may_change_identities(frame) and self._send(frame)
+        if self._reader.limited or not isinstance(frame, TouchpointFrame):
+            return False
+        return not _may_change_identities(frame) and self._send(frame)
 
     async def _touchpoint(self, frame: TouchpointFrame) -> None:
-        while not self._send(frame):
-            await self._stream.wait_for_client()
+        if self._reader.limited:
+            await self._send_shown(frame)
+        else:
+            while not self._send(frame):
+                await self._stream.wait_for_client()
         if _may_change_identities(frame):
             await self._check_identities()
+
+    async def _send_shown(self, frame: TouchpointFrame) -> None:
+        """Send a touchpoint as a limited reader may see it. A hidden one only moves the position."""
+        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
+            return
+        after = self._position.moved(frame.home, frame.arrival)
+        with suppress(NotFound):
+            view = await read_touchpoint(self._site.store, self._tenant, frame.touchpoint, self._reader)
+            await self._stream.send("touchpoint", after.encode(), view)
+        self._position = after
 
     def _send(self, frame: TouchpointFrame) -> bool:
         """Send a touchpoint unless the stream has sent it already; False if the client is too slow."""
@@ -242,6 +266,7 @@ class _CustomerStream:
         """Check that the customer has the same identities; otherwise the client must read again."""
         self._checked_at = time.monotonic()
         customer = await by_id(self._site.store, self._tenant, self._id)
+        await check_customer(self._site.store, self._principal, customer.group.members)
         if position_of(customer.members).state != self._position.state:
             await self._site.hub.watch_homes(self.feed, customer.group.members)
             await self._reset(await by_id(self._site.store, self._tenant, self._id), "changed")
@@ -274,6 +299,7 @@ Concerns = Callable[[Frame], bool]
 async def of_queue(request: web.Request) -> web.StreamResponse:
     """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue."""
     name = request.match_info["name"]
+    authorize_queue(request[PRINCIPAL], name)
 
     def concerns(frame: Frame) -> bool:
         return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
@@ -295,9 +321,29 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
     return await _handoffs(request, Listing(agent=id_), concerns)
 
 
+def _visible(concerns: Concerns, reader: Reader) -> Concerns:
+    """The frames that a reader may see. A queue also hears that its handoff went to another one, and a
+    customer-facing reader gets handoffs only."""
+    if not reader.limited:
+        return concerns
+
+    def shown(frame: Frame) -> bool:
+        if isinstance(frame, HandoffFrame):
+            left = not (reader.queues or set()).isdisjoint(frame.handoff.queues)
+            return (left or reader.sees(frame.handoff)) and concerns(frame)
+        if not isinstance(frame, EventFrame) or not reader.internal or not concerns(frame):
+            return False
+        data = frame.event.data
+        agent = data.get("agent") if isinstance(data, dict) else None
+        return any(reader.in_scope(queue, agent) for queue in frame.event.queues or (None,))
+
+    return shown
+
+
 async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
     principal = request[PRINCIPAL]
-    site = request.app[SITE]
+    site, reader = request.app[SITE], principal.reader
+    concerns, listing = _visible(concerns, reader), msgspec.structs.replace(listing, reader=reader)
     # The feed skips frames of others without waking this task: most handoffs concern few streams.
     feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
@@ -310,7 +356,7 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
                 if not feed.cut:
                     await stream.beat()
             elif concerns(frame) and _after(frame, last):
-                await _send(site, principal.tenant, stream, frame)
+                await _send(site, principal.tenant, stream, frame, reader)
 
     try:
         return await stream.run(follow)
@@ -329,8 +375,11 @@ def _number(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame) -> None:
-    if isinstance(frame, HandoffFrame):
+async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame, reader: Reader) -> None:
+    if isinstance(frame, HandoffFrame) and reader.limited:
+        shown = await _view(site, tenant, reader.shown(frame.handoff))
+        await stream.write(event_bytes(frame.type, frame.id, shown))
+    elif isinstance(frame, HandoffFrame):
         if frame.json is None:
             frame.json = asyncio.ensure_future(_view(site, tenant, frame.handoff))
         await stream.write(event_bytes(frame.type, frame.id, await asyncio.shield(frame.json)))
@@ -355,7 +404,7 @@ async def _begin(
     missed = await site.hub.missed(tenant, last_id) if last_id else None
     if missed is not None and last_id:
         for frame in filter(concerns, missed):
-            await _send(site, tenant, stream, frame)
+            await _send(site, tenant, stream, frame, listing.reader)
         return missed[-1].id if missed else last_id
     newest = await site.hub.newest(tenant)
     pages = await asyncio.gather(
@@ -367,6 +416,6 @@ async def _begin(
         )
     )
     hashes = site.store.hashes(tenant)
-    views = [handoff_view(it, hashes) for page in pages for it in page.handoffs]
+    views = [handoff_view(listing.reader.shown(it), hashes) for page in pages for it in page.handoffs]
     await stream.send("reset" if last_id else "ready", newest, QueueView(handoffs=views))
     return newest

@@ -7,12 +7,12 @@ import time
 from aiohttp import web
 from msgspec import Struct, field
 
-from handoff.api.http.access import SCOPES
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, broken, read_json
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Forbidden, Unprocessable
-from handoff.services import sessions as service
+from handoff.services.access import sessions as service
+from handoff.services.access.principal import SCOPES
 
 MAX_AGENT = 200  # characters of an agent's name
 

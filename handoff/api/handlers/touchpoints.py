@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
-from handoff.api.http.access import TENANT_HEADER, Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
     HEADERS,
@@ -27,12 +26,16 @@ from handoff.api.http.exchange import (
 from handoff.api.http.ndjson import MAX_LINE, groups
 from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
 from handoff.api.http.problems import problem, status_of
+from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.access.access import TENANT_HEADER
+from handoff.services.access.customer_access import check_home
+from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import Noted, wrong_rule
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED, read_cloudevent
 from handoff.services.sources.native import Caller, read_native
-from handoff.services.timeline.reading import read_touchpoint
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.recording import Result, record
 
 NDJSON = frozenset(
@@ -330,5 +333,7 @@ def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/touchpoints/{id}`."""
     principal = request[PRINCIPAL]
-    site = request.app[SITE]
-    return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))
+    store, id_ = request.app[SITE].store, request.match_info["id"]
+    home, _id = store.hashes(principal.tenant).private(TOUCHPOINT, id_, 2)
+    await check_home(store, principal, home)
+    return answer(await read_touchpoint(store, principal.tenant, id_, principal.reader))

@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType, field
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
@@ -25,6 +24,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.clock import format_time, parse_time
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.touchpoint import TYPES
+from handoff.services.access.principal import Principal
 from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks import deliveries, subscriptions
 from handoff.services.webhooks.deliveries import DeliveryView, Replayed, StatusView, status_view

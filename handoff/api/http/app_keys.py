@@ -13,18 +13,18 @@ from handoff.api.handlers.context_cache import ContextCache
 from handoff.domain.errors import Unauthenticated
 from handoff.domain.identity import Assurance
 from handoff.domain.policies import Policy
+from handoff.services.access.access import TENANT_HEADER, UNKNOWN_TOKEN, Access, bearer
+from handoff.services.access.principal import Principal
+from handoff.services.access.sessions import read_session, session_id, token_tenant
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.metrics import Measures
-from handoff.services.sessions import read_session, session_id, token_tenant
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.native import Caller
 from handoff.services.timeline.batching import Intake
 from handoff.store.store import Store
-
-from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
 
 
 class AppContext(Struct, frozen=True, kw_only=True):

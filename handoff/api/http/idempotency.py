@@ -19,9 +19,9 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
+from handoff.services.access.principal import Principal
 from handoff.store.repositories.expiring import IdempotencyRecords
 
-from .access import Principal
 from .app_keys import PRINCIPAL, SITE
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 

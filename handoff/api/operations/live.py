@@ -35,6 +35,8 @@ def _handoff_stream(
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
         f"is the type, such as `handoff.requested`, and its data is the handoff. {ENDS}",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read",),
         parameters=(path_parameter(parameter, text), LAST_ID, LAST_ID_QUERY),
         replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),
@@ -53,6 +55,8 @@ OPERATIONS = (
         text="Starts with `ready`, then sends a `touchpoint` for each, in the order of recording. `reset` "
         "means that the client must read the context again: the customer was linked or unlinked, or the "
         f"client missed too much. {ENDS}",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(CUSTOMER_ID, LAST_ID, LAST_ID_QUERY),
         replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),

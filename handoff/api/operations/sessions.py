@@ -5,7 +5,7 @@ from __future__ import annotations
 from handoff.api.handlers import sessions as handlers
 from handoff.api.handlers.sessions import MAX_AGENT, CurrentView, SessionInput, SessionView
 from handoff.api.operations.operation import Operation, ResponseSpec
-from handoff.services.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
+from handoff.services.access.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
 
 OPERATIONS = (
     Operation(
@@ -19,6 +19,8 @@ OPERATIONS = (
         f"{', '.join(f'`{scope}`' for scope in DEFAULT_SCOPES)}, and expires after `ttl_s` seconds "
         f"(default {DEFAULT_TTL_S}, maximum {MAX_TTL_S}). Agent names have at most {MAX_AGENT} characters. "
         "Session tokens cannot create sessions.",
+        queues=True,
+        customers=True,
         body=SessionInput,
         example={"agent": "ville", "ttl_s": 3600},
         replies=(ResponseSpec(201, "The session. The token is shown only once.", SessionView),),
@@ -32,6 +34,8 @@ OPERATIONS = (
         tag="Sessions",
         summary="Show the agent and scopes of this token",
         text="Lets a desktop show only what its token allows.",
+        queues=True,
+        customers=True,
         replies=(ResponseSpec(200, "The token's agent and scopes.", CurrentView),),
     ),
 )

@@ -87,6 +87,8 @@ OPERATIONS = (
         "To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, "
         "its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. "
         "`Idempotency-Key` does not apply to NDJSON.",
+        queues=True,
+        customers=True,
         scopes=("touchpoints:write",),
         parameters=(ANNOUNCE,),
         body={
@@ -111,6 +113,8 @@ OPERATIONS = (
         tag=TAG,
         summary="Read a touchpoint",
         text="Includes its newest edit.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(path_parameter("id", "The touchpoint's id, from `ids` or a timeline."),),
         replies=(ResponseSpec(200, "The touchpoint.", TouchpointView),),

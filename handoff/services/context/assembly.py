@@ -17,10 +17,12 @@ from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Candidate, Customer, assurance_of, candidates_of
 from handoff.services.customers.lookup import LookUp, Match
 from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
 from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
+from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import (
     IdentityView,
     TimelineView,
@@ -86,12 +88,14 @@ async def assemble(
     read = await _read(store, tenant, look_up.customer, wanted)
     control = ControlReads(watch or store.connection, tenant)
     chains = await read_chains(control, [it.id for it in read.conversations])
-    handoffs = await read_of_homes(control, read.homes)
+    reader = wanted.reader
+    handoffs = [reader.shown(it) for it in await read_of_homes(control, read.homes)]
+    handoff = reader.shown(handoff) if handoff else None
     since = min((it.opened_at for it in read.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
     story = _story(store, read, now, handoff, handoffs, wanted)
     shown = wanted.fields is None or "brief" in wanted.fields
-    if shown and wanted.min_assurance is not Assurance.VERIFIED:
+    if shown and wanted.min_assurance is not Assurance.VERIFIED and reader.queues is None:
         reads = watch or store.connection
         story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
     context = ContextView(
@@ -99,7 +103,7 @@ async def assemble(
         match_assurance=look_up.assurance,
         as_of=position_of(look_up.customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=_customer_view(store, tenant, look_up.customer, read),
+        customer=_customer_view(store, tenant, look_up.customer, read, wanted.reader),
         conversations=_conversations(read, chains, story),
         handoffs=[handoff_view(it, read.hashes, look_up.customer.id) for it in handoffs],
         brief=await _brief(story, summariser if shown else None),
@@ -144,6 +148,9 @@ class _Read(Struct, kw_only=True):
     total: int
     entries: list[TimelineEntry]
     hidden: int
+    internal: int
+    unnamed: int
+    """Candidates that this reader does not see: they may be customers of other queues."""
     decoded: Decoded
     conversations: list[Conversation]
 
@@ -154,7 +161,8 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
     homes = list(records)
     size = max(BRIEF_TOUCHPOINTS, wanted.limit)
     page = await read_page(store.connection, store.keys, homes, Window(limit=size))
-    decoded = await decode(store, hashes, records, page.members)
+    every = await decode(store, hashes, records, page.members)
+    decoded = await seen(store, every, wanted.reader)
     shown = Filter(min_assurance=wanted.min_assurance)
     kept = [it for it in decoded.entries if shown.passes(it.stored, it.body)]
     read = _Read(
@@ -164,6 +172,8 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
         total=page.total - doubled(records),
         entries=kept,
         hidden=len(decoded.entries) - len(kept),
+        internal=len(every.entries) - len(decoded.entries),
+        unnamed=0 if wanted.reader.queues is None else len(candidates_of(store, tenant, customer)),
         decoded=decoded,
         conversations=[],
     )
@@ -171,14 +181,17 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
     return read
 
 
-async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
+async def customer_view(store: Store, tenant: str, customer: Customer, reader: Reader) -> CustomerView:
     """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
-    return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
+    read = await _read(store, tenant, customer, ContextSelection(reader=reader))
+    return _customer_view(store, tenant, customer, read, reader)
 
 
-async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
+async def conversations_of(
+    store: Store, tenant: str, customer: Customer, reader: Reader = EVERYTHING
+) -> list[Conversation]:
     """The customer's conversations within the age limit of a brief, most recently active first."""
-    return (await _read(store, tenant, customer, ContextSelection())).conversations
+    return (await _read(store, tenant, customer, ContextSelection(reader=reader))).conversations
 
 
 def _line(read: _Read, entry: TimelineEntry) -> ConversationItem:
@@ -242,7 +255,7 @@ def _story(
         rules=store.brief_rules,
         pending=pending,
         handoffs=[_earlier(it) for it in known.values()],
-        internal=wanted.internal,
+        internal=wanted.reader.internal,
     )
 
 
@@ -265,7 +278,7 @@ def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
     views: list[TouchpointView] = [read.decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
-        total=read.total if not read.hidden else None,
+        total=read.total if not read.hidden and wanted.reader.internal else None,
         returned=len(views),
         next=encode_cursor(shown[-1].entry.place) if more and shown else None,
     )
@@ -273,7 +286,7 @@ def _timeline(read: _Read, wanted: ContextSelection) -> TimelineView:
 
 def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff: Handoff | None) -> LeftOut:
     shown = min(len(read.entries), wanted.limit)
-    rest = read.total - shown - read.hidden
+    rest = read.total - shown - read.hidden - read.internal
     last = read.entries[shown - 1].entry if shown else None
     return LeftOut(
         touchpoints=rest or None,
@@ -283,7 +296,7 @@ def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff
         if read.page.more and read.entries
         else None,
         late=_late(read, handoff) or None,
-        candidates=customer.claims_left_out or None,
+        candidates=customer.claims_left_out + read.unnamed or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )
 
@@ -354,7 +367,10 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Stor
     return views
 
 
-def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -> CustomerView:
+def _customer_view(
+    store: Store, tenant: str, customer: Customer, read: _Read, reader: Reader
+) -> CustomerView:
+    others = reader.queues is None  # may be customers of other queues
     evidence = customer.evidence()
     return CustomerView(
         id=customer.id,
@@ -368,8 +384,8 @@ def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -
             for record in customer.members
         ],
         traits=_traits(read),
-        candidates=[_candidate(it) for it in candidates_of(store, tenant, customer)],
-        conflicts=_conflicts(read.hashes, customer),
+        candidates=[_candidate(it) for it in candidates_of(store, tenant, customer)] if others else [],
+        conflicts=_conflicts(read.hashes, customer) if others else [],
         shared=customer.group.shared,
     )
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.domain import brief as rules
 from handoff.domain.identity import Assurance
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.handoffs.records import HandoffView
 from handoff.services.timeline.views import IdentityView, TimelineView
 
@@ -77,6 +78,8 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Linked or claimed identities of the requested customer that are not among the candidates. An order
     number, an address or a login narrows a look-up."""
     fields: list[str] | None = None
+    limited: bool | None = None
+    """True if this reader may not see everything that the context contains."""
 
 
 class ContextView(Struct, frozen=True, kw_only=True):
@@ -103,8 +106,8 @@ class ContextSelection(Struct, frozen=True, kw_only=True):
     limit: int = DEFAULT_LIMIT
     min_assurance: Assurance = Assurance.INFERRED
     fields: frozenset[str] | None = None
-    internal: bool = True
-    """Whether the reader may see internal messages between colleagues."""
+    reader: Reader = EVERYTHING
+    """Whose context it is: what they may not see is left out."""
 
 
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

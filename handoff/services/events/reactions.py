@@ -20,8 +20,8 @@ from handoff.services.customers.customer import Customer, by_key
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
 from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.participation import refer
-from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.views import TouchpointView
 from handoff.store.repositories.control import count_lists
 from handoff.store.store import Store

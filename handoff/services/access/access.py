@@ -10,34 +10,21 @@ from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated
 from handoff.domain.identity import Assurance
+from handoff.services.access.principal import Audience, Principal, Role
+from handoff.services.access.reader import ACCESS_AFTER_S
 
-SCOPES = frozenset(
-    {
-        "touchpoints:write",
-        "context:read",
-        "handoffs:read",
-        "handoffs:write",
-        "links:write",
-        "callbacks:write",
-        "webhooks:write",
-        "privacy:write",
-        "operate",
-        "admin",
-    }
-)
 TENANT_HEADER = "Handoff-Tenant"
 UNKNOWN_TOKEN = "Send a valid bearer token"  # noqa: S105 - a message, not a secret
 RESERVED_NAMES = frozenset({"admin", "agent", "callbacks", "deadline", "handoff", "identity", "session"})
 """Names that the server uses in its own records. A token with such a name could pass for the server."""
 RESERVED_PREFIXES = ("agent:", "policy:", "source:")
-IMPLIED = {"handoffs:write": "handoffs:read"}
-"""Scopes that include another scope: callers who may change handoffs may read them."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
     """A configured bearer token. Only the hash of its secret is kept.
 
-    `min_assurance` is the default of its lookups; `agent` binds the token to one agent (sessions).
+    `min_assurance` is the default of its lookups; `agent` binds the token to one agent. `queues` limits it to
+    these queues; None does not.
     """
 
     name: str
@@ -46,6 +33,10 @@ class Token(Struct, frozen=True, kw_only=True):
     secret_hash: bytes
     min_assurance: Assurance = Assurance.INFERRED
     agent: str | None = None
+    audience: Audience = Audience.AGENT
+    queues: frozenset[str] | None = None
+    role: Role = "agent"
+    access_after_s: int = ACCESS_AFTER_S
 
     @property
     def admin(self) -> bool:
@@ -94,30 +85,6 @@ def hash_secret(secret: str) -> bytes:
     return sha256(secret.encode(errors="surrogateescape")).digest()
 
 
-class Principal(Struct, frozen=True, kw_only=True):
-    """The caller and its tenant.
-
-    `credential` identifies the token itself; `name` is for humans and may be reused.
-    """
-
-    name: str
-    credential: bytes
-    tenant: str
-    scopes: frozenset[str]
-    min_assurance: Assurance
-    agent: str | None = None
-
-    @property
-    def admin(self) -> bool:
-        return "admin" in self.scopes
-
-    def require(self, scope: str) -> None:
-        """Forbidden unless the token has the scope, or `admin`. The error names the scope."""
-        if scope in self.scopes or self.admin or any(IMPLIED.get(it) == scope for it in self.scopes):
-            return
-        raise Forbidden(f"Needs the scope {scope}", code="missing_scope", scope=scope)
-
-
 class Access:
     """The server's tokens by the hash of their secret, and its tenants.
 
@@ -164,6 +131,10 @@ def _principal(token: Token, tenant: str) -> Principal:
         scopes=token.scopes,
         min_assurance=token.min_assurance,
         agent=token.agent,
+        audience=token.audience,
+        queues=token.queues,
+        role=token.role,
+        access_after_s=token.access_after_s,
     )
 
 

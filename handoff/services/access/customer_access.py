@@ -1,0 +1,66 @@
+"""Which customers a caller that is limited to queues may read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from handoff.domain.errors import NotFound
+from handoff.services.customers.customer import by_id, by_key
+from handoff.services.customers.lookup import LookUp, Match
+from handoff.services.handoffs.records import read_of_homes
+from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.store.reads import Reads
+from handoff.store.repositories.control import ControlReads
+from handoff.store.store import Store
+
+from .authorize import CustomerFile, authorize
+from .principal import Principal
+
+
+async def check_customer(
+    store: Store, principal: Principal, homes: Sequence[bytes], reads: Reads | None = None
+) -> None:
+    """NotFound unless the caller may read the customer with these homes.
+
+    Takes two round trips for a caller that is limited to queues, none for others.
+    """
+    if principal.queues is None:
+        return
+    control = ControlReads(reads or store.connection, principal.tenant)
+    found = await read_of_homes(control, homes)
+    authorize(principal, None, principal.tenant, CustomerFile(handoffs=found, now=time.time_ns() // 1000))
+
+
+async def readable(store: Store, principal: Principal, look_up: LookUp, reads: Reads | None = None) -> LookUp:
+    """The look-up as the caller may see it: a customer of other queues is nobody, and so are candidates."""
+    if principal.queues is None:
+        return look_up
+    nobody = LookUp(match=Match.NONE, requested_id=look_up.requested_id)
+    if look_up.customer is None:
+        return nobody
+    try:
+        await check_customer(store, principal, look_up.customer.group.members, reads)
+    except NotFound:
+        return nobody
+    return look_up
+
+
+async def check_home(store: Store, principal: Principal, home: bytes) -> None:
+    """The same for the customer of one identity, by its hash."""
+    if principal.queues is not None:
+        customer = await by_key(store, principal.tenant, home)
+        await check_customer(store, principal, customer.group.members)
+
+
+async def check_customer_id(store: Store, principal: Principal, customer_id: str) -> None:
+    """The same for a customer id."""
+    if principal.queues is not None:
+        customer = await by_id(store, principal.tenant, customer_id)
+        await check_customer(store, principal, customer.group.members)
+
+
+async def check_conversation(store: Store, principal: Principal, conversation_id: str) -> None:
+    """The same for the customer of a conversation."""
+    conversation = read_conversation_id(store.hashes(principal.tenant), conversation_id)
+    await check_home(store, principal, await home_of(store, conversation))
