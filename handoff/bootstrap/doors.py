@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from handoff.adapter.contract import InboundRequest, Listener, Reply
-from handoff.api.app import make_app, make_fast_path
+from handoff.api.app import make_app, make_fast_path, make_fast_routes
 from handoff.api.http.app_keys import AppContext
 from handoff.api.http.protocol import Protocol
 from handoff.domain.errors import ConfigurationError
@@ -58,6 +58,7 @@ async def _http(listening: socket.socket, site: AppContext, shutdown_s: float) -
     given: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
     protocol = partial(Protocol, runner.server, loop=asyncio.get_running_loop(), **given)
     fast = make_fast_path(site, protocol)
+    site.on_reload.append(lambda: fast.replace(make_fast_routes(site)))
     try:
         async with accepting(listening, fast.protocol):
             yield

@@ -16,10 +16,14 @@ from msgspec import Struct
 from handoff.adapter.contract import Listener
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
+from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
 from handoff.services.access.access import Access, Token, hash_secret
-from handoff.services.context.completeness import Monitor
+from handoff.services.access.credentials import Credentials
+from handoff.services.access.oidc import Issuers
+from handoff.services.access.watch import CHECK_S, CredentialWatch
+from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
@@ -37,6 +41,7 @@ from handoff.store.workers import BEAT_S, NAME
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
+from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
@@ -59,6 +64,7 @@ class Server(Struct, frozen=True, kw_only=True):
     listeners: dict[str, str]
     admin_token: str | None
     """The generated token, if none was configured."""
+    reloader: Reloader | None = None
     made_secrets: tuple[MadeSecret, ...] = ()
     """Generated secrets of configured webhooks that had none."""
 
@@ -83,11 +89,17 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
-        site = _site(settings, store, sources, access, url, health)
+        known_facts = facts(sources)
+        credentials = Credentials(store, access, Issuers(settings.oidc, fetch))
+        site = _site(settings, store, sources, known_facts, credentials, url, health)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
+        parts = RunningParts(
+            site=site, store=store, tenants=names, facts=known_facts, followers=followers, admin=admin
+        )
+        reloader = _reloader(settings, options, parts)
         delivery = DeliveryService(
             store,
             monitor,
@@ -102,6 +114,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         await stack.enter_async_context(delivery.running())
         await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
         await stack.enter_async_context(_running("health", store.health.watch()))
+        await stack.enter_async_context(_repeating("credentials", CHECK_S, site.watch.check))
         await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
@@ -119,21 +132,32 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             listeners=listeners,
             admin_token=made,
             made_secrets=delivery.made_secrets,
+            reloader=reloader,
         )
+
+
+def _reloader(settings: Settings, options: Options, parts: RunningParts) -> Reloader | None:
+    """What reads the configuration again, for `POST /v1/configuration/reload` too."""
+    if options.load is None:
+        return None
+    reloader = Reloader(settings, options.load, parts, options.announce_reload)
+    parts.site.reload = reloader.reload_all
+    return reloader
 
 
 def _site(
     settings: Settings,
     store: Store,
     sources: Mapping[str, Source],
-    access: Access,
+    source_facts: list[SourceFacts],
+    credentials: Credentials,
     url: str,
     health: Sequence[Callable[[], str | None]],
 ) -> AppContext:
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
-    monitor = Monitor(store, facts(sources))
+    monitor = Monitor(store, source_facts)
     intake = Intake(store)
     return AppContext(
         store=store,
@@ -141,7 +165,8 @@ def _site(
         measures=measures,
         inbound=Inbound(store, intake, monitor, measures),
         intake=intake,
-        access=access,
+        credentials=credentials,
+        watch=CredentialWatch(credentials),
         sources=sources,
         channels=settings.channel_names,
         public_url=(settings.server.public_url or url).rstrip("/"),

@@ -19,6 +19,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
+from handoff.services.access.oidc import IssuerSettings
 from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
@@ -118,6 +119,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    oidc: list[IssuerSettings] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from handoff.domain.brief import SourceRules
@@ -69,9 +69,9 @@ def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def tenants(settings: Settings, sources: Mapping[str, Source]) -> Sequence[str]:
+def tenants(settings: Settings, sources: Mapping[str, Source]) -> list[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
-    named += [it.tenant for it in settings.connectors]
+    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.oidc]
     return list(dict.fromkeys(named))

@@ -29,6 +29,7 @@ from handoff.api.http.exchange import (
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
 from handoff.domain.touchpoint import TYPE_SET
@@ -125,9 +126,13 @@ async def _context(
     request: web.Request, principal: Principal, identities: list[Identity], wanted: ContextSelection
 ) -> web.Response:
     async def look(reads: Reads) -> LookUp:
+        """A GET by a caller limited to queues is 404 for strangers and for customers of others alike."""
         store = request.app[SITE].store
         found = await find(store, principal.tenant, identities, wanted.min_assurance, reads)
-        return await readable(store, principal, found, reads)
+        shown = await readable(store, principal, found, reads)
+        if request.method != "POST" and principal.queues is not None and shown.customer is None:
+            raise NotFound("there is no such customer", match=Match.NONE, customer=None)
+        return shown
 
     return await respond(request, principal, ("identities", *identities), look, wanted)
 

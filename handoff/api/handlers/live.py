@@ -27,6 +27,7 @@ from handoff.services.access.authorize import authorize_queue
 from handoff.services.access.customer_access import check_customer
 from handoff.services.access.principal import Principal
 from handoff.services.access.reader import Reader
+from handoff.services.access.watch import Watched
 from handoff.services.context.position import Position, position_of, read_position
 from handoff.services.customers.customer import Customer, by_id
 from handoff.services.events.feed import (
@@ -47,6 +48,7 @@ from handoff.store.repositories.timelines import read_arrivals_after
 HEARTBEAT_S = 10.0  # proxies and browsers close a silent stream after 15 s
 CHECK_IDENTITIES_S = 10.0  # how often a stream checks the customer's identities
 RETRY_MS = 1000
+LAST_WORDS_S = 1.0  # for a client whose access has ended
 _ENCODER = msgspec.json.Encoder()
 
 log = structlog.get_logger(__name__)
@@ -68,18 +70,33 @@ class Stream:
     async def run(self, follow: Callable[[], Awaitable[None]]) -> web.StreamResponse:
         """Start the response, run `follow` to its end, then ask the client to reconnect.
 
+        A client whose credential has ended gets `session_ended` instead: it needs a new one.
+
         The same after an error: the status was sent already, and the client sees the error on reconnecting.
         """
         await self._open()
-        reason = "behind"
+        watch = self._request.app[SITE].watch
+        watched = watch.add(self._request[PRINCIPAL])
         try:
-            await follow()
-        except HandoffError as error:
-            reason = error.problem_code
-            log.warning("stream_ended", code=reason)
-        await self.send("resume", None, ResumeView(reason=reason))
-        await self._response.write_eof()
+            reason = await _until_ended(follow, watched)
+        finally:
+            watch.discard(watched)
+        if reason is None:
+            await self._end_now()
+        else:
+            await self.send("resume", None, ResumeView(reason=reason))
+            await self._response.write_eof()
         return self._response
+
+    async def _end_now(self) -> None:
+        """Say that access has ended. A client that does not read is cut off."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self.send("session_ended", None, SessionEndedView(reason="access_ended"))
+                await self._response.write_eof()
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
 
     async def _open(self) -> None:
         await self._response.prepare(self._request)
@@ -119,6 +136,28 @@ class Stream:
         await self.write(b": still here\n\n")
 
 
+async def _until_ended(follow: Callable[[], Awaitable[None]], watched: Watched) -> str | None:
+    """Run `follow` to its end; why the client must reconnect, or None if its credential ended first."""
+    following = asyncio.ensure_future(_reason(follow))
+    ended = asyncio.ensure_future(watched.ended.wait())
+    try:
+        await asyncio.wait((following, ended), return_when=asyncio.FIRST_COMPLETED)
+        return following.result() if following.done() else None
+    finally:
+        for task in (following, ended):
+            task.cancel()
+        await asyncio.gather(following, ended, return_exceptions=True)
+
+
+async def _reason(follow: Callable[[], Awaitable[None]]) -> str:
+    try:
+        await follow()
+    except HandoffError as error:
+        log.warning("stream_ended", code=error.problem_code)
+        return error.problem_code
+    return "behind"
+
+
 def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
     """The bytes of an event. JSON has no raw line breaks, so one data line is enough."""
     head = f"event: {event}\n" if id_ is None else f"id: {id_}\nevent: {event}\n"
@@ -134,6 +173,12 @@ class ResetView(Struct, frozen=True, kw_only=True):
 
 class ResumeView(Struct, frozen=True, kw_only=True):
     """The stream ends here: reconnect with the last id."""
+
+    reason: str
+
+
+class SessionEndedView(Struct, frozen=True, kw_only=True):
+    """The stream's credential has expired or was revoked. Reconnecting with it gets 401."""
 
     reason: str
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 from msgspec import Struct, field
 
 from handoff.api.handlers.context_cache import ContextCache
-from handoff.domain.errors import Unauthenticated
-from handoff.domain.identity import Assurance
 from handoff.domain.policies import Policy
-from handoff.services.access.access import TENANT_HEADER, UNKNOWN_TOKEN, Access, bearer
+from handoff.services.access.access import TENANT_HEADER, bearer
+from handoff.services.access.credentials import Credentials
 from handoff.services.access.principal import Principal
-from handoff.services.access.sessions import read_session, session_id, token_tenant
+from handoff.services.access.watch import CredentialWatch
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -27,15 +25,29 @@ from handoff.services.timeline.batching import Intake
 from handoff.store.store import Store
 
 
-class AppContext(Struct, frozen=True, kw_only=True):
-    """Everything that handlers need. The composition root creates it once."""
+class Reloaded(Struct, frozen=True, kw_only=True):
+    """The result of reading the configuration again.
+
+    `tenants` are those that were added. `needs_restart` names the sections that changed and take effect only
+    after a restart.
+    """
+
+    tenants: list[str]
+    tokens: int
+    sources: int
+    needs_restart: list[str]
+
+
+class AppContext(Struct, kw_only=True, eq=False):
+    """Everything that handlers need. The composition root creates it once, and changes it on a reload."""
 
     store: Store
     monitor: Monitor
     measures: Measures
     inbound: Inbound
     intake: Intake
-    access: Access
+    credentials: Credentials
+    watch: CredentialWatch
     sources: Mapping[str, Source]
     channels: frozenset[str]
     public_url: str
@@ -45,6 +57,10 @@ class AppContext(Struct, frozen=True, kw_only=True):
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
     hub: Hub
+    reload: Callable[[], Awaitable[Reloaded]] | None = None
+    """Reads the configuration again; None if the server was not started from one."""
+    on_reload: list[Callable[[], None]] = field(default_factory=list)
+    protect_metrics: bool = False
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
@@ -60,36 +76,11 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 async def authenticate(request: web.Request, site: AppContext) -> Principal:
-    """The caller of a request: a configured token or a session. Unauthenticated otherwise."""
-    authorization, asked = request.headers.get(AUTHORIZATION, ""), request.headers.get(TENANT_HEADER)
-    principal = principal_of(site, authorization, asked)
-    if principal is not None:
-        return principal
-    secret = bearer(authorization)
-    tenant = token_tenant(secret) or ""
-    session = None
-    if site.access.has_tenant(tenant):
-        session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
-    if session is None or asked not in (None, tenant):
-        raise Unauthenticated(UNKNOWN_TOKEN)
-    return Principal(
-        name=session.made_by,
-        credential=b"session" + session_id(secret),
-        tenant=session.tenant,
-        scopes=frozenset(session.scopes),
-        min_assurance=_assurance(session.min_assurance),
-        agent=session.agent,
-    )
-
-
-def _assurance(name: str) -> Assurance:
-    """A session's minimum assurance; the strictest if only a newer release knows the value."""
-    return Assurance(name) if name in set(Assurance) else Assurance.VERIFIED
+    """The caller of a request. Unauthenticated without a valid credential."""
+    secret = bearer(request.headers.get(AUTHORIZATION, ""))
+    return await site.credentials.authenticate(secret, request.headers.get(TENANT_HEADER), request.remote)
 
 
 def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:
-    """The principal of a configured token; None for a session token, which only the store knows."""
-    secret = bearer(authorization)
-    if token_tenant(secret) is not None:
-        return None
-    return site.access.authenticate(secret, asked_tenant)
+    """The principal of a configured token; None for credentials that are not in memory."""
+    return site.credentials.configured(bearer(authorization), asked_tenant)

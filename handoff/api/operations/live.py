@@ -18,7 +18,8 @@ LAST_ID = Parameter(
 LAST_ID_QUERY = Parameter(name="last_event_id", text="The same, for clients that cannot set headers.")
 ENDS = (
     "A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream "
-    "ends: reconnect with the last id."
+    "ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s "
+    "after `session_ended`."
 )
 
 

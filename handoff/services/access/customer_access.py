@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 
 from handoff.domain.errors import NotFound
+from handoff.services.callbacks.callback import read_callback
 from handoff.services.customers.customer import by_id, by_key
 from handoff.services.customers.lookup import LookUp, Match
-from handoff.services.handoffs.records import read_of_homes
+from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.store.reads import Reads
 from handoff.store.repositories.control import ControlReads
@@ -64,3 +65,13 @@ async def check_conversation(store: Store, principal: Principal, conversation_id
     """The same for the customer of a conversation."""
     conversation = read_conversation_id(store.hashes(principal.tenant), conversation_id)
     await check_home(store, principal, await home_of(store, conversation))
+
+
+async def check_resource(store: Store, principal: Principal, location: str | None) -> None:
+    """NotFound unless the caller may still read what a kept answer shows, by its `Location`."""
+    kind, _, id_ = (location or "").removeprefix("/v1/").partition("/")
+    if kind == "handoffs":
+        control, hashes = store.control(principal.tenant), store.hashes(principal.tenant)
+        authorize(principal, None, principal.tenant, await read_handoff(control, hashes, id_))
+    elif kind == "callbacks":
+        await check_home(store, principal, (await read_callback(store, principal.tenant, id_)).home)

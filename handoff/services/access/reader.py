@@ -1,13 +1,14 @@
 """What a caller may see of what its tenant stores. Part of the key of every cached view.
 
 Two things limit a reader. A customer-facing program (`audience = "customer"`) sees nothing internal: no
-notes, no words between colleagues. A caller limited to queues sees the handoffs of these queues; of other
+notes, no words between colleagues; of handoffs, that they happened and whose they are. A caller limited to queues sees the handoffs of these queues; of other
 queues' handoffs it sees that they happened, without reasons, contexts, and snapshots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -35,6 +36,14 @@ class Reader(Struct, frozen=True, kw_only=True):
     @property
     def limited(self) -> bool:
         return not self.internal or self.queues is not None
+
+    @property
+    def digest(self) -> bytes:
+        """Identifies these limits; empty without limits."""
+        if not self.limited:
+            return b""
+        queues = sorted(self.queues) if self.queues is not None else None
+        return sha256(msgspec.msgpack.encode((self.internal, queues, self.agent, self.name))).digest()
 
     def in_scope(self, queue: str | None, agent: str | None) -> bool:
         """Whether a handoff to this queue or, without a queue, to this agent is the reader's."""
@@ -64,13 +73,17 @@ class Reader(Struct, frozen=True, kw_only=True):
         return shown if self.internal else _without_internal(shown, self.name)
 
     def shown_data(self, type_: str, data: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The data of a touchpoint that is another queue's handoff, without its words; None for any other."""
-        if self.queues is None or not type_.startswith("handoff."):
+        """The data of a handoff's touchpoint without anybody's words, if the reader may not see these.
+
+        None for any other touchpoint.
+        """
+        if not self.limited or not type_.startswith("handoff."):
             return None
         to = data.get("to")
         target = to if isinstance(to, dict) else {}
         queue, agent = target.get("queue"), target.get("agent")
-        if isinstance(queue, str | None) and isinstance(agent, str | None) and self.in_scope(queue, agent):
+        named = isinstance(queue, str | None) and isinstance(agent, str | None)
+        if self.internal and named and self.in_scope(queue, agent):
             return None
         return {name: data[name] for name in _HARMLESS if name in data}
 

@@ -62,11 +62,9 @@ def _lines(brief: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _touchpoint(touchpoint: dict[str, Any], reader: Reader) -> dict[str, Any] | None:
-    if not reader.internal and touchpoint.get("visibility") != "public":
-        return None
     data = reader.shown_data(touchpoint["type"], touchpoint.get("data") or {})
     if data is None:
-        return touchpoint
+        return touchpoint if reader.internal or touchpoint.get("visibility") == "public" else None
     return {**touchpoint, "subject": None, "text": None, "data": data}
 
 

@@ -53,8 +53,13 @@ class Followers:
     def __init__(self, store: Store, handoffs: Handoffs, policies: Sequence[Policy]) -> None:
         self._store = store
         self._handoffs = handoffs
-        self._policies = [it for it in policies if it.when.transfers is None]
+        self._policies: list[Policy] = []
         self._owning: dict[str, bool] = {}
+        self.replace(policies)
+
+    def replace(self, policies: Sequence[Policy]) -> None:
+        """Use these policies from now on."""
+        self._policies = [it for it in policies if it.when.transfers is None]
 
     async def look(self, tenants: Iterable[str]) -> None:
         """Find out in which tenants a handoff has an owner; one round trip.

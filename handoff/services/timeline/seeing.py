@@ -34,11 +34,9 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
 
 def _shown(entry: TimelineEntry, reader: Reader) -> TimelineEntry | None:
     body = entry.body
-    if not reader.internal and body.visibility is not Visibility.PUBLIC:
-        return None
     data = reader.shown_data(entry.stored.type, body.data)
     if data is None:
-        return entry
+        return entry if reader.internal or body.visibility is Visibility.PUBLIC else None
     silent = msgspec.structs.replace(body, subject=None, text=None, stated_data=data)
     return TimelineEntry(entry.stored, silent, entry.entry)  # without the results cached for other readers
 

@@ -55,7 +55,8 @@ def _handed_over(story: Story, pending: Pending) -> BriefLine:
         "to": pending.to,
         "requested_at": format_time(pending.requested_at),
     }
-    text = f"Handed over from {pending.sender} to {pending.to}: {quote(pending.reason)}"
+    why = f": {quote(pending.reason)}" if pending.reason else ""  # hidden from some readers
+    text = f"Handed over from {pending.sender} to {pending.to}{why}"
     return line("handoff_requested", params, proof, text)
 
 
@@ -64,7 +65,7 @@ def _ping_pong(story: Story, pending: Pending) -> list[BriefLine]:
     reason = same(pending.reason)
     hops = [it for it in pending.hops if it.outcome in _PASSED_ON and same(it.reason) == reason]
     count = len(hops) + 1
-    if count < PING_PONG:
+    if count < PING_PONG or not reason:
         return []
     ids = {it.id for it in hops} | {pending.id}
     shown = hops[-MAX_HOPS:]
@@ -86,7 +87,8 @@ def _handed_before(story: Story, pending: Pending) -> list[BriefLine]:
     shown = hops[-MAX_HOPS:]
     params = {"transfers": len(hops), "hops": [_hop(it) for it in shown]}
     params["way"] = way = ", ".join(
-        f"{it.sender.name} → {_target(it.to)} ({quote(it.reason, 60)})" for it in shown
+        f"{it.sender.name} → {_target(it.to)}" + (f" ({quote(it.reason, 60)})" if it.reason else "")
+        for it in shown
     )
     return [
         line("handed_before", params, _requests(story, {it.id for it in hops}), f"Handed over before: {way}")
