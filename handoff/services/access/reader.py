@@ -1,8 +1,9 @@
 """What a caller may see of what its tenant stores. Part of the key of every cached view.
 
 Two things limit a reader. A customer-facing program (`audience = "customer"`) sees nothing internal: no
-notes, no words between colleagues; of handoffs, that they happened and whose they are. A caller limited to queues sees the handoffs of these queues; of other
-queues' handoffs it sees that they happened, without reasons, contexts, and snapshots.
+notes, no words between colleagues; of handoffs, that they happened and whose they are. A caller limited to
+queues sees the handoffs of these queues; of other queues' handoffs it sees that they happened, without
+reasons, contexts, and snapshots.
 """
 
 from __future__ import annotations

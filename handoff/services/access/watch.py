@@ -45,16 +45,13 @@ class CredentialWatch:
         """End the streams whose credential is no longer valid. While the store is away, none but by time."""
         now = time.time_ns() // 1000
         watched = [it for it in self._watched if not it.ended.is_set()]
-        principals = list(
-            {(it.principal.tenant, it.principal.credential): it.principal for it in watched}.values()
-        )
+        principals = {it.principal for it in watched}
         try:
-            over = {(it.tenant, it.credential) for it in await self._credentials.ended(principals, now)}
+            over = set(await self._credentials.ended(list(principals), now))
         except (HandoffError, StoreError) as error:
             log.warning("credentials_unchecked", error=str(error))
             over = set()
         for it in watched:
-            caller = it.principal
-            expired = caller.expires_at is not None and caller.expires_at <= now
-            if expired or (caller.tenant, caller.credential) in over:
+            expires = it.principal.expires_at
+            if it.principal in over or (expires is not None and expires <= now):
                 it.ended.set()

@@ -24,6 +24,9 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
     timeline = context.get("timeline") or {}
     pinned = timeline.get("touchpoints") or []
     visible = [(it, shown) for it in pinned if (shown := _touchpoint(it, reader)) is not None]
+    if not reader.internal:
+        public = {it["id"] for it, _shown in visible}
+        visible = [(it, shown) for it, shown in visible if _stands_alone(it, public)]
     whole = {it["id"] for it, shown in visible if shown is it}
     handoffs = [_handoff(it, reader) for it in context.get("handoffs") or ()]
     brief = context.get("brief") or {}
@@ -66,6 +69,12 @@ def _touchpoint(touchpoint: dict[str, Any], reader: Reader) -> dict[str, Any] | 
     if data is None:
         return touchpoint if reader.internal or touchpoint.get("visibility") == "public" else None
     return {**touchpoint, "subject": None, "text": None, "data": data}
+
+
+def _stands_alone(touchpoint: dict[str, Any], public: set[str]) -> bool:
+    """Whether it neither edits, nor was edited by, a touchpoint that the reader does not see."""
+    others = {touchpoint.get("amends"), touchpoint.get("amended_by")} - {None}
+    return others <= public
 
 
 def _handoff(handoff: dict[str, Any], reader: Reader) -> dict[str, Any]:
