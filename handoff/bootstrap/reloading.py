@@ -87,8 +87,8 @@ class Reloader:
         Access(tokens, names)  # checks them together
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
-            for it in subscriptions:
-                check(it.wishes)
+            for subscription in subscriptions:
+                check(subscription.wishes)
         except Unprocessable as error:
             raise ConfigurationError(error.detail) from error
         added = [it for it in names if it not in parts.tenants]

@@ -87,13 +87,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
         known_facts = facts(sources)
-        credentials = Credentials(store, access, Issuers(settings.oidc, fetch))
+        credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         monitor, measures = site.monitor, site.measures
-        await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
         parts = RunningParts(
@@ -111,13 +109,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             connectors=settings.connectors,
         )
         health.append(delivery.ready)
-        await stack.enter_async_context(delivery.running())
-        await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
-        await stack.enter_async_context(_running("health", store.health.watch()))
-        await stack.enter_async_context(_repeating("credentials", CHECK_S, site.watch.check))
-        await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
-        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
-        await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
+        await stack.enter_async_context(_background(site, timers, delivery))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
@@ -136,8 +128,30 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         )
 
 
+@asynccontextmanager
+async def _background(site: AppContext, timers: Timers, delivery: DeliveryService) -> AsyncIterator[None]:
+    """Everything that runs beside the requests."""
+    store = site.store
+    async with (
+        _running("live", site.hub.run()),
+        delivery.running(),
+        _repeating("timers", TICK_S, timers.fire_due),
+        _running("health", store.health.watch()),
+        _repeating("credentials", CHECK_S, site.watch.check),
+        _repeating("worker", BEAT_S, store.workers.beat),
+        _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
+        _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+    ):
+        yield
+
+
+def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
+    access = Access([admin, *(it.token() for it in settings.tokens)], tenants)
+    return Credentials(store, access, Issuers(settings.oidc, fetch))
+
+
 def _reloader(settings: Settings, options: Options, parts: RunningParts) -> Reloader | None:
-    """What reads the configuration again, for `POST /v1/configuration/reload` too."""
+    """The reloader of a server that has a configuration file."""
     if options.load is None:
         return None
     reloader = Reloader(settings, options.load, parts, options.announce_reload)
@@ -175,6 +189,7 @@ def _site(
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
         policies=settings.policies,
+        protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
     )

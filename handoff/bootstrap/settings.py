@@ -36,6 +36,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: int = 8080
     public_url: str | None = None
     workers: int = 1
+    protect_metrics: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

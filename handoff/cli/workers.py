@@ -39,7 +39,7 @@ def report_ready() -> None:
 
 
 def ask_for_reload() -> None:
-    """Let the parent tell all workers to read their configuration again."""
+    """Ask the parent to let all workers read their configuration again."""
     os.kill(os.getppid(), signal.SIGHUP)
 
 
@@ -60,8 +60,8 @@ async def run_workers(
 ) -> None:
     """Run the workers until `stopping` is set.
 
-    With `reloads`, a SIGHUP goes on to all of them. HandoffError if a worker cannot start; all workers are
-    stopped first.
+    With `reloads`, all of them get a SIGHUP that the parent receives. HandoffError if a worker cannot start;
+    all workers are stopped first.
     """
     workers = [_Worker(number, environment, stopping) for number in range(count)]
     for worker in workers:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 
-from handoff.domain.errors import HandoffError
 from handoff.services.webhooks.destinations import EgressPolicy, check_url
 
 from .guard import Resolver, guarded_connector
@@ -16,7 +15,7 @@ MAX_BYTES = 256 * 1024
 
 
 async def fetch(url: str, policy: EgressPolicy) -> bytes:
-    """The body of a 200 response. HandoffError (`unreachable`) for anything else; no redirect is followed."""
+    """The body of a 200 response. ConnectionError for anything else; no redirect is followed."""
     target = check_url(url, policy)
     threads = ThreadPoolExecutor(1, thread_name_prefix="fetch")
     try:
@@ -30,9 +29,9 @@ async def fetch(url: str, policy: EgressPolicy) -> bytes:
             while len(body) <= MAX_BYTES and (more := await response.content.read(MAX_BYTES + 1 - len(body))):
                 body += more
             if response.status != 200 or len(body) > MAX_BYTES:
-                raise HandoffError(f"the server answered {response.status}", code="unreachable")
+                raise ConnectionError(f"the server answered {response.status}")
             return body
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise HandoffError(f"cannot read {target.origin()}", code="unreachable") from error
+        raise ConnectionError(f"cannot read {target.origin()}") from error
     finally:
         threads.shutdown(wait=False)

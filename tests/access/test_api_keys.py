@@ -52,7 +52,7 @@ async def test_a_changed_key_is_unauthenticated_like_any_other(callers: Callers)
     head, tail = key[:-10], key[-10:]
     swapped = head + ("A" if tail[0] != "A" else "B") + tail[1:]
     assert api_keys.key_id(key) is not None
-    assert api_keys.key_id(swapped) is None, "the checksum tells it without a look-up"
+    assert api_keys.key_id(swapped) is None, "the checksum is wrong, so nothing is looked up"
     wrong = swapped[: -api_keys._CHECKSUM]
     forged = wrong + api_keys._checksum(wrong)
     assert api_keys.key_id(forged) == api_keys.key_id(key)

@@ -21,7 +21,7 @@ async def refused(callers: Callers, session: Any) -> bool:
     return (await callers.as_session("GET", "/v1/sessions/current", session)).status == 401
 
 
-async def test_a_session_says_what_it_is_and_is_listed_without_its_token(callers: Callers) -> None:
+async def test_a_session_shows_its_rights_and_is_listed_without_its_token(callers: Callers) -> None:
     made = await callers.session(agent="mia", queues=["sales"], role="lead")
     assert (made["agent"], made["queues"], made["role"]) == ("mia", ["sales"], "lead")
     current = (await callers.as_session("GET", "/v1/sessions/current", made)).json
@@ -180,7 +180,7 @@ async def test_a_session_of_an_older_release_is_still_read(callers: Callers) -> 
     assert (current["agent"], current["audience"]) == ("mia", "customer")
 
 
-async def test_a_sessions_token_tells_nothing_about_tenants(callers: Callers) -> None:
+async def test_a_sessions_token_reveals_no_tenant(callers: Callers) -> None:
     """Unknown tenants, known ones, and damaged tokens get the same answer after the same reads."""
     answers, trips = [], []
     connection = callers.server.store.connection

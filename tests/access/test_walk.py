@@ -204,7 +204,7 @@ async def test_another_agents_session_of_another_queue_sees_nothing(callers: Cal
 
 
 def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
-    """An operation that shows customers' data says which limits it applies; all others refuse limits."""
+    """An operation that shows customers' data declares the limits it applies; all others refuse limits."""
     limitless = {it.id for it in OPERATIONS if not it.public and not (it.queues or it.customers)}
     assert limitless == {
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),

@@ -47,7 +47,7 @@ class KeptAnswer(Struct, frozen=True):
     run: bytes = b""
     scopes: tuple[str, ...] = ()
     limits: bytes = b""
-    """What the caller was limited to, empty for no limits."""
+    """The digest of the caller's limits, empty without limits."""
 
 
 async def answer_once(request: web.Request, handler: Handler, *, duplicates: bool) -> web.StreamResponse:

@@ -15,7 +15,7 @@ PROBLEM_CODES = MappingProxyType(
         "busy_webhook": "Other requests are changing the subscription: send the same request again.",
         "configured": "The resource is part of the configuration: change it there.",
         "chains_differ": "Both conversations have their own history of handoffs and cannot be joined.",
-        "configuration": "The configuration is invalid; the detail says where.",
+        "configuration": "The configuration is invalid; the detail states where.",
         "conflict": "The current state does not allow this; `current` shows it.",
         "customer_merged": "The id is a former one; `current` is the current id.",
         "due_in_the_past": "A callback must be due in the future.",

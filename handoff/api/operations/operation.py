@@ -98,7 +98,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def permission(self) -> Permission:
-        """What a caller needs."""
+        """The permission that a caller needs."""
         return Permission(scopes=self.scopes, queues=self.queues, customers=self.customers)
 
     @property

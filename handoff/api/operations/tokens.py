@@ -80,7 +80,7 @@ OPERATIONS = (
         "and connectors without a restart; streams stay open. `needs_restart` lists changed sections that "
         "take effect after a restart. An invalid configuration changes nothing (422 `configuration`).",
         scopes=ADMIN,
-        replies=(ResponseSpec(200, "What is in effect now.", Reloaded),),
+        replies=(ResponseSpec(200, "The configuration that is in effect now.", Reloaded),),
         conflicts="The server was started without a configuration file.",
         problems=(422,),
     ),

@@ -1,7 +1,7 @@
 """API keys: credentials that are made, rotated, and revoked while the server runs.
 
-A key is `hk_<environment>_<id>_<secret><checksum>`. The store has its HMAC, never the key. The checksum tells
-a mistyped or leaked key from other text without asking the store.
+A key is `hk_<environment>_<id>_<secret><checksum>`. The store has its HMAC, never the key. The checksum
+distinguishes a key from other text without a look-up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CREDENTIAL = b"key"
 MAX_KEYS = 500  # of a tenant
 LIVE = 2  # keys with one name: the one that is in use, and the one that replaces it
 DEFAULT_OVERLAP_S = 24 * 3600
-_LETTERS = string.digits + string.ascii_letters
+_DIGITS = string.digits + string.ascii_letters
 _ID, _SECRET, _CHECKSUM = 12, 43, 6  # characters: 71, 256, and 32 bits
 _KEY = re.compile(
     rf"hk_([a-z0-9]{{1,16}})_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECKSUM}}})"
@@ -86,13 +86,13 @@ def key_id(token: str) -> str | None:
 def _checksum(text: str) -> str:
     number, digits = zlib.crc32(text.encode()), ""
     for _ in range(_CHECKSUM):
-        number, rest = divmod(number, len(_LETTERS))
-        digits = _LETTERS[rest] + digits
+        number, rest = divmod(number, len(_DIGITS))
+        digits = _DIGITS[rest] + digits
     return digits
 
 
 def _random(length: int) -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(length))
+    return "".join(secrets.choice(_DIGITS) for _ in range(length))
 
 
 async def create_key(store: Store, tenant: str, wish: ApiKeyWish, by: str, now: Micros) -> tuple[str, ApiKey]:
@@ -159,7 +159,7 @@ async def authenticate_key(store: Store, token: str, peer: str | None) -> Princi
         return None
     (raw,) = await store.api_keys.read([id_])
     key = _live(raw, time.time_ns() // 1000)
-    stored = key.digest if key else _UNKNOWN  # compared in any case: the time tells nothing
+    stored = key.digest if key else _UNKNOWN  # compared in any case, so that the time is the same
     same = [hmac.compare_digest(it, stored) for it in store.token_digests(token)]
     if key is None or not any(same) or not _from_network(key, peer):
         return None

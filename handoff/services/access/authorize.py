@@ -1,7 +1,7 @@
 """The one decision about access. REST, streams, exports, and repeated answers all ask it.
 
-The tenant comes from the credential alone. What belongs to another tenant, or to a queue that is not the
-caller's, does not exist for the caller: 404, with the words of an id that nobody has.
+The tenant comes from the credential alone. Resources of another tenant, or of a queue that is
+not the caller's, do not exist for the caller: 404, as for an unknown id.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from handoff.domain.handoff import Action, Handoff
 from .principal import Audience, Principal
 
 OWNERS_ONLY = frozenset({Action.RELEASE, Action.COMPLETE, Action.WITHDRAW})
-"""What only the owner of a conversation may do to it, or a lead."""
+"""Actions for the owner of a conversation and for leads."""
 
 
 class Permission(Struct, frozen=True, kw_only=True):
-    """What an operation needs: every scope in `scopes`.
+    """The needs of an operation: every scope in `scopes`.
 
-    A limited caller is refused, unless the operation says that it applies the limit to everything that it
+    A limited caller is refused, unless the operation declares that it applies the limit to everything that it
     shows and changes: `queues` for callers limited to queues, `customers` for customer-facing ones.
     """
 
@@ -40,7 +40,7 @@ class CustomerFile(Struct, frozen=True, kw_only=True):
 
 
 Resource = Handoff | CustomerFile | None
-"""What is read or changed; None before it is known."""
+"""The resource that is read or changed; None before it is known."""
 
 
 def authorize(

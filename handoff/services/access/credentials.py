@@ -1,4 +1,4 @@
-"""Who calls: every kind of credential becomes one Principal, or the same refusal.
+"""Authentication: every kind of credential becomes one Principal, or the same refusal.
 
 Configured tokens are in memory. API keys and sessions are read from the store for each request, so that a
 revocation holds at once on every worker.
@@ -91,13 +91,13 @@ class Credentials:
         for tenant in {it.tenant for it in principals if it.credential.startswith(sessions.CREDENTIAL)}:
             current |= await self._current_sessions(tenant, principals, now)
         over = []
-        for it in principals:
-            found = current.get(it.credential) or self.access.by_credential(it.credential)
-            if found is None and self.issuers.made(it.credential):
-                found = it
-            expired = it.expires_at is not None and it.expires_at <= now
-            if expired or found is None or _rights(found, it) != it:
-                over.append(it)
+        for caller in principals:
+            found = current.get(caller.credential) or self.access.by_credential(caller.credential)
+            if found is None and self.issuers.made(caller.credential):
+                found = caller
+            expired = caller.expires_at is not None and caller.expires_at <= now
+            if expired or found is None or _rights(found, caller) != caller:
+                over.append(caller)
         return over
 
     async def _current_keys(self, principals: Sequence[Principal], now: Micros) -> dict[bytes, Principal]:
@@ -137,5 +137,5 @@ class Credentials:
 
 
 def _rights(found: Principal, known: Principal) -> Principal:
-    """What a credential gives now, in the tenant and until the time that are known."""
+    """The present rights of a credential, in the tenant and until the time that are known."""
     return msgspec.structs.replace(found, tenant=known.tenant, expires_at=known.expires_at)

@@ -34,16 +34,16 @@ async def check_customer(
 
 
 async def readable(store: Store, principal: Principal, look_up: LookUp, reads: Reads | None = None) -> LookUp:
-    """The look-up as the caller may see it: a customer of other queues is nobody, and so are candidates."""
+    """The look-up as the caller may see it: no match for customers of other queues, and for candidates."""
     if principal.queues is None:
         return look_up
-    nobody = LookUp(match=Match.NONE, requested_id=look_up.requested_id)
+    unmatched = LookUp(match=Match.NONE, requested_id=look_up.requested_id)
     if look_up.customer is None:
-        return nobody
+        return unmatched
     try:
         await check_customer(store, principal, look_up.customer.group.members, reads)
     except NotFound:
-        return nobody
+        return unmatched
     return look_up
 
 

@@ -32,7 +32,7 @@ IMPLIED = {"handoffs:write": "handoffs:read"}
 
 
 class Audience(StrEnum):
-    """Who reads what a caller gets: people of ours, or customers."""
+    """The readers of what a caller gets: our own people, or customers."""
 
     AGENT = "agent"
     CUSTOMER = "customer"
@@ -67,7 +67,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def reader(self) -> Reader:
-        """What this caller may see."""
+        """The limits of what this caller may see."""
         internal = self.audience is not Audience.CUSTOMER
         if internal and self.queues is None:
             return Reader()

@@ -1,4 +1,4 @@
-"""What a caller may see of what its tenant stores. Part of the key of every cached view.
+"""The limits of what a caller may see. They are part of the key of every cached view.
 
 Two things limit a reader. A customer-facing program (`audience = "customer"`) sees nothing internal: no
 notes, no words between colleagues; of handoffs, that they happened and whose they are. A caller limited to
@@ -95,7 +95,7 @@ _HARMLESS = ("handoff", "state", "version", "from", "to", "owner")
 
 
 def _bare(handoff: Handoff) -> Handoff:
-    """That the handoff happened, and nothing that anybody said about it."""
+    """The handoff without anybody's words about it."""
     return msgspec.structs.replace(
         handoff,
         reason="",

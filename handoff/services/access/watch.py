@@ -51,7 +51,7 @@ class CredentialWatch:
         except (HandoffError, StoreError) as error:
             log.warning("credentials_unchecked", error=str(error))
             over = set()
-        for it in watched:
-            expires = it.principal.expires_at
-            if it.principal in over or (expires is not None and expires <= now):
-                it.ended.set()
+        for stream in watched:
+            expires = stream.principal.expires_at
+            if stream.principal in over or (expires is not None and expires <= now):
+                stream.ended.set()

@@ -88,16 +88,14 @@ async def assemble(
     read = await _read(store, tenant, look_up.customer, wanted)
     control = ControlReads(watch or store.connection, tenant)
     chains = await read_chains(control, [it.id for it in read.conversations])
-    reader = wanted.reader
-    handoffs = [reader.shown(it) for it in await read_of_homes(control, read.homes)]
-    handoff = reader.shown(handoff) if handoff else None
+    handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
+    handoff = wanted.reader.shown(handoff) if handoff else None
     since = min((it.opened_at for it in read.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
     story = _story(store, read, now, handoff, handoffs, wanted)
     shown = wanted.fields is None or "brief" in wanted.fields
-    if shown and wanted.min_assurance is not Assurance.VERIFIED and reader.queues is None:
-        reads = watch or store.connection
-        story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
+    if shown and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
+        story.candidates = await candidate_words(store, control.reads, tenant, look_up.customer, story)
     context = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,

@@ -107,7 +107,7 @@ class ContextSelection(Struct, frozen=True, kw_only=True):
     min_assurance: Assurance = Assurance.INFERRED
     fields: frozenset[str] | None = None
     reader: Reader = EVERYTHING
-    """Whose context it is: what they may not see is left out."""
+    """The reader of the context, and the limits of what they may see."""
 
 
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

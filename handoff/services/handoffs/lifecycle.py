@@ -77,7 +77,7 @@ class HandoffRequest(Struct, frozen=True, kw_only=True):
     previous: bytes | None = None
     """The conversation, on another channel, that this one continues."""
     caller: Principal | None = None
-    """Who asks; None for the server itself."""
+    """The caller; None for the server itself."""
     policies: Sequence[Policy] = ()
     """The tenant's policies that stop a conversation from being passed around."""
 
