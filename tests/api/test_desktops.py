@@ -114,7 +114,15 @@ async def test_a_token_can_read_its_agent_and_scopes(api: Api) -> None:
     session = await api.ok("POST", "/v1/sessions", {"agent": "ville", "scopes": ["context:read"]})
     headers = {"Authorization": f"Bearer {session['token']}"}
     current = await api.ok("GET", "/v1/sessions/current", token=None, headers=headers)
-    assert current == {"agent": "ville", "name": "desk", "scopes": ["context:read"]}
+    assert current == {
+        "agent": "ville",
+        "name": "desk",
+        "scopes": ["context:read"],
+        "queues": None,
+        "role": "agent",
+        "audience": "agent",
+        "expires_at": session["expires_at"],
+    }
     assert (await api.ok("GET", "/v1/sessions/current"))["agent"] is None
 
 

@@ -15,7 +15,7 @@ from handoff.api.handlers.sessions import (
 from handoff.api.operations.operation import Operation, Parameter, ResponseSpec, path_parameter
 from handoff.services.access.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
 
-AGENT = Parameter(name="agent", text="Only sessions of this agent.")
+AGENT = Parameter(name="agent", text="Only sessions of this agent.", example="ville")
 TOKEN = Parameter(name="token", text="Only sessions that the token with this name opened.")
 ALL = Parameter(
     name="all",
