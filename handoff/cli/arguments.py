@@ -140,7 +140,7 @@ def _add_customer(commands: Any) -> None:
 
 
 def _add_access(commands: Any) -> None:
-    tokens = _command(commands, "tokens", "create, rotate and revoke API keys", help_texts.TOKEN_EXAMPLES)
+    tokens = _command(commands, "tokens", "create, rotate and revoke API keys", help_texts.API_KEY_EXAMPLES)
     actions = tokens.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = _command(actions, "create", "create an API key and print it")
     create.add_argument("name", help="the key's name in logs and records")

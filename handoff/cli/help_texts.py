@@ -59,7 +59,7 @@ examples:
 Try every change with --dry-run first: it shows the customers that the change
 would create.
 """
-TOKEN_EXAMPLES = """\
+API_KEY_EXAMPLES = """\
 examples:
   handoff tokens create billing-desk --scope context:read --scope handoffs:write \\
       --queue billing --network 10.0.0.0/8

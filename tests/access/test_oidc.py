@@ -169,7 +169,7 @@ async def test_keys_outlive_an_issuer_that_is_away() -> None:
     assert provider.fetched == 2
 
 
-async def test_tenants_of_one_issuer_are_told_apart_by_audience() -> None:
+async def test_the_audience_decides_the_tenant_of_a_shared_issuer() -> None:
     both = [settings(), settings(name="b", audience="bravo", tenant="bravo")]
     known = issuers(*both)
     found = [await known.authenticate(signed(aud=it)) for it in ("handoff", "bravo")]

@@ -23,6 +23,7 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
+from handoff.services.access.api_keys import ApiKey
 from handoff.services.access.principal import SCOPES
 from handoff.services.access.sessions import Session
 from handoff.services.callbacks.callback import STATES, Callback
@@ -59,6 +60,7 @@ STORED_RECORDS: dict[str, Any] = {
     "subscription.key": Key,
     "subscription.desktop": Desktop,
     "session": Session,
+    "api key": ApiKey,
     "kept answer": KeptAnswer,
     "quarantined item": Quarantined,
     "delivery attempt": DeliveryAttempt,
