@@ -154,15 +154,15 @@ def _add_access(commands: Any) -> None:
     create.add_argument("--audience", choices=("agent", "customer"), help="the readers of its answers")
     create.add_argument("--agent", help="bind to one agent")
     create.add_argument("--role", choices=("agent", "lead"), help="lead: may end handoffs of others")
-    _add_admin(create, "access.tokens:create")
-    _add_admin(_command(actions, "list", "list the API keys"), "access.tokens:show")
+    _add_admin(create, "access.commands:create")
+    _add_admin(_command(actions, "list", "list the API keys"), "access.commands:show")
     rotate = _command(actions, "rotate", "create the successor of an API key and print it")
     rotate.add_argument("id", help="the key's id")
     rotate.add_argument("--overlap", type=int, metavar="SECONDS", help="how long the old key stays valid")
-    _add_admin(rotate, "access.tokens:rotate")
+    _add_admin(rotate, "access.commands:rotate")
     revoke = _command(actions, "revoke", "revoke an API key at once")
     revoke.add_argument("id", help="the key's id")
-    _add_admin(revoke, "access.tokens:revoke")
+    _add_admin(revoke, "access.commands:revoke")
     sessions = _command(commands, "sessions", "end agents' sessions")
     ends = sessions.add_subparsers(dest="action", required=True, metavar="ACTION")
     end = _command(ends, "end", "end sessions; their streams end, too")
@@ -170,10 +170,10 @@ def _add_access(commands: Any) -> None:
     whose.add_argument("--agent", help="sessions of this agent")
     whose.add_argument("--opened-by", metavar="NAME", help="sessions that this token opened")
     whose.add_argument("--all", action="store_true", help="every session of the tenant")
-    _add_admin(end, "access.tokens:end_sessions")
+    _add_admin(end, "access.commands:end_sessions")
     _add_admin(
         _command(commands, "reload", "let a running server read its configuration again"),
-        "access.tokens:reload",
+        "access.commands:reload",
     )
 
 
