@@ -149,6 +149,12 @@ async def test_a_name_of_the_configuration_is_taken(callers: Callers) -> None:
         assert (answer.status, answer.code) == (409, "configured")
 
 
+@pytest.mark.parametrize("id_", ["x", "%ff", "%7Bx%7D", "a" * 12, "%00" * 12])
+async def test_an_unknown_id_is_404(callers: Callers, id_: str) -> None:
+    answer = await callers.call("DELETE", f"/v1/tokens/{id_}", token="admin", headers=tenant(callers))
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
 async def test_only_admins_make_keys(callers: Callers) -> None:
     answer = await callers.post("/v1/tokens", {"name": "x", "scopes": []})
     assert (answer.status, answer.code) == (403, "missing_scope")

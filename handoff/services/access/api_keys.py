@@ -37,6 +37,7 @@ _ID, _SECRET, _CHECKSUM = 12, 43, 6  # characters: 71, 256, and 32 bits
 _KEY = re.compile(
     rf"hk_([a-z0-9]{{1,16}})_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECKSUM}}})"
 )
+_NAME = re.compile(rf"[0-9A-Za-z]{{{_ID}}}")
 _UNKNOWN = bytes(32)
 
 
@@ -133,7 +134,7 @@ async def rotate_key(
 
 async def read_key(store: Store, tenant: str, id_: str, now: Micros) -> ApiKey:
     """A live key of the tenant. Raises NotFound for any other."""
-    (raw,) = await store.api_keys.read([id_])
+    (raw,) = await store.api_keys.read([id_]) if _NAME.fullmatch(id_) else (None,)
     key = _live(raw, now)
     if key is None or key.tenant != tenant:
         raise NotFound("there is no such token")
