@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiohttp import ClientSession
 
 from handoff.bootstrap.settings import Settings
 from handoff.domain.errors import ConfigurationError
@@ -16,6 +19,8 @@ from tests.access.conftest import WORK, Callers, settings, stream_of
 from tests.api.conftest import SECRET, message, secret
 from tests.api.test_access import shop_headers
 from tests.conftest import fresh_tenant
+from tests.e2e.agents import free_port
+from tests.store.servers import valkey_binary
 
 
 class File:
@@ -150,3 +155,40 @@ async def test_protected_metrics_need_a_token(valkey: str) -> None:
         assert [
             (await callers.get("/metrics", token=token)).status for token in (None, "none", "ops", "admin")
         ] == [401, 403, 200, 200]
+
+
+async def test_a_signal_reaches_every_worker(tmp_path: Path) -> None:
+    valkey_binary()
+    port = free_port()
+
+    def write(*names: str) -> Path:
+        lines = ["[server]", f"port = {port}", "workers = 2"]
+        for name in names:
+            lines += ["[[tokens]]", f'name = "{name}"', 'scopes = ["context:read"]']
+            lines += [f'secret = "the-secret-of-{name}"']
+        path = tmp_path / "handoff.toml"
+        path.write_text("\n".join(lines))
+        return path
+
+    config = write("desk")
+    arguments = ("--config", str(config), "--data", str(tmp_path / "data"))
+
+    async def status(session: ClientSession) -> int:
+        """Of a new connection, which either worker may get."""
+        headers = {"Authorization": "Bearer the-secret-of-new", "Connection": "close"}
+        url = f"http://127.0.0.1:{port}/v1/context?identity=user:x"
+        async with session.get(url, headers=headers) as response:
+            return response.status
+
+    with serving.process(tmp_path / "log", *arguments, HANDOFF_LOG_LEVEL="info") as server:
+        async with ClientSession() as session, asyncio.timeout(60):
+            for _ in range(1000):
+                if (tmp_path / "log").read_text().count("handoff listens") == 2:
+                    break
+                await asyncio.sleep(0.05)
+            assert await status(session) == 401
+            write("desk", "new")
+            while (tmp_path / "log").read_text().count("configuration_reloaded") < 2:
+                server.send_signal(signal.SIGHUP)  # a worker that is not ready yet reads it at its start
+                await asyncio.sleep(0.5)
+            assert {await status(session) for _ in range(12)} == {200}
