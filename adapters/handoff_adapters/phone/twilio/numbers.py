@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from handoff.domain.identity import Assurance, Handle
+from handoff.domain.identity import Assurance, Handle, Identity
+from handoff.domain.numbering import current_spelling
 from handoff_adapters.shared.handles import handle
 
 WITHHELD = frozenset(
@@ -69,6 +70,8 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
             return handle("twilio.messenger", end.value, assurance, space=space)
         case "whatsapp" if _BSUID.fullmatch(end.value):
             return handle("whatsapp.user", end.value, assurance)
+        case "whatsapp":
+            return _as_written_today(_number(end.value, assurance, region))
     return _number(end.value, assurance, region)
 
 
@@ -85,6 +88,14 @@ def _sip(value: str, assurance: Assurance, region: str | None) -> Handle | None:
         return None
     number = handle("phone", user, assurance, region=region) if _E164.fullmatch(user) else None
     return number or handle("sip", value, assurance)
+
+
+def _as_written_today(found: Handle | None) -> Handle | None:
+    """The handle in its country's current plan. WhatsApp vouches for a line but keeps its old spelling."""
+    if found is None or found.identity.type != "phone":
+        return found
+    current = current_spelling(found.identity.value)
+    return Handle(Identity("phone", "", current), found.assurance)
 
 
 def _number(value: str, assurance: Assurance, region: str | None) -> Handle | None:
