@@ -29,7 +29,7 @@ class Payload:
         self.event = event.removeprefix("automation_event.")  # the form that automation rules send
         self.received_at = received_at
         self.size = len(body)
-        self.message_type = _message_type(value.get("message_type"))
+        self.message_type = message_type(value.get("message_type"))
         """One of MESSAGE_TYPES, or None."""
         self.conversation = self._conversation()
         """The conversation: nested in message events, the body itself in conversation events."""
@@ -116,7 +116,8 @@ class Payload:
         return found
 
 
-def _message_type(stated: object) -> str | None:
+def message_type(stated: object) -> str | None:
+    """One of MESSAGE_TYPES, from its name or its number."""
     if isinstance(stated, int) and not isinstance(stated, bool) and 0 <= stated < len(MESSAGE_TYPES):
         return MESSAGE_TYPES[stated]
     return stated if isinstance(stated, str) and stated in MESSAGE_TYPES else None

@@ -91,14 +91,20 @@ def actor(payload: Payload) -> dict[str, Any] | None:
     attributes = payload.attributes
     if any(attributes.get(name) for name in _MADE_BY_RULE):
         return {"type": "bot"}
-    if not sender and any(name.startswith("external_") for name in attributes):
-        # Written on a phone that is paired with the inbox: Chatwoot only hears of it.
-        return {"type": "agent"}
+    if _is_echo(attributes) or (not sender and any(name.startswith("external_") for name in attributes)):
+        # Written on a phone that is paired with the inbox: Chatwoot only hears of it, often through a bot.
+        by_account = ACTORS.get((text(sender.get("type")) or "").lower()) == "agent"
+        return {"type": "agent"} | (party(sender) if by_account else {})
     kind = text(sender.get("type")) or text(payload.nested_message.get("sender_type"))
     if kind is None:
         kind = "user" if sender else ""  # servers before 2023 omit the type for agents
     found: dict[str, Any] = {"type": ACTORS.get(kind.lower(), "platform")}
     return found | party(sender)
+
+
+def _is_echo(attributes: Mapping[str, Any]) -> bool:
+    """Whether a bridge repeats what a person wrote in the vendor's own app."""
+    return attributes.get("external_echo") is True or bool(text(attributes.get("external_sender_name")))
 
 
 def party(stated: Mapping[str, Any]) -> dict[str, Any]:
