@@ -24,7 +24,7 @@ from handoff_adapters.shared.fields import bounded, mapping, text
 from handoff_adapters.shared.handles import own_identities
 
 from . import events, people
-from .clock import occurred_at
+from .clock import EventTiming, occurred_at, timing_of
 from .event import TrackedEvent, event
 from .options import SegmentOptions
 from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
@@ -105,9 +105,10 @@ class SegmentAdapter:
         bad: list[Malformed] = []
         ignored: Counter[str] = Counter()
         seen: Counter[str] = Counter()
+        timing = timing_of(found.items, found.sent, request.received_at)
         for item in found.items:
             try:
-                made = self._touchpoint(item, found, request, seen)
+                made = self._touchpoint(item, found, timing, seen)
             except Unprocessable as error:
                 bad.append(fields.malformed(error, _alone(item, found)))
                 continue
@@ -140,7 +141,7 @@ class SegmentAdapter:
         return ()
 
     def _touchpoint(
-        self, raw: object, found: EventBatch, request: InboundRequest, seen: Counter[str]
+        self, raw: object, found: EventBatch, timing: EventTiming, seen: Counter[str]
     ) -> Touchpoint | str:
         """The touchpoint of one event, or the name under which it is counted as ignored."""
         if not isinstance(raw, dict):
@@ -161,7 +162,7 @@ class SegmentAdapter:
                 source=self.settings.name,
                 channel=self.channel,
                 type=fact.type,
-                occurred_at=occurred_at(item, found.sent, request.received_at),
+                occurred_at=occurred_at(item, timing),
                 identities=self._identities(tracked, fact.type),
                 direction=default_direction(fact.type),
                 medium=events.medium(tracked),
