@@ -30,6 +30,8 @@ REFERENCE = "reference"
 ANONYMOUS = "anonymous"
 """The id of a browser or device. It is short-lived."""
 STRONG_TYPES = frozenset({"user"})
+ACCOUNT_TYPES = frozenset({"user", "whatsapp.user"})
+"""Types of which a person has one in a space: a handle that is verified for two is shared."""
 
 
 class Assurance(StrEnum):

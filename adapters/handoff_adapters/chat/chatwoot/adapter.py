@@ -115,4 +115,5 @@ def _spaces(options: ChatwootOptions) -> Sequence[tuple[str, str]]:
     user = ("user", options.user_space)
     if options.account is None:  # events state it
         return (user,)
-    return (user, (people.CONTACT, options.contact_space(options.account)))
+    space = options.contact_space(options.account)
+    return (user, (people.CONTACT, space), (people.INBOX_ADDRESS, space))

@@ -71,6 +71,14 @@ class Payload:
         return {}
 
     @property
+    def inbox_address(self) -> str | None:
+        """Where the inbox reaches the contact, as `inbox/source id`: an id is unique in its inbox."""
+        source = text(self.contact_inbox.get("source_id"))
+        contact = text(self.contact_inbox.get("contact_id")) or self.contact_id
+        inbox = text(self.contact_inbox.get("inbox_id")) or text(self.conversation.get("inbox_id"))
+        return f"{inbox or ''}/{source}" if source and contact == self.contact_id else None
+
+    @property
     def sender(self) -> Mapping[str, Any]:
         """The author of a message: the contact, an agent or a bot."""
         return mapping(self.body.get("sender"))

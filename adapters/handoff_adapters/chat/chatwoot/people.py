@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from handoff.domain.errors import Unprocessable
-from handoff.domain.identity import Assurance, Handle
+from handoff.domain.identity import Assurance, Handle, identity
+from handoff.domain.numbering import current_spelling
 from handoff.domain.text.memo import cached_if_short
 from handoff_adapters.shared.fields import data, first_text, text
 from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
@@ -16,6 +18,10 @@ from .payload import Payload
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
+INBOX_ADDRESS = "chatwoot.inbox_address"
+"""Where an inbox reaches a contact (`contact_inbox.source_id`). A merge moves it to the contact that stays."""
+_SHORTEST_ADDRESS = 8  # characters: what inboxes use as addresses is longer, what tests and imports use is not
+_BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 ACTORS: Mapping[str, str] = {
     "user": "agent",
     "agent_bot": "bot",
@@ -24,6 +30,7 @@ ACTORS: Mapping[str, str] = {
     "captain::assistant": "bot",
 }
 """Chatwoot's sender type in lower case → ours."""
+_WHATSAPP = frozenset({"whatsapp", "twiliosms"})
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
 _MADE_BY_RULE = ("automation_rule_id", "campaign_id", "macro_id")
 """Content attributes of messages that nobody typed."""
@@ -41,6 +48,8 @@ def identities(payload: Payload, account: str, read: HandleReader) -> tuple[Hand
         text(stated.get("email")),
         text(stated.get("phone_number")),
         text(payload.attributes.get("submitted_email")),
+        payload.inbox_address,
+        payload.medium,
     )
     if not found:
         raise Unprocessable("The event names no contact", code="no_identity")
@@ -63,18 +72,48 @@ def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> 
         email: StatedText,
         phone: StatedText,
         typed: StatedText,
+        inbox_address: StatedText,
+        medium: StatedText,
     ) -> tuple[Handle, ...]:
         contact = handle(CONTACT, id, VERIFIED, space=options.contact_space(account))
         user = handle("user", identifier, VERIFIED if proved else CLAIMED, space=options.user_space)
         strong = (user, contact) if proved and user else (contact, user)
         claimed = (
             handle("email", email, CLAIMED),
-            handle("phone", phone, CLAIMED, region=options.default_region),
+            _phone(phone, inbox_address, medium, options),
             handle("email", typed, CLAIMED),
         )
-        return of_customer(strong + claimed, own) if contact else ()
+        proven = _proven_by_inbox(inbox_address, medium, options.contact_space(account))
+        return of_customer(strong + claimed + proven, own) if contact else ()
 
     return read
+
+
+def _phone(
+    phone: StatedText, inbox_address: StatedText, medium: StatedText, options: ChatwootOptions
+) -> Handle | None:
+    """The contact's number. WhatsApp's own is written as its country's plan has it today."""
+    found = handle("phone", phone, CLAIMED, region=options.default_region)
+    reached = (inbox_address or "").rpartition(":")[2]
+    if found and medium in _WHATSAPP and digits_of(reached) == digits_of(found.identity.value):
+        return Handle(identity("phone", current_spelling(found.identity.value)), CLAIMED)
+    return found
+
+
+def _proven_by_inbox(
+    inbox_address: StatedText, medium: StatedText, space: str
+) -> tuple[Handle | None, ...]:
+    """What the channel of the inbox vouches for: the address itself, and a WhatsApp user id."""
+    stated = (inbox_address or "").rpartition("/")[2].removeprefix("whatsapp:")
+    if len(stated) < _SHORTEST_ADDRESS:
+        return ()
+    if medium in _WHATSAPP and _BSUID.fullmatch(stated):
+        return (handle("whatsapp.user", stated, VERIFIED),)
+    return (handle(INBOX_ADDRESS, inbox_address, VERIFIED, space=space),)
+
+
+def digits_of(value: str) -> str:
+    return "".join(filter(str.isdigit, value))
 
 
 def traits(payload: Payload) -> dict[str, Any]:

@@ -34,6 +34,7 @@ MEDIA: Mapping[str, str] = {"whatsapp": "whatsapp", "messenger": "messenger", "r
 """Address prefix → medium of a message; `sms` without a prefix."""
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_SENDER = re.compile(r"\+?\d{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)  # GSM 03.40 §9.1.2.5
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 
 
@@ -73,6 +74,14 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
         case "whatsapp":
             return _as_written_today(_number(end.value, assurance, region))
     return _number(end.value, assurance, region)
+
+
+def sender_of(stated: str, space: str) -> Handle | None:
+    """The handle of a sender that is no telephone number: a short code, a name, an unassigned code."""
+    value = address(stated).value
+    if value.lower() in WITHHELD or not _SENDER.fullmatch(value):
+        return None
+    return handle("twilio.sender", value, Assurance.CLAIMED, space=space)
 
 
 def own_ends(entries: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -39,7 +39,7 @@ SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
 PREFLIGHT_AGE_S = 7200  # the longest that Chromium caches a preflight
 
-IGNORED_CALLS = frozenset({"merge", "record", "extract", "audiencelist", "accountdelete"})
+IGNORED_CALLS = frozenset({"record", "extract", "audiencelist", "accountdelete"})
 """RudderStack calls that are not part of a customer's journey."""
 
 # Fields that a client or gateway sets at each attempt. They do not identify an event.
@@ -61,8 +61,8 @@ class SegmentAdapter:
             ("user", options.user_space),
         )
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        own = own_identities(options.own, options.default_region)
-        self._handles = people.identities_of(options, own)
+        self._own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, self._own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
@@ -148,7 +148,10 @@ class SegmentAdapter:
             raise Unprocessable("An event must be a JSON object", code="not_an_object")
         item = _with_context(raw, found.context)
         call = (text(item.get("type")) or "").lower() if found.route.call == BATCH else found.route.call
-        if call == MERGE or call in IGNORED_CALLS:
+        if call in IGNORED_CALLS:
+            return call
+        merged = people.merged(item, self.settings, self._own) if call == MERGE else ()
+        if call == MERGE and len(merged) < 2:
             return call
         if call == "alias" and _is_self_alias(item):
             return "alias.self"
@@ -163,7 +166,7 @@ class SegmentAdapter:
                 channel=self.channel,
                 type=fact.type,
                 occurred_at=occurred_at(item, timing),
-                identities=self._identities(tracked, fact.type),
+                identities=merged or self._identities(tracked, fact.type),
                 direction=default_direction(fact.type),
                 medium=events.medium(tracked),
                 subject=fields.subject(fact.subject),
@@ -184,7 +187,7 @@ class SegmentAdapter:
                 return events.page_fact(tracked, self._articles)
             case "screen":
                 return events.screen_fact(tracked)
-            case "identify" | "alias":
+            case "identify" | "alias" | "merge":
                 return events.identify_fact(tracked)
             case "group":
                 return events.group_fact(tracked)
