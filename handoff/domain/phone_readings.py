@@ -58,7 +58,8 @@ def phone_readings(value: str, regions: tuple[str, ...]) -> tuple[Identity, ...]
 
 def _plain(value: str) -> str:
     """The number without its URI scheme, host and parameters, in plain digits."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = unicodedata.normalize("NFKC", value)
+    text = "".join(it for it in text if unicodedata.category(it) != "Cf").strip()  # marks of direction
     context = _CONTEXT.search(text)
     text = _SCHEME.sub("", text, count=1).partition("@")[0].partition(";")[0].strip()
     return f"{context[1]} {text}" if context and not text.startswith("+") else text
@@ -67,7 +68,8 @@ def _plain(value: str) -> str:
 def _attempts(text: str, regions: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
     """Spellings and the region to read each in; None reads an international number.
 
-    A number with a plus sign or 00 states its country. Any other is national first.
+    A number with a plus sign or 00 states its country. Any other is national first, except one that
+    begins with the region's own code: Germans write 49151… for +49151….
     """
     digits = _NOT_DIGITS.sub("", text)
     if text.lstrip("( ").startswith(("+", "00")):
@@ -76,6 +78,8 @@ def _attempts(text: str, regions: tuple[str, ...]) -> Iterator[tuple[str, str | 
             yield "+" + digits[2:], None
     bare = text.replace("+", "")
     for region in regions:
+        if digits.startswith(_code(region)) and _is_assigned_in("+" + digits, region):
+            yield "+" + bare, region
         yield bare, region
         yield from _by_former_plan(digits, region)
     if not digits.startswith("0"):
@@ -83,14 +87,27 @@ def _attempts(text: str, regions: tuple[str, ...]) -> Iterator[tuple[str, str | 
 
 
 def _by_former_plan(digits: str, region: str) -> Iterator[tuple[str, str]]:
-    import phonenumbers  # see `identity`
-
     former = _FORMER_TRUNK.get(region)
     if match := former and former.fullmatch(digits):
         yield match[1], region
-    international = f"+{phonenumbers.country_code_for_region(region)}{digits}"
+    international = f"+{_code(region)}{digits}"
     if is_retired(international):
         yield international, region
+
+
+def _code(region: str) -> str:
+    import phonenumbers  # see `identity`
+
+    return str(phonenumbers.country_code_for_region(region))
+
+
+def _is_assigned_in(number: str, region: str) -> bool:
+    import phonenumbers
+
+    try:
+        return phonenumbers.is_valid_number_for_region(phonenumbers.parse(number), region)
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _is_assigned(number: str) -> bool:

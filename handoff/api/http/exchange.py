@@ -71,9 +71,13 @@ async def read_json(request: web.Request, type_: type[T], *, optional: bool = Fa
     return decode(body or b"{}" if optional else body, type_)
 
 
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark. Windows programs write it, and RFC 8259 §8.1 allows to ignore it."""
+
+
 def decode(body: bytes, type_: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=type_)
+        return msgspec.json.decode(body.removeprefix(BOM), type=type_)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -19,8 +19,10 @@ from .payload import Payload
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 CONTACT = "chatwoot.contact"
 INBOX_ADDRESS = "chatwoot.inbox_address"
-"""Where an inbox reaches a contact (`contact_inbox.source_id`). A merge moves it to the contact that stays."""
-_SHORTEST_ADDRESS = 8  # characters: what inboxes use as addresses is longer, what tests and imports use is not
+"""Where an inbox reaches a contact (its `source_id`). A merge moves it to the contact that stays."""
+_SHORTEST_ADDRESS = (
+    8  # characters: what inboxes use as addresses is longer, what tests and imports use is not
+)
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 ACTORS: Mapping[str, str] = {
     "user": "agent",
@@ -100,9 +102,7 @@ def _phone(
     return found
 
 
-def _proven_by_inbox(
-    inbox_address: StatedText, medium: StatedText, space: str
-) -> tuple[Handle | None, ...]:
+def _proven_by_inbox(inbox_address: StatedText, medium: StatedText, space: str) -> tuple[Handle | None, ...]:
     """What the channel of the inbox vouches for: the address itself, and a WhatsApp user id."""
     stated = (inbox_address or "").rpartition("/")[2].removeprefix("whatsapp:")
     if len(stated) < _SHORTEST_ADDRESS:
