@@ -11,7 +11,7 @@ from handoff.domain.touchpoint import MAX_ATTACHMENTS
 from handoff_adapters.shared.fields import first_text, text, whole
 from handoff_adapters.shared.handles import of_customer
 
-from .numbers import MEDIA, address, identity_of, sender_of
+from .numbers import MEDIA, address, identity_of, is_short_code, sender_of
 from .options import TwilioOptions
 
 STATUS_TYPES: Mapping[str, str] = {
@@ -64,7 +64,8 @@ def people(
     number = form.get("From" if incoming else "To", "")
     by_whatsapp = address(number).scheme == "whatsapp" and options.is_signed
     assurance = Assurance.VERIFIED if by_whatsapp else Assurance.CLAIMED
-    stated = [identity_of(number, assurance, space=space, region=options.default_region)]
+    short = sender_of(number, space) if is_short_code(number) else None
+    stated = [short or identity_of(number, assurance, space=space, region=options.default_region)]
     external = address(form.get("ExternalUserId", ""))
     if external.scheme == "whatsapp" and "." in external.value:
         stated.append(identity_of(form["ExternalUserId"], assurance, space=space))

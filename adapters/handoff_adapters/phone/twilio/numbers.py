@@ -35,6 +35,7 @@ MEDIA: Mapping[str, str] = {"whatsapp": "whatsapp", "messenger": "messenger", "r
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _SENDER = re.compile(r"\+?\d{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)  # GSM 03.40 §9.1.2.5
+_SHORT_CODE = re.compile(r"\d{3,6}", re.ASCII)
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 
 
@@ -74,6 +75,11 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
         case "whatsapp":
             return _as_written_today(_number(end.value, assurance, region))
     return _number(end.value, assurance, region)
+
+
+def is_short_code(stated: str) -> bool:
+    """Whether a message names a short code: digits without a plus sign, too few for a number."""
+    return _SHORT_CODE.fullmatch(stated.strip()) is not None
 
 
 def sender_of(stated: str, space: str) -> Handle | None:
