@@ -32,7 +32,7 @@ ACTORS: Mapping[str, str] = {
     "captain::assistant": "bot",
 }
 """Chatwoot's sender type in lower case → ours."""
-_WHATSAPP = frozenset({"whatsapp", "twiliosms"})
+_WHATSAPP = "whatsapp:"
 _TRAITS = ("name", "email", "phone_number", "identifier", "custom_attributes", "additional_attributes")
 _MADE_BY_RULE = ("automation_rule_id", "campaign_id", "macro_id")
 """Content attributes of messages that nobody typed."""
@@ -96,23 +96,34 @@ def _phone(
 ) -> Handle | None:
     """The contact's number. WhatsApp's own is written as its country's plan has it today."""
     found = handle("phone", phone, CLAIMED, region=options.default_region)
-    reached = (inbox_address or "").rpartition(":")[2]
-    if found and medium in _WHATSAPP and digits_of(reached) == digits_of(found.identity.value):
-        return Handle(identity("phone", current_spelling(found.identity.value)), CLAIMED)
-    return found
+    reached = _source(inbox_address)
+    if found is None or not _is_whatsapp(reached, medium):
+        return found
+    if _digits_of(reached) != _digits_of(found.identity.value):
+        return found
+    return Handle(identity("phone", current_spelling(found.identity.value)), CLAIMED)
 
 
 def _proven_by_inbox(inbox_address: StatedText, medium: StatedText, space: str) -> tuple[Handle | None, ...]:
     """What the channel of the inbox vouches for: the address itself, and a WhatsApp user id."""
-    stated = (inbox_address or "").rpartition("/")[2].removeprefix("whatsapp:")
-    if len(stated) < _SHORTEST_ADDRESS:
+    reached = _source(inbox_address)
+    user = reached.removeprefix(_WHATSAPP)
+    if _is_whatsapp(reached, medium) and _BSUID.fullmatch(user):
+        return (handle("whatsapp.user", user, VERIFIED),)
+    if len(reached) < _SHORTEST_ADDRESS:
         return ()
-    if medium in _WHATSAPP and _BSUID.fullmatch(stated):
-        return (handle("whatsapp.user", stated, VERIFIED),)
     return (handle(INBOX_ADDRESS, inbox_address, VERIFIED, space=space),)
 
 
-def digits_of(value: str) -> str:
+def _source(inbox_address: StatedText) -> str:
+    return (inbox_address or "").partition("/")[2]
+
+
+def _is_whatsapp(source: str, medium: StatedText) -> bool:
+    return medium == "whatsapp" or source.startswith(_WHATSAPP)
+
+
+def _digits_of(value: str) -> str:
     return "".join(filter(str.isdigit, value))
 
 

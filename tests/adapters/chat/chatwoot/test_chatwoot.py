@@ -357,13 +357,19 @@ def test_the_inbox_vouches_for_its_address() -> None:
     assert not [it for it in inbox_of("WebWidget", "x") if it.startswith("chatwoot.inbox")]
 
 
-@pytest.mark.parametrize("source_id", ["5215512345678", "whatsapp:+5215512345678"])
-def test_whatsapps_number_of_a_contact_is_written_as_today(source_id: str) -> None:
-    for medium in ("Whatsapp", "TwilioSms"):
-        found = inbox_of(medium, source_id, phone_number="+5215512345678")
-        assert "phone:+525512345678 claimed" in found
-    typed = inbox_of("WebWidget", source_id, phone_number="+5215512345678")
-    assert "phone:+5215512345678 claimed" in typed
+@pytest.mark.parametrize(
+    ("medium", "source_id", "number"),
+    [
+        ("Whatsapp", "5215512345678", "+525512345678"),
+        ("TwilioSms", "whatsapp:+5215512345678", "+525512345678"),
+        ("TwilioSms", "+5215512345678", "+5215512345678"),
+        ("WebWidget", "5215512345678", "+5215512345678"),
+        ("Whatsapp", "5215599999999", "+5215512345678"),
+    ],
+)
+def test_whatsapps_number_of_a_contact_is_written_as_today(medium: str, source_id: str, number: str) -> None:
+    found = inbox_of(medium, source_id, phone_number="+5215512345678")
+    assert f"phone:{number} claimed" in found
 
 
 def test_a_whatsapp_user_id_is_the_address_of_a_whatsapp_inbox() -> None:
