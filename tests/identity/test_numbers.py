@@ -78,7 +78,7 @@ async def test_another_vendor_makes_a_candidate_until_an_agent_confirms(
     await shop.withdraw("user:marco", link["id"])
     apart = await shop.look_up("user:marco")
     assert texts_of(apart) == ["text of login"]
-    assert candidates(apart) == []  # an agent has said that it is somebody else
+    assert candidates(apart) == []  # an agent stated that it is somebody else
 
 
 async def test_a_short_code_and_a_name_are_kept_as_sent(shop: Shop) -> None:
@@ -108,7 +108,7 @@ async def test_a_look_up_reads_the_tenants_own_spellings(shop: Shop, written: st
     assert made["customer_id"] == (await shop.look_up("user:frida"))["customer"]["id"]
 
 
-async def test_an_unknown_number_is_nobodys(shop: Shop) -> None:
+async def test_an_unknown_number_finds_no_customer(shop: Shop) -> None:
     assert (await shop.look_up("phone:0405559999"))["match"] == "none"
     answer = await shop.call("POST", "/v1/context", {"identities": ["phone:12"]})
     assert (answer.status, answer.code) == (422, "invalid_identity")
@@ -260,7 +260,7 @@ async def test_an_update_without_new_content_is_no_edit(shop: Shop) -> None:
     assert texts.count("Where is my parcel?") == 2
 
 
-async def test_a_deletion_that_only_a_nested_copy_tells_is_followed(shop: Shop) -> None:
+async def test_a_deletion_that_only_a_nested_copy_shows_is_followed(shop: Shop) -> None:
     first = chatwoot(shop, 32, "My password is hunter2", "x")
     second = chatwoot(shop, 32, "Is everyone well?", "x")
     await shop.chat_event(first)

@@ -70,7 +70,7 @@ def test_a_number_of_a_former_plan_is_kept_as_sent(old: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["+35840", "+3584012345678901", "+35840123XXXX", "0401"])
-def test_what_nobody_can_dial_is_refused(wrong: str) -> None:
+def test_numbers_that_cannot_be_dialled_are_refused(wrong: str) -> None:
     with pytest.raises(InvalidIdentity):
         identity("phone", wrong)
 
@@ -93,7 +93,7 @@ SEPARATORS = (" ", "-", ".", "/", "\u00a0", "\u2009", "\u2010", "\u2011", "\u201
 
 
 def spellings(region: str, number: str) -> Iterator[str]:
-    """What people and programs write for one number of their own country."""
+    """Spellings of one number by people and programs of its country."""
     parsed = phonenumbers.parse(number)
     code, national = str(parsed.country_code), phonenumbers.national_significant_number(parsed)
     formats = phonenumbers.PhoneNumberFormat
@@ -172,6 +172,6 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         phone_readings(text, ("FI",))
 
 
-def test_a_national_number_of_an_unknown_country_says_what_is_missing() -> None:
+def test_a_national_number_without_a_region_names_the_missing_option() -> None:
     with pytest.raises(InvalidIdentity, match="default_region"):
         phone_readings("0404013863", ())

@@ -19,11 +19,11 @@ from handoff.store.repositories.identities import IdentityRecord
 def respelt(hashes: KeyedHash, identities: Iterable[Identity]) -> dict[bytes, bytes]:
     """The keys of the other spellings of these identities, each with the key of its identity."""
     found: dict[bytes, bytes] = {}
-    for it in identities:
-        spellings = other_spellings(it.value) if it.type == "phone" else ()
+    for identity in identities:
+        spellings = other_spellings(identity.value) if identity.type == "phone" else ()
         for spelling in spellings:
             key = hashes.identity(Identity("phone", "", spelling))
-            found.setdefault(key, hashes.identity(it))
+            found.setdefault(key, hashes.identity(identity))
     return found
 
 

@@ -75,7 +75,7 @@ def _is_edit(touchpoint: Touchpoint) -> bool:
 
 
 async def _changes_nothing(store: Store, tenant: str, edit: Touchpoint) -> bool:
-    """Whether the message already says what the edit says. A repeated edit is a duplicate, not this."""
+    """Whether the message already has the content of the edit. A repeated edit is a duplicate, not this."""
     hashes = store.hashes(tenant)
     home = hashes.identity(edit.home.identity)
     original = (home, hashes.event(edit.id_space, edit.amends or ""))

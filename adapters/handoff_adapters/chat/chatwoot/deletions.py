@@ -1,7 +1,7 @@
-"""Deletions that only a nested copy tells.
+"""Deletions that only a nested copy of the message shows.
 
 Chatwoot announces the deletion of an older message with an event about the newest one, or about the
-conversation. Only the copy under `conversation.messages` says which message is gone (chatwoot#12613).
+conversation. Only the copy under `conversation.messages` states which message is gone (chatwoot#12613).
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _phone(
 
 
 def _proven_by_inbox(inbox_address: StatedText, medium: StatedText, space: str) -> tuple[Handle | None, ...]:
-    """What the channel of the inbox vouches for: the address itself, and a WhatsApp user id."""
+    """The handles that the channel of the inbox proves: the address itself, or a WhatsApp user id."""
     reached = _source(inbox_address)
     user = reached.removeprefix(_WHATSAPP)
     if _is_whatsapp(reached, medium) and _BSUID.fullmatch(user):

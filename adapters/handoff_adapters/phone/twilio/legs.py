@@ -32,7 +32,7 @@ _WORDS: Mapping[str, str] = {
     "failed": "failed",
     "canceled": "given up",
 }
-"""Status of a leg → how the subject says it."""
+"""Status of a leg → its words in the subject."""
 
 
 class LegEvent(Struct, frozen=True, kw_only=True):
@@ -105,7 +105,7 @@ def passed_on(event: LegEvent, customer: Handle, options: TwilioOptions, space: 
     """The entry on the customer's timeline."""
     colleague = identity_of(event.to, Assurance.CLAIMED, space=space, region=options.default_region)
     whom = address(event.to).value
-    said = _WORDS.get(event.status or "", event.status)
+    outcome = _WORDS.get(event.status or "", event.status)
     details = {"name": NAME, "to": event.to or None, "status": event.status, "parent_call": event.parent}
     return Touchpoint(
         id_space=space,
@@ -120,6 +120,6 @@ def passed_on(event: LegEvent, customer: Handle, options: TwilioOptions, space: 
         visibility=Visibility.INTERNAL,
         medium="voice",
         thread=event.parent,
-        subject="Call passed on" + (f" to {whom}" if whom else "") + (f": {said}" if said else ""),
+        subject="Call passed on" + (f" to {whom}" if whom else "") + (f": {outcome}" if outcome else ""),
         data={key: value for key, value in (details | event.details).items() if value is not None},
     )

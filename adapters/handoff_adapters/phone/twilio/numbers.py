@@ -83,7 +83,7 @@ def is_short_code(stated: str) -> bool:
 
 
 def sender_of(stated: str, space: str) -> Handle | None:
-    """The handle of a sender that is no telephone number: a short code, a name, an unassigned code."""
+    """The handle of a sender that is not a telephone number: a short code, a name, an unassigned code."""
     value = address(stated).value
     if value.lower() in WITHHELD or not _SENDER.fullmatch(value):
         return None

@@ -34,7 +34,7 @@ def timing_of(items: Sequence[object], batch_sent: Micros | None, received_at: M
     """The timing of a request: one error of the clock for all its events.
 
     The batch's `sentAt` decides, else the latest one of its events. Without any, the clock is ahead if
-    all the events lie after their receipt.
+    all the events are later than their receipt.
     """
     events = [item for item in items if isinstance(item, dict)]
     sent = batch_sent

@@ -149,14 +149,14 @@ def test_a_bots_webhook_and_the_accounts_make_one_resolution() -> None:
     body = fixture("resolved")
     assert body["changed_attributes"]
     bots = {**body, "event": "conversation_resolved", "changed_attributes": None}
-    one, two = (build().parse(posted(told)).touchpoints[0] for told in (body, bots))
+    one, two = (build().parse(posted(updated)).touchpoints[0] for updated in (body, bots))
     assert (one.event_id, digest(one)) == (two.event_id, digest(two))
 
 
 def test_a_bots_webhook_without_a_handoff_has_its_own_id() -> None:
     body = fixture("bot-hands-over")
     bots = {**body, "event": "conversation_opened", "changed_attributes": None}
-    one, two = (build().parse(posted(told)).touchpoints[0] for told in (body, bots))
+    one, two = (build().parse(posted(updated)).touchpoints[0] for updated in (body, bots))
     assert (one.type, two.type) == ("handoff.requested", "conversation.reopened")
     assert one.event_id != two.event_id
 
@@ -313,11 +313,11 @@ GONE = {"content": "This message was deleted", "content_attributes": {"deleted":
 def test_a_nested_deletion_of_another_message_deletes_only_that_one() -> None:
     made = nested(GONE | {"id": 77}, event="message_created")
     assert made == [("message.received", None), ("message.deleted", "message/77")]
-    told = nested(GONE | {"id": 77}, {"id": 78, "content": "x"}, event="conversation_updated")
-    assert told == [("message.deleted", "message/77")]
+    updated = nested(GONE | {"id": 77}, {"id": 78, "content": "x"}, event="conversation_updated")
+    assert updated == [("message.deleted", "message/77")]
 
 
-def test_an_event_of_no_interest_may_tell_a_deletion() -> None:
+def test_an_ignored_event_may_contain_a_deletion() -> None:
     assert nested(GONE | {"id": 77}, event="conversation_read") == [("message.deleted", "message/77")]
 
 

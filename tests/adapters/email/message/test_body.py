@@ -350,6 +350,6 @@ def test_attachments_are_bounded_and_the_rest_is_counted() -> None:
         ("a" * 100 + "." + "b" * 50, "a" * 100 + "." + "b" * 18 + "…"),
     ],
 )
-def test_a_shortened_file_name_says_so(name: str, shown: str) -> None:
+def test_a_shortened_file_name_has_a_mark(name: str, shown: str) -> None:
     assert file_name(name) == shown
     assert len(shown) <= 120
