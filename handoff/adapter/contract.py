@@ -74,10 +74,22 @@ class Malformed(Struct, frozen=True, kw_only=True):
     item: bytes
 
 
+class CallLeg(Struct, frozen=True, kw_only=True):
+    """An event of a call that another call started, if the event does not name the customer.
+
+    `passed_on` is filed under the customer of its thread, the first call, if that call is known. Otherwise
+    the event is `alone`, or the name under which it is counted as ignored.
+    """
+
+    passed_on: Touchpoint
+    alone: Touchpoint | str
+
+
 class Parsed(Struct, frozen=True, kw_only=True):
     """The content of one delivery. `ignored` counts known events that are not touchpoints, by name."""
 
     touchpoints: tuple[Touchpoint, ...] = ()
+    legs: tuple[CallLeg, ...] = ()
     malformed: tuple[Malformed, ...] = ()
     ignored: Mapping[str, int] = msgspec.field(default_factory=dict)
 

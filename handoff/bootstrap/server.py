@@ -38,7 +38,7 @@ from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -146,6 +146,7 @@ def _site(
         channels=settings.channel_names,
         public_url=(settings.server.public_url or url).rstrip("/"),
         identity_spaces=spaces(sources),
+        regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),

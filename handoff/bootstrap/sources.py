@@ -69,6 +69,17 @@ def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def regions(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
+    """The regions of each tenant's sources, in the order of the configuration."""
+    found: dict[str, tuple[str, ...]] = {}
+    for source in sources.values():
+        region = getattr(source.options, "default_region", None)
+        known = found.get(source.tenant, ())
+        if region and region not in known:
+            found[source.tenant] = (*known, region)
+    return found
+
+
 def tenants(settings: Settings, sources: Mapping[str, Source]) -> Sequence[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]

@@ -17,7 +17,7 @@ from enum import IntEnum, StrEnum
 from msgspec import Struct, structs
 
 from .clock import Micros
-from .identity import ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
+from .identity import ACCOUNT_TYPES, ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
 from .identity_rules import DEFAULT_LIMITS
 
 MAX_COMPONENT = 500  # identities; a larger component would join strangers, so it is not joined at all
@@ -204,7 +204,7 @@ class Objections:
 def shared_identities(
     nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], objections: Objections | None = None
 ) -> frozenset[bytes]:
-    """Identities of several people: marked as shared, or verified for two logins of one space, or for
+    """Identities of several people: marked as shared, or verified for two accounts of one space, or for
     more than MAX_STRONG_NEIGHBOURS handles other than anonymous ones and references.
 
     Only the strongest class of an identity's edges counts, so an agent's statement decides. After an
@@ -227,9 +227,9 @@ def shared_identities(
             continue
         strongest = max(edges.values())
         near = [nodes[other].identity for other, class_ in edges.items() if class_ == strongest]
-        logins = Counter(it.space for it in near if it.type == "user")
+        accounts = Counter((it.type, it.space) for it in near if it.type in ACCOUNT_TYPES)
         lasting = sum(1 for it in near if it.type not in (ANONYMOUS, REFERENCE))
-        if lasting > MAX_STRONG_NEIGHBOURS or any(count > 1 for count in logins.values()):
+        if lasting > MAX_STRONG_NEIGHBOURS or any(count > 1 for count in accounts.values()):
             shared.add(key)
     return frozenset(shared)
 

@@ -12,7 +12,7 @@ export interface paths {
         put?: never;
         /**
          * Record touchpoints
-         * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the request is still being sent), or CloudEvents 1.0. Every touchpoint in the counts is durable. Sending the same `id` again gives a duplicate, whenever that happens and whatever its times are; with other content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.
+         * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the request is still being sent), or CloudEvents 1.0, also in binary mode (attributes in `ce-` headers). Every touchpoint in the counts is durable. Sending the same `id` again gives a duplicate, whenever that happens and whatever its times are; with other content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.
          *
          *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported.
          *

@@ -9,6 +9,8 @@ from itertools import product
 from handoff.domain.identity import Identity, parse_identity
 
 Pair = frozenset[str]
+_MEXICAN = frozenset({"phone:+5215512345678", "phone:+525512345678"})
+SPELLINGS = {name: _MEXICAN - {name} for name in _MEXICAN}
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Model:
         ]
 
     def shared(self) -> set[str]:
-        """Marked, or verified for two logins of one space (the pool is too small for twenty)."""
+        """Marked, or verified for two accounts of one space (the pool is too small for twenty)."""
         apart, found = self.apart(), set(self.marked)
         for name in self.seen:
             if _type(name) == "user":
@@ -87,8 +89,9 @@ class Model:
                 and (it.agent or apart.get(frozenset((it.one, it.other)), 2**63) > it.at[0])
             ]
             near = [it for it in near if it.agent] or near
-            logins = {other for it in near for other in (it.one, it.other) if _type(other) == "user"}
-            if len({parse_identity(it).space for it in logins}) < len(logins):
+            others = {other for it in near for other in (it.one, it.other)} - {name}
+            accounts = [it for it in map(parse_identity, others) if it.type in ("user", "whatsapp.user")]
+            if len({(it.type, it.space) for it in accounts}) < len(accounts):
                 found.add(name)
         return found
 
@@ -114,6 +117,16 @@ class Model:
         found: dict[frozenset[str], set[str]] = {group: set() for group in self.customers()}
         for what, home in self.touchpoints.items():
             found[self.customer_of(home)].add(what)
+        return found
+
+    def respelt(self, group: frozenset[str]) -> set[frozenset[str]]:
+        """The other customers with a spelling of one of the group's numbers, unless they are kept apart."""
+        shared, apart, found = self.shared(), self.apart(), set()
+        for name in group:
+            for spelling in SPELLINGS.get(name, frozenset()) & self.seen - group - shared:
+                other = self.customer_of(spelling)
+                if not any(pair <= group | other and pair & group and pair & other for pair in apart):
+                    found.add(other)
         return found
 
     def links(self, one: str, other: str) -> tuple[frozenset[Pair], frozenset[str]]:

@@ -22,7 +22,7 @@ from handoff.codec.keyed_hash import EVIDENCE
 from handoff.domain.errors import Conflict
 from handoff.domain.evidence import Statement
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Handle, parse_identity, weaker
-from handoff.services.customers.customer import Customer, by_id, by_key
+from handoff.services.customers.customer import Customer, by_id, by_key, candidates_of
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
 from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.reading import Filter, read_timeline
@@ -31,7 +31,7 @@ from handoff.store.repositories.components import read_records
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
-from tests.identity.model import IdentityStatement, Model, pairs
+from tests.identity.model import SPELLINGS, IdentityStatement, Model, pairs
 from tests.samples import NOON, touchpoint
 from tests.store.servers import valkey_server
 
@@ -45,6 +45,10 @@ POOL = (
     "anonymous:a2",
     "chatwoot.contact@1:7",
     "reference:A-1",
+    "phone:+5215512345678",
+    "phone:+525512345678",
+    "whatsapp.user:MX.1",
+    "whatsapp.user:MX.2",
 )
 PROCESSES = 3
 BY = Attribution(who="agent:lisa", reason="confirmed by phone")
@@ -310,7 +314,18 @@ class Identities(RuleBasedStateMachine):
             if members not in texts:
                 texts[members] = await self.words(tenant, customer)
                 assert (await by_id(self.store, tenant, customer.id)).group.members == customer.group.members
+            named = {it.id for it in candidates_of(self.store, tenant, customer)}
+            for other in model.respelt(members):
+                key = hashes.identity(parse_identity(min(other)))
+                assert (await by_key(self.store, tenant, key)).id in named, f"asked by {name}"
             await self.check_look_up(tenant, name, customer, name in shared)
+        for unseen in SPELLINGS.keys() - model.seen:
+            for known in SPELLINGS[unseen] & model.seen - shared:
+                found = await find(self.store, tenant, [parse_identity(unseen)])
+                assert (found.match, found.assurance) == (Match.ONE, Assurance.INFERRED)
+                assert found.customer is not None
+                members = frozenset(str(it.identity) for it in found.customer.members)
+                assert members == model.customer_of(known)
         assert {members: set(words) for members, words in texts.items()} == expected
         every = [word for words in texts.values() for word in words]
         assert sorted(every) == sorted(model.touchpoints), "every touchpoint is one customer's"

@@ -157,12 +157,13 @@ async def create(request: web.Request) -> web.Response:
     site = request.app[SITE]
     given = await read_json(request, HandoffInput)
     given.check_channels(site.channels)
+    regions = site.regions_of(principal.tenant)
     asked = service.HandoffRequest(
         sender=given.sender.party_(),
         to=given.to.party_(),
         reason=given.reason,
         by=principal.agent or principal.name,
-        identity=read_identity(given.identity) if given.identity is not None else None,
+        identity=read_identity(given.identity, regions=regions) if given.identity is not None else None,
         customer_id=given.customer_id,
         conversation_id=given.conversation_id,
         context=given.context,

@@ -96,7 +96,7 @@ async def create(request: web.Request) -> web.Response:
             request.app[SITE].store,
             principal.tenant,
             request.match_info["id"],
-            read_identity(given.identity),
+            read_identity(given.identity, regions=request.app[SITE].regions_of(principal.tenant)),
             _by(principal, given.reason),
             assurance=given.assurance,
             dry_run=dry_run,
@@ -128,12 +128,16 @@ async def split(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/split`."""
     principal = request[PRINCIPAL]
     given = await read_json(request, SplitInput)
+    regions = request.app[SITE].regions_of(principal.tenant)
     forecast = await asyncio.shield(
         service.split(
             request.app[SITE].store,
             principal.tenant,
             request.match_info["id"],
-            [read_identity(it, f"/identities/{at}") for at, it in enumerate(given.identities)],
+            [
+                read_identity(it, f"/identities/{at}", regions=regions)
+                for at, it in enumerate(given.identities)
+            ],
             _by(principal, given.reason),
             dry_run=_dry_run(request),
             now=time.time_ns() // 1000,
@@ -146,7 +150,7 @@ async def mark_shared(request: web.Request) -> web.Response:
     """`POST /v1/identities/shared`: mark an identity as shared by several people, or remove the mark."""
     principal = request[PRINCIPAL]
     given = await read_json(request, SharedInput)
-    identity = read_identity(given.identity)
+    identity = read_identity(given.identity, regions=request.app[SITE].regions_of(principal.tenant))
     await service.mark_shared(
         request.app[SITE].store,
         principal.tenant,

@@ -15,6 +15,7 @@ from msgspec import Struct
 from handoff.api.http.access import TENANT_HEADER, Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
+    BOM,
     HEADERS,
     answer,
     decode,
@@ -30,7 +31,14 @@ from handoff.api.http.problems import problem, status_of
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context.feedback import Noted, wrong_rule
-from handoff.services.sources.cloudevents import BATCHED, STRUCTURED, read_cloudevent
+from handoff.services.sources.cloudevents import (
+    BATCHED,
+    CLOUDEVENTS,
+    STRUCTURED,
+    as_structured,
+    is_binary,
+    read_cloudevent,
+)
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.recording import Result, record
@@ -88,10 +96,13 @@ async def create(request: web.Request) -> web.StreamResponse:
     media = request.headers.get(CONTENT_TYPE, "")
     if media != "application/json":
         media = request.content_type.lower()
-    if media in NDJSON:
+    binary = is_binary(request.headers) and not media.startswith(CLOUDEVENTS)
+    if media in NDJSON and not binary:
         return await _stream(request, site, principal, quiet=quiet)
-    body = await read_body(request)
-    if media == STRUCTURED:
+    body = (await read_body(request)).removeprefix(BOM)
+    if binary:
+        body = as_structured(request.headers, request.headers.get(CONTENT_TYPE), body)
+    if binary or media == STRUCTURED:
         return await _record_one(site, principal, body, cloudevents=True, quiet=quiet)
     if media == BATCHED:
         raws = decode(body, list[msgspec.Raw])
@@ -146,7 +157,7 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
     def open_(_path: str, headers: Headers) -> BodyHandler | None:
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
-        if media != "application/json" or principal is None:
+        if media != "application/json" or principal is None or is_binary(headers):
             return None
         for scope in scopes:
             principal.require(scope)
@@ -157,6 +168,7 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
 
 
 def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
+    body = body.removeprefix(BOM)
     if body.lstrip()[:1] == b"[":
         return False
 
@@ -320,11 +332,11 @@ def _retrieve_error(storing: asyncio.Task[RecordedView]) -> None:
 
 
 def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
-    if not raw.strip():
+    if not raw.removeprefix(BOM).strip():
         return None
     if len(raw) > MAX_LINE:
         return PayloadTooLarge(f"The line exceeds {MAX_LINE} bytes")
-    return _read(raw.strip(b"\x1e\r\n "), caller, cloudevents=False)
+    return _read(raw.strip(b"\x1e\r\n ").removeprefix(BOM), caller, cloudevents=False)
 
 
 async def read(request: web.Request) -> web.Response:

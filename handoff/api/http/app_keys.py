@@ -41,6 +41,8 @@ class AppContext(Struct, frozen=True, kw_only=True):
     public_url: str
     identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
     """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
+    regions: Mapping[str, tuple[str, ...]]
+    """By tenant: the `default_region` of its sources, in which look-ups read national numbers."""
     ready: Callable[[], str | None]
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
@@ -50,6 +52,9 @@ class AppContext(Struct, frozen=True, kw_only=True):
     """Origins of desktops, which may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
+
+    def regions_of(self, tenant: str) -> tuple[str, ...]:
+        return self.regions.get(tenant, ())
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

@@ -76,7 +76,8 @@ OPERATIONS = (
         summary="Record touchpoints",
         text="One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the "
         "request "
-        "is still being sent), or CloudEvents 1.0. Every touchpoint in the counts is durable. Sending the "
+        "is still being sent), or CloudEvents 1.0, also in binary mode (attributes in `ce-` headers). "
+        "Every touchpoint in the counts is durable. Sending the "
         "same `id` again gives a duplicate, whenever that happens and whatever its times are; with other "
         "content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.\n\n"
         f"A request has at most {MAX_BODY} bytes; NDJSON has any number of lines of at most {MAX_LINE} "

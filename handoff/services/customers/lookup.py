@@ -25,6 +25,7 @@ from .customer import (
     read_customer,
     resolve_component,
 )
+from .spellings import respelt
 
 MAX_LINKED = 500  # identities linked with a shared identity or a reference that are read to rank them
 
@@ -79,9 +80,11 @@ async def find(
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
     reading = store.of(tenant).people.reader(reads)
-    component = await walk(reading, keys)
+    spellings = respelt(hashes, identities)
+    component = await walk(reading, dict.fromkeys((*keys, *spellings)))
     resolution = resolve_component(store, component)
-    known = [key for key in dict.fromkeys(keys) if key in component.reached]
+    guessed = [it for it, key in spellings.items() if key not in component.reached]
+    known = [key for key in dict.fromkeys((*keys, *guessed)) if key in component.reached]
     loose = {
         key: await _linked(reading, key)
         for key in known
@@ -92,6 +95,7 @@ async def find(
         component = await walk(reading, dict.fromkeys((*known, *ends)))
         resolution = resolve_component(store, component)
     choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
+    choices = [_inferred(it) if it.key in guessed else it for it in choices]
     best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
     choices = [_sure(choice, min_assurance) for choice in choices]
     choices = [choice for choice in choices if choice.roots]
@@ -166,6 +170,16 @@ def _choice(
         return _Choice(key=key, roots=roots, decides=False, left_out=linked.left_out)
     own = assurance_of(component.reached[key], component.evidence)
     return _Choice(key=key, roots={resolution.group_of(key).root: own}, decides=linked is None)
+
+
+def _inferred(choice: _Choice) -> _Choice:
+    """The choice by a number that was not given: the one given may be another spelling of it."""
+    return _Choice(
+        key=choice.key,
+        roots=dict.fromkeys(choice.roots, Assurance.INFERRED),
+        decides=choice.decides,
+        left_out=choice.left_out,
+    )
 
 
 def _sure(choice: _Choice, min_assurance: Assurance) -> _Choice:

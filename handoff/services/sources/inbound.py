@@ -25,6 +25,7 @@ from handoff.store.store import Store
 
 from . import quarantine
 from .quarantine import Rejected
+from .settling import depends_on_history, settle
 
 THREAD_ABOVE = 64 * 1024  # bytes; parsing more would block the event loop for milliseconds
 
@@ -86,11 +87,13 @@ class Inbound:
             if size > THREAD_ABOVE:
                 source.adapter.verify(request)
                 delivery.parsed = await asyncio.to_thread(_parse, source.adapter, request)
+                delivery.parsed = await self._settle(source, delivery.parsed)
                 touchpoints, results = await self._record_parsed(source, delivery.parsed)
             else:
                 results = await self._intake.record(source.tenant, delivery.read, size)
                 touchpoints = delivery.parsed.touchpoints
-                if delivery.names_callback:
+                if delivery.needs_lookup:
+                    delivery.parsed = await self._settle(source, delivery.parsed)
                     touchpoints, results = await self._record_parsed(source, delivery.parsed)
         except SignatureRefused as error:
             self._measures.refused.labels(source.name).inc()
@@ -101,6 +104,11 @@ class Inbound:
             await self._keep(source, request, [whole])
             raise
         return await self._finish(source, request, delivery.parsed, touchpoints, results)
+
+    async def _settle(self, source: Source, parsed: Parsed) -> Parsed:
+        if not depends_on_history(parsed):
+            return parsed
+        return await settle(self._store, source.tenant, parsed)
 
     async def _record_parsed(
         self, source: Source, parsed: Parsed
@@ -162,10 +170,10 @@ class Inbound:
             parsed = _parse(source.adapter, request)
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
-        if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
+        if parsed.malformed or not (parsed.touchpoints or parsed.legs or parsed.ignored):
             detail = parsed.malformed[0].detail if parsed.malformed else "the item contains no events"
             raise Unprocessable(detail, code="still_malformed")
-        _touchpoints, results = await self._record_parsed(source, parsed)
+        _touchpoints, results = await self._record_parsed(source, await self._settle(source, parsed))
         refused = next((result for result in results if not result.ok), None)
         if refused is not None:
             raise Unprocessable(refused.detail or "the item was rejected again", code="still_malformed")
@@ -175,23 +183,25 @@ class Inbound:
 
 
 class _Delivery:
-    """One delivery while it is read. `parsed` and `names_callback` are set by `read`."""
+    """One delivery while it is read. `parsed` and `needs_lookup` are set by `read`."""
 
     def __init__(self, adapter: Adapter, request: InboundRequest) -> None:
         self._adapter = adapter
         self._request = request
         self.parsed = Parsed()
-        self.names_callback = False
+        self.needs_lookup = False
 
     def read(self) -> Sequence[Touchpoint]:
         """Verify and parse; returns the touchpoints that can be recorded directly.
 
-        Returns none if one of them names a callback, which has to be looked up before recording.
+        Returns none if something has to be looked up before recording: a callback that one of them
+        names, or what `settle` needs.
         """
         self._adapter.verify(self._request)
         self.parsed = _parse(self._adapter, self._request)
-        self.names_callback = any(map(names_callback, self.parsed.touchpoints))
-        return () if self.names_callback else self.parsed.touchpoints
+        named = any(map(names_callback, self.parsed.touchpoints))
+        self.needs_lookup = named or depends_on_history(self.parsed)
+        return () if self.needs_lookup else self.parsed.touchpoints
 
 
 def _parse(adapter: Adapter, request: InboundRequest) -> Parsed:

@@ -29,13 +29,18 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     def authenticated(self) -> bool:
         return bool(self.secrets)
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether every webhook carries Twilio's signature."""
+        return bool(self.secrets or self.shared_keys)
+
     def event_space(self, account: str) -> str:
         """The id space of events, threads and Twilio's own handles."""
         return f"{self.id_space or DEFAULT_SPACE}/{account}"
 
     def check(self) -> None:
         """ConfigurationError for a missing secret or an option without effect."""
-        signed = bool(self.secrets or self.shared_keys)
+        signed = self.is_signed
         if not signed and not self.allow_unsigned:
             raise ConfigurationError(f"source {self.name!r}: phone.twilio needs the auth token in `secrets`")
         if signed and self.allow_unsigned:

@@ -24,7 +24,7 @@ from handoff_adapters.shared.fields import bounded, mapping, text
 from handoff_adapters.shared.handles import own_identities
 
 from . import events, people
-from .clock import occurred_at
+from .clock import EventTiming, occurred_at, timing_of
 from .event import TrackedEvent, event
 from .options import SegmentOptions
 from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
@@ -39,7 +39,7 @@ SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
 PREFLIGHT_AGE_S = 7200  # the longest that Chromium caches a preflight
 
-IGNORED_CALLS = frozenset({"merge", "record", "extract", "audiencelist", "accountdelete"})
+IGNORED_CALLS = frozenset({"record", "extract", "audiencelist", "accountdelete"})
 """RudderStack calls that are not part of a customer's journey."""
 
 # Fields that a client or gateway sets at each attempt. They do not identify an event.
@@ -61,8 +61,8 @@ class SegmentAdapter:
             ("user", options.user_space),
         )
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        own = own_identities(options.own, options.default_region)
-        self._handles = people.identities_of(options, own)
+        self._own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, self._own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
@@ -105,9 +105,10 @@ class SegmentAdapter:
         bad: list[Malformed] = []
         ignored: Counter[str] = Counter()
         seen: Counter[str] = Counter()
+        timing = timing_of(found.items, found.sent, request.received_at)
         for item in found.items:
             try:
-                made = self._touchpoint(item, found, request, seen)
+                made = self._touchpoint(item, found, timing, seen)
             except Unprocessable as error:
                 bad.append(fields.malformed(error, _alone(item, found)))
                 continue
@@ -140,14 +141,17 @@ class SegmentAdapter:
         return ()
 
     def _touchpoint(
-        self, raw: object, found: EventBatch, request: InboundRequest, seen: Counter[str]
+        self, raw: object, found: EventBatch, timing: EventTiming, seen: Counter[str]
     ) -> Touchpoint | str:
         """The touchpoint of one event, or the name under which it is counted as ignored."""
         if not isinstance(raw, dict):
             raise Unprocessable("An event must be a JSON object", code="not_an_object")
         item = _with_context(raw, found.context)
         call = (text(item.get("type")) or "").lower() if found.route.call == BATCH else found.route.call
-        if call == MERGE or call in IGNORED_CALLS:
+        if call in IGNORED_CALLS:
+            return call
+        merged = people.merged(item, self.settings, self._own) if call == MERGE else ()
+        if call == MERGE and len(merged) < 2:
             return call
         if call == "alias" and _is_self_alias(item):
             return "alias.self"
@@ -161,8 +165,8 @@ class SegmentAdapter:
                 source=self.settings.name,
                 channel=self.channel,
                 type=fact.type,
-                occurred_at=occurred_at(item, found.sent, request.received_at),
-                identities=self._identities(tracked, fact.type),
+                occurred_at=occurred_at(item, timing),
+                identities=merged or self._identities(tracked, fact.type),
                 direction=default_direction(fact.type),
                 medium=events.medium(tracked),
                 subject=fields.subject(fact.subject),
@@ -183,7 +187,7 @@ class SegmentAdapter:
                 return events.page_fact(tracked, self._articles)
             case "screen":
                 return events.screen_fact(tracked)
-            case "identify" | "alias":
+            case "identify" | "alias" | "merge":
                 return events.identify_fact(tracked)
             case "group":
                 return events.group_fact(tracked)
