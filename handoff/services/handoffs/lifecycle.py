@@ -206,7 +206,7 @@ class Handoffs:
             return HandoffResult(
                 handoff=changed[-1][1],
                 changed=changed,
-                customer_id=await current_customer_id(store, tenant, after.home),
+                customer_id=await current_customer_id(store, tenant, after),
             )
         raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
 
