@@ -44,13 +44,14 @@ def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tu
     if len({it.who for it in ordered}) > MAX_LOGINS:
         return ()
     periods: list[LoginPeriod] = []
+    alone: set[bytes] = set()
     for at, group in groupby(ordered, key=attrgetter("at")):
         people = {it.who for it in group}
-        here = periods[-1] if periods else None
-        if len(people) == 1 and here is not None and here.who in people:
-            periods[-1] = LoginPeriod(here.begins, at, here.who)
+        if len(people) == 1 and people == alone:
+            periods[-1] = LoginPeriod(periods[-1].begins, at, periods[-1].who)
         else:  # people who are seen at the same moment have one period each, which ends at once
             periods += [LoginPeriod(at, at, who) for who in sorted(people)]
+        alone = people
     if complete and periods and (len(periods) == 1 or periods[1].begins > periods[0].begins):
         periods[0] = LoginPeriod(BEGINNING, periods[0].ends, periods[0].who)
     return tuple(periods)

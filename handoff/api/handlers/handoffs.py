@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
@@ -30,6 +30,7 @@ from handoff.services.customers.lookup import LookUp, look_up_of
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing
 from handoff.services.handoffs.records import (
+    HandoffCandidate,
     HandoffView,
     SnapshotView,
     handoff_view,
@@ -172,8 +173,25 @@ async def create(request: web.Request) -> web.Response:
     )
     moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
+    if moved.look_up is not None:
+        view = msgspec.structs.replace(
+            view, candidates=_candidates(moved.look_up), question=moved.look_up.question or UNSET
+        )
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
+
+
+def _candidates(look_up: LookUp) -> list[HandoffCandidate]:
+    return [
+        HandoffCandidate(
+            customer_id=it.id,
+            identity=str(it.identity),
+            reason=it.reason,
+            assurance=it.assurance,
+            touchpoints=it.touchpoints,
+        )
+        for it in look_up.candidates
+    ]
 
 
 _ACTIONS = {

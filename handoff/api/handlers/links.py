@@ -12,6 +12,7 @@ from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
+from handoff.services.customers import assignments
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
 from handoff.services.customers.link_views import LinkView, read_links
@@ -54,6 +55,17 @@ class SharedInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     identity: str | IdentityInput
     reason: str
     shared: bool = True
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class AssignInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`."""
+
+    identity: str | IdentityInput
+    reason: str
+    conversation: bool = False
 
     def __post_init__(self) -> None:
         check_reason(self.reason.strip(), least=1)
@@ -156,3 +168,21 @@ async def mark_shared(request: web.Request) -> web.Response:
         now=time.time_ns() // 1000,
     )
     return answer({"identity": str(identity), "shared": given.shared})
+
+
+async def assign(request: web.Request) -> web.Response:
+    """`POST /v1/touchpoints/{id}/assign`: 201, or 200 for the assignment that already counts."""
+    principal = request[PRINCIPAL]
+    given = await read_json(request, AssignInput)
+    view = await asyncio.shield(
+        assignments.assign(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            read_identity(given.identity),
+            _by(principal, given.reason),
+            whole=given.conversation,
+            now=time.time_ns() // 1000,
+        )
+    )
+    return answer(view, status=201 if view.created else 200)

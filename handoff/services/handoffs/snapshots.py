@@ -30,7 +30,7 @@ async def pinned_content(
     """
     look_up = LookUp(match=Match.NONE)
     if target.customer:
-        look_up = await look_up_of(store, tenant, target.customer)
+        look_up = target.look_up or await look_up_of(store, tenant, target.customer)
     longest = ContextSelection(limit=_LIMITS[0])
     assembled = await assemble(store, monitor, tenant, look_up, wanted=longest, now=now, handoff=handoff)
     content = encode_context(assembled.view)

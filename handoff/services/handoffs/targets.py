@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
@@ -14,7 +15,7 @@ from handoff.domain.identity import STRONG_TYPES, Identity
 from handoff.domain.sharing import Ownership
 from handoff.services.context.assembly import Matters, matters_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
-from handoff.services.customers.lookup import Match, find
+from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.timeline.recording import ensure_identity
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import read_conversation_home
@@ -33,12 +34,13 @@ class TargetSelector(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A conversation, with its home and its customer."""
+    """A conversation, with its home and its customer. `look_up` is that of a shared identity."""
 
     home: bytes
     conversation: bytes
     identity: Identity
     customer: Customer | None
+    look_up: LookUp | None = None
 
 
 async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
@@ -53,7 +55,8 @@ async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Targ
     assert wanted.identity is not None
     look_up = await find(store, tenant, [wanted.identity])
     if look_up.shared is not None:
-        return await _choose(store, tenant, look_up.shared, wanted)
+        target = await _choose(store, tenant, look_up.shared, wanted)
+        return msgspec.structs.replace(target, look_up=look_up)
     if look_up.match is Match.SEVERAL:
         raise Conflict(
             "several customers have this identity",
