@@ -17,7 +17,7 @@ from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
-from handoff.domain.identity import Assurance
+from handoff.domain.identity import Assurance, Identity
 from handoff.services.customers.customer import Customer, assurance_of, candidates_of
 from handoff.services.customers.lookup import LookUp
 from handoff.services.customers.portions import Portions, read_portions
@@ -218,6 +218,17 @@ class Matters(Struct, frozen=True):
     def is_given(self, conversation: Conversation) -> bool:
         """Whether a conversation on a shared identity was given to the customer."""
         return conversation.home in self.read.given.records and conversation.home not in self.read.homes
+
+    def of_handle(self, identity: Identity) -> set[bytes]:
+        """The conversations in which the customer wrote or called with this identity."""
+        key, read = self.read.hashes.identity(identity), self.read
+        return {
+            read.decoded.rendering.conversation(it.stored, it.body)[0]
+            for it in read.entries
+            if not it.is_reference
+            and it.body.direction == "inbound"
+            and (it.stored.home == key or any(handle.identity == identity for handle in it.body.handles))
+        }
 
     def asking(self, now: Micros) -> tuple[set[bytes], set[bytes]]:
         """The conversations in which the customer asked for something, and those in which they wait."""

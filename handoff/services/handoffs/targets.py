@@ -136,14 +136,16 @@ async def _ranked(store: Store, tenant: str, matters: Matters, wanted: TargetSel
     if not found or (len(found) == 1 and "form.submitted" not in found[0].types):
         return found
     asked, waiting = matters.asking(await store.control(tenant).clock())
-    handle = None
+    own: set[bytes] = set()
     if wanted.identity is not None and wanted.identity.type not in STRONG_TYPES:
-        handle = store.hashes(tenant).identity(wanted.identity)
+        own = matters.of_handle(wanted.identity)
     unanswered = {"form.submitted", "identified"}  # alone they ask nothing: a newsletter's form
-    found = [it for it in found if it.id in asked or it.types - unanswered or not it.asked_at]
+    found = [it for it in found if it.id in asked or it.types - unanswered or it.last_asked_at is None]
     return sorted(
         found,
-        key=lambda it: it.rank(wanted.channel, handle, it.id in asked, it.id in waiting),
+        key=lambda it: it.rank(
+            asks=it.id in asked, channel=wanted.channel, own=it.id in own, waits=it.id in waiting
+        ),
         reverse=True,
     )
 
