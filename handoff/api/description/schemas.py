@@ -35,6 +35,7 @@ NAMES = {
     "SnapshotsView": "SnapshotList",
     "CallbackAnswer": "CallbackList",
     "LinksAnswer": "LinkList",
+    "CandidatesAnswer": "CandidateList",
     "QuarantineAnswer": "QuarantineList",
     "QuarantineView": "QuarantinedItem",
     "RecordedView": "Recorded",

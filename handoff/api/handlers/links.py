@@ -15,6 +15,7 @@ from handoff.domain.identity import Assurance
 from handoff.services.customers import assignments
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
+from handoff.services.customers.explanations import ExplainedCandidate, explain_candidates
 from handoff.services.customers.link_views import LinkView, read_links
 from handoff.services.sources.native import IdentityInput
 
@@ -78,6 +79,14 @@ class LinksAnswer(Struct, frozen=True, kw_only=True):
     links: list[LinkView]
 
 
+class CandidatesAnswer(Struct, frozen=True, kw_only=True):
+    """The customers who may be the same person, each with the reasons. `left_out` counts claims not read."""
+
+    customer_id: str
+    candidates: list[ExplainedCandidate]
+    left_out: int
+
+
 def _by(principal: Principal, reason: str) -> service.Attribution:
     return service.Attribution(who=f"agent:{principal.agent or principal.name}", reason=reason)
 
@@ -96,6 +105,15 @@ async def list_(request: web.Request) -> web.Response:
     customer = await by_id(store, principal.tenant, request.match_info["id"])
     views = await read_links(store, principal.tenant, customer)
     return answer(LinksAnswer(customer_id=customer.id, links=views))
+
+
+async def candidates(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/candidates`."""
+    principal = request[PRINCIPAL]
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    explained, left_out = await explain_candidates(store, principal.tenant, customer)
+    return answer(CandidatesAnswer(customer_id=customer.id, candidates=explained, left_out=left_out))
 
 
 async def create(request: web.Request) -> web.Response:

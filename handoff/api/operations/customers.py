@@ -9,6 +9,7 @@ from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
 from handoff.api.handlers.exports import FORMATS
 from handoff.api.handlers.links import (
     AssignInput,
+    CandidatesAnswer,
     LinkInput,
     LinksAnswer,
     SharedInput,
@@ -250,6 +251,21 @@ _LINKS = (
 )
 
 _ASSIGNMENTS = (
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/candidates",
+        handler=links.candidates,
+        compressed=True,
+        id="listCandidates",
+        tag=LINKS,
+        summary="List the customers who may be the same person, and why",
+        text="Each with its reasons in words: a claim and where it was made, the same number in another "
+        "notation, the same name and postal address. Nothing is joined. To confirm one, link its `identity`, "
+        "first with `dry_run` to see what would join.",
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(ResponseSpec(200, "The candidates, the surest first.", CandidatesAnswer),),
+    ),
     Operation(
         method="POST",
         path="/v1/touchpoints/{id}/assign",

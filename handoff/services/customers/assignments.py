@@ -13,8 +13,8 @@ from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, TOUCHPOINT
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.domain.evidence import Statement
+from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import REFERENCE, Identity
-from handoff.domain.sharing import Ownership
 from handoff.services.timeline.recording import ensure_identity, refuse_placeholder
 from handoff.services.timeline.views import conversation_of, public_conversation
 from handoff.store.repositories.components import walk

@@ -14,8 +14,8 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import Member
 from handoff.domain.evidence import Evidence, Objections, Resolution, Statement, joins, strongest_neighbours
+from handoff.domain.identities.sharing import MAX_LOGINS, LoginPeriod, Ownership, Sighting, login_periods
 from handoff.domain.identity import ANONYMOUS, Assurance
-from handoff.domain.sharing import MAX_LOGINS, LoginPeriod, Ownership, Sighting, login_periods
 from handoff.services.timeline.reading import NOTHING_GIVEN, Given, TimelineEntry, decode
 from handoff.store.reads import Reads
 from handoff.store.repositories.components import Component, EvidenceReader, walk

@@ -12,8 +12,8 @@ from handoff.codec.body import UNREADABLE, Body
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
 from handoff.codec.member import Member, channel_name
 from handoff.domain.errors import NotFound
+from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.domain.sharing import Ownership
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import (

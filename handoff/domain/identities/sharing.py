@@ -12,8 +12,8 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from .clock import Micros
-from .evidence import Evidence, Statement
+from handoff.domain.clock import Micros
+from handoff.domain.evidence import Evidence, Statement
 
 MAX_LOGINS = 4  # people in one household; a device with more logins is a kiosk, whose history is nobody's
 BEGINNING: Micros = -(2**62)
