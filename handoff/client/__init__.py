@@ -8,10 +8,10 @@ async with Client("https://handoff.example.com", token) as client:
 
 from .calls import ClientError
 from .client import Client
+from .shapes import ApiAssignment as Assignment
 from .shapes import ApiBrief as Brief
 from .shapes import ApiBriefLine as BriefLine
 from .shapes import ApiCandidate as Candidate
-from .shapes import ApiAssignment as Assignment
 from .shapes import ApiContext as Context
 from .shapes import ApiConversation as Conversation
 from .shapes import ApiCustomer as Customer
