@@ -33,10 +33,19 @@ class Conversation(Struct, kw_only=True):
     waiting_since: Micros | None = None
     touchpoints: int = 0
     types: set[str] = field(default_factory=set)
+    last_asked_at: Micros | None = None
 
     @property
     def open(self) -> bool:
         return self.state is ConversationState.OPEN
+
+    def rank(self, *, asks: bool, channel: str | None, own: bool, waits: bool) -> tuple[object, ...]:
+        """The order in which open conversations are handed over, greatest first.
+
+        What the customer asks comes first, then the channel, the handle's `own`, what waits, the newest.
+        """
+        last = self.last_at if self.last_asked_at is None else self.last_asked_at
+        return asks, channel in self.channels, own, waits, last, self.last_at, self.id
 
 
 class ConversationItem(Struct, frozen=True):
@@ -137,6 +146,8 @@ def _take(known: Conversation, item: ConversationItem) -> None:
         known.waiting_since = None
     elif item.type == "conversation.reopened" or (item.direction == "inbound" and item.type in _ASKS):
         known.state = ConversationState.OPEN
+    if item.direction == "inbound" and (item.type in _ASKS or item.type == "call.started"):
+        known.last_asked_at = item.occurred_at
     if item.type in _ASKS and known.waiting_since is None:
         known.waiting_since = item.occurred_at
     elif item.type in ANSWERS and item.visibility == "public" and not item.by_bot:

@@ -58,7 +58,9 @@ export interface paths {
         };
         /**
          * Look up a customer's context by query string
-         * @description `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         * @description `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
+         *
+         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *
@@ -68,7 +70,9 @@ export interface paths {
         put?: never;
         /**
          * Look up a customer's context
-         * @description The lookup for programs, by 1 to 20 identities of one person. `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         * @description The lookup for programs, by 1 to 20 identities of one person. `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
+         *
+         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *
@@ -235,6 +239,50 @@ export interface paths {
          *     Needs the scope `links:write`.
          */
         post: operations["markShared"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the customers who may be the same person, and why
+         * @description Each with its reasons in words: a claim and where it was made, the same number in another notation, the same name and postal address. Nothing is joined. To confirm one, link its `identity`, first with `dry_run` to see what would join.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listCandidates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/touchpoints/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Assign a touchpoint on a shared identity to one person
+         * @description For a call from a family's phone or an email from an office's mailbox: the touchpoint, or with `conversation` everything in its conversation, appears in that person's timeline and brief, with who assigned it and why. Nothing is moved or linked. The latest assignment counts; withdraw its `id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.
+         *
+         *     Needs the scope `links:write`.
+         */
+        post: operations["assignTouchpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1156,6 +1204,49 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AssignInput
+         * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
+         */
+        AssignInput: {
+            identity: string | components["schemas"]["IdentityInput"];
+            reason: string;
+            /**
+             * @description Whether everything in the touchpoint's conversation is assigned.
+             * @default false
+             */
+            conversation?: boolean;
+        };
+        /**
+         * Assigned
+         * @description The person to whom an agent assigned a touchpoint of a shared identity. Withdraw `link` to undo it.
+         */
+        Assigned: {
+            identity: string | null;
+            by: string;
+            why: string;
+            at: string;
+            link: string;
+        };
+        /**
+         * Assignment
+         * @description An assignment. `id` is its evidence: withdraw it to undo the assignment.
+         *
+         *         `conversation_id` is set if the whole conversation was assigned. `replaces` is the assignment that counted
+         *         before and counts again when this one is withdrawn.
+         */
+        Assignment: {
+            id: string;
+            touchpoint: string;
+            conversation_id: string | null;
+            shared_identity: string;
+            identity: string;
+            customer_id: string;
+            by: string;
+            reason: string;
+            replaces: string | null;
+            created: boolean;
+        };
+        /**
          * Assurance
          * @description The reliability of a statement, strongest first.
          * @enum {unknown}
@@ -1283,6 +1374,42 @@ export interface components {
             assurance: "verified" | "claimed" | "inferred";
             touchpoints: number;
             links: string[];
+            summary?: components["schemas"]["CandidateSummary"];
+        };
+        /**
+         * CandidateList
+         * @description The customers who may be the same person, each with the reasons. `left_out` counts claims not read.
+         */
+        CandidateList: {
+            customer_id: string;
+            candidates: components["schemas"]["ExplainedCandidate"][];
+            left_out: number;
+        };
+        /**
+         * CandidateReason
+         * @description One reason why a candidate may be the customer.
+         *
+         *         `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` says it in English. Withdraw `link`
+         *         to refuse the reason.
+         */
+        CandidateReason: {
+            code: string;
+            text: string;
+            link?: string;
+            channel?: string;
+            at?: string;
+        };
+        /**
+         * CandidateSummary
+         * @description What tells candidates of an ambiguous look-up apart: who it is, and what was last.
+         */
+        CandidateSummary: {
+            name: string | null;
+            last_at: string | null;
+            last_type: string | null;
+            last_subject: string | null;
+            channels: string[];
+            waiting_since: string | null;
         };
         /**
          * CloudEvent
@@ -1322,6 +1449,9 @@ export interface components {
         /**
          * Context
          * @description The contract's context. `customer` is null unless the match is `one`.
+         *
+         *         For an identity that several people share, the match is `several`: the other members show what happened on
+         *         the identity itself.
          */
         Context: {
             match: string;
@@ -1413,6 +1543,7 @@ export interface components {
             candidates: components["schemas"]["Candidate"][];
             conflicts: components["schemas"]["Conflict"][];
             shared: boolean;
+            shared_identities: components["schemas"]["SharedIdentity"][];
         };
         /**
          * Delivery
@@ -1479,6 +1610,18 @@ export interface components {
             talks: number;
             talked_seconds: number;
             text: string;
+        };
+        /**
+         * ExplainedCandidate
+         * @description A customer who may be the same person. Link `identity` to confirm, first with `dry_run`.
+         */
+        ExplainedCandidate: {
+            customer_id: string;
+            identity: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            touchpoints: number;
+            reasons: components["schemas"]["CandidateReason"][];
         };
         /**
          * Export
@@ -1569,6 +1712,20 @@ export interface components {
             viewed_at: string | null;
             viewed_by: string | null;
             snapshots: components["schemas"]["Snapshot"][];
+            candidates?: components["schemas"]["HandoffCandidate"][];
+            question?: string;
+        };
+        /**
+         * HandoffCandidate
+         * @description A person whom a handoff of a shared identity may be about. Assign its touchpoints to one.
+         */
+        HandoffCandidate: {
+            customer_id: string;
+            identity: string;
+            reason: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            touchpoints: number;
         };
         /**
          * HandoffInput
@@ -1685,11 +1842,13 @@ export interface components {
             /** @default null */
             candidates?: number | null;
             /** @default null */
+            unattributed?: number | null;
+            /** @default null */
             fields?: string[] | null;
         };
         /**
          * Link
-         * @description A piece of evidence. `effective`: it currently joins identities, or keeps them apart.
+         * @description A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns.
          */
         Link: {
             id: string;
@@ -1705,6 +1864,8 @@ export interface components {
             withdrawn: components["schemas"]["Withdrawal"] | null;
             effective: boolean;
             from_identities: string[] | null;
+            touchpoint: string | null;
+            conversation_id: string | null;
         };
         /**
          * LinkInput
@@ -1942,6 +2103,21 @@ export interface components {
             shared: boolean;
         };
         /**
+         * SharedIdentity
+         * @description An identity that the customer shares with others, such as a family's phone, and what on it is nobody's.
+         *
+         *         `unattributed` counts such touchpoints among the newest; `newest` has the newest of them. Assign each to
+         *         the person it is from. `pending` has the handoffs that wait for somebody.
+         */
+        SharedIdentity: {
+            identity: string;
+            people: number;
+            unattributed: number;
+            waiting_since: string | null;
+            newest: components["schemas"]["Touchpoint"][];
+            pending: string[];
+        };
+        /**
          * SharedInput
          * @description The body of `POST /v1/identities/shared`.
          */
@@ -2099,6 +2275,7 @@ export interface components {
             amended_by: string | null;
             deleted: boolean;
             participant_of: components["schemas"]["Participant"] | null;
+            assigned?: components["schemas"]["Assigned"];
         };
         /**
          * TouchpointInput
@@ -2392,7 +2569,7 @@ export interface components {
         };
         /**
          * @description - `all_rejected`: No touchpoint of the batch was stored; `rejected` has a reason for each.
-         *     - `ambiguous_identity`: Several customers match the identity: name one by `customer_id`.
+         *     - `ambiguous_identity`: Several customers match the identity: name one person.
          *     - `bad_request`: The request is not valid HTTP.
          *     - `blocked_identity`: The only identity is a placeholder that many senders use.
          *     - `busy_callback`: Other requests are changing the callback: send the same request again.
@@ -2434,6 +2611,7 @@ export interface components {
          *     - `not_found`: Not found, or it belongs to another tenant.
          *     - `not_ready`: The server cannot acknowledge touchpoints now; see `reason`.
          *     - `not_replicated`: Too few replicas confirmed the write: send the same request again.
+         *     - `not_shared`: The touchpoint is not on a shared identity: it has one owner already.
          *     - `not_theirs`: Some identities do not belong to this customer; `identities` names them.
          *     - `nothing_to_split`: A split must leave identities on both sides, and not too many.
          *     - `other_agent`: The session belongs to another agent.
@@ -2463,7 +2641,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3815,6 +3993,104 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listCandidates: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The candidates, the surest first. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidateList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    assignTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The touchpoint's id, from a timeline. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "identity": "user:anna",
+                 *       "reason": "Anna said on the phone that she had called"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AssignInput"];
+            };
+        };
+        responses: {
+            /** @description The same assignment, which already counts. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            /** @description The assignment. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description Only one person has the touchpoint's identity (`not_shared`), or several people share the given one (`ambiguous_identity`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];

@@ -42,6 +42,7 @@ from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, Co
 from handoff.services.conversations.detail import read_conversation
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
+from handoff.services.customers.portions import read_portions
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
@@ -233,12 +234,14 @@ async def timeline(request: web.Request) -> web.Response:
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     records = {it.key: it for it in customer.members}
+    portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
         site.store,
         site.store.hashes(principal.tenant),
         records,
         _window(request),
         _filter(request, principal),
+        portions.given,
     )
     return answer(page)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
@@ -26,17 +26,18 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.customers.customer import by_key
-from handoff.services.customers.lookup import LookUp, Match
+from handoff.services.customers.lookup import LookUp, look_up_of
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing
 from handoff.services.handoffs.records import (
+    HandoffCandidate,
     HandoffView,
     SnapshotView,
     handoff_view,
     read_handoff,
     read_pinned,
 )
+from handoff.services.handoffs.targets import customer_of
 from handoff.services.sources.native import IdentityInput
 from handoff.store.reads import Reads
 
@@ -173,8 +174,25 @@ async def create(request: web.Request) -> web.Response:
     )
     moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
+    if moved.look_up is not None:
+        view = msgspec.structs.replace(
+            view, candidates=_candidates(moved.look_up), question=moved.look_up.question or UNSET
+        )
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
+
+
+def _candidates(look_up: LookUp) -> list[HandoffCandidate]:
+    return [
+        HandoffCandidate(
+            customer_id=it.id,
+            identity=str(it.identity),
+            reason=it.reason,
+            assurance=it.assurance,
+            touchpoints=it.touchpoints,
+        )
+        for it in look_up.candidates
+    ]
 
 
 _ACTIONS = {
@@ -224,7 +242,7 @@ async def read(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}`."""
     principal, handoff = await _read(request)
     store = request.app[SITE].store
-    customer_id = await listing.current_customer_id(store, principal.tenant, handoff.home)
+    customer_id = await listing.current_customer_id(store, principal.tenant, handoff)
     return answer(handoff_view(handoff, store.hashes(principal.tenant), customer_id))
 
 
@@ -233,8 +251,9 @@ async def context(request: web.Request) -> web.Response:
     principal, handoff = await _read(request)
 
     async def look(reads: Reads) -> LookUp:
-        customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home, reads)
-        return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+        store, tenant = request.app[SITE].store, principal.tenant
+        customer = await customer_of(store, tenant, handoff.home, handoff.conversation, reads)
+        return await look_up_of(store, tenant, customer, reads)
 
     whom = ("handoff", handoff.id, handoff.version)
     return await respond(request, principal, whom, look, query_wanted(request, principal), handoff)
@@ -281,8 +300,8 @@ async def list_(request: web.Request) -> web.Response:
         ),
     )
     hashes = store.hashes(principal.tenant)
-    ids = await listing.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
-    views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
+    ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
+    views = [handoff_view(it, hashes, ids[it.id]) for it in page.handoffs]
     return answer(
         ListView(
             handoffs=views,

@@ -339,7 +339,7 @@ async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame) -> 
 
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
-    customer_id = await current_customer_id(site.store, tenant, handoff.home)
+    customer_id = await current_customer_id(site.store, tenant, handoff)
     return _ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 PROBLEM_CODES = MappingProxyType(
     {
         "all_rejected": "No touchpoint of the batch was stored; `rejected` has a reason for each.",
-        "ambiguous_identity": "Several customers match the identity: name one by `customer_id`.",
+        "ambiguous_identity": "Several customers match the identity: name one person.",
         "bad_request": "The request is not valid HTTP.",
         "blocked_identity": "The only identity is a placeholder that many senders use.",
         "busy_callback": "Other requests are changing the callback: send the same request again.",
@@ -49,6 +49,7 @@ PROBLEM_CODES = MappingProxyType(
         "not_found": "Not found, or it belongs to another tenant.",
         "not_ready": "The server cannot acknowledge touchpoints now; see `reason`.",
         "not_replicated": "Too few replicas confirmed the write: send the same request again.",
+        "not_shared": "The touchpoint is not on a shared identity: it has one owner already.",
         "not_theirs": "Some identities do not belong to this customer; `identities` names them.",
         "nothing_to_split": "A split must leave identities on both sides, and not too many.",
         "other_agent": "The session belongs to another agent.",

@@ -12,15 +12,17 @@ from msgspec import UNSET, Struct
 from handoff.codec.keyed_hash import EVIDENCE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import channel_name
 from handoff.domain import brief as rules
+from handoff.domain.brief.signals import Acts
 from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.conversation import Conversation, ConversationItem, fold
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.handoff import Handoff
-from handoff.domain.identity import Assurance
-from handoff.services.customers.customer import Candidate, Customer, assurance_of, candidates_of
-from handoff.services.customers.lookup import LookUp, Match
+from handoff.domain.identity import Assurance, Identity
+from handoff.services.customers.customer import Customer, assurance_of, candidates_of
+from handoff.services.customers.lookup import LookUp
+from handoff.services.customers.portions import Portions, read_portions
 from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
-from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
+from handoff.services.timeline.reading import Decoded, Filter, Given, TimelineEntry, decode, read_merged
 from handoff.services.timeline.views import (
     IdentityView,
     TimelineView,
@@ -30,24 +32,26 @@ from handoff.services.timeline.views import (
 )
 from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import doubled
-from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor, read_page
+from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor
 from handoff.store.store import Store
 
 from .candidates import candidate_words
 from .completeness import Monitor
 from .items import actor_type, timeline_item
 from .position import position_of
+from .shared import shared_views, summarised
 from .summary import Summariser
 from .validation import ReadLog, Validator
 from .views import (
     OPTIONAL_FIELDS,
-    CandidateView,
     ConflictView,
     ContextSelection,
     ContextView,
     ConversationView,
     CustomerView,
     LeftOut,
+    SharedIdentityView,
+    candidate_view,
 )
 
 BRIEF_TOUCHPOINTS = 1_000
@@ -81,35 +85,41 @@ async def assemble(
     Takes one round trip each for timelines, handoffs and completeness, two if a touchpoint was amended,
     and those of `candidate_words`.
     """
-    if look_up.customer is None:
-        return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
-    read = await _read(store, tenant, look_up.customer, wanted)
+    customer = look_up.customer or (look_up.shared if wanted.internal else None)
+    if customer is None:
+        return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
+    portions = await read_portions(store, tenant, customer, watch)
+    read = await _read(store, tenant, customer, wanted, portions)
     control = ControlReads(watch or store.connection, tenant)
     chains = await read_chains(control, [it.id for it in read.conversations])
     handoffs = await read_of_homes(control, read.homes)
     since = min((it.opened_at for it in read.conversations if it.open), default=None)
     completeness = await monitor.completeness(tenant, since=since, now=now)
+    shared = await shared_views(store, control, portions, wanted, now)
+    read.unattributed = sum(it.unattributed for it in shared)
     story = _story(store, read, now, handoff, handoffs, wanted)
     shown = wanted.fields is None or "brief" in wanted.fields
     if shown and wanted.min_assurance is not Assurance.VERIFIED:
         reads = watch or store.connection
-        story.candidates = await candidate_words(store, reads, tenant, look_up.customer, story)
+        story.candidates = await candidate_words(store, reads, tenant, customer, story)
     context = ContextView(
-        match=Match.ONE,
+        match=look_up.match,
         match_assurance=look_up.assurance,
-        as_of=position_of(look_up.customer.members).encode(),
+        as_of=position_of(customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=_customer_view(store, tenant, look_up.customer, read),
+        customer=_customer_view(store, tenant, customer, read, shared) if look_up.customer else None,
         conversations=_conversations(read, chains, story),
-        handoffs=[handoff_view(it, read.hashes, look_up.customer.id) for it in handoffs],
+        handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
         brief=await _brief(story, summariser if shown else None),
         timeline=_timeline(read, wanted),
         completeness=completeness,
-        left_out=_left_out(read, look_up.customer, wanted, handoff),
+        left_out=_left_out(read, customer, wanted, handoff),
+        candidates=await summarised(store, tenant, look_up, now, wanted) if look_up.shared else UNSET,
+        question=look_up.question or UNSET,
     )
     view = _selected(context, wanted.fields)
-    shortened = partial(_shortened, view, read, look_up.customer, wanted, handoff)
-    if watch is None or summariser or any(it.is_reference for it in read.entries):
+    shortened = partial(_shortened, view, read, customer, wanted, handoff)
+    if look_up.shared or watch is None or summariser or any(it.is_reference for it in read.entries):
         return Assembled(view, None, shortened)  # other timelines or a summariser may change the context
     shown_completeness = None if view.completeness is UNSET else completeness
     return Assembled(view, watch.basis(shown_completeness, monitor.questions(tenant, since=since)), shortened)
@@ -120,7 +130,9 @@ async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Bri
     return await summariser.add(story.everything, brief) if summariser else brief
 
 
-async def _unmatched(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros) -> ContextView:
+async def _unmatched(
+    store: Store, monitor: Monitor, tenant: str, look_up: LookUp, now: Micros, wanted: ContextSelection
+) -> ContextView:
     """The context of a look-up that matched no single customer: the candidates, and what to ask."""
     return ContextView(
         match=look_up.match,
@@ -130,7 +142,7 @@ async def _unmatched(monitor: Monitor, tenant: str, look_up: LookUp, now: Micros
         customer=None,
         completeness=await monitor.completeness(tenant, since=None, now=now),
         left_out=LeftOut(candidates=look_up.left_out or None),
-        candidates=[_candidate(it) for it in look_up.candidates],
+        candidates=await summarised(store, tenant, look_up, now, wanted),
         question=look_up.question if look_up.question else UNSET,
     )
 
@@ -146,15 +158,24 @@ class _Read(Struct, kw_only=True):
     hidden: int
     decoded: Decoded
     conversations: list[Conversation]
+    given: Given
+    unattributed: int = 0
 
 
-async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSelection) -> _Read:
+async def _read(
+    store: Store,
+    tenant: str,
+    customer: Customer,
+    wanted: ContextSelection,
+    portions: Portions | None = None,
+) -> _Read:
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
     homes = list(records)
     size = max(BRIEF_TOUCHPOINTS, wanted.limit)
-    page = await read_page(store.connection, store.keys, homes, Window(limit=size))
-    decoded = await decode(store, hashes, records, page.members)
+    given = (portions or await read_portions(store, tenant, customer)).given
+    page = await read_merged(store, homes, given, Window(limit=size))
+    decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
     shown = Filter(min_assurance=wanted.min_assurance)
     kept = [it for it in decoded.entries if shown.passes(it.stored, it.body)]
     read = _Read(
@@ -166,6 +187,7 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
         hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
+        given=given,
     )
     read.conversations = fold(_line(read, it) for it in reversed(kept) if not it.is_reference)
     return read
@@ -173,12 +195,53 @@ async def _read(store: Store, tenant: str, customer: Customer, wanted: ContextSe
 
 async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
     """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
-    return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
+    return _customer_view(
+        store, tenant, customer, await _read(store, tenant, customer, ContextSelection()), ()
+    )
 
 
 async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
     """The customer's conversations within the age limit of a brief, most recently active first."""
     return (await _read(store, tenant, customer, ContextSelection())).conversations
+
+
+class Matters(Struct, frozen=True):
+    """A customer's conversations, most recently active first, and what the customer asks in them."""
+
+    store: Store
+    read: _Read
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return self.read.conversations
+
+    def is_given(self, conversation: Conversation) -> bool:
+        """Whether a conversation on a shared identity was given to the customer."""
+        return conversation.home in self.read.given.records and conversation.home not in self.read.homes
+
+    def of_handle(self, identity: Identity) -> set[bytes]:
+        """The conversations in which the customer wrote or called with this identity."""
+        key, read = self.read.hashes.identity(identity), self.read
+        return {
+            read.decoded.rendering.conversation(it.stored, it.body)[0]
+            for it in read.entries
+            if not it.is_reference
+            and it.body.direction == "inbound"
+            and (it.stored.home == key or any(handle.identity == identity for handle in it.body.handles))
+        }
+
+    def asking(self, now: Micros) -> tuple[set[bytes], set[bytes]]:
+        """The conversations in which the customer asked for something, and those in which they wait."""
+        story = _story(self.store, self.read, now, None, (), ContextSelection())
+        asked = {it.conversation for it in story.signals.values() if it.acts & Acts.ASK}
+        waiting = story.waiting_by_conversation()
+        ids = {public: key for key, public in self.read.decoded.rendering.conversations.values()}
+        return {ids[it] for it in asked if it in ids}, {ids[it] for it in waiting if it in ids}
+
+
+async def matters_of(store: Store, tenant: str, customer: Customer) -> Matters:
+    """The customer's conversations, as for `conversations_of`, with what the customer asks in them."""
+    return Matters(store, await _read(store, tenant, customer, ContextSelection()))
 
 
 def _line(read: _Read, entry: TimelineEntry) -> ConversationItem:
@@ -284,6 +347,7 @@ def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff
         else None,
         late=_late(read, handoff) or None,
         candidates=customer.claims_left_out or None,
+        unattributed=read.unattributed or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )
 
@@ -333,7 +397,7 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Stor
     ids = dict(read.decoded.rendering.conversations.values())  # filled when the touchpoints were rendered
     for conversation in read.conversations:
         chain = chains.get(conversation.id)
-        if chain and chain.home not in read.homes:
+        if chain and chain.home not in read.homes and conversation.home not in read.given.records:
             chain = None  # another customer's thread that this customer only named
         id_ = ids[conversation.id]
         views.append(
@@ -354,7 +418,9 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Stor
     return views
 
 
-def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -> CustomerView:
+def _customer_view(
+    store: Store, tenant: str, customer: Customer, read: _Read, shared: Sequence[SharedIdentityView]
+) -> CustomerView:
     evidence = customer.evidence()
     return CustomerView(
         id=customer.id,
@@ -368,9 +434,10 @@ def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -
             for record in customer.members
         ],
         traits=_traits(read),
-        candidates=[_candidate(it) for it in candidates_of(store, tenant, customer)],
+        candidates=[candidate_view(it) for it in candidates_of(store, tenant, customer)],
         conflicts=_conflicts(read.hashes, customer),
         shared=customer.group.shared,
+        shared_identities=list(shared),
     )
 
 
@@ -408,14 +475,3 @@ def _conflicts(hashes: KeyedHash, customer: Customer) -> list[ConflictView]:
             )
         )
     return views
-
-
-def _candidate(candidate: Candidate) -> CandidateView:
-    return CandidateView(
-        customer_id=candidate.id,
-        identity=str(candidate.identity),
-        reason=candidate.reason,
-        assurance=candidate.assurance,
-        touchpoints=candidate.touchpoints,
-        links=list(candidate.links),
-    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
 from handoff.domain.evidence import Evidence, Objections, Resolution
-from handoff.domain.identity import REFERENCE, Assurance, Identity
+from handoff.domain.identity import ANONYMOUS, REFERENCE, Assurance, Identity
 from handoff.store.reads import Reads
 from handoff.store.repositories.components import Component, EvidenceReader, walk
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
@@ -51,6 +52,8 @@ class LookUp(Struct, frozen=True, kw_only=True):
     question: str | None = None
     requested_id: str | None = None
     left_out: int = 0
+    shared: Customer | None = None
+    """The requested identity itself, if several people share it: what happened on it can be read."""
 
 
 class _Choice(Struct, frozen=True, kw_only=True):
@@ -107,12 +110,15 @@ async def find(
         customer = await read_customer(store, tenant, reading, next(iter(roots)))
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
+    given = [it for it in known if it in resolution.shared]
+    left_out = max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices)
     return LookUp(
         match=Match.SEVERAL,
         assurance=max((it.assurance for it in candidates), key=rank),
         candidates=tuple(candidates[:MAX_CANDIDATES]),
-        question=_question(identities),
-        left_out=max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices),
+        question=_question(identities, [component.records[it].identity for it in given]),
+        shared=_shared(hashes, component, resolution, given, left_out) if given else None,
+        left_out=left_out,
     )
 
 
@@ -254,9 +260,39 @@ def _reason(links: Sequence[Evidence], given: Sequence[IdentityRecord]) -> str:
     return f"{' and '.join(types)} stated by {', '.join(sources)}"
 
 
-def _question(identities: Sequence[Identity]) -> str:
+def _shared(
+    hashes: KeyedHash,
+    component: Component,
+    resolution: Resolution,
+    given: Sequence[bytes],
+    left_out: int,
+) -> Customer:
+    """The shared identities of a look-up as one customer, whose timeline is what happened on them."""
+    group = msgspec.structs.replace(resolution.group_of(given[0]), members=tuple(given))
+    return Customer(
+        id=hashes.public(CUSTOMER, given[0]),
+        group=group,
+        component=component,
+        resolution=resolution,
+        claims_left_out=left_out,
+    )
+
+
+async def look_up_of(store: Store, tenant: str, customer: Customer, reads: Reads | None = None) -> LookUp:
+    """The look-up of a known customer; that of the identity itself if it is one that several people share."""
+    if customer.group.shared:
+        found = await find(store, tenant, [it.identity for it in customer.members], reads=reads)
+        if found.shared is not None:
+            return msgspec.structs.replace(found, requested_id=customer.id)
+    return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+
+
+def _question(identities: Sequence[Identity], shared: Sequence[Identity]) -> str:
     """A question for the customer whose answer identifies them."""
     given = {it.type for it in identities}
-    if "user" not in given:
-        return "Which customer number or login do you use with us?"
-    return "Which email address or order number did you use last?"
+    if "user" in given:
+        return "Which email address or order number did you use last?"
+    asked = "Which customer number or login do you use with us?"
+    if ANONYMOUS in {it.type for it in shared}:
+        return f"Several people use this device. {asked}"
+    return asked

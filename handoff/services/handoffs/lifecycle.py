@@ -37,6 +37,7 @@ from handoff.domain.handoff import (
 from handoff.domain.identity import Identity
 from handoff.domain.policies import Policy, redirected
 from handoff.services.context.completeness import Monitor
+from handoff.services.customers.lookup import LookUp
 from handoff.services.metrics import Measures
 from handoff.store.repositories.control import Change, Changed, Control, decode_record
 from handoff.store.store import Store
@@ -105,6 +106,8 @@ class HandoffResult(Struct, frozen=True, kw_only=True):
     changed: HandoffChanges
     customer_id: str
     created: bool = True
+    look_up: LookUp | None = None
+    """Of the shared identity that was handed over: who it may be."""
 
 
 class Handoffs:
@@ -139,7 +142,7 @@ class Handoffs:
             except Changed:
                 continue
             await self._publish(result.changed)
-            return result
+            return msgspec.structs.replace(result, look_up=target.look_up)
         raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
 
     async def _try_request(
@@ -206,7 +209,7 @@ class Handoffs:
             return HandoffResult(
                 handoff=changed[-1][1],
                 changed=changed,
-                customer_id=await current_customer_id(store, tenant, after.home),
+                customer_id=await current_customer_id(store, tenant, after),
             )
         raise Conflict("the conversation changes too fast, try again", code="busy_conversation")
 

@@ -19,6 +19,7 @@ from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
+from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.touchpoint import Touchpoint
@@ -246,7 +247,8 @@ def _evidence(
     """One piece of evidence for each further identity, with the pointer that leads back to the home."""
     pieces: list[tuple[bytes, bytes]] = []
     pointers: list[Pointer] = []
-    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint)):
+    alike = likeness(touchpoint.traits, touchpoint.data)
+    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint), *([alike] if alike else ())):
         other = hashes.identity(handle.identity)
         if other == home:
             continue

@@ -60,6 +60,10 @@ class Window(Struct, frozen=True, kw_only=True):
     before: bytes = b""
     ascending: bool = False
 
+    def contains(self, place: bytes) -> bool:
+        """Whether a place is in this part."""
+        return (not self.after or place > self.after) and (not self.before or place < self.before)
+
 
 def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
     # A place is a proper prefix of its member, so `(place ‖ 0xff…` excludes the member itself.
