@@ -30,7 +30,7 @@ def print_context(console: Console, context: Mapping[str, Any]) -> None:
         _print_no_customer(console, context)
         if not context.get("timeline"):
             return
-        console.print("What happened on the shared identity:", style="bold")
+        console.print("History of the shared identity:", style="bold")
     else:
         words = _customer(context["customer"], context)
         console.print(Panel(words, title="Customer", title_align="left", expand=False))
@@ -86,7 +86,7 @@ def _customer(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
     for shared in customer.get("shared_identities", ()):
         text.append(f"\nshared with others: {shared['identity']}  ", style="yellow")
         waiting = shared["waiting_since"] and f", waiting since {shared['waiting_since'][:16]}Z"
-        text.append(f"{shared['unattributed']} touchpoints that are nobody's{waiting or ''}", style="dim")
+        text.append(f"{shared['unattributed']} unassigned touchpoints{waiting or ''}", style="dim")
     for handoff in context["handoffs"][:1]:
         text.append(
             f"\nhandoff {handoff['id']}: {handoff['state']}, deadline {handoff['deadline'][:16]}Z",

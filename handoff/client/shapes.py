@@ -24,7 +24,7 @@ class ApiIdentity(Struct, frozen=True, kw_only=True):
 
 
 class ApiCandidateSummary(Struct, frozen=True, kw_only=True):
-    """What tells the candidates of an ambiguous look-up apart."""
+    """A summary that distinguishes the candidates of an ambiguous look-up."""
 
     name: str | None = None
     last_at: str | None = None
@@ -100,7 +100,7 @@ class ApiCustomer(Struct, frozen=True, kw_only=True):
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     shared: bool = False
     shared_identities: list[dict[str, Any]] = field(default_factory=list)
-    """Untyped: identities that the customer shares with others, and what on them is nobody's."""
+    """Untyped: identities that the customer shares with others, with their unassigned touchpoints."""
 
 
 class ApiConversation(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class Conversation(Struct, kw_only=True):
     def rank(self, *, asks: bool, channel: str | None, own: bool, waits: bool) -> tuple[object, ...]:
         """The order in which open conversations are handed over, greatest first.
 
-        What the customer asks comes first, then the channel, the handle's `own`, what waits, the newest.
+        It is by a question of the customer, the channel, the handle's `own`, a wait, and the newest question.
         """
         last = self.last_at if self.last_asked_at is None else self.last_asked_at
         return asks, channel in self.channels, own, waits, last, self.last_at, self.id

@@ -350,7 +350,7 @@ export interface paths {
         put?: never;
         /**
          * Request a handoff
-         * @description Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a customer, the server takes the newest open conversation on `from.channel`, else the newest open one, else creates one. The identity may be new. The context is pinned immediately.
+         * @description Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a customer, the server takes the open conversation in which the customer asks for something: on `from.channel` first, then the handle's own, then one that waits, then the newest; else it creates one. For an identity that several people share, the response has `candidates` and a `question`. The identity may be new. The context is pinned immediately.
          *
          *     `deadline_s` is above 0 and at most 34560000 (default 86400). Names have at most 200 characters, a reason 2000, `fallback` 20 steps.
          *
@@ -1389,8 +1389,8 @@ export interface components {
          * CandidateReason
          * @description One reason why a candidate may be the customer.
          *
-         *         `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` says it in English. Withdraw `link`
-         *         to refuse the reason.
+         *         `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+         *         Withdraw `link` to refuse the reason.
          */
         CandidateReason: {
             code: string;
@@ -1401,7 +1401,7 @@ export interface components {
         };
         /**
          * CandidateSummary
-         * @description What tells candidates of an ambiguous look-up apart: who it is, and what was last.
+         * @description A summary that distinguishes the candidates of an ambiguous look-up.
          */
         CandidateSummary: {
             name: string | null;
@@ -2104,10 +2104,10 @@ export interface components {
         };
         /**
          * SharedIdentity
-         * @description An identity that the customer shares with others, such as a family's phone, and what on it is nobody's.
+         * @description An identity that the customer shares with others, with its unassigned touchpoints.
          *
-         *         `unattributed` counts such touchpoints among the newest; `newest` has the newest of them. Assign each to
-         *         the person it is from. `pending` has the handoffs that wait for somebody.
+         *         `unattributed` counts the unassigned among its newest touchpoints; `newest` has the newest of these.
+         *         Assign each to the person who wrote or called. `pending` has the handoffs that await an agent.
          */
         SharedIdentity: {
             identity: string;
@@ -4050,7 +4050,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "identity": "user:anna",
-                 *       "reason": "Anna said on the phone that she had called"
+                 *       "reason": "Anna confirmed on the phone that she had called"
                  *     }
                  */
                 "application/json": components["schemas"]["AssignInput"];

@@ -142,7 +142,9 @@ async def test_owners_hear_of_a_call_on_a_number_that_their_customer_shares(api:
     await api.tell("m2", identities=["user:bo", phone])
     accepted = await act(api, await ask(api), "accept", agent="maria")
     async with streamed(api, "/v1/agents/maria/events") as events:
-        await api.tell("call", identities=[phone], text="the fridge thaws", occurred_at="2026-11-21T12:00:00Z")
+        await api.tell(
+            "call", identities=[phone], text="the fridge thaws", occurred_at="2026-11-21T12:00:00Z"
+        )
         await until(events, 2)
     kind, _id, data = events[1]
     assert kind == "context.changed"

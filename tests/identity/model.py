@@ -44,7 +44,7 @@ class StatedFact:
 
 @dataclass(frozen=True)
 class Assigned:
-    """What an agent gave to a person: a touchpoint, or everything on the home (one conversation each)."""
+    """An assignment to a person: of a touchpoint, or of the home's only conversation."""
 
     id: str
     what: str
@@ -142,17 +142,17 @@ class Model:
         return next(iter(people)) if len(people) == 1 else None
 
     def logins(self, device: str) -> dict[int, frozenset[frozenset[str]]]:
-        """The people seen on a device, by time."""
+        """The people with touchpoints on a device, by time."""
         shared = self.shared()
-        people = {it: self.customer_of(it) for it in self.near(device) - shared}
+        people = {name: self.customer_of(name) for name in self.near(device) - shared}
         found: dict[int, frozenset[frozenset[str]]] = {}
-        for it in self.stated.values():
-            if it.home not in it.sure or device not in it.sure:
+        for fact in self.stated.values():
+            if fact.home not in fact.sure or device not in fact.sure:
                 continue
-            others = it.sure - {device} if it.home == device else {it.home}
+            others = fact.sure - {device} if fact.home == device else {fact.home}
             here = frozenset(people[name] for name in others if name in people)
             if here:
-                found[it.at] = found.get(it.at, frozenset()) | here
+                found[fact.at] = found.get(fact.at, frozenset()) | here
         many = len({person for here in found.values() for person in here}) > 4
         return {} if many else found
 

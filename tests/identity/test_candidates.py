@@ -34,7 +34,7 @@ async def test_a_claim_is_explained_with_its_channel(shop: Shop) -> None:
     assert await candidates(shop, "user:anna") == []
 
 
-async def test_the_same_name_and_address_are_a_candidate_and_join_nobody(shop: Shop) -> None:
+async def test_the_same_name_and_address_make_a_candidate_and_no_link(shop: Shop) -> None:
     await shop.web("identify", userId="old", traits={"name": "Anna Korhonen", "address": ADDRESS})
     flat = {"first_name": "ANNA", "last_name": "Korhonen", "address": "Satamakatu 3, 70100 Kuopio"}
     await shop.web("identify", userId="new", traits=flat)
@@ -71,7 +71,7 @@ async def test_a_look_alike_is_confirmed_after_a_dry_run(shop: Shop) -> None:
     assert await candidates(shop, "user:anna") == []
 
 
-async def test_whoever_an_agent_keeps_apart_is_no_look_alike(shop: Shop) -> None:
+async def test_separated_customers_are_no_look_alikes(shop: Shop) -> None:
     for user in ("crm@app:1", "crm@app:2"):
         traits = {"name": "Anna Korhonen", "address": ADDRESS}
         await record_one(

@@ -60,7 +60,14 @@ async def test_customer_assign_and_candidates(shop: Shop) -> None:
     assert "user:bo" in shown
     assert "text of cancel" in shown
     done = await command(
-        shop, "customer", "assign", made["ids"][0], "user:anna", "--reason", "she says so", "--conversation"
+        shop,
+        "customer",
+        "assign",
+        made["ids"][0],
+        "user:anna",
+        "--reason",
+        "confirmed on the phone",
+        "--conversation",
     )
     assert "Assigned: a conversation of email:anna@example.com to user:anna" in done
     assert "text of cancel" in await command(shop, "customer", "show", "user:anna")

@@ -27,11 +27,11 @@ async def write(shop: Shop, event: str, identity: str = OFFICE, **more: Any) -> 
 
 
 async def assign(shop: Shop, touchpoint: str, identity: str, **more: Any) -> Any:
-    body = {"identity": identity, "reason": "said so on the phone", **more}
+    body = {"identity": identity, "reason": "confirmed on the phone", **more}
     return await shop.ok("POST", f"/v1/touchpoints/{touchpoint}/assign", body)
 
 
-def said(context: Any) -> set[str]:
+def messages_of(context: Any) -> set[str]:
     return {it for it in texts_of(context) if it.startswith("text of") and "login" not in it}
 
 
@@ -44,7 +44,7 @@ async def test_what_happened_on_a_shared_identity_can_be_read(shop: Shop) -> Non
     await record_one(shop, "chat of ella", "user:ella", thread="c")
     found = await shop.look_up(OFFICE)
     assert (found["match"], found["customer"]) == ("several", None)
-    assert said(found) == {"text of cancel"}
+    assert messages_of(found) == {"text of cancel"}
     assert [it["subject"] or it["channels"] for it in found["conversations"]] == [["email"]]
     assert "text of cancel" in str(found["brief"])
     assert found["question"]
@@ -55,7 +55,7 @@ async def test_what_happened_on_a_shared_identity_can_be_read(shop: Shop) -> Non
     assert found["left_out"].get("candidates") is None
 
 
-async def test_the_timeline_of_a_shared_identity_is_bounded_and_says_so(shop: Shop) -> None:
+async def test_the_timeline_of_a_shared_identity_is_bounded_with_a_cursor(shop: Shop) -> None:
     await share(shop)
     for event in range(4):
         await write(shop, f"m{event}")
@@ -66,7 +66,7 @@ async def test_the_timeline_of_a_shared_identity_is_bounded_and_says_so(shop: Sh
 
 
 async def test_a_customer_facing_token_reads_nothing_of_a_shared_identity(shop: Shop) -> None:
-    """Whoever asks is one of them: the others' words are not theirs to read."""
+    """The customer who asks is one of several people, and the messages may be from another."""
     await share(shop)
     await write(shop, "secret")
     found = await shop.look_up(OFFICE, token="bot")
@@ -77,7 +77,7 @@ async def test_a_customer_facing_token_reads_nothing_of_a_shared_identity(shop: 
     assert "secret" not in str(own)
 
 
-async def test_each_persons_agent_is_told_what_waits_on_the_shared_identity(shop: Shop) -> None:
+async def test_each_persons_context_lists_unassigned_touchpoints(shop: Shop) -> None:
     await share(shop)
     await write(shop, "waits")
     handoff = await hand_over(shop, identity=OFFICE)
@@ -89,10 +89,10 @@ async def test_each_persons_agent_is_told_what_waits_on_the_shared_identity(shop
         assert shared["waiting_since"]
         assert shared["pending"] == [handoff["id"]]
         assert context["left_out"]["unattributed"] == 1
-        assert said(context) == set()
+        assert messages_of(context) == set()
 
 
-async def test_a_mailbox_of_a_crowd_tells_only_how_much_there_is(shop: Shop) -> None:
+async def test_a_mailbox_of_many_people_shows_only_a_count(shop: Shop) -> None:
     await share(shop, OFFICE, *(f"u{number}" for number in range(22)))
     await write(shop, "among many")
     (shared,) = (await shop.look_up("user:u3"))["customer"]["shared_identities"]
@@ -126,16 +126,16 @@ async def test_a_handoff_of_a_shared_identity_follows_who_it_turns_out_to_be(sho
     assert {it["identity"] for it in made["candidates"]} == {"user:ella", "user:eero"}
     path = f"/v1/handoffs/{made['id']}"
     context = await shop.ok("GET", f"{path}/context")
-    assert (context["match"], said(context)) == ("several", {"text of cancel"})
+    assert (context["match"], messages_of(context)) == ("several", {"text of cancel"})
     assert context["brief"]["why_now"]
     pinned = await shop.ok("GET", f"{path}/snapshot")
-    assert (pinned["match"], said(pinned)) == ("several", {"text of cancel"})
+    assert (pinned["match"], messages_of(pinned)) == ("several", {"text of cancel"})
 
     await assign(shop, mail, "user:ella", conversation=True)
     context = await shop.ok("GET", f"{path}/context")
     assert context["match"] == "one"
     assert "user:ella" in identities(context)
-    assert "text of cancel" in said(context)
+    assert "text of cancel" in messages_of(context)
     ella = await shop.customer("user:ella")
     assert (await shop.ok("GET", path))["customer_id"] == ella
     (listed,) = (await shop.ok("GET", "/v1/handoffs"))["handoffs"]
@@ -165,14 +165,18 @@ async def test_an_assigned_touchpoint_is_in_one_persons_timeline_and_brief(shop:
     view = await assign(shop, first, "user:ella")
     assert (view["identity"], view["shared_identity"], view["created"]) == ("user:ella", OFFICE, True)
     ella, eero, office = [await shop.look_up(it) for it in ("user:ella", "user:eero", OFFICE)]
-    assert (said(ella), said(eero), said(office)) == ({"text of one"}, set(), {"text of one", "text of two"})
+    assert (messages_of(ella), messages_of(eero), messages_of(office)) == (
+        {"text of one"},
+        set(),
+        {"text of one", "text of two"},
+    )
     assert "text of one" in str(ella["brief"])
     assert "text of one" not in str(eero)
     (shown,) = [it for it in ella["timeline"]["touchpoints"] if it["id"] == first]
     assert shown["assigned"] == {
         "identity": "user:ella",
         "by": "agent:desk",
-        "why": "said so on the phone",
+        "why": "confirmed on the phone",
         "at": shown["assigned"]["at"],
         "link": view["id"],
     }
@@ -218,10 +222,12 @@ async def test_withdrawing_an_assignment_gives_everything_back(shop: Shop) -> No
     first = await assign(shop, mail, "user:ella")
     second = await assign(shop, mail, "user:eero")
     assert second["replaces"] == first["id"]
-    assert said(await shop.look_up("user:ella")) == set()
-    assert said(await shop.look_up("user:eero")) == {"text of one"}
+    assert messages_of(await shop.look_up("user:ella")) == set()
+    assert messages_of(await shop.look_up("user:eero")) == {"text of one"}
     await shop.withdraw("user:eero", second["id"])
-    assert said(await shop.look_up("user:ella")) == {"text of one"}, "the assignment before it counts again"
+    assert messages_of(await shop.look_up("user:ella")) == {"text of one"}, (
+        "the assignment before it counts again"
+    )
     await shop.withdraw("user:ella", first["id"])
     assert [texts_of(await shop.look_up(it)) for it in ("user:ella", "user:eero")] == before
     links = {it["id"]: it for it in await shop.links("user:ella")}
@@ -240,11 +246,11 @@ async def test_a_conversation_is_assigned_with_what_comes_later(shop: Shop) -> N
     await record_one(
         shop, "other", verified("phone", "+358401234567"), channel="phone", type="call.ended", thread="call-2"
     )
-    assert said(await shop.look_up("user:ella")) == {"text of rings", "text of ends"}
+    assert messages_of(await shop.look_up("user:ella")) == {"text of rings", "text of ends"}
     one = await assign(shop, rings, "user:eero")
-    assert said(await shop.look_up("user:ella")) == {"text of ends"}, "the latest assignment counts"
+    assert messages_of(await shop.look_up("user:ella")) == {"text of ends"}, "the latest assignment counts"
     await shop.withdraw("user:eero", one["id"])
-    assert said(await shop.look_up("user:ella")) == {"text of rings", "text of ends"}
+    assert messages_of(await shop.look_up("user:ella")) == {"text of rings", "text of ends"}
 
 
 async def test_repeating_an_assignment_adds_nothing(shop: Shop) -> None:
@@ -265,12 +271,12 @@ async def test_an_assignment_has_no_effect_while_the_identity_has_one_owner(shop
     ]
     against = await shop.withdraw("user:ella", link["id"])
     assert OFFICE in identities(await shop.look_up("user:eero"))
-    assert said(await shop.look_up("user:eero")) == {"text of one"}
-    assert said(await shop.look_up("user:ella")) == set()
+    assert messages_of(await shop.look_up("user:eero")) == {"text of one"}
+    assert messages_of(await shop.look_up("user:ella")) == set()
     shown = {it["id"]: it["effective"] for it in await shop.links("user:ella")}
     assert shown[given["id"]] is False
     await shop.withdraw("user:ella", against["id"])
-    assert said(await shop.look_up("user:ella")) == {"text of one"}
+    assert messages_of(await shop.look_up("user:ella")) == {"text of one"}
 
 
 @pytest.mark.parametrize(
@@ -374,7 +380,7 @@ async def test_withdrawing_a_login_gives_the_device_back(shop: Shop) -> None:
     assert await pages(shop, "bert") - {None} == BERTS
 
 
-async def test_a_kiosk_belongs_to_nobody(shop: Shop) -> None:
+async def test_a_kiosk_has_an_unassigned_history(shop: Shop) -> None:
     await visit(shop, 0, "at the kiosk")
     for number in range(6):
         await visit(shop, 10 + number, f"of {number}", userId=f"u{number}")
@@ -383,7 +389,7 @@ async def test_a_kiosk_belongs_to_nobody(shop: Shop) -> None:
     assert (await shop.look_up("anonymous:pc"))["match"] == "several"
 
 
-async def test_a_device_that_an_agent_marks_as_shared_belongs_to_nobody(shop: Shop) -> None:
+async def test_a_device_marked_as_shared_has_an_unassigned_history(shop: Shop) -> None:
     await family(shop)
     mark = {"identity": "anonymous@segment:pc", "reason": "the shop's terminal", "shared": True}
     await shop.ok("POST", "/v1/identities/shared", mark)

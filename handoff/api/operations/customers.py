@@ -280,7 +280,7 @@ _ASSIGNMENTS = (
         scopes=("links:write",),
         parameters=(path_parameter("id", "The touchpoint's id, from a timeline."),),
         body=AssignInput,
-        example={"identity": "user:anna", "reason": "Anna said on the phone that she had called"},
+        example={"identity": "user:anna", "reason": "Anna confirmed on the phone that she had called"},
         replies=(
             ResponseSpec(201, "The assignment.", AssignmentView),
             ResponseSpec(200, "The same assignment, which already counts.", AssignmentView),

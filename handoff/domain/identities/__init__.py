@@ -1,1 +1,1 @@
-"""Rules about whose something is: what lies on shared identities, and look-alike customers."""
+"""Ownership of touchpoints on shared identities, and look-alike customers."""

@@ -43,7 +43,7 @@ def is_likeness(one: Identity) -> bool:
 def _name(stated: Mapping[str, Any]) -> str:
     for keys in _NAMES:
         words = _words((stated.get(key) for key in keys), MAX_NAME)
-        if len(words) > 1:  # a first name alone tells nobody apart
+        if len(words) > 1:  # many people share a first name
             return " ".join(sorted(words))  # `Korhonen Anna` is `Anna Korhonen`
     return ""
 

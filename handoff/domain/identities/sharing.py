@@ -1,7 +1,7 @@
-"""Shared identities: which of the touchpoints on one belong to which person.
+"""Shared identities: the person to whom each touchpoint on one belongs.
 
 Two things give a touchpoint on a shared identity to a person: an agent's assignment, and, on a device, the
-logins on it. Without either it is nobody's.
+logins on it. Without either it is unassigned.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import Evidence, Statement
 
-MAX_LOGINS = 4  # people in one household; a device with more logins is a kiosk, whose history is nobody's
+MAX_LOGINS = 4  # people in one household; a device with more logins is a kiosk with an unassigned history
 BEGINNING: Micros = -(2**62)
 
 
@@ -37,8 +37,8 @@ class LoginPeriod(Struct, frozen=True):
 def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tuple[LoginPeriod, ...]:
     """The periods of a device, oldest first.
 
-    A period lasts from a person's first to their last sighting before somebody else is seen. What happened
-    before the first login belongs to that login, if the sightings are `complete`. A kiosk has no periods.
+    A period lasts from a person's first to their last sighting before another person's. The first period
+    includes the time before it, if the sightings are `complete`. A kiosk has no periods.
     """
     ordered = sorted(sightings, key=attrgetter("at"))
     if len({it.who for it in ordered}) > MAX_LOGINS:
@@ -58,7 +58,7 @@ def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tu
 
 
 class Ownership:
-    """Who the touchpoints on one shared identity belong to."""
+    """The owners of the touchpoints on one shared identity."""
 
     def __init__(
         self, home: bytes, evidence: Iterable[Evidence], periods: Sequence[LoginPeriod] = ()

@@ -22,7 +22,7 @@ from handoff.services.customers.customer import Customer, assurance_of, candidat
 from handoff.services.customers.lookup import LookUp
 from handoff.services.customers.portions import Portions, read_portions
 from handoff.services.handoffs.records import Chain, handoff_view, read_chains, read_of_homes
-from handoff.services.timeline.reading import Decoded, Filter, Given, TimelineEntry, decode, read_merged
+from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode, read_merged
 from handoff.services.timeline.views import (
     IdentityView,
     TimelineView,
@@ -30,6 +30,7 @@ from handoff.services.timeline.views import (
     identity_fields,
     public_conversation,
 )
+from handoff.store.reads import Reads
 from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import doubled
 from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor
@@ -81,48 +82,60 @@ async def assemble(
 ) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    With a `summariser`, the brief includes a machine-made summary. A `watch` has recorded the look-up.
-    Takes one round trip each for timelines, handoffs and completeness, two if a touchpoint was amended,
-    and those of `candidate_words`.
+    With a `summariser`, the brief has a machine-made summary. A `watch` has recorded the look-up. Takes one
+    round trip each for timelines, handoffs and completeness, and those of the functions it calls.
     """
     customer = look_up.customer or (look_up.shared if wanted.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
-    portions = await read_portions(store, tenant, customer, watch)
-    read = await _read(store, tenant, customer, wanted, portions)
-    control = ControlReads(watch or store.connection, tenant)
+    reads = watch or store.connection
+    read = await _read(store, tenant, customer, wanted, reads)
+    control = ControlReads(reads, tenant)
     chains = await read_chains(control, [it.id for it in read.conversations])
     handoffs = await read_of_homes(control, read.homes)
-    since = min((it.opened_at for it in read.conversations if it.open), default=None)
-    completeness = await monitor.completeness(tenant, since=since, now=now)
-    shared = await shared_views(store, control, portions, wanted, now)
-    read.unattributed = sum(it.unattributed for it in shared)
+    completeness = await monitor.completeness(tenant, since=_open_since(read), now=now)
+    read.shared = await shared_views(store, control, read.portions, wanted, now)
     story = _story(store, read, now, handoff, handoffs, wanted)
-    shown = wanted.fields is None or "brief" in wanted.fields
-    if shown and wanted.min_assurance is not Assurance.VERIFIED:
-        reads = watch or store.connection
+    if _shows_brief(wanted) and wanted.min_assurance is not Assurance.VERIFIED:
         story.candidates = await candidate_words(store, reads, tenant, customer, story)
-    context = ContextView(
+    view = ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
         as_of=position_of(customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=_customer_view(store, tenant, customer, read, shared) if look_up.customer else None,
+        customer=_customer_view(store, tenant, customer, read) if look_up.customer else None,
         conversations=_conversations(read, chains, story),
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
-        brief=await _brief(story, summariser if shown else None),
+        brief=await _brief(story, summariser if _shows_brief(wanted) else None),
         timeline=_timeline(read, wanted),
         completeness=completeness,
         left_out=_left_out(read, customer, wanted, handoff),
-        candidates=await summarised(store, tenant, look_up, now, wanted) if look_up.shared else UNSET,
-        question=look_up.question or UNSET,
     )
-    view = _selected(context, wanted.fields)
+    view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
     shortened = partial(_shortened, view, read, customer, wanted, handoff)
-    if look_up.shared or watch is None or summariser or any(it.is_reference for it in read.entries):
+    if watch is None or look_up.shared or summariser or any(it.is_reference for it in read.entries):
         return Assembled(view, None, shortened)  # other timelines or a summariser may change the context
     shown_completeness = None if view.completeness is UNSET else completeness
-    return Assembled(view, watch.basis(shown_completeness, monitor.questions(tenant, since=since)), shortened)
+    questions = monitor.questions(tenant, since=_open_since(read))
+    return Assembled(view, watch.basis(shown_completeness, questions), shortened)
+
+
+def _shows_brief(wanted: ContextSelection) -> bool:
+    return wanted.fields is None or "brief" in wanted.fields
+
+
+def _open_since(read: _Read) -> Micros | None:
+    return min((it.opened_at for it in read.conversations if it.open), default=None)
+
+
+async def _with_candidates(
+    store: Store, tenant: str, look_up: LookUp, view: ContextView, now: Micros, wanted: ContextSelection
+) -> ContextView:
+    """The context, for a shared identity with the people it may be."""
+    if not look_up.shared:
+        return view
+    candidates = await summarised(store, tenant, look_up, now, wanted)
+    return msgspec.structs.replace(view, candidates=candidates, question=look_up.question or UNSET)
 
 
 async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
@@ -158,8 +171,8 @@ class _Read(Struct, kw_only=True):
     hidden: int
     decoded: Decoded
     conversations: list[Conversation]
-    given: Given
-    unattributed: int = 0
+    portions: Portions
+    shared: Sequence[SharedIdentityView] = ()
 
 
 async def _read(
@@ -167,13 +180,14 @@ async def _read(
     tenant: str,
     customer: Customer,
     wanted: ContextSelection,
-    portions: Portions | None = None,
+    reads: Reads | None = None,
 ) -> _Read:
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
     homes = list(records)
     size = max(BRIEF_TOUCHPOINTS, wanted.limit)
-    given = (portions or await read_portions(store, tenant, customer)).given
+    portions = await read_portions(store, tenant, customer, reads)
+    given = portions.given
     page = await read_merged(store, homes, given, Window(limit=size))
     decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
     shown = Filter(min_assurance=wanted.min_assurance)
@@ -187,7 +201,7 @@ async def _read(
         hidden=len(decoded.entries) - len(kept),
         decoded=decoded,
         conversations=[],
-        given=given,
+        portions=portions,
     )
     read.conversations = fold(_line(read, it) for it in reversed(kept) if not it.is_reference)
     return read
@@ -195,9 +209,7 @@ async def _read(
 
 async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
     """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
-    return _customer_view(
-        store, tenant, customer, await _read(store, tenant, customer, ContextSelection()), ()
-    )
+    return _customer_view(store, tenant, customer, await _read(store, tenant, customer, ContextSelection()))
 
 
 async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
@@ -217,7 +229,9 @@ class Matters(Struct, frozen=True):
 
     def is_given(self, conversation: Conversation) -> bool:
         """Whether a conversation on a shared identity was given to the customer."""
-        return conversation.home in self.read.given.records and conversation.home not in self.read.homes
+        return (
+            conversation.home in self.read.portions.given.records and conversation.home not in self.read.homes
+        )
 
     def of_handle(self, identity: Identity) -> set[bytes]:
         """The conversations in which the customer wrote or called with this identity."""
@@ -347,7 +361,7 @@ def _left_out(read: _Read, customer: Customer, wanted: ContextSelection, handoff
         else None,
         late=_late(read, handoff) or None,
         candidates=customer.claims_left_out or None,
-        unattributed=read.unattributed or None,
+        unattributed=sum(it.unattributed for it in read.shared) or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )
 
@@ -397,7 +411,7 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Stor
     ids = dict(read.decoded.rendering.conversations.values())  # filled when the touchpoints were rendered
     for conversation in read.conversations:
         chain = chains.get(conversation.id)
-        if chain and chain.home not in read.homes and conversation.home not in read.given.records:
+        if chain and chain.home not in read.homes and conversation.home not in read.portions.given.records:
             chain = None  # another customer's thread that this customer only named
         id_ = ids[conversation.id]
         views.append(
@@ -418,9 +432,7 @@ def _conversations(read: _Read, chains: Mapping[bytes, Chain], story: rules.Stor
     return views
 
 
-def _customer_view(
-    store: Store, tenant: str, customer: Customer, read: _Read, shared: Sequence[SharedIdentityView]
-) -> CustomerView:
+def _customer_view(store: Store, tenant: str, customer: Customer, read: _Read) -> CustomerView:
     evidence = customer.evidence()
     return CustomerView(
         id=customer.id,
@@ -437,7 +449,7 @@ def _customer_view(
         candidates=[candidate_view(it) for it in candidates_of(store, tenant, customer)],
         conflicts=_conflicts(read.hashes, customer),
         shared=customer.group.shared,
-        shared_identities=list(shared),
+        shared_identities=list(read.shared),
     )
 
 

@@ -1,4 +1,4 @@
-"""Shared identities in a context: what waits on one, and summaries that tell its candidates apart."""
+"""Shared identities in a context: their unassigned touchpoints, and summaries of their candidates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_SUMMARIES = 10  # candidates of a look-up, the likeliest
 async def shared_views(
     store: Store, control: ControlReads, portions: Portions, wanted: ContextSelection, now: Micros
 ) -> list[SharedIdentityView]:
-    """The identities that a customer shares with others, with what on them is nobody's.
+    """The identities that a customer shares with others, with their unassigned touchpoints.
 
     A device is left out: nothing waits there. Takes no round trip without a shared identity. A mailbox of
     more than MAX_STRONG_NEIGHBOURS people shows only how much there is. Not for readers who are customers.
@@ -42,7 +42,7 @@ async def shared_views(
         return []
     parts = parts[:MAX_SHARED]
     handoffs = await read_of_homes(control, [it.record.key for it in parts])
-    found = await asyncio.gather(*(_nobodys(store, control.tenant, it, wanted) for it in parts))
+    found = await asyncio.gather(*(_unassigned(store, control.tenant, it, wanted) for it in parts))
     views = []
     for part, (decoded, entries) in zip(parts, found, strict=True):
         pending = [it.id for it in handoffs if it.pending and it.home == part.record.key]
@@ -68,10 +68,10 @@ def _people(record: IdentityRecord) -> int:
     return len(ends | {it.home for it in record.pointers if it.kind is EntryKind.JOINS})
 
 
-async def _nobodys(
+async def _unassigned(
     store: Store, tenant: str, part: SharedPart, wanted: ContextSelection
 ) -> tuple[Decoded, list[TimelineEntry]]:
-    """The newest touchpoints on a shared identity that belong to nobody, without system entries."""
+    """The newest unassigned touchpoints on a shared identity, without system entries."""
     key = part.record.key
     page = await read_page(store.connection, store.keys, [key], Window(limit=READ))
     decoded = await decode(store, store.hashes(tenant), {key: part.record}, page.members)

@@ -18,7 +18,7 @@ DEFAULT_LIMIT = 50
 
 
 class CandidateSummary(Struct, frozen=True, kw_only=True):
-    """What tells candidates of an ambiguous look-up apart: who it is, and what was last."""
+    """A summary that distinguishes the candidates of an ambiguous look-up."""
 
     name: str | None
     last_at: str | None
@@ -55,10 +55,10 @@ def candidate_view(candidate: Candidate, summary: CandidateSummary | UnsetType =
 
 
 class SharedIdentityView(Struct, frozen=True, kw_only=True):
-    """An identity that the customer shares with others, such as a family's phone, and what on it is nobody's.
+    """An identity that the customer shares with others, with its unassigned touchpoints.
 
-    `unattributed` counts such touchpoints among the newest; `newest` has the newest of them. Assign each to
-    the person it is from. `pending` has the handoffs that wait for somebody.
+    `unattributed` counts the unassigned among its newest touchpoints; `newest` has the newest of these.
+    Assign each to the person who wrote or called. `pending` has the handoffs that await an agent.
     """
 
     identity: str
@@ -119,7 +119,7 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Linked or claimed identities of the requested customer that are not among the candidates. An order
     number, an address or a login narrows a look-up."""
     unattributed: int | None = None
-    """Touchpoints that are nobody's, on identities that the customer shares with others."""
+    """Unassigned touchpoints on identities that the customer shares with others."""
     fields: list[str] | None = None
 
 

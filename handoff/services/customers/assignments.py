@@ -62,9 +62,7 @@ async def assign(
     """
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
-    if identity.type == REFERENCE:
-        raise Unprocessable("a reference finds customers and is nobody", code="reference_never_joins")
-    refuse_placeholder(identity, store.rules)
+    _require_person(identity, store)
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
     other = hashes.identity(identity)
     component = await walk(store.of(tenant).people.reader(), [home, other])
@@ -74,31 +72,26 @@ async def assign(
     _require_shared(home in resolution.shared, other in resolution.shared, component.records[home].identity)
     conversation = conversation_of(hashes, component.records[home], stored, stored.body())
     before = Ownership(home, component.evidence).assignment(id_, conversation)
-    wanted = msgspec.structs.replace(
-        agent_evidence(home, other, Statement.ASSIGNED, by),
-        touchpoint=id_,
-        conversation=conversation,
-        whole=whole,
-    )
     repeated = before is not None and (before.other, before.whole) == (other, whole)
-    piece = before if repeated and before is not None else wanted
-    if not repeated:
+    if before is not None and repeated:
+        piece = before
+    else:
+        fields = {"touchpoint": id_, "conversation": conversation, "whole": whole}
+        piece = msgspec.structs.replace(agent_evidence(home, other, Statement.ASSIGNED, by), **fields)
         await ensure_identity(store, tenant, identity)
         await write_evidence(store, tenant, piece)
         component = await walk(store.of(tenant).people.reader(), [home, other])
-        resolution = resolve_component(store, component)
     await record_change(store, tenant, "identity.linked", component, (home, other), piece, by, now)
-    replaced = None if repeated or before is None else hashes.public(EVIDENCE, before.one, before.id)
     return AssignmentView(
         id=hashes.public(EVIDENCE, piece.one, piece.id),
         touchpoint=touchpoint_id,
         conversation_id=public_conversation(hashes, conversation) if whole else None,
         shared_identity=str(component.records[home].identity),
         identity=str(identity),
-        customer_id=hashes.public(CUSTOMER, resolution.group_of(other).root),
+        customer_id=hashes.public(CUSTOMER, resolve_component(store, component).group_of(other).root),
         by=piece.who,
         reason=piece.why,
-        replaces=replaced,
+        replaces=None if repeated or before is None else hashes.public(EVIDENCE, before.one, before.id),
         created=not repeated,
     )
 
@@ -111,3 +104,9 @@ def _require_shared(home: bool, other: bool, name: Identity) -> None:
         )
     if other:
         raise Conflict("several people share this identity: name one person", code="ambiguous_identity")
+
+
+def _require_person(identity: Identity, store: Store) -> None:
+    if identity.type == REFERENCE:
+        raise Unprocessable("a reference identifies no person", code="reference_never_joins")
+    refuse_placeholder(identity, store.rules)

@@ -22,8 +22,8 @@ from .customer import MAX_CANDIDATES, Candidate, Customer, candidates_of, resolv
 class CandidateReason(Struct, frozen=True, kw_only=True):
     """One reason why a candidate may be the customer.
 
-    `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` says it in English. Withdraw `link`
-    to refuse the reason.
+    `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+    Withdraw `link` to refuse the reason.
     """
 
     code: str

@@ -167,7 +167,7 @@ async def _home_in(
 ) -> bytes | None:
     """The customer's identity under which a conversation is handed over, None if it is not their own.
 
-    A stranger's mail may name any thread. What was assigned from a shared identity is the customer's own.
+    A stranger's mail may name any thread. A conversation assigned to the customer is their own.
     """
     members = customer.group.members
     if conversation.home in members and await home_of(store, conversation.id) in members:
