@@ -126,7 +126,8 @@ def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
 def _count(known: Conversation, item: ConversationItem) -> None:
     known.touchpoints += 1
     known.types.add(item.type)
-    if known.subject is None and item.subject:
+    inside = item.type == "event.tracked" and item.visibility == "internal"  # the platform's own doing
+    if known.subject is None and item.subject and not inside:
         known.subject = item.subject
 
 

@@ -20,6 +20,7 @@ MAX_READINGS = 4
 _NO_COUNTRY = "Use an international phone number (+358…), or set default_region of a source"
 _SCHEME = re.compile(r"(?:tel|callto|sms|whatsapp|sips?):", re.IGNORECASE)
 _CONTEXT = re.compile(r";phone-context=(\+[\d.()-]+)", re.IGNORECASE)  # RFC 3966 §5.1.5
+_E164 = re.compile(r"\+[1-9]\d{8,14}", re.ASCII)
 _NOT_DIGITS = re.compile(r"\D")
 _FORMER_TRUNK = {"MX": re.compile(r"(?:01|04[45])(\d{10})", re.ASCII)}
 """Prefixes of national numbers that a plan has abolished and people still write (IFT, 2019)."""
@@ -38,18 +39,25 @@ def phone_readings(value: str, regions: tuple[str, ...]) -> tuple[Identity, ...]
 
     `regions` (ISO 3166-1 alpha-2) are the tenant's. InvalidIdentity when there is no reading.
     """
+    if _E164.fullmatch(value):  # the usual case: programs write E.164
+        return (identity("phone", value),)
     first: InvalidIdentity | None = None
     sound: list[Identity] = []
     weak: list[Identity] = []
+    sound_by_itself = False
     for spelling, region in _attempts(_plain(value), regions):
-        if region is None and sound:
-            break  # the number states no country, and the tenant's regions have it
+        if sound and (region is None or sound_by_itself):
+            break  # the number states its country, or the tenant's regions have it
         try:
             found = identity("phone", spelling, region=region)
         except InvalidIdentity as error:
             first = first or error
             continue
-        (sound if _is_assigned(found.value) else weak).append(found)
+        if not _is_assigned(found.value):
+            weak.append(found)
+            continue
+        sound_by_itself = sound_by_itself or region is None
+        sound.append(found)
     kept = tuple(dict.fromkeys(sound or weak))
     if not kept:
         raise first or InvalidIdentity(_NO_COUNTRY)

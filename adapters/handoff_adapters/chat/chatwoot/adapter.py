@@ -66,6 +66,8 @@ class ChatwootAdapter:
             facts = (*([] if isinstance(fact, str) else [fact]), *deletions)
             made = {it.key: self._touchpoint(payload, it) for it in _without_undone(facts)}
         except Unprocessable as error:
+            if reader is None:
+                return Parsed(ignored={_name_of_ignored(payload): 1})
             return Parsed(malformed=(fields.malformed(error, request.body),))
         return Parsed(touchpoints=tuple(made.values()), ignored={fact: 1} if isinstance(fact, str) else {})
 
