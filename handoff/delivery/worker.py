@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.errors import HandoffError, NotFound, WrittenByNewer
 from handoff.services.events.publishing import EVENT, StoredEvent, unpack_event
 from handoff.services.handoffs.records import read_pinned
@@ -69,9 +70,11 @@ class Worker:
         measures: Measures,
         delivery_measures: DeliveryMeasures,
         public_url: str = "",
+        clock_guard: ClockGuard | None = None,
     ) -> None:
         self._store = store
         self._public_url = public_url
+        self._clock_guard = clock_guard or ClockGuard()
         self._directory = directory
         self._sender = sender
         self._tenants = tenants
@@ -187,7 +190,7 @@ class Worker:
             return Settlement(verdict="dead", why="deleted")
         event = unpack_event(claimed.blob) if claimed.blob else None
         name = public_id(self._store.hashes(tenant), subscription.id)
-        gone = "deadline" if claimed.now >= claimed.deadline else "expired" if event is None else ""
+        gone = "deadline" if self._too_late(claimed) else "expired" if event is None else ""
         if event is None or gone:
             notice = notices.dead_notice(claimed, event, subscription, name, gone)
             return Settlement(verdict="dead", why=gone, notices=tuple(notice))
@@ -203,6 +206,12 @@ class Worker:
         )
         log.debug("webhook_attempt", subscription=name, verdict=verdict.kind, why=verdict.why)
         return _settlement(claimed, event, subscription, name, outcome, verdict, started)
+
+    def _too_late(self, claimed: Claimed) -> bool:
+        """Whether the deadline has passed, and not only because the store's clock jumped ahead."""
+        if claimed.now < claimed.deadline:
+            return False
+        return self._clock_guard.trusts(claimed.now * 1000, time.monotonic_ns() // 1000)
 
     async def _send(
         self, tenant: str, claimed: Claimed, event: StoredEvent, subscription: Subscription

@@ -14,6 +14,7 @@ from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.sender import Sender
 from handoff.delivery.settings import WebhookSettings
 from handoff.domain.clock import SECOND
+from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.handoff import Action, Handoff, Party
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
@@ -107,12 +108,22 @@ def delivering(store: Store) -> StartDelivery:
 
     @asynccontextmanager
     async def entered(
-        *subscribers: Subscriber, sender: Sender | None = None, **options: Any
+        *subscribers: Subscriber,
+        sender: Sender | None = None,
+        clock_guard: ClockGuard | None = None,
+        **options: Any,
     ) -> AsyncIterator[Harness]:
         measures, monitor = Measures(), Monitor(store, [])
         hooks = [webhook_for(it, **options) for it in subscribers]
         delivery = DeliveryService(
-            store, monitor, measures, hooks, ["default"], "https://handoff.example", sender=sender
+            store,
+            monitor,
+            measures,
+            hooks,
+            ["default"],
+            "https://handoff.example",
+            sender=sender,
+            clock_guard=clock_guard,
         )
         async with delivery.running():
             yield Harness(store, delivery, measures, monitor)
