@@ -116,7 +116,7 @@ async def test_a_lease_taken_while_the_clock_was_ahead_expires(store: Store, que
 
 
 async def test_a_queue_without_jumps_is_left_alone(store: Store, queue: Deliveries) -> None:
-    """A failover to a server whose clock is a little behind is no jump."""
+    """A failover to a server whose clock is a little behind changes nothing."""
     subscription = await subscribed(store)
     queue.skip_ms = 400
     await queue.put(entry(0), [subscription])
