@@ -32,7 +32,7 @@ class LeaseTimes(Struct, frozen=True, kw_only=True):
 async def renewed(
     records: IdempotencyRecords, place: bytes, claim: bytes, claimed_at: float, times: LeaseTimes
 ) -> AsyncIterator[None]:
-    """Hold the lease of a claim, begun at `claimed_at` of the loop's clock, until this is left.
+    """Hold the lease of a claim, which started at `claimed_at` of the loop's clock, until this is left.
 
     Raises StoreUnavailable when the lease cannot be held.
     """
