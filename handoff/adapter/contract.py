@@ -94,7 +94,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     accepted: int = 0
     duplicates: int = 0
-    expired: int = 0
     quarantined: int = 0
     ignored: int = 0
 

@@ -28,13 +28,9 @@ class ImportTally(Struct, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
-    expired: int = 0
 
     def __str__(self) -> str:
-        expired = f", {self.expired} past retention" if self.expired else ""
-        return (
-            f"{self.accepted} accepted, {self.duplicates} already stored, {self.rejected} rejected{expired}"
-        )
+        return f"{self.accepted} accepted, {self.duplicates} already stored, {self.rejected} rejected"
 
 
 class Prefix(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,6 @@ class ImportAnswer(Struct, frozen=True):
     duplicates: int
     rejected: list[RejectedLine]
     through: int
-    expired: int = 0
 
 
 class _Stopped(Struct, frozen=True):

@@ -64,13 +64,6 @@ def pack_evidence(evidence: Evidence) -> bytes:
     )
 
 
-def _scope(evidence: Evidence) -> tuple[Any, ...]:
-    """The fields that most evidence leaves out."""
-    if evidence.left or evidence.over or evidence.finds:
-        return evidence.left, evidence.right, evidence.over, evidence.finds
-    return ()
-
-
 def _why(code: int) -> str:
     return TYPES[code] if code < len(TYPES) else f"unknown_type:{code}"
 
