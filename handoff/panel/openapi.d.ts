@@ -1890,7 +1890,6 @@ export interface components {
         ReplayOutcome: {
             accepted: number;
             duplicates: number;
-            expired: number;
             quarantined: number;
             ignored: number;
         };
