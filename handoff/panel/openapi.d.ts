@@ -1886,10 +1886,13 @@ export interface components {
         /**
          * ReplayOutcome
          * @description The result of a delivery. Everything it counts is durable when the adapter replies.
+         *
+         *         `expired` is part of the public response of replays; it is always 0.
          */
         ReplayOutcome: {
             accepted: number;
             duplicates: number;
+            expired: number;
             quarantined: number;
             ignored: number;
         };

@@ -155,6 +155,7 @@ class Import:
         answer, tally = answered.answer, self._tally
         tally.accepted += answer.accepted
         tally.duplicates += answer.duplicates
+        tally.expired += answer.expired
         tally.rejected += len(answered.rejected)
         for line, rejected in answered.rejected:
             self._reject(line, rejected)

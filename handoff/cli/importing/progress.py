@@ -28,9 +28,13 @@ class ImportTally(Struct, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
+    expired: int = 0
 
     def __str__(self) -> str:
-        return f"{self.accepted} accepted, {self.duplicates} already stored, {self.rejected} rejected"
+        expired = f", {self.expired} past retention" if self.expired else ""
+        return (
+            f"{self.accepted} accepted, {self.duplicates} already stored, {self.rejected} rejected{expired}"
+        )
 
 
 class Prefix(Struct, frozen=True, kw_only=True):

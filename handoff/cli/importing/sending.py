@@ -42,6 +42,7 @@ class ImportAnswer(Struct, frozen=True):
     duplicates: int
     rejected: list[RejectedLine]
     through: int
+    expired: int = 0
 
 
 class _Stopped(Struct, frozen=True):
