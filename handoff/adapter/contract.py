@@ -90,14 +90,12 @@ class Parsed(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The result of a delivery. Everything it counts is durable when the adapter replies.
-
-    `expired` is part of the public response of replays; it is always 0.
-    """
+    """The result of a delivery. Everything it counts is durable when the adapter replies."""
 
     accepted: int = 0
     duplicates: int = 0
     expired: int = 0
+    """Part of the public response of a replay; always 0."""
     quarantined: int = 0
     ignored: int = 0
 

@@ -1886,8 +1886,6 @@ export interface components {
         /**
          * ReplayOutcome
          * @description The result of a delivery. Everything it counts is durable when the adapter replies.
-         *
-         *         `expired` is part of the public response of replays; it is always 0.
          */
         ReplayOutcome: {
             accepted: number;
