@@ -22,11 +22,14 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The options that every `[[sources]]` table takes.
 
     An adapter's subclass adds exactly the options it reads: any other option of a source is a
-    configuration error. `expected_every_s` is how long silence is normal for this source. `outbound` is
+    configuration error. `former` names those that earlier releases accepted without using them: they are
+    ignored with a warning. `expected_every_s` is how long silence is normal for this source. `outbound` is
     who writes the business's messages there, where the vendor does not state it. After a form in
     `no_answer_forms` (a newsletter) nobody waits for an answer. Secrets arrive resolved, never as `env:`
     or `file:`.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     adapter: str
@@ -42,6 +45,10 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Quarantined items of such a source count as missing history.
         """
         return False
+
+    def without_effect(self) -> list[str]:
+        """Options that are ignored because of others, each with the reason, as a predicate of the source."""
+        return []
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):
@@ -100,6 +107,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     expired: int = 0
+    """Part of the public response of a replay; always 0."""
     quarantined: int = 0
     ignored: int = 0
 

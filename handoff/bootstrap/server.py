@@ -97,6 +97,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             site.public_url,
             followers=followers,
             connectors=settings.connectors,
+            clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())

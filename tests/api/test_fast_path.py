@@ -16,8 +16,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from handoff.api.app import make_app, make_fast_path
-from handoff.api.http import fast_path
-from handoff.api.http.fast_path import MAX_BUFFERED, FastPath
+from handoff.api.http.fast_path import MAX_BUFFERED, FastPath, SilenceLimits
 from handoff.api.http.plain_requests import (
     MAX_BODY,
     MAX_HEAD,
@@ -525,9 +524,9 @@ class Echo(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def waiting() -> AsyncIterator[tuple[Waits, FastPath, int]]:
+async def waiting(limits: SilenceLimits | None = None) -> AsyncIterator[tuple[Waits, FastPath, int]]:
     way = Waits()
-    path = FastPath({b"/slow": FastRoute("/slow", way.open)}, Echo, lambda *_noted: None)
+    path = FastPath({b"/slow": FastRoute("/slow", way.open)}, Echo, lambda *_noted: None, limits)
     async with listening(path.protocol) as port:
         yield way, path, port
         await path.end(0.1)
@@ -548,12 +547,11 @@ async def test_a_shutdown_cuts_off_requests_that_take_too_long() -> None:
         way.answers[0](PlainAnswer(200, b""))  # the response arrives after the disconnect
 
 
-async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_closed() -> None:
     """An incomplete request times out sooner than an idle connection; a busy one never does."""
-    monkeypatch.setattr(fast_path, "SWEEP_S", 0.05)
-    monkeypatch.setattr(fast_path, "STALLED_S", 0.1)
+    limits = SilenceLimits(sweep_s=0.05, stalled_s=0.1)
     async with (
-        waiting() as (way, path, port),
+        waiting(limits) as (way, path, port),
         connected(port) as stalled,
         connected(port) as idle,
         connected(port) as asked,
@@ -562,7 +560,7 @@ async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) ->
         await asked.send(asking(b"a", path="/slow"))
         assert await stalled.is_over()
         await until(lambda: len(path.open) == 2)
-        monkeypatch.setattr(fast_path, "SILENT_S", 0.1)
+        limits.silent_s = 0.1
         assert await idle.is_over()
         way.answers[0](PlainAnswer(200, b"late"))
         assert (await asked.receive()).body == b"late"

@@ -202,6 +202,7 @@ def _settings() -> Iterator[str]:
     yield from _keys_of(where.SETTINGS, "")
     for name, options in where.adapters().items():
         yield from _keys_of(options, f"sources ({name})")
+        yield from (f"sources ({name}).{former}" for former in options.former)
 
 
 def _keys_of(type_: Any, prefix: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import cast
 
@@ -20,10 +21,18 @@ from .request_ids import REQUEST_ID, next_request_id
 
 MAX_BUFFERED = 256 * 1024  # bytes received during a request; above, the connection stops reading
 CACHED_HEADS = 512
-SILENT_S = 3630.0  # as in aiohttp: longer than reverse proxies keep a connection
-STALLED_S = 60.0  # for the next bytes of an incomplete request
-SWEEP_S = 15.0
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
+
+
+@dataclass
+class SilenceLimits:
+    """How long connections may be silent, and how often they are checked. Seconds."""
+
+    silent_s: float = 3630.0
+    """As in aiohttp: longer than reverse proxies keep a connection."""
+    stalled_s: float = 60.0
+    """For the next bytes of an incomplete request."""
+    sweep_s: float = 15.0
 
 
 class FastPath:
@@ -38,7 +47,9 @@ class FastPath:
         routes: Mapping[bytes, FastRoute],
         otherwise: Callable[[], asyncio.Protocol],
         count: Callable[[str, str, int, float], None],
+        limits: SilenceLimits | None = None,
     ) -> None:
+        self.limits = limits or SilenceLimits()
         self._routes = routes
         self._read_head = lru_cache(CACHED_HEADS)(read_head)
         self.otherwise = otherwise
@@ -71,7 +82,7 @@ class FastPath:
     def add(self, connection: _Connection) -> None:
         self.open.add(connection)
         if self._sweeping is None:
-            self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+            self._sweeping = asyncio.get_running_loop().call_later(self.limits.sweep_s, self._sweep)
 
     def discard(self, connection: _Connection) -> None:
         self.open.discard(connection)
@@ -99,7 +110,7 @@ class FastPath:
         for connection in list(self.open):
             if connection.is_overdue(loop.time()):
                 connection.abort()
-        self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self.open else None
+        self._sweeping = loop.call_later(self.limits.sweep_s, self._sweep) if self.open else None
 
 
 class _Connection(asyncio.Protocol):
@@ -157,7 +168,9 @@ class _Connection(asyncio.Protocol):
 
     def is_overdue(self, now: float) -> bool:
         """Whether the sender was silent for too long."""
-        return not self._busy and now - self._received_at > (STALLED_S if self._raw else SILENT_S)
+        limits = self._path.limits
+        allowed = limits.stalled_s if self._raw else limits.silent_s
+        return not self._busy and now - self._received_at > allowed
 
     def _next(self) -> None:
         """Process the next request if it is complete."""

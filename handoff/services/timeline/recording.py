@@ -26,7 +26,7 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
-from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
@@ -71,17 +71,14 @@ async def record(
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
     results: list[Result] = []
-    for touchpoint, item in zip(touchpoints, prepared, strict=True):
+    for item in prepared:
         if isinstance(item, Result):
             results.append(item)
             continue
-        answer, stored = next(answers), item
-        if isinstance(answer, Recorded) and answer.status == REUSED and touchpoint.upsert:
-            stored = amendment_of(touchpoint, item, hashes, store.keys, quiet=quiet)
-            (answer,) = await recorder.record([stored])
+        answer = next(answers)
         if isinstance(answer, HandoffError):
             raise answer
-        results.append(result_of(hashes, stored, answer.status))
+        results.append(result_of(hashes, item, answer.status))
     return results
 
 
@@ -118,19 +115,6 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
     return Result(status="duplicate" if status == DUPLICATE else "accepted", id=public)
-
-
-def amendment_of(
-    touchpoint: Touchpoint, first: Item, hashes: KeyedHash, keys: Keys, *, quiet: bool = False
-) -> Item:
-    """The item for new content under a known id, sent by a vendor that updates in place: an amendment."""
-    amendment = msgspec.structs.replace(
-        touchpoint,
-        event_id=f"{touchpoint.event_id}#{first.digest.hex()}",
-        amends=touchpoint.event_id,
-        upsert=False,
-    )
-    return prepare(amendment, hashes, keys, quiet=quiet)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:

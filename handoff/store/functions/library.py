@@ -28,6 +28,7 @@ NAMES = (
     "queue_put",
     "queue_claim",
     "queue_release",
+    "queue_return",
     "queue_settle",
     "queue_switch",
     "worker_beat",

@@ -167,6 +167,12 @@ class Deliveries:
         """Release the claims of a worker that is gone; how many, -1 if it sent a heartbeat since `beat`."""
         return int(await self._functions.call("queue_release", [self._tag], [self.skip_ms, worker, beat]))
 
+    async def give_back(self, worker: str, held: Sequence[tuple[bytes, bytes]]) -> int:
+        """Return the claims of a living worker, except those of the subscriptions and events in `held`."""
+        arguments: list[bytes | int | str] = [self.skip_ms, worker]
+        arguments += [subscription + event for subscription, event in held]
+        return int(await self._functions.call("queue_return", [self._tag], arguments))
+
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:
         """`on`, `off` (with the reason), `pace` (ms between messages) or `drop`."""
         arguments: list[bytes | int | str] = [self.skip_ms, subscription, what, value]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
@@ -15,6 +15,10 @@ class SmtpOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_field
     Authentication-Results are believed. `own` lists further addresses and domains of the business.
     Sizes are in bytes, times in seconds. `tls_cert` and `tls_key` (PEM files) enable STARTTLS.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset(
+        {"secrets", "trust", "verified_traits", "user_space", "default_region"}
+    )
 
     recipients: tuple[str, ...] = ()
     listen: str = "127.0.0.1:2525"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
@@ -17,6 +19,8 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     `own` lists the business's numbers and other ends (`client:anna`, `sip:desk@…`).
     `allow_unsigned` turns the signature check off.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset({"trust", "verified_traits", "user_space"})
 
     secrets: tuple[str, ...] = ()
     shared_keys: dict[str, str] = msgspec.field(default_factory=dict)
@@ -39,12 +43,13 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
         return f"{self.id_space or DEFAULT_SPACE}/{account}"
 
     def check(self) -> None:
-        """ConfigurationError for a missing secret or an option without effect."""
-        signed = self.is_signed
-        if not signed and not self.allow_unsigned:
+        """ConfigurationError for a missing secret."""
+        if not self.is_signed and not self.allow_unsigned:
             raise ConfigurationError(f"source {self.name!r}: phone.twilio needs the auth token in `secrets`")
-        if signed and self.allow_unsigned:
-            raise ConfigurationError(
-                f"source {self.name!r}: `allow_unsigned` of phone.twilio has no effect with a secret: "
-                "every request must be signed"
-            )
+
+    def without_effect(self) -> list[str]:
+        if self.is_signed and self.allow_unsigned:
+            return [
+                "`allow_unsigned` of phone.twilio has no effect with a secret: every request must be signed"
+            ]
+        return []
