@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
+from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
@@ -44,6 +46,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
+TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -104,6 +107,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         await stack.enter_async_context(_running("health", store.health.watch()))
         await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
+        trimming = _trimming(Quarantine(store, settings.limits), sources)
+        await stack.enter_async_context(_repeating("quarantine", TRIM_S, trimming))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
@@ -134,12 +139,12 @@ def _site(
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
-    intake = Intake(store)
+    intake, kept = Intake(store), Quarantine(store, settings.limits)
     return AppContext(
         store=store,
         monitor=monitor,
         measures=measures,
-        inbound=Inbound(store, intake, monitor, measures),
+        inbound=Inbound(store, intake, monitor, measures, kept),
         intake=intake,
         access=access,
         sources=sources,
@@ -153,6 +158,11 @@ def _site(
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
     )
+
+
+def _trimming(kept: Quarantine, sources: Mapping[str, Source]) -> Callable[[], Awaitable[None]]:
+    pairs = [(it.tenant, it.name) for it in sources.values()]
+    return lambda: kept.trim(pairs, time.time_ns() // 1000)
 
 
 def _admin(secret: str) -> Token:

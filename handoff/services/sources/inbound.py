@@ -16,6 +16,7 @@ from msgspec import Struct
 from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, Reply, SourceOptions
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.callbacks.call_events import names_callback, record_call_events
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
@@ -56,8 +57,16 @@ class Received(Struct, frozen=True, kw_only=True):
 class Inbound:
     """Takes the deliveries of all sources, regardless of the transport."""
 
-    def __init__(self, store: Store, intake: Intake, monitor: Monitor, measures: Measures) -> None:
+    def __init__(
+        self,
+        store: Store,
+        intake: Intake,
+        monitor: Monitor,
+        measures: Measures,
+        kept: quarantine.Quarantine | None = None,
+    ) -> None:
         self._store = store
+        self._quarantine = kept or quarantine.Quarantine(store, LimitSettings())
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
@@ -135,8 +144,7 @@ class Inbound:
         return _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
-        control = self._store.control(source.tenant)
-        await quarantine.keep(control, source.name, request, tuple(items))
+        await self._quarantine.keep(source.tenant, source.name, request, items)
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({item.code for item in items})
@@ -169,7 +177,7 @@ class Inbound:
         refused = next((result for result in results if not result.ok), None)
         if refused is not None:
             raise Unprocessable(refused.detail or "the item was rejected again", code="still_malformed")
-        await quarantine.dismiss(self._store.control(source.tenant), item)
+        await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
 
