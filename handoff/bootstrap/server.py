@@ -114,7 +114,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
         listeners = await stack.enter_async_context(
-            open_doors(bound.listening, site, listening, shutdown_s=options.shutdown_s)
+            open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
         )
         gc.freeze()  # objects from the start live as long as the server
         yield Server(

@@ -27,6 +27,7 @@ from handoff.api.http.exchange import (
 from handoff.api.http.ndjson import MAX_LINE, groups
 from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
 from handoff.api.http.problems import problem, status_of
+from handoff.api.http.protocol import HttpProtocol
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context.feedback import Noted, wrong_rule
@@ -297,6 +298,8 @@ async def _stream(
     behind: history is less urgent than live touchpoints.
     """
     caller, answers = site.caller(principal), _Lines(request)
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.be_patient()
     before: tuple[list[bytes], asyncio.Task[RecordedView]] | None = None
     async for lines in groups(request):
         read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
