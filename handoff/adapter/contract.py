@@ -141,6 +141,15 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
+@runtime_checkable
+class HeadChecker(Protocol):
+    """An adapter that can refuse a delivery by its head alone, before the server reads the body."""
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
+        ...
+
+
 Receive = Callable[[InboundRequest], Awaitable[Reply]]
 """Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 

@@ -20,6 +20,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -140,11 +141,12 @@ def _site(
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
+    rates = RateLimits(settings.limits)
     return AppContext(
         store=store,
         monitor=monitor,
         measures=measures,
-        inbound=Inbound(store, intake, monitor, measures, kept),
+        inbound=Inbound(store, intake, monitor, measures, kept, rates),
         intake=intake,
         access=access,
         sources=sources,
@@ -154,6 +156,7 @@ def _site(
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
+        rates=rates,
         policies=settings.policies,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),

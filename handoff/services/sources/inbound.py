@@ -7,16 +7,28 @@ read, and send the `Reply` in their own protocol.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.contract import (
+    Adapter,
+    HeadChecker,
+    InboundRequest,
+    Outcome,
+    Parsed,
+    Reply,
+    SourceOptions,
+)
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.admission.rates import RateLimits
 from handoff.services.callbacks.call_events import names_callback, record_call_events
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
@@ -29,6 +41,7 @@ from .quarantine import Rejected
 
 THREAD_ABOVE = 64 * 1024  # bytes; parsing more would block the event loop for milliseconds
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -64,12 +77,34 @@ class Inbound:
         monitor: Monitor,
         measures: Measures,
         kept: quarantine.Quarantine | None = None,
+        rates: RateLimits | None = None,
     ) -> None:
         self._store = store
+        # One thread each: several would keep the event loop waiting for Python's lock, each for its turn.
+        self._verifying = ThreadPoolExecutor(1, "verify")
+        self._parsing = ThreadPoolExecutor(1, "parse")
+        self._rates = rates or RateLimits(LimitSettings())
         self._quarantine = kept or quarantine.Quarantine(store, LimitSettings())
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
+
+    def refuse_early(self, received: Received) -> Reply | None:
+        """The reply to a delivery that its head alone shows to be invalid; None for any other."""
+        adapter, request = received.source.adapter, received.request
+        if not isinstance(adapter, HeadChecker) or adapter.preflight(request) is not None:
+            return None
+        try:
+            adapter.check_head(request)
+        except HandoffError as error:
+            if isinstance(error, SignatureRefused):
+                self._count_refused(received.source, error)
+            return Reply(status=400, headers=adapter.headers(request), error=error)
+        return None
+
+    def _count_refused(self, source: Source, error: SignatureRefused) -> None:
+        self._measures.refused.labels(source.name).inc()
+        log.warning("signature_refused", source=source.name, reason=error.detail)
 
     async def handle(self, received: Received) -> Reply:
         """Record a delivery and return its reply, with an `error` if it was refused or not recorded."""
@@ -78,10 +113,13 @@ class Inbound:
         if early is not None:
             return early
         try:
+            self._rates.check_source(received.source.tenant, received.source.name)
             outcome = await self._record(received.source, request)
         except HandoffError as error:
             kept = isinstance(error, InvalidPayload)
             return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
+        if len(request.body) > THREAD_ABOVE:
+            return await _in_thread(self._parsing, adapter.answer, request, outcome)
         return adapter.answer(request, outcome)
 
     async def _record(self, source: Source, request: InboundRequest) -> Outcome:
@@ -93,8 +131,8 @@ class Inbound:
         delivery, size = _Delivery(source.adapter, request), len(request.body)
         try:
             if size > THREAD_ABOVE:
-                source.adapter.verify(request)
-                delivery.parsed = await asyncio.to_thread(_parse, source.adapter, request)
+                await _in_thread(self._verifying, source.adapter.verify, request)
+                delivery.parsed = await _in_thread(self._parsing, _parse, source.adapter, request)
                 touchpoints, results = await self._record_parsed(source, delivery.parsed)
             else:
                 results = await self._intake.record(source.tenant, delivery.read, size)
@@ -102,10 +140,10 @@ class Inbound:
                 if delivery.names_callback:
                     touchpoints, results = await self._record_parsed(source, delivery.parsed)
         except SignatureRefused as error:
-            self._measures.refused.labels(source.name).inc()
-            log.warning("signature_refused", source=source.name, reason=error.detail)
+            self._count_refused(source, error)
             raise
         except InvalidPayload as error:
+            self._rates.charge_source(source.tenant, source.name, 1)
             whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
             await self._keep(source, request, [whole])
             raise
@@ -125,6 +163,8 @@ class Inbound:
         results: Sequence[Result],
     ) -> Outcome:
         """Quarantine the rejected items and count everything."""
+        events = len(touchpoints) + len(parsed.malformed)
+        self._rates.charge_source(source.tenant, source.name, max(1, events))
         kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
         kept += [
             Rejected(
@@ -180,6 +220,11 @@ class Inbound:
         await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
+
+
+async def _in_thread(pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of work that would block the event loop for long."""
+    return await asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments))
 
 
 class _Delivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +22,7 @@ from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
+THREAD_ABOVE = 64 * 1024  # bytes
 SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
 PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
 
@@ -90,9 +92,11 @@ class Quarantine:
         """
         if self._store.health.memory.full:
             raise unavailable(OUT_OF_MEMORY)
-        gone = await self._store.of(tenant).quarantine.keep(
-            source, _records(source, request, items), self._bounds()
-        )
+        if sum(len(it.item) for it in items) > THREAD_ABOVE:  # compressing takes milliseconds
+            records = await asyncio.to_thread(_records, source, request, items)
+        else:
+            records = _records(source, request, items)
+        gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
         if gone:
             log.warning("quarantine_evicted", source=source, count=gone)
 

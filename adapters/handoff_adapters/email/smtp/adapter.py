@@ -70,6 +70,10 @@ class SmtpAdapter:
         if not all(self._recipients.holds(box) for box in boxes):
             raise SignatureRefused("A recipient is not a mailbox of this source")
 
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused for HTTP."""
+        self.verify(request)
+
     def parse(self, request: InboundRequest) -> Parsed:
         """The one touchpoint of the mail in `request.body`.
 
