@@ -57,8 +57,8 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
 class RepeatedLines:
     """Drops lines that repeat too often, so that no sender fills the log.
 
-    Lines are alike if event, source, and code are. The first LINES of a window are written; the next line after
-    it has the number of dropped ones in `suppressed`. Debug lines are never dropped.
+    Lines are alike if event, source, and code are. The first LINES of a window are written; the next line
+    after it has the number of dropped ones in `suppressed`. Debug lines are never dropped.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -88,6 +88,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
         site = _site(settings, store, sources, access, url, health)
+        stack.callback(site.inbound.close)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, site.handoffs, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from msgspec import Struct, field
 
 MAX_LINE = 512 * 1024  # bytes: the limit of a touchpoint, plus room for JSON escapes
 LINES_AT_ONCE = 200  # lines recorded and answered as one group
+PIECE = 16 * 1024  # bytes split into lines at once
 BYTES_AT_ONCE = 4 * 1024 * 1024  # a group of long lines ends here
 
 
@@ -50,12 +52,21 @@ class _Grouping:
         return self._group if self._count else None
 
 
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """The body in small pieces: one that arrives at once may have a million lines."""
+    async for chunk in request.content.iter_any():
+        for at in range(0, len(chunk), PIECE):
+            yield chunk[at : at + PIECE]
+            if at:
+                await asyncio.sleep(0)
+
+
 async def groups(request: web.Request) -> AsyncIterator[LineGroup]:
     """Lines in bounded groups. A line above the limit is cut there; its reader rejects it."""
     rest = b""
     grouping = _Grouping()
     skipping = False
-    async for chunk in request.content.iter_any():
+    async for chunk in _pieces(request):
         parts = (rest + chunk).split(b"\n")
         rest = parts.pop()
         for part in parts:

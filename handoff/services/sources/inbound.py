@@ -6,11 +6,7 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -37,11 +33,9 @@ from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 
 from . import quarantine
+from .parsing import THREAD_ABOVE, Parsing, parse
 from .quarantine import Rejected
 
-THREAD_ABOVE = 64 * 1024  # bytes; parsing more would block the event loop for milliseconds
-
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -80,14 +74,16 @@ class Inbound:
         rates: RateLimits | None = None,
     ) -> None:
         self._store = store
-        # One thread each: several would keep the event loop waiting for Python's lock, each for its turn.
-        self._verifying = ThreadPoolExecutor(1, "verify")
-        self._parsing = ThreadPoolExecutor(1, "parse")
+        self._parsing = Parsing()
         self._rates = rates or RateLimits(LimitSettings())
         self._quarantine = kept or quarantine.Quarantine(store, LimitSettings())
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
+
+    def close(self) -> None:
+        """End the process that parses large deliveries."""
+        self._parsing.close()
 
     def refuse_early(self, received: Received) -> Reply | None:
         """The reply to a delivery that its head alone shows to be invalid; None for any other."""
@@ -119,7 +115,7 @@ class Inbound:
             kept = isinstance(error, InvalidPayload)
             return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
         if len(request.body) > THREAD_ABOVE:
-            return await _in_thread(self._parsing, adapter.answer, request, outcome)
+            return await self._parsing.in_thread(adapter.answer, request, outcome)
         return adapter.answer(request, outcome)
 
     async def _record(self, source: Source, request: InboundRequest) -> Outcome:
@@ -131,8 +127,8 @@ class Inbound:
         delivery, size = _Delivery(source.adapter, request), len(request.body)
         try:
             if size > THREAD_ABOVE:
-                await _in_thread(self._verifying, source.adapter.verify, request)
-                delivery.parsed = await _in_thread(self._parsing, _parse, source.adapter, request)
+                await self._parsing.verify(source.adapter, request)
+                delivery.parsed = await self._parsing.parse(source.options, source.adapter, request)
                 touchpoints, results = await self._record_parsed(source, delivery.parsed)
             else:
                 results = await self._intake.record(source.tenant, delivery.read, size)
@@ -207,7 +203,7 @@ class Inbound:
             received_at=item.received_at,
         )
         try:
-            parsed = _parse(source.adapter, request)
+            parsed = parse(source.adapter, request)
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
         if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
@@ -220,11 +216,6 @@ class Inbound:
         await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
-
-
-async def _in_thread(pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
-    """The result of work that would block the event loop for long."""
-    return await asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments))
 
 
 class _Delivery:
@@ -242,23 +233,9 @@ class _Delivery:
         Returns none if one of them names a callback, which has to be looked up before recording.
         """
         self._adapter.verify(self._request)
-        self.parsed = _parse(self._adapter, self._request)
+        self.parsed = parse(self._adapter, self._request)
         self.names_callback = any(map(names_callback, self.parsed.touchpoints))
         return () if self.names_callback else self.parsed.touchpoints
-
-
-def _parse(adapter: Adapter, request: InboundRequest) -> Parsed:
-    """Parse with the adapter. Raises InvalidPayload (`unreadable`) if the adapter itself fails.
-
-    Such a delivery passed verification: it is quarantined and can be replayed after the adapter is fixed.
-    """
-    try:
-        return adapter.parse(request)
-    except HandoffError:
-        raise
-    except Exception as error:  # hostile bytes must not do more harm than this
-        log.exception("adapter_failed", adapter=adapter.name)
-        raise InvalidPayload("the delivery cannot be read", code="unreadable") from error
 
 
 def _outcome(results: Sequence[Result], *, quarantined: int = 0, ignored: int = 0) -> Outcome:

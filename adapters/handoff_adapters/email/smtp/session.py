@@ -20,8 +20,8 @@ COMMANDS = {"*": 100, "MAIL": 1000, "RCPT": 10_000, "DATA": 1000, "RSET": 1000}
 CONNECTED = 1
 """Timers that a session has set before its first command."""
 END_OF_DATA = b"\r\n.\r\n"
-TURNS = 256
-"""Lines ending in a dot that are read before other tasks run: a mail of such lines takes 12 s."""
+TURNS = 8
+"""Pieces of a mail, of 64 KiB each, that are read before other tasks run."""
 OK = "250 2.0.0 OK"
 TRY_AGAIN = "451 4.3.0 Temporary failure, try again later"
 UNKNOWN = "550 5.1.1 Unknown mailbox"
@@ -223,25 +223,29 @@ class SmtpSession(SMTP):
 
     async def _read_stuffed(self, held: HeldBytes) -> bytearray | str:
         limit = self._server.limits.max_bytes
-        content = bytearray(b"\r\n")  # so that a dot in the first line is matched like any other
-        refusal = ""
+        # So that a dot in the first line is matched like any other.
+        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        content = bytearray()
+        refusal, complete = "", False
         for turn in count(1):
             if turn % TURNS == 0:
                 await asyncio.sleep(0)
-            before = len(content)
             try:
-                content += await self._reader.readuntil(b".\r\n")
+                piece = await self._reader.readuntil(END_OF_DATA)
+                complete = True
             except asyncio.LimitOverrunError as error:
-                content += await self._reader.readexactly(error.consumed)
-            self._received += len(content) - before
-            if not refusal and len(content) > limit + len(END_OF_DATA) + 2:
+                piece = await self._reader.readexactly(error.consumed)
+            self._received += len(piece)
+            if not refusal and len(content) + len(piece) > limit + len(END_OF_DATA) + 2:
                 refusal = TOO_LARGE
-            elif not refusal and not held.reach(len(content)):
+            elif not refusal and not held.reach(len(content) + len(piece)):
                 refusal = NO_ROOM
             if refusal:
-                del content[: -len(END_OF_DATA)]
+                content.clear()
                 held.release()
-            if content.endswith(END_OF_DATA):
+            else:
+                content += piece
+            if complete:
                 break
         return refusal or content
 

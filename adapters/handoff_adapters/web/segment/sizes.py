@@ -16,6 +16,7 @@ from handoff.domain.errors import InvalidPayload, PayloadTooLarge
 from handoff_adapters.shared.fields import decode_json
 
 PIECE = 512 * 1024  # bytes decoded at once: the largest touchpoint, with room for JSON escapes
+MAX_OBJECTS = 100_000  # in a large batch, at all levels: 40 bytes each at its limit of 4 MiB
 MAX_STATED = 10  # write keys looked at in a body that is not valid JSON
 TOO_LARGE = f"An event has at most {PIECE} bytes"
 _KEY = re.compile(rb'"writeKey"\s*:\s*"([^"\\]{1,200})"')
@@ -71,6 +72,8 @@ def large_batch(body: bytes, limit: int) -> dict[str, Any]:
     It is decoded event by event. A larger event is an `OversizedEvent`.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
+    if body.count(b"{") > MAX_OBJECTS:
+        raise PayloadTooLarge(f"A batch has at most {limit} events")
     try:
         count = len(_COUNTED.decode(body).batch)
         if count > limit:
