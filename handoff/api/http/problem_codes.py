@@ -16,6 +16,7 @@ PROBLEM_CODES = MappingProxyType(
         "configured": "The resource is part of the configuration: change it there.",
         "chains_differ": "Both conversations have their own history of handoffs and cannot be joined.",
         "conflict": "The current state does not allow this; `current` shows it.",
+        "context_too_large": "The handoff's `context` is larger than allowed.",
         "customer_merged": "The id is a former one; `current` is the current id.",
         "due_in_the_past": "A callback must be due in the future.",
         "empty": "The request is empty.",
