@@ -1601,6 +1601,8 @@ export interface components {
          * HandoffList
          * @description A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
          *         `scanned_to` is the last position read.
+         *
+         *         `context_omitted` names the handoffs whose `context` is too long for a list and therefore null here.
          */
         HandoffList: {
             handoffs: components["schemas"]["Handoff"][];
@@ -1608,6 +1610,7 @@ export interface components {
             returned: number;
             next: string | null;
             scanned_to: string | null;
+            context_omitted: string[];
         };
         /**
          * Health
@@ -1831,6 +1834,8 @@ export interface components {
         /**
          * Recorded
          * @description The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected.
+         *
+         *         `rejected` describes the first 500 rejected touchpoints at most.
          */
         Recorded: {
             accepted: number;
@@ -2376,7 +2381,7 @@ export interface components {
             /** Format: uri */
             type: string;
             /** @enum {string} */
-            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Unsupported media type";
+            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Too many requests" | "Unsupported media type";
             status: number;
             /** @description For humans; may change. */
             detail: string;
@@ -2401,6 +2406,7 @@ export interface components {
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
+         *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
@@ -2439,6 +2445,7 @@ export interface components {
          *     - `other_agent`: The session belongs to another agent.
          *     - `other_tenant`: The token belongs to another tenant.
          *     - `overloaded`: The server is overloaded: send the same request again later.
+         *     - `rate_limited`: The source, token, or tenant sends too fast: wait for `Retry-After`; see `limit`.
          *     - `reference_never_joins`: A reference identity finds customers but never links them.
          *     - `rejected`: The touchpoint was rejected; see `detail`.
          *     - `session_not_allowed`: Session tokens cannot create sessions.
@@ -2450,6 +2457,7 @@ export interface components {
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
+         *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
          *     - `unauthenticated`: The bearer token is missing, unknown, or expired.
          *     - `unknown_channel`: The channel is neither built in nor declared in the configuration.
@@ -2463,7 +2471,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3155,6 +3163,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The token or tenant sends too fast: wait for `Retry-After`. */
+        Problem429: {
+            headers: {
+                "Handoff-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The outcome is unknown: wait for `Retry-After` and send exactly the same request again. */
         Problem503: {
             headers: {
@@ -3291,6 +3309,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3322,6 +3341,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3375,6 +3395,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3419,6 +3440,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3468,6 +3490,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3517,6 +3540,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3556,6 +3580,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3587,6 +3612,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3657,6 +3683,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3716,6 +3743,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3776,6 +3804,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3818,6 +3847,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3849,6 +3879,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3886,6 +3917,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3928,6 +3960,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4005,6 +4038,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4036,6 +4070,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4085,6 +4120,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4116,6 +4152,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4155,6 +4192,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4211,6 +4249,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4266,6 +4305,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4322,6 +4362,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4377,6 +4418,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4432,6 +4474,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4487,6 +4530,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4541,6 +4585,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4579,6 +4624,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4637,6 +4683,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4668,6 +4715,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4723,6 +4771,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4777,6 +4826,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4813,6 +4863,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4875,6 +4926,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4906,6 +4958,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4945,6 +4998,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5003,6 +5057,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5054,6 +5109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5095,6 +5151,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5150,6 +5207,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5187,6 +5245,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5224,6 +5283,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5261,6 +5321,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5306,6 +5367,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5334,6 +5396,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5362,6 +5425,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5398,6 +5462,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5430,6 +5495,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5459,6 +5525,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
