@@ -1,4 +1,4 @@
-"""What a peer may hold before its request is complete: bytes of a shared budget, while they arrive."""
+"""Limits of incomplete requests: bytes from a shared budget, for as long as more of them arrive."""
 
 from __future__ import annotations
 

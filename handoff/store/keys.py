@@ -81,7 +81,7 @@ class ControlKeys:
 
     @property
     def tag(self) -> bytes:
-        """What all keys of the partition begin with, for functions that build further ones."""
+        """The start of all keys of the partition, for functions that build further ones."""
         return self._tag
 
     def _key(self, name: bytes, rest: bytes = b"") -> bytes:

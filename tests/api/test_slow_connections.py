@@ -15,7 +15,7 @@ from tests.api.conftest import SECRET, WORK, Api, message, secret
 from tests.conftest import fresh_tenant
 
 MIB = 1024 * 1024
-PATIENCE_S = 12.0  # with timeouts of one second; without deadlines the connections stay for ever
+PATIENCE_S = 12.0  # with timeouts of one second; without deadlines the connections stay open
 
 
 @asynccontextmanager
@@ -32,7 +32,7 @@ async def limited(url: str, **limits: Any) -> AsyncIterator[Api]:
         yield Api(server, session, tenant, tenant)
 
 
-class Line:
+class RawConnection:
     """One raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ class Line:
         self.writer = writer
 
     @classmethod
-    async def to(cls, api: Api) -> Line:
+    async def to(cls, api: Api) -> RawConnection:
         host, _, port = api.url.removeprefix("http://").rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port)))
 
@@ -49,7 +49,7 @@ class Line:
         await self.writer.drain()
 
     async def is_over(self) -> bytes:
-        """What was received until the server closed the connection."""
+        """The bytes received until the server closed the connection."""
         async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read()
@@ -87,7 +87,7 @@ async def brief(valkey: str) -> AsyncIterator[Api]:
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "a byte at a time"])
 async def test_unfinished_requests_are_closed(brief: Api, trickles: bool) -> None:
     async def one(start: bytes) -> None:
-        line = await Line.to(brief)
+        line = await RawConnection.to(brief)
         await line.send(start)
         trickling = asyncio.create_task(line.trickle(b"a")) if trickles else None
         await line.is_over()
@@ -99,7 +99,7 @@ async def test_unfinished_requests_are_closed(brief: Api, trickles: bool) -> Non
 
 
 async def test_an_unfinished_second_request_is_closed(brief: Api) -> None:
-    line = await Line.to(brief)
+    line = await RawConnection.to(brief)
     await line.send(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
     await line.reader.readuntil(b"\r\n\r\n")
     await line.send(b"GET /healthz HTTP/1.1\r\nX-A: ")
@@ -109,7 +109,7 @@ async def test_an_unfinished_second_request_is_closed(brief: Api) -> None:
 
 async def test_many_slow_connections_do_not_disturb_others(brief: Api) -> None:
     starts = [STARTS["a head of the fast path"], STARTS["a body of aiohttp"]]
-    lines = [await Line.to(brief) for _ in range(200)]
+    lines = [await RawConnection.to(brief) for _ in range(200)]
     for number, line in enumerate(lines):
         await line.send(starts[number % 2])
     for number in range(20):
@@ -120,7 +120,7 @@ async def test_many_slow_connections_do_not_disturb_others(brief: Api) -> None:
 
 
 async def test_an_idle_keep_alive_connection_stays(brief: Api) -> None:
-    line = await Line.to(brief)
+    line = await RawConnection.to(brief)
     for _ in range(2):
         await line.send(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
         assert b"200 OK" in await line.reader.readuntil(b"\r\n\r\n")
@@ -148,12 +148,12 @@ async def test_a_slow_import_of_a_known_caller_goes_on(brief: Api) -> None:
 
 
 async def test_strangers_hold_a_bounded_number_of_bytes(valkey: str) -> None:
-    """200 unfinished bodies of 4 MiB: most are refused, known callers go on, and nothing stays held."""
+    """200 unfinished bodies of 4 MiB: most are refused, known callers continue, and nothing stays held."""
     async with limited(valkey, max_bytes_in_flight=16 * MIB, body_timeout_s=2) as api:
         head = b"POST /in/shop/v1/batch HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (4 * MIB)
-        lines = [await Line.to(api) for _ in range(40)]
+        lines = [await RawConnection.to(api) for _ in range(40)]
 
-        async def one(line: Line) -> bytes:
+        async def one(line: RawConnection) -> bytes:
             with suppress(OSError):
                 await line.send(head + bytes(4 * MIB - 1))
             return await line.is_over()
@@ -178,7 +178,7 @@ async def test_strangers_hold_a_bounded_number_of_bytes(valkey: str) -> None:
 async def test_a_body_of_the_fast_path_counts_too(valkey: str) -> None:
     async with limited(valkey, max_bytes_in_flight=16 * MIB, body_timeout_s=2) as api:
         head = b"POST /in/shop/v1/batch HTTP/1.1\r\nHost: h\r\nContent-Length: 65000\r\n\r\n"
-        lines = [await Line.to(api) for _ in range(160)]  # 8 MiB are 128 of them
+        lines = [await RawConnection.to(api) for _ in range(160)]  # 8 MiB are 128 of them
         for line in lines:
             await line.send(head + bytes(64_000))
         answers = await asyncio.gather(*(line.is_over() for line in lines))
@@ -189,7 +189,7 @@ async def test_a_body_of_the_fast_path_counts_too(valkey: str) -> None:
 
 async def test_above_the_limit_of_connections_the_longest_unfinished_one_goes(valkey: str) -> None:
     async with limited(valkey, max_connections=16) as api:
-        lines = [await Line.to(api) for _ in range(40)]
+        lines = [await RawConnection.to(api) for _ in range(40)]
         for line in lines:
             await line.send(STARTS["a head of the fast path"])
         await api.tell("one")  # on a connection of its own
@@ -201,14 +201,14 @@ async def test_above_the_limit_of_connections_the_longest_unfinished_one_goes(va
 
 async def test_busy_connections_are_never_closed_for_a_new_one(valkey: str) -> None:
     async with limited(valkey, max_connections=16) as api:
-        lines = [await Line.to(api) for _ in range(16)]
+        lines = [await RawConnection.to(api) for _ in range(16)]
         token = secret("desk", api.tenant).encode()
         for line in lines:  # live streams: each is a request that is being answered
             await line.send(
                 b"GET /v1/queues/q/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n\r\n" % token
             )
             await line.reader.readuntil(b"\r\n\r\n")
-        line = await Line.to(api)
+        line = await RawConnection.to(api)
         assert (await line.is_over()).startswith(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n")
         for each in [*lines, line]:
             each.writer.close()

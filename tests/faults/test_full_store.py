@@ -1,4 +1,4 @@
-"""A full store is no trap: quarantine cannot fill it, and deletes and starts work while it is full."""
+"""Quarantine cannot fill a store, and deletes and starts work while it is full."""
 
 from __future__ import annotations
 

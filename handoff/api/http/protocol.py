@@ -51,7 +51,7 @@ class HttpProtocol(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._active_at = self._loop.time()
-        # Before the first request, aiohttp's task may not have begun to wait.
+        # Before the first request, aiohttp's task may not wait yet.
         waiting = self._waiter is not None if self._request_count else True
         self._partial = waiting and not self._messages and (self._partial or bool(data))
 

@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one worker takes. Rates are per second and worker, with bursts of two seconds.
+    """Limits of one worker. Rates are per second and worker, with bursts of two seconds.
 
     Bytes in flight are those of requests that are not answered yet; requests without a valid credential get
     half of them at most. The quarantine limits apply to each source.

@@ -14,7 +14,7 @@ from .limits import LimitSettings
 Key = TypeVar("Key", str, bytes)
 
 BURST_S = 2.0  # a bucket holds what arrives in this time
-MAX_WAIT_S = 60  # longest wait that a caller is told
+MAX_WAIT_S = 60  # longest wait in `Retry-After`
 MAX_BUCKETS = 10_000  # sessions come and go: full buckets are forgotten
 
 

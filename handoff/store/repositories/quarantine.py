@@ -14,7 +14,7 @@ AT_ONCE = 500  # items that one call deletes: some milliseconds of the store's t
 
 
 class QuarantineBounds(Struct, frozen=True, kw_only=True):
-    """What one source may keep. `since` is the earliest arrival that is kept."""
+    """The limits of one source. `since` is the earliest arrival that is kept."""
 
     items: int
     bytes: int

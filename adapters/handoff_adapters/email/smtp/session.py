@@ -125,7 +125,7 @@ class SmtpSession(SMTP):
         self._commands = getattr(self, "_commands", 0) + 1
 
     def is_overdue(self, now: float) -> bool:
-        """Whether the client has not sent what it began, or has not begun at all, for too long."""
+        """Whether the client has not sent what it started, or has sent nothing at all, for too long."""
         patience, waiting = self._server.limits.data_timeout_s, len(self._reader._buffer)  # type: ignore[attr-defined]
         if self._receiving:
             return self._progress.since(now, "mail", self._received + waiting) > patience

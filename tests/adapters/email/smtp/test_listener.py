@@ -533,7 +533,7 @@ async def test_pipelined_recipients_leave_turns_to_others() -> None:
 
 @pytest.mark.parametrize("shift", range(-3, 4))
 async def test_dots_at_the_edge_of_a_window_are_unstuffed(shift: int) -> None:
-    """A mail is unstuffed in windows of 1 MiB: a dot that SMTP added may lie on the edge of one."""
+    """A mail is unstuffed in windows of 1 MiB: a dot that SMTP added may be on the edge of one."""
     dots = b"\r\n.\r\n..\r\n" + b".\r\n" * 20
     content = b"Subject: x\r\n\r\n" + b"a" * (WINDOW - 16 + shift) + dots + b"end\r\n"
     receiver = RecordingReceiver()
