@@ -17,6 +17,8 @@ from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
 
+from .admission import ByteBudget
+
 
 class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options that every `[[sources]]` table takes.
@@ -159,11 +161,27 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
+@runtime_checkable
+class HeadChecker(Protocol):
+    """An adapter that can refuse a delivery by its head alone, before the server reads the body."""
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
+        ...
+
+
 Receive = Callable[[InboundRequest], Awaitable[Reply]]
 """Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 
-The listener acknowledges a delivery without `error`, and one that was `kept`.
+The listener acknowledges a delivery without `error`, and one that was `kept`. The server's own `Receive`
+has a `budget` (`budget_of`), from which a listener takes the bytes that it holds.
 """
+
+
+def budget_of(receive: Receive) -> ByteBudget:
+    """The server's budget of bytes in flight."""
+    budget: ByteBudget = getattr(receive, "budget", None) or ByteBudget(1 << 30)
+    return budget
 
 
 @runtime_checkable

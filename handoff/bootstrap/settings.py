@@ -19,6 +19,7 @@ from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.touchpoint import CHANNELS
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
@@ -102,6 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -28,6 +28,7 @@ class Conversation(Struct, kw_only=True):
     subject: str | None = None
     thread: str | None = None
     home: bytes | None = None
+    last_inbound_at: Micros | None = None
     waiting_since: Micros | None = None
     touchpoints: int = 0
     types: set[str] = field(default_factory=set)
@@ -136,6 +137,8 @@ def _take(known: Conversation, item: ConversationItem) -> None:
         known.last_at = max(known.last_at, item.occurred_at)
     if item.channel not in known.channels and not system:
         known.channels.append(item.channel)
+    if item.direction == "inbound":
+        known.last_inbound_at = item.occurred_at
     if item.type in _RESOLVES:
         known.state = ConversationState.RESOLVED
         known.waiting_since = None

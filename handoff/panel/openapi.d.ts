@@ -1758,6 +1758,8 @@ export interface components {
          * HandoffList
          * @description A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
          *         `scanned_to` is the last position read.
+         *
+         *         `context_omitted` names the handoffs whose `context` is too long for a list and therefore null here.
          */
         HandoffList: {
             handoffs: components["schemas"]["Handoff"][];
@@ -1765,6 +1767,7 @@ export interface components {
             returned: number;
             next: string | null;
             scanned_to: string | null;
+            context_omitted: string[];
         };
         /**
          * Health
@@ -1992,6 +1995,8 @@ export interface components {
         /**
          * Recorded
          * @description The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected.
+         *
+         *         `rejected` describes the first 500 rejected touchpoints at most.
          */
         Recorded: {
             accepted: number;
@@ -2553,7 +2558,7 @@ export interface components {
             /** Format: uri */
             type: string;
             /** @enum {string} */
-            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Unsupported media type";
+            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Too many requests" | "Unsupported media type";
             status: number;
             /** @description For humans; may change. */
             detail: string;
@@ -2578,6 +2583,7 @@ export interface components {
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
+         *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
@@ -2617,6 +2623,7 @@ export interface components {
          *     - `other_agent`: The session belongs to another agent.
          *     - `other_tenant`: The token belongs to another tenant.
          *     - `overloaded`: The server is overloaded: send the same request again later.
+         *     - `rate_limited`: The source, token, or tenant sends too fast: wait for `Retry-After`; see `limit`.
          *     - `reference_never_joins`: A reference identity finds customers but never links them.
          *     - `rejected`: The touchpoint was rejected; see `detail`.
          *     - `session_not_allowed`: Session tokens cannot create sessions.
@@ -2628,6 +2635,7 @@ export interface components {
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
+         *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
          *     - `unauthenticated`: The bearer token is missing, unknown, or expired.
          *     - `unknown_channel`: The channel is neither built in nor declared in the configuration.
@@ -2641,7 +2649,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3333,6 +3341,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The token or tenant sends too fast: wait for `Retry-After`. */
+        Problem429: {
+            headers: {
+                "Handoff-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The outcome is unknown: wait for `Retry-After` and send exactly the same request again. */
         Problem503: {
             headers: {
@@ -3469,6 +3487,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3500,6 +3519,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3553,6 +3573,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3597,6 +3618,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3646,6 +3668,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3695,6 +3718,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3734,6 +3758,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3765,6 +3790,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3835,6 +3861,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3894,6 +3921,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3954,6 +3982,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3996,6 +4025,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4125,6 +4155,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4162,6 +4193,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4204,6 +4236,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4281,6 +4314,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4312,6 +4346,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4361,6 +4396,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4392,6 +4428,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4431,6 +4468,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4487,6 +4525,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4542,6 +4581,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4598,6 +4638,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4653,6 +4694,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4708,6 +4750,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4763,6 +4806,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4817,6 +4861,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4855,6 +4900,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4913,6 +4959,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4944,6 +4991,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4999,6 +5047,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5053,6 +5102,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5089,6 +5139,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5151,6 +5202,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5182,6 +5234,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5221,6 +5274,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5279,6 +5333,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5330,6 +5385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5371,6 +5427,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5426,6 +5483,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5463,6 +5521,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5500,6 +5559,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5537,6 +5597,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5582,6 +5643,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5610,6 +5672,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5638,6 +5701,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5674,6 +5738,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5706,6 +5771,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5735,6 +5801,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };

@@ -45,6 +45,8 @@ from .contexts import query_wanted, respond
 
 MAX_DEADLINE_S = 400 * 24 * 3600
 MAX_STEPS = 20
+MAX_CONTEXT = 64 * 1024  # bytes of a request's `context`; the customer's history is not part of it
+LISTED_CONTEXT = 4 * 1024  # bytes; a list leaves out a longer one
 MAX_NAME = 200  # characters of a queue, an agent or a party
 
 
@@ -100,9 +102,11 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if too_deep(self.context):
             raise broken("/context", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep")
         try:
-            msgspec.msgpack.encode(self.context)
+            size = len(msgspec.msgpack.encode(self.context))
         except OverflowError as error:
             raise broken("/context", "Integers may have at most 64 bits") from error
+        if size > MAX_CONTEXT:
+            raise broken("/context", f"A context has at most {MAX_CONTEXT} bytes", "context_too_large")
 
     def check_channels(self, declared: frozenset[str]) -> None:
         """Unprocessable (`unknown_channel`) if a channel is neither built in nor declared."""
@@ -137,13 +141,16 @@ class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ListView(Struct, frozen=True, kw_only=True):
     """A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
-    `scanned_to` is the last position read."""
+    `scanned_to` is the last position read.
+
+    `context_omitted` names the handoffs whose `context` is too long for a list and therefore null here."""
 
     handoffs: list[HandoffView]
     total: int | None
     returned: int
     next: str | None
     scanned_to: str | None = None
+    context_omitted: list[str] = field(default_factory=list)
 
 
 class SnapshotsView(Struct, frozen=True, kw_only=True):
@@ -301,7 +308,9 @@ async def list_(request: web.Request) -> web.Response:
     )
     hashes = store.hashes(principal.tenant)
     ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
-    views = [handoff_view(it, hashes, ids[it.id]) for it in page.handoffs]
+    omitted = [it.id for it in page.handoffs if _is_long(it.context)]
+    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in page.handoffs]
+    views = [handoff_view(it, hashes, ids[it.id]) for it in shown]
     return answer(
         ListView(
             handoffs=views,
@@ -309,5 +318,10 @@ async def list_(request: web.Request) -> web.Response:
             returned=len(views),
             next=encode_number(page.bound),
             scanned_to=encode_number(page.scanned_to),
+            context_omitted=omitted,
         )
     )
+
+
+def _is_long(context: Any) -> bool:
+    return context is not None and len(msgspec.msgpack.encode(context)) > LISTED_CONTEXT

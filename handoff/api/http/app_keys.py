@@ -13,6 +13,8 @@ from handoff.api.handlers.context_cache import ContextCache
 from handoff.domain.errors import Unauthenticated
 from handoff.domain.identity import Assurance
 from handoff.domain.policies import Policy
+from handoff.services.admission.limits import LimitSettings
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -47,6 +49,7 @@ class AppContext(Struct, frozen=True, kw_only=True):
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
     hub: Hub
+    rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""

@@ -10,9 +10,11 @@ import msgspec
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
 
+from handoff.adapter.admission import HeldBytes
 from handoff.domain.errors import (
     InvalidIdentity,
     InvalidPayload,
+    Overloaded,
     PayloadTooLarge,
     Unprocessable,
     UnsupportedMedia,
@@ -21,6 +23,8 @@ from handoff.domain.identity import Assurance, Identity, split_identity
 from handoff.domain.phone_readings import sought_identities
 from handoff.services.sources.native import IdentityInput, invalid
 
+from .app_keys import PRINCIPAL
+from .protocol import HttpProtocol
 from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID
 
@@ -32,6 +36,8 @@ MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 3
 encode = msgspec.json.Encoder().encode
 JSON = "application/json"
 HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
+
+TOO_MANY_BYTES = "Too many requests are being received: send the same request again later."
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
@@ -49,12 +55,21 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
         return whole
     if request.content_length is not None and request.content_length > limit:
         raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
+    held = _held(request)
     body = bytearray()
     async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
+        if len(body) + len(chunk) > limit:
             raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
+        if held is not None and not held.reach(len(body) + len(chunk)):
+            raise Overloaded(TOO_MANY_BYTES)
+        body += chunk
     return bytes(body)
+
+
+def _held(request: web.Request) -> HeldBytes | None:
+    """The budget's bytes that the request holds until it is answered."""
+    protocol = request.protocol
+    return protocol.hold(known=PRINCIPAL in request) if isinstance(protocol, HttpProtocol) else None
 
 
 def refuse_encoding(request: web.Request) -> None:

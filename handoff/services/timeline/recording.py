@@ -8,6 +8,7 @@ functions and hand them to the store's recorder.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 
@@ -51,6 +52,9 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.status != "rejected"
 
 
+PREPARED_AT_ONCE = 100  # touchpoints: some milliseconds
+
+
 async def record(
     store: Store,
     tenant: str,
@@ -67,7 +71,12 @@ async def record(
     same again is safe. Takes one round trip, shared with other requests where possible, two on a Cluster.
     """
     recorder = store.importer if bulk else store.recorder
-    prepared = prepare_or_reject(store, tenant, touchpoints, quiet=quiet)
+    prepared: list[Item | Result] = []
+    for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
+        if at:
+            await asyncio.sleep(0)  # other requests get their turn
+        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
     results: list[Result] = []

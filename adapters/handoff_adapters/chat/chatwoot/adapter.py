@@ -57,6 +57,14 @@ class ChatwootAdapter:
         if not self.settings.url_token or not signature.has_token(request, self._secrets):
             raise SignatureRefused("The webhook is not signed")
 
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused without signature and token, or where the signature's time is wrong."""
+        if signature.is_signed(request):
+            if self._secrets:
+                signature.check_time(request)
+        else:
+            self.verify(request)
+
     def parse(self, request: InboundRequest) -> Parsed:
         payload = Payload(request.body, request.received_at)
         reader = READERS.get(payload.event)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from handoff.adapter.contract import CallLeg, InboundRequest, Outcome, Parsed, Reply, SourceOptions
-from handoff.domain.errors import InvalidPayload, Unprocessable
+from handoff.domain.errors import InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.text.cleaning import clean
 from handoff.domain.touchpoint import Direction, Touchpoint
@@ -59,6 +59,14 @@ class TwilioAdapter:
         """`X-Twilio-Signature`, see `signature`. SignatureRefused."""
         if self.settings.secrets or self.settings.shared_keys:
             signature.check(request, self.settings.secrets, self.settings.shared_keys)
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused without a signature, PayloadTooLarge for a form longer than any of Twilio's."""
+        if (self.settings.secrets or self.settings.shared_keys) and not signature.is_signed(request):
+            raise SignatureRefused("The request is not signed")
+        length = request.headers.get("content-length", "")
+        if signature.is_form(request) and length.isascii() and length.isdigit():
+            signature.check_size(int(length[:12]))
 
     def parse(self, request: InboundRequest) -> Parsed:
         if request.method != "GET" and not signature.is_form(request):

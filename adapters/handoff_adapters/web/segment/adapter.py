@@ -28,6 +28,7 @@ from .clock import EventTiming, occurred_at, timing_of
 from .event import TrackedEvent, event
 from .options import SegmentOptions
 from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
+from .sizes import TOO_LARGE, OversizedEvent, stated_keys
 
 PIXEL = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
@@ -88,16 +89,20 @@ class SegmentAdapter:
         """
         if not self._secrets:
             return
-        header = request.headers.get("authorization", "")
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() == "basic":
-            keys = [basic_credentials(header)[0]]
-        else:
-            keys = [token.strip()] if scheme.lower() == "bearer" else []
-            keys += [value for name, value in request.query if name == "writeKey"]
-            keys += _body_keys(request)
-        if not any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys):
-            raise SignatureRefused("The write key is missing or unknown")
+        keys, decisive = _head_keys(request)
+        if self._knows(keys) or (not decisive and self._knows(_body_keys(request))):
+            return
+        raise SignatureRefused("The write key is missing or unknown")
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused where the head has a key that decides, and it is unknown."""
+        if self._secrets:
+            keys, decisive = _head_keys(request)
+            if decisive and not self._knows(keys):
+                raise SignatureRefused("The write key is missing or unknown")
+
+    def _knows(self, keys: Sequence[str]) -> bool:
+        return any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys)
 
     def parse(self, request: InboundRequest) -> Parsed:
         found = delivery(request)
@@ -107,6 +112,9 @@ class SegmentAdapter:
         seen: Counter[str] = Counter()
         timing = timing_of(found.items, found.sent, request.received_at)
         for item in found.items:
+            if isinstance(item, OversizedEvent):
+                bad.append(Malformed(code="too_large", detail=TOO_LARGE, item=item.alone))
+                continue
             try:
                 made = self._touchpoint(item, found, timing, seen)
             except Unprocessable as error:
@@ -200,14 +208,24 @@ class SegmentAdapter:
         return found
 
 
+def _head_keys(request: InboundRequest) -> tuple[list[str], bool]:
+    """The write keys in the head, and whether they decide: with HTTP Basic, keys in the body do not count."""
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() == "basic":
+        return [basic_credentials(header)[0]], True
+    keys = [token.strip()] if scheme.lower() == "bearer" else []
+    return keys + [value for name, value in request.query if name == "writeKey"], False
+
+
 def _body_keys(request: InboundRequest) -> list[str]:
     """The write key in the body or the pixel's data; none if the body is unreadable."""
     try:
-        pixel = route(request.path).pixel
-        found = pixel_event(request) if pixel else fields.json_object(request.body)
+        if not route(request.path).pixel:
+            return stated_keys(request.body)
+        key = pixel_event(request).get("writeKey")
     except HandoffError:
         return []
-    key = found.get("writeKey")
     return [key] if isinstance(key, str) else []
 
 
