@@ -96,9 +96,19 @@ def times(count: int) -> str:
     return f" ({count}×)" if count > 1 else ""
 
 
-@cached_if_short  # names of fields and traits come again and again
+_LOWER = bytes(range(256)).lower()
+_DROPPED = bytes(code for code in range(128) if not chr(code).isalnum())
+
+
 def same(text: str) -> str:
     """Words as they are compared: case, punctuation and spaces do not matter."""
+    if text.isascii():  # nearly all: a tenth of the time that looking at each character takes
+        return text.encode().translate(_LOWER, _DROPPED).decode()
+    return _same(text)
+
+
+@cached_if_short
+def _same(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 

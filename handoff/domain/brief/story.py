@@ -16,11 +16,12 @@ from .matters.joining import content_words
 from .packs import tokens_of
 from .rules import BriefRules
 from .shapes import CandidateWords, EarlierHandoff, Pending, TimelineItem
-from .signals import Acts, NamedReference, Signal, extract
+from .signals import MOVING, Acts, NamedReference, Signal, extract
 
 SHOWN_AFTER_ANSWER: Micros = 72 * HOUR  # an answered wish stays on the first screen
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
 
 
 class Story(Struct, kw_only=True):
@@ -86,9 +87,10 @@ class Story(Struct, kw_only=True):
         """Since when somebody waits in each conversation in which somebody does."""
         found: dict[str, Micros] = {}
         for matter in self.folded.matters:
-            for ask in matter.asks:
+            waits = set(matter.waits)
+            for ask in matter.asks if waits else ():
                 signal = ask.signal
-                if (signal.at, signal.arrival) in matter.waits:
+                if (signal.at, signal.arrival) in waits:
                     found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
         return found
 
@@ -173,20 +175,28 @@ def _signals(items: Sequence[TimelineItem], rules: BriefRules) -> tuple[dict[str
     stated: set[str] = set()
     names: frozenset[str] = frozenset()
     for item in items:
-        for name in (item.name, item.traits.get("name") if item.traits else None):
-            if isinstance(name, str) and name not in stated and len(stated) < 100:
-                stated.add(name)
-                names |= frozenset(tokens_of(name[:100]))
+        if item.name or item.traits:
+            names = _with_names(names, stated, item)
         language = item.language or languages.get(item.conversation)
         if language is None and item.text and len(item.text) >= MIN_GUESSED and item.direction != "internal":
             language = rules.packs.guess(tokens_of(item.text[:GUESSED]))
         if language is not None:
             language = language[:2].lower()
             languages[item.conversation] = language
-        signal = item.once((language, names), partial(extract, item, rules, language, names))
-        if signal is not None:
-            found[item.id] = signal
+        if item.type in MOVING:
+            signal = item.once((language, names), partial(extract, item, rules, language, names))
+            if signal is not None:
+                found[item.id] = signal
     return found, languages
+
+
+def _with_names(names: frozenset[str], stated: set[str], item: TimelineItem) -> frozenset[str]:
+    """The words of names, with those that a touchpoint adds; `stated` are the names known so far."""
+    for name in (item.name, item.traits.get("name") if item.traits else None):
+        if isinstance(name, str) and name not in stated and len(stated) < MAX_NAMES:
+            stated.add(name)
+            names |= frozenset(tokens_of(name[:MAX_NAME]))
+    return names
 
 
 def _about(item: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, MINUTE, Micros
 
-from ..signals.signal import Acts, Signal, Speaker
+from ..signals.signal import Acts, NamedReference, Signal, Speaker
 from .joining import Words, elsewhere, in_segment, joining, returned
 from .matter import Matter
 
@@ -28,6 +28,8 @@ class Folded(Struct, kw_only=True):
     transfers: list[Signal] = field(default_factory=list)
     talks: list[Signal] = field(default_factory=list)
     loose_nudges: list[Signal] = field(default_factory=list)
+    by_reference: dict[str, list[Matter]] = field(default_factory=dict)
+    """Matters that have or had a reference, by its value."""
     by_conversation: dict[str, list[Matter]] = field(default_factory=dict)
     segments: dict[tuple[str, bool], list[Matter]] = field(default_factory=dict)
     last_in: dict[tuple[str, bool], Micros] = field(default_factory=dict)
@@ -52,7 +54,14 @@ def fold(signals: Iterable[Signal], words: Words) -> Folded:
 
 
 def _ranked(signals: Iterable[Signal]) -> list[Signal]:
-    return sorted(signals, key=lambda it: (it.at, -_rank(it.acts)))
+    found = list(signals)
+    before = None
+    for signal in found:
+        if before is not None and signal.at <= before:
+            found.sort(key=lambda it: (it.at, -_rank(it.acts)))
+            break
+        before = signal.at
+    return found
 
 
 def _rank(acts: int) -> int:
@@ -103,12 +112,13 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
         alive = [one for one in segment if one.unsettled]
         return (alive or segment)[-1]
     whose = signal.whose if signal.claimed else ""
+    since = signal.at - DAY
     alive = [
         one
         for one in folded.matters
-        if one.unsettled
+        if one.touched_at > since
+        and one.unsettled
         and (one.claimed, one.whose) == (signal.claimed, whose)
-        and signal.at - one.touched_at < DAY
     ]
     return alive[0] if len(alive) == 1 else None
 
@@ -127,14 +137,16 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
         matter = None if back else elsewhere(known if not segment else _named(known, signal), signal, words)
         if matter is None:
             matter = _opened(folded, signal, back)
-    _attach_references(matter, signal)
+    if signal.references:
+        _attach_references(folded, matter, signal)
     matter.take_ask(signal)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
     folded.segments[named] = [*(one for one in segment if one is not matter), matter]
     folded.last_in[named] = signal.at
-    _attach_steps(folded, matter, signal)
+    if folded.steps:
+        _attach_steps(folded, matter, signal)
 
 
 def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
@@ -165,12 +177,16 @@ def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
     return matter
 
 
-def _attach_references(matter: Matter, signal: Signal) -> None:
+def _attach_references(folded: Folded, matter: Matter, signal: Signal) -> None:
     for reference in signal.references:
-        if signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference):
-            continue
-        if reference.kind != "attribute":
+        corrects = signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference)
+        if not corrects:
+            if reference.kind == "attribute":
+                continue
             matter.references.setdefault(reference.value, reference)
+        known = folded.by_reference.setdefault(reference.value, [])
+        if matter not in known:
+            known.append(matter)
 
 
 def _attach_steps(folded: Folded, matter: Matter, signal: Signal) -> None:
@@ -194,9 +210,7 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     named = [ref for ref in signal.references if ref.kind != "attribute"]
     if named:
         by_name = [one for one in here if any(one.named(ref) for ref in named)]
-        by_name = by_name or [
-            one for one in folded.matters if one.unsettled and any(one.named(ref) for ref in named)
-        ]
+        by_name = by_name or _by_name(folded, named)
         if by_name:
             return by_name
     if here:
@@ -204,6 +218,17 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     waiting = [one for one in folded.matters if one.waits]
     sure = [one for one in waiting if not one.claimed] or waiting
     return sure if len(sure) == 1 else []
+
+
+def _by_name(folded: Folded, references: Iterable[NamedReference]) -> list[Matter]:
+    """The unsettled matters of any conversation that have one of these references."""
+    found = {
+        one.number: one
+        for ref in references
+        for one in folded.by_reference.get(ref.value, ())
+        if one.unsettled and one.named(ref)
+    }
+    return [found[number] for number in sorted(found)]
 
 
 def _answer(folded: Folded, signal: Signal) -> None:

@@ -75,6 +75,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     number_words: frozenset[str]
     first_words: Mapping[str, frozenset[str]]
     """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
+    short_words: frozenset[str]
+    """The first words of what a customer says without content: a goodbye, a nudge."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
 
@@ -115,15 +117,17 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
                 kinds[label] = kind
         for token in file.function_words:
             languages.setdefault(token, []).append(file.language)
+    first_words = {
+        act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
+        for act in ACTS
+    }
     return Packs(
         by_language=packs,
         every=(*packs.values(), und),
         und=und,
         reference_words=kinds,
-        first_words={
-            act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
-            for act in ACTS
-        },
+        first_words=first_words,
+        short_words=first_words["withdraw"] | first_words["close"] | first_words["nudge"] | first_words["hold"],
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
     )
@@ -151,6 +155,8 @@ def _table(phrases: Iterable[str]) -> PhraseTable:
 def covered(tokens: Sequence[str], table: PhraseTable) -> set[int]:
     """The places of the tokens that belong to phrases of a table."""
     found: set[int] = set()
+    if table.keys().isdisjoint(tokens):
+        return found
     for at, token in enumerate(tokens):
         for phrase in table.get(token, ()):
             if tuple(tokens[at : at + len(phrase)]) == phrase:
@@ -161,7 +167,7 @@ def covered(tokens: Sequence[str], table: PhraseTable) -> set[int]:
 
 def mentions(tokens: Sequence[str], table: PhraseTable) -> bool:
     """Whether a phrase of a table is in the text."""
-    return any(
+    return not table.keys().isdisjoint(tokens) and any(
         tuple(tokens[at : at + len(phrase)]) == phrase
         for at, token in enumerate(tokens)
         for phrase in table.get(token, ())
