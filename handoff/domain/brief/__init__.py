@@ -22,6 +22,7 @@ from .sections.tried import tried
 from .sections.wants import wants
 from .sections.why_now import why_now
 from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
+from .state import StoryState
 from .story import Story, read_story
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Pending",
     "SourceRules",
     "Story",
+    "StoryState",
     "Summary",
     "TimelineItem",
     "build_brief",
@@ -65,7 +67,9 @@ def build_brief(
     `pending` is the handoff that it is for, `handoffs` are all of the customer. Deleted
     touchpoints count toward the effort and are never quoted; notes are for `internal` readers.
     """
-    story = read_story(items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal)
+    story, _state = read_story(
+        items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal
+    )
     return write_brief(story)
 
 

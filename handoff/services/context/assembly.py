@@ -236,7 +236,7 @@ def _story(
             hops=handoff.hops,
         )
     known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
-    return rules.read_story(
+    story, _state = rules.read_story(
         _recent(read, now),
         now=now,
         rules=store.brief_rules,
@@ -244,6 +244,7 @@ def _story(
         handoffs=[_earlier(it) for it in known.values()],
         internal=wanted.internal,
     )
+    return story
 
 
 def _earlier(handoff: Handoff) -> rules.EarlierHandoff:

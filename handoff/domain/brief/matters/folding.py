@@ -45,12 +45,10 @@ _RANK = (
 """Of what happened at one time, what counts first is applied last."""
 
 
-def fold(signals: Iterable[Signal], words: Words) -> Folded:
-    """The matters that these signals make, oldest first."""
-    folded = Folded()
+def take_all(folded: Folded, signals: Iterable[Signal], words: Words) -> None:
+    """Apply signals that are later than all before them."""
     for signal in _ranked(signals):
         take(folded, signal, words)
-    return folded
 
 
 def _ranked(signals: Iterable[Signal]) -> list[Signal]:
@@ -116,9 +114,7 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
     alive = [
         one
         for one in folded.matters
-        if one.touched_at > since
-        and one.unsettled
-        and (one.claimed, one.whose) == (signal.claimed, whose)
+        if one.touched_at > since and one.unsettled and (one.claimed, one.whose) == (signal.claimed, whose)
     ]
     return alive[0] if len(alive) == 1 else None
 

@@ -127,7 +127,10 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         und=und,
         reference_words=kinds,
         first_words=first_words,
-        short_words=first_words["withdraw"] | first_words["close"] | first_words["nudge"] | first_words["hold"],
+        short_words=first_words["withdraw"]
+        | first_words["close"]
+        | first_words["nudge"]
+        | first_words["hold"],
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
     )

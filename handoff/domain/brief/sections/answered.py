@@ -14,6 +14,7 @@ from ..story import SHOWN_AFTER_ANSWER, Story
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
 
+_NOTES = frozenset({"note.added"})
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
 
 
@@ -41,9 +42,11 @@ def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
 def _answers(story: Story) -> list[Dated]:
     """Answers to what is still wanted, or was settled lately."""
     found = []
-    for item in story.items:
-        signal = story.signals.get(item.id)
-        if signal is None or not signal.acts & Acts.ANSWER or not item.text or only_asks(item.text):
+    for signal in story.signals.values():
+        if not signal.acts & Acts.ANSWER:
+            continue
+        item = story.by_id[signal.id]
+        if not item.text or only_asks(item.text):
             continue
         matter = story.matter_of.get(item.id)
         if matter is not None and not matter.unsettled:
@@ -69,12 +72,8 @@ def only_asks(text: str) -> bool:
 def _notes(story: Story) -> list[Dated]:
     """Notes of colleagues, for readers who may see them."""
     found = []
-    for item in story.items:
-        if (
-            item.type != "note.added"
-            or not item.text
-            or (item.visibility == "internal" and not story.internal)
-        ):
+    for item in story.of(_NOTES):
+        if not item.text or (item.visibility == "internal" and not story.internal):
             continue
         if item.direction == "inbound" or story.now - item.occurred_at > RECENT:
             continue
@@ -104,9 +103,9 @@ def _talks(story: Story) -> list[Dated]:
 def _ends(story: Story) -> list[Dated]:
     """How earlier handoffs ended, where somebody wrote it down."""
     found = []
-    for item in story.items:
-        how = _ENDS.get(item.type)
-        if how is None or not item.text or story.now - item.occurred_at > RECENT:
+    for item in story.of(_ENDS.keys()):
+        how = _ENDS[item.type]
+        if not item.text or story.now - item.occurred_at > RECENT:
             continue
         who = _agent(item)
         params = {

@@ -23,7 +23,7 @@ _FORMS = frozenset({"form.submitted"})
 _STEPS = frozenset({"article.viewed", "search.performed", "page.viewed"})
 _ASKS = frozenset({"callback.requested", "form.failed", "complaint.opened"})
 _MISSED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned", "missed"})
-_SENT = frozenset({"message.sent", "email.sent"})
+SENT = frozenset({"message.sent", "email.sent"})
 _ATTEMPTS = frozenset({"callback.attempted", "callback.missed"})
 _NO_SOURCE = SourceRules()
 
@@ -33,7 +33,7 @@ MOVING = (
     | _FORMS
     | _STEPS
     | _ASKS
-    | _SENT
+    | SENT
     | _ATTEMPTS
     | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
 )
@@ -52,7 +52,7 @@ def extract(
     if item.type not in MOVING:
         return None
     source = rules.sources.get(item.source, _NO_SOURCE)
-    tokens = tokens_of(item.text[:MAX_OURS]) if item.text and item.type in _SENT else ()
+    tokens = tokens_of(item.text[:MAX_OURS]) if item.text and item.type in SENT else ()
     speaker = speaker_of(item, rules.packs, source.outbound, tokens)
     acts = _acts(item, rules.packs, source, speaker, language, names, tokens)
     if not acts:
@@ -98,7 +98,7 @@ def _acts(
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
             return NOTHING
         return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
-    if type_ in _SENT:
+    if type_ in SENT:
         return _ours(item, packs, speaker, language, names, tokens)
     if type_ in _STEPS:
         return Acts.STEP

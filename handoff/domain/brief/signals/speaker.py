@@ -61,9 +61,7 @@ def marked(data: Mapping[str, Any]) -> bool:
     return any(data[name] not in _FALSE for name in found)
 
 
-def speaker_of(
-    item: TimelineItem, packs: Packs, outbound: str | None, tokens: Sequence[str] = ()
-) -> Speaker:
+def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None, tokens: Sequence[str] = ()) -> Speaker:
     """The sender of a touchpoint; `outbound` is its source's declaration for our outbound messages,
     `tokens` are those of the beginning of a sent message.
 
