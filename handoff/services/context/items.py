@@ -11,10 +11,12 @@ from handoff.services.timeline.reading import TimelineEntry
 from handoff.services.timeline.views import Rendering
 
 
-def timeline_item(rendering: Rendering, entry: TimelineEntry) -> TimelineItem:
-    """A touchpoint with its newest edit folded in."""
-    stored, body = entry.stored, entry.body
-    conversation = rendering.conversation(stored, body)[1]
+def timeline_item(
+    rendering: Rendering, entry: TimelineEntry, conversation: str | None = None
+) -> TimelineItem:
+    """A touchpoint with its newest edit folded in. `conversation` is its public id where that is known."""
+    if conversation is None:
+        conversation = rendering.conversation(entry.stored, entry.body)[1]
     if entry.made is None:
         return _made(rendering, entry, conversation)
     known: TimelineItem | None = entry.made.get(conversation)

@@ -15,7 +15,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff, Party
 from handoff.domain.policies import Policy, unresolved
-from handoff.services.context.assembly import conversations_of
+from handoff.services.context.history import conversations_of
 from handoff.services.customers.customer import Customer, by_key
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes

@@ -11,7 +11,7 @@ from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Identity
-from handoff.services.context.assembly import conversations_of
+from handoff.services.context.history import conversations_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
 from handoff.services.customers.lookup import Match, find
 from handoff.services.timeline.recording import ensure_identity

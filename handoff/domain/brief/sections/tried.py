@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..lines import first_word, line, quote, same, times, word
+from ..lines import MadeLine, first_word, line, quote, same, times, word
 from ..shapes import BriefLine, TimelineItem
 from ..signals import SENT, Acts
 from ..story import Story
@@ -29,7 +29,7 @@ class Attempt(Struct, frozen=True):
     text: str
 
 
-def tried(story: Story) -> list[BriefLine]:
+def tried(story: Story) -> list[MadeLine]:
     """In the order in which each thing was tried first; not what belongs to a settled matter."""
     groups: dict[tuple[str, ...], tuple[Attempt, list[TimelineItem]]] = {}
     for item in story.items:
@@ -43,11 +43,12 @@ def tried(story: Story) -> list[BriefLine]:
             proof.append(item)
             groups[key] = (attempt, proof)
     ordered = sorted(groups.items(), key=lambda found: (found[1][1][0].occurred_at, found[0]))
-    lines = [
-        line(attempt.code, attempt.params, proof, attempt.text + times(len(proof)))
-        for _key, (attempt, proof) in ordered
-    ]
-    return lines + _deleted(story)
+    lines = [partial(_line, attempt, proof) for _key, (attempt, proof) in ordered]
+    return [*lines, *_deleted(story)]
+
+
+def _line(attempt: Attempt, proof: list[TimelineItem]) -> BriefLine:
+    return line(attempt.code, attempt.params, proof, attempt.text + times(len(proof)))
 
 
 def _deleted(story: Story) -> list[BriefLine]:
