@@ -1,4 +1,4 @@
-"""What readers keep of a customer's recently read history, so that the next read goes on from there.
+"""Recently read histories of customers, so that the next read of the same customer reuses them.
 
 Message text stays in memory for KEPT_S after the last read, as in `decoded`.
 """
@@ -19,7 +19,7 @@ MAX_TOUCHPOINTS = 10_000  # of all histories together
 
 
 class KeptHistory(Struct, frozen=True):
-    """What a reader kept, how many touchpoints it is about, and until when it is kept."""
+    """A value that a reader left, the number of its touchpoints, and its expiry."""
 
     value: Any
     size: int
@@ -29,8 +29,8 @@ class KeptHistory(Struct, frozen=True):
 class RecentHistories:
     """The most recently read histories, by customer.
 
-    A history has one owner: a reader takes it, and puts it back when done. Whoever reads the same customer
-    meanwhile finds nothing, and starts anew.
+    A history has one owner: a reader takes it, and puts it back at the end. Another reader of the same
+    customer finds nothing in between, and reads everything itself.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class RecentHistories:
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, key: Hashable) -> Any:
-        """What was kept under a key, None if there is nothing."""
+        """Remove and return the value under a key; None if there is none."""
         kept = self._kept.pop(key, None)
         if kept is None:
             return None

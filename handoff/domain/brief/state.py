@@ -1,7 +1,7 @@
-"""What the touchpoints of a customer have led to so far: signals, languages, and the matters they make.
+"""The state behind a story: the signals of its touchpoints, the languages, and the matters.
 
-A state goes on from where it was when all new touchpoints are later than those it has seen, and starts again
-otherwise. Both ways give the same brief.
+New touchpoints that are later than all others extend a state. Any other change rebuilds it. The brief is the
+same either way.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StoryState(Struct, kw_only=True, eq=False):
 
 
 def advanced(state: StoryState | None, items: Sequence[TimelineItem], rules: BriefRules) -> StoryState:
-    """The state after these touchpoints, given oldest first: `state` itself where it can go on."""
+    """The state after these touchpoints, given oldest first: `state` itself where they extend it."""
     if state is not None:
         known = len(state.items)
         # Lists compare identical elements without looking into them.

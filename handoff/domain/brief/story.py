@@ -140,7 +140,10 @@ def read_story(
     internal: bool,
     state: StoryState | None = None,
 ) -> tuple[Story, StoryState]:
-    """The story of these touchpoints, given oldest first, and its state: `state` itself where it went on."""
+    """The story of these touchpoints, given oldest first, and its state.
+
+    `state` belongs to an earlier story of the same customer. This call may change it in place.
+    """
     state = advanced(state, items, rules)
     story = Story(
         items=state.standing,

@@ -23,8 +23,8 @@ from .extent import left_out, shortened, timeline_view
 from .history import read_history
 from .person import candidate_view, person_view
 from .position import position_of
+from .story import conversation_views, story_of
 from .summary import Summariser
-from .telling import conversation_views, tell
 from .validation import ReadLog, Validator
 from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, LeftOut
 
@@ -61,16 +61,15 @@ async def assemble(
         return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
     key = (tenant, *(it.key for it in customer.members))
     read = await read_history(store, tenant, customer, wanted, store.histories.take(key))
-    control = ControlReads(watch or store.connection, tenant)
-    chains = await read_chains(control, [it.id for it in read.conversations])
-    handoffs = await read_of_homes(control, read.homes)
-    since = min((it.opened_at for it in read.conversations if it.open), default=None)
-    completeness = await monitor.completeness(tenant, since=since, now=now)
-    story = tell(store, read, now, handoff, handoffs, wanted)
+    reads = watch or store.connection
+    chains = await read_chains(ControlReads(reads, tenant), [it.id for it in read.conversations])
+    handoffs = await read_of_homes(ControlReads(reads, tenant), read.homes)
+    completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
+    story = story_of(store, read, now, handoff, handoffs, wanted)
     shown = _shows(wanted, "brief")
     if shown and wanted.min_assurance is not Assurance.VERIFIED:
-        story.candidates = await candidate_words(store, watch or store.connection, tenant, customer, story)
-    context = ContextView(
+        story.candidates = await candidate_words(store, reads, tenant, customer, story)
+    view = ContextView(
         match=Match.ONE,
         match_assurance=look_up.assurance,
         as_of=position_of(customer.members).encode(),
@@ -83,14 +82,14 @@ async def assemble(
         completeness=completeness,
         left_out=left_out(read, customer, wanted, handoff),
     )
-    view = _selected(context, wanted.fields)
-    if read.recollection and not summariser:  # a summariser may still read it, in a thread of its own
+    view = _selected(view, wanted.fields)
+    if read.recollection and not summariser:  # whose thread may still read it
         store.histories.put(key, read.recollection, len(read.entries))
-    shorter = partial(shortened, view, read, customer, wanted, handoff)
-    if watch is None or summariser or read.has_references:
-        return Assembled(view, None, shorter)  # other timelines or a summariser may change the context
-    shown_completeness = completeness if _shows(wanted, "completeness") else None
-    return Assembled(view, watch.basis(shown_completeness, monitor.questions(tenant, since=since)), shorter)
+    basis = None
+    if watch and not summariser and not read.has_references:  # both may change a context by themselves
+        shown_completeness = completeness if _shows(wanted, "completeness") else None
+        basis = watch.basis(shown_completeness, monitor.questions(tenant, since=read.open_since))
+    return Assembled(view, basis, partial(shortened, view, read, customer, wanted, handoff))
 
 
 def _shows(wanted: ContextSelection, field: str) -> bool:

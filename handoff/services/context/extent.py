@@ -33,7 +33,7 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
 def left_out(
     history: History, customer: Customer, wanted: ContextSelection, handoff: Handoff | None
 ) -> LeftOut:
-    """What the context of a history leaves out, and where to read it."""
+    """The omissions of a context, and where to read them."""
     shown = min(len(history.entries), wanted.limit)
     rest = history.total - shown - history.hidden
     last = history.entries[shown - 1].entry if shown else None

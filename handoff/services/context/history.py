@@ -1,7 +1,7 @@
 """A customer's touchpoints as a context needs them: the newest, decoded, with their conversations.
 
-What was read of a customer is kept for a minute (`store/histories.py`). The next context then decodes only
-what is new, as long as all that was read is still there, byte for byte.
+A context leaves a `Recollection` in the store's `histories` for a minute. The next context of the customer
+decodes only new touchpoints, provided that the earlier ones are unchanged, byte for byte.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Episodes = dict[bytes, tuple[tuple[bytes, str], ...]]
 
 
 class Recollection(Struct, kw_only=True, eq=False):
-    """What was read of a customer. Whoever takes it owns it: `conversations` and `story` go on in place.
+    """The results of an earlier read of a customer, newest first.
 
-    The lists are newest first.
+    It has one owner at a time, because `conversations` and `story` are extended in place.
     """
 
     episodes: Episodes
     raws: list[bytes] = field(default_factory=list)
-    """Empty where touchpoints depend on other entries than their own: then only `story` goes on."""
+    """Empty where touchpoints depend on other entries than their own: then only `story` is reused."""
     members: dict[bytes, Member] = field(default_factory=dict)
     entries: list[TimelineEntry] = field(default_factory=list)
     named: list[Named] = field(default_factory=list)
@@ -72,13 +72,18 @@ class History(Struct, kw_only=True, eq=False):
     kept_items: list[TimelineItem] = field(default_factory=list)
     """Of the entries after those."""
     recollection: Recollection | None = None
-    """What the next context of this customer can go on from; None where only a part is shown."""
+    """The results for the next context of this customer; None where a filter hides touchpoints."""
+
+    @property
+    def open_since(self) -> Micros | None:
+        """The start of the oldest open conversation."""
+        return min((it.opened_at for it in self.conversations if it.open), default=None)
 
     def items(self, now: Micros) -> list[TimelineItem]:
         """The touchpoints that a brief is made of, oldest first."""
-        oldest = now - BRIEF_AGE
-        open_since = min((it.opened_at for it in self.conversations if it.open), default=now)
-        since = min(oldest, open_since)
+        opened, since = self.open_since, now - BRIEF_AGE
+        if opened is not None:
+            since = min(since, opened)
         count = bisect_right(self.entries, -since, hi=min(BRIEF_TOUCHPOINTS, len(self.entries)), key=_age)
         fresh = min(self.fresh, count)
         kept = self.kept_items[: count - fresh]

@@ -76,7 +76,7 @@ class Packs(Struct, frozen=True, kw_only=True):
     first_words: Mapping[str, frozenset[str]]
     """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
     short_words: frozenset[str]
-    """The first words of what a customer says without content: a goodbye, a nudge."""
+    """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
 

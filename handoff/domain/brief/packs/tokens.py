@@ -15,12 +15,12 @@ _ASCII_DIGIT = re.compile(r"[0-9]")
 
 # Most texts are ASCII with plain words. `bytes.translate` and `split` cut them four times as fast as the
 # pattern does.
-_UNUSUAL = 0  # what an ASCII character becomes that only the pattern reads
+_UNUSUAL = 0  # replaces ASCII characters that only the pattern reads
 _JOINED = b"'-"
 
 
 def _plain(code: int) -> int:
-    """What a byte of ASCII becomes before it is split: lower case, a space, or a character to look at."""
+    """The replacement of a byte of ASCII: its lower case, a space, or a mark for the pattern."""
     character = chr(code)
     if code in _JOINED:
         return code

@@ -15,7 +15,7 @@ from .history import History
 from .views import ContextSelection, ConversationView
 
 
-def tell(
+def story_of(
     store: Store,
     history: History,
     now: Micros,
