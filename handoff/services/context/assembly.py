@@ -18,9 +18,9 @@ from handoff.store.repositories.control import ControlReads
 from handoff.store.store import Store
 
 from .candidates import candidate_words
-from .completeness import Monitor
+from .completeness import Completeness, Monitor
 from .extent import left_out, shortened, timeline_view
-from .history import read_history
+from .history import History, read_history
 from .person import candidate_view, person_view
 from .position import position_of
 from .story import conversation_views, story_of
@@ -56,8 +56,7 @@ async def assemble(
     One round trip each for timelines, handoffs and completeness, two if a touchpoint was amended, and those
     of `candidate_words`.
     """
-    customer = look_up.customer
-    if customer is None:
+    if (customer := look_up.customer) is None:
         return Assembled(await _unmatched(monitor, tenant, look_up, now), None)
     key = (tenant, *(it.key for it in customer.members))
     read = await read_history(store, tenant, customer, wanted, store.histories.take(key))
@@ -66,8 +65,8 @@ async def assemble(
     handoffs = await read_of_homes(ControlReads(reads, tenant), read.homes)
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
     story = story_of(store, read, now, handoff, handoffs, wanted)
-    shown = _shows(wanted, "brief")
-    if shown and wanted.min_assurance is not Assurance.VERIFIED:
+    briefed = _shows(wanted, "brief")
+    if briefed and wanted.min_assurance is not Assurance.VERIFIED:
         story.candidates = await candidate_words(store, reads, tenant, customer, story)
     view = ContextView(
         match=Match.ONE,
@@ -77,19 +76,24 @@ async def assemble(
         customer=person_view(store, tenant, customer, read),
         conversations=conversation_views(read, chains, story),
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
-        brief=await _brief(story, summariser if shown else None),
+        brief=await _brief(story, summariser if briefed else None),
         timeline=timeline_view(read, wanted),
         completeness=completeness,
         left_out=left_out(read, customer, wanted, handoff),
     )
-    view = _selected(view, wanted.fields)
     if read.recollection and not summariser:  # whose thread may still read it
         store.histories.put(key, read.recollection, len(read.entries))
     basis = None
     if watch and not summariser and not read.has_references:  # both may change a context by themselves
-        shown_completeness = completeness if _shows(wanted, "completeness") else None
-        basis = watch.basis(shown_completeness, monitor.questions(tenant, since=read.open_since))
+        basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
+    view = _selected(view, wanted.fields)
     return Assembled(view, basis, partial(shortened, view, read, customer, wanted, handoff))
+
+
+def _basis(
+    watch: ReadLog, monitor: Monitor, tenant: str, read: History, completeness: Completeness | None
+) -> Validator:
+    return watch.basis(completeness, monitor.questions(tenant, since=read.open_since))
 
 
 def _shows(wanted: ContextSelection, field: str) -> bool:
