@@ -127,6 +127,9 @@ async def test_a_history_longer_than_the_brief_slides(store: Store, tenant: str)
     for step in ("on another channel", "late", "joined"):
         await record_all(store, tenant, STEPS[step])
         assert await context(store, tenant) == await from_scratch(store, tenant), step
+    ended = said("end", -1, "", type="conversation.resolved")  # older than all that the brief is made of
+    await record_all(store, tenant, [ended])
+    assert await context(store, tenant) == await from_scratch(store, tenant), "an end before all of them"
     longer = BRIEF_TOUCHPOINTS + 1
     assert await context(store, tenant, limit=longer) == await from_scratch(store, tenant, limit=longer)
 
