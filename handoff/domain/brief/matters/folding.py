@@ -30,6 +30,8 @@ class Folded(Struct, kw_only=True):
     loose_nudges: list[Signal] = field(default_factory=list)
     by_reference: dict[str, list[Matter]] = field(default_factory=dict)
     """Matters that have or had a reference, by its value."""
+    by_key: dict[str, list[Matter]] = field(default_factory=dict)
+    """Matters in their order, by the words of their asks."""
     by_conversation: dict[str, list[Matter]] = field(default_factory=dict)
     segments: dict[tuple[str, bool], list[Matter]] = field(default_factory=dict)
     last_in: dict[tuple[str, bool], Micros] = field(default_factory=dict)
@@ -128,14 +130,19 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     segment = [one for one in segment if one.unsettled]
     matter = in_segment(segment, signal)
     if matter is None:
-        known = _others(folded, signal, segment)
-        back = returned(known, signal)
-        matter = None if back else elsewhere(known if not segment else _named(known, signal), signal, words)
+        back = returned(_others(folded.by_key.get(signal.key, ()), signal, segment), signal)
+        known = _named(folded, signal) if segment else folded.matters
+        matter = None if back else elsewhere(_others(known, signal, segment), signal, words)
         if matter is None:
             matter = _opened(folded, signal, back)
     if signal.references:
         _attach_references(folded, matter, signal)
     matter.take_ask(signal)
+    if signal.key:
+        keyed = folded.by_key.setdefault(signal.key, [])
+        if matter not in keyed:
+            keyed.append(matter)
+            keyed.sort(key=_number)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
@@ -145,13 +152,17 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
         _attach_steps(folded, matter, signal)
 
 
-def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
-    """The matters of the same sender outside a segment that an ask may join or return to."""
+def _number(matter: Matter) -> int:
+    return matter.number
+
+
+def _others(matters: Iterable[Matter], signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
+    """Those of the same sender outside a segment that an ask may join or return to."""
     whose = signal.whose if signal.claimed else ""
     oldest = signal.at - LONGEST
     return [
         one
-        for one in folded.matters
+        for one in matters
         if one.touched_at >= oldest
         and one.claimed == signal.claimed
         and one.whose == whose
@@ -159,9 +170,9 @@ def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[M
     ]
 
 
-def _named(matters: Sequence[Matter], signal: Signal) -> list[Matter]:
+def _named(folded: Folded, signal: Signal) -> list[Matter]:
     """Those that an ask names itself: beside other matters of its conversation nothing else joins."""
-    return [one for one in matters if any(one.named(ref) for ref in joining(signal.references))]
+    return _by_reference(folded, joining(signal.references))
 
 
 def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
@@ -206,7 +217,7 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     named = [ref for ref in signal.references if ref.kind != "attribute"]
     if named:
         by_name = [one for one in here if any(one.named(ref) for ref in named)]
-        by_name = by_name or _by_name(folded, named)
+        by_name = by_name or [one for one in _by_reference(folded, named) if one.unsettled]
         if by_name:
             return by_name
     if here:
@@ -216,13 +227,13 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     return sure if len(sure) == 1 else []
 
 
-def _by_name(folded: Folded, references: Iterable[NamedReference]) -> list[Matter]:
-    """The unsettled matters of any conversation that have one of these references."""
+def _by_reference(folded: Folded, references: Iterable[NamedReference]) -> list[Matter]:
+    """The matters of any conversation that have one of these references, in their order."""
     found = {
         one.number: one
         for ref in references
         for one in folded.by_reference.get(ref.value, ())
-        if one.unsettled and one.named(ref)
+        if one.named(ref)
     }
     return [found[number] for number in sorted(found)]
 

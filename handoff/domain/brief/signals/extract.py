@@ -169,8 +169,9 @@ def _short(
         if (question and act != Acts.NUDGE) or packs.first_words[name].isdisjoint(tokens):
             continue
         read_with = read_with or _read_with(packs, language, tokens)
+        anywhere = _begins(packs.und, name, tokens)
         for pack in read_with:
-            if _is_phrase(tokens, name, pack, packs.und, names):
+            if (anywhere or _begins(pack, name, tokens)) and _is_phrase(tokens, name, pack, packs.und, names):
                 return act
     return None
 
@@ -187,6 +188,12 @@ def _read_with(packs: Packs, language: str | None, tokens: Sequence[str]) -> tup
     """The language of a short text is hard to guess: where the chosen pack has no match, all are tried."""
     chosen = packs.chosen(language, tokens)
     return (*chosen, *(it for it in packs.every if it not in chosen))
+
+
+def _begins(pack: Pack, act: str, tokens: list[str]) -> bool:
+    """Whether a token begins a phrase of an act."""
+    table = pack.phrases.get(act)
+    return table is not None and not table.keys().isdisjoint(tokens)
 
 
 def _is_phrase(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
