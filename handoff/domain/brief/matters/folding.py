@@ -138,11 +138,7 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     if signal.references:
         _attach_references(folded, matter, signal)
     matter.take_ask(signal)
-    if signal.key:
-        keyed = folded.by_key.setdefault(signal.key, [])
-        if matter not in keyed:
-            keyed.append(matter)
-            keyed.sort(key=_number)
+    _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
@@ -150,6 +146,16 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     folded.last_in[named] = signal.at
     if folded.steps:
         _attach_steps(folded, matter, signal)
+
+
+def _file_words(folded: Folded, matter: Matter, key: str) -> None:
+    """Note that a matter was about these words."""
+    known = folded.by_key.get(key)
+    if known is None:
+        folded.by_key[key] = [matter]
+    elif matter not in known:
+        known.append(matter)
+        known.sort(key=_number)
 
 
 def _number(matter: Matter) -> int:

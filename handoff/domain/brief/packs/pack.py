@@ -73,6 +73,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     und: Pack
     reference_words: Mapping[str, str]
     number_words: frozenset[str]
+    label_tokens: frozenset[str]
+    """First tokens of `reference_words`: in a text without them no number has a label."""
     first_words: Mapping[str, frozenset[str]]
     """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
     short_words: frozenset[str]
@@ -126,6 +128,7 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         every=(*packs.values(), und),
         und=und,
         reference_words=kinds,
+        label_tokens=frozenset(token for label in kinds for token in tokens_of(label)[:1]),
         first_words=first_words,
         short_words=first_words["withdraw"]
         | first_words["close"]

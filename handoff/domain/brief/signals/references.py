@@ -10,6 +10,7 @@ from handoff.domain.text.memo import cached_if_short
 
 from ..lines import same, word
 from ..packs.pack import Packs
+from ..packs.tokens import tokens_of
 from ..shapes import TimelineItem
 from .signal import NamedReference
 
@@ -18,6 +19,7 @@ _CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)
 _DIGIT = re.compile(r"\d")
 _BEFORE_DIGIT = 8  # characters that a code may have before its first digit: `#`, six letters, a hyphen
 _LABEL = 60  # characters before a number in which its label is
+_LIKELY = re.compile(r"[A-Z](?:\d|-\d)")  # part of whatever `_SHAPED` matches
 _SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
 _SEPARATORS = " \t\n#№:.,;="
 _LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
@@ -89,10 +91,17 @@ def shaped(text: str) -> Iterator[str]:
     return (match[1] for match in _CODE.finditer(text) if _SHAPED.fullmatch(match[1]) and len(match[1]) <= 30)
 
 
+def _has_no_label(text: str, packs: Packs) -> bool:
+    """Whether no number in a text can be a reference. A quick look that most texts pass."""
+    if not text.isascii() or _LIKELY.search(text):
+        return False
+    return packs.label_tokens.isdisjoint(tokens_of(text))
+
+
 def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
     """References that a text names: after a label, or shaped like `A-17`."""
     digit = _DIGIT.search(text)
-    if digit is None:
+    if digit is None or _has_no_label(text, packs):
         return
     for match in _CODE.finditer(text, max(digit.start() - _BEFORE_DIGIT, 0)):
         shown = match[1]
