@@ -8,6 +8,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from .clock import Micros
+from .touchpoint import TYPES
 
 
 class ConversationState(StrEnum):
@@ -74,13 +75,17 @@ _ASKS = frozenset(
     }
 )
 _RESOLVES = frozenset({"conversation.resolved"})
-_SYSTEM = ("handoff.", "identity.", "context.", "customer.")
-_REPORTS = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
+_SYSTEM = frozenset(
+    {
+        *(it for it in TYPES if it.startswith(("handoff.", "identity.", "context."))),
+        *("callback.due", "callback.overdue", "callback.given_up"),
+    }
+)
 
 
 def is_system(type_: str) -> bool:
     """Whether a type is a system entry about a conversation rather than a part of it."""
-    return type_.startswith(_SYSTEM) or type_ in _REPORTS
+    return type_ in _SYSTEM
 
 
 def _opens(item: ConversationItem) -> bool:
@@ -94,20 +99,23 @@ def _opens(item: ConversationItem) -> bool:
     return not is_system(item.type)
 
 
-def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
-    """The conversations of `items` (oldest first), newest activity first.
+class ConversationFold:
+    """The conversations of touchpoints that are given oldest first.
 
     System entries count in their conversation, but neither open it nor make it newer.
     """
-    found: dict[bytes, Conversation] = {}
-    before: dict[bytes, list[ConversationItem]] = {}
-    for item in items:
-        known = found.get(item.conversation)
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Conversation] = {}
+        self._before: dict[bytes, list[ConversationItem]] = {}
+
+    def take(self, item: ConversationItem) -> None:
+        known = self._found.get(item.conversation)
         if known is None:
             if not _opens(item):
-                before.setdefault(item.conversation, []).append(item)
-                continue
-            known = found[item.conversation] = Conversation(
+                self._before.setdefault(item.conversation, []).append(item)
+                return
+            known = self._found[item.conversation] = Conversation(
                 id=item.conversation,
                 state=ConversationState.OPEN,
                 channels=[],
@@ -116,10 +124,21 @@ def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
                 thread=item.thread,
                 home=item.home,
             )
-            for earlier in before.pop(item.conversation, ()):
+            for earlier in self._before.pop(item.conversation, ()):
                 _count(known, earlier)
         _take(known, item)
-    return sorted(found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
+
+    def newest_first(self) -> list[Conversation]:
+        """The conversations, the most recently active first."""
+        return sorted(self._found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
+
+
+def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
+    """The conversations of `items` (oldest first), newest activity first."""
+    folded = ConversationFold()
+    for item in items:
+        folded.take(item)
+    return folded.newest_first()
 
 
 def _count(known: Conversation, item: ConversationItem) -> None:

@@ -2649,7 +2649,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -4057,6 +4057,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4124,6 +4125,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };

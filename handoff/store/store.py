@@ -26,6 +26,7 @@ from handoff.store.server.seen import SEEN, Floor, read_seen
 
 from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
+from .histories import RecentHistories
 from .keys import META, Keys
 from .settings import StoreSettings
 from .tenant import TenantStore
@@ -54,6 +55,7 @@ class Store:
         self.rules = rules
         self.brief_rules = brief_rules
         self.decoded = RecentBodies()
+        self.histories = RecentHistories()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)

@@ -33,7 +33,7 @@ from handoff.api.operations.operation import (
     choice,
     path_parameter,
 )
-from handoff.services.context.assembly import BRIEF_TOUCHPOINTS
+from handoff.services.context.history import BRIEF_TOUCHPOINTS
 from handoff.services.context.views import ContextView
 from handoff.services.conversations.detail import ConversationDetail
 from handoff.services.customers.assignments import AssignmentView

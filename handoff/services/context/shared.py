@@ -91,7 +91,7 @@ def _waiting_since(
     store: Store, decoded: Decoded, entries: Sequence[TimelineEntry], now: Micros
 ) -> Micros | None:
     items = [timeline_item(decoded.rendering, it) for it in reversed(entries)]
-    story = rules.read_story(
+    story, _state = rules.read_story(
         items, now=now, rules=store.brief_rules, pending=None, handoffs=(), internal=True
     )
     return story.waiting_since()

@@ -7,7 +7,7 @@ from msgspec import Struct
 from handoff.domain.clock import format_time
 from handoff.domain.conversation import ConversationState
 from handoff.domain.errors import NotFound
-from handoff.services.context.assembly import conversations_of
+from handoff.services.context.history import conversations_of
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_chains, read_of_homes
 from handoff.services.handoffs.targets import customer_of, home_of, read_conversation_id
 from handoff.services.timeline.views import public_conversation

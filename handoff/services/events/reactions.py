@@ -17,7 +17,7 @@ from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
-from handoff.services.context.assembly import conversations_of
+from handoff.services.context.history import conversations_of
 from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs

@@ -10,7 +10,7 @@ from handoff.codec.keyed_hash import SIZE, KeyedHash
 from handoff.codec.member import PLACE
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.services.context.assembly import customer_view
+from handoff.services.context.person import customer_view
 from handoff.services.context.views import CustomerView
 from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import LinkView, read_links

@@ -13,7 +13,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import STRONG_TYPES, Identity
-from handoff.services.context.assembly import Matters, matters_of
+from handoff.services.context.story import Matters, matters_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.timeline.recording import ensure_identity

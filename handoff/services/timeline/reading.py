@@ -187,7 +187,11 @@ async def read_timeline(
 
 async def read_merged(store: Store, homes: Sequence[bytes], given: Given, window: Window) -> MemberPage:
     """A page of the merged timelines of `homes`, with the entries that were given to them. One round trip."""
-    page = await read_page(store.connection, store.keys, homes, window)
+    return merged(await read_page(store.connection, store.keys, homes, window), given, window)
+
+
+def merged(page: MemberPage, given: Given, window: Window) -> MemberPage:
+    """A page with the entries that were given to its homes."""
     if not given.members:
         return page
     inside = {it.place: it for it in given.members if window.contains(it.place)}
