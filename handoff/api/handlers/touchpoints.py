@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
+from handoff.api.handlers.ndjson import MAX_LINE, LineGroup, groups
 from handoff.api.http.access import TENANT_HEADER, Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
@@ -25,7 +26,6 @@ from handoff.api.http.exchange import (
     refuse_encoding,
     stream_answer,
 )
-from handoff.api.http.ndjson import MAX_LINE, LineGroup, groups
 from handoff.api.http.plain_requests import (
     Answer,
     BodyHandler,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from handoff.api.handlers import touchpoints as handlers
+from handoff.api.handlers.ndjson import MAX_LINE
 from handoff.api.handlers.touchpoints import LinesView, RecordedView
 from handoff.api.http.exchange import MAX_BODY
-from handoff.api.http.ndjson import MAX_LINE
 from handoff.api.operations.operation import JSON, Operation, Parameter, ResponseSpec, path_parameter
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED
