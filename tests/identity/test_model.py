@@ -428,6 +428,35 @@ class Identities(RuleBasedStateMachine):
         assert (sure.match is Match.ONE) == verified
 
 
+PEOPLE = ("user:anna", "user:bert")
+DEVICE, MAILBOX = "anonymous:a1", "email:anna@example.com"
+visitors = st.sampled_from(("", "", *PEOPLE))
+sure = Assurance.VERIFIED
+
+
+class SharedIdentities(Identities):
+    """Two people with one device and one mailbox: what happens there, and whose it is."""
+
+    @initialize(visits=st.lists(st.tuples(visitors, st.integers(0, 9)), min_size=4, max_size=9))
+    def begin(self, visits: list[tuple[str, int]]) -> None:  # type: ignore[override]
+        for person in PEOPLE:
+            self.touch(0, [[(person, sure), (MAILBOX, sure)], [(person, sure), (DEVICE, sure)]], 0)
+        for person, back in visits:
+            self.visit(person, back)
+        self.touch(0, [[(MAILBOX, sure)], [(MAILBOX, sure)]], 0)
+
+    @rule(person=visitors, back=st.integers(0, 9))
+    def visit(self, person: str, back: int) -> None:
+        """Somebody uses the device, logged in or not, now or some time ago."""
+        handles = [(DEVICE, sure)]
+        self.touch(0, [[(person, sure), *handles] if person else handles], back)
+
+    @rule(pick=st.integers(0, 2), person=st.sampled_from(PEOPLE), whole=st.booleans())
+    def assign_again(self, pick: int, person: str, whole: bool) -> None:
+        """The same few touchpoints, again and again."""
+        self.assign(0, pick, person, whole, undo=False)
+
+
 def _picked(among: Sequence[Result], pick: int) -> Result:
     return among[pick % len(among)]
 
@@ -451,8 +480,22 @@ def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=14,
+            max_examples=10,
             stateful_step_count=15,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_whose_it_is_on_shared_identities_follows_the_model(machine: type[Identities]) -> None:
+    del machine  # the subclass uses its stores
+    run_state_machine_as_test(
+        SharedIdentities,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=10,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
