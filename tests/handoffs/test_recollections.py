@@ -25,33 +25,33 @@ MAIL = "email:anna@example.com"
 NOW = NOON + 2 * DAY
 
 
-def said(name: str, minute: int, text: str, *whom: str | Handle, **more: Any) -> Touchpoint:
+def written(name: str, minute: int, text: str, *whom: str | Handle, **more: Any) -> Touchpoint:
     return touchpoint(name, *whom, at=NOON + minute * MINUTE, text=text, **more)
 
 
 def mailed(name: str, minute: int, text: str) -> Touchpoint:
-    return said(name, minute, text, MAIL, type="email.received", channel="email")
+    return written(name, minute, text, MAIL, type="email.received", channel="email")
 
 
 def answered(name: str, minute: int, text: str) -> Touchpoint:
     actor = {"type": "agent", "name": "Mia"}
-    return said(name, minute, text, type="message.sent", actor=actor)
+    return written(name, minute, text, type="message.sent", actor=actor)
 
 
 STEPS = {
-    "first": [said("e1", 0, "Where is my order A-17?"), answered("e2", 4, "It arrives on Friday.")],
-    "later": [said("e3", 9, "And the washing machine leaks again.")],
-    "later twice": [said("e4", 12, "hello??"), answered("e5", 15, "I will call you back tomorrow.")],
+    "first": [written("e1", 0, "Where is my order A-17?"), answered("e2", 4, "It arrives on Friday.")],
+    "later": [written("e3", 9, "And the washing machine leaks again.")],
+    "later twice": [written("e4", 12, "hello??"), answered("e5", 15, "I will call you back tomorrow.")],
     "nothing": [],
-    "the same time": [said("e6", 15, "Fine, thanks for calling me back about A-17.")],
-    "late": [said("e7", 6, "It is about order B-9 as well, which was late.")],
-    "edited": [said("e8", 20, "The dishwasher leaks.", type="message.edited", amends="e3")],
-    "after an edit": [said("e9", 24, "Somebody should look at it.")],
-    "resolved": [said("e10", 30, "", type="conversation.resolved")],
-    "after the end": [said("e11", 40, "It leaks again, and I am angry.")],
+    "the same time": [written("e6", 15, "Fine, thanks for calling me back about A-17.")],
+    "late": [written("e7", 6, "It is about order B-9 as well, which was late.")],
+    "edited": [written("e8", 20, "The dishwasher leaks.", type="message.edited", amends="e3")],
+    "after an edit": [written("e9", 24, "Somebody should look at it.")],
+    "resolved": [written("e10", 30, "", type="conversation.resolved")],
+    "after the end": [written("e11", 40, "It leaks again, and I am angry.")],
     "deleted": [touchpoint("e12", at=NOON + 50 * MINUTE, type="message.deleted", text=None, amends="e9")],
     "on another channel": [mailed("e13", 60, "Is A-17 on its way?")],
-    "joined": [said("e14", 70, "me", "user:anna", handle(MAIL, Assurance.VERIFIED))],
+    "joined": [written("e14", 70, "me", "user:anna", handle(MAIL, Assurance.VERIFIED))],
     "after the join": [mailed("e15", 80, "Any news of A-17?")],
 }
 
@@ -127,7 +127,7 @@ async def test_a_history_longer_than_the_brief_slides(store: Store, tenant: str)
     for step in ("on another channel", "late", "joined"):
         await record_all(store, tenant, STEPS[step])
         assert await context(store, tenant) == await from_scratch(store, tenant), step
-    ended = said("end", -1, "", type="conversation.resolved")  # older than all that the brief is made of
+    ended = written("end", -1, "", type="conversation.resolved")  # older than all that the brief is made of
     await record_all(store, tenant, [ended])
     assert await context(store, tenant) == await from_scratch(store, tenant), "an end before all of them"
     longer = BRIEF_TOUCHPOINTS + 1
@@ -136,7 +136,7 @@ async def test_a_history_longer_than_the_brief_slides(store: Store, tenant: str)
 
 async def test_a_filter_hides_what_an_earlier_context_showed(store: Store, tenant: str) -> None:
     await record_all(store, tenant, STEPS["first"])
-    await record_all(store, tenant, [said("c1", 30, "me too", handle("user:anna", Assurance.CLAIMED))])
+    await record_all(store, tenant, [written("c1", 30, "me too", handle("user:anna", Assurance.CLAIMED))])
     await context(store, tenant)
     look_up, wanted = await looked_up(store, tenant), ContextSelection(min_assurance=Assurance.VERIFIED)
     made = await assemble(store, Monitor(store, []), tenant, look_up, wanted=wanted, now=NOW)

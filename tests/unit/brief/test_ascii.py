@@ -1,4 +1,4 @@
-"""ASCII text takes shorter ways that give what the general ones give. A letter outside ASCII forces those."""
+"""Shorter ways for ASCII text give the results of the general ones, forced by a letter outside ASCII."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sentence(parts: list[tuple[str, str]]) -> str:
 
 @settings(max_examples=300)
 @given(st.one_of(ANY, SENTENCES.map(sentence)))
-def test_tokens_and_letters_of_ascii_are_those_of_any_text(text: str) -> None:
+def test_tokens_and_letters_are_the_same(text: str) -> None:
     assert tokens_of(text) == tokens_of(text + OUTSIDE)[:-1]
     assert same(text) == same(text + OUTSIDE)[:-1]
     assert has_digit(text) == has_digit(text + OUTSIDE)
@@ -35,7 +35,7 @@ def test_tokens_and_letters_of_ascii_are_those_of_any_text(text: str) -> None:
 
 @settings(max_examples=300)
 @given(SENTENCES.map(sentence))
-def test_references_in_ascii_are_those_in_any_text(text: str) -> None:
+def test_references_are_the_same(text: str) -> None:
     assert list(in_words(text, RULES.packs)) == list(in_words(text + OUTSIDE, RULES.packs))
 
 

@@ -53,7 +53,7 @@ def touchpoint(number: int, minute: int, kind: int, conversation: int) -> Timeli
     return item(type_, minute, **{"id": f"tp{number:04}", "conversation": f"c{conversation}"} | more)
 
 
-def told(items: list[TimelineItem], state: StoryState | None) -> tuple[Brief, StoryState]:
+def read(items: list[TimelineItem], state: StoryState | None) -> tuple[Brief, StoryState]:
     story, state = read_story(
         items, now=NOW, rules=RULES, pending=None, handoffs=(), internal=True, state=state
     )
@@ -108,14 +108,14 @@ def test_an_extended_state_gives_the_brief_of_a_new_one(
     life, state = Life(), None
     for step in steps:
         life.change(*step)
-        brief, state = told(life.items, state)
+        brief, state = read(life.items, state)
         assert brief == brief_of(life.items)
 
 
 def test_later_touchpoints_extend_the_state() -> None:
     first = [touchpoint(1, 0, 0, 1), touchpoint(2, 3, 10, 1)]
-    _brief, state = told(first, None)
-    _brief, again = told([*first, touchpoint(3, 9, 2, 2)], state)
+    _brief, state = read(first, None)
+    _brief, again = read([*first, touchpoint(3, 9, 2, 2)], state)
     assert again is state
 
 
@@ -134,7 +134,7 @@ FIRST, SECOND = touchpoint(1, 5, 0, 1), touchpoint(2, 9, 10, 1)
     ],
 )
 def test_any_other_change_rebuilds_it(changed: list[TimelineItem]) -> None:
-    _brief, state = told([FIRST, SECOND], None)
-    brief, again = told(in_order(changed), state)
+    _brief, state = read([FIRST, SECOND], None)
+    brief, again = read(in_order(changed), state)
     assert again is not state
     assert brief == brief_of(in_order(changed))
