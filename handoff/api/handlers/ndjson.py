@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from msgspec import Struct, field
 
-from .exchange import BOM
+from handoff.api.http.exchange import BOM
 
 MAX_LINE = 512 * 1024  # bytes: the limit of a touchpoint, plus room for JSON escapes
 LINES_AT_ONCE = 200  # lines recorded and answered as one group
