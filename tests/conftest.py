@@ -73,9 +73,10 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def valkey() -> Iterator[str]:
-    """The URL of a durable Valkey."""
+    """The URL of a durable Valkey, one for each module: a server under test would first work off what the
+    tests of other modules left in the outbox."""
     with valkey_server() as url:
         yield url
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -31,6 +33,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
+from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
@@ -43,12 +46,13 @@ from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .reloading import Reloader, RunningParts
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
+TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -91,6 +95,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
+        stack.callback(site.inbound.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -107,14 +112,17 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             site.public_url,
             followers=followers,
             connectors=settings.connectors,
+            clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
         await stack.enter_async_context(_background(site, timers, delivery))
+        trimming = _trimming(Quarantine(store, settings.limits), sources)
+        await stack.enter_async_context(_repeating("quarantine", TRIM_S, trimming))
         listening = (
             [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
         )
         listeners = await stack.enter_async_context(
-            open_doors(bound.listening, site, listening, shutdown_s=options.shutdown_s)
+            open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
         )
         gc.freeze()  # objects from the start live as long as the server
         yield Server(
@@ -172,12 +180,13 @@ def _site(
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     monitor = Monitor(store, source_facts)
-    intake = Intake(store)
+    intake, kept = Intake(store), Quarantine(store, settings.limits)
+    rates = RateLimits(settings.limits)
     return AppContext(
         store=store,
         monitor=monitor,
         measures=measures,
-        inbound=Inbound(store, intake, monitor, measures),
+        inbound=Inbound(store, intake, monitor, measures, kept, rates),
         intake=intake,
         credentials=credentials,
         watch=CredentialWatch(credentials),
@@ -185,14 +194,21 @@ def _site(
         channels=settings.channel_names,
         public_url=(settings.server.public_url or url).rstrip("/"),
         identity_spaces=spaces(sources),
+        regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
+        rates=rates,
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
     )
+
+
+def _trimming(kept: Quarantine, sources: Mapping[str, Source]) -> Callable[[], Awaitable[None]]:
+    pairs = [(it.tenant, it.name) for it in sources.values()]
+    return lambda: kept.trim(pairs, time.time_ns() // 1000)
 
 
 def _admin(secret: str) -> Token:

@@ -9,6 +9,7 @@ from playwright.async_api import Browser
 
 from tests.e2e.agents import Backend, browser, settings
 from tests.serving import in_process
+from tests.store.servers import valkey_server
 
 TENANTS = 40  # at least one for each test
 
@@ -21,10 +22,11 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def backends(valkey: str, chromium: Browser) -> AsyncIterator[Iterator[Backend]]:
-    chosen = settings(valkey, tenants=TENANTS)
-    async with in_process(chosen) as (server, http):
-        yield iter([Backend(server.url, it.secret, http, chromium) for it in chosen.tokens])
+async def backends(chromium: Browser) -> AsyncIterator[Iterator[Backend]]:
+    with valkey_server() as url:
+        chosen = settings(url, tenants=TENANTS)
+        async with in_process(chosen) as (server, http):
+            yield iter([Backend(server.url, it.secret, http, chromium) for it in chosen.tokens])
 
 
 @pytest_asyncio.fixture(loop_scope="session")

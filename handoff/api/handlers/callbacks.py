@@ -137,7 +137,9 @@ async def _customer_identity(
         await check_customer(site.store, principal, customer.group.members)
         require_current(customer, given.customer_id)
         return customer.members[0].identity
-    asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
+    asked = identity("phone", phone)
+    if given.identity is not None:
+        asked = read_identity(given.identity, regions=site.regions_of(principal.tenant))
     found = await find(site.store, principal.tenant, [asked])
     readable_match = (await readable(site.store, principal, found)).match
     if readable_match is Match.NONE and found.match is not Match.NONE:

@@ -45,8 +45,6 @@ from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.reading import decode
 from handoff.store.repositories.timelines import read_arrivals_after
 
-HEARTBEAT_S = 10.0  # proxies and browsers close a silent stream after 15 s
-CHECK_IDENTITIES_S = 10.0  # how often a stream checks the customer's identities
 RETRY_MS = 1000
 LAST_WORDS_S = 1.0  # for a client whose access has ended
 _ENCODER = msgspec.json.Encoder()
@@ -218,7 +216,7 @@ class _CustomerStream:
         self._reader = principal.reader
         self._id = customer_id
         self._stream = stream
-        self.feed = Feed(self._handle_now)
+        self.feed = Feed(self._handle_now, site.hub.limits)
         self._position = Position(state=b"", arrivals={})
         self._checked_at = time.monotonic()
 
@@ -232,12 +230,12 @@ class _CustomerStream:
     async def _follow(self, customer: Customer, last_id: str | None) -> None:
         await self._begin(customer, last_id)
         while not self.feed.cut:
-            frame = await self.feed.next(HEARTBEAT_S)
+            frame = await self.feed.next(self._site.hub.limits.heartbeat_s)
             if isinstance(frame, TouchpointFrame):
                 await self._touchpoint(frame)
             elif frame is None and not self.feed.cut:
                 await self._stream.beat()
-            if time.monotonic() - self._checked_at > CHECK_IDENTITIES_S:
+            if time.monotonic() - self._checked_at > self._site.hub.limits.check_identities_s:
                 await self._check_identities()
 
     async def _begin(self, customer: Customer, last_id: str | None) -> None:
@@ -390,13 +388,14 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
     site, reader = request.app[SITE], principal.reader
     concerns, listing = _visible(concerns, reader), msgspec.structs.replace(listing, reader=reader)
     # The feed skips frames of others without waking this task: most handoffs concern few streams.
-    feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
+    feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
+    stream = Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
 
     async def follow() -> None:
         last = await _begin(site, principal.tenant, stream, listing, _last_id(request), concerns)
         while not feed.cut:
-            frame = await feed.next(HEARTBEAT_S)
+            frame = await feed.next(site.hub.limits.heartbeat_s)
             if frame is None:
                 if not feed.cut:
                     await stream.beat()
@@ -433,7 +432,7 @@ async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame, rea
 
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
-    customer_id = await current_customer_id(site.store, tenant, handoff.home)
+    customer_id = await current_customer_id(site.store, tenant, handoff)
     return _ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
 
 

@@ -14,6 +14,8 @@ from handoff.services.access.access import TENANT_HEADER, bearer
 from handoff.services.access.credentials import Credentials
 from handoff.services.access.principal import Principal
 from handoff.services.access.watch import CredentialWatch
+from handoff.services.admission.limits import LimitSettings
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -53,6 +55,8 @@ class AppContext(Struct, kw_only=True, eq=False):
     public_url: str
     identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
     """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
+    regions: Mapping[str, tuple[str, ...]]
+    """By tenant: the `default_region` of its sources, in which look-ups read national numbers."""
     ready: Callable[[], str | None]
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
@@ -61,11 +65,15 @@ class AppContext(Struct, kw_only=True, eq=False):
     """Reads the configuration again; None if the server was not started from one."""
     on_reload: list[Callable[[], None]] = field(default_factory=list)
     protect_metrics: bool = False
+    rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
+
+    def regions_of(self, tenant: str) -> tuple[str, ...]:
+        return self.regions.get(tenant, ())
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

@@ -9,10 +9,9 @@ from handoff.domain.conversation import ConversationState
 from handoff.domain.errors import NotFound
 from handoff.services.access.customer_access import check_customer
 from handoff.services.access.principal import Principal
-from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.customer import by_key
+from handoff.services.context.history import conversations_of
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_chains, read_of_homes
-from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.services.handoffs.targets import customer_of, home_of, read_conversation_id
 from handoff.services.timeline.views import public_conversation
 from handoff.store.store import Store
 
@@ -42,7 +41,7 @@ async def read_conversation(store: Store, principal: Principal, conversation_id:
     tenant, reader = principal.tenant, principal.reader
     hashes, control = store.hashes(tenant), store.control(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
-    customer = await by_key(store, tenant, await home_of(store, conversation))
+    customer = await customer_of(store, tenant, await home_of(store, conversation), conversation)
     await check_customer(store, principal, customer.group.members)
     conversations = await conversations_of(store, tenant, customer, reader)
     known = {it.id: it for it in conversations}.get(conversation)

@@ -10,10 +10,20 @@ from handoff.domain.errors import NotFound
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.identities import IdentityRecord, doubled
-from handoff.store.repositories.timelines import MemberPage, Window, encode_cursor, read_page, read_places
+from handoff.store.repositories.timelines import Window, encode_cursor, read_places
 from handoff.store.store import Store
 
-from .reading import GONE, Filter, decode, decode_one, homes_of, onwards
+from .reading import (
+    GONE,
+    NOTHING_GIVEN,
+    Filter,
+    Given,
+    decode,
+    decode_one,
+    homes_of,
+    onwards,
+    read_merged,
+)
 from .seeing import seen
 from .views import TimelineView, TouchpointView
 
@@ -27,19 +37,21 @@ async def read_timeline(
     window: Window,
     filter_: Filter,
     reader: Reader = EVERYTHING,
+    given: Given = NOTHING_GIVEN,
 ) -> TimelineView:
     """A page of the merged timelines of `records`; one round trip without a filter."""
     homes = homes_of(records)
     if not filter_.active and reader.internal:
-        page = await read_page(store.connection, store.keys, homes, window)
-        decoded = await seen(store, await decode(store, hashes, records, page.members), reader)
+        page = await read_merged(store, homes, given, window)
+        every = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
+        decoded = await seen(store, every, reader)
         return TimelineView(
             touchpoints=[decoded.view(it) for it in decoded.entries],
             total=page.total - doubled(records),
             returned=len(decoded.entries),
             next=encode_cursor(page.end) if page.end else None,
         )
-    return await _scan(store, hashes, records, homes, window, filter_, reader)
+    return await _scan(store, hashes, records, homes, window, filter_, reader, given)
 
 
 async def _scan(
@@ -50,6 +62,7 @@ async def _scan(
     window: Window,
     filter_: Filter,
     reader: Reader,
+    given: Given,
 ) -> TimelineView:
     """Search a bounded part of the timeline for touchpoints that pass the filter."""
     found: list[TouchpointView] = []
@@ -57,8 +70,8 @@ async def _scan(
     last: Member | None = None
     more = True
     while more and len(found) < window.limit and scanned < MAX_SCANNED:
-        page: MemberPage = await read_page(store.connection, store.keys, homes, onwards(window, last))
-        decoded = await decode(store, hashes, records, page.members)
+        page = await read_merged(store, homes, given, onwards(window, last))
+        decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         more = page.more
         visible = await seen(store, decoded, reader)
         shown = {id(it.entry): it for it in visible.entries}

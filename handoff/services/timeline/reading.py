@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.body import UNREADABLE, Body
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import Member, channel_name
 from handoff.domain.errors import NotFound
+from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import (
     Filed,
+    MemberPage,
     Window,
     read_amendments,
     read_at,
@@ -23,7 +26,13 @@ from handoff.store.repositories.timelines import (
 )
 from handoff.store.store import Store
 
-from .views import Rendering, TouchpointView, blank_body, touchpoint_view
+from .views import (
+    Rendering,
+    TouchpointView,
+    assigned_view,
+    blank_body,
+    touchpoint_view,
+)
 
 PAGE = 500  # touchpoints per round trip when a whole timeline is read
 GONE = "there is no such touchpoint"
@@ -65,14 +74,35 @@ class TimelineEntry(Struct, frozen=True):
         return self.entry.reference is not None
 
 
+class Given(Struct, frozen=True, kw_only=True):
+    """Entries on shared identities that belong to the customer, newest first, with the records of their
+    homes. `ownership` is by home, for homes with assignments."""
+
+    members: Sequence[Member] = ()
+    records: Mapping[bytes, IdentityRecord] = {}
+    ownership: Mapping[bytes, Ownership] = {}
+
+
+NOTHING_GIVEN = Given()
+
+
 class Decoded(Struct, frozen=True):
     """Decoded touchpoints in the order of their entries, with their rendering."""
 
     entries: list[TimelineEntry]
     rendering: Rendering
+    ownership: Mapping[bytes, Ownership] = {}
 
     def view(self, entry: TimelineEntry) -> TouchpointView:
-        return touchpoint_view(entry.stored, entry.body, self.rendering, entry.entry)
+        view = touchpoint_view(entry.stored, entry.body, self.rendering, entry.entry)
+        shared = self.ownership.get(entry.stored.home) if self.ownership else None
+        if shared is None:
+            return view
+        conversation = self.rendering.conversation(entry.stored, entry.body)[0]
+        piece = shared.assignment(entry.stored.id, conversation)
+        if piece is None:
+            return view
+        return msgspec.structs.replace(view, assigned=assigned_view(piece, self.rendering))
 
 
 async def decode(
@@ -80,6 +110,7 @@ async def decode(
     hashes: KeyedHash,
     records: Mapping[bytes, IdentityRecord],
     entries: Sequence[Member],
+    ownership: Mapping[bytes, Ownership] = NOTHING_GIVEN.ownership,
 ) -> Decoded:
     """The touchpoints behind the entries of a timeline, with their amendments.
 
@@ -104,7 +135,7 @@ async def decode(
         if original.unknown or each.body is UNREADABLE:
             store.unknown.met(original.unknown or "body", original.codes.hex())
         decoded.append(each)
-    return Decoded(decoded, rendering)
+    return Decoded(decoded, rendering, ownership)
 
 
 def _blanked(stored: Member, rendering: Rendering) -> Body:
@@ -128,8 +159,30 @@ async def _originals(
     return originals, {**records, **others}
 
 
+async def read_merged(store: Store, homes: Sequence[bytes], given: Given, window: Window) -> MemberPage:
+    """A page of the merged timelines of `homes`, with the entries that were given to them. One round trip."""
+    return merged(await read_page(store.connection, store.keys, homes, window), given, window)
+
+
+def merged(page: MemberPage, given: Given, window: Window) -> MemberPage:
+    """A page with the entries that were given to its homes."""
+    if not given.members:
+        return page
+    inside = {it.place: it for it in given.members if window.contains(it.place)}
+    entries = {it.place: it for it in page.members} | inside
+    ordered = [entries[place] for place in sorted(entries, reverse=not window.ascending)]
+    return MemberPage(
+        members=tuple(ordered[: window.limit]),
+        total=page.total + len(given.members),
+        more=page.more or len(ordered) > window.limit,
+    )
+
+
 async def read_whole(
-    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+    store: Store,
+    hashes: KeyedHash,
+    records: Mapping[bytes, IdentityRecord],
+    given: Given = NOTHING_GIVEN,
 ) -> AsyncIterator[Decoded]:
     """The merged timelines of `records`, oldest first, in pages; one round trip each, and those of `decode`.
 
@@ -138,8 +191,8 @@ async def read_whole(
     homes = homes_of(records)
     window, more = Window(limit=PAGE, ascending=True), True
     while more:
-        page = await read_page(store.connection, store.keys, homes, window)
-        yield await decode(store, hashes, records, page.members)
+        page = await read_merged(store, homes, given, window)
+        yield await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         more = page.more and bool(page.members)
         if more:
             window = onwards(window, page.members[-1])

@@ -29,7 +29,7 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
             if body.visibility is Visibility.PUBLIC
         }
         rendering = msgspec.structs.replace(rendering, amendments=public)
-    return Decoded([it for it in shown if it is not None], rendering)
+    return Decoded([it for it in shown if it is not None], rendering, decoded.ownership)
 
 
 def _shown(entry: TimelineEntry, reader: Reader) -> TimelineEntry | None:
