@@ -1389,11 +1389,11 @@ export interface components {
          * CandidateReason
          * @description One reason why a candidate may be the customer.
          *
-         *         `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+         *         `kind` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
          *         Withdraw `link` to refuse the reason.
          */
         CandidateReason: {
-            code: string;
+            kind: string;
             text: string;
             link?: string;
             channel?: string;
