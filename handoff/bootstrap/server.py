@@ -110,12 +110,9 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         await stack.enter_async_context(_running("health", store.health.watch()))
         await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
-        trimming = _trimming(Quarantine(store, settings.limits), sources)
-        await stack.enter_async_context(_repeating("quarantine", TRIM_S, trimming))
+        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
-        listening = (
-            [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
-        )
+        listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
         )
@@ -166,7 +163,10 @@ def _site(
     )
 
 
-def _trimming(kept: Quarantine, sources: Mapping[str, Source]) -> Callable[[], Awaitable[None]]:
+def _trimming(
+    settings: Settings, store: Store, sources: Mapping[str, Source]
+) -> Callable[[], Awaitable[None]]:
+    kept = Quarantine(store, settings.limits)
     pairs = [(it.tenant, it.name) for it in sources.values()]
     return lambda: kept.trim(pairs, time.time_ns() // 1000)
 
