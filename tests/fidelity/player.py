@@ -241,6 +241,7 @@ class Player:
             at=self._at(step),
             message_id=f"{self.user}-{number}@mail.example",
             headers=headers,
+            files=tuple(step.get("files", ())),
         )
         await asyncio.to_thread(wire.send_mail, self._mail_port, mail)
         self._mails.append(mail.message_id)
