@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
 
+from .excerpts import excerpt
 from .lines import word
 from .matters import Folded, Matter, MatterState, fold
 from .matters.joining import content_words
@@ -109,6 +110,10 @@ class Story(Struct, kw_only=True):
         if here:
             return not any(it.unsettled for it in here)
         return item.conversation in self.resolved
+
+    def words(self, item: TimelineItem) -> str:
+        """The words of a message for a line."""
+        return excerpt(item, self.rules.packs, self.languages.get(item.conversation))
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""

@@ -39,8 +39,9 @@ def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
 
 
 def _answers(story: Story) -> list[Dated]:
-    """Answers to what is still wanted, or was settled lately."""
+    """Answers to what is still wanted, was settled lately, or is back in the same words."""
     found = []
+    back = {key for it in story.folded.matters if it.returned and it.unsettled for key in it.keys}
     for item in story.items:
         signal = story.signals.get(item.id)
         if signal is None or not signal.acts & Acts.ANSWER or not item.text or only_asks(item.text):
@@ -48,11 +49,11 @@ def _answers(story: Story) -> list[Dated]:
         matter = story.matter_of.get(item.id)
         if matter is not None and not matter.unsettled:
             ended = matter.settled
-            if ended is None or story.now - ended.at > SHOWN_AFTER_ANSWER:
+            if ended is None or story.now - ended.at > SHOWN_AFTER_ANSWER and not matter.keys & back:
                 continue
         elif story.now - item.occurred_at > RECENT:
             continue
-        words, who = quote(item.text), quote(item.name, 60)
+        words, who = story.words(item), quote(item.name, 60)
         params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
         found.append(
             (item, line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”"))
@@ -78,7 +79,7 @@ def _notes(story: Story) -> list[Dated]:
             continue
         if item.direction == "inbound" or story.now - item.occurred_at > RECENT:
             continue
-        words, who = quote(item.text), quote(item.name, 60)
+        words, who = story.words(item), quote(item.name, 60)
         params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
         by = f" by {who}" if who else ""
         found.append((item, line("noted", params, [item], f"Note{by}: “{words}”")))

@@ -64,7 +64,7 @@ class _Quoted:
 def _matter(story: Story, matter: Matter) -> list[BriefLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
-        before = [it for it in messages if it.asks[-1].signal.at <= answer.at] or messages[:1]
+        before = [it for it in messages if it.asks[-1].signal.at <= answer.at]
         text = story.by_id[answer.id].text
         if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
@@ -75,7 +75,7 @@ def _matter(story: Story, matter: Matter) -> list[BriefLine]:
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
         messages = messages[:FIRST] + messages[-LAST:]
-    return [_line(matter, it) for it in messages]
+    return [_line(story, matter, it) for it in messages]
 
 
 def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
@@ -113,9 +113,9 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(matter: Matter, quoted: _Quoted) -> BriefLine:
+def _line(story: Story, matter: Matter, quoted: _Quoted) -> BriefLine:
     item = quoted.items[-1]
-    words = quote(item.text or item.subject)
+    words = story.words(item) or quote(item.subject)
     params: dict[str, Any] = {
         "channel": item.channel,
         "at": format_time(item.occurred_at),
