@@ -130,7 +130,8 @@ class Matter(Struct, kw_only=True):
         same_kind = [
             it
             for it in self.references.values()
-            if it.kind == reference.kind and (it.label == reference.label or not (it.label and reference.label))
+            if it.kind == reference.kind
+            and (it.label == reference.label or not (it.label and reference.label))
         ]
         old = next(reversed(same_shape or same_kind), None)
         if old is None or old.value == reference.value:

@@ -49,7 +49,7 @@ def _answers(story: Story) -> list[Dated]:
         matter = story.matter_of.get(item.id)
         if matter is not None and not matter.unsettled:
             ended = matter.settled
-            if ended is None or story.now - ended.at > SHOWN_AFTER_ANSWER and not matter.keys & back:
+            if ended is None or (story.now - ended.at > SHOWN_AFTER_ANSWER and not matter.keys & back):
                 continue
         elif story.now - item.occurred_at > RECENT:
             continue

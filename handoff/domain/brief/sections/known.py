@@ -16,12 +16,17 @@ from msgspec import Struct
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
+from ..packs import tokens_of
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
-from ..signals import Acts
-from ..story import Story
+from ..signals import Acts, Signal
+from ..story import GUESSED as MAX_GUESSED
+from ..story import MIN_GUESSED, Story
+from .wants import quoted_items
 
 MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
+MAX_WRITTEN = 6  # messages, the newest, whose languages are named
+MAX_UNQUOTED = 4  # numbers of messages that are quoted in part
 MAX_PARTS = 10  # of one structured value, such as an address
 
 REFERENCES = frozenset(
@@ -79,7 +84,29 @@ def known(story: Story) -> list[BriefLine]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
     the customer corrected and what earlier parties passed on, after them the customer's language."""
     facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
+    facts[:0] = _unquoted(story, facts)
     return [*facts, *_language(story, facts)]
+
+
+def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
+    """Numbers that wishes are about and that no line shows, because their message is quoted in part."""
+    shown = {same(word(it.params.get("value"))) for it in facts}
+    found: dict[str, BriefLine] = {}
+    for matter in story.live():
+        quoted = [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+        for reference in matter.references.values():
+            if reference.value in shown or any(reference.value in it for it in quoted):
+                continue
+            proof = [
+                story.by_id[ask.signal.id]
+                for ask in matter.asks
+                if any(it.value == reference.value for it in ask.signal.references)
+            ]
+            if proof:
+                name = reference.label or "number"
+                params = {"name": name, "value": reference.shown}
+                found[reference.value] = line("fact", params, proof, f"{name}: {reference.shown}")
+    return list(found.values())[:MAX_UNQUOTED]
 
 
 def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:
@@ -165,11 +192,20 @@ def _language(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     if not asked:
         return []
     sure = [it for it in asked if not it.claimed] or asked
-    language = story.languages[sure[-1].conversation]
-    pack = story.rules.packs.by_language.get(language)
-    params = {"language": language}
-    text = f"Writes in {pack.name if pack else language}"
+    found = list(dict.fromkeys(_language_of(story, it) for it in reversed(sure[-MAX_WRITTEN:])))
+    packs = story.rules.packs.by_language
+    language, *others = found
+    params: dict[str, Any] = {"language": language} | ({"others": others} if others else {})
+    names = [packs[it].name if it in packs else it for it in found]
+    text = f"Writes in {names[0]}" + (f", also in {' and '.join(names[1:])}" if others else "")
     return [line("writes_in", params, [story.by_id[sure[-1].id]], text)]
+
+
+def _language_of(story: Story, signal: Signal) -> str:
+    """The language of one message; a short one is in that of its conversation."""
+    text = story.by_id[signal.id].text or ""
+    guessed = story.rules.packs.guess(tokens_of(text[:MAX_GUESSED])) if len(text) >= MIN_GUESSED else None
+    return guessed or story.languages[signal.conversation]
 
 
 def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> BriefLine:

@@ -12,6 +12,7 @@ from handoff.domain.clock import format_time
 from ..lines import SHORT, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..shapes import BriefLine, CandidateWords, TimelineItem
+from ..signals import Acts
 from ..story import Story
 from .answered import only_asks
 
@@ -59,6 +60,8 @@ class _Quoted:
         self.asks, self.items, self.code = [ask], [item], code
         self.answer: TimelineItem | None = None
         self.nudges = 0
+        self.called = False
+        """Whether somebody spoke with them since they asked for a call."""
 
 
 def _matter(story: Story, matter: Matter) -> list[BriefLine]:
@@ -68,23 +71,34 @@ def _matter(story: Story, matter: Matter) -> list[BriefLine]:
         text = story.by_id[answer.id].text
         if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
+        for message in before if answer.acts & Acts.TALK else ():
+            message.called = True
     for nudge in matter.nudges:
         before = [it for it in messages if it.asks[-1].signal.at <= nudge.at] or messages[:1]
         if before:
             before[-1].nudges += 1
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
-        messages = messages[:FIRST] + messages[-LAST:]
+    messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
     return [_line(story, matter, it) for it in messages]
 
 
-def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
+def _first_and_last(messages: list[_Quoted]) -> list[_Quoted]:
+    return messages if len(messages) <= FIRST + LAST else messages[:FIRST] + messages[-LAST:]
+
+
+def quoted_items(story: Story, matter: Matter) -> list[TimelineItem]:
+    """The messages of a matter that are quoted."""
+    return [it.items[-1] for it in _first_and_last(_quoted(story, matter, count=False))]
+
+
+def _quoted(story: Story, matter: Matter, *, count: bool = True) -> list[_Quoted]:
     found: list[_Quoted] = []
     known: dict[str, _Quoted] = {}
     complaints: list[_Quoted] = []
     asks = matter.asks
     if len(asks) > READ_FIRST + READ_LAST:
-        story.left_out["wants"] += len(asks) - READ_FIRST - READ_LAST
+        story.left_out["wants"] += (len(asks) - READ_FIRST - READ_LAST) * count
         asks = asks[:READ_FIRST] + asks[-READ_LAST:]
     for ask in asks:
         item = story.by_id[ask.signal.id]

@@ -15,6 +15,7 @@ from .speaker import marked, speaker_of
 
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
+DENIED_BEFORE = 3  # tokens before an announcement in which it may be denied
 TALK_S = 20  # seconds from which on a call was a talk
 
 _SPOKEN = frozenset({"message.received", "email.received", "message.edited"})
@@ -227,8 +228,8 @@ def _ours(
     tokens = tokens_of(item.text)
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
         for pack in packs.chosen(item.language or language, tokens):
-            if "transfer" in pack.phrases and mentions(tokens, pack.phrases["transfer"]):
-                return Acts.HOLD | Acts.TRANSFER
+            if _announces(tokens, pack):
+                return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not any(it.isdigit() for it in item.text):
@@ -236,6 +237,14 @@ def _ours(
             if _holds(tokens, pack, packs.und, names):
                 return Acts.HOLD
     return Acts.ANSWER
+
+
+def _announces(tokens: list[str], pack: Pack) -> bool:
+    """Whether a transfer is announced; "I cannot transfer you" is an answer."""
+    table, denied = pack.phrases.get("transfer", {}), pack.phrases.get("deny", {})
+    places = covered(tokens, table)
+    starts = [at for at in places if at - 1 not in places]
+    return any(not mentions(tokens[max(at - DENIED_BEFORE, 0) : at], denied) for at in starts)
 
 
 def _holds(tokens: list[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:
