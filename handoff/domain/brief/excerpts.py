@@ -35,7 +35,7 @@ def _excerpt(item: TimelineItem, packs: Packs, language: str | None) -> str:
         return quote(whole)
     about = content_words(item.subject or "", frozenset())
     tokens = tokens_of(item.text or "")
-    chosen = packs.chosen(item.language or language, tokens[:60])
+    chosen = packs.chosen(item.language or packs.guess(tokens) or language, tokens)
     scores = [_score(words, about, chosen) + (bool(forwarded) and theirs) for words, theirs in sentences]
     scores[0] += 1
     scores[len(_sentences(own)) - 1 or -1] += 1  # the wish tends to stand at the end

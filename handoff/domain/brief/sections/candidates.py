@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -49,11 +50,19 @@ def _commits(sentence: str, story: Story, item: TimelineItem) -> Pack | None:
     tokens = tokens_of(sentence)
     if story.rules.packs.first_words["commit"].isdisjoint(tokens):
         return None
-    for pack in story.rules.packs.chosen(item.language or story.languages.get(item.conversation), tokens):
+    for pack in _packs(story, item, tokens):
         commit = pack.phrases.get("commit")
         if commit and mentions(tokens, commit):
             return None if mentions(tokens, pack.phrases.get("uncommit", {})) else pack
     return None
+
+
+def _packs(story: Story, item: TimelineItem, tokens: Sequence[str]) -> tuple[Pack, ...]:
+    """What a text is read with: people change the language within a conversation."""
+    packs = story.rules.packs
+    return packs.chosen(
+        item.language or packs.guess(tokens) or story.languages.get(item.conversation), tokens
+    )
 
 
 def _promise(story: Story, item: TimelineItem, sentence: str, pack: Pack, speaker: Speaker) -> BriefLine:
@@ -81,9 +90,7 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
         tokens = tokens_of(item.text[:1000])
         if story.rules.packs.first_words["complaint"].isdisjoint(tokens):
             continue
-        language = item.language or story.languages.get(item.conversation)
-        packs = story.rules.packs.chosen(language, tokens)
-        if any(mentions(tokens, pack.phrases.get("complaint", {})) for pack in packs):
+        if any(mentions(tokens, it.phrases.get("complaint", {})) for it in _packs(story, item, tokens)):
             words = quote(item.text, 140)
             params: dict[str, Any] = {"words": words, "state": "candidate"}
             text = f"Perhaps a complaint: “{words}”"

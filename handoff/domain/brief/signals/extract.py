@@ -208,7 +208,7 @@ def _correction(text: str, packs: Packs, language: str | None) -> int:
     tokens = tokens_of(text)
     if len(tokens) > 2 * MAX_TOKENS or packs.first_words["correct"].isdisjoint(tokens):
         return NOTHING
-    for pack in packs.chosen(language, tokens):
+    for pack in _read_with(packs, language, tokens):
         if "correct" in pack.phrases and mentions(tokens, pack.phrases["correct"]):
             return Acts.CORRECT
     return NOTHING
@@ -227,7 +227,7 @@ def _ours(
         return Acts.ANSWER
     tokens = tokens_of(item.text)
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
-        for pack in packs.chosen(item.language or language, tokens):
+        for pack in _read_with(packs, item.language or language, tokens):
             if _announces(tokens, pack):
                 return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
     if packs.first_words["hold"].isdisjoint(tokens):
