@@ -1,4 +1,4 @@
-"""What a long message says in the length of a quote: its sentences that ask or name something, in order."""
+"""Excerpts of long messages: the sentences that ask for something or name something, in order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _excerpt(item: TimelineItem, packs: Packs, language: str | None) -> str:
     chosen = packs.chosen(item.language or packs.guess(tokens) or language, tokens)
     scores = [_score(words, about, chosen) + (bool(forwarded) and theirs) for words, theirs in sentences]
     scores[0] += 1
-    scores[len(_sentences(own)) - 1 or -1] += 1  # the wish tends to stand at the end
+    scores[len(_sentences(own)) - 1 or -1] += 1  # the wish is often at the end
     return _joined([words for words, _theirs in sentences], scores, cut=len(item.text or "") > READ)
 
 

@@ -138,15 +138,15 @@ def test_a_wish_for_a_call_ends_with_a_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "marked"),
     [({"reason": "voicemail"}, True), ({"answered_by": "machine_start"}, True), ({"status": "busy"}, False)],
 )
-def test_a_call_back_that_reached_a_voicemail_says_so(data: dict[str, str], told: bool) -> None:
+def test_a_call_back_that_reached_a_voicemail_is_marked(data: dict[str, str], marked: bool) -> None:
     missed = callback("missed", 5, data={"callback": "x", **data})
     (line,) = brief_of([callback("requested", 1, text="Meter"), missed]).promised
     assert line.params["state"] == "missed"
-    assert line.params.get("voicemail", False) is told
-    assert ("reached a voicemail" in line.text) is told
+    assert line.params.get("voicemail", False) is marked
+    assert ("reached a voicemail" in line.text) is marked
 
 
 def test_all_languages_of_a_customer_are_named_the_newest_first() -> None:

@@ -66,11 +66,13 @@ def test_a_nudge_counts_for_what_waits_however_old_it_is(nudge: str, days: int) 
     assert brief.effort.waiting_minutes == 119 + days * 24 * 60
 
 
-def test_somebody_who_only_says_hello_waits() -> None:
+def test_a_customer_whose_only_word_is_hello_waits() -> None:
     hello = ask(1, "Hello, anybody there?")
     assert waits(brief_of([hello])) == 1
     assert waits(brief_of([hello, ask(4, "My heating is cold")])) == 1
-    assert waits(brief_of([hello, agent(5, "Good morning, tell me all about it")])) is None
+    assert (
+        waits(brief_of([hello, agent(5, "Good morning, how may we help you? I have your file here")])) is None
+    )
     closed = brief_of([hello, resolved(6)])
     assert (waits(closed), texts(closed, "why_now")) == (None, "")
 

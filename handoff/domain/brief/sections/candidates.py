@@ -58,7 +58,7 @@ def _commits(sentence: str, story: Story, item: TimelineItem) -> Pack | None:
 
 
 def _packs(story: Story, item: TimelineItem, tokens: Sequence[str]) -> tuple[Pack, ...]:
-    """What a text is read with: people change the language within a conversation."""
+    """The packs for a text: people change the language within a conversation."""
     packs = story.rules.packs
     return packs.chosen(
         item.language or packs.guess(tokens) or story.languages.get(item.conversation), tokens

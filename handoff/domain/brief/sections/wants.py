@@ -67,7 +67,7 @@ class _Quoted:
 def _matter(story: Story, matter: Matter) -> list[BriefLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
-        before = [it for it in messages if it.asks[-1].signal.at <= answer.at]
+        before = [it for it in messages if it.asks[0].signal.at <= answer.at]
         text = story.by_id[answer.id].text
         if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
