@@ -87,8 +87,7 @@ class Story(Struct, kw_only=True):
         """Since when somebody waits in each conversation in which somebody does."""
         found: dict[str, Micros] = {}
         for matter in self.folded.matters:
-            for ask in matter.asks:
-                signal = ask.signal
+            for signal in (*(ask.signal for ask in matter.asks), *matter.nudges):
                 if (signal.at, signal.arrival) in matter.waits:
                     found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
         return found

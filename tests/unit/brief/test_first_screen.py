@@ -119,7 +119,7 @@ def test_an_answer_belongs_to_what_was_asked_before_it() -> None:
     assert "74" in texts(brief, "answered")
 
 
-def test_what_returns_is_told_in_its_words_with_what_was_done() -> None:
+def test_what_returns_is_shown_with_what_was_done() -> None:
     words = "The heating stops every night at two"
     first = [ask(-20000, words, conversation="a"), agent(-19990, "We have set the clock", conversation="a")]
     again = [ask(5, words, conversation="b"), ask(6, "It is 14 degrees in here", conversation="b")]

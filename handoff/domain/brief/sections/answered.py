@@ -62,9 +62,9 @@ def _answers(story: Story) -> list[Dated]:
 
 
 def only_asks(text: str) -> bool:
-    """Whether an answer is one question back, which is of no use to the next agent."""
+    """Whether an answer only asks back, which is of no use to the next agent."""
     plain = text.strip()
-    return plain.endswith("?") and not any(mark in plain[:-1] for mark in ".!?\n:") and len(plain) < 160
+    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < 160
 
 
 def _notes(story: Story) -> list[Dated]:

@@ -27,6 +27,7 @@ MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
 MAX_WRITTEN = 6  # messages, the newest, whose languages are named
 MAX_UNQUOTED = 4  # numbers of messages that are quoted in part
+MANY = 12  # facts after which the customer's name might not be read
 MAX_PARTS = 10  # of one structured value, such as an address
 
 REFERENCES = frozenset(
@@ -65,6 +66,7 @@ _CONTACTS: Mapping[str, str] = {
     **dict.fromkeys(("puhelin", "telefon", "telefonnummer", "handy", "telefono"), "phone"),
 }
 """Names of addresses and numbers by which somebody is reached -> type of the identity."""
+_NAMES = frozenset({"name", "fullname", "firstname", "lastname", "customername"})
 _FORM_PARTS = ("fields", "values", "answers")
 _LABELS = ("label", "title", "name", "id")
 _CAMEL = re.compile(r"([a-z])([A-Z])([a-z]?)")
@@ -85,7 +87,15 @@ def known(story: Story) -> list[BriefLine]:
     the customer corrected and what earlier parties passed on, after them the customer's language."""
     facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
     facts[:0] = _unquoted(story, facts)
-    return [*facts, *_language(story, facts)]
+    return _who_first([*facts, *_language(story, facts)])
+
+
+def _who_first(facts: list[BriefLine]) -> list[BriefLine]:
+    """A long form does not push the customer's name off the screen."""
+    if len(facts) <= MANY:
+        return facts
+    names = [it for it in facts[MANY:] if it.code == "fact" and same(word(it.params.get("name"))) in _NAMES]
+    return names + [it for it in facts if it not in names]
 
 
 def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:

@@ -74,7 +74,7 @@ def _matter(story: Story, matter: Matter) -> list[BriefLine]:
         for message in before if answer.acts & Acts.TALK else ():
             message.called = True
     for nudge in matter.nudges:
-        before = [it for it in messages if it.asks[-1].signal.at <= nudge.at] or messages[:1]
+        before = [it for it in messages if it.asks[-1].signal.at <= nudge.at]  # a greeting is before all
         if before:
             before[-1].nudges += 1
     if len(messages) > FIRST + LAST:
