@@ -2658,6 +2658,7 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
                 late?: boolean;
                 answer?: string;
@@ -2679,6 +2680,7 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
                 late?: boolean;
                 answer?: string;
@@ -2699,6 +2701,7 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
                 late?: boolean;
                 answer?: string;
@@ -2959,6 +2962,7 @@ export interface components {
                 missed?: number;
                 /** Format: date-time */
                 spoke?: string;
+                voicemail?: boolean;
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -3019,7 +3023,7 @@ export interface components {
                 withheld?: boolean;
             };
         };
-        /** @description The language in which the customer writes, as a code of two letters. In `known`. Template: Writes in {language} */
+        /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
         BriefLineWritesIn: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3028,6 +3032,7 @@ export interface components {
             code: "writes_in";
             params: {
                 language: string;
+                others?: string[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */

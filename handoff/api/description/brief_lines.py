@@ -39,6 +39,7 @@ HOPS: Schema = {
 WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
 WISH_MORE: Schema = {
     "files": TEXTS,
+    "question": TEXT,
     "nudges": COUNT,
     "late": {"type": "boolean"},
     "answer": TEXT,

@@ -56,6 +56,12 @@ def _sentences(text: str) -> list[str]:
     return [it for it in found if any(map(str.isalnum, it))][:MAX_SENTENCES]
 
 
+def question(text: str | None) -> str:
+    """The question that a message ends with, empty where it ends with none."""
+    plain = (text or "")[-1000:].rstrip()
+    return _sentences(plain)[-1] if plain.endswith(("?", "？", "؟")) and any(map(str.isalnum, plain)) else ""
+
+
 def _score(sentence: str, about: set[str], packs: tuple[Pack, ...]) -> int:
     tokens = tokens_of(sentence)
     if len(tokens) < 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from handoff.domain.brief import TimelineItem
 from handoff.domain.brief.lines import MAX_QUOTE
 from tests.briefs import brief_of, item
 
-from .test_examples import MAIL, agent, ask, callback, resolved, talk, texts
+from .test_examples import MAIL, agent, ask, bot, callback, resolved, talk, texts, waits
 
 
 @pytest.mark.parametrize(
@@ -159,3 +160,55 @@ def test_all_languages_of_a_customer_are_named_the_newest_first() -> None:
     assert line.params == {"language": "en", "others": ["sv", "fi"]}
     assert line.text == "Writes in English, also in Swedish and Finnish"
     assert brief_of(items[:1]).known[-1].params == {"language": "fi"}
+
+
+@pytest.mark.parametrize("ours", [agent, bot])
+@pytest.mark.parametrize(
+    ("asks", "reply", "shown"),
+    [
+        ("What is your order number?", "4711-22", "What is your order number?"),
+        ("Thanks. Is the light red?", "yes", "Is the light red?"),
+        ("Haluatteko hyvityksen vai uuden lampun?", "uuden", "Haluatteko hyvityksen vai uuden lampun?"),
+        ("It was sent on Friday.", "it is not here yet", None),
+        ("Is the light red?", "why do you ask?", None),
+        ("Is the light red?", "No, and since yesterday evening the whole house has no power", None),
+    ],
+)
+def test_a_short_reply_is_shown_with_the_question(
+    ours: Any, asks: str, reply: str, shown: str | None
+) -> None:
+    wants = brief_of([ask(1, "My lamp is broken"), ours(2, asks), ask(3, reply), ask(4, "and hurry")]).wants
+    line = next(it for it in wants if it.params["words"] == reply)
+    assert line.params.get("question") == shown
+    assert (f"(asked “{shown}”)" in line.text) is (shown is not None)
+    assert all("question" not in it.params for it in wants if it is not line)
+
+
+def test_a_question_of_another_conversation_or_a_claim_is_not_shown() -> None:
+    for changes in ({"conversation": "c2"}, {"assurance": "claimed"}, {"visibility": "internal"}):
+        brief = brief_of([ask(1, "My lamp is broken"), agent(2, "Is it red?", **changes), ask(3, "yes")])
+        assert "asked" not in texts(brief, "wants")
+
+
+@pytest.mark.parametrize(
+    "greeting", ["hi", "Good morning!", "Huomenta", "God dag", "Moin", "Bonjour", "Buenos días"]
+)
+def test_a_greeting_is_no_wish_but_the_wait_begins_with_it(greeting: str) -> None:
+    brief = brief_of([ask(1, greeting), ask(9, "12345 678")])
+    assert [it.text for it in brief.wants] == ["On chat: “12345 678”"]
+    assert waits(brief) == 1
+
+
+def test_questions_back_are_no_answers_to_show() -> None:
+    brief = brief_of([ask(1, "My router is dead"), agent(2, "Have you restarted it? Is the light red?")])
+    assert not brief.answered
+    assert "→" not in texts(brief, "wants")
+
+
+def test_a_long_form_leaves_the_name_on_the_screen() -> None:
+    fields = {f"field {number}": f"value {number}" for number in range(25)}
+    traits = {"name": "Ann Lee", "email": "ann@example.com"}
+    form = item("form.submitted", 1, channel="web", data={"form": "Claim", "fields": fields}, traits=traits)
+    brief = brief_of([form])
+    assert brief.known[0].text == "name: Ann Lee"
+    assert len(brief.known) + brief.left_out["known"] == 27

@@ -16,16 +16,13 @@ from msgspec import Struct
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
-from ..packs import tokens_of
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
-from ..signals import Acts, Signal
-from ..story import GUESSED as MAX_GUESSED
-from ..story import MIN_GUESSED, Story
+from ..story import Story
+from .languages import written_in
 from .wants import quoted_items
 
 MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
-MAX_WRITTEN = 6  # messages, the newest, whose languages are named
 MAX_UNQUOTED = 4  # numbers of messages that are quoted in part
 MANY = 12  # facts after which the customer's name might not be read
 MAX_PARTS = 10  # of one structured value, such as an address
@@ -87,7 +84,7 @@ def known(story: Story) -> list[BriefLine]:
     the customer corrected and what earlier parties passed on, after them the customer's language."""
     facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
     facts[:0] = _unquoted(story, facts)
-    return _who_first([*facts, *_language(story, facts)])
+    return _who_first([*facts, *written_in(story, facts)])
 
 
 def _who_first(facts: list[BriefLine]) -> list[BriefLine]:
@@ -192,30 +189,6 @@ def _context(handoff: EarlierHandoff) -> Iterator[tuple[str, str]]:
                 yield str(name), shown
     elif shown := _value(handoff.context):
         yield "context", shown
-
-
-def _language(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
-    """The language that the customer writes, where nobody has stated one."""
-    if any(same(word(it.params.get("name"))) in ("language", "locale") for it in facts):
-        return []
-    asked = [it for it in story.signals.values() if it.acts & Acts.ASK and it.conversation in story.languages]
-    if not asked:
-        return []
-    sure = [it for it in asked if not it.claimed] or asked
-    found = list(dict.fromkeys(_language_of(story, it) for it in reversed(sure[-MAX_WRITTEN:])))
-    packs = story.rules.packs.by_language
-    language, *others = found
-    params: dict[str, Any] = {"language": language} | ({"others": others} if others else {})
-    names = [packs[it].name if it in packs else it for it in found]
-    text = f"Writes in {names[0]}" + (f", also in {' and '.join(names[1:])}" if others else "")
-    return [line("writes_in", params, [story.by_id[sure[-1].id]], text)]
-
-
-def _language_of(story: Story, signal: Signal) -> str:
-    """The language of one message; a short one is in that of its conversation."""
-    text = story.by_id[signal.id].text or ""
-    guessed = story.rules.packs.guess(tokens_of(text[:MAX_GUESSED])) if len(text) >= MIN_GUESSED else None
-    return guessed or story.languages[signal.conversation]
 
 
 def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> BriefLine:

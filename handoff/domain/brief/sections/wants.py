@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from handoff.domain.clock import format_time
 
+from ..excerpts import question
 from ..lines import SHORT, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..shapes import BriefLine, CandidateWords, TimelineItem
@@ -20,6 +21,8 @@ FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are coun
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
+MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
+_OURS = frozenset({"message.sent", "email.sent"})
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
 
@@ -27,8 +30,9 @@ _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 def wants(story: Story) -> list[BriefLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
     lines: list[BriefLine] = []
+    questions = _questions(story)
     for matter in story.live():
-        lines += _matter(story, matter)
+        lines += _matter(story, matter, questions)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
     lines += [item for matter in dormant if (item := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
@@ -53,6 +57,20 @@ def _candidate(candidate: CandidateWords) -> BriefLine:
     return msgspec.structs.replace(made, assurance="claimed", text=f"(claimed) {text}")
 
 
+def _questions(story: Story) -> dict[str, str]:
+    """Short messages of the customer -> the question of ours that they answer: "yes" alone means nothing."""
+    asked: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for item in story.items:
+        if item.type in _OURS and item.visibility == "public" and item.assurance == "verified":
+            asked[item.conversation] = question(item.text)
+        elif item.type in _SPOKEN:
+            words, reply = asked.pop(item.conversation, ""), item.text or ""
+            if words and len(reply) <= MAX_REPLY and "?" not in reply:
+                found[item.id] = words
+    return found
+
+
 class _Quoted:
     """One message of the customer, with those that repeat it and the answer to it."""
 
@@ -64,7 +82,7 @@ class _Quoted:
         """Whether somebody spoke with them since they asked for a call."""
 
 
-def _matter(story: Story, matter: Matter) -> list[BriefLine]:
+def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[BriefLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
         before = [it for it in messages if it.asks[0].signal.at <= answer.at]
@@ -80,7 +98,7 @@ def _matter(story: Story, matter: Matter) -> list[BriefLine]:
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    return [_line(story, matter, it) for it in messages]
+    return [_line(story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
 
 
 def _first_and_last(messages: list[_Quoted]) -> list[_Quoted]:
@@ -127,7 +145,7 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(story: Story, matter: Matter, quoted: _Quoted) -> BriefLine:
+def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
     params: dict[str, Any] = {
@@ -151,6 +169,9 @@ def _line(story: Story, matter: Matter, quoted: _Quoted) -> BriefLine:
         )
     if files:
         params["files"] = files[:MAX_FILES]
+    if asked and quoted.code == "said":
+        params["question"] = quote(asked, SHORT)
+        text += f" (asked “{params['question']}”)"
     text += times(len(quoted.items))
     if quoted.nudges:
         params["nudges"] = quoted.nudges
