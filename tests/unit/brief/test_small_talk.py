@@ -161,3 +161,29 @@ def test_a_transfer_that_is_refused_is_an_answer(words: str) -> None:
 def test_a_transfer_that_is_only_offered_is_none() -> None:
     brief = brief_of([ask(1, "12345 678"), agent(2, "Shall I transfer you to the workshop?")])
     assert "announced" not in texts(brief, "why_now")
+
+
+@pytest.mark.parametrize("score", ["5", "10/10", "4 / 5"])
+def test_a_score_after_the_end_opens_nothing(score: str) -> None:
+    """The vendor's survey asks how it went."""
+    ended = [QUESTION, ANSWER, resolved(5), ask(7, score)]
+    assert (waits(brief_of(ended)), texts(brief_of(ended), "wants")) == (None, "")
+    assert waits(brief_of([QUESTION, ANSWER, ask(7, score)])) == 7
+    assert waits(brief_of([*ended, ask(9, "It is broken again")])) == 9
+    for words in ("5 lamps are missing", "no", "4711"):
+        assert waits(brief_of([*ended[:3], ask(7, words)])) == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "promised"),
+    [
+        ("I cannot call you today, but Tom will call you tomorrow", True),
+        ("Heute kann ich nicht, aber ich rufe Sie morgen an und wir melden uns", True),
+        ("En ehdi tänään, mutta kollegani soittaa teille huomenna", True),
+        ("We will not call you, but write to us", False),
+        ("If the lamp is broken we will send a new one, but only then", False),
+        ("It is not broken, but if it were we would say that we will pay", False),
+    ],
+)
+def test_what_is_denied_before_a_but_denies_no_promise_after_it(words: str, promised: bool) -> None:
+    assert bool(brief_of([QUESTION, agent(3, words)]).promised) is promised

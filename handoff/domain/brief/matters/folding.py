@@ -146,6 +146,8 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     before = folded.last_in.get(named)
     if before is not None and signal.at - before > SILENCE:
         segment = []
+    if signal.acts & Acts.SCORE and segment and _just_settled(segment[-1], signal):
+        return  # the score that a survey asked for
     segment = [one for one in segment if one.unsettled]
     matter = in_segment(segment, signal)
     if matter is None:
@@ -162,6 +164,10 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     folded.segments[named] = [*(one for one in segment if one is not matter), matter]
     folded.last_in[named] = signal.at
     _attach_steps(folded, matter, signal)
+
+
+def _just_settled(matter: Matter, signal: Signal) -> bool:
+    return matter.settled is not None and signal.at - matter.settled.at < DAY
 
 
 def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:

@@ -51,10 +51,22 @@ def _commits(sentence: str, story: Story, item: TimelineItem) -> Pack | None:
     if story.rules.packs.first_words["commit"].isdisjoint(tokens):
         return None
     for pack in _packs(story, item, tokens):
-        commit = pack.phrases.get("commit")
-        if commit and mentions(tokens, commit):
-            return None if mentions(tokens, pack.phrases.get("uncommit", {})) else pack
+        if mentions(tokens, pack.phrases.get("commit", {})):
+            return pack if any(_binds(part, pack) for part in _parts(tokens, pack)) else None
     return None
+
+
+def _binds(tokens: Sequence[str], pack: Pack) -> bool:
+    return mentions(tokens, pack.phrases["commit"]) and not mentions(tokens, pack.phrases.get("uncommit", {}))
+
+
+def _parts(tokens: Sequence[str], pack: Pack) -> list[Sequence[str]]:
+    """A sentence, cut at "but" where that denies only what is before it: "not today, but tomorrow"."""
+    denied, contrast = pack.phrases.get("deny", {}), pack.phrases.get("contrast", {})
+    at = next((place for place, it in enumerate(tokens) if it in contrast), None)
+    if at is None or not mentions(tokens[:at], denied):
+        return [tokens]
+    return [tokens[:at], tokens[at + 1 :]]
 
 
 def _packs(story: Story, item: TimelineItem, tokens: Sequence[str]) -> tuple[Pack, ...]:

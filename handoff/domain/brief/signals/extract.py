@@ -16,6 +16,7 @@ from .speaker import marked, speaker_of
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
 DENIED_BEFORE = 3  # tokens before an announcement in which it may be denied
+MAX_SCORE = 2  # tokens of a score: 10/10
 TALK_S = 20  # seconds from which on a call was a talk
 
 _SPOKEN = frozenset({"message.received", "email.received", "message.edited"})
@@ -151,7 +152,9 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
         return Acts.NUDGE  # "?", "..."
     if len(tokens) > MAX_TOKENS:
         return Acts.ASK
-    return _short(text, tokens, packs, item.language or language, names) or Acts.ASK
+    act = _short(text, tokens, packs, item.language or language, names)
+    scores = len(tokens) <= MAX_SCORE and all(it.isdigit() and len(it) < 3 for it in tokens)
+    return act or (Acts.ASK | Acts.SCORE if scores else Acts.ASK)
 
 
 def _short(
