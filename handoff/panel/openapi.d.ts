@@ -2660,6 +2660,7 @@ export interface components {
                 files?: string[];
                 question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2682,6 +2683,7 @@ export interface components {
                 files?: string[];
                 question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2703,6 +2705,7 @@ export interface components {
                 files?: string[];
                 question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;

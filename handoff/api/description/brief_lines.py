@@ -41,6 +41,7 @@ WISH_MORE: Schema = {
     "files": TEXTS,
     "question": TEXT,
     "nudges": COUNT,
+    "nudge": TEXT,
     "late": {"type": "boolean"},
     "answer": TEXT,
     "answered_by": TEXT,

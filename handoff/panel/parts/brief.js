@@ -112,6 +112,7 @@ function additions(line, words, values) {
   if (params.files && line.code !== "sent_files") found.push(...words.nodes("line.with.files", values));
   if (params.question) found.push(...words.nodes("line.with.question", values));
   if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
+  if (params.nudge) found.push(...words.nodes("line.with.nudge", values));
   if (params.late) found.push(...words.nodes("line.with.late", values));
   if (params.answer && line.code !== "solved") found.push(...words.nodes("line.with.answer", values));
   if (params.voicemail) found.push(...words.nodes("line.with.voicemail", values));

@@ -187,3 +187,24 @@ def test_a_score_after_the_end_opens_nothing(score: str) -> None:
 )
 def test_what_is_denied_before_a_but_denies_no_promise_after_it(words: str, promised: bool) -> None:
     assert bool(brief_of([QUESTION, agent(3, words)]).promised) is promised
+
+
+@pytest.mark.parametrize(
+    ("nudge", "shown"),
+    [
+        ("any luck with my refund", True),
+        ("Still waiting for my invoice", True),
+        ("Hallo, gibt es schon etwas Neues?", False),
+        ("hello, any news?", False),
+        ("???", False),
+    ],
+)
+def test_a_nudge_that_names_something_is_shown_beside_the_wish(nudge: str, shown: bool) -> None:
+    (line,) = brief_of([QUESTION, ask(5, nudge)]).wants
+    assert line.params["nudges"] == 1
+    assert line.params.get("nudge") == (nudge if shown else None)
+    assert (f"asked for news: “{nudge}”" in line.text) is shown
+
+
+def test_a_boast_settles_nothing() -> None:
+    assert waits(brief_of([QUESTION, ask(5, "I managed to break it")])) == 1

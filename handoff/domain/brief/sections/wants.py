@@ -12,6 +12,8 @@ from handoff.domain.clock import format_time
 from ..excerpts import question
 from ..lines import SHORT, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
+from ..packs import tokens_of
+from ..packs.pack import covered
 from ..shapes import BriefLine, CandidateWords, TimelineItem
 from ..signals import Acts
 from ..story import Story
@@ -21,6 +23,7 @@ FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are coun
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
+MIN_NAMED = 4  # letters of a word by which a nudge names something
 MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
 _OURS = frozenset({"message.sent", "email.sent"})
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
@@ -78,6 +81,8 @@ class _Quoted:
         self.asks, self.items, self.code = [ask], [item], code
         self.answer: TimelineItem | None = None
         self.nudges = 0
+        self.nudge: TimelineItem | None = None
+        """The newest of them."""
         self.called = False
         """Whether somebody spoke with them since they asked for a call."""
 
@@ -95,10 +100,23 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
         before = [it for it in messages if it.asks[-1].signal.at <= nudge.at]  # a greeting is before all
         if before:
             before[-1].nudges += 1
+            before[-1].nudge = story.by_id[nudge.id]
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
     return [_line(story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
+
+
+def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
+    """The words of a nudge that names something: "any news about my refund?"."""
+    tokens = tokens_of(item.text or "")
+    packs = story.rules.packs.every
+    said = set[int]().union(*(covered(tokens, it.phrases.get("nudge", {})) for it in packs))
+    named = (it for at, it in enumerate(tokens) if at not in said and it.isalpha() and len(it) >= MIN_NAMED)
+    for one in named:
+        if not any(one in it.fillers or one in it.function_words for it in packs):
+            return quote(item.text, SHORT)
+    return ""
 
 
 def _first_and_last(messages: list[_Quoted]) -> list[_Quoted]:
@@ -176,6 +194,9 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
     if quoted.nudges:
         params["nudges"] = quoted.nudges
         text += f", asked for news{times(quoted.nudges)}"
+        if quoted.nudge and (news := _more_than_a_nudge(story, quoted.nudge)):
+            params["nudge"] = news
+            text += f": “{news}”"
     if any(ask.unseen for ask in quoted.asks):
         params["late"] = True
         text += " (arrived after the answer)"
