@@ -111,8 +111,8 @@ def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
     """The words of a nudge that names something: "any news about my refund?"."""
     tokens = tokens_of(item.text or "")
     packs = story.rules.packs.every
-    said = set[int]().union(*(covered(tokens, it.phrases.get("nudge", {})) for it in packs))
-    named = (it for at, it in enumerate(tokens) if at not in said and it.isalpha() and len(it) >= MIN_NAMED)
+    usual = set[int]().union(*(covered(tokens, it.phrases.get("nudge", {})) for it in packs))
+    named = (it for at, it in enumerate(tokens) if at not in usual and it.isalpha() and len(it) >= MIN_NAMED)
     for one in named:
         if not any(one in it.fillers or one in it.function_words for it in packs):
             return quote(item.text, SHORT)
