@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.touchpoint import CHANNELS
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
@@ -102,6 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
@@ -173,17 +175,20 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
     return value
 
 
-def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
-    """Convert a source's table to its adapter's options. ConfigurationError for unknown or invalid ones."""
+def read_options(table: Mapping[str, Any], type_: type[T], former: Collection[str] = ()) -> T:
+    """Convert a source's table to its adapter's options, without the `former` ones.
+
+    ConfigurationError for unknown or invalid ones.
+    """
     name = table.get("name", "?")
     known = {field.encode_name for field in msgspec.structs.fields(type_)}
     for key in table:
-        if key not in known:
+        if key not in known and key not in former:
             raise ConfigurationError(
                 f"source {name!r}: the adapter {table.get('adapter', '?')} has no option {key!r}; "
                 f"its options are {', '.join(sorted(known))}"
             )
     try:
-        return msgspec.convert(table, type_)
+        return msgspec.convert({key: it for key, it in table.items() if key in known}, type_)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"source {name!r}: {error}") from error

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Iterable, Sequence
 
+import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import InboundRequest
 from handoff.codec.compression import compress, decompress
-from handoff.domain.clock import Micros, format_time
+from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.errors import NotFound
 from handoff.domain.text.cleaning import clean, clean_pairs
-from handoff.store.repositories.control import Change, Control, decode_record, mark
+from handoff.services.admission.limits import LimitSettings
+from handoff.store.errors import unavailable
+from handoff.store.repositories.control import Control, decode_record, mark, pack_record
+from handoff.store.repositories.quarantine import QuarantineBounds, QuarantineItem
+from handoff.store.server.memory import OUT_OF_MEMORY
+from handoff.store.store import Store
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
+THREAD_ABOVE = 64 * 1024  # bytes
+SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
+PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
+
+log = structlog.get_logger(__name__)
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
@@ -63,14 +76,51 @@ class Rejected(Struct, frozen=True, kw_only=True):
     item: bytes
 
 
-async def keep(
-    control: Control,
-    source: str,
-    request: InboundRequest,
-    items: tuple[Rejected, ...],
-) -> None:
-    """Store the items, with the parts of their request that a replay needs. One round trip."""
-    change = Change()
+class Quarantine:
+    """Keeps items within the limits of each source. A store that runs full is emptied of them first."""
+
+    def __init__(self, store: Store, limits: LimitSettings) -> None:
+        self._store = store
+        self._limits = limits
+
+    async def keep(
+        self, tenant: str, source: str, request: InboundRequest, items: Sequence[Rejected]
+    ) -> None:
+        """Store the items, and delete the source's oldest ones beyond its limits. One round trip.
+
+        StoreUnavailable (`out_of_memory`) while only the store's reserve is left.
+        """
+        if self._store.health.memory.full:
+            raise unavailable(OUT_OF_MEMORY)
+        if sum(len(it.item) for it in items) > THREAD_ABOVE:  # compressing takes milliseconds
+            records = await asyncio.to_thread(_records, source, request, items)
+        else:
+            records = _records(source, request, items)
+        gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
+        if gone:
+            log.warning("quarantine_evicted", source=source, count=gone)
+
+    async def trim(self, sources: Iterable[tuple[str, str]], now: Micros) -> None:
+        """Delete what is beyond the limits of (tenant, source) pairs, also by age."""
+        bounds = self._bounds(since=now - round(self._limits.quarantine_days * DAY))
+        for tenant, source in sources:
+            gone = await self._store.of(tenant).quarantine.trim(source, bounds)
+            if gone:
+                log.warning("quarantine_evicted", source=source, count=gone)
+
+    def _bounds(self, since: Micros = 0) -> QuarantineBounds:
+        memory, limits = self._store.health.memory, self._limits
+        size = (
+            min(limits.quarantine_bytes, memory.limit // SHARE) if memory.limit else limits.quarantine_bytes
+        )
+        if memory.pressed:
+            size //= PRESSED_SHARE
+        return QuarantineBounds(items=limits.quarantine_items, bytes=size, since=since)
+
+
+def _records(source: str, request: InboundRequest, items: Sequence[Rejected]) -> list[QuarantineItem]:
+    """The items as stored, with the parts of their request that a replay needs."""
+    found = []
     for place, rejected in enumerate(items):
         codec, packed = compress(rejected.item[:MAX_ITEM])
         id_ = secrets.token_hex(16)
@@ -88,11 +138,8 @@ async def keep(
             item=packed,
             size=len(rejected.item),
         )
-        raw = bytes.fromhex(id_)
-        change.put(control.keys.record("q", raw), 1, record)
-        change.add(control.keys.set("quarantine"), record.received_at, raw)
-        change.add(control.keys.set(f"quarantine:{source}"), record.received_at, raw)
-    await control.commit(change)
+        found.append(QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record)))
+    return found
 
 
 def _raw_id(id_: str) -> bytes:
@@ -134,10 +181,6 @@ async def page(control: Control, *, limit: int, newest_first: bool, below: int |
     )
 
 
-async def dismiss(control: Control, item: Quarantined) -> None:
+async def dismiss(store: Store, tenant: str, item: Quarantined) -> None:
     """Remove an item from quarantine after a replay, or on an operator's request."""
-    raw = _raw_id(item.id)
-    change = Change().drop(control.keys.record("q", raw))
-    change.remove(control.keys.set("quarantine"), raw)
-    change.remove(control.keys.set(f"quarantine:{item.source}"), raw)
-    await control.commit(change)
+    await store.of(tenant).quarantine.drop(item.source, [_raw_id(item.id)])

@@ -9,7 +9,8 @@ from ..lines import line, same, word
 from ..packs import tokens_of
 from ..shapes import BriefLine
 from ..signals import Acts, Signal
-from ..story import GUESSED, MIN_GUESSED, Story
+from ..state import GUESSED, MIN_GUESSED
+from ..story import Story
 
 MAX_WRITTEN = 6  # messages, the newest, whose languages are named
 

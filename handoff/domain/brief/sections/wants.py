@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from handoff.domain.clock import format_time
 
 from ..excerpts import question
-from ..lines import SHORT, clock, line, quote, same, times, word
+from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..packs import tokens_of
 from ..packs.pack import covered
@@ -30,17 +31,17 @@ _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
 
 
-def wants(story: Story) -> list[BriefLine]:
+def wants(story: Story) -> list[MadeLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
-    lines: list[BriefLine] = []
+    lines: list[MadeLine] = []
     questions = _questions(story)
     for matter in story.live():
         lines += _matter(story, matter, questions)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
-    lines += [item for matter in dormant if (item := _dormant(story, matter))]
+    lines += [made for matter in dormant if (made := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
         story.left_out["wants"] += len(story.candidates) - MAX_CANDIDATES
-    return lines + [_candidate(it) for it in story.candidates[-MAX_CANDIDATES:]]
+    return [*lines, *(partial(_candidate, it) for it in story.candidates[-MAX_CANDIDATES:])]
 
 
 def _candidate(candidate: CandidateWords) -> BriefLine:
@@ -64,7 +65,7 @@ def _questions(story: Story) -> dict[str, str]:
     """Short messages of the customer -> the question of ours that they answer: "yes" alone means nothing."""
     asked: dict[str, str] = {}
     found: dict[str, str] = {}
-    for item in story.items:
+    for item in story.of(_OURS | _SPOKEN):
         if item.type in _OURS and item.visibility == "public" and item.assurance == "verified":
             asked[item.conversation] = question(item.text)
         elif item.type in _SPOKEN:
@@ -87,7 +88,7 @@ class _Quoted:
         """Whether somebody spoke with them since they asked for a call."""
 
 
-def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[BriefLine]:
+def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[MadeLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
         before = [it for it in messages if it.asks[0].signal.at <= answer.at]
@@ -104,7 +105,7 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    return [_line(story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
+    return [partial(_line, story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
 
 
 def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
@@ -219,12 +220,16 @@ def _file(stated: dict[str, Any]) -> str:
     return quote(word(stated.get("name")) or word(stated.get("url")), 80)
 
 
-def _dormant(story: Story, matter: Matter) -> BriefLine | None:
+def _dormant(story: Story, matter: Matter) -> MadeLine | None:
     """A matter that nobody touched for long, folded."""
     asks: Sequence[TimelineItem] = [story.by_id[it.signal.id] for it in matter.asks]
     spoken = next((it for it in reversed(asks) if it.text or it.subject), None)
     if spoken is None:
         return None
+    return partial(_dormant_line, matter, asks, spoken)
+
+
+def _dormant_line(matter: Matter, asks: Sequence[TimelineItem], spoken: TimelineItem) -> BriefLine:
     words = quote(spoken.text or spoken.subject, SHORT)
     params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.number}
     return line("dormant", params, asks, f"Dormant since {clock(matter.touched_at)}: “{words}”")
