@@ -2844,7 +2844,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2865,7 +2867,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2885,7 +2889,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -3145,6 +3151,7 @@ export interface components {
                 missed?: number;
                 /** Format: date-time */
                 spoke?: string;
+                voicemail?: boolean;
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -3205,7 +3212,7 @@ export interface components {
                 withheld?: boolean;
             };
         };
-        /** @description The language in which the customer writes, as a code of two letters. In `known`. Template: Writes in {language} */
+        /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
         BriefLineWritesIn: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3214,6 +3221,7 @@ export interface components {
             code: "writes_in";
             params: {
                 language: string;
+                others?: string[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
