@@ -54,7 +54,7 @@ class HeldBytes:
         self.count = 0
 
 
-class Progress:
+class ArrivalProgress:
     """Whether the bytes that a peer owes keep arriving. Asked now and then, not with every byte."""
 
     __slots__ = ("_at", "_of", "_size")
@@ -67,7 +67,7 @@ class Progress:
     def since(self, now: float, of: object, size: int, least: int = LEAST_PROGRESS) -> float:
         """Seconds without progress of what is owed: `of` identifies it, `size` bytes of it have arrived.
 
-        Progress is at least `least` bytes. It begins when it is first asked about.
+        ArrivalProgress is at least `least` bytes. It begins when it is first asked about.
         """
         if of != self._of or size >= self._size + least:
             self._of, self._at, self._size = of, now, size

@@ -116,11 +116,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         )
         health.append(delivery.ready)
         await stack.enter_async_context(_background(site, timers, delivery))
-        trimming = _trimming(Quarantine(store, settings.limits), sources)
-        await stack.enter_async_context(_repeating("quarantine", TRIM_S, trimming))
-        listening = (
-            [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
-        )
+        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
+        listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
         )
@@ -206,7 +203,10 @@ def _site(
     )
 
 
-def _trimming(kept: Quarantine, sources: Mapping[str, Source]) -> Callable[[], Awaitable[None]]:
+def _trimming(
+    settings: Settings, store: Store, sources: Mapping[str, Source]
+) -> Callable[[], Awaitable[None]]:
+    kept = Quarantine(store, settings.limits)
     pairs = [(it.tenant, it.name) for it in sources.values()]
     return lambda: kept.trim(pairs, time.time_ns() // 1000)
 

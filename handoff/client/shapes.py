@@ -47,9 +47,9 @@ class ApiCandidate(Struct, frozen=True, kw_only=True):
 
 
 class ApiCandidateReason(Struct, frozen=True, kw_only=True):
-    """One reason why a candidate may be the customer. Render `code`, or show `text`."""
+    """One reason why a candidate may be the customer. Render `kind`, or show `text`."""
 
-    code: str
+    kind: str
     text: str
     link: str | None = None
     channel: str | None = None

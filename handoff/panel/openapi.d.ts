@@ -1519,11 +1519,11 @@ export interface components {
          * CandidateReason
          * @description One reason why a candidate may be the customer.
          *
-         *         `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+         *         `kind` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
          *         Withdraw `link` to refuse the reason.
          */
         CandidateReason: {
-            code: string;
+            kind: string;
             text: string;
             link?: string;
             channel?: string;
@@ -3129,7 +3129,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -3150,7 +3152,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -3170,7 +3174,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -3430,6 +3436,7 @@ export interface components {
                 missed?: number;
                 /** Format: date-time */
                 spoke?: string;
+                voicemail?: boolean;
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -3490,7 +3497,7 @@ export interface components {
                 withheld?: boolean;
             };
         };
-        /** @description The language in which the customer writes, as a code of two letters. In `known`. Template: Writes in {language} */
+        /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
         BriefLineWritesIn: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3499,6 +3506,7 @@ export interface components {
             code: "writes_in";
             params: {
                 language: string;
+                others?: string[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */

@@ -27,13 +27,13 @@ PATH = "/v1/context?identity=user:anna"
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that grows with every context built from a timeline."""
     made: list[int] = []
-    read = contexts._read
+    read = contexts.read_history
 
     async def counted(*args: Any) -> Any:
         made.append(1)
         return await read(*args)
 
-    monkeypatch.setattr(contexts, "_read", counted)
+    monkeypatch.setattr(contexts, "read_history", counted)
     return made
 
 
@@ -86,14 +86,14 @@ async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.tell("one")
-    counted = contexts._read
+    counted = contexts.read_history
 
     async def failing(*args: Any) -> Any:
         await asyncio.sleep(0.05)  # the other lookups arrive meanwhile
-        monkeypatch.setattr(contexts, "_read", counted)
+        monkeypatch.setattr(contexts, "read_history", counted)
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(contexts, "_read", failing)
+    monkeypatch.setattr(contexts, "read_history", failing)
     asked = {"identities": ["user:anna"]}
     responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
     assert sorted(it.status for it in responses) == [200, 200, 200, 200, 503]

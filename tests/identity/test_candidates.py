@@ -25,11 +25,11 @@ async def test_a_claim_is_explained_with_its_channel(shop: Shop) -> None:
     (found,) = await candidates(shop, "user:anna")
     assert (found["identity"], found["assurance"]) == ("chatwoot.contact@1:7", "claimed")
     (reason,) = found["reasons"]
-    assert (reason["code"], reason["channel"]) == ("claimed", "chat")
+    assert (reason["kind"], reason["channel"]) == ("claimed", "chat")
     assert reason["text"].startswith("Claimed in chat on ")
     assert "email:anna@example.com" in reason["text"]
     (mirrored,) = await candidates(shop, "chatwoot.contact@1:7")
-    assert mirrored["reasons"][0]["code"] == "claimed"
+    assert mirrored["reasons"][0]["kind"] == "claimed"
     await shop.withdraw("user:anna", reason["link"])
     assert await candidates(shop, "user:anna") == []
 
@@ -42,7 +42,7 @@ async def test_the_same_name_and_address_make_a_candidate_and_no_link(shop: Shop
     (found,) = await candidates(shop, "user:new")
     assert (found["identity"], found["assurance"]) == ("user:old", "inferred")
     (reason,) = found["reasons"]
-    assert reason["code"] == "same_name_and_address"
+    assert reason["kind"] == "same_name_and_address"
     assert reason["text"] == "Same name and address: anna korhonen, satamakatu 3 70100 kuopio"
     assert identities(await shop.look_up("user:new")) == {"user:new"}
     assert await candidates(shop, "user:son") == []

@@ -146,6 +146,7 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "amended_by": None,
         "deleted": False,
         "participant_of": None,
+        "assigned": msgspec.UNSET,
     }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import cast
 
-from handoff.adapter.admission import HeldBytes, Progress
+from handoff.adapter.admission import ArrivalProgress, HeldBytes
 from handoff.domain.errors import Overloaded
 
 from .connections import Connections, Deadlines
@@ -131,7 +131,7 @@ class _Connection(asyncio.Protocol):
         """Number of responses."""
         self._held = HeldBytes(path.connections.budget)
         """Bytes of an incomplete request."""
-        self._progress = Progress()
+        self._progress = ArrivalProgress()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from handoff.adapter.admission import HeldBytes, Progress
+from handoff.adapter.admission import ArrivalProgress, HeldBytes
 
 from .connections import Connections, Deadlines
 from .problems import problem
@@ -31,7 +31,7 @@ class HttpProtocol(web.RequestHandler):
     def __init__(self, server: web.Server, *, connections: Connections, **given: Any) -> None:
         super().__init__(server, **given)
         self._connections = connections
-        self._progress = Progress()
+        self._progress = ArrivalProgress()
         self._held: HeldBytes | None = None
         self._partial = False
         """A part of the next request's head has arrived."""

@@ -141,7 +141,7 @@ export function warnings(customer, { words }) {
 }
 
 /**
- * What would become one customer, before it does: the reasons, the identities, and two buttons.
+ * The preview of a join: its reasons, the identities of the joined customer, and two buttons.
  * @param {Preview} preview
  * @param {Locale} locale
  * @param {() => void} join

@@ -53,8 +53,7 @@ async def assemble(
 ) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    With a `summariser`, the brief has a machine-made summary. A `watch` has recorded the look-up. One round
-    trip each for timelines, handoffs and completeness, and those of the functions it calls.
+    A `watch` has recorded the look-up. One round trip each for timelines, handoffs and completeness.
     """
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
@@ -89,8 +88,7 @@ async def assemble(
     if read.recollection and not summariser:  # whose thread may still read it
         store.histories.put(key, read.recollection, len(read.entries))
     basis = None
-    if watch and not (look_up.shared or summariser or read.has_references):
-        # Other timelines and a summariser may change a context by themselves.
+    if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
     view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
     return Assembled(view, basis, partial(shortened, view, read, customer, wanted, handoff))

@@ -8,7 +8,8 @@ from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import format_time
 from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
-from handoff.services.timeline.views import TimelineView, TouchpointView, touchpoint_view
+from handoff.services.timeline.reading import Decoded
+from handoff.services.timeline.views import TimelineView, TouchpointView
 from handoff.store.repositories.timelines import encode_cursor
 
 from .history import History
@@ -19,9 +20,8 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
     shown = history.entries[: wanted.limit]
     more = history.more or len(history.entries) > len(shown)
-    views: list[TouchpointView] = [
-        touchpoint_view(it.stored, it.body, history.rendering, it.entry) for it in shown
-    ]
+    decoded = Decoded(history.entries, history.rendering, history.portions.given.ownership)
+    views: list[TouchpointView] = [decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
         total=history.total if not history.hidden and wanted.reader.internal else None,

@@ -22,11 +22,11 @@ from .customer import MAX_CANDIDATES, Candidate, Customer, candidates_of, resolv
 class CandidateReason(Struct, frozen=True, kw_only=True):
     """One reason why a candidate may be the customer.
 
-    `code` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+    `kind` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
     Withdraw `link` to refuse the reason.
     """
 
-    code: str
+    kind: str
     text: str
     link: str | UnsetType = UNSET
     channel: str | UnsetType = UNSET
@@ -81,7 +81,7 @@ def _explained(
     if not reasons:  # no sender stated it: a numbering plan shows it
         theirs = [it.identity.value for it in customer.members if it.identity.type == "phone"]
         text = f"{candidate.identity.value} may be {' or '.join(theirs)} in another notation"
-        reasons = [CandidateReason(code="same_number", text=text)]
+        reasons = [CandidateReason(kind="same_number", text=text)]
     return ExplainedCandidate(
         customer_id=candidate.id,
         identity=str(candidate.identity),
@@ -99,7 +99,7 @@ def _claim(customer: Customer, piece: Evidence, link: str, channels: Mapping[byt
     how = "Claimed" if piece.assurance is Assurance.CLAIMED else "Guessed"
     at = format_time(piece.recorded_at)
     return CandidateReason(
-        code="claimed",
+        kind="claimed",
         text=f"{how} {where} on {at[:10]}, not verified: {one} is the person with {other}",
         link=link,
         channel=channel or UNSET,
@@ -148,7 +148,7 @@ async def _look_alikes(
 
 def _alike(hashes: KeyedHash, piece: Evidence, shown: str) -> CandidateReason:
     return CandidateReason(
-        code="same_name_and_address",
+        kind="same_name_and_address",
         text=f"Same name and address: {shown}",
         link=hashes.public(EVIDENCE, piece.one, piece.id),
         at=format_time(piece.recorded_at),

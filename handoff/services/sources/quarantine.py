@@ -22,7 +22,8 @@ from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
-THREAD_ABOVE = 64 * 1024  # bytes
+TURN_ABOVE = 64 * 1024  # bytes
+ITEMS_AT_ONCE = 50
 SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
 PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
 
@@ -92,10 +93,12 @@ class Quarantine:
         """
         if self._store.health.memory.full:
             raise unavailable(OUT_OF_MEMORY)
-        if sum(len(it.item) for it in items) > THREAD_ABOVE:  # compressing takes milliseconds
-            records = await asyncio.to_thread(_records, source, request, items)
-        else:
-            records = _records(source, request, items)
+        records: list[QuarantineItem] = []
+        for place, rejected in enumerate(items):
+            records.append(_record(source, request, place, rejected))
+            # The compressor belongs to the loop's thread: large items are compressed there, one in each turn.
+            if len(rejected.item) > TURN_ABOVE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+                await asyncio.sleep(0)
         gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
         if gone:
             log.warning("quarantine_evicted", source=source, count=gone)
@@ -118,28 +121,25 @@ class Quarantine:
         return QuarantineBounds(items=limits.quarantine_items, bytes=size, since=since)
 
 
-def _records(source: str, request: InboundRequest, items: Sequence[Rejected]) -> list[QuarantineItem]:
-    """The items as stored, with the parts of their request that a replay needs."""
-    found = []
-    for place, rejected in enumerate(items):
-        codec, packed = compress(rejected.item[:MAX_ITEM])
-        id_ = secrets.token_hex(16)
-        record = Quarantined(
-            id=id_,
-            source=source,
-            received_at=request.received_at + place,
-            code=rejected.code,
-            detail=clean(rejected.detail[:500]),
-            method=clean(request.method),
-            path=clean(request.path),
-            query=clean_pairs(request.query),
-            content_type=clean(request.headers.get("content-type", "")),
-            codec=codec,
-            item=packed,
-            size=len(rejected.item),
-        )
-        found.append(QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record)))
-    return found
+def _record(source: str, request: InboundRequest, place: int, rejected: Rejected) -> QuarantineItem:
+    """An item as it is stored, with the parts of its request that a replay needs."""
+    codec, packed = compress(rejected.item[:MAX_ITEM])
+    id_ = secrets.token_hex(16)
+    record = Quarantined(
+        id=id_,
+        source=source,
+        received_at=request.received_at + place,
+        code=rejected.code,
+        detail=clean(rejected.detail[:500]),
+        method=clean(request.method),
+        path=clean(request.path),
+        query=clean_pairs(request.query),
+        content_type=clean(request.headers.get("content-type", "")),
+        codec=codec,
+        item=packed,
+        size=len(rejected.item),
+    )
+    return QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record))
 
 
 def _raw_id(id_: str) -> bytes:

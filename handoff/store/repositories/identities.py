@@ -80,7 +80,8 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
     if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
         return None
     left, right, over, finds = row[8:12] or ((), (), (), False)
-    conversation, whole = row[12:14] or (b"", False)
+    assigned = _STATEMENTS[statement] is Statement.ASSIGNED and len(row) >= 14
+    conversation, whole = row[12:14] if assigned else (b"", False)
     return Evidence(
         id=id_,
         one=home,

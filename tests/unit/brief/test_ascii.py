@@ -27,7 +27,7 @@ def sentence(parts: list[tuple[str, str]]) -> str:
 
 @settings(max_examples=300)
 @given(st.one_of(ANY, SENTENCES.map(sentence)))
-def test_tokens_and_letters_are_the_same(text: str) -> None:
+def test_tokens_are_the_same(text: str) -> None:
     assert tokens_of(text) == tokens_of(text + OUTSIDE)[:-1]
     assert same(text) == same(text + OUTSIDE)[:-1]
     assert has_digit(text) == has_digit(text + OUTSIDE)

@@ -12,7 +12,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP
 from msgspec import Struct
 
-from handoff.adapter.admission import ByteBudget, HeldBytes, Progress
+from handoff.adapter.admission import ArrivalProgress, ByteBudget, HeldBytes
 
 COMMAND_BYTES = 2048  # of a command line; RFC 5321 §4.5.3.1.4 asks for 512, SMTPUTF8 addresses need more
 COMMANDS = {"*": 100, "MAIL": 1000, "RCPT": 10_000, "DATA": 1000, "RSET": 1000}
@@ -117,7 +117,7 @@ class SmtpSession(SMTP):
         self._received = 0
         """Bytes of the mail that is being received."""
         self._receiving = False
-        self._progress = Progress()
+        self._progress = ArrivalProgress()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         super()._reset_timeout(duration)

@@ -42,7 +42,10 @@ def why_now(story: Story) -> list[BriefLine]:
 
 
 def _returned(story: Story, matter: Matter) -> BriefLine:
-    proof = [story.by_id[ask.signal.id] for ask in matter.asks]
+    settled = [it for it in story.folded.matters if not it.unsettled]
+    known = set[str]().union(*(it.keys for it in settled))
+    back = [ask for ask in matter.asks if ask.signal.key in known] or matter.asks
+    proof = [story.by_id[ask.signal.id] for ask in back]
     words = quote(proof[-1].text, SHORT)
     closed = "once" if matter.returned == 1 else f"{matter.returned} times"
     params = {"times": matter.returned, "words": words, "matter": matter.number}
@@ -171,6 +174,8 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     assert end is not None
     ended = story.by_id[end.id]
     asks = [story.by_id[it.signal.id] for it in matter.asks]
+    if not asks:
+        return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
     words = quote(spoken.text or spoken.subject or word(spoken.data.get("form")), SHORT)
     answer = quote(_last_words(story, matter, ended), SHORT)
