@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handoff.services.context.shown_snapshot import shown_snapshot
+from handoff.services.access.shown_snapshot import shown_snapshot
 from tests.access.conftest import Callers, message, stream_of
 from tests.api.conftest import secret
 

@@ -29,7 +29,7 @@ from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services.access.authorize import authorize, authorize_queue
 from handoff.services.access.customer_access import check_customer, check_home
 from handoff.services.access.principal import Principal
-from handoff.services.context.shown_snapshot import shown_snapshot
+from handoff.services.access.shown_snapshot import shown_snapshot
 from handoff.services.customers.lookup import LookUp, look_up_of
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing

@@ -97,11 +97,9 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
         location = response.headers.get("Location")
-        kept = KeptAnswer(
-            digest, response.status, sealed, response.content_type, location, scopes=scopes, limits=limits
-        )
-        # The request succeeded, even if its response cannot be kept.
-        with contextlib.suppress(StoreUnavailable):
+        status, type_ = response.status, response.content_type
+        kept = KeptAnswer(digest, status, sealed, type_, location, scopes=scopes, limits=limits)
+        with contextlib.suppress(StoreUnavailable):  # the request succeeded all the same
             await records.keep(place, msgspec.msgpack.encode(kept), seconds=KEEP_S)
     return response
 

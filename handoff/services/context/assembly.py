@@ -53,17 +53,14 @@ async def assemble(
 ) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    A `watch` has recorded the look-up. One round trip each for timelines, handoffs and completeness.
-    """
+    A `watch` has recorded the look-up. A round trip each for timelines, handoffs and completeness."""
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
     key, reads = (tenant, *(it.key for it in customer.members)), watch or store.connection
-    # What is kept of earlier reads has all touchpoints: only readers without limits share it.
-    known = None if wanted.reader.limited else store.histories.take(key)
+    known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
     read = await read_history(store, tenant, customer, wanted, known, reads)
-    control = ControlReads(reads, tenant)
-    chains = await read_chains(control, [it.id for it in read.conversations])
+    chains = await read_chains(control := ControlReads(reads, tenant), [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)

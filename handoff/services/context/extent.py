@@ -20,7 +20,7 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
     shown = history.entries[: wanted.limit]
     more = history.more or len(history.entries) > len(shown)
-    decoded = Decoded(history.entries, history.rendering, history.portions.given.ownership)
+    decoded = Decoded(history.entries, history.rendering, history.ownership)
     views: list[TouchpointView] = [decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,

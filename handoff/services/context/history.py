@@ -7,7 +7,7 @@ decodes only new touchpoints, provided that the earlier ones are unchanged, byte
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -16,6 +16,7 @@ from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_n
 from handoff.domain.brief import StoryState, TimelineItem
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.conversation import Conversation, ConversationFold, ConversationItem
+from handoff.domain.identities.sharing import Ownership
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Customer, candidates_of
 from handoff.services.customers.portions import Portions, read_portions
@@ -74,6 +75,7 @@ class History(Struct, kw_only=True, eq=False):
     unnamed: int
     """Candidates that this reader does not see: they may be customers of other queues."""
     rendering: Rendering
+    ownership: Mapping[bytes, Ownership]
     portions: Portions
     shared: Sequence[SharedIdentityView] = ()
     """The shared identities near the customer, as the context shows them."""
@@ -126,17 +128,14 @@ async def read_history(
     known: Recollection | None = None,
     reads: Reads | None = None,
 ) -> History:
-    """A customer's newest touchpoints. One round trip, two more each for amended ones and for references,
-    and those of `read_portions`."""
+    """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
     window = Window(limit=max(BRIEF_TOUCHPOINTS, wanted.limit))
     portions = await read_portions(store, tenant, customer, reads)
     given = portions.given
-    page = await read_page(
-        store.connection, store.keys, list(records), window, known.members if known else {}
-    )
-    page = merged(page, given, window)
+    own = await read_page(store.connection, store.keys, list(records), window, known.members if known else {})
+    page = merged(own, given, window)
     shown, reader = Filter(min_assurance=wanted.min_assurance), wanted.reader
     flags = 0
     for member in page.members:
@@ -163,6 +162,7 @@ async def read_history(
         internal=len(every.entries) - len(decoded.entries),
         unnamed=0 if reader.queues is None else len(candidates_of(store, tenant, customer)),
         rendering=decoded.rendering,
+        ownership=decoded.ownership,
         portions=portions,
         has_references=bool(flags & FLAG_REFERENCE),
         fresh=new,

@@ -21,15 +21,16 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
         return decoded
     hidden = set() if reader.internal else await _edits_of_internal(store, decoded.entries)
     shown = [_shown(entry, reader) for at, entry in enumerate(decoded.entries) if at not in hidden]
-    rendering = decoded.rendering
+    rendering, ownership = decoded.rendering, decoded.ownership
     if not reader.internal:
+        ownership = {}  # who assigned a touchpoint, and why, is internal
         public = {
             which: (stored, body)
             for which, (stored, body) in rendering.amendments.items()
             if body.visibility is Visibility.PUBLIC
         }
         rendering = msgspec.structs.replace(rendering, amendments=public)
-    return Decoded([it for it in shown if it is not None], rendering, decoded.ownership)
+    return Decoded([it for it in shown if it is not None], rendering, ownership)
 
 
 def _shown(entry: TimelineEntry, reader: Reader) -> TimelineEntry | None:
