@@ -38,6 +38,7 @@ BODIES: dict[str, Any] = {
     "createLink": {"identity": "user:eve", "reason": "x"},
     "withdrawLink": {"reason": "x"},
     "splitCustomer": {"identities": ["user:anna"], "reason": "x"},
+    "assignTouchpoint": {"identity": "user:eve", "reason": "x"},
     "markShared": {"identity": "user:eve", "reason": "x"},
     "subscribe": {"url": "https://example.com/"},
     "changeWebhook": {"name": "eve"},
@@ -208,6 +209,7 @@ def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
     limitless = {it.id for it in OPERATIONS if not it.public and not (it.queues or it.customers)}
     assert limitless == {
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),
+        *("assignTouchpoint", "listCandidates"),
         *("subscribe", "listWebhooks", "readWebhook", "changeWebhook", "unsubscribe", "testWebhook"),
         *("listDeliveries", "replayWebhook"),
         *("createToken", "listTokens", "rotateToken", "revokeToken", "reloadConfiguration"),

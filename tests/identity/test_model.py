@@ -405,7 +405,7 @@ class Identities(RuleBasedStateMachine):
             records,
             Window(limit=1000, ascending=True),
             Filter(),
-            (await read_portions(self.store, tenant, customer)).given,
+            given=(await read_portions(self.store, tenant, customer)).given,
         )
         assert view.next is None
         assert view.total == view.returned
