@@ -76,7 +76,7 @@ async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:
             (key,) = store.health.keys
             running.pause()
             beat = asyncio.create_task(store.health.beat())
-            await asyncio.sleep(0)  # it has begun
+            await asyncio.sleep(0)  # it has started
             await asyncio.sleep(0)
             store.health.doubt()
             check = asyncio.create_task(store.health.check())

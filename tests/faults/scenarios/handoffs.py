@@ -127,7 +127,7 @@ class Handoffs:
         """When each change of each handoff first arrived, in the order of arrival."""
         found: dict[tuple[str, int], float] = {}
         for event in self.platform.accepted:
-            if event.event["type"] == REMINDER:  # it repeats a version: it must not stand in for a lost event
+            if event.event["type"] == REMINDER:  # it repeats a version and does not prove its event
                 continue
             found.setdefault(_change(event), event.at)
         return found
