@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import Api, message, served
+from tests.conftest import opened
 from tests.store.servers import ask, cluster_servers, sentinel_servers, server, valkey_binary
 
 PATIENCE_S = 20.0
@@ -66,6 +67,25 @@ async def test_a_store_that_refuses_writes_is_not_ready(
             await api.tell("e1")
             refuse, allow = setting(socket, name, refusing), setting(socket, name, allowing)
             await follows(api, refuse, allow, reason)
+
+
+async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:
+    """It may have been written before the store began to refuse."""
+    with server(valkey_binary()) as running:
+        async with opened(running.url) as store:
+            (key,) = store.health.keys
+            running.pause()
+            beat = asyncio.create_task(store.health.beat())
+            await asyncio.sleep(0)  # it has started
+            await asyncio.sleep(0)
+            store.health.doubt()
+            check = asyncio.create_task(store.health.check())
+            await asyncio.sleep(0)
+            running.resume()
+            await beat
+            before = int(await store.connection.call("HGET", key, "n"))
+            assert await check is None
+            assert int(await store.connection.call("HGET", key, "n")) > before
 
 
 async def test_without_the_replicas_that_confirm_writes_it_is_not_ready() -> None:
