@@ -22,6 +22,7 @@ PROBLEM_CODES = MappingProxyType(
         "due_in_the_past": "A callback must be due in the future.",
         "empty": "The request is empty.",
         "error": "The server failed; its log has details under the request id.",
+        "foreign_identity": "The token may not record touchpoints with these identities.",
         "forbidden": "The token does not allow this.",
         "forbidden_address": "Outgoing requests may not go to this address.",
         "guard_refused": "The link would join two logins, or two customers who were split.",

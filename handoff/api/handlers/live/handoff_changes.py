@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.authorize import authorize_queue
 from handoff.services.access.reader import Reader
@@ -55,15 +56,16 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
 
 
 def _visible(concerns: Concerns, reader: Reader) -> Concerns:
-    """The frames that a reader may see. A queue also hears that its handoff went to another one, and a
-    customer-facing reader gets handoffs only."""
+    """The frames that a reader may see: changes of its own handoffs, and the one by which a handoff left.
+
+    A customer-facing reader gets handoffs only.
+    """
     if not reader.limited:
         return concerns
 
     def shown(frame: Frame) -> bool:
         if isinstance(frame, HandoffFrame):
-            left = not (reader.queues or set()).isdisjoint(frame.handoff.queues)
-            return (left or reader.sees(frame.handoff)) and concerns(frame)
+            return (reader.sees(frame.handoff) or _just_left(frame, reader)) and concerns(frame)
         if not isinstance(frame, EventFrame) or not reader.internal or not concerns(frame):
             return False
         data = frame.event.data
@@ -71,6 +73,18 @@ def _visible(concerns: Concerns, reader: Reader) -> Concerns:
         return any(reader.in_scope(queue, agent) for queue in frame.event.queues or (None,))
 
     return shown
+
+
+def _just_left(frame: HandoffFrame, reader: Reader) -> bool:
+    """Whether this change moved the handoff on from a party that is the reader's."""
+    moved = frame.handoff
+    used, last = moved.fallback_used, moved.history[-1:]
+    if not used or not last or moved.deadline != last[0].at + round(moved.step_s * SECOND):
+        return False  # only a step of the fallback chain starts its deadline anew
+    if used > 1:
+        before = moved.fallback[used - 2].to
+        return reader.in_scope(before.queue, before.agent)
+    return reader.in_scope(next(iter(moved.queues), None), next(iter(moved.agents), None))
 
 
 async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
