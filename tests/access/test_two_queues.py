@@ -63,8 +63,6 @@ async def test_nothing_of_a_neighbour_is_in_any_answer_however_warm_the_caches_a
             at = answer.raw.find(CANARY.encode())
             assert at < 0, (path, answer.raw[max(0, at - 300) : at + 100])
         found += CANARY.encode() in full.raw
-        again = await callers.get(path, headers=etag)
-        assert again.status == 304 or again.raw == full.raw or "completeness" in str(full.raw)
     assert found >= 10, "the words are where they could be shown"
 
 

@@ -47,6 +47,7 @@ PROBLEM_CODES = MappingProxyType(
         "invalid_secret": "The secret cannot sign messages.",
         "invalid_time": "The time must be RFC 3339 with a zone.",
         "invalid_url": "The URL cannot be used for a webhook.",
+        "issuer_unavailable": "The identity provider's keys cannot be fetched: send the request again later.",
         "limited_token": "The token is limited to queues or to what customers may see, and this is neither.",
         "method_not_allowed": "The path does not support this method; `Allow` lists those it does.",
         "missing_scope": "The token lacks a scope; `scope` names it.",

@@ -35,6 +35,7 @@ class Stream:
         self._response = stream_answer("text/event-stream")
         self._response.headers["X-Accel-Buffering"] = "no"
         self._chunked = True
+        self._ending = False
 
     async def run(self, follow: Callable[[], Awaitable[None]]) -> web.StreamResponse:
         """Start the response, run `follow` to its end, then ask the client to reconnect.
@@ -50,6 +51,7 @@ class Stream:
             reason = await _until_ended(follow, watched)
         finally:
             watch.discard(watched)
+            self._ending = True
         if reason is None:
             await self._end_now()
         else:
@@ -73,7 +75,10 @@ class Stream:
         await self._response.write(b"retry: %d\n\n" % RETRY_MS)
 
     def put(self, event: bytes) -> bool:
-        """Write an event immediately; False if the client is too slow for that, or gone."""
+        """Write an event immediately; False if the client is too slow or gone, or the stream ends."""
+        return not self._ending and self._put(event)
+
+    def _put(self, event: bytes) -> bool:
         transport = self._transport
         if transport is None or self._request.protocol.writing_paused:
             return False
@@ -88,7 +93,7 @@ class Stream:
 
     async def write(self, event: bytes) -> None:
         """Write an event once the client has read enough. ConnectionError if it is gone."""
-        while not self.put(event):
+        while not self._put(event):
             await self.wait_for_client()
 
     @property
