@@ -92,7 +92,7 @@ async def test_an_answer_without_keys_replaces_none(keys: Keys, answer: Any) -> 
     assert await issuers.authenticate(signed(jti="3")) is not None
 
 
-async def test_a_provider_that_hangs_delays_nobody_whose_key_is_known(keys: Keys) -> None:
+async def test_a_provider_that_hangs_delays_no_token_with_a_known_key(keys: Keys) -> None:
     issuers = keys.issuers()
     assert await issuers.authenticate(signed()) is not None
     keys.answer = None

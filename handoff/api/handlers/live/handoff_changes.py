@@ -80,7 +80,7 @@ def _just_left(frame: HandoffFrame, reader: Reader) -> bool:
     moved = frame.handoff
     used, last = moved.fallback_used, moved.history[-1:]
     if not used or not last or moved.deadline != last[0].at + round(moved.step_s * SECOND):
-        return False  # only a step of the fallback chain starts its deadline anew
+        return False  # only a step of the fallback chain starts a new deadline
     if used > 1:
         before = moved.fallback[used - 2].to
         return reader.in_scope(before.queue, before.agent)

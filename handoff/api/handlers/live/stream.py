@@ -89,7 +89,8 @@ class Stream:
         """Wait until a slow client has read the buffer. ConnectionError if it is gone."""
         if self._transport is None:
             raise ConnectionResetError("the client is gone")
-        await self._request.writer.drain()
+        # All waits share one future in aiohttp: if one were cancelled, the next would raise CancelledError.
+        await asyncio.shield(self._request.writer.drain())
 
     async def write(self, event: bytes) -> None:
         """Write an event once the client has read enough. ConnectionError if it is gone."""
