@@ -99,6 +99,27 @@ async def test_two_keys_of_one_name_are_live_for_a_rotation_and_no_third(callers
     assert (await with_key(callers, last["token"])).status == 200
 
 
+async def test_requests_at_the_same_time_leave_two_live_keys_of_one_name_at_most(callers: Callers) -> None:
+    body = {"name": "race", "scopes": []}
+    making = (callers.post("/v1/tokens", body, token="admin", headers=tenant(callers)) for _ in range(8))
+    made = [it for it in await asyncio.gather(*making) if it.status == 201]
+    listed = (await callers.ok("GET", "/v1/tokens", token="admin", headers=tenant(callers)))["tokens"]
+    assert {it["id"] for it in listed} == {it.json["id"] for it in made}
+    assert len(listed) <= 2
+
+
+async def test_a_key_that_was_revoked_while_it_was_rotated_stays_revoked(callers: Callers) -> None:
+    for _ in range(5):
+        old = await made(callers, name="turn")
+        rotating = callers.post(f"/v1/tokens/{old['id']}/rotate", {}, token="admin", headers=tenant(callers))
+        revoking = callers.call("DELETE", f"/v1/tokens/{old['id']}", token="admin", headers=tenant(callers))
+        rotated, _revoked = await asyncio.gather(rotating, revoking)
+        assert (await with_key(callers, old["token"])).status == 401
+        if rotated.status == 201:
+            path = f"/v1/tokens/{rotated.json['id']}"
+            await callers.call("DELETE", path, token="admin", headers=tenant(callers))
+
+
 async def test_a_key_expires(callers: Callers) -> None:
     key = await made(callers, ttl_s=1)
     deadline = time.monotonic() + 20

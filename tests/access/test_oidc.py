@@ -166,6 +166,8 @@ async def test_keys_outlive_an_issuer_that_is_away() -> None:
     (issuer,) = known._issuers
     issuer._fetched_at = issuer._tried_at = float("-inf")
     assert await known.authenticate(signed(jti="2")) is not None
+    assert issuer._refreshing is not None
+    await issuer._refreshing
     assert provider.fetched == 2
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
+from yarl import URL
 
 from handoff.services.access import sessions
-from handoff.services.access.watch import CHECK_S
-from tests.access.conftest import Callers, stream_of
+from handoff.services.access.credentials import Credentials
+from handoff.services.access.principal import Principal
+from handoff.services.access.watch import CHECK_S, CredentialWatch
+from tests.access.conftest import Callers, message, stream_of
 from tests.api.conftest import secret
+from tests.delivery.subscribers import until
 
 ENDS_S = 5.0
 
@@ -152,6 +158,58 @@ async def test_other_streams_stay(callers: Callers) -> None:
         body = {"identity": "user:anna", "to": {"agent": "sam"}, "reason": "x"}
         await callers.ok("POST", "/v1/handoffs", body)
         assert (await asyncio.wait_for(stays.get(), 20))[0] == "handoff.requested"
+
+
+async def test_a_client_that_does_not_read_is_cut_off_as_soon(callers: Callers) -> None:
+    await callers.tell("hello")
+    customer = (await callers.context())["customer"]["id"]
+    session = await callers.session(agent="mia")
+    hub, url = callers.server.site.hub, URL(callers.url)
+    plug = socket.socket()
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plug.connect((url.host, url.port))
+    reader, writer = await asyncio.open_connection(sock=plug, limit=1024)
+    request = (
+        f"GET /v1/customers/{customer}/events HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {session['token']}\r\n\r\n"
+    )
+    writer.write(request.encode())
+    try:
+        await reader.readuntil(b"event: ready")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        (feed,) = {feed for feeds in hub._homes.values() for feed in feeds}
+        at = 0
+        while len(feed._frames) < 50:  # until everything between the server and the client is full
+            at += 1
+            assert at < 60
+            long = [message(f"long-{at}-{n}", text="x" * 60_000) for n in range(10)]
+            assert (await callers.post("/v1/touchpoints", long)).status == 200
+            await asyncio.sleep(0)
+        began = time.monotonic()
+        await callers.call("DELETE", f"/v1/sessions/{session['id']}")
+        await until(lambda: not hub._homes)
+        assert time.monotonic() - began < ENDS_S
+    finally:
+        writer.transport.abort()
+
+
+async def test_a_store_that_hangs_does_not_prolong_an_expired_stream(callers: Callers) -> None:
+    """The streams that end by time do so before the store is asked about the others."""
+
+    class Hanging(Credentials):
+        async def ended(self, principals: Sequence[Principal], now: int) -> list[Principal]:
+            return await asyncio.get_running_loop().create_future()
+
+    known = callers.server.site.credentials
+    watch = CredentialWatch(Hanging(callers.server.store, known.access, known.issuers))
+    caller = known.access.authenticate(secret("desk", callers.tenant), None)
+    over = watch.add(msgspec.structs.replace(caller, expires_at=time.time_ns() // 1000))
+    other = watch.add(caller)
+    checking = asyncio.create_task(watch.check())
+    async with asyncio.timeout(5):
+        await over.ended.wait()
+    assert not other.ended.is_set()
+    checking.cancel()
 
 
 def test_streams_are_checked_often_enough() -> None:

@@ -44,7 +44,7 @@ TREES = (ROOT / "handoff", ROOT / "adapters")
 KEYS = Path(keys.__file__)
 FUNCTIONS = KEYS.parent / "functions"
 BRIEF = ROOT / "handoff" / "domain" / "brief"
-STREAMS = ROOT / "handoff" / "api" / "handlers" / "live.py"
+STREAMS = ROOT / "handoff" / "api" / "handlers" / "live"
 
 STORED_RECORDS: dict[str, Any] = {
     "handoff": Handoff,

@@ -35,7 +35,7 @@ from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
 from handoff.domain.phone_readings import sought_identities
 from handoff.domain.touchpoint import TYPE_SET
-from handoff.services.access.customer_access import check_customer, readable
+from handoff.services.access.customer_access import check_customer, own_identities, readable
 from handoff.services.access.principal import Principal
 from handoff.services.context.assembly import assemble
 from handoff.services.context.feedback import rules_of
@@ -137,7 +137,8 @@ async def _context(
     async def look(reads: Reads) -> LookUp:
         """A GET by a caller limited to queues is 404 for strangers and for customers of others alike."""
         store = request.app[SITE].store
-        found = await find(store, principal.tenant, identities, wanted.min_assurance, reads)
+        own = await own_identities(store, principal, identities, wanted.min_assurance, reads)
+        found = await find(store, principal.tenant, own, wanted.min_assurance, reads)
         shown = await readable(store, principal, found, reads)
         if request.method != "POST" and principal.queues is not None and shown.customer is None:
             raise NotFound("there is no such customer", match=Match.NONE, customer=None)

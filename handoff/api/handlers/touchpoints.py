@@ -37,10 +37,17 @@ from handoff.api.http.plain_requests import (
 from handoff.api.http.problems import problem, status_of
 from handoff.api.http.protocol import HttpProtocol
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, RateLimited, UnsupportedMedia
+from handoff.domain.errors import (
+    HandoffError,
+    InvalidPayload,
+    PayloadTooLarge,
+    RateLimited,
+    Unprocessable,
+    UnsupportedMedia,
+)
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
-from handoff.services.access.customer_access import check_home
+from handoff.services.access.customer_access import check_home, check_recording
 from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import Noted, wrong_rule
 from handoff.services.sources.cloudevents import (
@@ -145,6 +152,10 @@ async def _record_one(
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
+    if principal.queues is not None:
+        touchpoint = read()
+        await check_recording(site.store, principal, [it.identity for it in touchpoint.identities])
+        read = partial(_same, touchpoint)
     noted = Noted(read)
     if quiet:
         (result,) = await record(site.store, principal.tenant, noted(), quiet=True)
@@ -153,6 +164,23 @@ async def _record_one(
     site.measures.count(principal.name, (result,))
     site.measures.line_wrong(noted.rule, result)
     return answer(_recorded(result)) if result.ok else _rejection(result)
+
+
+def _same(touchpoint: Touchpoint) -> Touchpoint:
+    return touchpoint
+
+
+async def _permitted(
+    site: AppContext, principal: Principal, read: Touchpoint | HandoffError
+) -> Touchpoint | HandoffError:
+    """The touchpoint, or the error if this caller may not record it."""
+    if principal.queues is None or isinstance(read, HandoffError):
+        return read
+    try:
+        await check_recording(site.store, principal, [it.identity for it in read.identities])
+    except Unprocessable as error:
+        return error
+    return read
 
 
 def _recorded(result: Result) -> RecordedView:
@@ -176,6 +204,8 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
         if media != "application/json" or principal is None or is_binary(headers):
+            return None
+        if principal.queues is not None:  # needs the store before it is recorded
             return None
         for scope in scopes:
             principal.require(scope)
@@ -254,6 +284,7 @@ async def _store(
     bulk: bool,
     quiet: bool,
 ) -> RecordedView:
+    read = [await _permitted(site, principal, it) for it in read]
     touchpoints = [it for it in read if isinstance(it, Touchpoint)]
     results = await record(site.store, principal.tenant, touchpoints, bulk=bulk, quiet=quiet)
     site.measures.count(principal.name, results)

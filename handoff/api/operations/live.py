@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp.typedefs import Handler
 
-from handoff.api.handlers import live as handlers
+from handoff.api.handlers.live import customer_touchpoints, handoff_changes
 from handoff.api.operations.operation import CUSTOMER_ID, Operation, Parameter, ResponseSpec, path_parameter
 
 TAG = "Live"
@@ -48,7 +48,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/v1/customers/{id}/events",
-        handler=handlers.of_customer,
+        handler=customer_touchpoints.of_customer,
         streamed=True,
         id="watchCustomer",
         tag=TAG,
@@ -63,9 +63,14 @@ OPERATIONS = (
         replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),
     ),
     _handoff_stream(
-        "/v1/queues/{name}/events", "watchQueue", handlers.of_queue, "a queue", "name", "The queue's name."
+        "/v1/queues/{name}/events",
+        "watchQueue",
+        handoff_changes.of_queue,
+        "a queue",
+        "name",
+        "The queue's name.",
     ),
     _handoff_stream(
-        "/v1/agents/{id}/events", "watchAgent", handlers.of_agent, "an agent", "id", "The agent's id."
+        "/v1/agents/{id}/events", "watchAgent", handoff_changes.of_agent, "an agent", "id", "The agent's id."
     ),
 )

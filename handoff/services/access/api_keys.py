@@ -97,12 +97,12 @@ def _random(length: int) -> str:
 
 
 async def create_key(store: Store, tenant: str, wish: ApiKeyWish, by: str, now: Micros) -> tuple[str, ApiKey]:
-    """Create a key; returns it and its record. Conflict (`too_many`) if two of its name are live."""
-    live = await list_keys(store, tenant, now)
-    if sum(it.name == wish.name for it in live) >= LIVE:
-        raise Conflict(f"Two keys are named {wish.name!r}: revoke one first", code="too_many")
-    if len(live) >= MAX_KEYS:
-        raise Conflict(f"A tenant has at most {MAX_KEYS} keys", code="too_many")
+    """Create a key; returns it and its record. Conflict (`too_many`) if two of its name are live.
+
+    Counts again after writing: of several requests at the same time, those that exceed the limit withdraw
+    their keys, which nobody has seen. They may all withdraw.
+    """
+    _check_room(await list_keys(store, tenant, now), wish.name, more=1)
     id_ = _random(_ID)
     head = f"hk_{wish.environment}_{id_}_{_random(_SECRET)}"
     token = head + _checksum(head)
@@ -115,7 +115,19 @@ async def create_key(store: Store, tenant: str, wish: ApiKeyWish, by: str, now: 
         **{name: getattr(wish, name) for name in ApiKeyWish.__struct_fields__},
     )
     await store.api_keys.put(tenant, id_, encode_record(key), now)
+    try:
+        _check_room(await list_keys(store, tenant, now), wish.name)
+    except Conflict:
+        await store.api_keys.drop(tenant, id_)
+        raise
     return token, key
+
+
+def _check_room(live: Sequence[ApiKey], name: str, more: int = 0) -> None:
+    if sum(it.name == name for it in live) + more > LIVE:
+        raise Conflict(f"Two keys are named {name!r}: revoke one first", code="too_many")
+    if len(live) + more > MAX_KEYS:
+        raise Conflict(f"A tenant has at most {MAX_KEYS} keys", code="too_many")
 
 
 async def rotate_key(
@@ -128,7 +140,9 @@ async def rotate_key(
     until = now + round(overlap_s * SECOND)
     ends = until if old.expires_at is None else min(until, old.expires_at)
     ended = msgspec.structs.replace(old, expires_at=ends)
-    await store.api_keys.put(tenant, id_, encode_record(ended), old.created_at)
+    if not await store.api_keys.change(id_, encode_record(ended)):  # revoked in the meantime
+        await store.api_keys.drop(tenant, made[1].id)
+        raise NotFound("there is no such token")
     return made
 
 

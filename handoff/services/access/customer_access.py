@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Unprocessable
+from handoff.domain.identity import Assurance, Identity
 from handoff.services.callbacks.callback import read_callback
 from handoff.services.customers.customer import by_id, by_key
-from handoff.services.customers.lookup import LookUp, Match
+from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.store.reads import Reads
@@ -45,6 +47,54 @@ async def readable(store: Store, principal: Principal, look_up: LookUp, reads: R
     except NotFound:
         return unmatched
     return look_up
+
+
+async def own_identities(
+    store: Store,
+    principal: Principal,
+    identities: Sequence[Identity],
+    min_assurance: Assurance,
+    reads: Reads | None = None,
+) -> list[Identity]:
+    """The identities of customers that the caller may read: others must not affect what it finds.
+
+    A look-up for each identity, only for a caller that is limited to queues.
+    """
+    if principal.queues is None:
+        return list(identities)
+    own = []
+    for identity in identities:
+        found = await find(store, principal.tenant, [identity], min_assurance, reads)
+        if (await readable(store, principal, found, reads)).customer is not None:
+            own.append(identity)
+    return own
+
+
+async def check_recording(store: Store, principal: Principal, identities: Sequence[Identity]) -> None:
+    """Unprocessable (`foreign_identity`) unless the caller may record a touchpoint with these identities.
+
+    A touchpoint joins its identities, and so could open other customers' timelines. A caller that is limited
+    to queues names identities that one of its customers already has, or a single new one.
+    """
+    if principal.queues is None:
+        return
+    hashes = store.hashes(principal.tenant)
+    keys = {hashes.identity(it) for it in identities}
+    try:
+        customer = await by_key(store, principal.tenant, hashes.identity(identities[0]))
+    except NotFound:
+        if len(keys) == 1:
+            return
+    else:
+        if keys <= set(customer.group.members):
+            with suppress(NotFound):
+                await check_customer(store, principal, customer.group.members)
+                return
+    raise Unprocessable(
+        "Tokens that are limited to queues record touchpoints of one customer that they may read, or of one "
+        "new identity",
+        code="foreign_identity",
+    )
 
 
 async def check_home(store: Store, principal: Principal, home: bytes) -> None:

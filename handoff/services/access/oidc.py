@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct, field
 
 from handoff.domain.clock import SECOND
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import HandoffError, IssuerUnavailable
 from handoff.domain.identity import Assurance
 from handoff.services.webhooks.destinations import EgressPolicy, check_url, parse_networks
 
@@ -31,6 +31,7 @@ TYPES = frozenset({None, "JWT", "at+jwt", "application/at+jwt"})
 MAX_TOKEN = 8 * 1024  # characters
 MAX_KEYS_BYTES = 256 * 1024
 FRESH_S = 300.0  # an issuer's keys are not fetched again sooner, except for an unknown key
+FAILED_S = 5.0  # between two fetches after a failure
 UNKNOWN_S = 60.0  # between two fetches for unknown keys: anybody can name one
 TRUSTED_S = 60.0  # a verified token is not verified again sooner
 MAX_TRUSTED = 4096
@@ -104,7 +105,10 @@ class Issuers:
         return any(credential.startswith(it.prefix) for it in self._issuers)
 
     async def authenticate(self, token: str) -> Principal | None:
-        """The caller of a token; None if it is not valid now."""
+        """The caller of a token; None if it is not valid now.
+
+        IssuerUnavailable if that cannot be known, because the issuer's keys were never fetched.
+        """
         if len(token) > MAX_TOKEN:
             return None
         place, now = sha256(token.encode(errors="surrogateescape")).digest(), time.time()
@@ -146,6 +150,7 @@ class _Issuer:
         self._keys: Mapping[str, Mapping[str, Any]] = {}
         self._fetched_at = self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def verified(self, token: str, header: Mapping[str, Any]) -> Principal | None:
         wanted, algorithm = self.settings, header.get("alg")
@@ -197,8 +202,14 @@ class _Issuer:
         """The published key of this name; None if there is none, or if it is not for this algorithm."""
         if not isinstance(name, str):
             return None
-        if name not in self._keys or time.monotonic() - self._fetched_at > FRESH_S:
+        if name not in self._keys:
             await self._refresh(name)
+            if not self._keys:
+                raise IssuerUnavailable(
+                    f"The keys of the identity provider {self.settings.name!r} cannot be fetched"
+                )
+        elif time.monotonic() - self._fetched_at > FRESH_S and not self._fetching.locked():
+            self._refreshing = asyncio.create_task(self._refresh(name))  # nobody waits for a known key
         published = self._keys.get(name)
         if published is None or published.get("alg", algorithm) != algorithm:
             return None
@@ -208,19 +219,25 @@ class _Issuer:
             return None
 
     async def _refresh(self, name: str) -> None:
-        """Fetch the keys, at most once a minute. Keys that were fetched before stay valid if this fails."""
+        """Fetch the keys, at most once a minute, and more often after a failure.
+
+        Keys that were fetched before stay valid if this fails, or if the answer has none.
+        """
         async with self._fetching:
             now = time.monotonic()
             known = name in self._keys and now - self._fetched_at <= FRESH_S
-            if known or now - self._tried_at < UNKNOWN_S:
+            failed = self._fetched_at != self._tried_at
+            if known or now - self._tried_at < (FAILED_S if failed else UNKNOWN_S):
                 return
             self._tried_at = now
             try:
                 raw = await self._fetch(self.settings.jwks_url, self.settings.egress)
                 found = msgspec.json.decode(raw, type=dict[str, Any])
-                self._keys = {it["kid"]: it for it in _signing(found.get("keys", ()))}
-                self._fetched_at = now
-            except (HandoffError, OSError, msgspec.DecodeError, TypeError) as error:
+                keys = {it["kid"]: it for it in _signing(found.get("keys", ()))}
+                if not keys:
+                    raise ValueError("the answer has no key for signatures")
+                self._keys, self._fetched_at = keys, now
+            except (HandoffError, OSError, ValueError, TypeError) as error:
                 log.warning("issuer_keys_unavailable", issuer=self.settings.name, error=type(error).__name__)
 
 

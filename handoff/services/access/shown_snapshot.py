@@ -30,7 +30,7 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
     whole = {it["id"] for it, shown in visible if shown is it}
     handoffs = [_handoff(it, reader) for it in context.get("handoffs") or ()]
     brief = context.get("brief") or {}
-    others = _others(context.get("customer") or {}, reader)
+    others = _others(context, reader)
     if (
         len(whole) == len(pinned)
         and handoffs == (context.get("handoffs") or [])
@@ -44,8 +44,7 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
         context["timeline"] = {**timeline, "touchpoints": kept, "returned": len(kept), "total": None}
     if brief:
         context["brief"] = _brief(brief, whole)
-    if others:
-        context["customer"] = {**context["customer"], "candidates": [], "conflicts": []}
+    context |= others
     subjects = {it["subject"] for it, shown in visible if shown is it}
     context["conversations"] = [
         it if it.get("subject") in subjects else {**it, "subject": None}
@@ -55,9 +54,21 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
     return msgspec.json.encode(context)
 
 
-def _others(customer: dict[str, Any], reader: Reader) -> bool:
-    """Whether it names people who may be customers of other queues."""
-    return reader.queues is not None and bool(customer.get("candidates") or customer.get("conflicts"))
+def _others(context: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """The members that show other people than the customer, without these; empty if there are none."""
+    hidden = (
+        {"shared_identities"} if reader.queues is None else {"shared_identities", "candidates", "conflicts"}
+    )
+    changed: dict[str, Any] = {}
+    customer = context.get("customer") or {}
+    if shown := {name for name in hidden if customer.get(name)}:
+        changed["customer"] = {**customer, **{name: [] for name in shown}}
+    candidates = context.get("candidates") or []
+    if candidates and reader.queues is not None:
+        changed["candidates"] = []
+    elif any(it.get("summary") for it in candidates):
+        changed["candidates"] = [{**it, "summary": None} for it in candidates]
+    return changed
 
 
 def _lines(brief: dict[str, Any]) -> list[dict[str, Any]]:

@@ -44,7 +44,13 @@ class CredentialWatch:
     async def check(self) -> None:
         """End the streams whose credential is no longer valid. While the store is away, none but by time."""
         now = time.time_ns() // 1000
-        watched = [it for it in self._watched if not it.ended.is_set()]
+        watched = []
+        for stream in self._watched:
+            expires = stream.principal.expires_at
+            if expires is not None and expires <= now:
+                stream.ended.set()  # first: a store that hangs must not prolong access
+            elif not stream.ended.is_set():
+                watched.append(stream)
         principals = {it.principal for it in watched}
         try:
             over = set(await self._credentials.ended(list(principals), now))
@@ -52,6 +58,5 @@ class CredentialWatch:
             log.warning("credentials_unchecked", error=str(error))
             over = set()
         for stream in watched:
-            expires = stream.principal.expires_at
-            if stream.principal in over or (expires is not None and expires <= now):
+            if stream.principal in over:
                 stream.ended.set()

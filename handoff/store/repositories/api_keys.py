@@ -35,6 +35,11 @@ class ApiKeyRecords:
         key = api_key(id_)
         await self._connection.call_durable(b"SET", key, record, key=key)
 
+    async def change(self, id_: str, record: bytes) -> bool:
+        """Replace a key; False if it was revoked."""
+        key = api_key(id_)
+        return await self._connection.call_durable(b"SET", key, record, b"XX", key=key) is not None
+
     async def drop(self, tenant: str, id_: str) -> None:
         """Revoke a key: no server accepts it once this returns."""
         key, listed = api_key(id_), api_keys_of(tenant)
