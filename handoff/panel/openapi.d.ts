@@ -16,7 +16,7 @@ export interface paths {
          *
          *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported.
          *
-         *     To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. `Idempotency-Key` does not apply to NDJSON.
+         *     To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. A caller limited to queues records only for customers that it may read and for new ones (422 `foreign_identity`). `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */

@@ -87,7 +87,8 @@ OPERATIONS = (
         "`Content-Encoding` is not supported.\n\n"
         "To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, "
         "its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. "
-        "`Idempotency-Key` does not apply to NDJSON.",
+        "A caller limited to queues records only for customers that it may read and for new ones (422 "
+        "`foreign_identity`). `Idempotency-Key` does not apply to NDJSON.",
         queues=True,
         customers=True,
         scopes=("touchpoints:write",),
