@@ -83,7 +83,7 @@ async def assemble(
         left_out=left_out(read, customer, wanted, handoff),
     )
     if read.recollection and not summariser:  # whose thread may still read it
-        store.histories.put(key, read.recollection, len(read.entries))
+        store.histories.put(key, read.recollection, read.recollection.size)
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)

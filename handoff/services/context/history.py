@@ -33,6 +33,7 @@ from .views import ContextSelection, SharedIdentityView
 
 BRIEF_TOUCHPOINTS = 1_000
 BRIEF_AGE: Micros = 90 * DAY
+TOUCHPOINT_BYTES = 2_800  # of memory that a touchpoint's objects take beside its text, as measured
 _ON_OTHERS = FLAG_AMENDED | FLAG_REFERENCE  # a touchpoint that is shown by more than its own entry
 
 Named = tuple[bytes, str]
@@ -56,6 +57,12 @@ class Recollection(Struct, kw_only=True, eq=False):
     items: list[TimelineItem] = field(default_factory=list)
     """Of the first entries: those that a brief was made of."""
     story: StoryState | None = None
+
+    @property
+    def size(self) -> int:
+        """An estimate of the bytes that it occupies."""
+        content = sum([len(it.stored.raw) + len(it.body.text or "") for it in self.entries])
+        return TOUCHPOINT_BYTES * len(self.entries) + content
 
 
 class History(Struct, kw_only=True, eq=False):
@@ -109,10 +116,11 @@ class History(Struct, kw_only=True, eq=False):
 
     def _made(self, first: int, end: int) -> list[TimelineItem]:
         # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
+        rendering = self.rendering
         return [
-            timeline_item(self.rendering, entry, name[1])
+            timeline_item(rendering, entry, name[1])
             for entry, name in zip(self.entries[first:end], self.named[first:end], strict=True)
-            if not entry.is_reference
+            if not (self.has_references and entry.is_reference)
         ]
 
 
@@ -185,7 +193,7 @@ def _recall(history: History, read: Recollection, known: Recollection | None, ne
             unfolded = len(history.entries)
     for at in range(unfolded - 1, -1, -1):  # from the oldest on
         entry = history.entries[at]
-        if not entry.is_reference:
+        if not (history.has_references and entry.is_reference):
             read.conversations.take(_line(entry, history.named[at][0]))
     history.conversations = read.conversations.newest_first()
     read.entries, read.named = history.entries, history.named
