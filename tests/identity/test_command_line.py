@@ -77,6 +77,17 @@ async def test_customer_assign_and_candidates(shop: Shop) -> None:
     assert "no candidates" in await command(shop, "customer", "candidates", "user:bo")
 
 
+async def test_a_candidate_is_listed_with_the_link_that_refuses_it(shop: Shop) -> None:
+    await shop.tell("now", identities=["phone:+525512345678"])
+    await shop.tell("before", identities=["phone:+5215512345678"])
+    listed = await command(shop, "customer", "candidates", "phone:+525512345678")
+    line = "+5215512345678 may be +525512345678 in another notation"
+    (link,) = [it.rpartition(" ")[2] for it in listed.splitlines() if line in it]
+    await command(shop, "customer", "withdraw", "phone:+525512345678", link, "--reason", "another person")
+    for number in ("phone:+525512345678", "phone:+5215512345678"):
+        assert "no candidates" in await command(shop, "customer", "candidates", number)
+
+
 async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
     await shop.tell("login", identities=["user:anna", EMAIL])
     await shop.tell("call", identities=["phone:+358401234567"])
