@@ -79,6 +79,28 @@ async def test_a_source_above_its_rate_gets_429(valkey: str) -> None:
         await one.tell("e")
 
 
+async def test_a_mail_above_its_sources_rate_must_be_sent_again(valkey: str) -> None:
+    tenant = fresh_tenant()
+    mail = {"name": "mail", "adapter": "email.smtp", "tenant": tenant, "listen": "127.0.0.1:0"}
+    sources = [{**mail, "recipients": ["support@shop.example"]}]
+    limits = {"source_per_s": 0.1}
+    settings = serving.settings_for(
+        valkey, [serving.token("desk", tenant, *WORK)], sources=sources, limits=limits
+    )
+    async with serving.in_process(settings) as (server, _session):
+        url = server.listeners["mail"].removeprefix("smtp://").strip("/")
+        reader, writer = await asyncio.open_connection(*url.rsplit(":", 1))
+        writer.write(b"EHLO x\r\n")
+        for number in range(2):
+            writer.write(b"MAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n")
+            writer.write(b"From: a@b.c\r\nMessage-ID: <%d@x>\r\nSubject: x\r\n\r\nx\r\n.\r\n" % number)
+        writer.write(b"QUIT\r\n")
+        answers = [it[:3] for it in (await reader.read()).splitlines()]
+        writer.close()
+    first, second = [b"250", b"250", b"354", b"250"], [b"250", b"250", b"354", b"451"]
+    assert answers[-9:] == [*first, *second, b"221"]
+
+
 async def test_a_batch_counts_with_all_its_items(valkey: str) -> None:
     async with two(valkey, token_per_s=5, source_per_s=5) as (one, _other):
         assert (await one.post("/v1/touchpoints", [message(f"{n}") for n in range(30)])).status == 200
