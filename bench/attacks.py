@@ -1,6 +1,6 @@
 """Clients that send too slowly, never finish, or send too much, for the admission table.
 
-`python -m bench.attacks KIND PORT SECONDS COUNT [TOKEN]` attacks a server and prints one line of JSON: how many
+`python -m bench.attacks KIND PORT SECONDS COUNT [TOKEN]` attacks a server and prints a line of JSON: how many
 connections the server closed, and after how many seconds the last of them.
 """
 
