@@ -25,14 +25,14 @@ UNFINISHED = 4 * MIB - 1  # bytes of a body that announces one more
 
 
 class Attack(Struct, frozen=True, kw_only=True):
-    """What became of the connections of an attack."""
+    """The outcome of an attack: how many of its connections the server closed, and when the last."""
 
     closed: int
     last_s: float
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """What one connection of an attack needs to know."""
+    """The settings of one connection of an attack."""
 
     port: int
     seconds: float

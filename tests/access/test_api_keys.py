@@ -139,7 +139,7 @@ async def test_a_key_is_accepted_from_its_networks_only(
 
 
 async def test_limits_of_a_key_hold(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     handoff = await callers.hand_over("user:anna", "hr", "complaint")
     key = await made(callers, queues=["sales"])
     assert (await with_key(callers, key["token"], f"/v1/handoffs/{handoff['id']}")).status == 404

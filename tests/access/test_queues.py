@@ -14,7 +14,7 @@ COMPLAINT = "her manager harasses her"
 
 
 async def complaint(callers: Callers, who: str = "user:anna") -> Any:
-    await callers.tell(f"c-{who}", text=f"about {who}", identities=[who])
+    await callers.record(f"c-{who}", text=f"about {who}", identities=[who])
     return await callers.hand_over(who, "hr", COMPLAINT, context={"detail": COMPLAINT})
 
 
@@ -86,7 +86,7 @@ async def test_a_pending_handoff_opens_the_timeline_without_other_queues_reasons
 
 
 async def test_a_snapshot_of_its_own_is_the_pinned_bytes(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order")
     path = f"/v1/handoffs/{mine['id']}/snapshot"
     limited, full = await callers.get(path, token="sales"), await callers.get(path)
@@ -95,7 +95,7 @@ async def test_a_snapshot_of_its_own_is_the_pinned_bytes(callers: Callers) -> No
 
 
 async def test_access_ends_with_the_handoff_after_its_time(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order")
     taken = await callers.move(mine, "accept", agent="sam", token="short")
     path = f"/v1/customers/{mine['customer_id']}/context"
@@ -126,7 +126,7 @@ async def test_a_request_cannot_open_a_customer_of_others(callers: Callers) -> N
 
 
 async def test_a_conflict_shows_nothing_of_another_queues_handoff(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order")
     taken = await callers.move(mine, "accept", agent="sam")
     await callers.move(taken, "complete", agent="sam")
@@ -150,7 +150,7 @@ async def test_links_are_not_for_callers_with_queues(callers: Callers) -> None:
 
 
 async def test_a_stream_hears_that_a_handoff_left_and_not_why(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order", fallback=[{"queue": "hr"}])
     async with stream_of(callers, "/v1/queues/sales/events", secret("sales", callers.tenant)) as events:
         assert (await asyncio.wait_for(events.get(), 20))[0] == "ready"
@@ -173,7 +173,7 @@ async def test_callbacks_are_those_of_readable_customers(callers: Callers) -> No
 
 @pytest.mark.parametrize("action", ["release", "complete", "withdraw"])
 async def test_a_bound_agent_ends_only_its_own_handoffs(callers: Callers, action: str) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order")
     owned = await callers.move(mine, "accept", agent="mia")
     path = f"/v1/handoffs/{mine['id']}/{action}"
@@ -187,7 +187,7 @@ async def test_a_bound_agent_ends_only_its_own_handoffs(callers: Callers, action
 
 
 async def test_an_unbound_token_ends_any_handoff(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     mine = await callers.hand_over("user:anna", "sales", "wants to order")
     owned = await callers.move(mine, "accept", agent="mia")
     assert (await callers.move(owned, "complete"))["state"] == "completed"

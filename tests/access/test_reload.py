@@ -58,7 +58,7 @@ async def reload(callers: Callers) -> Any:
 
 async def test_tenants_tokens_and_sources_are_added_while_streams_stay(valkey: str) -> None:
     async with reloadable(valkey) as (callers, file):
-        await callers.tell("hello")
+        await callers.record("hello")
         new = fresh_tenant()
         tokens = [msgspec.to_builtins(it) for it in file.chosen.tokens]
         added = {**serving.token("new", callers.tenant, *WORK), "tenant": new}
@@ -92,7 +92,7 @@ async def test_a_removed_token_is_refused_on_every_path_and_its_stream_ends(valk
     """The fast path caches the heads of requests, and with them whose they are."""
     async with reloadable(valkey) as (callers, file):
         for number in range(3):
-            await callers.tell(f"e{number}")
+            await callers.record(f"e{number}")
         async with stream_of(callers, "/v1/queues/sales/events", secret("desk", callers.tenant)) as events:
             assert (await events.get())[0] == "ready"
             left = [msgspec.to_builtins(it) for it in file.chosen.tokens if it.name != "desk"]

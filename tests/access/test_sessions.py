@@ -105,7 +105,7 @@ async def test_a_limited_token_opens_only_sessions_of_its_queues(callers: Caller
 
 async def test_an_agents_open_sessions_without_queues_follow_the_newest_one(callers: Callers) -> None:
     """Otherwise an agent who changes teams keeps reading everything in the tab that is still open."""
-    await callers.tell("hello")
+    await callers.record("hello")
     handoff = await callers.hand_over("user:anna", "hr", "complaint")
     old, kept = await callers.session(agent="sam"), await callers.session(agent="mia")
     path = f"/v1/handoffs/{handoff['id']}"
@@ -134,7 +134,7 @@ async def test_a_stream_ends_within_seconds_of_its_sessions_revocation(callers: 
 
 
 async def test_a_stream_ends_when_its_session_expires(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     customer = (await callers.context())["customer"]["id"]
     session = await callers.session(agent="mia", ttl_s=1)
     began = time.monotonic()
@@ -154,14 +154,14 @@ async def test_other_streams_stay(callers: Callers) -> None:
             assert (await events.get())[0] == "ready"
         await callers.ok("DELETE", "/v1/sessions?agent=mia")
         assert await ended(gone) == ["session_ended", "end"]
-        await callers.tell("hello")
+        await callers.record("hello")
         body = {"identity": "user:anna", "to": {"agent": "sam"}, "reason": "x"}
         await callers.ok("POST", "/v1/handoffs", body)
         assert (await asyncio.wait_for(stays.get(), 20))[0] == "handoff.requested"
 
 
 async def test_a_client_that_does_not_read_is_cut_off_as_soon(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     customer = (await callers.context())["customer"]["id"]
     session = await callers.session(agent="mia")
     hub, url = callers.server.site.hub, URL(callers.url)

@@ -23,13 +23,13 @@ async def neighbours(callers: Callers) -> tuple[Any, Any]:
     They share a telephone, he claims to be her, and he names her order. Returns the handoffs of sales: of
     Anna, and of the shared telephone.
     """
-    await callers.tell("a1", text=f"Where is my {ORDER}?", identities=["user:anna", PHONE])
+    await callers.record("a1", text=f"Where is my {ORDER}?", identities=["user:anna", PHONE])
     bert = {"identities": [BERT, PHONE], "text": f"{CANARY}: where is {ORDER}?"}
-    await callers.tell("b1", **bert)
+    await callers.record("b1", **bert)
     await callers.ok("POST", "/v1/identities/shared", {"identity": PHONE, "reason": f"home of {CANARY}"})
     claim = {"type": "user", "value": "anna", "assurance": "claimed"}
-    await callers.tell("b2", identities=[BERT, claim], text="That was me")
-    await callers.tell("p1", identities=[PHONE], channel="phone", type="call.ended", text="call me back")
+    await callers.record("b2", identities=[BERT, claim], text="That was me")
+    await callers.record("p1", identities=[PHONE], channel="phone", type="call.ended", text="call me back")
     first = await callers.hand_over("user:anna", "hr", CANARY, token="desk", context=CANARY)
     taken = await callers.move(first, "accept", agent="hanna", token="hr")
     await callers.move(taken, "complete", agent="hanna", reason=CANARY, token="hr")
@@ -70,7 +70,7 @@ async def test_a_limited_caller_cannot_join_others_customers_to_its_own_by_recor
     callers: Callers,
 ) -> None:
     mine, _shared = await neighbours(callers)
-    await callers.tell("n1", identities=["email:neutral@example.com"])
+    await callers.record("n1", identities=["email:neutral@example.com"])
     foreign = (["user:anna", BERT], [BERT], ["user:anna", "email:neutral@example.com"], ["user:x", BERT])
     for at, identities in enumerate(foreign):
         one = message(f"j{at}", identities=identities, text="x")
@@ -102,7 +102,7 @@ async def test_an_identity_beside_ones_own_reveals_no_customer_of_others(callers
 
 
 async def test_a_stream_does_not_follow_a_handoff_into_another_queue(callers: Callers) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     gone = await callers.hand_over("user:anna", "sales", "wants to order", fallback=[{"queue": "hr"}])
     async with stream_of(callers, "/v1/queues/sales/events", secret("sales", callers.tenant)) as events:
         assert (await asyncio.wait_for(events.get(), 20))[0] == "ready"
@@ -116,7 +116,7 @@ async def test_a_stream_does_not_follow_a_handoff_into_another_queue(callers: Ca
 
 @pytest.mark.parametrize("token", ["sales", "bot"])
 async def test_a_repeated_request_shows_nothing_that_came_later(callers: Callers, token: str) -> None:
-    await callers.tell("hello")
+    await callers.record("hello")
     await callers.hand_over("user:anna", "sales", "opens the customer", fallback=[{"queue": "hr"}])
     body = {"identity": "user:new", "to": {"queue": "sales"}, "reason": "x", "fallback": [{"queue": "hr"}]}
     given: dict[str, Any] = {"token": token, "headers": {"Idempotency-Key": "k"}}

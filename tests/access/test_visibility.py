@@ -17,10 +17,10 @@ EDIT = "the customer is very difficult"
 
 async def prepared(callers: Callers) -> Any:
     """A customer with a note, an edited note, and a handoff that an agent declined with a reason."""
-    await callers.tell("hello", text="Where is my parcel?", thread="t1")
+    await callers.record("hello", text="Where is my parcel?", thread="t1")
     note = {"type": "note.added", "visibility": "internal", "thread": "t1"}
-    await callers.tell("note", text=NOTE, occurred_at="2026-11-21T10:01:00Z", **note)
-    await callers.tell(
+    await callers.record("note", text=NOTE, occurred_at="2026-11-21T10:01:00Z", **note)
+    await callers.record(
         "edit",
         type="message.edited",
         amends="note",
@@ -78,7 +78,7 @@ async def test_an_internal_touchpoint_does_not_exist_for_it(callers: Callers) ->
 async def test_it_still_sees_the_public_words_its_own_reason_and_whose_the_conversation_is(
     callers: Callers,
 ) -> None:
-    await callers.tell("hello", text="Where is my parcel?")
+    await callers.record("hello", text="Where is my parcel?")
     mine = await callers.hand_over("user:anna", "sales", "asks for a refund", token="bot")
     owned = await callers.move(mine, "accept", agent="mia")
     context = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]}, token="bot")
@@ -109,8 +109,8 @@ async def test_streams_show_no_internal_words_either(callers: Callers) -> None:
         assert (await touchpoints.get())[0] == "ready"
         first = await handoffs.get()
         assert first[0] == "ready"
-        await callers.tell("n2", type="note.added", visibility="internal", text=NOTE)
-        await callers.tell("public", text="Anybody there?")
+        await callers.record("n2", type="note.added", visibility="internal", text=NOTE)
+        await callers.record("public", text="Anybody there?")
         await callers.move(handoff, "decline", agent="mia", reason=NOTE)
         seen = [first]
         while seen[-1][0] != "handoff.declined":
@@ -153,7 +153,7 @@ async def test_a_repeated_answer_is_refused_when_the_tokens_limits_have_changed(
     """The credential is the same, and its configuration has become narrower."""
     import msgspec
 
-    await callers.tell("hello")
+    await callers.record("hello")
     body = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": NOTE}
     given: dict[str, Any] = {"headers": {"Idempotency-Key": "k1"}, "token": "desk"}
     assert (await callers.post("/v1/handoffs", body, **given)).status == 201

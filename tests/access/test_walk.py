@@ -66,7 +66,7 @@ OWN = {"readCurrentSession", "describeStore"}
 async def planted(callers: Callers) -> dict[str, str]:
     """Resources of the queue `hr`, by the name of the parameter and the first part of the path."""
     texts = {"text": CANARY, "thread": CANARY}
-    stored = await callers.tell("secret", **texts)
+    stored = await callers.record("secret", **texts)
     handoff = await callers.hand_over("user:anna", "hr", CANARY, context=CANARY)
     callback = await callers.ok(
         "POST", "/v1/callbacks", {"phone": "+358401234567", "identity": "user:anna", "reason": CANARY}
@@ -161,7 +161,7 @@ async def streamed(callers: Callers, ids: dict[str, str], token: str) -> None:
         await arrived(b"event: ready")  # the agent's stream, which every caller may open
         handoff = await callers.hand_over("user:carl", "hr", CANARY)
         await callers.move(handoff, "accept", agent="victim", reason=CANARY)
-        await callers.tell("later", text=CANARY)
+        await callers.record("later", text=CANARY)
         fence = await callers.hand_over("user:dora", "sales", "fence")
         await callers.move(fence, "accept", agent="victim")
         if token == "sales":  # its own handoff has passed, so all before it would have, too

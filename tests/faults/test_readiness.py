@@ -44,7 +44,7 @@ async def follows(api: Api, refuse: Callable[[], object], allow: Callable[[], ob
         assert b"handoff_store_up 0.0" in (await api.get("/metrics", token=None)).raw
         await asyncio.to_thread(allow)
         await until(api, 200)
-        await api.tell(f"after {traffic}")
+        await api.record(f"after {traffic}")
 
 
 def setting(socket: str, name: str, value: str) -> Callable[[], str]:
@@ -64,7 +64,7 @@ async def test_a_store_that_refuses_writes_is_not_ready(
     with server(valkey_binary()) as running:
         socket = str(running.directory / "server.sock")
         async with served(running.url, timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             refuse, allow = setting(socket, name, refusing), setting(socket, name, allowing)
             await follows(api, refuse, allow, reason)
 
@@ -91,7 +91,7 @@ async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:
 async def test_without_the_replicas_that_confirm_writes_it_is_not_ready() -> None:
     with sentinel_servers() as (url, _primary, replica):
         async with served(url, durability="replicated", timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             await follows(api, replica.pause, replica.resume, "not_replicated")
 
 
@@ -102,7 +102,7 @@ async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes(
     with cluster_servers() as nodes:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         async with served(url, timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             targets = [("127.0.0.1", node.port) for node in nodes]
             ask(targets[0], "CONFIG", "SET", "maxmemory", "1")
             await api.server.store.health.beat()
@@ -151,11 +151,11 @@ async def test_a_full_disk_is_not_ready_until_there_is_space(tmp_path: Path) -> 
                     pass  # no space is left
 
         async with served(running.url, durability="everysec", timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             await asyncio.to_thread(fill)
             for number in range(40):  # more than what is left of the file's last page
                 await api.post("/v1/touchpoints", message(f"{number}", text="word " * 200))
             await until(api, 503, "disk")
             filler.unlink()
             await until(api, 200)
-            await api.tell("e2")
+            await api.record("e2")
