@@ -89,7 +89,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health: list[Callable[[], str | None]] = [store.workers.ready]
         known_facts = facts(sources)
