@@ -38,6 +38,9 @@ TEST_PROCESSES ?= 3
 HANDOFF_SHARED ?= $(abspath $(wildcard ../shared))
 export HANDOFF_SHARED
 
+# Tests start hundreds of processes: without bytecode files, each compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 SOAK_MINUTES ?= 60
 
 .PHONY: help
@@ -50,6 +53,7 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 
 .PHONY: test
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
+	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
 		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
 	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
