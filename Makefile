@@ -31,7 +31,9 @@ TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromiu
 # Lines and branches of the whole suite. It may only rise; a part of the suite (ARGS) has no floor.
 COVERAGE_FLOOR := 91
 
-# Tests wait for servers more than they compute, so use more processes than processors (0: one process).
+# Tests wait for servers more than they compute, so use more processes than processors (0: one process). Each takes
+# one test file after another, in the order of the folders: sorted by their number of tests, the files with the fewest
+# and longest tests would come last, with the other processes idle.
 TEST_PROCESSES ?= 3
 
 # Payloads from real senders, if they are available next to the checkout.
@@ -53,8 +55,8 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 
 .PHONY: test
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
-	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
+	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m pytest --collect-only -qq >/dev/null || true # compiles the tests once
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
 	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
 		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"

@@ -187,6 +187,7 @@ async def test_a_list_of_vcons_that_fails_midway_is_cut_off(api: Api) -> None:
         await api.get(path)
 
 
+@pytest.mark.no_cover
 async def test_an_export_is_read_no_faster_than_the_client_reads(api: Api) -> None:
     """A client that stops reading costs the server only a few pages, however long the history is."""
     customer = await long_history(api, 6_000, "x" * 2_000)
