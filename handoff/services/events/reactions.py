@@ -71,7 +71,7 @@ class Followers:
         touchpoint is missed.
         """
         names = list(tenants)
-        lists = [self._store.of(it).handoffs.in_state("accepted") for it in names]
+        lists = [self._store.of(it).handoffs.accepted for it in names]
         sizes = await count_each(self._store.connection, lists)
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 

@@ -65,24 +65,28 @@ class HandoffRecords:
 
     @property
     def everything(self) -> RecordList:
-        return self._list("all")
+        return self._list(self._keys.set("all"))
 
     @property
     def unviewed(self) -> RecordList:
         """The accepted handoffs whose owner has not opened the context."""
-        return self._list("unviewed")
+        return self._list(self._keys.set("unviewed"))
+
+    @property
+    def accepted(self) -> RecordList:
+        return self._list(self._keys.set("state:accepted"))
 
     def in_state(self, state: str) -> RecordList:
-        return self._list(f"state:{state}")
+        return self._list(self._keys.set(f"state:{state}"))
 
     def of_queue(self, queue: str) -> RecordList:
-        return self._list(f"queue:{queue}")
+        return self._list(self._keys.set(f"queue:{queue}"))
 
     def of_agent(self, agent: str) -> RecordList:
-        return self._list(f"agent:{agent}")
+        return self._list(self._keys.set(f"agent:{agent}"))
 
-    def _list(self, name: str) -> RecordList:
-        return RecordList(self._control, self._keys.set(name))
+    def _list(self, key: bytes) -> RecordList:
+        return RecordList(self._control, key)
 
     async def of_homes(self, homes: Sequence[bytes], limit: int | None) -> list[bytes]:
         """The ids of the newest handoffs of each home, home by home; one round trip."""
