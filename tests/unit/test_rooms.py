@@ -108,7 +108,7 @@ def control_uses(tree: ast.Module) -> Iterator[int]:
     private = {"Control", "ControlReads", "ControlKeys", "count_lists"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "control":
-            # A consumer of the relay says by a flag of this name which outbox it reads.
+            # A consumer of the relay has a flag of this name.
             if not (isinstance(node.value, ast.Name) and node.value.id in {"self", "it", "consumer"}):
                 yield node.lineno
         elif isinstance(node, ast.ImportFrom) and private & {it.name for it in node.names}:

@@ -17,7 +17,7 @@ DEADLINE_TIMER, VIEW_TIMER = b"h", b"v"
 
 
 class HandoffPlace(Struct, frozen=True):
-    """What decides which lists a handoff is in."""
+    """The fields of a handoff that decide which lists it is in."""
 
     home: bytes
     state: str
