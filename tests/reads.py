@@ -9,23 +9,22 @@ from handoff.domain.errors import StoreUnavailable
 from handoff.services.context.completeness import Completeness, Monitor
 from handoff.store.reads import Command, Prepared
 
-Wanted = Callable[[Command], bool]
-"""Whether a command is one of those that a test counts or refuses."""
+Wanted = Callable[[Sequence[Command]], bool]
+"""Whether a round trip is one of those that a test counts or refuses."""
 
 
-def of_a_page(command: Command) -> bool:
-    """A page of a timeline, oldest first."""
+def of_a_page(commands: Sequence[Command]) -> bool:
+    """A page of timelines, oldest first."""
+    return any(map(_ascending, commands))
+
+
+def of_a_later_page(commands: Sequence[Command]) -> bool:
+    """A page of timelines, oldest first, after the first one."""
+    return any(_ascending(it) and bytes(it[2]).startswith(b"(") for it in commands)
+
+
+def _ascending(command: Command) -> bool:
     return command[0] == b"ZRANGE" and b"REV" not in command and not _exact(command)
-
-
-def of_a_later_page(command: Command) -> bool:
-    """A page of a timeline, oldest first, after the first one."""
-    return of_a_page(command) and bytes(command[2]).startswith(b"(")
-
-
-def of_a_touchpoint(command: Command) -> bool:
-    """One touchpoint at its place."""
-    return command[0] == b"ZRANGE" and _exact(command)
 
 
 def _exact(command: Command) -> bool:
@@ -45,7 +44,7 @@ class WatchedReads:
         return getattr(self._connection, name)
 
     async def answers(self, commands: Sequence[Command]) -> list[Any]:
-        if any(map(self._wanted, commands)):
+        if commands and self._wanted(commands):
             if self.asked == self._allowed:
                 raise StoreUnavailable("the store is gone")
             self.asked += 1
