@@ -12,6 +12,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from handoff.domain.redaction.redaction import safe_detail
+
 
 def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
     """Write structlog's and the standard library's records to `stream` (default: stderr)."""
@@ -48,7 +50,7 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
 
 
 class _Lossy:
-    """A stream that drops lines it cannot write.
+    """A stream that masks card numbers and the like, and drops lines it cannot write.
 
     A full disk or a closed pipe must not stop the task that logs, such as the store's health check.
     """
@@ -58,7 +60,7 @@ class _Lossy:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self._out.write(text)
+            self._out.write(safe_detail(text))
 
     def flush(self) -> None:
         with suppress(OSError):

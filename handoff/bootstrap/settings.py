@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
+from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
@@ -89,6 +91,29 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             check_origin(origin)
 
 
+class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pattern of a tenant for what must not be stored: an RE2 regular expression."""
+
+    name: str
+    pattern: str
+    tenant: str = "default"
+    keep_last: int = 0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", self.name):
+            raise ValueError(f"redaction pattern {self.name!r}: names match [a-z][a-z0-9_]*")
+        if self.name in (CARD_NUMBER, CARD_CODE, TRACK_DATA):
+            raise ValueError(f"redaction pattern {self.name!r}: the name is built in")
+        if not 0 <= self.keep_last <= 8:
+            raise ValueError(f"redaction pattern {self.name!r}: keep_last must be 0 to 8")
+
+
+class RedactionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Patterns that are masked in addition to card numbers, card codes, and track data."""
+
+    patterns: list[PatternSettings] = field(default_factory=list)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -102,6 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -135,7 +135,7 @@ async def test_a_replay_records_a_readable_delivery_once_and_removes_it(api: Api
         body=b"",
         received_at=1_795_000_000_000_000,
     )
-    await quarantine.keep(control, "shop", request, (good,))
+    await quarantine.keep(control, "shop", request, (good,), api.server.store.redaction)
     (item,) = await quarantined(api)
     outcome = await api.ok("POST", f"/v1/quarantine/{item['id']}/replay")
     assert outcome["accepted"] == 1

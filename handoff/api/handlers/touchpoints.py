@@ -28,6 +28,7 @@ from handoff.api.http.ndjson import MAX_LINE, groups
 from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
 from handoff.api.http.problems import problem, status_of
 from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context.feedback import Noted, wrong_rule
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED, read_cloudevent
@@ -233,11 +234,13 @@ async def _store(
 def _rejected(index: int, failed: Result | HandoffError) -> RejectedView:
     if isinstance(failed, HandoffError):
         pointers = failed.fields.get("pointers")
-        return RejectedView(index=index, code=failed.problem_code, detail=failed.detail, errors=pointers)
+        return RejectedView(
+            index=index, code=failed.problem_code, detail=safe_detail(failed.detail), errors=pointers
+        )
     return RejectedView(
         index=index,
         code=failed.code or "rejected",
-        detail=failed.detail or "",
+        detail=safe_detail(failed.detail or ""),
         id=failed.id or None,
         errors=failed.pointers,
     )

@@ -136,7 +136,7 @@ class Inbound:
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         control = self._store.control(source.tenant)
-        await quarantine.keep(control, source.name, request, tuple(items))
+        await quarantine.keep(control, source.name, request, tuple(items), self._store.redaction)
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({item.code for item in items})

@@ -1,7 +1,8 @@
-"""Quarantine: items that could not be recorded are stored unchanged and counted, and can be replayed."""
+"""Quarantine: items that could not be recorded are stored and counted, and can be replayed."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 from msgspec import Struct
@@ -10,10 +11,12 @@ from handoff.adapter.contract import InboundRequest
 from handoff.codec.compression import compress, decompress
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import NotFound
+from handoff.domain.redaction.redaction import Redaction, safe_detail
 from handoff.domain.text.cleaning import clean, clean_pairs
 from handoff.store.repositories.control import Change, Control, decode_record, mark
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
+THREAD_ABOVE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
@@ -68,22 +71,27 @@ async def keep(
     source: str,
     request: InboundRequest,
     items: tuple[Rejected, ...],
+    redaction: Redaction,
 ) -> None:
-    """Store the items, with the parts of their request that a replay needs. One round trip."""
+    """Store the items, with the parts of their request that a replay needs. One round trip.
+
+    Card numbers and the like are masked first, in whatever format the item is.
+    """
     change = Change()
+    query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
     for place, rejected in enumerate(items):
-        codec, packed = compress(rejected.item[:MAX_ITEM])
+        codec, packed = compress((await _masked(redaction, control.tenant, rejected.item))[:MAX_ITEM])
         id_ = secrets.token_hex(16)
         record = Quarantined(
             id=id_,
             source=source,
             received_at=request.received_at + place,
             code=rejected.code,
-            detail=clean(rejected.detail[:500]),
+            detail=safe_detail(clean(rejected.detail))[:500],
             method=clean(request.method),
-            path=clean(request.path),
-            query=clean_pairs(request.query),
-            content_type=clean(request.headers.get("content-type", "")),
+            path=safe_detail(clean(request.path)),
+            query=query,
+            content_type=safe_detail(clean(request.headers.get("content-type", ""))),
             codec=codec,
             item=packed,
             size=len(rejected.item),
@@ -93,6 +101,12 @@ async def keep(
         change.add(control.keys.set("quarantine"), record.received_at, raw)
         change.add(control.keys.set(f"quarantine:{source}"), record.received_at, raw)
     await control.commit(change)
+
+
+async def _masked(redaction: Redaction, tenant: str, item: bytes) -> bytes:
+    if len(item) > THREAD_ABOVE:
+        return await asyncio.to_thread(redaction.document, item, "quarantine", tenant)
+    return redaction.document(item, "quarantine", tenant)
 
 
 def _raw_id(id_: str) -> bytes:

@@ -21,7 +21,7 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.store.repositories.recorder import REUSED, Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .recording import Result, amendment_of, prepare_or_reject, result_of
+from .recording import Result, amendment_of, prepare_or_reject, redacted, result_of
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
 MAX_BYTES = 64 * 1024  # of request bodies per turn: as much as one delivery may have that is parsed inline
@@ -109,7 +109,7 @@ class _BatchedRequest:
 
     def read(self) -> bool:
         try:
-            self.touchpoints = self._read()
+            self.touchpoints = redacted(self.store, self.tenant, self._read())
         except Exception as error:  # hostile bytes fail their own request only
             self._report(error)
             return False

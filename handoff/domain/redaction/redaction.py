@@ -1,0 +1,208 @@
+"""The scrubber at the border: everything from outside passes it before it is stored, logged or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from handoff.domain.identity import Identity
+from handoff.domain.touchpoint import Participant, Touchpoint
+
+from .codes import may_name_code
+from .digits import FEWEST, has_enough, has_enough_utf8
+from .documents import masked_document, masked_written
+from .fragments import Fragments
+from .scan import Counts, TenantPattern, add
+from .values import masked_texts, masked_value
+
+Counted = Callable[[str, str, int], None]
+"""Takes the kind, the way in, and how many."""
+Pseudonym = Callable[[str], str]
+"""A short keyed hash of a value, so that two values with the same last digits stay apart."""
+
+_ENCODE = msgspec.json.Encoder().encode
+_MESSAGES = frozenset({"message.received", "message.sent"})
+_NO_PATTERNS: tuple[TenantPattern, ...] = ()
+_BASE64 = "data_base64"
+"""The member of a CloudEvent whose content is in base64."""
+
+
+class Redaction:
+    """Masks what must not be stored. `patterns` are by tenant; `counted` gets everything masked."""
+
+    def __init__(self, patterns: Mapping[str, Sequence[TenantPattern]] | None = None) -> None:
+        self._patterns = {tenant: tuple(them) for tenant, them in (patterns or {}).items()}
+        self._fragments = Fragments()
+        self.counted: Counted = _uncounted
+
+    def touchpoint(self, tenant: str, touchpoint: Touchpoint, pseudonym: Pseudonym) -> Touchpoint:
+        """The touchpoint with everything masked, and with the counts in `redacted`.
+
+        Identities stay, since the customer is found by them: see `identity`. Nearly all touchpoints have too
+        few digits for a card number, and are returned as they are after a check at C speed.
+        """
+        patterns = self._patterns.get(tenant, _NO_PATTERNS)
+        text = touchpoint.text
+        follows = text is not None and touchpoint.type in _MESSAGES and Fragments.concerns(text)
+        closer = bool(patterns) or _may_hold(touchpoint)
+        if not (follows or closer):
+            return touchpoint
+        before, key = "", tuple[Any, ...]()
+        if follows:
+            key = (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction)
+            before = self._fragments.before(key, touchpoint.event_id, touchpoint.occurred_at)
+        masked, counts = touchpoint, dict[str, int]()
+        if closer or before:
+            masked, counts = _masked_touchpoint(touchpoint, patterns, before, pseudonym)
+            self._count(counts, touchpoint.channel)
+        if follows:
+            ended = "" if counts else text or ""
+            self._fragments.note(key, touchpoint.event_id, touchpoint.occurred_at, before, ended)
+        return masked
+
+    def text(self, text: str, way: str, tenant: str = "") -> str:
+        """A text with everything masked, such as a line of the log."""
+        patterns = self._patterns.get(tenant, _NO_PATTERNS)
+        if not patterns and not has_enough(text) and not may_name_code(text.encode(errors="replace")):
+            return text
+        (masked,), counts = masked_texts([text], patterns, mail=False)
+        self._count(counts, way)
+        return masked
+
+    def value(self, value: Any, way: str, tenant: str = "", *, skip: Collection[str] = ()) -> Any:
+        """A value of JSON's types with everything masked, except members named in `skip`."""
+        masked, counts = masked_value(value, self._patterns.get(tenant, _NO_PATTERNS), skip=skip)
+        self._count(counts, way)
+        return masked
+
+    def document(self, raw: bytes, way: str, tenant: str = "") -> bytes:
+        """Bytes of any format with everything masked."""
+        masked, counts = masked_document(raw, self._patterns.get(tenant, _NO_PATTERNS))
+        self._count(counts, way)
+        return masked
+
+    def suspects(self, raw: bytes, tenant: str = "") -> bool:
+        """Whether UTF-8 bytes need a closer look."""
+        return tenant in self._patterns or has_enough_utf8(raw) or may_name_code(raw)
+
+    def _count(self, counts: Counts, way: str) -> None:
+        for kind, count in counts.items():
+            self.counted(kind, way, count)
+
+
+def _uncounted(kind: str, way: str, count: int) -> None:
+    """Until the metrics exist."""
+
+
+def _may_hold(touchpoint: Touchpoint) -> bool:
+    """Whether a closer look is needed. Wrong only in one direction."""
+    try:
+        if touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits:
+            raw = _ENCODE(
+                (
+                    touchpoint.subject,
+                    touchpoint.text,
+                    touchpoint.data,
+                    touchpoint.attachments,
+                    touchpoint.actor,
+                    touchpoint.traits,
+                )
+            )
+        else:
+            raw = f"{touchpoint.subject}{touchpoint.text}".encode()
+    except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        return True
+    if has_enough_utf8(raw) or may_name_code(raw) or _BASE64.encode() in raw:
+        return True
+    return any(map(_is_long, _names(touchpoint)))
+
+
+def _names(touchpoint: Touchpoint) -> tuple[str, ...]:
+    """Short texts that the sender chooses."""
+    given = (touchpoint.source, touchpoint.thread, touchpoint.medium, touchpoint.language)
+    roles = [it.role for it in touchpoint.participants] if touchpoint.participants else ()
+    return (*(it for it in given if it), *roles)
+
+
+def _is_long(name: str) -> bool:
+    return len(name) >= FEWEST and has_enough(name)
+
+
+def _masked_touchpoint(
+    touchpoint: Touchpoint, patterns: Sequence[TenantPattern], before: str, pseudonym: Pseudonym
+) -> tuple[Touchpoint, Counts]:
+    fields = [touchpoint.data, list(touchpoint.attachments), touchpoint.actor, touchpoint.traits]
+    counts: Counts = {}
+    _mask_base64(touchpoint.data, fields, patterns, counts)
+    text = touchpoint.text
+    if before and text:
+        (_before, text), found = masked_texts([before, text])
+        add(counts, found)
+    masked, found = masked_value([touchpoint.subject, text, *fields], patterns)
+    add(counts, found)
+    names: dict[str, Any] = {}
+    for name in ("source", "thread", "medium", "language"):
+        value = getattr(touchpoint, name)
+        if value and _is_long(value):
+            (shown,), more = masked_texts([value])
+            if more:
+                names[name] = f"{shown}~{pseudonym(value)}" if name == "thread" else shown
+                add(counts, more)
+    participants = _masked_roles(touchpoint.participants, counts)
+    if not counts:
+        return touchpoint, counts
+    subject, text, data, attachments, actor, traits = masked
+    return msgspec.structs.replace(
+        touchpoint,
+        subject=subject,
+        text=text,
+        data=data,
+        attachments=tuple(attachments),
+        actor=actor,
+        traits=traits,
+        participants=participants,
+        redacted=counts,
+        **names,
+    ), counts
+
+
+def _mask_base64(
+    data: dict[str, Any], fields: list[Any], patterns: Sequence[TenantPattern], counts: Counts
+) -> None:
+    event = data.get("cloudevent")
+    if isinstance(event, dict) and isinstance(event.get(_BASE64), str):
+        shown, found = masked_written(event[_BASE64], patterns)
+        if found:
+            add(counts, found)
+            fields[0] = data | {"cloudevent": event | {_BASE64: shown}}
+
+
+def _masked_roles(participants: tuple[Participant, ...], counts: Counts) -> tuple[Participant, ...]:
+    if not any(_is_long(it.role) for it in participants):
+        return participants
+    roles, found = masked_texts([it.role for it in participants])
+    add(counts, found)
+    return tuple(Participant(it.identity, role) for it, role in zip(participants, roles, strict=True))
+
+
+def safe_detail(detail: str) -> str:
+    """An error's text, which may quote what was sent, for answers, logs and quarantine."""
+    if not has_enough(detail) and not may_name_code(detail.encode(errors="replace")):
+        return detail
+    return masked_texts([detail])[0][0]
+
+
+def storable_identity(identity: Identity, pseudonym: Pseudonym) -> Identity:
+    """The identity as it is stored: a card number in it is masked, with a keyed hash to keep values apart.
+
+    It is found by the hash of its real value all the same. Values in a vendor's space are ids that the vendor
+    issues, often of 16 to 19 digits, and stay.
+    """
+    if len(identity.value) < FEWEST or identity.space or not has_enough(identity.value):
+        return identity
+    (shown,), counts = masked_texts([identity.value])
+    if not counts:
+        return identity
+    return Identity(identity.type, identity.space, f"{shown}~{pseudonym(identity.value)}")
