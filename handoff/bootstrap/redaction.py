@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import re2
 
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.redaction.scan import TenantPattern
 
-from .settings import PatternSettings, RedactionSettings
+from .settings import PatternSettings
 
 MAX_PATTERNS = 20  # of a tenant: each is searched in every text
 MAX_LENGTH = 500  # characters of a pattern
 MAX_MEMORY = 1024 * 1024  # bytes of a compiled pattern: bounds the time per character
 
 
-def build_redaction(settings: RedactionSettings) -> Redaction:
+def build_redaction(settings: Sequence[PatternSettings]) -> Redaction:
     """The scrubber. ConfigurationError for a pattern that RE2 does not accept."""
     patterns: dict[str, list[TenantPattern]] = {}
-    for pattern in settings.patterns:
+    for pattern in settings:
         known = patterns.setdefault(pattern.tenant, [])
         if len(known) == MAX_PATTERNS:
             tenant = pattern.tenant

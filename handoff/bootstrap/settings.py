@@ -108,12 +108,6 @@ class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"redaction pattern {self.name!r}: keep_last must be 0 to 8")
 
 
-class RedactionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Patterns that are masked in addition to card numbers, card codes, and track data."""
-
-    patterns: list[PatternSettings] = field(default_factory=list)
-
-
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -127,7 +121,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
-    redaction: RedactionSettings = field(default_factory=RedactionSettings)
+    redaction: list[PatternSettings] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
