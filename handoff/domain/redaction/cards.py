@@ -48,7 +48,7 @@ _SHAPES = frozenset(
     }
 )
 """The groupings in which people and forms write card numbers."""
-_IBAN = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"([A-Za-z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
 _IBAN_LENGTHS = {
     country: int(length)
     for length, countries in re.findall(
@@ -61,6 +61,8 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }
 """Characters of an IBAN by country, from SWIFT's IBAN registry (release 99)."""
+_AMAZON = re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{7}-[0-9]{7}(?![0-9-])")
+"""Order numbers of Amazon: 17 digits in groups that no card has."""
 _PHONE = re.compile(r"\+[0-9]{7,15}\Z")
 
 
@@ -82,7 +84,7 @@ def card_numbers(text: str) -> Iterator[Number]:
         for run in _parts(match.group(), match.start()):
             for number in _in_run(text, run):
                 if exempt is None:
-                    exempt = list(_ibans(text))
+                    exempt = [*_ibans(text), *(it.span() for it in _AMAZON.finditer(text))]
                 if not _exempt(text, number, exempt):
                     yield number
 
@@ -131,10 +133,10 @@ def _plausible(text: str, run: list[int], start: int, end: int, shape: tuple[int
     return len(run) <= MAX_IRREGULAR
 
 
-def _exempt(text: str, number: Number, ibans: list[tuple[int, int]]) -> bool:
-    """Whether the digits are part of a valid IBAN, or a valid telephone number with its plus sign."""
+def _exempt(text: str, number: Number, others: list[tuple[int, int]]) -> bool:
+    """Whether the digits are part of another known number, or a valid telephone number with its plus sign."""
     first, last = number.places[0], number.places[-1]
-    if any(start <= first and last < end for start, end in ibans):
+    if any(start <= first and last < end for start, end in others):
         return True
     solid = last - first + 1 == len(number.places)
     return solid and first > 0 and text[first - 1] == "+" and _is_phone(text[first - 1 : last + 1])

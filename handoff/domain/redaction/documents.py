@@ -17,7 +17,7 @@ MAX_NESTED = 3  # base64 in JSON in base64; deeper content is not text that anyb
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}(?:(?:\r?\n|\\r\\n|\\n)[A-Za-z0-9+/_-]+={0,2})*")
 _BREAK = re.compile(r"\r?\n|\\r\\n|\\n")
 _FORM = re.compile(r"[^\s=&{}<>]{1,200}=[^\s{}<>]*")
-_PARTS = re.compile(r"([&=])")
+_FORM_VALUE = re.compile(r"(?<==)([^&]*)")
 _CARRIED = ("utf-8", "surrogateescape")
 
 
@@ -46,9 +46,8 @@ def masked_written(
     if nested:
         text = _BASE64.sub(lambda match: _masked_base64(match.group(), patterns, nested, counts), text)
     if _FORM.fullmatch(text):
-        parts = _PARTS.split(text)
-        values, found = masked_texts(parts[::2], patterns)
-        parts[::2] = values
+        parts = _FORM_VALUE.split(text)
+        parts[1::2], found = masked_texts(parts[1::2], patterns)
         text = "".join(parts)
         add(counts, found)
     scan = Scan(text, patterns, mail=True)

@@ -15,6 +15,7 @@ MAX_EVENTS = 16  # messages per conversation whose retries get the same result
 WINDOW = 600 * SECOND  # a longer pause ends a number that somebody types piece by piece
 MAX_DIGITS = 19
 _HEAD = re.compile(r"[\W_]{0,6}\d")
+_HEAD_RUN = re.compile(r"(?:[\W_]{0,6}[0-9])+")
 _TAIL = re.compile(r"[0-9](?:[\W_]{0,6}[0-9])*[\W_]{0,6}\Z")
 _ENDS_IN_DIGIT = re.compile(r"\d[\W_]{0,6}\Z")
 
@@ -67,6 +68,13 @@ class Fragments:
         self._conversations.move_to_end(conversation)
         if len(self._conversations) > MAX_CONVERSATIONS:
             self._conversations.popitem(last=False)
+
+
+def masked_head(text: str) -> str:
+    """The text without the digits at its beginning: the rest of a number, of which nothing is kept."""
+    head = _HEAD_RUN.match(in_ascii(text))
+    end = head.end() if head else 0
+    return re.sub("[0-9]", "*", in_ascii(text[:end])) + text[end:]
 
 
 def _tail(before: str, text: str) -> str:

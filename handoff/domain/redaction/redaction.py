@@ -13,7 +13,7 @@ from handoff.domain.touchpoint import Participant, Touchpoint
 from .codes import may_name_code
 from .digits import FEWEST, has_enough, has_enough_utf8
 from .documents import masked_document, masked_written
-from .fragments import Fragments
+from .fragments import Fragments, masked_head
 from .scan import Counts, TenantPattern, add
 from .values import masked_texts, masked_value
 
@@ -138,7 +138,8 @@ def _masked_touchpoint(
     _mask_base64(touchpoint.data, fields, patterns, counts)
     text = touchpoint.text
     if before and text:
-        (_before, text), found = masked_texts([before, text])
+        _masked, found = masked_texts([before, text])
+        text = masked_head(text) if found else text
         add(counts, found)
     masked, found = masked_value([touchpoint.subject, text, *fields], patterns)
     add(counts, found)

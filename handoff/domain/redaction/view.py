@@ -17,12 +17,12 @@ INVISIBLE = (
 _TOKEN = re.compile(
     r"(?P<gone><!--[^\x1d-\x1f]{0,1000}?-->|</?[A-Za-z][^<>\x1d-\x1f]{0,1000}>|[" + INVISIBLE + r"]+)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});?)"
-    r"|(?P<percent>%[0-9a-fA-F]{2})"
+    r"|(?P<percent>(?:%[0-9a-fA-F]{2})+)"
     r"|(?P<unicode>\\u[0-9a-fA-F]{4})"
     r"|(?P<escape>\\[nrtbf/])",
     re.DOTALL,
 )
-_QUOTED = re.compile(r"(?P<gone>=[ \t]{0,8}\r?\n)|(?P<quoted>=[0-9A-Fa-f]{2})")
+_QUOTED = re.compile(r"(?P<gone>=[ \t]{0,8}\r?\n)|(?P<quoted>(?:=[0-9A-Fa-f]{2})+)")
 _MARKS = re.compile(r"[<&%\\" + INVISIBLE + "]")
 
 
@@ -74,4 +74,10 @@ def _shown(token: str, kind: str) -> str:
         return unescape(token)
     if kind == "escape":
         return " "
-    return chr(int(token.lstrip("\\u%="), 16))
+    if kind == "unicode":
+        return chr(int(token[2:], 16))
+    raw = bytes.fromhex(token.replace(token[0], ""))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
