@@ -17,6 +17,11 @@ NAMES = re.compile(
 TRACK_NAMES = re.compile(r"(?:card_?)?(?:track_?[123]?(?:_?data)?|magstripe(?:_?data)?)", re.IGNORECASE)
 """Names of members whose value may be track data."""
 CODE = re.compile(r"\s*[0-9]{3,4}\s*")
+_HINT = re.compile(
+    rb"cv[vcn]|curit\S{1,3}[ _-]?code|code de s|heitscode|\xbcf(?:ziffer|nummer)"
+    rb"|digo de seg|di sicur|beveil|card[_ -]?code"
+)
+"""A piece of every name of a code, in lower case."""
 _WORDS = (
     r"(?:cvv2?|cvc2?|cvn2?|card[ _-]?code|security[ _-]?code|(?:karten)?sicherheitscode"
     r"|(?:karten)?pr(?:ü|ue)f(?:ziffer|nummer)|code de s[ée]curit[ée]|c[óo]digo de seguridad"
@@ -34,23 +39,11 @@ _TRACK_2 = re.compile(r";?([0-9]{13,19})[=D][0-9]{7,30}\??")
 
 
 def may_name_code(raw: bytes) -> bool:
-    """Whether UTF-8 bytes may name a card code: quick and rough. Every name that is known here has one of
-    these pieces. Written out, because a loop takes ten times as long."""
+    """Whether UTF-8 bytes may name a card code. Quick first, since nearly all texts do not."""
     raw = raw.lower()
-    return (
-        b"cv" in raw
-        or b"curit" in raw
-        or b"gurid" in raw
-        or b"sicur" in raw
-        or b"heitsc" in raw
-        or b"fziffer" in raw
-        or b"fnummer" in raw
-        or b"beveil" in raw
-        or b"card_code" in raw
-        or b"card code" in raw
-        or b"cardcode" in raw
-        or b"verification" in raw
-    )
+    if b"cv" in raw or b"cod" in raw or b"\xbcf" in raw or b"digo" in raw:
+        return _HINT.search(raw) is not None
+    return False
 
 
 def card_codes(text: str, numbers: list[Number]) -> Iterator[tuple[int, int]]:

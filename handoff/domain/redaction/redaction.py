@@ -11,9 +11,10 @@ from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Participant, Touchpoint
 
 from .codes import may_name_code
-from .digits import FEWEST, has_enough, has_enough_utf8
+from .digits import FEWEST, has_enough, has_enough_utf8, may_be_in_a_row
 from .documents import masked_document, masked_written
 from .fragments import Fragments, masked_head
+from .issuers import is_card_number
 from .scan import Counts, TenantPattern, add
 from .values import masked_texts, masked_value
 
@@ -111,23 +112,30 @@ def _may_hold(touchpoint: Touchpoint) -> bool:
                 )
             )
         else:
-            raw = f"{touchpoint.subject}{touchpoint.text}".encode()
+            raw = _ENCODE((touchpoint.subject, touchpoint.text))
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return True
-    if has_enough_utf8(raw) or may_name_code(raw) or _BASE64.encode() in raw:
+    if (has_enough_utf8(raw) and may_be_in_a_row(raw)) or may_name_code(raw) or _BASE64.encode() in raw:
         return True
-    return any(map(_is_long, _names(touchpoint)))
+    return _has_long_name(touchpoint)
 
 
-def _names(touchpoint: Touchpoint) -> tuple[str, ...]:
-    """Short texts that the sender chooses."""
-    given = (touchpoint.source, touchpoint.thread, touchpoint.medium, touchpoint.language)
-    roles = [it.role for it in touchpoint.participants] if touchpoint.participants else ()
-    return (*(it for it in given if it), *roles)
+def _has_long_name(touchpoint: Touchpoint) -> bool:
+    """Whether one of the short texts that senders choose may be a card number."""
+    thread, medium, language = touchpoint.thread, touchpoint.medium, touchpoint.language
+    return (
+        (thread is not None and len(thread) >= FEWEST and _is_long(thread))
+        or (len(touchpoint.source) >= FEWEST and _is_long(touchpoint.source))
+        or (medium is not None and len(medium) >= FEWEST and _is_long(medium))
+        or (language is not None and len(language) >= FEWEST and _is_long(language))
+        or (bool(touchpoint.participants) and any(_is_long(it.role) for it in touchpoint.participants))
+    )
 
 
 def _is_long(name: str) -> bool:
-    return len(name) >= FEWEST and has_enough(name)
+    if name.isascii() and name.isdigit():
+        return is_card_number(name)
+    return len(name) >= FEWEST and has_enough(name) and may_be_in_a_row(name.encode(errors="replace"))
 
 
 def _masked_touchpoint(

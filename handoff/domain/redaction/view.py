@@ -15,7 +15,8 @@ INVISIBLE = (
 )
 """Characters that take no space: soft hyphen, joiners, direction marks, variation selectors, fillers."""
 _TOKEN = re.compile(
-    r"(?P<gone><!--[^\x1d-\x1f]{0,1000}?-->|</?[A-Za-z][^<>\x1d-\x1f]{0,1000}>|[" + INVISIBLE + r"]+)"
+    r"(?P<gone><!--[^\x1d-\x1f]{0,1000}?-->"
+    r"|</?[A-Za-z][A-Za-z0-9:-]{0,30}(?:[\s/][^<>\x1d-\x1f]{0,1000})?>|[" + INVISIBLE + r"]+)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});?)"
     r"|(?P<percent>(?:%[0-9a-fA-F]{2})+)"
     r"|(?P<unicode>\\u[0-9a-fA-F]{4})"
