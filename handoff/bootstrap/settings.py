@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
+
+from .exposed import check_secret_file, check_secrets
 
 T = TypeVar("T", bound=Struct)
 ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
@@ -108,6 +110,13 @@ class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"redaction pattern {self.name!r}: keep_last must be 0 to 8")
 
 
+class SecuritySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exceptions from the checks of secrets at the start."""
+
+    allow_readable_secrets: bool = False
+    allow_default_secrets: bool = False
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -122,9 +131,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
     redaction: list[PatternSettings] = field(default_factory=list)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
+        if not self.security.allow_default_secrets:
+            check_secrets(self.server.host, ((f"token {it.name!r}", it.secret) for it in self.tokens))
 
     @property
     def channel_names(self) -> frozenset[str]:
@@ -147,7 +159,8 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     _override(table, env)
-    resolved = _resolve(table, env, base=path.parent if path else Path())
+    check = _may_be_read if _allows_readable(table) else check_secret_file
+    resolved = _resolve(table, env, path.parent if path else Path(), check)
     try:
         return msgspec.convert(resolved, Settings)
     except (msgspec.ValidationError, ConfigurationError) as error:
@@ -173,12 +186,21 @@ def _plain(value: str) -> int | float | str:
     return value
 
 
-def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
+def _allows_readable(table: Mapping[str, Any]) -> bool:
+    security = table.get("security")
+    return isinstance(security, dict) and security.get("allow_readable_secrets") is True
+
+
+def _may_be_read(_path: Path) -> None:
+    """Any permissions of a secret's file will do."""
+
+
+def _resolve(value: Any, env: Mapping[str, str], base: Path, check: Callable[[Path], None]) -> Any:
     """Replace every `env:NAME` and `file:PATH` in the configuration by the value it refers to."""
     if isinstance(value, dict):
-        return {key: _resolve(it, env, base) for key, it in value.items()}
+        return {key: _resolve(it, env, base, check) for key, it in value.items()}
     if isinstance(value, list):
-        return [_resolve(it, env, base) for it in value]
+        return [_resolve(it, env, base, check) for it in value]
     if isinstance(value, str) and value.startswith("env:"):
         name = value.removeprefix("env:")
         if not env.get(name):
@@ -186,6 +208,7 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
         return env[name]
     if isinstance(value, str) and value.startswith("file:"):
         path = base / value.removeprefix("file:")
+        check(path)
         try:
             return path.read_text(encoding="utf-8").strip()
         except OSError as error:
