@@ -25,6 +25,12 @@ from .pages import docs as docs_page
 from .pages import panel
 from .routing import fast_routes, routes
 
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+"""For responses that set none of their own. Pages have a policy of their own."""
 COMPRESSED = frozenset(it.path for it in OPERATIONS if it.compressed)
 log = structlog.get_logger("handoff.access")
 
@@ -80,7 +86,8 @@ def around(site: AppContext) -> Middleware:
             if route in COMPRESSED:
                 await compress(request, response)
             response.headers[REQUEST_ID_HEADER] = request_id
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            for name, value in SECURITY_HEADERS:
+                response.headers.setdefault(name, value)
         return response
 
     return answer

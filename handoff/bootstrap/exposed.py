@@ -10,17 +10,7 @@ from pathlib import Path
 from handoff.domain.errors import ConfigurationError
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-GUESSABLE = (
-    "changeme",
-    "change-me",
-    "change_me",
-    "demo-",
-    "example",
-    "secret-token",
-    "password",
-    "default",
-    "12345678",
-)
+GUESSABLE = ("changeme", "change-me", "change_me", "demo-", "example", "password", "12345678")
 """Beginnings and parts of secrets from documentation, demos and templates."""
 
 

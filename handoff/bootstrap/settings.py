@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,11 +136,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
         if not self.security.allow_default_secrets:
-            check_secrets(self.server.host, ((f"token {it.name!r}", it.secret) for it in self.tokens))
+            check_secrets(self.server.host, _named_secrets(self))
 
     @property
     def channel_names(self) -> frozenset[str]:
         return frozenset(CHANNELS) | {it.name for it in self.channels}
+
+
+def _named_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The secrets with which others call the server."""
+    for token in settings.tokens:
+        yield f"token {token.name!r}", token.secret
+    for source in settings.sources:
+        given = source.get("secrets")
+        for secret in given if isinstance(given, list) else ():
+            if isinstance(secret, str):
+                yield f"source {source.get('name', '?')!r}", secret
 
 
 _OVERRIDABLE: dict[str, type[Struct]] = {"server": ServerSettings, "store": StoreSettings}
@@ -162,7 +173,10 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     check = _may_be_read if _allows_readable(table) else check_secret_file
     resolved = _resolve(table, env, path.parent if path else Path(), check)
     try:
-        return msgspec.convert(resolved, Settings)
+        settings = msgspec.convert(resolved, Settings)
+        if not settings.security.allow_default_secrets and env.get(ADMIN_TOKEN):
+            check_secrets(settings.server.host, [(ADMIN_TOKEN, env[ADMIN_TOKEN])])
+        return settings
     except (msgspec.ValidationError, ConfigurationError) as error:
         raise ConfigurationError(f"{path or 'configuration'}: {error}") from error
 

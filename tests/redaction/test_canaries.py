@@ -309,11 +309,8 @@ async def test_ten_thousand_disguised_card_numbers_leave_none_in_the_store(runni
     chosen = configuration(running_store.url, tenant, fresh_tenant(), free_port())
     async with serving.in_process(chosen) as (running, session):
         api = Api(running, session, tenant, tenant)
-        answer = await api.post(
-            "/v1/touchpoints",
-            data=io.BytesIO(b"\n".join(lines)),
-            headers={"Content-Type": "application/x-ndjson"},
-        )
+        body, headers = io.BytesIO(b"\n".join(lines)), {"Content-Type": "application/x-ndjson"}
+        answer = await api.post("/v1/touchpoints", data=body, headers=headers)
         accepted = sum(msgspec.json.decode(line)["accepted"] for line in answer.raw.splitlines())
         assert accepted == len(sent)
         texts = []

@@ -39,9 +39,7 @@ def test_the_check_of_files_can_be_switched_off(tmp_path: Path) -> None:
     assert load_settings(written(tmp_path, text, 0o644), {}).tokens
 
 
-@pytest.mark.parametrize(
-    "secret", ["changeme-changeme-changeme", "demo-token-of-the-desk", "aaaaaaaaaaaaaaaaaaaa"]
-)
+@pytest.mark.parametrize("secret", ["changeme-changeme", "demo-token-of-the-desk", "aaaaaaaaaaaaaaaaaaaa"])
 def test_a_guessable_secret_is_refused_where_others_reach_the_server(tmp_path: Path, secret: str) -> None:
     outside = written(tmp_path, '[server]\nhost = "0.0.0.0"\n' + TOKEN.format(secret))
     with pytest.raises(ConfigurationError, match="anyone can guess"):
@@ -50,3 +48,12 @@ def test_a_guessable_secret_is_refused_where_others_reach_the_server(tmp_path: P
     assert load_settings(inside, {}).tokens
     allowed = "[security]\nallow_default_secrets = true\n" + TOKEN.format(secret)
     assert load_settings(written(tmp_path, '[server]\nhost = "0.0.0.0"\n' + allowed), {}).tokens
+
+
+def test_the_admin_token_and_secrets_of_sources_are_checked_too(tmp_path: Path) -> None:
+    outside = written(tmp_path, '[server]\nhost = "0.0.0.0"\n')
+    with pytest.raises(ConfigurationError, match="HANDOFF_ADMIN_TOKEN has a secret that anyone can guess"):
+        load_settings(outside, {"HANDOFF_ADMIN_TOKEN": "changeme-changeme"})
+    source = '[[sources]]\nname = "shop"\nadapter = "web.segment"\nsecrets = ["demo-write-key-of-the-shop"]\n'
+    with pytest.raises(ConfigurationError, match="source 'shop'"):
+        load_settings(written(tmp_path, '[server]\nhost = "0.0.0.0"\n' + source), {})
