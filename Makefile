@@ -87,9 +87,10 @@ audit: $(VENV)/dev.stamp ## compare the pinned versions with known vulnerabiliti
 	&& build/audit-venv/bin/python -m pip install --quiet pip-audit==2.10.1 >/dev/null 2>&1 \
 	|| { echo "not audited: no package index can be reached"; exit 0; }; \
 	build/audit-venv/bin/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt \
-		>build/audit.txt 2>&1 && { cat build/audit.txt; exit 0; }; \
-	cat build/audit.txt; ! grep -qE "^Found [0-9]+ known" build/audit.txt \
-	&& echo "not audited: the advisories cannot be reached"
+		>build/audit.txt 2>&1; \
+	if grep -qE "^Found [0-9]+ known" build/audit.txt; then cat build/audit.txt; exit 1; fi; \
+	if grep -qE "^No known" build/audit.txt && ! grep -q "could not be audited" build/audit.txt; then \
+	cat build/audit.txt; else echo "not audited: the advisories cannot be reached (build/audit.txt)"; fi
 
 .PHONY: sbom
 sbom: $(VENV)/dev.stamp ## write a software bill of materials (CycloneDX) to build/sbom.json; skipped without network
