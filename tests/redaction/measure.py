@@ -24,7 +24,7 @@ def missed(count: int, seed: int = 1) -> list[tuple[str, str, str]]:
 
 
 def false_alarms(count: int, seed: int = 2) -> tuple[Counter[str], list[tuple[str, str]]]:
-    """Numbers that are no cards and were masked, by kind, with their texts."""
+    """other numbers that were masked, by kind, with their texts."""
     random = Random(seed)
     kinds: Counter[str] = Counter()
     found = []

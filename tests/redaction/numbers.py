@@ -1,4 +1,4 @@
-"""Generated card numbers in disguises, and numbers of commerce that are no card numbers."""
+"""Generated card numbers in disguises, and other numbers of commerce."""
 
 from __future__ import annotations
 

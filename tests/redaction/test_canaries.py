@@ -244,7 +244,7 @@ def flat(value: Any) -> bytes:
 
 
 async def read_back(api: Api) -> list[bytes]:
-    """What clients see, which also reads every compressed body."""
+    """The answers that clients get, which also reads every compressed body."""
     context = await api.context()
     handoffs = (await api.ok("GET", "/v1/handoffs"))["handoffs"]
     customer = f"/v1/customers/{context['customer']['id']}"

@@ -189,7 +189,7 @@ def pseudonym(value: str) -> str:
     return str(len(value))
 
 
-def test_a_touchpoint_says_what_was_masked_in_it() -> None:
+def test_a_touchpoint_counts_its_masked_places() -> None:
     counted: list[tuple[str, str, int]] = []
     redaction = Redaction()
     redaction.counted = lambda *given: counted.append(given)

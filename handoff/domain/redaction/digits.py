@@ -65,9 +65,9 @@ _NAME = rb'[^0-9A-Za-z]{0,12}(?:null|true|false)?[^0-9A-Za-z]{0,12}"[^"\\]{0,60}
 _MEMBER = rb"(?:" + _NAME + rb"){1,4}[^0-9A-Za-z]{0,6}"
 _IN_A_ROW = re.compile(rb"(?<![0-9])[0-9](?>(?>" + _MEMBER + rb"|" + _PLAIN + rb")[0-9]){%d}" % (FEWEST - 1))
 _ZEROS = bytes.maketrans(_ASCII, b"0" * 10)
-_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SHAPES = bytes.maketrans(_ASCII + _LETTERS, b"0" * 10 + b"a" * 52)
-_BETWEEN = bytes(it for it in range(256) if it not in _ASCII + _LETTERS)
+_ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SHAPES = bytes.maketrans(_ASCII + _ALPHABET, b"0" * 10 + b"a" * 52)
+_BETWEEN = bytes(it for it in range(256) if it not in _ASCII + _ALPHABET)
 _ROW = b"0" * FEWEST
 _WRITTEN = re.compile(rb"</?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|<!--|&#|&[A-Za-z]{2,8};|%[0-9A-Fa-f]{2}|\\u")
 
