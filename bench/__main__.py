@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench import (
+    against,
     appends,
     batches,
     briefs,
@@ -74,6 +75,7 @@ MEASUREMENTS = {
     ),
     "desktops": Measurement(lambda _settings, directory: desktops.measure(directory), full=True),
     "panel": Measurement(lambda _settings, directory: panel.measure(directory), full=True),
+    "against": Measurement(against.measure, full=True),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }
 """By name, in the order in which they are measured."""
@@ -88,6 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=Settings().rounds)
     parser.add_argument("--seconds", type=float, default=Settings().seconds, help="of one run")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of the ingest table")
+    parser.add_argument("--against", default="", help="a commit, for the table of that name (last release)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
     arguments = parser.parse_args()
@@ -142,6 +145,7 @@ def main() -> int:
         only=frozenset(filter(None, arguments.only.split(","))),
         connections=arguments.connections,
         seed=arguments.seed,
+        against=arguments.against,
     )
     directory = Path(tempfile.mkdtemp(prefix=".handoff-bench-", dir=arguments.data.resolve()))
     try:

@@ -124,10 +124,12 @@ def ours(
     durability: Durability = "always",
     workers: int = 1,
     apart: bool = True,
+    tree: Path = ROOT,
 ) -> Iterator[Started]:
     """`handoff serve` with a configuration file, which `more` is added to.
 
-    `apart`: the server has a core and its store another; else the machine places both.
+    `apart`: the server has a core and its store another; else the machine places both. `tree` is where its
+    packages are.
     """
     port = free_port()
     cores = (SERVER_CORE, LOAD_CORE) if apart else (None, None)
@@ -135,7 +137,7 @@ def ours(
         config = directory / "handoff.toml"
         config.write_text(_config(port, workers, socket, directory / "data", durability) + more)
         command = python("handoff.cli", "serve", "--config", str(config))
-        with running("handoff", command, directory, cores[0]) as process:
+        with running("handoff", command, directory, cores[0], tree) as process:
             wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
             target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
             yield Started(target=target, process=process, store=store, socket=socket)

@@ -101,12 +101,25 @@ def can_pin() -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str, command: list[str], directory: Path, core: int | None) -> Iterator[Process]:
-    """A process for the time of the block; ended by SIGTERM, after five seconds by SIGKILL."""
+def running(
+    name: str, command: list[str], directory: Path, core: int | None, tree: Path = ROOT
+) -> Iterator[Process]:
+    """A process for the time of the block; ended by SIGTERM, after five seconds by SIGKILL.
+
+    Python in it imports the packages of `tree`.
+    """
+    paths = [tree, *(it.parent for it in tree.glob("adapters/handoff_adapters"))]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / f"{name.replace(' ', '-')}.log"
     with log.open("wb") as output:
-        popen = subprocess.Popen(pinned(core, command), stdout=output, stderr=output, cwd=ROOT)
+        popen = subprocess.Popen(
+            pinned(core, command),
+            stdout=output,
+            stderr=output,
+            cwd=tree,
+            env=environment,
+        )
     try:
         yield Process(name, popen, log)
     finally:

@@ -44,6 +44,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     only: frozenset[str] = frozenset()
     connections: int = CONNECTIONS
     seed: int = 1
+    against: str = ""
+    """The commit that the `against` table compares with; the last release if empty."""
 
 
 class Lane(Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ def measure(settings: Settings, directory: Path) -> Table:
         {"bare": bare, "handoff": ours, "chatwoot": functools.partial(ours, more=SOURCE)}, directory
     ) as started:
         target = Target(port=started["chatwoot"].target.port, path=PATH)
-        fire = Fresh(target, directory / "requests", functools.partial(_requests, target), 64, LIKELY)
+        fire = Fresh(target, directory / "requests", functools.partial(signed_messages, target), 64, LIKELY)
         lanes = [
             Lane(key=key, name=name, started=started[key], fire=touchpoints(started[key], templates))
             for key, name in (("bare", "bare aiohttp, answers 204"), ("handoff", "handoff, native"))
@@ -77,7 +77,7 @@ def measure(settings: Settings, directory: Path) -> Table:
     )
 
 
-def _requests(target: Target, run: int, numbers: Iterable[int]) -> Iterator[bytes]:
+def signed_messages(target: Target, run: int, numbers: Iterable[int]) -> Iterator[bytes]:
     """Signed messages with ids of their own, EACH of one contact."""
     stamp = str(int(time.time()))
     sample = _sample()

@@ -17,16 +17,21 @@ from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
 
+from .admission import ByteBudget
+
 
 class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options that every `[[sources]]` table takes.
 
     An adapter's subclass adds exactly the options it reads: any other option of a source is a
-    configuration error. `expected_every_s` is how long silence is normal for this source. `outbound` is
+    configuration error. `former` names those that earlier releases accepted without using them: they are
+    ignored with a warning. `expected_every_s` is how long silence is normal for this source. `outbound` is
     who writes the business's messages there, where the vendor does not state it. After a form in
     `no_answer_forms` (a newsletter) nobody waits for an answer. Secrets arrive resolved, never as `env:`
     or `file:`.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     adapter: str
@@ -42,6 +47,10 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Quarantined items of such a source count as missing history.
         """
         return False
+
+    def without_effect(self) -> list[str]:
+        """Options that are ignored because of others, each with the reason, as a predicate of the source."""
+        return []
 
 
 class InboundRequest(Struct, frozen=True, kw_only=True):
@@ -74,10 +83,22 @@ class Malformed(Struct, frozen=True, kw_only=True):
     item: bytes
 
 
+class CallLeg(Struct, frozen=True, kw_only=True):
+    """An event of a call that another call started, if the event does not name the customer.
+
+    `passed_on` is filed under the customer of its thread, the first call, if that call is known. Otherwise
+    the event is `alone`, or the name under which it is counted as ignored.
+    """
+
+    passed_on: Touchpoint
+    alone: Touchpoint | str
+
+
 class Parsed(Struct, frozen=True, kw_only=True):
     """The content of one delivery. `ignored` counts known events that are not touchpoints, by name."""
 
     touchpoints: tuple[Touchpoint, ...] = ()
+    legs: tuple[CallLeg, ...] = ()
     malformed: tuple[Malformed, ...] = ()
     ignored: Mapping[str, int] = msgspec.field(default_factory=dict)
 
@@ -88,6 +109,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     expired: int = 0
+    """Part of the public response of a replay; always 0."""
     quarantined: int = 0
     ignored: int = 0
 
@@ -139,11 +161,27 @@ class Adapter(Protocol):
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
 
 
+@runtime_checkable
+class HeadChecker(Protocol):
+    """An adapter that can refuse a delivery by its head alone, before the server reads the body."""
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
+        ...
+
+
 Receive = Callable[[InboundRequest], Awaitable[Reply]]
 """Record one delivery of a listener; returns when it is durable, or with the `error` that prevents it.
 
-The listener acknowledges a delivery without `error`, and one that was `kept`.
+The listener acknowledges a delivery without `error`, and one that was `kept`. The server's own `Receive`
+has a `budget` (`budget_of`), from which a listener takes the bytes that it holds.
 """
+
+
+def budget_of(receive: Receive) -> ByteBudget:
+    """The server's budget of bytes in flight."""
+    budget: ByteBudget = getattr(receive, "budget", None) or ByteBudget(1 << 30)
+    return budget
 
 
 @runtime_checkable

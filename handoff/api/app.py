@@ -13,13 +13,16 @@ from aiohttp.typedefs import Handler, Middleware
 
 from handoff.api.http.app_keys import SITE, AppContext, authenticate
 from handoff.api.http.compression import compress
+from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.plain_requests import is_host
+from handoff.api.http.plain_requests import REFUSAL_DELAY_S, is_host
 from handoff.api.http.problems import answer_to, problem
+from handoff.api.http.protocol import HttpProtocol
 from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
 from handoff.api.http.request_ids import REQUEST_ID, next_request_id
 from handoff.api.operations import OPERATIONS
+from handoff.domain.errors import RateLimited
 
 from .pages import docs as docs_page
 from .pages import panel
@@ -75,9 +78,13 @@ def around(site: AppContext) -> Middleware:
                 await _check_unrouted(request, site)
                 response = await handler(request)
         except Exception as error:  # the outermost loop
+            if isinstance(error, RateLimited):
+                await asyncio.sleep(REFUSAL_DELAY_S)
             response = answer_to(error)
             if request.writer.output_size and request.transport is not None:
                 request.transport.abort()  # a client would read a second response as the rest of the first
+        if isinstance(request.protocol, HttpProtocol):
+            request.protocol.release()
         seconds = time.perf_counter() - started
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unmatched"
@@ -117,6 +124,8 @@ def make_app(site: AppContext) -> web.Application:
     return app
 
 
-def make_fast_path(site: AppContext, otherwise: Callable[[], asyncio.Protocol]) -> FastPath:
+def make_fast_path(
+    site: AppContext, otherwise: Callable[[], asyncio.Protocol], connections: Connections
+) -> FastPath:
     """The fast path for plain requests. `otherwise` makes the application's protocol for all others."""
-    return FastPath(fast_routes(OPERATIONS, site), otherwise, counting(site))
+    return FastPath(fast_routes(OPERATIONS, site), otherwise, counting(site), connections)

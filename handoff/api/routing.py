@@ -57,6 +57,7 @@ def guarded(operation: Operation) -> Handler:
         principal = request[PRINCIPAL] = await authenticate(request, request.app[SITE])
         for scope in scopes:
             principal.require(scope)
+        request.app[SITE].rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)
         return await handler(request)

@@ -14,19 +14,28 @@ from typing import Any
 
 from aiohttp import web
 
+from handoff.adapter.admission import ByteBudget
 from handoff.adapter.contract import InboundRequest, Listener, Reply
 from handoff.api.app import make_app, make_fast_path
 from handoff.api.http.app_keys import AppContext
-from handoff.api.http.protocol import Protocol
+from handoff.api.http.connections import Connections, Deadlines
+from handoff.api.http.protocol import HttpProtocol
 from handoff.domain.errors import ConfigurationError
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources.inbound import Inbound, Received, Source
 
 from .accepting import accepting
+from .memory import allow_connections, giving_back
 
 
 @asynccontextmanager
 async def open_doors(
-    listening: socket.socket, site: AppContext, sources: Iterable[Source], *, shutdown_s: float
+    listening: socket.socket,
+    site: AppContext,
+    sources: Iterable[Source],
+    limits: LimitSettings,
+    *,
+    shutdown_s: float,
 ) -> AsyncIterator[dict[str, str]]:
     """Serve HTTP on a bound socket, and open the sources' listeners. Yields their addresses by source.
 
@@ -41,8 +50,10 @@ async def open_doors(
         return entered
 
     try:
-        await opened(_http(listening, site, shutdown_s))
-        yield {it.name: await opened(_listen(site.inbound, it)) for it in sources}
+        budget = ByteBudget(limits.max_bytes_in_flight)
+        await opened(giving_back(budget))
+        await opened(_http(listening, site, limits, budget, shutdown_s))
+        yield {it.name: await opened(_listen(site.inbound, it, budget)) for it in sources}
     finally:
         for failure in await asyncio.gather(*(it.aclose() for it in doors), return_exceptions=True):
             if failure is not None:
@@ -50,14 +61,24 @@ async def open_doors(
 
 
 @asynccontextmanager
-async def _http(listening: socket.socket, site: AppContext, shutdown_s: float) -> AsyncIterator[None]:
+async def _http(
+    listening: socket.socket, site: AppContext, limits: LimitSettings, budget: ByteBudget, shutdown_s: float
+) -> AsyncIterator[None]:
+    deadlines = Deadlines(head_s=limits.header_timeout_s, body_s=limits.body_timeout_s)
+    allow_connections(limits.max_connections)
+    connections = Connections(limits.max_connections, budget, deadlines)
     runner = web.AppRunner(make_app(site), shutdown_timeout=shutdown_s, handle_signals=False)
     await runner.setup()
     assert runner.server is not None
     # Our own code decompresses bodies within limits; the parser would not.
-    given: Mapping[str, Any] = {"access_log": None, "auto_decompress": False}
-    protocol = partial(Protocol, runner.server, loop=asyncio.get_running_loop(), **given)
-    fast = make_fast_path(site, protocol)
+    given: Mapping[str, Any] = {
+        "access_log": None,
+        "auto_decompress": False,
+        "lingering_time": limits.body_timeout_s,
+    }
+    loop = asyncio.get_running_loop()
+    protocol = partial(HttpProtocol, runner.server, loop=loop, connections=connections, **given)
+    fast = make_fast_path(site, protocol, connections)
     try:
         async with accepting(listening, fast.protocol):
             yield
@@ -74,13 +95,22 @@ def _cut_off(server: web.Server) -> None:
             connection.transport.abort()
 
 
+class _Receiver:
+    """Records the deliveries of one listener."""
+
+    def __init__(self, inbound: Inbound, source: Source, budget: ByteBudget) -> None:
+        self._inbound = inbound
+        self._source = source
+        self.budget = budget
+
+    async def __call__(self, request: InboundRequest) -> Reply:
+        return await self._inbound.handle(Received(source=self._source, request=request))
+
+
 @asynccontextmanager
-async def _listen(inbound: Inbound, source: Source) -> AsyncIterator[str]:
+async def _listen(inbound: Inbound, source: Source, budget: ByteBudget) -> AsyncIterator[str]:
     """Open a source's listener. Yields its URL."""
-
-    async def receive(request: InboundRequest) -> Reply:
-        return await inbound.handle(Received(source=source, request=request))
-
+    receive = _Receiver(inbound, source, budget)
     assert isinstance(source.adapter, Listener)
     try:
         async with source.adapter.listen(receive) as listener:

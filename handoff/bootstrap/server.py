@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -27,6 +29,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
+from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
@@ -39,12 +42,13 @@ from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .redaction import build_redaction
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
+TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -85,6 +89,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
         site = _site(settings, store, sources, access, url, health)
+        stack.callback(site.inbound.close)
         monitor, measures = site.monitor, site.measures
         await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, site.handoffs, names)
@@ -98,6 +103,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             site.public_url,
             followers=followers,
             connectors=settings.connectors,
+            clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
         await stack.enter_async_context(delivery.running())
@@ -105,12 +111,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         await stack.enter_async_context(_running("health", store.health.watch()))
         await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
         await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
+        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
-        listening = (
-            [it for it in sources.values() if isinstance(it.adapter, Listener)] if options.first else []
-        )
+        listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
-            open_doors(bound.listening, site, listening, shutdown_s=options.shutdown_s)
+            open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
         )
         gc.freeze()  # objects from the start live as long as the server
         yield Server(
@@ -136,25 +141,36 @@ def _site(
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, facts(sources))
-    intake = Intake(store)
+    intake, kept = Intake(store), Quarantine(store, settings.limits)
+    rates = RateLimits(settings.limits)
     return AppContext(
         store=store,
         monitor=monitor,
         measures=measures,
-        inbound=Inbound(store, intake, monitor, measures),
+        inbound=Inbound(store, intake, monitor, measures, kept, rates),
         intake=intake,
         access=access,
         sources=sources,
         channels=settings.channel_names,
         public_url=(settings.server.public_url or url).rstrip("/"),
         identity_spaces=spaces(sources),
+        regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
+        rates=rates,
         policies=settings.policies,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
     )
+
+
+def _trimming(
+    settings: Settings, store: Store, sources: Mapping[str, Source]
+) -> Callable[[], Awaitable[None]]:
+    kept = Quarantine(store, settings.limits)
+    pairs = [(it.tenant, it.name) for it in sources.values()]
+    return lambda: kept.trim(pairs, time.time_ns() // 1000)
 
 
 def _admin(secret: str) -> Token:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.touchpoint import CHANNELS
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
@@ -132,6 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     panel: PanelSettings = field(default_factory=PanelSettings)
     redaction: list[PatternSettings] = field(default_factory=list)
     security: SecuritySettings = field(default_factory=SecuritySettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
@@ -230,17 +232,20 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path, check: Callable[[Pa
     return value
 
 
-def read_options(table: Mapping[str, Any], type_: type[T]) -> T:
-    """Convert a source's table to its adapter's options. ConfigurationError for unknown or invalid ones."""
+def read_options(table: Mapping[str, Any], type_: type[T], former: Collection[str] = ()) -> T:
+    """Convert a source's table to its adapter's options, without the `former` ones.
+
+    ConfigurationError for unknown or invalid ones.
+    """
     name = table.get("name", "?")
     known = {field.encode_name for field in msgspec.structs.fields(type_)}
     for key in table:
-        if key not in known:
+        if key not in known and key not in former:
             raise ConfigurationError(
                 f"source {name!r}: the adapter {table.get('adapter', '?')} has no option {key!r}; "
                 f"its options are {', '.join(sorted(known))}"
             )
     try:
-        return msgspec.convert(table, type_)
+        return msgspec.convert({key: it for key, it in table.items() if key in known}, type_)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"source {name!r}: {error}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import structlog
 
 from handoff.domain.brief import SourceRules
 from handoff.domain.brief.lines import same
@@ -14,12 +16,26 @@ from handoff_adapters.registry import adapter_class
 
 from .settings import Settings, read_options
 
+log = structlog.get_logger(__name__)
 
-def build_sources(settings: Settings) -> dict[str, Source]:
-    """All sources by name. ConfigurationError for an unknown adapter or key, or a duplicate name."""
+
+def _log_ignored(source: str, option: str) -> None:
+    log.warning("source_option_ignored", source=source, option=option)
+
+
+def build_sources(
+    settings: Settings, ignored: Callable[[str, str], None] = _log_ignored
+) -> dict[str, Source]:
+    """All sources by name. ConfigurationError for an unknown adapter or key, or a duplicate name.
+
+    `ignored` gets the source's name and the option, for options that earlier releases accepted without
+    using them, and for options that others make ineffective.
+    """
     sources: dict[str, Source] = {}
     for table in settings.sources:
         source = _build(table)
+        for option in _ignored(table, source):
+            ignored(source.name, option)
         if source.name in sources:
             raise ConfigurationError(f"duplicate source name {source.name!r}")
         sources[source.name] = source
@@ -31,8 +47,14 @@ def _build(table: Mapping[str, Any]) -> Source:
         if not isinstance(table.get(key), str):
             raise ConfigurationError(f"source {table.get('name', '?')!r}: {key!r} is missing")
     adapter = adapter_class(table["adapter"])
-    options = read_options(table, adapter.options)
+    options = read_options(table, adapter.options, adapter.options.former)
     return Source(options=options, adapter=adapter(options))
+
+
+def _ignored(table: Mapping[str, Any], source: Source) -> list[str]:
+    name = source.options.adapter
+    former = [f"`{key}` is not an option of {name}" for key in table if key in source.options.former]
+    return former + source.options.without_effect()
 
 
 def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
@@ -66,6 +88,17 @@ def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:
     for source in sources.values():
         known = found.setdefault(source.tenant, [])
         known += [pair for pair in source.adapter.identity_spaces if pair not in known]
+    return found
+
+
+def regions(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
+    """The regions of each tenant's sources, in the order of the configuration."""
+    found: dict[str, tuple[str, ...]] = {}
+    for source in sources.values():
+        region = getattr(source.options, "default_region", None)
+        known = found.get(source.tenant, ())
+        if region and region not in known:
+            found[source.tenant] = (*known, region)
     return found
 
 

@@ -114,6 +114,17 @@ def _add_customer(commands: Any) -> None:
     links = _command(actions, "links", "list the evidence that connects a customer's identities")
     links.add_argument("identity", nargs="+", help="type:value, or one customer id")
     _add_reading(links, "customers:show_links")
+    candidates = _command(actions, "candidates", "list the customers who may be the same person, and why")
+    candidates.add_argument("identity", nargs="+", help="type:value, or one customer id")
+    _add_reading(candidates, "customers:show_candidates")
+    assign = _command(actions, "assign", "give a touchpoint on a shared identity to one person")
+    assign.add_argument("touchpoint", help="the touchpoint's id, from a timeline")
+    assign.add_argument("identity", help="the person's identity, type:value")
+    assign.add_argument("--reason", required=True, help="recorded with the assignment")
+    assign.add_argument(
+        "--conversation", action="store_true", help="assign everything in the touchpoint's conversation"
+    )
+    _add_reading(assign, "customers:assign")
     export = _command(actions, "export", "export everything stored about a customer")
     export.add_argument("identity", help="type:value, or a customer id")
     export.add_argument(

@@ -33,7 +33,8 @@ def check(options: argparse.Namespace) -> int:
     from handoff.delivery.settings import subscriptions_of
 
     settings = load_settings(options.file)
-    sources = build_sources(settings)
+    ignored: list[tuple[str, str]] = []
+    sources = build_sources(settings, lambda source, option: ignored.append((source, option)))
     subscriptions_of(settings.webhooks, settings.connectors)
     print(
         f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
@@ -41,6 +42,8 @@ def check(options: argparse.Namespace) -> int:
     )
     for source in sources.values():
         print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")
+    for name, option in ignored:
+        print(f"  {name}: ignored: {option}")
     return 0
 
 

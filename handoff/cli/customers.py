@@ -35,6 +35,16 @@ def show_links(options: argparse.Namespace) -> int:
     return _run(_show_links, options)
 
 
+def assign(options: argparse.Namespace) -> int:
+    """Assign a touchpoint on a shared identity to one person."""
+    return _run(_assign, options)
+
+
+def show_candidates(options: argparse.Namespace) -> int:
+    """List the customers who may be the same person, and why."""
+    return _run(_show_candidates, options)
+
+
 def export(options: argparse.Namespace) -> int:
     """Export everything stored about a customer, to a file or standard output."""
     return _run(_export, options)
@@ -155,6 +165,46 @@ async def _export(server: Remote, options: argparse.Namespace, console: Console)
 async def _link(server: Remote, options: argparse.Namespace, console: Console) -> None:
     body = {"identity": options.other, "reason": options.reason}
     await _change(server, options, console, "links", body)
+
+
+async def _assign(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    body = {
+        "identity": options.identity,
+        "reason": options.reason,
+        "conversation": options.conversation,
+    }
+    view = await server.post(f"/v1/touchpoints/{options.touchpoint}/assign", body)
+    if options.json:
+        _print_json(view)
+        return
+    what = "conversation" if view["conversation_id"] else "touchpoint"
+    done = "Assigned" if view["created"] else "Already assigned"
+    console.print(
+        f"{done}: a {what} of {view['shared_identity']} to {view['identity']} ({view['customer_id']})",
+        markup=False,
+    )
+    console.print(
+        f"  undo: handoff customer withdraw {view['identity']} {view['id']} --reason …", markup=False
+    )
+
+
+async def _show_candidates(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    customer_id = await _customer_id(server, *options.identity)
+    answer = await server.get(f"/v1/customers/{customer_id}/candidates")
+    if options.json:
+        _print_json(answer)
+        return
+    for candidate in answer["candidates"]:
+        console.print(
+            f"{candidate['identity']}  {candidate['touchpoints']} touchpoints  {candidate['customer_id']}",
+            markup=False,
+        )
+        for reason in candidate["reasons"]:
+            console.print(f"  {reason['text']}", markup=False)
+    if not answer["candidates"]:
+        console.print("no candidates")
+    if answer["left_out"]:
+        console.print(f"{answer['left_out']} more claims not read", style="dim")
 
 
 async def _withdraw(server: Remote, options: argparse.Namespace, console: Console) -> None:

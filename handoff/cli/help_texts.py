@@ -54,6 +54,8 @@ examples:
       --reason "confirmed on the phone" --dry-run
   handoff customer withdraw user:anna LINK_ID --reason "shared address"
   handoff customer split user:anna phone:+358401234567 --reason "family phone"
+  handoff customer assign TOUCHPOINT_ID user:anna --reason "she called from the family's phone"
+  handoff customer candidates user:anna
   handoff customer export user:anna --output anna.json
 
 Try every change with --dry-run first: it shows the customers that the change

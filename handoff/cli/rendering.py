@@ -28,9 +28,12 @@ def print_context(console: Console, context: Mapping[str, Any]) -> None:
     """Print the customer, the brief, and the timeline, oldest first."""
     if context["match"] != "one":
         _print_no_customer(console, context)
-        return
-    customer = context["customer"]
-    console.print(Panel(_customer(customer, context), title="Customer", title_align="left", expand=False))
+        if not context.get("timeline"):
+            return
+        console.print("History of the shared identity:", style="bold")
+    else:
+        words = _customer(context["customer"], context)
+        console.print(Panel(words, title="Customer", title_align="left", expand=False))
     brief = context.get("brief") or {}
     for key, title in SECTIONS:
         lines = brief.get(key) or []
@@ -51,9 +54,19 @@ def _print_no_customer(console: Console, context: Mapping[str, Any]) -> None:
     for candidate in context.get("candidates", ()):
         console.print(
             f"  {candidate['identity']}  {candidate['reason']}, {candidate['touchpoints']} touchpoints"
-            f"  {candidate['customer_id']}"
+            f"  {candidate['customer_id']}",
+            markup=False,
         )
+        if candidate.get("summary"):
+            console.print(f"    {_summary(candidate['summary'])}", style="dim", markup=False)
     console.print(f"Ask the customer: {context.get('question')}")
+
+
+def _summary(summary: Mapping[str, Any]) -> str:
+    last = summary["last_at"] and f"last {summary['last_type']} on {summary['last_at'][:16]}Z"
+    waiting = summary["waiting_since"] and f"waits since {summary['waiting_since'][:16]}Z"
+    parts = (summary["name"], last, summary["last_subject"], ", ".join(summary["channels"]), waiting)
+    return "; ".join(it for it in parts if it)
 
 
 def _customer(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
@@ -70,6 +83,10 @@ def _customer(customer: Mapping[str, Any], context: Mapping[str, Any]) -> Text:
         text.append(
             f"{candidate['reason']}, {candidate['touchpoints']} touchpoints, not confirmed", style="dim"
         )
+    for shared in customer.get("shared_identities", ()):
+        text.append(f"\nshared with others: {shared['identity']}  ", style="yellow")
+        waiting = shared["waiting_since"] and f", waiting since {shared['waiting_since'][:16]}Z"
+        text.append(f"{shared['unattributed']} unassigned touchpoints{waiting or ''}", style="dim")
     for handoff in context["handoffs"][:1]:
         text.append(
             f"\nhandoff {handoff['id']}: {handoff['state']}, deadline {handoff['deadline'][:16]}Z",
@@ -104,6 +121,7 @@ def _print_timeline(console: Console, touchpoints: Sequence[Mapping[str, Any]]) 
     for touchpoint in reversed(touchpoints):
         marks = [] if touchpoint["assurance"] == "verified" else [touchpoint["assurance"]]
         marks += ["late"] if touchpoint["late"] else []
+        marks += [f"assigned by {touchpoint['assigned']['by']}"] if touchpoint.get("assigned") else []
         table.add_row(
             datetime.fromisoformat(touchpoint["occurred_at"]).strftime("%m-%d %H:%M:%S"),
             Text(touchpoint["channel"], style=_STYLES.get(touchpoint["channel"], "")),

@@ -8,12 +8,14 @@ async with Client("https://handoff.example.com", token) as client:
 
 from .calls import ClientError
 from .client import Client
+from .shapes import ApiAssignment as Assignment
 from .shapes import ApiBrief as Brief
 from .shapes import ApiBriefLine as BriefLine
 from .shapes import ApiCandidate as Candidate
 from .shapes import ApiContext as Context
 from .shapes import ApiConversation as Conversation
 from .shapes import ApiCustomer as Customer
+from .shapes import ApiExplainedCandidate as ExplainedCandidate
 from .shapes import ApiHandoff as Handoff
 from .shapes import ApiIdentity as Identity
 from .shapes import ApiParty as Party
@@ -24,6 +26,7 @@ from .shapes import LiveEvent
 from .shapes import LiveEvent as Event
 
 __all__ = [
+    "Assignment",
     "Brief",
     "BriefLine",
     "Candidate",
@@ -33,6 +36,7 @@ __all__ = [
     "Conversation",
     "Customer",
     "Event",
+    "ExplainedCandidate",
     "Handoff",
     "Identity",
     "LiveEvent",

@@ -14,10 +14,23 @@ from msgspec import Struct
 
 from .calls import Answer, ApiCall, send
 from .live import events
-from .shapes import ApiContext, ApiHandoff, ApiParty, ApiRecorded, ApiTimeline, LiveEvent
+from .shapes import (
+    ApiAssignment,
+    ApiContext,
+    ApiExplainedCandidate,
+    ApiHandoff,
+    ApiParty,
+    ApiRecorded,
+    ApiTimeline,
+    LiveEvent,
+)
 
 T = TypeVar("T")
 TIMEOUT_S = 20.0  # for one attempt
+
+
+class _Candidates(Struct, frozen=True):
+    candidates: list[ApiExplainedCandidate]
 
 
 class _Page(Struct, frozen=True):
@@ -75,6 +88,29 @@ class Client:
         """A page, newest first. Pass its `next` as `cursor` for the next page."""
         params = [("limit", str(limit)), *([("cursor", cursor)] if cursor else [])]
         return await self._get(f"/v1/customers/{_part(customer_id)}/timeline", ApiTimeline, params)
+
+    # --- Who it is -----------------------------------------------------------------------------------
+
+    async def candidates(self, customer_id: str) -> list[ApiExplainedCandidate]:
+        """The customers who may be the same person, each with the reasons in words."""
+        found = await self._get(f"/v1/customers/{_part(customer_id)}/candidates", _Candidates)
+        return found.candidates
+
+    async def assign(
+        self, touchpoint_id: str, identity: str, *, reason: str, conversation: bool = False
+    ) -> ApiAssignment:
+        """Assign a touchpoint on a shared identity, or everything in its `conversation`, to one person.
+
+        Repeating the call returns the assignment. Raises ClientError 409 `not_shared` for a touchpoint that
+        already has one owner.
+        """
+        body = {"identity": identity, "reason": reason, "conversation": conversation}
+        return await self._post(f"/v1/touchpoints/{_part(touchpoint_id)}/assign", body, ApiAssignment)
+
+    async def withdraw_link(self, customer_id: str, link_id: str, *, reason: str) -> None:
+        """Withdraw a piece of evidence, such as an assignment's `id`."""
+        path = f"/v1/customers/{_part(customer_id)}/links/{_part(link_id)}/withdraw"
+        await self._post(path, {"reason": reason}, dict[str, Any])
 
     # --- Handoffs ------------------------------------------------------------------------------------
 

@@ -23,6 +23,17 @@ class ApiIdentity(Struct, frozen=True, kw_only=True):
         return f"{self.type}@{self.space}:{self.value}" if self.space else f"{self.type}:{self.value}"
 
 
+class ApiCandidateSummary(Struct, frozen=True, kw_only=True):
+    """A summary that distinguishes the candidates of an ambiguous look-up."""
+
+    name: str | None = None
+    last_at: str | None = None
+    last_type: str | None = None
+    last_subject: str | None = None
+    channels: list[str] = field(default_factory=list)
+    waiting_since: str | None = None
+
+
 class ApiCandidate(Struct, frozen=True, kw_only=True):
     """A customer who may be the same person."""
 
@@ -32,6 +43,51 @@ class ApiCandidate(Struct, frozen=True, kw_only=True):
     assurance: str
     touchpoints: int
     links: list[str] = field(default_factory=list)
+    summary: ApiCandidateSummary | None = None
+
+
+class ApiCandidateReason(Struct, frozen=True, kw_only=True):
+    """One reason why a candidate may be the customer. Render `kind`, or show `text`."""
+
+    kind: str
+    text: str
+    link: str | None = None
+    channel: str | None = None
+    at: str | None = None
+
+
+class ApiExplainedCandidate(Struct, frozen=True, kw_only=True):
+    """A customer who may be the same person, with the reasons."""
+
+    customer_id: str
+    identity: str
+    assurance: str
+    touchpoints: int
+    reasons: list[ApiCandidateReason]
+
+
+class ApiAssignment(Struct, frozen=True, kw_only=True):
+    """An assignment of a touchpoint on a shared identity. Withdraw `id` to undo it."""
+
+    id: str
+    touchpoint: str
+    shared_identity: str
+    identity: str
+    customer_id: str
+    by: str
+    reason: str
+    conversation_id: str | None = None
+    replaces: str | None = None
+
+
+class ApiAssigned(Struct, frozen=True, kw_only=True):
+    """The person to whom an agent assigned a touchpoint, and why."""
+
+    by: str
+    why: str
+    at: str
+    link: str
+    identity: str | None = None
 
 
 class ApiCustomer(Struct, frozen=True, kw_only=True):
@@ -43,6 +99,8 @@ class ApiCustomer(Struct, frozen=True, kw_only=True):
     candidates: list[ApiCandidate] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     shared: bool = False
+    shared_identities: list[dict[str, Any]] = field(default_factory=list)
+    """Untyped: identities that the customer shares with others, with their unassigned touchpoints."""
 
 
 class ApiConversation(Struct, frozen=True, kw_only=True):
@@ -110,6 +168,7 @@ class ApiTouchpoint(Struct, frozen=True, kw_only=True):
     amends: str | None = None
     amended_by: str | None = None
     deleted: bool = False
+    assigned: ApiAssigned | None = None
 
 
 class ApiTimeline(Struct, frozen=True, kw_only=True):
@@ -150,6 +209,9 @@ class ApiHandoff(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     history: list[dict[str, Any]] = field(default_factory=list)
     context: Any = None
     viewed_at: str | None = None
+    candidates: list[ApiCandidate] = field(default_factory=list)
+    """In the answer to a request by an identity that several people share."""
+    question: str | None = None
 
 
 class ApiContext(Struct, frozen=True, kw_only=True):

@@ -196,11 +196,6 @@ def pack_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: byt
         raise Unprocessable(detail, pointers=pointers) from error
 
 
-def _space(touchpoint: Touchpoint) -> str:
-    """The space of its thread's name."""
-    return touchpoint.thread_space or touchpoint.id_space
-
-
 def _packs(touchpoint: Touchpoint, name: str) -> bool:
     try:
         _PACK(getattr(touchpoint, name))

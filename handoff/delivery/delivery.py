@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 from msgspec import Struct
 
+from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.errors import HandoffError
 from handoff.services.context.completeness import Monitor
 from handoff.services.events.reactions import Followers
@@ -57,6 +58,7 @@ class DeliveryService:
         sender: Sender | None = None,
         followers: Followers | None = None,
         connectors: Sequence[ConnectorSettings] = (),
+        clock_guard: ClockGuard | None = None,
     ) -> None:
         self._store = store
         self._measures = measures
@@ -65,7 +67,9 @@ class DeliveryService:
         self._gauges = DeliveryMeasures(measures.registry)
         self._sender = sender or Sender()
         directory = Directory(store)
-        self._worker = Worker(store, directory, self._sender, tenants, measures, self._gauges, public_url)
+        self._worker = Worker(
+            store, directory, self._sender, tenants, measures, self._gauges, public_url, clock_guard
+        )
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._gauges)
         monitor.fan_out_behind_s = lambda: self._relay.behind_s

@@ -18,7 +18,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.domain.errors import HandoffError, NotFound, WrittenByNewer
+from handoff.domain.clock_guard import ClockGuard
+from handoff.domain.errors import HandoffError, NotFound, StoreUnavailable, WrittenByNewer
 from handoff.services.events.publishing import EVENT, StoredEvent, unpack_event
 from handoff.services.handoffs.records import read_pinned
 from handoff.services.metrics import Measures
@@ -33,6 +34,7 @@ from .connectors.posting import post_note
 from .heartbeat import Heartbeat
 from .messages import render
 from .metrics import DeliveryMeasures
+from .recovery import Recovery
 from .schedule import WARN_AFTER_S, AttemptOutcome, Verdict, judge
 from .sender import Sender
 
@@ -50,11 +52,16 @@ log = structlog.get_logger(__name__)
 
 
 class InFlight(Struct, frozen=True):
-    """An attempt in flight: its tenant, whether its subscriber fails, and its start (monotonic seconds)."""
+    """An attempt in flight: its tenant, its claim, and its start (monotonic seconds)."""
 
     tenant: str
-    failing: bool
+    claimed: Claimed
     since: float
+
+    @property
+    def failing(self) -> bool:
+        """Whether its subscriber fails."""
+        return self.claimed.failures > 0
 
 
 class Worker:
@@ -69,9 +76,11 @@ class Worker:
         measures: Measures,
         delivery_measures: DeliveryMeasures,
         public_url: str = "",
+        clock_guard: ClockGuard | None = None,
     ) -> None:
         self._store = store
         self._public_url = public_url
+        self._clock_guard = clock_guard or ClockGuard()
         self._directory = directory
         self._sender = sender
         self._tenants = tenants
@@ -82,6 +91,7 @@ class Worker:
         self._claim_at: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._in_flight: dict[asyncio.Task[None], InFlight] = {}
+        self._recovery = Recovery(store, self._token, self._claims_in_flight, self._count)
         self.heartbeat = Heartbeat(store, tenants, self._token, self._tenants_in_flight, self.wake)
 
     def wake(self, tenant: str) -> None:
@@ -100,6 +110,7 @@ class Worker:
                     await self._claim(tenant)
                 except (HandoffError, StoreError) as error:
                     log.warning("webhook_claim_failed", error=str(error))
+                    self._recovery.interrupted(tenant)
                     self._claim_at[tenant] = time.monotonic() + STORE_PAUSE_S
             soonest = min((self._claim_at.get(tenant, 0.0) for tenant in self._tenants), default=now + POLL_S)
             with suppress(TimeoutError):
@@ -117,8 +128,9 @@ class Worker:
         await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     async def _claim(self, tenant: str) -> None:
-        slots, failing_slots = self._free_slots()
         self._claim_at[tenant] = time.monotonic() + POLL_S
+        await self._recovery.recover(tenant)
+        slots, failing_slots = self._free_slots()
         if slots <= 0 and failing_slots <= 0:
             return  # a finished attempt wakes this loop; a slow one frees its slot by the next claim
         self._claims += 1
@@ -135,11 +147,14 @@ class Worker:
         for claimed in claim.messages:
             subscription = subscriptions.get(claimed.subscription)
             task = asyncio.create_task(self._deliver(tenant, claimed, subscription), name="webhook")
-            self._in_flight[task] = InFlight(tenant, claimed.failures > 0, time.monotonic())
+            self._in_flight[task] = InFlight(tenant, claimed, time.monotonic())
             task.add_done_callback(lambda done, tenant=tenant: self._finished(done, tenant))  # type: ignore[misc]
 
     def _tenants_in_flight(self) -> set[str]:
         return {it.tenant for it in self._in_flight.values()}
+
+    def _claims_in_flight(self, tenant: str) -> list[Claimed]:
+        return [it.claimed for it in self._in_flight.values() if it.tenant == tenant]
 
     def _free_slots(self) -> tuple[int, int]:
         """Free slots for subscribers that respond, and for those that fail."""
@@ -162,21 +177,29 @@ class Worker:
             # Not settled: when its lease expires, a worker that can read it claims it.
             self._store.unknown.met("message", claimed.type)
             return
+        except StoreUnavailable:
+            self._recovery.interrupted(tenant)
+            return
         except asyncio.CancelledError:
             await self._settle(tenant, claimed, Settlement(verdict="back"))
             raise
         await asyncio.shield(self._settle(tenant, claimed, settlement))
 
     async def _settle(self, tenant: str, claimed: Claimed, settlement: Settlement) -> None:
-        """Store the outcome. If that fails, the lease expires and the delivery is sent again."""
+        """Store the outcome, or keep it until the store answers again."""
         for left in reversed(range(SETTLE_TRIES)):
             try:
                 await self._store.deliveries(tenant).settle(claimed, settlement)
             except HandoffError as error:
                 if not left:
                     log.warning("webhook_outcome_unknown", code=error.problem_code)
+                    self._recovery.keep(tenant, claimed, settlement)
+                    return
                 continue
             break
+        self._count(tenant, claimed, settlement)
+
+    def _count(self, tenant: str, claimed: Claimed, settlement: Settlement) -> None:
         name = public_id(self._store.hashes(tenant), claimed.subscription)
         self._delivery_measures.settled(name, settlement.verdict, settlement.why)
         self._measures.deliveries.labels(settlement.verdict).inc()
@@ -187,7 +210,7 @@ class Worker:
             return Settlement(verdict="dead", why="deleted")
         event = unpack_event(claimed.blob) if claimed.blob else None
         name = public_id(self._store.hashes(tenant), subscription.id)
-        gone = "deadline" if claimed.now >= claimed.deadline else "expired" if event is None else ""
+        gone = "deadline" if self._too_late(claimed) else "expired" if event is None else ""
         if event is None or gone:
             notice = notices.dead_notice(claimed, event, subscription, name, gone)
             return Settlement(verdict="dead", why=gone, notices=tuple(notice))
@@ -203,6 +226,12 @@ class Worker:
         )
         log.debug("webhook_attempt", subscription=name, verdict=verdict.kind, why=verdict.why)
         return _settlement(claimed, event, subscription, name, outcome, verdict, started)
+
+    def _too_late(self, claimed: Claimed) -> bool:
+        """Whether the deadline has passed, and not only because the store's clock jumped ahead."""
+        if claimed.now < claimed.deadline:
+            return False
+        return self._clock_guard.trusts(claimed.now * 1000, time.monotonic_ns() // 1000)
 
     async def _send(
         self, tenant: str, claimed: Claimed, event: StoredEvent, subscription: Subscription

@@ -1,8 +1,8 @@
 """Detection of jumps of the store's clock, so that not all deadlines expire together.
 
 The guard compares the store's clock, which deadlines refer to, with this process's monotonic clock,
-which nobody sets. Timers fire while both advance equally. After a jump no timer fires for a while, so
-that an operator can correct the clock. Then the new time is accepted.
+which nobody sets. Timers fire while both advance equally. After a jump no timer fires and no deadline
+counts as passed for a while, so that an operator can correct the clock. Then the new time is accepted.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ class ClockGuard:
         # A jump during the pause is the correction and ends it; any other jump begins a pause.
         self._held_until = None if back else monotonic + self._hold
         return Jump(offset - before)
+
+    def trusts(self, store: Micros, monotonic: Micros) -> bool:
+        """Whether a deadline that has passed by the store's clock has really passed.
+
+        False for a jump that `look` has not seen yet, too.
+        """
+        jumped = self._offset is not None and abs(store - monotonic - self._offset) > self._tolerance
+        return not jumped and not self.holds(monotonic)
 
     def holds(self, monotonic: Micros) -> bool:
         """Whether timers must not fire now."""

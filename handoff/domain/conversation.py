@@ -8,6 +8,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from .clock import Micros
+from .touchpoint import TYPES
 
 
 class ConversationState(StrEnum):
@@ -29,14 +30,22 @@ class Conversation(Struct, kw_only=True):
     thread: str | None = None
     home: bytes | None = None
     last_inbound_at: Micros | None = None
-    last_outbound_at: Micros | None = None
     waiting_since: Micros | None = None
     touchpoints: int = 0
     types: set[str] = field(default_factory=set)
+    last_asked_at: Micros | None = None
 
     @property
     def open(self) -> bool:
         return self.state is ConversationState.OPEN
+
+    def rank(self, *, asks: bool, channel: str | None, own: bool, waits: bool) -> tuple[object, ...]:
+        """The order in which open conversations are handed over, greatest first.
+
+        It is by a question of the customer, the channel, the handle's `own`, a wait, and the newest question.
+        """
+        last = self.last_at if self.last_asked_at is None else self.last_asked_at
+        return asks, channel in self.channels, own, waits, last, self.last_at, self.id
 
 
 class ConversationItem(Struct, frozen=True):
@@ -66,13 +75,17 @@ _ASKS = frozenset(
     }
 )
 _RESOLVES = frozenset({"conversation.resolved"})
-_SYSTEM = ("handoff.", "identity.", "context.", "customer.")
-_REPORTS = frozenset({"callback.due", "callback.overdue", "callback.given_up"})
+_SYSTEM = frozenset(
+    {
+        *(it for it in TYPES if it.startswith(("handoff.", "identity.", "context."))),
+        *("callback.due", "callback.overdue", "callback.given_up"),
+    }
+)
 
 
 def is_system(type_: str) -> bool:
     """Whether a type is a system entry about a conversation rather than a part of it."""
-    return type_.startswith(_SYSTEM) or type_ in _REPORTS
+    return type_ in _SYSTEM
 
 
 def _opens(item: ConversationItem) -> bool:
@@ -86,20 +99,23 @@ def _opens(item: ConversationItem) -> bool:
     return not is_system(item.type)
 
 
-def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
-    """The conversations of `items` (oldest first), newest activity first.
+class ConversationFold:
+    """The conversations of touchpoints that are given oldest first.
 
     System entries count in their conversation, but neither open it nor make it newer.
     """
-    found: dict[bytes, Conversation] = {}
-    before: dict[bytes, list[ConversationItem]] = {}
-    for item in items:
-        known = found.get(item.conversation)
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Conversation] = {}
+        self._before: dict[bytes, list[ConversationItem]] = {}
+
+    def take(self, item: ConversationItem) -> None:
+        known = self._found.get(item.conversation)
         if known is None:
             if not _opens(item):
-                before.setdefault(item.conversation, []).append(item)
-                continue
-            known = found[item.conversation] = Conversation(
+                self._before.setdefault(item.conversation, []).append(item)
+                return
+            known = self._found[item.conversation] = Conversation(
                 id=item.conversation,
                 state=ConversationState.OPEN,
                 channels=[],
@@ -108,16 +124,28 @@ def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
                 thread=item.thread,
                 home=item.home,
             )
-            for earlier in before.pop(item.conversation, ()):
+            for earlier in self._before.pop(item.conversation, ()):
                 _count(known, earlier)
         _take(known, item)
-    return sorted(found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
+
+    def newest_first(self) -> list[Conversation]:
+        """The conversations, the most recently active first."""
+        return sorted(self._found.values(), key=lambda it: (it.last_at, it.id), reverse=True)
+
+
+def fold(items: Iterable[ConversationItem]) -> list[Conversation]:
+    """The conversations of `items` (oldest first), newest activity first."""
+    folded = ConversationFold()
+    for item in items:
+        folded.take(item)
+    return folded.newest_first()
 
 
 def _count(known: Conversation, item: ConversationItem) -> None:
     known.touchpoints += 1
     known.types.add(item.type)
-    if known.subject is None and item.subject:
+    inside = item.type == "event.tracked" and item.visibility == "internal"  # the platform's own doing
+    if known.subject is None and item.subject and not inside:
         known.subject = item.subject
 
 
@@ -130,13 +158,13 @@ def _take(known: Conversation, item: ConversationItem) -> None:
         known.channels.append(item.channel)
     if item.direction == "inbound":
         known.last_inbound_at = item.occurred_at
-    elif item.direction == "outbound":
-        known.last_outbound_at = item.occurred_at
     if item.type in _RESOLVES:
         known.state = ConversationState.RESOLVED
         known.waiting_since = None
     elif item.type == "conversation.reopened" or (item.direction == "inbound" and item.type in _ASKS):
         known.state = ConversationState.OPEN
+    if item.direction == "inbound" and (item.type in _ASKS or item.type == "call.started"):
+        known.last_asked_at = item.occurred_at
     if item.type in _ASKS and known.waiting_since is None:
         known.waiting_since = item.occurred_at
     elif item.type in ANSWERS and item.visibility == "public" and not item.by_bot:

@@ -96,6 +96,13 @@ class Overloaded(HandoffError):
     retryable = True
 
 
+class RateLimited(HandoffError):
+    """The caller sends too fast: retry after `retry_after_s` seconds."""
+
+    code = "rate_limited"
+    retryable = True
+
+
 class WrittenByNewer(HandoffError):
     """A newer release wrote this record: retry on a server of that release."""
 

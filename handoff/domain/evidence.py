@@ -17,7 +17,7 @@ from enum import IntEnum, StrEnum
 from msgspec import Struct, structs
 
 from .clock import Micros
-from .identity import ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
+from .identity import ACCOUNT_TYPES, ANONYMOUS, REFERENCE, STRONG_TYPES, Assurance, Identity
 from .identity_rules import DEFAULT_LIMITS
 
 MAX_COMPONENT = 500  # identities; a larger component would join strangers, so it is not joined at all
@@ -29,6 +29,9 @@ class Statement(StrEnum):
 
     SAME = "same"
     NOT_SAME = "not_same"
+    ASSIGNED = "assigned"
+    """A touchpoint, or a conversation, of `one` is from the person with the identity `other`. It never joins
+    the two."""
 
 
 class EvidenceClass(IntEnum):
@@ -48,6 +51,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     `not_same` for each pair of `left` and `right`. `over` lists the ids of evidence that it overrules
     until it is withdrawn: a `not_same` overrules `same`; a `same` overrules `not_same` between its own
     two sides. With `finds`, one of the two is a reference, which finds the other but never joins it.
+    An assignment names its `touchpoint` and that touchpoint's `conversation`; with `whole` it covers
+    everything of the conversation.
     """
 
     id: bytes
@@ -66,6 +71,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     right: tuple[bytes, ...] = ()
     over: tuple[bytes, ...] = ()
     finds: bool = False
+    conversation: bytes = b""
+    whole: bool = False
 
     @property
     def sides(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
@@ -162,7 +169,7 @@ class Objections:
         self._overruled: dict[bytes, list[Evidence]] = defaultdict(list)
         self._known: dict[bytes, dict[bytes, Micros]] = {}
         for piece in evidence:
-            if piece.withdrawn:
+            if piece.withdrawn or piece.statement is Statement.ASSIGNED:
                 continue
             if piece.statement is Statement.SAME:
                 for id_ in piece.over:
@@ -204,12 +211,28 @@ class Objections:
 def shared_identities(
     nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], objections: Objections | None = None
 ) -> frozenset[bytes]:
-    """Identities of several people: marked as shared, or verified for two logins of one space, or for
+    """Identities of several people: marked as shared, or verified for two accounts of one space, or for
     more than MAX_STRONG_NEIGHBOURS handles other than anonymous ones and references.
 
     Only the strongest class of an identity's edges counts, so an agent's statement decides. After an
     agent's `not_same`, later statements of senders about the two are ignored.
     """
+    shared = {key for key, node in nodes.items() if node.shared_mark}
+    for key, others in strongest_neighbours(nodes, evidence, objections).items():
+        if nodes[key].identity.type in STRONG_TYPES:
+            continue
+        near = [nodes[other].identity for other in others]
+        accounts = Counter((it.type, it.space) for it in near if it.type in ACCOUNT_TYPES)
+        lasting = sum(1 for it in near if it.type not in (ANONYMOUS, REFERENCE))
+        if lasting > MAX_STRONG_NEIGHBOURS or any(count > 1 for count in accounts.values()):
+            shared.add(key)
+    return frozenset(shared)
+
+
+def strongest_neighbours(
+    nodes: Mapping[bytes, Node], evidence: Iterable[Evidence], objections: Objections | None = None
+) -> dict[bytes, list[bytes]]:
+    """The identities that each identity is joined with by its strongest class of evidence."""
     pieces = list(evidence)
     known_objections = objections or Objections(pieces)
     neighbours: dict[bytes, dict[bytes, EvidenceClass]] = defaultdict(dict)
@@ -221,17 +244,11 @@ def shared_identities(
             for here, there in ((piece.one, piece.other), (piece.other, piece.one)):
                 known = neighbours[here].get(there, AUTOMATIC)
                 neighbours[here][there] = max(known, piece.evidence_class)
-    shared = {key for key, node in nodes.items() if node.shared_mark}
+    found: dict[bytes, list[bytes]] = {}
     for key, edges in neighbours.items():
-        if nodes[key].identity.type in STRONG_TYPES:
-            continue
         strongest = max(edges.values())
-        near = [nodes[other].identity for other, class_ in edges.items() if class_ == strongest]
-        logins = Counter(it.space for it in near if it.type == "user")
-        lasting = sum(1 for it in near if it.type not in (ANONYMOUS, REFERENCE))
-        if lasting > MAX_STRONG_NEIGHBOURS or any(count > 1 for count in logins.values()):
-            shared.add(key)
-    return frozenset(shared)
+        found[key] = [other for other, class_ in edges.items() if class_ == strongest]
+    return found
 
 
 class _Partition:

@@ -12,12 +12,16 @@ from msgspec import Struct
 from handoff.domain.text.memo import cached_if_short
 
 from .errors import InvalidIdentity
+from .numbering import current_spelling
 
 MAX_VALUE = 512  # characters; the longest real handles (OIDC subjects, WhatsApp BSUIDs) are far shorter
 _TYPE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACE = re.compile(r"[^\s:{}\x00-\x1f\x7f]{1,128}")
 _PLAIN_DOMAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*", re.ASCII)
 _MASKED = re.compile(r"[xX*•#_]{2}")
+_PUNCTUATION = re.compile(r"[\s().\-\u2010-\u2015/]")
+_INTERNATIONAL = re.compile(r"\+[1-9]\d{8,14}", re.ASCII)  # E.164 §6.2.1; a shorter one was cut off
+_WRONG_LENGTH = "The phone number has too few or too many digits"
 MAX_PLAIN = 63  # characters: shorter than any limit of a domain or its labels
 GLOBAL_TYPES = frozenset({"email", "phone"})
 """Types that identify the same person in every space of a tenant. Their space is dropped."""
@@ -26,6 +30,8 @@ REFERENCE = "reference"
 ANONYMOUS = "anonymous"
 """The id of a browser or device. It is short-lived."""
 STRONG_TYPES = frozenset({"user"})
+ACCOUNT_TYPES = frozenset({"user", "whatsapp.user"})
+"""Types of which a person has one in a space: a handle that is verified for two is shared."""
 
 
 class Assurance(StrEnum):
@@ -84,20 +90,26 @@ def _identity(type: str, value: str, space: str, region: str | None) -> Identity
     if type == "email":
         return Identity(type, "", _email(value))
     if type == "phone":
-        return Identity(type, "", _phone(value, region))
+        return Identity(type, "", _phone(value, region)[0])
     return Identity(type, space, _normal_text(value))
 
 
 @cached_if_short
 def parse_identity(text: str, *, region: str | None = None) -> Identity:
     """The identity written `type:value` or `type@space:value`, split at the first colon."""
+    type_, space, value = split_identity(text)
+    return identity(type_, value, space=space, region=region)
+
+
+def split_identity(text: str) -> tuple[str, str, str]:
+    """Type, space and value of an identity written `type:value` or `type@space:value`."""
     head, colon, value = text.strip().partition(":")
     if not colon:
         raise InvalidIdentity("Write an identity as type:value or type@space:value")
     type_, at, space = head.partition("@")
     if at and not space:
         raise InvalidIdentity("The space after @ is empty")
-    return identity(type_, value, space=space, region=region)
+    return type_, space, value
 
 
 def _normal_text(value: str) -> str:
@@ -143,11 +155,24 @@ def _email(value: str) -> str:
 
 @cached_if_short
 def normal_phone(value: str, region: str | None = None) -> str:
-    """The number in E.164, according to `phonenumbers`. Without a region, `00` is read as `+`."""
-    return _phone(value, region)
+    """The number in E.164 as it is dialled today. Without a region, `00` is read as `+`.
+
+    InvalidIdentity for a number that no plan allows, unlike `identity`, which keeps it as sent.
+    """
+    number, possible = _phone(value, region)
+    current = number if possible else current_spelling(number)
+    if not possible and current == number:
+        raise InvalidIdentity(_WRONG_LENGTH)
+    return current
 
 
-def _phone(value: str, region: str | None) -> str:
+@cached_if_short
+def _phone(value: str, region: str | None) -> tuple[str, bool]:
+    """The number in E.164, and whether `phonenumbers` finds it possible.
+
+    An international number of an impossible length is kept as sent: vendors use numbers for years after
+    a country has changed its plan.
+    """
     import phonenumbers  # ten modules with tables: imported on first use, so that the start is faster
 
     text = _normal_text(value)
@@ -165,9 +190,12 @@ def _phone(value: str, region: str | None) -> str:
         ) from error
     if number.extension:
         number.extension = None
-    if not phonenumbers.is_possible_number(number):
-        raise InvalidIdentity("The phone number has too few or too many digits")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if phonenumbers.is_possible_number(number):
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), True
+    digits = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", text))
+    if not _INTERNATIONAL.fullmatch(digits):
+        raise InvalidIdentity(_WRONG_LENGTH)
+    return digits, False
 
 
 def default_assurance(type: str) -> Assurance:

@@ -160,8 +160,7 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
 
     `identities` are handles of one person. The first is the home: the touchpoint is filed under its
     timeline. (`id_space`, `event_id`) identify the event permanently, whatever its route. `envelope`
-    lists the keys of `data` that change between retries; the digest excludes them. With `upsert`, an
-    equal id with other content is an amendment, not a reuse of the id.
+    lists the keys of `data` that change between retries; the digest excludes them.
     """
 
     id_space: str
@@ -190,7 +189,6 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     envelope: tuple[str, ...] = ()
-    upsert: bool = False
     redacted: dict[str, int] = msgspec.field(default_factory=dict)
     """Masked places by kind, such as `card_number`. Set at the border, never by senders."""
 

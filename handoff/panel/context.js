@@ -23,7 +23,7 @@ import { composePart, touchpointOf } from "./parts/compose.js";
 import { handoffPart } from "./parts/handoff.js";
 import { CustomerHistory } from "./parts/history.js";
 import { contextLayout, contextPlaces, showConnection } from "./parts/layout.js";
-import { decide, whoPart } from "./parts/who.js";
+import { decide, joiningPart, preview, whoPart } from "./parts/who.js";
 
 /** @typedef {import("./data/api.js").Api} Api */
 /** @typedef {import("./data/types.js").Context} Context */
@@ -41,6 +41,7 @@ export class HandoffContext extends PanelElement {
   /** @type {any} */ #snapshot = null;
   /** @type {LiveStream | null} */ #live = null;
   /** @type {CustomerHistory | null} */ #history = null;
+  /** @type {import("./parts/who.js").Preview | null} */ #joining = null;
   #regions = new Regions({});
   #refreshing = false;
   /** @type {number | undefined} */ #settling;
@@ -56,6 +57,7 @@ export class HandoffContext extends PanelElement {
   async start(run) {
     this.#context = null;
     this.#snapshot = null;
+    this.#joining = null;
     this.#build();
     if (!this.api || !Object.values(targetOf(this)).some(Boolean)) {
       this.#regions.setText("status", this.text(this.api ? "state.nobody" : "state.no_token"));
@@ -194,8 +196,10 @@ export class HandoffContext extends PanelElement {
     const allowed = (/** @type {string} */ scope) => Boolean(this.#session && may(this.#session, scope));
     const r = this.#regions;
     r.show("completeness", context.completeness, () => [completenessBanner(context, locale)]);
-    r.show("who", [context.customer, context.match, context.candidates, context.question], () =>
-      whoPart(context, locale, (id) => this.#open(id), allowed("links:write") ? (it, yes) => this.#decide(it, yes) : null));
+    r.show("who", [context.customer, context.match, context.candidates, context.question, this.#joining], () => [
+      ...whoPart(context, locale, (id) => this.#open(id), allowed("links:write") ? (it, yes) => this.#consider(it, yes) : null),
+      this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
+    ]);
     r.show("handoff", [this.#handoff, this.#session, Boolean(this.#snapshot)], () => this.#handoffPart());
     this.#showBrief(context);
     this.#compare();
@@ -238,6 +242,30 @@ export class HandoffContext extends PanelElement {
     this.removeAttribute("identity");
     this.removeAttribute("handoff");
     this.setAttribute("customer", id);
+  }
+
+  /** Show what would join before it joins. @param {import("./data/types.js").Candidate} candidate @param {boolean} yes */
+  async #consider(candidate, yes) {
+    const customer = this.#context?.customer;
+    if (!customer || !this.api) return;
+    if (!yes) return this.#decide(candidate, false);
+    try {
+      this.#preview(await preview(this.api, customer, candidate, this.text("who.confirm.reason")));
+    } catch (error) {
+      this.#regions.setText("notice", this.#reasonOf(error));
+    }
+  }
+
+  /** @param {import("./parts/who.js").Preview | null} shown */
+  #preview(shown) {
+    this.#joining = shown;
+    if (this.#context) this.#show();
+  }
+
+  async #join() {
+    const candidate = this.#joining?.candidate;
+    this.#preview(null);
+    if (candidate) await this.#decide(candidate, true);
   }
 
   /** @param {import("./data/types.js").Candidate} candidate @param {boolean} yes */

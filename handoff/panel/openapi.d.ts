@@ -12,7 +12,7 @@ export interface paths {
         put?: never;
         /**
          * Record touchpoints
-         * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the request is still being sent), or CloudEvents 1.0. Every touchpoint in the counts is durable. Sending the same `id` again gives a duplicate, whenever that happens and whatever its times are; with other content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.
+         * @description One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the request is still being sent), or CloudEvents 1.0, also in binary mode (attributes in `ce-` headers). Every touchpoint in the counts is durable. Sending the same `id` again gives a duplicate, whenever that happens and whatever its times are; with other content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.
          *
          *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported.
          *
@@ -58,7 +58,9 @@ export interface paths {
         };
         /**
          * Look up a customer's context by query string
-         * @description `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         * @description `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
+         *
+         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *
@@ -68,7 +70,9 @@ export interface paths {
         put?: never;
         /**
          * Look up a customer's context
-         * @description The lookup for programs, by 1 to 20 identities of one person. `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         * @description The lookup for programs, by 1 to 20 identities of one person. `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
+         *
+         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *
@@ -241,6 +245,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the customers who may be the same person, and why
+         * @description Each with its reasons in words: a claim and where it was made, the same number in another notation, the same name and postal address. Nothing is joined. To confirm one, link its `identity`, first with `dry_run` to see what would join.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listCandidates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/touchpoints/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Assign a touchpoint on a shared identity to one person
+         * @description For a call from a family's phone or an email from an office's mailbox: the touchpoint, or with `conversation` everything in its conversation, appears in that person's timeline and brief, with who assigned it and why. Nothing is moved or linked. The latest assignment counts; withdraw its `id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.
+         *
+         *     Needs the scope `links:write`.
+         */
+        post: operations["assignTouchpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}": {
         parameters: {
             query?: never;
@@ -302,7 +350,7 @@ export interface paths {
         put?: never;
         /**
          * Request a handoff
-         * @description Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a customer, the server takes the newest open conversation on `from.channel`, else the newest open one, else creates one. The identity may be new. The context is pinned immediately.
+         * @description Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a customer, the server takes the open conversation in which the customer asks for something: on `from.channel` first, then the handle's own, then one that waits, then the newest; else it creates one. For an identity that several people share, the response has `candidates` and a `question`. The identity may be new. The context is pinned immediately.
          *
          *     `deadline_s` is above 0 and at most 34560000 (default 86400). Names have at most 200 characters, a reason 2000, `fallback` 20 steps.
          *
@@ -1156,6 +1204,49 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AssignInput
+         * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
+         */
+        AssignInput: {
+            identity: string | components["schemas"]["IdentityInput"];
+            reason: string;
+            /**
+             * @description Whether everything in the touchpoint's conversation is assigned.
+             * @default false
+             */
+            conversation?: boolean;
+        };
+        /**
+         * Assigned
+         * @description The person to whom an agent assigned a touchpoint of a shared identity. Withdraw `link` to undo it.
+         */
+        Assigned: {
+            identity: string | null;
+            by: string;
+            why: string;
+            at: string;
+            link: string;
+        };
+        /**
+         * Assignment
+         * @description An assignment. `id` is its evidence: withdraw it to undo the assignment.
+         *
+         *         `conversation_id` is set if the whole conversation was assigned. `replaces` is the assignment that counted
+         *         before and counts again when this one is withdrawn.
+         */
+        Assignment: {
+            id: string;
+            touchpoint: string;
+            conversation_id: string | null;
+            shared_identity: string;
+            identity: string;
+            customer_id: string;
+            by: string;
+            reason: string;
+            replaces: string | null;
+            created: boolean;
+        };
+        /**
          * Assurance
          * @description The reliability of a statement, strongest first.
          * @enum {unknown}
@@ -1283,6 +1374,42 @@ export interface components {
             assurance: "verified" | "claimed" | "inferred";
             touchpoints: number;
             links: string[];
+            summary?: components["schemas"]["CandidateSummary"];
+        };
+        /**
+         * CandidateList
+         * @description The customers who may be the same person, each with the reasons. `left_out` counts claims not read.
+         */
+        CandidateList: {
+            customer_id: string;
+            candidates: components["schemas"]["ExplainedCandidate"][];
+            left_out: number;
+        };
+        /**
+         * CandidateReason
+         * @description One reason why a candidate may be the customer.
+         *
+         *         `kind` is `claimed`, `same_number`, or `same_name_and_address`; `text` is the English wording.
+         *         Withdraw `link` to refuse the reason.
+         */
+        CandidateReason: {
+            kind: string;
+            text: string;
+            link?: string;
+            channel?: string;
+            at?: string;
+        };
+        /**
+         * CandidateSummary
+         * @description A summary that distinguishes the candidates of an ambiguous look-up.
+         */
+        CandidateSummary: {
+            name: string | null;
+            last_at: string | null;
+            last_type: string | null;
+            last_subject: string | null;
+            channels: string[];
+            waiting_since: string | null;
         };
         /**
          * CloudEvent
@@ -1322,6 +1449,9 @@ export interface components {
         /**
          * Context
          * @description The contract's context. `customer` is null unless the match is `one`.
+         *
+         *         For an identity that several people share, the match is `several`: the other members show what happened on
+         *         the identity itself.
          */
         Context: {
             match: string;
@@ -1413,6 +1543,7 @@ export interface components {
             candidates: components["schemas"]["Candidate"][];
             conflicts: components["schemas"]["Conflict"][];
             shared: boolean;
+            shared_identities: components["schemas"]["SharedIdentity"][];
         };
         /**
          * Delivery
@@ -1479,6 +1610,18 @@ export interface components {
             talks: number;
             talked_seconds: number;
             text: string;
+        };
+        /**
+         * ExplainedCandidate
+         * @description A customer who may be the same person. Link `identity` to confirm, first with `dry_run`.
+         */
+        ExplainedCandidate: {
+            customer_id: string;
+            identity: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            touchpoints: number;
+            reasons: components["schemas"]["CandidateReason"][];
         };
         /**
          * Export
@@ -1569,6 +1712,20 @@ export interface components {
             viewed_at: string | null;
             viewed_by: string | null;
             snapshots: components["schemas"]["Snapshot"][];
+            candidates?: components["schemas"]["HandoffCandidate"][];
+            question?: string;
+        };
+        /**
+         * HandoffCandidate
+         * @description A person whom a handoff of a shared identity may be about. Assign its touchpoints to one.
+         */
+        HandoffCandidate: {
+            customer_id: string;
+            identity: string;
+            reason: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            touchpoints: number;
         };
         /**
          * HandoffInput
@@ -1601,6 +1758,8 @@ export interface components {
          * HandoffList
          * @description A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
          *         `scanned_to` is the last position read.
+         *
+         *         `context_omitted` names the handoffs whose `context` is too long for a list and therefore null here.
          */
         HandoffList: {
             handoffs: components["schemas"]["Handoff"][];
@@ -1608,6 +1767,7 @@ export interface components {
             returned: number;
             next: string | null;
             scanned_to: string | null;
+            context_omitted: string[];
         };
         /**
          * Health
@@ -1685,11 +1845,13 @@ export interface components {
             /** @default null */
             candidates?: number | null;
             /** @default null */
+            unattributed?: number | null;
+            /** @default null */
             fields?: string[] | null;
         };
         /**
          * Link
-         * @description A piece of evidence. `effective`: it currently joins identities, or keeps them apart.
+         * @description A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns.
          */
         Link: {
             id: string;
@@ -1705,6 +1867,8 @@ export interface components {
             withdrawn: components["schemas"]["Withdrawal"] | null;
             effective: boolean;
             from_identities: string[] | null;
+            touchpoint: string | null;
+            conversation_id: string | null;
         };
         /**
          * LinkInput
@@ -1831,6 +1995,8 @@ export interface components {
         /**
          * Recorded
          * @description The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected.
+         *
+         *         `rejected` describes the first 500 rejected touchpoints at most.
          */
         Recorded: {
             accepted: number;
@@ -1940,6 +2106,21 @@ export interface components {
         Shared: {
             identity: string;
             shared: boolean;
+        };
+        /**
+         * SharedIdentity
+         * @description An identity that the customer shares with others, with its unassigned touchpoints.
+         *
+         *         `unattributed` counts the unassigned among its newest touchpoints; `newest` has the newest of these.
+         *         Assign each to the person who wrote or called. `pending` has the handoffs that await an agent.
+         */
+        SharedIdentity: {
+            identity: string;
+            people: number;
+            unattributed: number;
+            waiting_since: string | null;
+            newest: components["schemas"]["Touchpoint"][];
+            pending: string[];
         };
         /**
          * SharedInput
@@ -2102,6 +2283,7 @@ export interface components {
             redacted: {
                 [key: string]: number;
             };
+            assigned?: components["schemas"]["Assigned"];
         };
         /**
          * TouchpointInput
@@ -2379,7 +2561,7 @@ export interface components {
             /** Format: uri */
             type: string;
             /** @enum {string} */
-            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Unsupported media type";
+            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Too many requests" | "Unsupported media type";
             status: number;
             /** @description For humans; may change. */
             detail: string;
@@ -2395,7 +2577,7 @@ export interface components {
         };
         /**
          * @description - `all_rejected`: No touchpoint of the batch was stored; `rejected` has a reason for each.
-         *     - `ambiguous_identity`: Several customers match the identity: name one by `customer_id`.
+         *     - `ambiguous_identity`: Several customers match the identity: name one person.
          *     - `bad_request`: The request is not valid HTTP.
          *     - `blocked_identity`: The only identity is a placeholder that many senders use.
          *     - `busy_callback`: Other requests are changing the callback: send the same request again.
@@ -2404,6 +2586,7 @@ export interface components {
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
+         *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
@@ -2437,11 +2620,13 @@ export interface components {
          *     - `not_found`: Not found, or it belongs to another tenant.
          *     - `not_ready`: The server cannot acknowledge touchpoints now; see `reason`.
          *     - `not_replicated`: Too few replicas confirmed the write: send the same request again.
+         *     - `not_shared`: The touchpoint is not on a shared identity: it has one owner already.
          *     - `not_theirs`: Some identities do not belong to this customer; `identities` names them.
          *     - `nothing_to_split`: A split must leave identities on both sides, and not too many.
          *     - `other_agent`: The session belongs to another agent.
          *     - `other_tenant`: The token belongs to another tenant.
          *     - `overloaded`: The server is overloaded: send the same request again later.
+         *     - `rate_limited`: The source, token, or tenant sends too fast: wait for `Retry-After`; see `limit`.
          *     - `reference_never_joins`: A reference identity finds customers but never links them.
          *     - `rejected`: The touchpoint was rejected; see `detail`.
          *     - `session_not_allowed`: Session tokens cannot create sessions.
@@ -2453,6 +2638,7 @@ export interface components {
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
+         *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
          *     - `unauthenticated`: The bearer token is missing, unknown, or expired.
          *     - `unknown_channel`: The channel is neither built in nor declared in the configuration.
@@ -2466,7 +2652,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3158,6 +3344,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The token or tenant sends too fast: wait for `Retry-After`. */
+        Problem429: {
+            headers: {
+                "Handoff-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The outcome is unknown: wait for `Retry-After` and send exactly the same request again. */
         Problem503: {
             headers: {
@@ -3294,6 +3490,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3325,6 +3522,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3378,6 +3576,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3422,6 +3621,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3471,6 +3671,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3520,6 +3721,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3559,6 +3761,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3590,6 +3793,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3660,6 +3864,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3719,6 +3924,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3779,6 +3985,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3821,6 +4028,107 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listCandidates: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The candidates, the surest first. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidateList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    assignTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The touchpoint's id, from a timeline. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "identity": "user:anna",
+                 *       "reason": "Anna confirmed on the phone that she had called"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AssignInput"];
+            };
+        };
+        responses: {
+            /** @description The same assignment, which already counts. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            /** @description The assignment. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description Only one person has the touchpoint's identity (`not_shared`), or several people share the given one (`ambiguous_identity`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3852,6 +4160,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3889,6 +4198,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -3931,6 +4241,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4008,6 +4319,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4039,6 +4351,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4088,6 +4401,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4119,6 +4433,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4158,6 +4473,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4214,6 +4530,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4269,6 +4586,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4325,6 +4643,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4380,6 +4699,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4435,6 +4755,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4490,6 +4811,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4544,6 +4866,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4582,6 +4905,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4640,6 +4964,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4671,6 +4996,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4726,6 +5052,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4780,6 +5107,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4816,6 +5144,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4878,6 +5207,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4909,6 +5239,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -4948,6 +5279,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5006,6 +5338,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5057,6 +5390,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5098,6 +5432,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5153,6 +5488,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5190,6 +5526,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5227,6 +5564,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5264,6 +5602,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5309,6 +5648,7 @@ export interface operations {
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5337,6 +5677,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5365,6 +5706,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5401,6 +5743,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5433,6 +5776,7 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };
@@ -5462,6 +5806,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
     };

@@ -11,6 +11,8 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+from msgspec import Struct, field
+
 from handoff.codec.body import Body
 from handoff.codec.member import Member
 
@@ -18,15 +20,12 @@ KEPT_S = 60.0
 MAX_BYTES = 2 * 1024 * 1024  # of members, compressed as stored: about 10 000 touchpoints
 
 
-class RecentBody:
+class RecentBody(Struct):
     """A member's body, with results that readers cached under their own keys."""
 
-    __slots__ = ("body", "made", "until")
-
-    def __init__(self, body: Body, until: float) -> None:
-        self.body = body
-        self.until = until
-        self.made: dict[Any, Any] = {}
+    body: Body
+    until: float
+    made: dict[Any, Any] = field(default_factory=dict)
 
 
 class RecentBodies:

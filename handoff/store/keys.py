@@ -79,6 +79,11 @@ class ControlKeys:
     def __init__(self, tenant: str) -> None:
         self._tag = b"{c." + tenant.encode() + b"}"
 
+    @property
+    def tag(self) -> bytes:
+        """The start of all keys of the partition, for functions that build further ones."""
+        return self._tag
+
     def _key(self, name: bytes, rest: bytes = b"") -> bytes:
         return self._tag + name + rest
 

@@ -22,8 +22,9 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     one, Valkey runs inside `data_dir`. `replicas` counts for `durability = "replicated"` only: how
     many must have a write before it is acknowledged. `timeout_s` is the overall deadline of one
     call, repeats included. `maxmemory` (`"512mb"`) bounds the embedded Valkey: writes beyond it are
-    refused with 503, nothing is evicted. `secret_keys` seal what the product must keep secret and use
-    again: the first seals, all of them open.
+    refused with 503, nothing is evicted. The default is 60 % of the machine's or container's memory.
+    `secret_keys` seal what the product must keep secret and use again: the first seals, all of them
+    open.
 
     ValueError when a value is out of range or two contradict (msgspec makes it a ValidationError).
     """

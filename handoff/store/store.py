@@ -27,6 +27,7 @@ from handoff.store.server.seen import SEEN, Floor, read_seen
 
 from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
+from .histories import RecentHistories
 from .keys import META, Keys
 from .settings import StoreSettings
 from .tenant import TenantStore
@@ -57,6 +58,7 @@ class Store:
         self.rules = rules
         self.brief_rules = brief_rules
         self.decoded = RecentBodies()
+        self.histories = RecentHistories()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
@@ -193,6 +195,9 @@ async def _state(
 
     A new store gets the format of the release that creates it; one that has none has format 1.
     """
+    found = as_mapping(await connection.call(b"HGETALL", META, key=META))
+    if {b"layout", b"partitions", b"pepper"} <= found.keys():
+        return found  # nothing to write: a start must succeed while the store is full
     stated = ((b"layout", b"%d" % LAYOUT), (b"partitions", b"%d" % settings.partitions), (b"pepper", pepper))
     made = await connection.answers([(b"HSETNX", META, field, value) for field, value in stated])
     if all(made) and format_ > 1:

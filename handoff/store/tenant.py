@@ -16,6 +16,7 @@ from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.identity_repository import People
 from .repositories.outbox import ControlOutbox
+from .repositories.quarantine import QuarantineRecords
 from .repositories.sources import SourceRecords
 
 
@@ -60,6 +61,10 @@ class TenantStore:
     @cached_property
     def idempotency(self) -> IdempotencyRecords:
         return IdempotencyRecords(self._connection, self.control.keys)
+
+    @cached_property
+    def quarantine(self) -> QuarantineRecords:
+        return QuarantineRecords(self._functions, self.control.keys)
 
     @cached_property
     def sources(self) -> SourceRecords:

@@ -1,4 +1,4 @@
-"""A source takes exactly the options its adapter reads; any other is an error that names all three."""
+"""A source takes exactly the options its adapter reads; any unknown one is an error that names all three."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from handoff.adapter.contract import SourceOptions
 from handoff.bootstrap.settings import Settings
@@ -16,6 +17,7 @@ from handoff.bootstrap.sources import build_sources
 from handoff.domain.errors import ConfigurationError
 from handoff_adapters import registry
 from handoff_adapters.registry import adapter_class
+from tests.source_trees import parsed
 
 ROOT = Path(__file__).parents[2]
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -40,9 +42,12 @@ FOREIGN: dict[str, Any] = {
 """Options of one adapter or another, each with a value that its owner accepts."""
 
 
-def configured(adapter: str, **options: Any) -> None:
+def configured(adapter: str, **options: Any) -> list[str]:
+    """Builds a source; the options that are ignored."""
     table = {"name": "shop", "adapter": adapter, **REQUIRED[adapter], **options}
-    build_sources(msgspec.convert({"sources": [table]}, Settings))
+    ignored: list[str] = []
+    build_sources(msgspec.convert({"sources": [table]}, Settings), lambda _name, it: ignored.append(it))
+    return ignored
 
 
 def fields_of(adapter: str) -> set[str]:
@@ -52,12 +57,27 @@ def fields_of(adapter: str) -> set[str]:
 @pytest.mark.parametrize("adapter", REQUIRED)
 @pytest.mark.parametrize("option", FOREIGN)
 def test_an_option_of_another_adapter_is_an_error(adapter: str, option: str) -> None:
-    if option in fields_of(adapter):
+    if option in fields_of(adapter) | adapter_class(adapter).options.former:
         return
     with pytest.raises(ConfigurationError) as refused:
         configured(adapter, **{option: FOREIGN[option]})
     for name in (f"'{option}'", "'shop'", adapter):
         assert name in refused.value.detail
+
+
+FORMER = [
+    (adapter, option) for adapter in REQUIRED for option in sorted(adapter_class(adapter).options.former)
+]
+
+
+@pytest.mark.parametrize(("adapter", "option"), FORMER)
+def test_an_option_that_earlier_releases_ignored_is_ignored_with_a_warning(adapter: str, option: str) -> None:
+    (ignored,) = configured(adapter, **{option: FOREIGN[option]})
+    assert f"`{option}`" in ignored
+    with capture_logs() as logs:
+        table = {"name": "shop", "adapter": adapter, **REQUIRED[adapter], option: FOREIGN[option]}
+        build_sources(msgspec.convert({"sources": [table]}, Settings))
+    assert [(it["event"], it["source"]) for it in logs] == [("source_option_ignored", "shop")]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +88,27 @@ def test_an_option_of_another_adapter_is_an_error(adapter: str, option: str) -> 
         ("web.segment", {"verified_traits": ["emial"], "trust": "server"}, "emial"),
         ("web.segment", {"identity_proof_secret": ["key"], "trust": "server"}, "identity_proof_secret"),
         ("web.segment", {"allow_unsigned": True}, "allow_unsigned"),
-        ("web.segment", {"trust": "vendor"}, "trust"),
-        ("web.segment", {"secrets": []}, "secrets"),
+        ("web.segment", {"trust": "vendor"}, "vendor"),
         ("chat.chatwoot", {"secrets": [], "allow_unsigned": True, "url_token": True}, "url_token"),
-        ("chat.chatwoot", {"secrets": []}, "secrets"),
         ("phone.twilio", {"allow_unsigned": True}, "allow_unsigned"),
         (
             "phone.twilio",
             {"secrets": [], "shared_keys": {"SK1": "key"}, "allow_unsigned": True},
             "allow_unsigned",
         ),
+    ],
+)
+def test_an_option_without_effect_is_ignored(adapter: str, options: dict[str, Any], named: str) -> None:
+    (ignored,) = configured(adapter, **options)
+    assert named in ignored
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "named"),
+    [
+        ("web.segment", {"trust": "anyone"}, "trust"),
+        ("web.segment", {"secrets": []}, "secrets"),
+        ("chat.chatwoot", {"secrets": []}, "secrets"),
         ("phone.twilio", {"secrets": []}, "secrets"),
         ("email.smtp", {"recipients": []}, "recipients"),
         ("email.smtp", {"tls_cert": "cert.pem"}, "tls_key"),
@@ -85,9 +116,7 @@ def test_an_option_of_another_adapter_is_an_error(adapter: str, option: str) -> 
         ("email.smtp", {"listen": "127.0.0.1:99999"}, "listen"),
     ],
 )
-def test_an_option_without_effect_or_a_missing_one_is_an_error(
-    adapter: str, options: dict[str, Any], named: str
-) -> None:
+def test_a_missing_or_invalid_option_is_an_error(adapter: str, options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         configured(adapter, **options)
     for name in (named, "'shop'"):
@@ -109,7 +138,7 @@ def test_an_option_without_effect_or_a_missing_one_is_an_error(
     ],
 )
 def test_an_option_that_is_used_is_accepted(adapter: str, options: dict[str, Any]) -> None:
-    configured(adapter, **options)
+    assert configured(adapter, **options) == []
 
 
 @pytest.mark.parametrize("adapter", REQUIRED)
@@ -119,7 +148,7 @@ def test_every_declared_option_is_read(adapter: str) -> None:
     read = {
         node.attr
         for path in [*module.rglob("*.py"), *(ROOT / "handoff/bootstrap").glob("sources.py")]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
     }
     by_the_flow = {field.encode_name for field in msgspec.structs.fields(SourceOptions)}

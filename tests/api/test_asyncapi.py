@@ -18,6 +18,7 @@ import handoff
 from handoff.api.description.asyncapi import CHANNEL, document
 from handoff.domain.touchpoint import TYPES
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
+from tests.source_trees import parsed
 
 from .conftest import Api
 
@@ -52,7 +53,7 @@ def at(reference: str) -> dict[str, Any]:
 def types_in_the_source() -> Iterator[str]:
     """The event types in the source, where events are created."""
     for path in (ROOT / "handoff").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)

@@ -209,7 +209,9 @@ def test_the_lines_of_a_story_follow_the_schema(code: str) -> None:
 
 
 def test_the_words_of_a_candidate_follow_the_schema() -> None:
-    story = read_story([WANTED], now=NOW, rules=RULES_OF_TESTS, pending=None, handoffs=(), internal=True)
+    story, _state = read_story(
+        [WANTED], now=NOW, rules=RULES_OF_TESTS, pending=None, handoffs=(), internal=True
+    )
     story.candidates = [CandidateWords(item=asked(4, "A-17 is mine", assurance="claimed"), reference="A-17")]
     assert "candidate_words" in checked(msgspec.to_builtins(write_brief(story)))
 

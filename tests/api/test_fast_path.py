@@ -15,8 +15,9 @@ from aiohttp import web
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from handoff.adapter.admission import ByteBudget
 from handoff.api.app import make_app, make_fast_path
-from handoff.api.http import fast_path
+from handoff.api.http.connections import Connections, Deadlines
 from handoff.api.http.fast_path import MAX_BUFFERED, FastPath
 from handoff.api.http.plain_requests import (
     MAX_BODY,
@@ -104,6 +105,10 @@ async def listening(protocol: Callable[[], asyncio.BaseProtocol]) -> AsyncIterat
         yield port
 
 
+def unlimited(**deadlines: float) -> Connections:
+    return Connections(1_000_000, ByteBudget(1 << 40), Deadlines(**deadlines))
+
+
 @asynccontextmanager
 async def both_ways(api: Api) -> AsyncIterator[Both]:
     runner = web.AppRunner(make_app(api.server.site), access_log=None, auto_decompress=False)
@@ -115,7 +120,7 @@ async def both_ways(api: Api) -> AsyncIterator[Both]:
         assert runner.server is not None
         return runner.server()
 
-    fast = make_fast_path(api.server.site, otherwise)
+    fast = make_fast_path(api.server.site, otherwise, unlimited())
     assert runner.server is not None
     try:
         async with listening(fast.protocol) as port, listening(runner.server) as plain:
@@ -525,9 +530,10 @@ class Echo(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def waiting() -> AsyncIterator[tuple[Waits, FastPath, int]]:
+async def waiting(**deadlines: float) -> AsyncIterator[tuple[Waits, FastPath, int]]:
     way = Waits()
-    path = FastPath({b"/slow": FastRoute("/slow", way.open)}, Echo, lambda *_noted: None)
+    routes = {b"/slow": FastRoute("/slow", way.open)}
+    path = FastPath(routes, Echo, lambda *_noted: None, unlimited(**deadlines))
     async with listening(path.protocol) as port:
         yield way, path, port
         await path.end(0.1)
@@ -548,12 +554,10 @@ async def test_a_shutdown_cuts_off_requests_that_take_too_long() -> None:
         way.answers[0](PlainAnswer(200, b""))  # the response arrives after the disconnect
 
 
-async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_closed() -> None:
     """An incomplete request times out sooner than an idle connection; a busy one never does."""
-    monkeypatch.setattr(fast_path, "SWEEP_S", 0.05)
-    monkeypatch.setattr(fast_path, "STALLED_S", 0.1)
     async with (
-        waiting() as (way, path, port),
+        waiting(sweep_s=0.05, body_s=0.1, new_s=1.5) as (way, path, port),
         connected(port) as stalled,
         connected(port) as idle,
         connected(port) as asked,
@@ -562,7 +566,6 @@ async def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) ->
         await asked.send(asking(b"a", path="/slow"))
         assert await stalled.is_over()
         await until(lambda: len(path.open) == 2)
-        monkeypatch.setattr(fast_path, "SILENT_S", 0.1)
         assert await idle.is_over()
         way.answers[0](PlainAnswer(200, b"late"))
         assert (await asked.receive()).body == b"late"

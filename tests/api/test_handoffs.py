@@ -203,7 +203,8 @@ async def test_a_handoff_expires_at_its_deadline(api: Api) -> None:
 async def test_an_accepted_handoff_does_not_expire(api: Api) -> None:
     made = await request(api, deadline_s=0.5)
     await moved(api, made, "accept", agent="maria")
-    await asyncio.sleep(1)
+    later = await request(api, identity="user:otto", deadline_s=0.5)
+    await eventually_in(api, later, "expired")
     assert (await api.ok("GET", f"/v1/handoffs/{made['id']}"))["state"] == "accepted"
 
 
@@ -257,11 +258,20 @@ async def test_a_handoff_takes_the_newest_open_conversation_of_the_channel(api: 
     assert (await request(api))["conversation_id"] == by_thread["chat 2"]
 
 
-async def test_an_ambiguous_identity_is_409_with_candidates(api: Api) -> None:
+async def test_an_identity_of_several_people_can_be_handed_over(api: Api) -> None:
     phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
     await api.tell("e1", identities=["user:anna", phone])
     await api.tell("e2", identities=["user:bo", phone])
     answer = await api.post("/v1/handoffs", body(identity="phone:+358401234567"))
+    assert answer.status == 201
+    assert {it["identity"] for it in answer.json["candidates"]} == {"user:anna", "user:bo"}
+    assert answer.json["question"]
+
+
+async def test_a_reference_of_several_customers_is_409_with_candidates(api: Api) -> None:
+    await api.tell("e1", identities=["user:anna", "reference:A-1"])
+    await api.tell("e2", identities=["user:bo", "reference:A-1"])
+    answer = await api.post("/v1/handoffs", body(identity="reference:A-1"))
     assert (answer.status, answer.code) == (409, "ambiguous_identity")
     assert len(answer.json["candidates"]) == 2
 

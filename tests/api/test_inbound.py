@@ -14,6 +14,7 @@ import pytest
 
 from handoff.adapter.contract import InboundRequest
 from handoff.api.handlers.inbound import MAX_INBOUND
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources import quarantine
 from tests.api.conftest import SECRET, Answer, Api
 
@@ -123,7 +124,7 @@ async def test_a_replay_keeps_a_delivery_that_is_still_malformed(api: Api) -> No
 
 
 async def test_a_replay_records_a_readable_delivery_once_and_removes_it(api: Api) -> None:
-    control = api.server.store.control(api.tenant)
+    kept = quarantine.Quarantine(api.server.store, LimitSettings())
     good = quarantine.Rejected(code="old_bug", detail="mended since", item=msgspec.json.encode(track("9")))
     request = InboundRequest(
         method="POST",
@@ -135,7 +136,7 @@ async def test_a_replay_records_a_readable_delivery_once_and_removes_it(api: Api
         body=b"",
         received_at=1_795_000_000_000_000,
     )
-    await quarantine.keep(control, "shop", request, (good,), api.server.store.redaction)
+    await kept.keep(api.tenant, "shop", request, (good,))
     (item,) = await quarantined(api)
     outcome = await api.ok("POST", f"/v1/quarantine/{item['id']}/replay")
     assert outcome["accepted"] == 1

@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from handoff.api.handlers import live as streams
 from handoff.bootstrap.server import Options, running
 from handoff.domain.identity import parse_identity
 from handoff.services.customers.customer import by_id
-from handoff.services.events import feed as feeds
-from handoff.services.events.feed import Feed, TouchpointFrame
+from handoff.services.events.feed import Feed, StreamLimits, TouchpointFrame
 from tests.api.conftest import ADMIN, Api, secret, served, settings_for
 from tests.store.servers import cluster_of_three, valkey_server
 
@@ -125,10 +123,8 @@ def texts(events: list[Seen]) -> list[str]:
     return [data["text"].partition(" ")[0] for event, _id, data in events if event == "touchpoint"]
 
 
-async def test_a_slow_client_is_cut_off_and_delays_no_other(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "MAX_BEHIND", 10)
+async def test_a_slow_client_is_cut_off_and_delays_no_other(api: Api) -> None:
+    api.server.site.hub.limits = StreamLimits(behind=10)
     path = await watched(api)
     async with (
         reading(api, path, buffer=SMALL) as slow,
@@ -156,12 +152,11 @@ async def test_a_slow_client_is_cut_off_and_delays_no_other(
             assert texts(await again.until(len(missed))) == missed
 
 
-async def test_a_failed_stream_contains_no_second_response(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_stream_contains_no_second_response() -> None:
     """The status was sent already: after a store error the client reconnects, a crash cuts it off."""
-    monkeypatch.setattr(streams, "CHECK_IDENTITIES_S", 0.1)
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
     with valkey_server() as url:
         async with served(url) as api:
+            api.server.site.hub.limits = StreamLimits(check_identities_s=0.1, heartbeat_s=0.1)
             path, store = await watched(api), api.server.store
             async with reading(api, path) as reader:
                 await store.connection.call("ACL", "SETUSER", "default", "-hgetall")
@@ -234,10 +229,8 @@ async def test_frames_sent_while_catching_up_are_not_repeated(api: Api) -> None:
         assert texts(await reader.until(2)) == ["m1"]
 
 
-async def test_concurrent_touchpoints_arrive_in_the_order_of_recording(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "MAX_READ", 7)
+async def test_concurrent_touchpoints_arrive_in_the_order_of_recording(api: Api) -> None:
+    api.server.site.hub.limits = StreamLimits(read=7)
     path = await watched(api)
     await api.tell("second", identities=["user:otto"])
     theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"
@@ -305,8 +298,8 @@ async def test_touchpoints_of_another_server_on_the_store_arrive_too(api: Api, v
             assert reader.events[1:] == theirs.events[1:]
 
 
-async def test_heartbeats_are_sent_between_events(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+async def test_heartbeats_are_sent_between_events(api: Api) -> None:
+    api.server.site.hub.limits = StreamLimits(heartbeat_s=0.05)
     path = await watched(api)
     async with reading(api, path) as reader:
         for number in range(3):

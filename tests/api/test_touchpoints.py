@@ -239,6 +239,48 @@ async def test_circular_amendments_are_harmless(api: Api, pairs: list[tuple[str,
     assert (await api.context())["timeline"]["total"] == 2 * len(pairs)
 
 
+# --- CloudEvents in binary mode, byte order marks -------------------------------------------------
+
+CE = {"ce-specversion": "1.0", "ce-id": "e1", "ce-source": "bus", "ce-type": "message.received"}
+BOM = b"\xef\xbb\xbf"
+
+
+async def test_a_binary_cloudevent_is_read_and_not_taken_for_a_touchpoint(api: Api) -> None:
+    """Its body alone would be a valid touchpoint with another id."""
+    for accepted in (1, 0):
+        answer = await api.post(PATH, message("other-id", text="by bus"), headers=CE)
+        assert (answer.status, answer.json["accepted"]) == (200, accepted)
+    structured = {it.removeprefix("ce-"): value for it, value in CE.items()}
+    body = msgspec.json.encode(structured | {"data": message("other-id", text="by bus")})
+    media = {"Content-Type": "application/cloudevents+json"}
+    assert (await api.post(PATH, data=body, headers=media)).json["duplicates"] == 1
+    assert (await api.context())["timeline"]["total"] == 1
+
+
+async def test_an_incomplete_binary_cloudevent_is_refused(api: Api) -> None:
+    headers = {name: value for name, value in CE.items() if name != "ce-specversion"}
+    for body in (msgspec.json.encode(message("e1")), b"[]", b"{}"):
+        given = {**headers, "Content-Type": "application/json"}
+        answer = await api.post(PATH, data=body, headers=given)
+        assert (answer.status, answer.code) == (422, "invalid")
+        assert answer.json["errors"][0]["pointer"] == "/specversion"
+    assert (await api.context())["match"] == "none"
+
+
+async def test_a_byte_order_mark_is_skipped(api: Api) -> None:
+    one = BOM + msgspec.json.encode(message("e1"))
+    for headers in ({"Content-Type": "application/json"}, {"Content-Type": "text/plain"}):
+        assert (await api.post(PATH, data=one, headers=headers)).status == 200
+    batch = BOM + msgspec.json.encode([message("e2"), message("e3")])
+    assert (await api.post(PATH, data=batch, headers={"Content-Type": "application/json"})).status == 200
+    body = BOM + lines(message("e4"), BOM + msgspec.json.encode(message("e5")), BOM + b"\r")
+    (part,) = (await api.post(PATH, data=body, headers=NDJSON)).raw.splitlines()
+    assert (msgspec.json.decode(part)["accepted"], msgspec.json.decode(part)["rejected"]) == (2, [])
+    asked = BOM + msgspec.json.encode({"identities": ["user:anna"]})
+    found = await api.post("/v1/context", data=asked, headers={"Content-Type": "application/json"})
+    assert found.json["timeline"]["total"] == 5
+
+
 # --- NDJSON ----------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,31 @@ async def test_from_touchpoint_to_accepted_handoff(client: Client) -> None:
     assert older.touchpoints[-1].text == "text of one"
 
 
+async def test_a_shared_identitys_message_is_assigned_and_given_back(client: Client) -> None:
+    shared = {"type": "email", "value": "family@example.com", "assurance": "verified"}
+    for user in ("anna", "bo"):
+        await client.record(touchpoint(f"login of {user}", identities=[f"user:{user}", shared]))
+    recorded = await client.record(touchpoint("mail", identities=[shared], thread="mail"))
+    context = await client.context("email:family@example.com")
+    assert (context.match, context.customer) == ("several", None)
+    assert context.timeline
+    assert [it.text for it in context.timeline.touchpoints] == ["text of mail"]
+    assert {it.identity for it in context.candidates if it.summary} == {"user:anna", "user:bo"}
+    made = await client.request_handoff(
+        identity="email:family@example.com", to=Party(queue="q"), sender=Party(channel="chat"), reason="help"
+    )
+    assert {it.identity for it in made.candidates} == {"user:anna", "user:bo"}
+    given = await client.assign(recorded.ids[0] or "", "user:bo", reason="he called about it")
+    read = await client.handoff_context(made.id)
+    assert read.customer
+    assert read.customer.id == given.customer_id
+    assert read.timeline
+    assert [it.assigned.why for it in read.timeline.touchpoints if it.assigned] == ["he called about it"]
+    await client.withdraw_link(given.customer_id, given.id, reason="it was Anna")
+    assert (await client.handoff_context(made.id)).match == "several"
+    assert await client.candidates(given.customer_id) == []
+
+
 async def test_an_unchanged_context_is_not_sent_again(client: Client) -> None:
     await client.record(touchpoint("one"))
     first = await client.context("user:anna")

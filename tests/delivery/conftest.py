@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from handoff.delivery.delivery import DeliveryService
 from handoff.delivery.sender import Sender
 from handoff.delivery.settings import WebhookSettings
 from handoff.domain.clock import SECOND
+from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.handoff import Action, Handoff, Party
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
@@ -101,23 +103,35 @@ class Harness:
 StartDelivery = Callable[..., AbstractAsyncContextManager[Harness]]
 
 
+@asynccontextmanager
+async def running_delivery(
+    store: Store,
+    *subscribers: Subscriber,
+    sender: Sender | None = None,
+    clock_guard: ClockGuard | None = None,
+    **options: Any,
+) -> AsyncIterator[Harness]:
+    """Subscribe each with `options` and deliver to them."""
+    measures, monitor = Measures(), Monitor(store, [])
+    hooks = [webhook_for(it, **options) for it in subscribers]
+    delivery = DeliveryService(
+        store,
+        monitor,
+        measures,
+        hooks,
+        ["default"],
+        "https://handoff.example",
+        sender=sender,
+        clock_guard=clock_guard,
+    )
+    async with delivery.running():
+        yield Harness(store, delivery, measures, monitor)
+
+
 @pytest.fixture
 def delivering(store: Store) -> StartDelivery:
-    """Enter `delivering(subscriber, …)` to subscribe each with `options` and deliver to them."""
-
-    @asynccontextmanager
-    async def entered(
-        *subscribers: Subscriber, sender: Sender | None = None, **options: Any
-    ) -> AsyncIterator[Harness]:
-        measures, monitor = Measures(), Monitor(store, [])
-        hooks = [webhook_for(it, **options) for it in subscribers]
-        delivery = DeliveryService(
-            store, monitor, measures, hooks, ["default"], "https://handoff.example", sender=sender
-        )
-        async with delivery.running():
-            yield Harness(store, delivery, measures, monitor)
-
-    return entered
+    """`running_delivery` on the test's store."""
+    return partial(running_delivery, store)
 
 
 def webhook_for(platform: Subscriber, **options: Any) -> WebhookSettings:

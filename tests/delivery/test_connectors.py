@@ -27,8 +27,8 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.handoff import Action, Handoff
 from handoff.domain.identity import Assurance, Handle, Identity, parse_identity
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.context.assembly import conversations_of
 from handoff.services.context.completeness import Monitor
+from handoff.services.context.history import conversations_of
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.customers.customer import by_key
 from handoff.services.metrics import Measures

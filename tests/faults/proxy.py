@@ -104,9 +104,10 @@ class CuttingProxy:
                 pump.cancel()
             for stream in (writer, far_writer):  # before anything is waited for: `aclose` may come meanwhile
                 stream.close()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            with suppress(asyncio.CancelledError):  # `aclose` while the other side was closing
+                await asyncio.gather(*pumps, return_exceptions=True)
             for stream in (writer, far_writer):
-                with suppress(OSError):
+                with suppress(OSError, asyncio.CancelledError):
                     await stream.wait_closed()
             self._tasks.discard(task)
 

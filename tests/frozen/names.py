@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from tests.frozen import where
+from tests.source_trees import parsed
 
 FROZEN = Path(__file__).with_name("names.json")
 Names = dict[str, dict[str, Any]]
@@ -27,6 +28,7 @@ _HASH_CALL = re.compile(r"redis\.call\('H[A-Z]+',[^()]*(?:\([^()]*\)[^()]*)*\)")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
+@cache
 def collect() -> Names:
     """All of them, as of now."""
     sections: dict[str, dict[str, Any]] = {
@@ -100,15 +102,10 @@ def added(before: Names, now: Names) -> list[str]:
 # --- By reading the source --------------------------------------------------------------------------
 
 
-@cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _nodes(*roots: Path) -> Iterator[ast.AST]:
     for root in roots:
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            yield from ast.walk(_parsed(path))
+            yield from ast.walk(parsed(path))
 
 
 def _calls(*roots: Path) -> Iterator[tuple[str, ast.Call]]:
@@ -205,6 +202,7 @@ def _settings() -> Iterator[str]:
     yield from _keys_of(where.SETTINGS, "")
     for name, options in where.adapters().items():
         yield from _keys_of(options, f"sources ({name})")
+        yield from (f"sources ({name}).{former}" for former in options.former)
 
 
 def _keys_of(type_: Any, prefix: str) -> Iterator[str]:

@@ -136,6 +136,22 @@ async def test_owners_are_notified_of_context_changes(api: Api) -> None:
     assert data["change"]["text"] == "one more thing"
 
 
+async def test_owners_hear_of_a_call_on_a_number_that_their_customer_shares(api: Api) -> None:
+    phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
+    await api.tell("m1", identities=["user:anna", phone])
+    await api.tell("m2", identities=["user:bo", phone])
+    accepted = await act(api, await ask(api), "accept", agent="maria")
+    async with streamed(api, "/v1/agents/maria/events") as events:
+        await api.tell(
+            "call", identities=[phone], text="the fridge thaws", occurred_at="2026-11-21T12:00:00Z"
+        )
+        await until(events, 2)
+    kind, _id, data = events[1]
+    assert kind == "context.changed"
+    assert data["handoff"] == accepted["id"]
+    assert (data["change"]["kind"], data["change"]["text"]) == ("shared", "the fridge thaws")
+
+
 async def quietly(api: Api, event: str, **changes: Any) -> None:
     await api.ok("POST", "/v1/touchpoints?announce=false", message(event, **changes))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from handoff.domain.errors import StoreUnavailable
-from handoff.domain.handoff import Action, Party
+from handoff.domain.clock import SECOND
+from handoff.domain.clock_guard import ClockGuard
+from handoff.domain.errors import Conflict, StoreUnavailable
+from handoff.domain.handoff import Action, Party, State
 from handoff.domain.identity import parse_identity
 from handoff.services.context.completeness import Monitor
 from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
@@ -58,6 +61,20 @@ async def test_an_expiry_is_recorded_by_the_timer(store: Store, tenant: str) -> 
         while not await timers.fire_due():
             pass
     assert await recorded(store, tenant) == {"handoff.requested", "handoff.expired"}
+
+
+async def test_a_jump_of_the_clock_expires_no_handoff(store: Store, tenant: str) -> None:
+    guard = ClockGuard()
+    handoffs = Handoffs(store, Monitor(store, []), Measures(), guard)
+    handoff = (await handoffs.request(tenant, wanted(deadline_s=0.001))).handoff
+    accept = HandoffMove(action=Action.ACCEPT, by="maria", agent="maria")
+    async with asyncio.timeout(20):
+        while await store.control(tenant).clock() <= handoff.deadline:
+            pass
+    with pytest.raises(Conflict, match="past its deadline"):
+        await handoffs.move(tenant, handoff.id, accept)
+    guard.look(handoff.deadline - 3_600 * SECOND, time.monotonic_ns() // 1000)
+    assert (await handoffs.move(tenant, handoff.id, accept)).handoff.state is State.ACCEPTED
 
 
 async def test_a_repeated_request_is_confirmed_only_if_replicas_have_the_handoff(tenant: str) -> None:

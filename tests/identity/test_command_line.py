@@ -51,6 +51,32 @@ async def command(shop: Shop, *arguments: str | Path, code: int = 0, **given: An
     return output
 
 
+async def test_customer_assign_and_candidates(shop: Shop) -> None:
+    for user in ("anna", "bo"):
+        await shop.tell(f"login of {user}", identities=[f"user:{user}", EMAIL])
+    made = await shop.tell("cancel", identities=[EMAIL])
+    await shop.tell("chat", identities=["chatwoot.contact@1:7", "phone:+358401234567"])
+    shown = await command(shop, "context", "email:anna@example.com")
+    assert "user:bo" in shown
+    assert "text of cancel" in shown
+    done = await command(
+        shop,
+        "customer",
+        "assign",
+        made["ids"][0],
+        "user:anna",
+        "--reason",
+        "confirmed on the phone",
+        "--conversation",
+    )
+    assert "Assigned: a conversation of email:anna@example.com to user:anna" in done
+    assert "text of cancel" in await command(shop, "customer", "show", "user:anna")
+    listed = await command(shop, "customer", "candidates", "phone:+358401234567")
+    assert "chatwoot.contact@1:7" in listed
+    assert "Claimed in chat" in listed
+    assert "no candidates" in await command(shop, "customer", "candidates", "user:bo")
+
+
 async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
     await shop.tell("login", identities=["user:anna", EMAIL])
     await shop.tell("call", identities=["phone:+358401234567"])

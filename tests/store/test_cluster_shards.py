@@ -107,7 +107,9 @@ async def test_the_others_go_on_and_after_the_failover_all_do(how: Callable[[Ser
                 how(primaries[2])
                 during = await sound.rate(3.0)
                 assert during >= before / 2
-                assert len(sound.refused) <= len(sound.acknowledged) / 5, "a replica may be slow at times"
+                # A slow replica of a sound primary on a busy machine is not the hurt primary's doing.
+                others = [reason for reason in sound.refused if reason != "not_replicated"]
+                assert len(others) <= len(sound.acknowledged) / 20
                 assert "connection" in hurt.refused or "timeout" in hurt.refused
                 elected = ("127.0.0.1", replicas[2].port)
                 ask(elected, "CONFIG", "SET", "cluster-replica-no-failover", "no")
@@ -134,14 +136,19 @@ async def test_a_primary_that_hangs_gets_its_share_of_what_waits_and_no_more() -
             hashes = store.hashes(homes.tenant)
             hurt = prepare(touchpoint("hurt", homes.hurt[0]), hashes, store.keys)
             sound = prepare(touchpoint("sound", homes.sound[0]), hashes, store.keys)
+            more_than_its_share = MAX_WAITING // 3 + 5
+            began = time.monotonic()
+            await store.recorder.record([sound] * more_than_its_share)
+            pace_s = time.monotonic() - began
             nodes[2].pause()
             began = time.monotonic()
-            full = asyncio.create_task(store.recorder.record([hurt] * (MAX_WAITING // 3 + 5)))
+            full = asyncio.create_task(store.recorder.record([hurt] * more_than_its_share))
             await asyncio.sleep(0)
             (stored,) = await store.recorder.record([sound])
             assert isinstance(stored, Recorded)
+            assert not full.done(), "the sound primary waits for no deadline of the hurt one"
             refused = await full
-            assert time.monotonic() - began < TIMEOUT_S + 5, "the deadline, and what a busy machine adds"
+            assert time.monotonic() - began < TIMEOUT_S + 1 + pace_s
             assert sum(isinstance(it, Overloaded) for it in refused) in range(4, 7)
             assert all(isinstance(it, HandoffError) for it in refused)
             assert store.recorder.waiting == 0

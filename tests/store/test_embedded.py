@@ -19,7 +19,6 @@ import pytest
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.connection import Connection
-from handoff.store.server import orphan
 from handoff.store.server.directory import DirectoryLock, private_directory
 from handoff.store.server.durability import prove
 from handoff.store.server.embedded import EmbeddedValkey
@@ -162,11 +161,8 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("kind", ["names our configuration", "has our name", "serves our socket"])
-async def test_a_process_that_is_not_proved_to_be_our_valkey_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+async def test_a_process_that_is_not_proved_to_be_our_valkey_is_left_alone(tmp_path: Path, kind: str) -> None:
     """Though the pid file names it and it holds the lock."""
-    monkeypatch.setattr(orphan, "PATIENCE_S", 0.5)
     home = tmp_path / "valkey"
     conf = str(home / "valkey.conf")
     named = tmp_path / "valkey-server"
@@ -180,15 +176,12 @@ async def test_a_process_that_is_not_proved_to_be_our_valkey_is_left_alone(
         if kind == "serves our socket":
             await eventually((home / "valkey.sock").exists)
         with pytest.raises(ConfigurationError, match=f"names {process.pid}.*Nothing was ended"):
-            await EmbeddedValkey(settings_in(tmp_path)).start()
+            await EmbeddedValkey(settings_in(tmp_path), orphan_patience_s=0.5).start()
 
 
 @pytest.mark.parametrize("state", ["hangs", "starts"])
-async def test_a_valkey_left_over_is_ended_though_it_does_not_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
+async def test_a_valkey_left_over_is_ended_though_it_does_not_answer(tmp_path: Path, state: str) -> None:
     """It hangs, or has not opened its socket yet."""
-    monkeypatch.setattr(orphan, "PATIENCE_S", 2.0)
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVE, str(tmp_path), stdout=subprocess.PIPE
     )
@@ -202,7 +195,7 @@ async def test_a_valkey_left_over_is_ended_though_it_does_not_answer(
     else:
         (tmp_path / "valkey" / "valkey.sock").rename(hidden)
         asyncio.get_running_loop().call_later(0.5, hidden.rename, tmp_path / "valkey" / "valkey.sock")
-    async with EmbeddedValkey(settings_in(tmp_path)).running() as valkey:
+    async with EmbeddedValkey(settings_in(tmp_path), orphan_patience_s=2.0).running() as valkey:
         assert valkey.pid != left_over
         assert not alive(left_over)
 

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
-from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.batching import MAX_BYTES, MAX_REQUESTS, Intake
-from handoff.services.timeline.recording import Result, record
-from handoff.store.repositories.outbox import is_quiet, read_entry_of, read_tenant
+from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.samples import NOON, timeline, touchpoint
@@ -124,27 +122,6 @@ async def test_a_delivery_has_a_result_for_each_of_its_touchpoints(store: Store,
         ["duplicate", "accepted"],
     ]
     assert [it.text for it in await timeline(store, tenant)] == ["text of 1", "text of 2", "text of 3"]
-
-
-async def test_a_delivery_that_updates_what_it_sent_amends_it(store: Store, tenant: str) -> None:
-    intake = Intake(store)
-    versions = (touchpoint("1", text="first", upsert=True), touchpoint("1", text="second", upsert=True))
-    became = await intake.record(tenant, stating(*versions), 100)
-    assert [it.status for it in became] == ["accepted", "accepted"]
-    refused = await intake.record(tenant, stating(touchpoint("1", text="third")), 100)
-    assert [(it.status, it.code) for it in refused] == [("rejected", "id_reused")]
-
-
-async def test_an_amendment_of_a_quiet_touchpoint_is_quiet_too(store: Store, tenant: str) -> None:
-    for text in ("first", "second"):
-        (result,) = await record(store, tenant, [touchpoint("1", text=text, upsert=True)], quiet=True)
-        assert result.status == "accepted"
-    home = store.hashes(tenant).identity(parse_identity("user:anna"))
-    outbox = store.keys.outbox(store.keys.partition(home))
-    entries = await store.connection.call(b"XRANGE", outbox, b"-", b"+", key=outbox)
-    payloads = [read_entry_of(id_, fields).payload for id_, fields in entries]
-    ours = [payload for payload in payloads if read_tenant(payload) == tenant.encode()]
-    assert [is_quiet(payload) for payload in ours] == [True, True]
 
 
 async def test_no_more_is_read_in_a_turn_than_one_large_delivery_may_have(store: Store, tenant: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from structlog.contextvars import bound_contextvars, merge_contextvars
@@ -103,14 +104,28 @@ async def test_a_poisoned_item_fails_alone(store: Store, tenant: str) -> None:
     assert (await record(store, tenant, [batch[3]]))[0].status in ("accepted", "duplicate")
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not happened():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def another_call(store: Store) -> AsyncIterator[None]:
+    """Leaves when what was started inside has called the store."""
+    before = store.connection.round_trips
+    yield
+    await until(lambda: store.connection.round_trips > before)
+
+
 async def test_a_caller_that_leaves_changes_nothing(valkey_process: Server, tenant: str) -> None:
     async with opened(valkey_process.url) as store:
         valkey_process.pause()
-        first = asyncio.create_task(record(store, tenant, [touchpoint("in flight")]))
-        await asyncio.sleep(0.05)
-        leaving = asyncio.create_task(record(store, tenant, numbered(5)))
-        staying = asyncio.create_task(record(store, tenant, numbered(6)))
-        await asyncio.sleep(0.05)
+        async with another_call(store):
+            first = asyncio.create_task(record(store, tenant, [touchpoint("in flight")]))
+        async with another_call(store):
+            leaving = asyncio.create_task(record(store, tenant, numbered(5)))
+            staying = asyncio.create_task(record(store, tenant, numbered(6)))
         leaving.cancel()
         valkey_process.resume()
         with pytest.raises(asyncio.CancelledError):
@@ -139,11 +154,11 @@ async def test_too_much_waiting_is_refused_at_once_and_what_waits_is_kept(
     async with opened(valkey_process.url, timeout_s=30) as store:
         same = item(store, tenant, touchpoint("same"))
         valkey_process.pause()
-        first = asyncio.create_task(store.recorder.record([same]))
-        await asyncio.sleep(0.05)
+        async with another_call(store):
+            first = asyncio.create_task(store.recorder.record([same]))
         in_flight = (IN_FLIGHT - 1) * MAX_BATCH  # beside the first's call
         full = asyncio.create_task(store.recorder.record([same] * (in_flight + MAX_WAITING)))
-        await asyncio.sleep(0.05)
+        await until(lambda: store.recorder.waiting == MAX_WAITING)
         with pytest.raises(Overloaded):
             await store.recorder.record([same])
         valkey_process.resume()
@@ -155,13 +170,13 @@ async def test_too_much_waiting_is_refused_at_once_and_what_waits_is_kept(
 async def test_many_bytes_waiting_are_refused_too(valkey_process: Server, tenant: str) -> None:
     async with opened(valkey_process.url, timeout_s=30) as store:
         valkey_process.pause()
-        first = asyncio.create_task(store.recorder.record([item(store, tenant, touchpoint("a"))]))
-        await asyncio.sleep(0.05)
+        async with another_call(store):
+            first = asyncio.create_task(store.recorder.record([item(store, tenant, touchpoint("a"))]))
         noise = "".join(chr(33 + (n * 7919) % 90) + chr(0x4E00 + (n * 104729) % 20000) for n in range(60_000))
         large = item(store, tenant, touchpoint("large", text=noise))
         assert large.size > 100_000
-        full = asyncio.create_task(store.recorder.record([large] * 640))
-        await asyncio.sleep(0.05)
+        async with another_call(store):
+            full = asyncio.create_task(store.recorder.record([large] * 640))
         with pytest.raises(Overloaded):
             await store.recorder.record([large])
         valkey_process.resume()

@@ -38,3 +38,15 @@ def test_a_process_that_stood_still_saw_no_jump() -> None:
     guard.look(START, 0)
     assert guard.look(START + 500 * SECOND, 500 * SECOND) is None
     assert not guard.holds(500 * SECOND)
+
+
+def test_no_deadline_has_passed_before_the_jump_is_seen_and_while_it_is_held() -> None:
+    guard = ClockGuard(hold=60 * SECOND)
+    assert guard.trusts(START, 0)
+    guard.look(START, 0)
+    assert guard.trusts(START + 5 * SECOND, 5 * SECOND)
+    jumped = START + 3600 * SECOND
+    assert not guard.trusts(jumped, SECOND)
+    assert guard.look(jumped, SECOND) is not None
+    assert not guard.trusts(jumped + 30 * SECOND, 31 * SECOND)
+    assert guard.trusts(jumped + 61 * SECOND, 62 * SECOND)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handoff.codec.body import digest
 from handoff.domain.errors import InvalidPayload, Unprocessable
-from handoff.services.sources.cloudevents import read_cloudevent
+from handoff.services.sources.cloudevents import as_structured, is_binary, read_cloudevent
 from handoff.services.sources.native import Caller
 
 CALLER = Caller(name="bus", channels=frozenset({"chat", "web"}))
@@ -129,6 +129,56 @@ def test_another_version_is_refused() -> None:
     with pytest.raises(Unprocessable) as refused:
         read(specversion="0.3")
     assert refused.value.problem_code == "unsupported_specversion"
+
+
+HEADERS = {
+    "ce-specversion": "1.0",
+    "CE-Id": "1",
+    "ce-source": "/shop/basket",
+    "ce-type": "message.received",
+    "ce-subject": '"user:anna"',
+    "ce-time": "2026-11-21T10:00:00Z",
+    "ce-traceparent": "caf%C3%A9%20%22x%22",
+    "Content-Type": "application/json",
+}
+
+
+def binary(body: bytes, media: str | None = "application/json; charset=utf-8", **changes: str) -> Any:
+    headers = HEADERS | {name.replace("_", "-"): value for name, value in changes.items()}
+    assert is_binary({name.lower(): value for name, value in headers.items()})
+    return read_cloudevent(as_structured(headers, media, body), CALLER, NOW)
+
+
+def test_binary_mode_is_the_same_event() -> None:
+    made = binary(msgspec.json.encode(event()["data"]))
+    structured = read(traceparent='caf\u00e9 "x"')
+    assert made == structured
+    assert made.id_space == "cloudevents//shop/basket"
+
+
+@pytest.mark.parametrize("media", ["text/plain", "application/x-ndjson", "image/png"])
+def test_binary_data_that_is_not_json_is_kept_whole(media: str) -> None:
+    made = binary(b"\xff\x00 raw", media)
+    assert made.data["cloudevent"]["data_base64"] == base64.b64encode(b"\xff\x00 raw").decode()
+
+
+def test_a_binary_event_without_data_is_an_event() -> None:
+    assert binary(b"", None).type == "message.received"
+
+
+def test_a_binary_event_whose_body_is_not_its_type_is_refused() -> None:
+    with pytest.raises(InvalidPayload):
+        binary(b"{not json")
+
+
+@pytest.mark.parametrize("missing", ["ce-specversion", "CE-Id", "ce-source", "ce-type"])
+def test_an_incomplete_binary_event_is_refused_not_half_read(missing: str) -> None:
+    headers = {name: value for name, value in HEADERS.items() if name != missing}
+    assert is_binary({name.lower(): value for name, value in headers.items()})
+    with pytest.raises(Unprocessable) as refused:
+        read_cloudevent(as_structured(headers, "application/json", b"{}"), CALLER, NOW)
+    pointer = f"/{missing.lower().removeprefix('ce-')}"
+    assert refused.value.fields["pointers"][0]["pointer"] == pointer
 
 
 @given(st.binary(max_size=200))

@@ -11,9 +11,8 @@ import msgspec
 import pytest
 
 from handoff.api.operations import OPERATIONS
-from handoff.domain.handoff import EVENTS, TRANSITIONS, State
+from handoff.domain.handoff import EVENTS, TRANSITIONS
 from handoff.domain.policies import Policy
-from handoff.domain.state_maps import BEGINS, FROM_BOT_FRAMEWORK, FROM_SUNSHINE, TO_BOT_FRAMEWORK, TO_SUNSHINE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "handoffs.md"
 TEXT = PAGE.read_text("utf-8")
@@ -25,24 +24,7 @@ def transitions() -> list[str]:
     return ["| from | action | to |", "|---|---|---|", *rows]
 
 
-def vocabularies() -> list[str]:
-    rows = [f"| `{it}` | {code(TO_BOT_FRAMEWORK[it])} | {code(TO_SUNSHINE[it])} |" for it in State]
-    return ["| our state | Bot Framework `handoff.status` | Sunshine switchboard |", "|---|---|---|", *rows]
-
-
-def words() -> list[str]:
-    found = {**{f"handoff.status {word}": it for word, it in FROM_BOT_FRAMEWORK.items()}, **FROM_SUNSHINE}
-    rows = [
-        f"| `{word}` | {'starts a handoff' if word in BEGINS else it or '–'} |" for word, it in found.items()
-    ]
-    return ["| their word | what it does here |", "|---|---|", *rows]
-
-
-def code(word: str | None) -> str:
-    return f"`{word}`" if word else "–"
-
-
-@pytest.mark.parametrize("table", [transitions, vocabularies, words])
+@pytest.mark.parametrize("table", [transitions])
 def test_the_tables_are_the_codes(table: Any) -> None:
     name = table.__name__
     _, _, rest = TEXT.partition(f"<!-- {name}: begin -->\n")

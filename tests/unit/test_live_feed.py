@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.services.events.feed import MAX_BEHIND, Feed, Frame, TouchpointFrame
+from handoff.services.events.feed import Feed, Frame, StreamLimits, TouchpointFrame
 
 
 def frame(number: int) -> TouchpointFrame:
@@ -34,10 +34,10 @@ async def test_who_waits_gets_the_next_take() -> None:
 
 async def test_a_slow_reader_is_cut_off_after_a_bounded_number_of_frames() -> None:
     feed = Feed()
-    for number in range(MAX_BEHIND + 100):
+    for number in range(StreamLimits().behind + 100):
         feed.put(frame(number))
     assert feed.cut
-    assert len(feed._frames) == MAX_BEHIND
+    assert len(feed._frames) == StreamLimits().behind
     assert await feed.next(1) is None
 
 

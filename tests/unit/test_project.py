@@ -20,6 +20,11 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.source_trees import parsed
+
+# These tests read the sources, which tracing would slow down for nothing.
+pytestmark = pytest.mark.no_cover
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = {"handoff": ROOT / "handoff", "handoff_adapters": ROOT / "adapters/handoff_adapters"}
@@ -54,7 +59,7 @@ def modules(*packages: str) -> Iterator[tuple[str, ast.Module]]:
         top, _, rest = package.partition(".")
         parent = PACKAGES[top].parent
         for path in sorted((PACKAGES[top] / rest.replace(".", "/")).rglob("*.py")):
-            yield ".".join(path.relative_to(parent).with_suffix("").parts), ast.parse(path.read_text())
+            yield ".".join(path.relative_to(parent).with_suffix("").parts), parsed(path)
 
 
 def imported(tree: ast.Module) -> Iterator[str]:

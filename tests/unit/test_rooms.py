@@ -8,7 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from tests.source_trees import parsed
 from tests.unit.test_project import PACKAGES
+
+# These tests read the sources, which tracing would slow down for nothing.
+pytestmark = pytest.mark.no_cover
 
 SIBLINGS = 14
 FUNCTION_LINES = 50
@@ -23,7 +29,7 @@ SHARED_STEMS = {"__init__", "__main__", "adapter", "options", "settings"}
 def sources() -> Iterator[tuple[str, Path, ast.Module]]:
     for folder in PACKAGES.values():
         for path in sorted(folder.rglob("*.py")):
-            yield path.relative_to(folder.parent).as_posix(), path, ast.parse(path.read_text())
+            yield path.relative_to(folder.parent).as_posix(), path, parsed(path)
 
 
 def test_no_package_is_crowded() -> None:

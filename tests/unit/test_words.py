@@ -10,6 +10,9 @@ import pytest
 
 from tests.words.counting import AREAS, HERE, ceilings, counts, found_in, words_of
 
+# These tests read the sources, which tracing would slow down for nothing.
+pytestmark = pytest.mark.no_cover
+
 
 def test_no_area_uses_more_banned_words_than_before() -> None:
     """`make words` lists them with their replacements; `make words ARGS=--lower` stores a lower count."""

@@ -27,6 +27,7 @@ _PROBLEM_TEXTS = {
     413: "The request is larger than allowed.",
     415: "This resource does not support the content type or encoding.",
     422: "A value is invalid; `errors` points at it.",
+    429: "The token or tenant sends too fast: wait for `Retry-After`.",
     503: "The outcome is unknown: wait for `Retry-After` and send exactly the same request again.",
 }
 _ABOUT = f"""\
@@ -172,7 +173,7 @@ def _problem_statuses(operation: Operation) -> set[int]:
     """The errors that follow from what an operation takes, and those it names itself."""
     found = set(operation.problems)
     if not operation.public:
-        found |= {401, 403, 404, 503}  # 404: also an unknown tenant
+        found |= {401, 403, 404, 429, 503}  # 404: also an unknown tenant
     if any(parameter.place == "path" for parameter in operation.parameters):
         found.add(404)
     if any(parameter.place == "query" for parameter in operation.parameters):

@@ -19,7 +19,7 @@ from handoff.api.handlers.handoffs import (
     MoveInput,
     PartyInput,
 )
-from handoff.api.handlers.links import LinkInput, SharedInput, SplitInput, WithdrawInput
+from handoff.api.handlers.links import AssignInput, LinkInput, SharedInput, SplitInput, WithdrawInput
 from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
 from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
@@ -35,6 +35,7 @@ NAMES = {
     "SnapshotsView": "SnapshotList",
     "CallbackAnswer": "CallbackList",
     "LinksAnswer": "LinkList",
+    "CandidatesAnswer": "CandidateList",
     "QuarantineAnswer": "QuarantineList",
     "QuarantineView": "QuarantinedItem",
     "RecordedView": "Recorded",
@@ -115,6 +116,10 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
     WithdrawInput: {"reason": _REASON},
     SplitInput: {"reason": _REASON},
     SharedInput: {"reason": _REASON},
+    AssignInput: {
+        "reason": _REASON,
+        "conversation": {"description": "Whether everything in the touchpoint's conversation is assigned."},
+    },
     CallbackInput: {"reason": {"maxLength": MAX_REASON}},
     RescheduleInput: {"reason": {"maxLength": MAX_REASON}},
     CancelInput: {"reason": {"maxLength": MAX_REASON}},

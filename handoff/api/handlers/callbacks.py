@@ -133,7 +133,9 @@ async def _customer_identity(
         customer = await by_id(site.store, principal.tenant, given.customer_id)
         require_current(customer, given.customer_id)
         return customer.members[0].identity
-    asked = read_identity(given.identity) if given.identity is not None else identity("phone", phone)
+    asked = identity("phone", phone)
+    if given.identity is not None:
+        asked = read_identity(given.identity, regions=site.regions_of(principal.tenant))
     found = await find(site.store, principal.tenant, [asked])
     if found.match is Match.SEVERAL:
         raise Conflict("Several customers match this identity", code="ambiguous_identity")

@@ -37,9 +37,11 @@ class CachedContext(Struct, frozen=True):
 
 
 class ContextCache:
-    """Recent contexts by lookup, least recent first, within MAX_BYTES."""
+    """Recent contexts by lookup, least recent first, each for `trusted_s` and all within `max_bytes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, trusted_s: float = TRUSTED_S, max_bytes: int = MAX_BYTES) -> None:
+        self.trusted_s = trusted_s
+        self._max_bytes = max_bytes
         self._kept: OrderedDict[Hashable, CachedContext] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -70,12 +72,12 @@ class ContextCache:
 
     def put(self, lookup: Hashable, body: bytes, etag: str, basis: Validator) -> None:
         self._drop(lookup)
-        kept = CachedContext(body, etag, basis, time.monotonic() + TRUSTED_S)
-        if kept.size > MAX_BYTES // 8:
+        kept = CachedContext(body, etag, basis, time.monotonic() + self.trusted_s)
+        if kept.size > self._max_bytes // 8:
             return
         self._kept[lookup] = kept
         self._size += kept.size
-        while self._size > MAX_BYTES:
+        while self._size > self._max_bytes:
             self._drop(next(iter(self._kept)))
         if self._timer is None:
             self._sweep()

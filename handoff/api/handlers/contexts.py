@@ -21,17 +21,19 @@ from handoff.api.http.exchange import (
     encode,
     pointing_at,
     query_ascending,
-    query_identity,
+    query_identities,
     query_limit,
     query_list,
     read_assurance,
     read_json,
+    readings_of,
 )
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.handoff import Handoff
-from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity, identity, parse_identity
+from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
+from handoff.domain.phone_readings import sought_identities
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.context.assembly import assemble
 from handoff.services.context.feedback import rules_of
@@ -40,6 +42,7 @@ from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, Co
 from handoff.services.conversations.detail import read_conversation
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
+from handoff.services.customers.portions import read_portions
 from handoff.services.timeline.reading import Filter, read_timeline
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
@@ -95,7 +98,13 @@ async def look_up_by_query(request: web.Request) -> web.Response:
     if not 1 <= len(texts) <= MAX_IDENTITIES:
         raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
-    identities = [other for it in texts for other in _in_spaces(site, tenant, query_identity(it))]
+    regions = site.regions_of(tenant)
+    identities = [
+        other
+        for it in texts
+        for reading in query_identities(it, regions)
+        for other in _in_spaces(site, tenant, reading)
+    ]
     return await _context(request, principal, identities, query_wanted(request, principal))
 
 
@@ -132,11 +141,14 @@ async def _context(
 
 def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> list[Identity]:
     with pointing_at(f"/identities/{at}"):
+        regions = site.regions_of(tenant)
+        if not isinstance(given, str) and not isinstance(given.space, UnsetType):
+            return [*sought_identities(given.type, given.value, given.space, regions)]
         if isinstance(given, str):
-            return _in_spaces(site, tenant, parse_identity(given))
-        if isinstance(given.space, UnsetType):
-            return _in_spaces(site, tenant, identity(given.type, given.value))
-        return [identity(given.type, given.value, space=given.space)]
+            readings = readings_of(given, regions)
+        else:
+            readings = sought_identities(given.type, given.value, "", regions)
+        return [other for it in readings for other in _in_spaces(site, tenant, it)]
 
 
 def _in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
@@ -222,12 +234,14 @@ async def timeline(request: web.Request) -> web.Response:
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     records = {it.key: it for it in customer.members}
+    portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
         site.store,
         site.store.hashes(principal.tenant),
         records,
         _window(request),
         _filter(request, principal),
+        portions.given,
     )
     return answer(page)
 

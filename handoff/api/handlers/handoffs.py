@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
@@ -26,17 +26,18 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.customers.customer import by_key
-from handoff.services.customers.lookup import LookUp, Match
+from handoff.services.customers.lookup import LookUp, look_up_of
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing
 from handoff.services.handoffs.records import (
+    HandoffCandidate,
     HandoffView,
     SnapshotView,
     handoff_view,
     read_handoff,
     read_pinned,
 )
+from handoff.services.handoffs.targets import customer_of
 from handoff.services.sources.native import IdentityInput
 from handoff.store.reads import Reads
 
@@ -44,6 +45,8 @@ from .contexts import query_wanted, respond
 
 MAX_DEADLINE_S = 400 * 24 * 3600
 MAX_STEPS = 20
+MAX_CONTEXT = 64 * 1024  # bytes of a request's `context`; the customer's history is not part of it
+LISTED_CONTEXT = 4 * 1024  # bytes; a list leaves out a longer one
 MAX_NAME = 200  # characters of a queue, an agent or a party
 
 
@@ -99,9 +102,11 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if too_deep(self.context):
             raise broken("/context", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep")
         try:
-            msgspec.msgpack.encode(self.context)
+            size = len(msgspec.msgpack.encode(self.context))
         except OverflowError as error:
             raise broken("/context", "Integers may have at most 64 bits") from error
+        if size > MAX_CONTEXT:
+            raise broken("/context", f"A context has at most {MAX_CONTEXT} bytes", "context_too_large")
 
     def check_channels(self, declared: frozenset[str]) -> None:
         """Unprocessable (`unknown_channel`) if a channel is neither built in nor declared."""
@@ -136,13 +141,16 @@ class MoveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class ListView(Struct, frozen=True, kw_only=True):
     """A page of handoffs, newest first unless `order` is `asc`. With combined filters, `total` is null and
-    `scanned_to` is the last position read."""
+    `scanned_to` is the last position read.
+
+    `context_omitted` names the handoffs whose `context` is too long for a list and therefore null here."""
 
     handoffs: list[HandoffView]
     total: int | None
     returned: int
     next: str | None
     scanned_to: str | None = None
+    context_omitted: list[str] = field(default_factory=list)
 
 
 class SnapshotsView(Struct, frozen=True, kw_only=True):
@@ -157,12 +165,13 @@ async def create(request: web.Request) -> web.Response:
     site = request.app[SITE]
     given = await read_json(request, HandoffInput)
     given.check_channels(site.channels)
+    regions = site.regions_of(principal.tenant)
     asked = service.HandoffRequest(
         sender=given.sender.party_(),
         to=given.to.party_(),
         reason=given.reason,
         by=principal.agent or principal.name,
-        identity=read_identity(given.identity) if given.identity is not None else None,
+        identity=read_identity(given.identity, regions=regions) if given.identity is not None else None,
         customer_id=given.customer_id,
         conversation_id=given.conversation_id,
         context=given.context,
@@ -172,8 +181,25 @@ async def create(request: web.Request) -> web.Response:
     )
     moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
     view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
+    if moved.look_up is not None:
+        view = msgspec.structs.replace(
+            view, candidates=_candidates(moved.look_up), question=moved.look_up.question or UNSET
+        )
     location = {"Location": f"/v1/handoffs/{moved.handoff.id}"}
     return answer(view, status=201 if moved.created else 200, headers=location)
+
+
+def _candidates(look_up: LookUp) -> list[HandoffCandidate]:
+    return [
+        HandoffCandidate(
+            customer_id=it.id,
+            identity=str(it.identity),
+            reason=it.reason,
+            assurance=it.assurance,
+            touchpoints=it.touchpoints,
+        )
+        for it in look_up.candidates
+    ]
 
 
 _ACTIONS = {
@@ -223,7 +249,7 @@ async def read(request: web.Request) -> web.Response:
     """`GET /v1/handoffs/{id}`."""
     principal, handoff = await _read(request)
     store = request.app[SITE].store
-    customer_id = await listing.current_customer_id(store, principal.tenant, handoff.home)
+    customer_id = await listing.current_customer_id(store, principal.tenant, handoff)
     return answer(handoff_view(handoff, store.hashes(principal.tenant), customer_id))
 
 
@@ -232,8 +258,9 @@ async def context(request: web.Request) -> web.Response:
     principal, handoff = await _read(request)
 
     async def look(reads: Reads) -> LookUp:
-        customer = await by_key(request.app[SITE].store, principal.tenant, handoff.home, reads)
-        return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+        store, tenant = request.app[SITE].store, principal.tenant
+        customer = await customer_of(store, tenant, handoff.home, handoff.conversation, reads)
+        return await look_up_of(store, tenant, customer, reads)
 
     whom = ("handoff", handoff.id, handoff.version)
     return await respond(request, principal, whom, look, query_wanted(request, principal), handoff)
@@ -280,8 +307,10 @@ async def list_(request: web.Request) -> web.Response:
         ),
     )
     hashes = store.hashes(principal.tenant)
-    ids = await listing.current_customer_ids(store, principal.tenant, [it.home for it in page.handoffs])
-    views = [handoff_view(it, hashes, ids[it.home]) for it in page.handoffs]
+    ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
+    omitted = [it.id for it in page.handoffs if _is_long(it.context)]
+    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in page.handoffs]
+    views = [handoff_view(it, hashes, ids[it.id]) for it in shown]
     return answer(
         ListView(
             handoffs=views,
@@ -289,5 +318,10 @@ async def list_(request: web.Request) -> web.Response:
             returned=len(views),
             next=encode_number(page.bound),
             scanned_to=encode_number(page.scanned_to),
+            context_omitted=omitted,
         )
     )
+
+
+def _is_long(context: Any) -> bool:
+    return context is not None and len(msgspec.msgpack.encode(context)) > LISTED_CONTEXT

@@ -13,9 +13,17 @@ from handoff.adapter.contract import InboundRequest, Reply
 from handoff.api.http.app_keys import SITE, AppContext
 from handoff.api.http.decompression import decompress
 from handoff.api.http.exchange import read_body
-from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
+from handoff.api.http.plain_requests import (
+    Answer,
+    BodyHandler,
+    FastRoute,
+    Headers,
+    PlainAnswer,
+    plain_of,
+    refuse_later,
+)
 from handoff.api.http.problems import problem_of
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, RateLimited
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
 from handoff.services.sources.inbound import Received, Source
 
@@ -29,6 +37,11 @@ async def deliver(request: web.Request) -> web.Response:
     source = site.sources.get(request.match_info["source"])
     if source is None:
         raise NotFound("Unknown source")
+    site.rates.check_source(source.tenant, source.name)
+    head = _inbound_request(request, b"", b"", site.public_url)
+    early = site.inbound.refuse_early(Received(source=source, request=head))
+    if early is not None:
+        return _response(_answer_of(early))
     raw = await read_body(request, MAX_INBOUND)
     encoding = request.headers.get("Content-Encoding", "")
     if len(raw) > _THREAD_ABOVE:
@@ -36,6 +49,10 @@ async def deliver(request: web.Request) -> web.Response:
     else:
         body = decompress(raw, encoding, MAX_INBOUND)
     plain = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
+    return _response(plain)
+
+
+def _response(plain: PlainAnswer) -> web.Response:
     return web.Response(status=plain.status, body=plain.body, headers=plain.headers)
 
 
@@ -44,7 +61,10 @@ async def _answer(site: AppContext, source: Source, inbound: InboundRequest) -> 
 
     If the sender disconnects, the delivery is recorded anyway and a retry is a duplicate.
     """
-    reply = await site.inbound.handle(Received(source=source, request=inbound))
+    return _answer_of(await site.inbound.handle(Received(source=source, request=inbound)))
+
+
+def _answer_of(reply: Reply) -> PlainAnswer:
     if reply.error is not None:
         problem = plain_of(problem_of(reply.error))
         return structs.replace(problem, headers=(*problem.headers, *reply.headers))
@@ -78,6 +98,11 @@ def _open(site: AppContext, source: Source, path: str, headers: Headers) -> Body
 
 
 def _take(site: AppContext, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:
+    try:
+        site.rates.check_source(source.tenant, source.name)
+    except RateLimited as error:
+        refuse_later(error, answer)
+        return True
     inbound = InboundRequest(
         method="POST",
         path=path.removeprefix(f"/in/{source.name}"),

@@ -12,8 +12,10 @@ from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
+from handoff.services.customers import assignments
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
+from handoff.services.customers.explanations import ExplainedCandidate, explain_candidates
 from handoff.services.customers.link_views import LinkView, read_links
 from handoff.services.sources.native import IdentityInput
 
@@ -59,11 +61,30 @@ class SharedInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         check_reason(self.reason.strip(), least=1)
 
 
+class AssignInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`."""
+
+    identity: str | IdentityInput
+    reason: str
+    conversation: bool = False
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
 class LinksAnswer(Struct, frozen=True, kw_only=True):
     """All evidence about a customer, oldest first."""
 
     customer_id: str
     links: list[LinkView]
+
+
+class CandidatesAnswer(Struct, frozen=True, kw_only=True):
+    """The customers who may be the same person, each with the reasons. `left_out` counts claims not read."""
+
+    customer_id: str
+    candidates: list[ExplainedCandidate]
+    left_out: int
 
 
 def _by(principal: Principal, reason: str) -> service.Attribution:
@@ -86,6 +107,15 @@ async def list_(request: web.Request) -> web.Response:
     return answer(LinksAnswer(customer_id=customer.id, links=views))
 
 
+async def candidates(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/candidates`."""
+    principal = request[PRINCIPAL]
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    explained, left_out = await explain_candidates(store, principal.tenant, customer)
+    return answer(CandidatesAnswer(customer_id=customer.id, candidates=explained, left_out=left_out))
+
+
 async def create(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/links`: 201, or 200 for a dry run or an existing link."""
     principal = request[PRINCIPAL]
@@ -96,7 +126,7 @@ async def create(request: web.Request) -> web.Response:
             request.app[SITE].store,
             principal.tenant,
             request.match_info["id"],
-            read_identity(given.identity),
+            read_identity(given.identity, regions=request.app[SITE].regions_of(principal.tenant)),
             _by(principal, given.reason),
             assurance=given.assurance,
             dry_run=dry_run,
@@ -128,12 +158,16 @@ async def split(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/split`."""
     principal = request[PRINCIPAL]
     given = await read_json(request, SplitInput)
+    regions = request.app[SITE].regions_of(principal.tenant)
     forecast = await asyncio.shield(
         service.split(
             request.app[SITE].store,
             principal.tenant,
             request.match_info["id"],
-            [read_identity(it, f"/identities/{at}") for at, it in enumerate(given.identities)],
+            [
+                read_identity(it, f"/identities/{at}", regions=regions)
+                for at, it in enumerate(given.identities)
+            ],
             _by(principal, given.reason),
             dry_run=_dry_run(request),
             now=time.time_ns() // 1000,
@@ -146,7 +180,7 @@ async def mark_shared(request: web.Request) -> web.Response:
     """`POST /v1/identities/shared`: mark an identity as shared by several people, or remove the mark."""
     principal = request[PRINCIPAL]
     given = await read_json(request, SharedInput)
-    identity = read_identity(given.identity)
+    identity = read_identity(given.identity, regions=request.app[SITE].regions_of(principal.tenant))
     await service.mark_shared(
         request.app[SITE].store,
         principal.tenant,
@@ -156,3 +190,21 @@ async def mark_shared(request: web.Request) -> web.Response:
         now=time.time_ns() // 1000,
     )
     return answer({"identity": str(identity), "shared": given.shared})
+
+
+async def assign(request: web.Request) -> web.Response:
+    """`POST /v1/touchpoints/{id}/assign`: 201, or 200 for the assignment that already counts."""
+    principal = request[PRINCIPAL]
+    given = await read_json(request, AssignInput)
+    view = await asyncio.shield(
+        assignments.assign(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            read_identity(given.identity),
+            _by(principal, given.reason),
+            whole=given.conversation,
+            now=time.time_ns() // 1000,
+        )
+    )
+    return answer(view, status=201 if view.created else 200)

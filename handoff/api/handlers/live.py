@@ -38,8 +38,6 @@ from handoff.services.handoffs.records import HandoffView, handoff_view
 from handoff.services.timeline.reading import decode
 from handoff.store.repositories.timelines import read_arrivals_after
 
-HEARTBEAT_S = 10.0  # proxies and browsers close a silent stream after 15 s
-CHECK_IDENTITIES_S = 10.0  # how often a stream checks the customer's identities
 RETRY_MS = 1000
 _ENCODER = msgspec.json.Encoder()
 
@@ -164,7 +162,7 @@ class _CustomerStream:
         self._tenant = tenant
         self._id = customer_id
         self._stream = stream
-        self.feed = Feed(self._handle_now)
+        self.feed = Feed(self._handle_now, site.hub.limits)
         self._position = Position(state=b"", arrivals={})
         self._checked_at = time.monotonic()
 
@@ -178,12 +176,12 @@ class _CustomerStream:
     async def _follow(self, customer: Customer, last_id: str | None) -> None:
         await self._begin(customer, last_id)
         while not self.feed.cut:
-            frame = await self.feed.next(HEARTBEAT_S)
+            frame = await self.feed.next(self._site.hub.limits.heartbeat_s)
             if isinstance(frame, TouchpointFrame):
                 await self._touchpoint(frame)
             elif frame is None and not self.feed.cut:
                 await self._stream.beat()
-            if time.monotonic() - self._checked_at > CHECK_IDENTITIES_S:
+            if time.monotonic() - self._checked_at > self._site.hub.limits.check_identities_s:
                 await self._check_identities()
 
     async def _begin(self, customer: Customer, last_id: str | None) -> None:
@@ -299,13 +297,14 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
     principal = request[PRINCIPAL]
     site = request.app[SITE]
     # The feed skips frames of others without waking this task: most handoffs concern few streams.
-    feed, stream = Feed(lambda frame: not concerns(frame)), Stream(request)
+    feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
+    stream = Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
 
     async def follow() -> None:
         last = await _begin(site, principal.tenant, stream, listing, _last_id(request), concerns)
         while not feed.cut:
-            frame = await feed.next(HEARTBEAT_S)
+            frame = await feed.next(site.hub.limits.heartbeat_s)
             if frame is None:
                 if not feed.cut:
                     await stream.beat()
@@ -339,7 +338,7 @@ async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame) -> 
 
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
-    customer_id = await current_customer_id(site.store, tenant, handoff.home)
+    customer_id = await current_customer_id(site.store, tenant, handoff)
     return _ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
 
 

@@ -94,6 +94,7 @@ async def replay(request: web.Request) -> web.Response:
 async def dismiss(request: web.Request) -> web.Response:
     """`DELETE /v1/quarantine/{id}`."""
     principal = request[PRINCIPAL]
-    control = request.app[SITE].store.control(principal.tenant)
-    await quarantine.dismiss(control, await quarantine.read(control, request.match_info["id"]))
+    store = request.app[SITE].store
+    item = await quarantine.read(store.control(principal.tenant), request.match_info["id"])
+    await quarantine.dismiss(store, principal.tenant, item)
     return web.Response(status=204)

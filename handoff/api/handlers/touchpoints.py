@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
+from handoff.api.handlers.ndjson import MAX_LINE, LineGroup, groups
 from handoff.api.http.access import TENANT_HEADER, Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
+    BOM,
     HEADERS,
     answer,
     decode,
@@ -24,14 +26,29 @@ from handoff.api.http.exchange import (
     refuse_encoding,
     stream_answer,
 )
-from handoff.api.http.ndjson import MAX_LINE, groups
-from handoff.api.http.plain_requests import Answer, BodyHandler, FastRoute, Headers, PlainAnswer, plain_of
+from handoff.api.http.plain_requests import (
+    Answer,
+    BodyHandler,
+    FastRoute,
+    Headers,
+    PlainAnswer,
+    plain_of,
+    refuse_later,
+)
 from handoff.api.http.problems import problem, status_of
-from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, UnsupportedMedia
+from handoff.api.http.protocol import HttpProtocol
+from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, RateLimited, UnsupportedMedia
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context.feedback import Noted, wrong_rule
-from handoff.services.sources.cloudevents import BATCHED, STRUCTURED, read_cloudevent
+from handoff.services.sources.cloudevents import (
+    BATCHED,
+    CLOUDEVENTS,
+    STRUCTURED,
+    as_structured,
+    is_binary,
+    read_cloudevent,
+)
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.recording import Result, record
@@ -40,6 +57,9 @@ NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"}
 )
 PATH = "/v1/touchpoints"
+MAX_ITEMS = 5_000  # touchpoints of one request; NDJSON has no limit
+MAX_REJECTED = 500  # of them that are described; the others are null in `ids`, like these
+READ_AT_ONCE = 100
 _TENANT = TENANT_HEADER.lower()
 
 
@@ -54,7 +74,10 @@ class RejectedView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordedView(Struct, frozen=True, kw_only=True):
-    """The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected."""
+    """The response of `POST /v1/touchpoints`. `ids` has an entry per touchpoint, null if rejected.
+
+    `rejected` describes the first 500 rejected touchpoints at most.
+    """
 
     accepted: int
     duplicates: int
@@ -89,10 +112,13 @@ async def create(request: web.Request) -> web.StreamResponse:
     media = request.headers.get(CONTENT_TYPE, "")
     if media != "application/json":
         media = request.content_type.lower()
-    if media in NDJSON:
+    binary = is_binary(request.headers) and not media.startswith(CLOUDEVENTS)
+    if media in NDJSON and not binary:
         return await _stream(request, site, principal, quiet=quiet)
-    body = await read_body(request)
-    if media == STRUCTURED:
+    body = (await read_body(request)).removeprefix(BOM)
+    if binary:
+        body = as_structured(request.headers, request.headers.get(CONTENT_TYPE), body)
+    if binary or media == STRUCTURED:
         return await _record_one(site, principal, body, cloudevents=True, quiet=quiet)
     if media == BATCHED:
         raws = decode(body, list[msgspec.Raw])
@@ -147,7 +173,7 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
     def open_(_path: str, headers: Headers) -> BodyHandler | None:
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
-        if media != "application/json" or principal is None:
+        if media != "application/json" or principal is None or is_binary(headers):
             return None
         for scope in scopes:
             principal.require(scope)
@@ -158,8 +184,14 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
 
 
 def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
+    body = body.removeprefix(BOM)
     if body.lstrip()[:1] == b"[":
         return False
+    try:
+        site.rates.admit_caller(principal.tenant, principal.credential)
+    except RateLimited as error:
+        refuse_later(error, answer)
+        return True
 
     noted = Noted(partial(read_native, body, caller))
 
@@ -187,10 +219,17 @@ async def _record_batch(
     cloudevents: bool,
     quiet: bool,
 ) -> web.Response:
-    caller = site.caller(principal)
-    read = [_read(raw, caller, cloudevents) for raw in raws]
+    if len(raws) > MAX_ITEMS:
+        detail = f"A request has at most {MAX_ITEMS} touchpoints: send more as NDJSON"
+        raise PayloadTooLarge(detail, code="too_many_items", limit=MAX_ITEMS)
+    site.rates.charge(principal.tenant, principal.credential, len(raws) - 1)
+    caller, read = site.caller(principal), []
+    for at in range(0, len(raws), READ_AT_ONCE):
+        read += [_read(raw, caller, cloudevents) for raw in raws[at : at + READ_AT_ONCE]]
+        if at:
+            await asyncio.sleep(0)  # other requests get their turn
     view = await _store(site, principal, read, bulk=False, quiet=quiet)
-    if view.rejected and len(view.rejected) == len(raws):
+    if view.rejected and not any(view.ids):
         detail = "No touchpoint of the batch was stored"
         return problem(422, "all_rejected", detail, **msgspec.to_builtins(view))
     return answer(view, status=207 if view.rejected else 200)
@@ -226,7 +265,7 @@ async def _store(
     return RecordedView(
         accepted=sum(1 for it in results if it.status == "accepted"),
         duplicates=sum(1 for it in results if it.status == "duplicate"),
-        rejected=rejected,
+        rejected=rejected[:MAX_REJECTED],
         ids=[it.id if isinstance(it, Result) and it.ok else None for it in entries],
     )
 
@@ -254,7 +293,7 @@ class _Lines:
         self._response = stream_answer("application/x-ndjson")
         self._through = 0
 
-    async def report(self, lines: Sequence[bytes], storing: Awaitable[RecordedView]) -> bool:
+    async def report(self, group: LineGroup, storing: Awaitable[RecordedView]) -> bool:
         """Report a group once it is stored; False if the import must continue in another request."""
         try:
             view = await storing
@@ -266,8 +305,7 @@ class _Lines:
                 {"error": error.problem_code, "status": status_of(error), "through": self._through}
             )
             return False
-        places = [self._through + at for at, raw in enumerate(lines) if raw.strip()]
-        self._through += len(lines)
+        places, self._through = group.places, group.through
         if not self._response.prepared:
             await self._response.prepare(self._request)
         await self._write(
@@ -300,16 +338,18 @@ async def _stream(
     behind: history is less urgent than live touchpoints.
     """
     caller, answers = site.caller(principal), _Lines(request)
-    before: tuple[list[bytes], asyncio.Task[RecordedView]] | None = None
-    async for lines in groups(request):
-        read = [it for it in (_line(raw, caller) for raw in lines) if it is not None]
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.be_patient()
+    before: tuple[LineGroup, asyncio.Task[RecordedView]] | None = None
+    async for group in groups(request):
+        read = [_line(raw, caller) for raw in group.lines]
         if before is not None and not await answers.report(before[0], asyncio.shield(before[1])):
             return await answers.end()
         if before is not None:
             await site.monitor.pace()
         storing = asyncio.create_task(_store(site, principal, read, bulk=True, quiet=quiet))
         storing.add_done_callback(_retrieve_error)
-        before = lines, storing
+        before = group, storing
         await asyncio.sleep(0)  # lets the task start
     if before is not None:
         await answers.report(before[0], asyncio.shield(before[1]))
@@ -322,12 +362,10 @@ def _retrieve_error(storing: asyncio.Task[RecordedView]) -> None:
         storing.exception()
 
 
-def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError | None:
-    if not raw.strip():
-        return None
+def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError:
     if len(raw) > MAX_LINE:
         return PayloadTooLarge(f"The line exceeds {MAX_LINE} bytes")
-    return _read(raw.strip(b"\x1e\r\n "), caller, cloudevents=False)
+    return _read(raw.strip(b"\x1e\r\n ").removeprefix(BOM), caller, cloudevents=False)
 
 
 async def read(request: web.Request) -> web.Response:

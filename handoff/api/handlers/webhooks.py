@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: subscriptions, their messages, tests, and replays."""
+"""`/v1/webhooks`: subscriptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
-    bad_parameter,
     encode_number,
     number_cursor,
     query_ascending,
@@ -22,20 +21,17 @@ from handoff.api.http.exchange import (
     read_json,
 )
 from handoff.codec.keyed_hash import KeyedHash
-from handoff.domain.clock import format_time, parse_time
-from handoff.domain.errors import NotFound, Unprocessable
+from handoff.domain.clock import format_time
 from handoff.domain.touchpoint import TYPES
 from handoff.services.conversations.vendor_threads import Desktop, Kind
-from handoff.services.webhooks import deliveries, subscriptions
-from handoff.services.webhooks.deliveries import DeliveryView, Replayed, StatusView, status_view
+from handoff.services.webhooks import subscriptions
+from handoff.services.webhooks.deliveries import StatusView, status_view
 from handoff.services.webhooks.signing import Scheme, public_key
 from handoff.services.webhooks.spec import SubscriptionSpec, matches
 from handoff.services.webhooks.subscriptions import DEFAULT_OVERLAP_S, WEBHOOK, Subscription, public_id
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 
-TEST_WAIT_S = 5.0  # a test waits this long for the subscriber's response before it returns `pending`
-TEST_POLL_S = 0.05
 _CONTENT = tuple(type_ for type_ in TYPES if not type_.startswith("handoff."))
 """Event types whose messages contain customers' data."""
 
@@ -130,28 +126,6 @@ class WebhooksView(Struct, frozen=True, kw_only=True):
     total: int
     returned: int
     next: str | None
-
-
-class DeliveriesView(Struct, frozen=True, kw_only=True):
-    """A page of a subscription's messages, newest first."""
-
-    deliveries: list[DeliveryView]
-    total: int
-    returned: int
-    next: str | None
-
-
-class ReplayInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of a replay: one message by `id`, or all from `since` to `until` (default: now)."""
-
-    id: str | None = None
-    since: str | None = None
-    until: str | None = None
-    only_failed: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.id is None) == (self.since is None):
-            raise ValueError("Name either id or since")
 
 
 def _view(
@@ -255,7 +229,8 @@ async def list_(request: web.Request) -> web.Response:
     )
 
 
-async def _find(request: web.Request) -> tuple[Principal, Subscription]:
+async def find(request: web.Request) -> tuple[Principal, Subscription]:
+    """The caller, and the subscription that the path names."""
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     (id_,) = store.hashes(principal.tenant).private(WEBHOOK, request.match_info["id"])
@@ -264,14 +239,14 @@ async def _find(request: web.Request) -> tuple[Principal, Subscription]:
 
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/webhooks/{id}`."""
-    _principal, subscription = await _find(request)
+    _principal, subscription = await find(request)
     return await _answer(request.app[SITE].store, subscription)
 
 
 async def change(request: web.Request) -> web.Response:
     """`PATCH /v1/webhooks/{id}`; the response has the new secret if it was rotated."""
     given = await read_json(request, WebhookPatch)
-    principal, subscription = await _find(request)
+    principal, subscription = await find(request)
     store = request.app[SITE].store
     spec = _patched(subscription.wishes, given)
     if spec != subscription.wishes:
@@ -308,74 +283,6 @@ def _patched(spec: SubscriptionSpec, given: WebhookPatch) -> SubscriptionSpec:
 
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /v1/webhooks/{id}`, with all waiting messages."""
-    _principal, subscription = await _find(request)
+    _principal, subscription = await find(request)
     await asyncio.shield(subscriptions.delete(request.app[SITE].store, subscription.tenant, subscription.id))
     return web.Response(status=204)
-
-
-async def test(request: web.Request) -> web.Response:
-    """`POST /v1/webhooks/{id}/test`: 200 with the subscriber's response, 202 if there is none yet."""
-    principal, subscription = await _find(request)
-    store = request.app[SITE].store
-    id_ = await deliveries.queue_test(store, subscription, principal.name)
-    deadline = time.monotonic() + TEST_WAIT_S
-    while True:
-        view = await deliveries.one(store, subscription, id_)
-        if view.attempts or view.state == "dead":
-            return answer(view)
-        if time.monotonic() > deadline:
-            return answer(view, status=202)
-        await asyncio.sleep(TEST_POLL_S)
-
-
-async def list_deliveries(request: web.Request) -> web.Response:
-    """`GET /v1/webhooks/{id}/deliveries?state=dead&id=`."""
-    _principal, subscription = await _find(request)
-    store = request.app[SITE].store
-    state = request.query.get("state")
-    if state not in (None, "dead"):
-        raise bad_parameter("state", "state must be dead, or missing")
-    message_id = request.query.get("id")
-    if message_id is not None:
-        try:
-            found = [await deliveries.one(store, subscription, message_id)]
-        except NotFound:
-            found = []
-        return answer(DeliveriesView(deliveries=found, total=len(found), returned=len(found), next=None))
-    page = await deliveries.page(
-        store, subscription, dead=state == "dead", limit=query_limit(request), below=number_cursor(request)
-    )
-    return answer(
-        DeliveriesView(
-            deliveries=page.deliveries,
-            total=page.total,
-            returned=len(page.deliveries),
-            next=encode_number(page.bound),
-        )
-    )
-
-
-async def replay(request: web.Request) -> web.Response:
-    """`POST /v1/webhooks/{id}/replay`: 202 with the number of queued messages."""
-    given = await read_json(request, ReplayInput)
-    _principal, subscription = await _find(request)
-    store = request.app[SITE].store
-    replayed: Replayed
-    if given.id is not None:
-        replayed = await deliveries.replay_one(store, subscription, given.id)
-    else:
-        now = await store.control(subscription.tenant).clock()
-        since = _time("since", given.since or "")
-        until = _time("until", given.until) if given.until else now
-        replayed = await deliveries.replay_since(
-            store, subscription, since, until, only_failed=given.only_failed
-        )
-    return answer(replayed, status=202)
-
-
-def _time(name: str, text: str) -> int:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        pointer = {"pointer": f"/{name}", "detail": str(error)}
-        raise Unprocessable(str(error), code="invalid_time", pointers=[pointer]) from error

@@ -13,6 +13,8 @@ from handoff.api.handlers.context_cache import ContextCache
 from handoff.domain.errors import Unauthenticated
 from handoff.domain.identity import Assurance
 from handoff.domain.policies import Policy
+from handoff.services.admission.limits import LimitSettings
+from handoff.services.admission.rates import RateLimits
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -41,15 +43,21 @@ class AppContext(Struct, frozen=True, kw_only=True):
     public_url: str
     identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
     """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
+    regions: Mapping[str, tuple[str, ...]]
+    """By tenant: the `default_region` of its sources, in which look-ups read national numbers."""
     ready: Callable[[], str | None]
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
     hub: Hub
+    rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
+
+    def regions_of(self, tenant: str) -> tuple[str, ...]:
+        return self.regions.get(tenant, ())
 
     def caller(self, principal: Principal) -> Caller:
         return Caller(name=principal.name, channels=self.channels)

@@ -10,17 +10,21 @@ import msgspec
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
 
+from handoff.adapter.admission import HeldBytes
 from handoff.domain.errors import (
     InvalidIdentity,
     InvalidPayload,
+    Overloaded,
     PayloadTooLarge,
     Unprocessable,
     UnsupportedMedia,
 )
-from handoff.domain.identity import Assurance, Identity, identity, parse_identity
+from handoff.domain.identity import Assurance, Identity, split_identity
+from handoff.domain.phone_readings import sought_identities
 from handoff.services.sources.native import IdentityInput, invalid
 
 from .app_keys import PRINCIPAL, SITE
+from .protocol import HttpProtocol
 from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID
 
@@ -53,6 +57,8 @@ _NO_CONTENT = frozenset(
 )
 """Members of requests that have a check of their own or no place for what somebody wrote."""
 
+TOO_MANY_BYTES = "Too many requests are being received: send the same request again later."
+
 IDEMPOTENCY_KEY = "Idempotency-Key"
 BODY = web.RequestKey("body", bytes)
 """The body of a request with an Idempotency-Key, read before its handler runs."""
@@ -69,12 +75,21 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
         return whole
     if request.content_length is not None and request.content_length > limit:
         raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
+    held = _held(request)
     body = bytearray()
     async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
+        if len(body) + len(chunk) > limit:
             raise PayloadTooLarge(f"The request exceeds {limit} bytes", limit=limit)
+        if held is not None and not held.reach(len(body) + len(chunk)):
+            raise Overloaded(TOO_MANY_BYTES)
+        body += chunk
     return bytes(body)
+
+
+def _held(request: web.Request) -> HeldBytes | None:
+    """The budget's bytes that the request holds until it is answered."""
+    protocol = request.protocol
+    return protocol.hold(known=PRINCIPAL in request) if isinstance(protocol, HttpProtocol) else None
 
 
 def refuse_encoding(request: web.Request) -> None:
@@ -102,9 +117,13 @@ async def read_json(
     return decode(body or b"{}" if optional else body, type_)
 
 
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark. Windows programs write it, and RFC 8259 §8.1 allows to ignore it."""
+
+
 def decode(body: bytes, type_: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=type_)
+        return msgspec.json.decode(body.removeprefix(BOM), type=type_)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -192,12 +211,23 @@ def read_assurance(text: str | None, default: Assurance) -> Assurance:
         ) from error
 
 
-def read_identity(given: str | IdentityInput, pointer: str = "/identity") -> Identity:
-    """An identity in a body, in either form. `pointer` is its place in the body."""
+def read_identity(
+    given: str | IdentityInput, pointer: str = "/identity", *, regions: tuple[str, ...] = ()
+) -> Identity:
+    """An identity in a body, in either form. `pointer` is its place in the body.
+
+    A number without its country is read in the first of `regions` that has it.
+    """
     with pointing_at(pointer):
         if isinstance(given, str):
-            return parse_identity(given)
-        return identity(given.type, given.value, space=given.space)
+            return readings_of(given, regions)[0]
+        return sought_identities(given.type, given.value, given.space, regions)[0]
+
+
+def readings_of(text: str, regions: tuple[str, ...]) -> tuple[Identity, ...]:
+    """The identities that `type:value` may mean, likeliest first."""
+    type_, space, value = split_identity(text)
+    return sought_identities(type_, value, space, regions)
 
 
 @contextmanager
@@ -209,12 +239,12 @@ def pointing_at(pointer: str) -> Iterator[None]:
         raise broken(pointer, error.detail, error.problem_code) from error
 
 
-def query_identity(text: str) -> Identity:
-    """An identity from a query string, in which a `+` may have turned into a space."""
+def query_identities(text: str, regions: tuple[str, ...]) -> tuple[Identity, ...]:
+    """The readings of an identity in a query string, in which a `+` may have turned into a space."""
     head, colon, value = text.partition(":")
     if head == "phone" and value.startswith(" "):
         value = "+" + value[1:]
-    return parse_identity(head + colon + value)
+    return readings_of(head + colon + value, regions)
 
 
 def number_cursor(request: web.Request) -> int | None:

@@ -14,15 +14,20 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import cast
 
+from handoff.adapter.admission import ArrivalProgress, HeldBytes
+from handoff.domain.errors import Overloaded
+
+from .connections import Connections, Deadlines
+from .exchange import TOO_MANY_BYTES
 from .plain_requests import MAX_HEAD, FastRoute, Head, PlainAnswer, plain_of, read_head, serialize
 from .problems import answer_to
 from .request_ids import REQUEST_ID, next_request_id
 
 MAX_BUFFERED = 256 * 1024  # bytes received during a request; above, the connection stops reading
 CACHED_HEADS = 512
-SILENT_S = 3630.0  # as in aiohttp: longer than reverse proxies keep a connection
-STALLED_S = 60.0  # for the next bytes of an incomplete request
-SWEEP_S = 15.0
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
 
 
@@ -38,15 +43,16 @@ class FastPath:
         routes: Mapping[bytes, FastRoute],
         otherwise: Callable[[], asyncio.Protocol],
         count: Callable[[str, str, int, float], None],
+        connections: Connections,
     ) -> None:
         self._routes = routes
+        self.connections = connections
         self._read_head = lru_cache(CACHED_HEADS)(read_head)
         self.otherwise = otherwise
         self.count = count
         self.open: set[_Connection] = set()
         self.ending = False
         self._all_closed = asyncio.Event()
-        self._sweeping: asyncio.TimerHandle | None = None
 
     def protocol(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
@@ -68,12 +74,15 @@ class FastPath:
             return None
         return self._routes.get(b"/".join((*path.split(b"/", 3)[:3], b"")))
 
-    def add(self, connection: _Connection) -> None:
+    def add(self, connection: _Connection) -> bool:
+        """Watch a connection; False if there is no room for it."""
+        if not self.connections.add(connection):
+            return False
         self.open.add(connection)
-        if self._sweeping is None:
-            self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+        return True
 
     def discard(self, connection: _Connection) -> None:
+        self.connections.discard(connection)
         self.open.discard(connection)
         if self.ending and not self.open:
             self._all_closed.set()
@@ -90,16 +99,7 @@ class FastPath:
             except TimeoutError:
                 for connection in list(self.open):
                     connection.abort()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-
-    def _sweep(self) -> None:
-        """Close silent connections. One timer serves all connections."""
-        loop = asyncio.get_running_loop()
-        for connection in list(self.open):
-            if connection.is_overdue(loop.time()):
-                connection.abort()
-        self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self.open else None
+        self.connections.end()
 
 
 class _Connection(asyncio.Protocol):
@@ -122,12 +122,20 @@ class _Connection(asyncio.Protocol):
         self._received_at = self._loop.time()
         self._started_at = 0.0
         self._request_id = ""
+        self._served = 0
+        """Number of responses."""
+        self._held = HeldBytes(path.connections.budget)
+        """Bytes of an incomplete request."""
+        self._progress = ArrivalProgress()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
-        self._path.add(self)
+        if not self._path.add(self):
+            self._transport.write(_BUSY)
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._held.release()
         self._path.discard(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,9 +163,22 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
-    def is_overdue(self, now: float) -> bool:
-        """Whether the sender was silent for too long."""
-        return not self._busy and now - self._received_at > (STALLED_S if self._raw else SILENT_S)
+    def is_overdue(self, now: float, deadlines: Deadlines) -> bool:
+        """Whether the sender has been silent, or its request incomplete, for too long."""
+        if self._busy:
+            return False
+        since, owed = self._progress.since, self._served
+        if self._full:
+            return since(now, ("unread", owed), 0) > deadlines.unread_s
+        if self._head is not None:
+            return since(now, ("body", owed), len(self._raw)) > deadlines.body_s
+        if self._raw:
+            return since(now, ("head", owed), 0) > deadlines.head_s
+        self._progress.stop()
+        return now - self._received_at > (deadlines.silent_s if owed else deadlines.new_s)
+
+    def idle_rank(self) -> tuple[int, float] | None:
+        return None if self._busy else (0 if self._raw else 1, self._received_at)
 
     def _next(self) -> None:
         """Process the next request if it is complete."""
@@ -177,7 +198,11 @@ class _Connection(asyncio.Protocol):
                 return
         end = head.size + head.body
         if len(raw) < end:
+            if not self._held.reach(len(raw)):
+                self._refuse()
             return
+        if self._held.count:
+            self._held.release()
         self._started_at = time.perf_counter()
         self._request_id = next_request_id()
         REQUEST_ID.set(self._request_id)
@@ -191,8 +216,17 @@ class _Connection(asyncio.Protocol):
             self._raw = raw
             self._hand_over()
 
+    def _refuse(self) -> None:
+        """Refuse an incomplete request, since too many bytes are in flight, and close the connection."""
+        self._held.release()
+        self._raw, self._busy = b"", True
+        self._started_at, self._request_id = time.perf_counter(), next_request_id()
+        self._answer(Overloaded(TOO_MANY_BYTES))
+        self._transport.close()
+
     def _answer(self, outcome: PlainAnswer | Exception) -> None:
         head, self._head, self._busy = self._head, None, False
+        self._served += 1
         assert head is not None
         ending = self._path.ending
         write = partial(serialize, headers=head.route.headers, request_id=self._request_id, last=ending)
@@ -221,6 +255,7 @@ class _Connection(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """Hand the connection to aiohttp, with all unanswered bytes."""
+        self._held.release()
         self._path.discard(self)
         protocol = self._path.otherwise()
         self._transport.set_protocol(protocol)

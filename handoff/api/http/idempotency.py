@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
+from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.expiring import IdempotencyRecords
 
 from .access import Principal
@@ -26,9 +27,10 @@ from .app_keys import PRINCIPAL, SITE
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
 KEEP_S = 7 * 24 * 3600  # longer than clients retry
-RUNNING_S = 60  # a crashed request blocks its key this long
+RELEASING_S = 60  # a store that hangs may run the claim of a failed request this much later
 RELEASE_WAIT_S = 0.25  # a failed request waits this long for its key to be released
 MAX_KEY = 255
+LEASE = LeaseTimes()
 
 
 class KeptAnswer(Struct, frozen=True):
@@ -67,14 +69,17 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
     seal = site.store.seal(principal.tenant)
     scopes = tuple(sorted(principal.scopes))
     running = msgspec.msgpack.encode(KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes))
+    claimed_at = asyncio.get_running_loop().time()
     try:
-        raw = await records.claim(place, running, seconds=RUNNING_S)
+        raw = await records.claim(place, running, seconds=LEASE.lease_s)
         first = decode_as(raw, KeptAnswer) if raw is not None else None
-        if first is None and duplicates:
-            await _check_older_release(
-                records, records.place_of(hashes.request(*_older_key_parts(principal), key))
-            )
-        response = await handler(request) if first is None else None
+        response = None
+        if first is None:
+            async with renewed(records, place, running, claimed_at, LEASE):
+                if duplicates:
+                    former = records.place_of(hashes.request(*_older_key_parts(principal), key))
+                    await _check_older_release(records, former)
+                response = await handler(request)
     except (HandoffError, asyncio.CancelledError):
         releasing = asyncio.create_task(_release(records, place, running))
         await asyncio.wait((releasing,), timeout=RELEASE_WAIT_S)
@@ -114,10 +119,10 @@ async def _check_older_release(records: IdempotencyRecords, place: bytes) -> Non
 async def _release(records: IdempotencyRecords, place: bytes, running: bytes) -> None:
     """Release the key of a failed request, so that the client can retry.
 
-    A store that hangs may still run the claim later, so this retries for as long as a claim lasts.
+    A store that hangs may still run the claim later, so this retries for a while.
     """
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(RUNNING_S):
+        async with asyncio.timeout(RELEASING_S):
             while True:
                 try:
                     await records.release(place, running)

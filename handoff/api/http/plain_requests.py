@@ -6,6 +6,7 @@ its response. This parser must accept less than aiohttp does.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -58,6 +59,15 @@ Answer = Callable[[PlainAnswer | Exception], None]
 
 BodyHandler = Callable[[bytes, Answer], bool]
 """Processes the body of a request. False, or an error before any effect, hands the request to aiohttp."""
+
+
+REFUSAL_DELAY_S = 0.25
+"""Before a caller above its rate gets 429: one that ignores `Retry-After` takes no more turns than that."""
+
+
+def refuse_later(error: Exception, answer: Answer) -> None:
+    """Refuse a request after a moment, in which its connection sends no other."""
+    asyncio.get_running_loop().call_later(REFUSAL_DELAY_S, answer, error)
 
 
 class FastRoute(Struct, frozen=True):

@@ -24,6 +24,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.PayloadTooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.Unprocessable: 422,
+    errors.RateLimited: 429,
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,
     errors.WrittenByNewer: 503,
@@ -40,6 +41,7 @@ TITLES = {
     413: "Request too large",
     415: "Unsupported media type",
     422: "Invalid request",
+    429: "Too many requests",
     500: "Internal server error",
     503: "Outcome unknown: send the same request again",
 }
@@ -64,7 +66,8 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
         **({"errors": masked_value(pointers)[0]} if pointers else {}),
         **fields,
     }
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+    wait = fields.get("retry_after_s", RETRY_AFTER_S)
+    headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(

@@ -7,7 +7,15 @@ from typing import TypedDict
 from handoff.api.handlers import contexts, exports, links
 from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
 from handoff.api.handlers.exports import FORMATS
-from handoff.api.handlers.links import LinkInput, LinksAnswer, SharedInput, SplitInput, WithdrawInput
+from handoff.api.handlers.links import (
+    AssignInput,
+    CandidatesAnswer,
+    LinkInput,
+    LinksAnswer,
+    SharedInput,
+    SplitInput,
+    WithdrawInput,
+)
 from handoff.api.operations.operation import (
     CONTEXT_ETAG,
     CURSOR,
@@ -25,9 +33,10 @@ from handoff.api.operations.operation import (
     choice,
     path_parameter,
 )
-from handoff.services.context.assembly import BRIEF_TOUCHPOINTS
+from handoff.services.context.history import BRIEF_TOUCHPOINTS
 from handoff.services.context.views import ContextView
 from handoff.services.conversations.detail import ConversationDetail
+from handoff.services.customers.assignments import AssignmentView
 from handoff.services.customers.link_views import ForecastView
 from handoff.services.export.customer import ExportView
 from handoff.services.export.vcon import SYNTAX, Vcon
@@ -48,7 +57,9 @@ class Shared(TypedDict):
 
 LOOK_UP = (
     "`match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or "
-    "`none`. All three are 200. The brief covers the open conversation and at most the newest "
+    "`none`. All three are 200. For an identity that several people share, the other members show what "
+    "happened on the identity itself, and each candidate has a `summary`.\n\n"
+    "The brief covers the open conversation and at most the newest "
     f"{BRIEF_TOUCHPOINTS} touchpoints. `left_out` counts what the response omits.\n\n"
     "The server caches a context while its data is unchanged: values that depend on the clock alone (waiting "
     "minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass "
@@ -239,6 +250,47 @@ _LINKS = (
     ),
 )
 
+_ASSIGNMENTS = (
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/candidates",
+        handler=links.candidates,
+        compressed=True,
+        id="listCandidates",
+        tag=LINKS,
+        summary="List the customers who may be the same person, and why",
+        text="Each with its reasons in words: a claim and where it was made, the same number in another "
+        "notation, the same name and postal address. Nothing is joined. To confirm one, link its `identity`, "
+        "first with `dry_run` to see what would join.",
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(ResponseSpec(200, "The candidates, the surest first.", CandidatesAnswer),),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/touchpoints/{id}/assign",
+        handler=links.assign,
+        id="assignTouchpoint",
+        tag=LINKS,
+        summary="Assign a touchpoint on a shared identity to one person",
+        text="For a call from a family's phone or an email from an office's mailbox: the touchpoint, or with "
+        "`conversation` everything in its conversation, appears in that person's timeline and brief, with "
+        "who assigned it and why. Nothing is moved or linked. The latest assignment counts; withdraw its "
+        "`id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.",
+        scopes=("links:write",),
+        parameters=(path_parameter("id", "The touchpoint's id, from a timeline."),),
+        body=AssignInput,
+        example={"identity": "user:anna", "reason": "Anna confirmed on the phone that she had called"},
+        replies=(
+            ResponseSpec(201, "The assignment.", AssignmentView),
+            ResponseSpec(200, "The same assignment, which already counts.", AssignmentView),
+        ),
+        creating=True,
+        conflicts="Only one person has the touchpoint's identity (`not_shared`), or several people share the "
+        "given one (`ambiguous_identity`)",
+    ),
+)
+
 _CONVERSATIONS = (
     Operation(
         method="GET",
@@ -270,4 +322,4 @@ _CONVERSATIONS = (
     ),
 )
 
-OPERATIONS = (*_CONTEXTS, *_HISTORY, *_LINKS, *_CONVERSATIONS)
+OPERATIONS = (*_CONTEXTS, *_HISTORY, *_LINKS, *_ASSIGNMENTS, *_CONVERSATIONS)

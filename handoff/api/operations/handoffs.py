@@ -110,8 +110,10 @@ OPERATIONS = (
         tag=TAG,
         summary="Request a handoff",
         text="Name exactly one of `identity`, `customer_id`, and `conversation_id`. For an identity or a "
-        "customer, the server takes the newest open conversation on `from.channel`, else the newest open "
-        "one, else creates one. The identity may be new. The context is pinned immediately.\n\n"
+        "customer, the server takes the open conversation in which the customer asks for something: on "
+        "`from.channel` first, then the handle's own, then one that waits, then the newest; else it creates "
+        "one. For an identity that several people share, the response has `candidates` and a "
+        "`question`. The identity may be new. The context is pinned immediately.\n\n"
         f"`deadline_s` is above 0 and at most {MAX_DEADLINE_S} (default {DEFAULT_DEADLINE_S}). Names have "
         f"at most {MAX_NAME} characters, a reason 2000, `fallback` 20 steps.",
         scopes=("handoffs:write",),

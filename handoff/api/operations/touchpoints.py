@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from handoff.api.handlers import touchpoints as handlers
+from handoff.api.handlers.ndjson import MAX_LINE
 from handoff.api.handlers.touchpoints import LinesView, RecordedView
 from handoff.api.http.exchange import MAX_BODY
-from handoff.api.http.ndjson import MAX_LINE
 from handoff.api.operations.operation import JSON, Operation, Parameter, ResponseSpec, path_parameter
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED
@@ -76,7 +76,8 @@ OPERATIONS = (
         summary="Record touchpoints",
         text="One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the "
         "request "
-        "is still being sent), or CloudEvents 1.0. Every touchpoint in the counts is durable. Sending the "
+        "is still being sent), or CloudEvents 1.0, also in binary mode (attributes in `ce-` headers). "
+        "Every touchpoint in the counts is durable. Sending the "
         "same `id` again gives a duplicate, whenever that happens and whatever its times are; with other "
         "content it is rejected as `id_reused`. A rejected item does not affect the rest of its batch.\n\n"
         f"A request has at most {MAX_BODY} bytes; NDJSON has any number of lines of at most {MAX_LINE} "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from handoff.api.handlers import webhook_messages as messages
 from handoff.api.handlers import webhooks as handlers
+from handoff.api.handlers.webhook_messages import TEST_WAIT_S, DeliveriesView, ReplayInput
 from handoff.api.handlers.webhooks import (
-    TEST_WAIT_S,
-    DeliveriesView,
-    ReplayInput,
     WebhookInput,
     WebhookPatch,
     WebhooksView,
@@ -127,7 +126,7 @@ _DELIVERIES = (
     Operation(
         method="POST",
         path="/v1/webhooks/{id}/test",
-        handler=handlers.test,
+        handler=messages.test,
         id="testWebhook",
         tag=TAG,
         summary="Send a test message",
@@ -144,7 +143,7 @@ _DELIVERIES = (
     Operation(
         method="GET",
         path="/v1/webhooks/{id}/deliveries",
-        handler=handlers.list_deliveries,
+        handler=messages.list_deliveries,
         id="listDeliveries",
         tag=TAG,
         summary="List a subscription's messages",
@@ -163,7 +162,7 @@ _DELIVERIES = (
     Operation(
         method="POST",
         path="/v1/webhooks/{id}/replay",
-        handler=handlers.replay,
+        handler=messages.replay,
         id="replayWebhook",
         tag=TAG,
         summary="Send messages again",

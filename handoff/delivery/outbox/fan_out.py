@@ -192,7 +192,7 @@ class FanOut:
         found = self._subscriptions.get(tenant, ())
         if not found:
             return
-        customer_id = await current_customer_id(self._store, tenant, handoff.home)
+        customer_id = await current_customer_id(self._store, tenant, handoff)
         view = handoff_view(handoff, self._store.hashes(tenant), customer_id)
         event = handoff_event(type_, handoff, view, self._public_url)
         await self._queue(tenant, event, recorded_at, found)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from handoff.domain.clock import Micros
 
+from .lines import MadeLine
 from .rules import BriefRules, SourceRules
 from .sections.answered import answered
 from .sections.effort import effort
@@ -22,6 +23,7 @@ from .sections.tried import tried
 from .sections.wants import wants
 from .sections.why_now import why_now
 from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
+from .state import StoryState
 from .story import Story, read_story
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Pending",
     "SourceRules",
     "Story",
+    "StoryState",
     "Summary",
     "TimelineItem",
     "build_brief",
@@ -65,13 +68,15 @@ def build_brief(
     `pending` is the handoff that it is for, `handoffs` are all of the customer. Deleted
     touchpoints count toward the effort and are never quoted; notes are for `internal` readers.
     """
-    story = read_story(items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal)
+    story, _state = read_story(
+        items, now=now, rules=rules, pending=pending, handoffs=handoffs, internal=internal
+    )
     return write_brief(story)
 
 
 def write_brief(story: Story) -> Brief:
     """The brief that a story makes."""
-    sections: dict[str, list[BriefLine]] = {
+    sections: dict[str, Sequence[MadeLine]] = {
         "why_now": why_now(story),
         "wants": wants(story),
         "tried": tried(story),
@@ -98,11 +103,12 @@ def _limit(name: str) -> int:
     return MORE_LINES.get(name, MAX_LINES)
 
 
-def _bounded(name: str, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
+def _bounded(name: str, lines: Sequence[MadeLine]) -> tuple[BriefLine, ...]:
     limit = _limit(name)
-    return tuple(lines[-limit:] if name in _NEWEST_LAST else lines[:limit])
+    kept = lines[-limit:] if name in _NEWEST_LAST else lines[:limit]
+    return tuple(it if isinstance(it, BriefLine) else it() for it in kept)
 
 
-def _left_out(sections: Mapping[str, Sequence[BriefLine]], more: Mapping[str, int]) -> dict[str, int]:
+def _left_out(sections: Mapping[str, Sequence[MadeLine]], more: Mapping[str, int]) -> dict[str, int]:
     left = {name: max(len(lines) - _limit(name), 0) + more.get(name, 0) for name, lines in sections.items()}
     return {name: count for name, count in left.items() if count}

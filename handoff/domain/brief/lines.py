@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
@@ -96,22 +96,46 @@ def times(count: int) -> str:
     return f" ({count}×)" if count > 1 else ""
 
 
-@cached_if_short  # names of fields and traits come again and again
+_LOWER = bytes(range(256)).lower()
+_DROPPED = bytes(code for code in range(128) if not chr(code).isalnum())
+
+
 def same(text: str) -> str:
     """Words as they are compared: case, punctuation and spaces do not matter."""
+    if text.isascii():  # nearly all: a tenth of the time that looking at each character takes
+        return text.encode().translate(_LOWER, _DROPPED).decode()
+    return _same(text)
+
+
+@cached_if_short
+def _same(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
 def weakest(proof: Sequence[TimelineItem]) -> str:
     """The assurance of the least sure of these; a line without a touchpoint is our own."""
-    stated = [Assurance(it.assurance) for it in proof]
-    return min(stated, key=lambda it: ASSURANCE_RANK[it], default=Assurance.VERIFIED).value
+    if not proof:
+        return Assurance.VERIFIED.value
+    weak = proof[0] if len(proof) == 1 else min(proof, key=_rank)
+    return Assurance(weak.assurance).value
+
+
+def _rank(item: TimelineItem) -> int:
+    return _RANKS[item.assurance]
+
+
+_RANKS = {str(it.value): rank for it, rank in ASSURANCE_RANK.items()}
+
+
+MadeLine = BriefLine | Callable[[], BriefLine]
+"""A line, or what makes it: lines that do not fit are counted and never made."""
 
 
 def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text: str) -> BriefLine:
     """A line with its proof; the text is marked where the line is not verified."""
     assurance = weakest(proof)
-    proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
+    if len(proof) > 1:
+        proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
     return BriefLine(
         code=code,
         params=params,

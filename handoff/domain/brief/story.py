@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
 
 from .lines import word
-from .matters import Folded, Matter, MatterState, fold
-from .matters.joining import content_words
-from .packs import tokens_of
+from .matters import Folded, Matter, MatterState
 from .rules import BriefRules
 from .shapes import CandidateWords, EarlierHandoff, Pending, TimelineItem
-from .signals import Acts, NamedReference, Signal, extract
+from .signals import Acts, NamedReference, Signal
+from .state import StoryState, advanced
+
+_TRACKED = frozenset({"event.tracked"})
 
 SHOWN_AFTER_ANSWER: Micros = 72 * HOUR  # an answered wish stays on the first screen
-GUESSED = 200  # characters of a text that its language is guessed from
-MIN_GUESSED = 15
 
 
 class Story(Struct, kw_only=True):
@@ -33,6 +31,7 @@ class Story(Struct, kw_only=True):
     everything: Sequence[TimelineItem]
     """With those that were deleted."""
     by_id: Mapping[str, TimelineItem]
+    by_type: Mapping[str, Sequence[TimelineItem]]
     signals: Mapping[str, Signal]
     folded: Folded
     languages: Mapping[str, str]
@@ -45,10 +44,17 @@ class Story(Struct, kw_only=True):
     """Whether the reader may see notes."""
     matter_of: dict[str, Matter] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
-    resolved: frozenset[str] = frozenset()
+    resolved: Set[str] = frozenset()
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+
+    def of(self, types: Set[str]) -> Sequence[TimelineItem]:
+        """The standing touchpoints of these types, oldest first."""
+        found = types & self.by_type.keys()
+        if len(found) < 2:
+            return self.by_type[next(iter(found))] if found else ()
+        return [it for it in self.items if it.type in found]
 
     def live(self) -> list[Matter]:
         """The matters that are still wanted: what waits first, then the newest."""
@@ -86,17 +92,18 @@ class Story(Struct, kw_only=True):
         """Since when somebody waits in each conversation in which somebody does."""
         found: dict[str, Micros] = {}
         for matter in self.folded.matters:
-            for ask in matter.asks:
+            waits = set(matter.waits)
+            for ask in matter.asks if waits else ():
                 signal = ask.signal
-                if (signal.at, signal.arrival) in matter.waits:
+                if (signal.at, signal.arrival) in waits:
                     found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
         return found
 
     def assigned(self) -> dict[str, str]:
         """Conversation -> the person whom the vendor's platform assigned it to."""
         found: dict[str, str] = {}
-        for item in self.items:
-            if item.type == "event.tracked" and item.data.get("name") == "conversation.assigned":
+        for item in self.of(_TRACKED):
+            if item.data.get("name") == "conversation.assigned":
                 found[item.conversation] = assignee(item)
         return {conversation: name for conversation, name in found.items() if name}
 
@@ -131,65 +138,29 @@ def read_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
-) -> Story:
-    """The story of these touchpoints, given oldest first."""
-    standing = [it for it in items if not it.deleted]
-    by_id = {it.id: it for it in standing}
-    signals, languages = _signals(standing, rules)
-    folded = fold(signals.values(), lambda it: _about(by_id[it.id], rules, languages))
+    state: StoryState | None = None,
+) -> tuple[Story, StoryState]:
+    """The story of these touchpoints, given oldest first, and its state.
+
+    `state` belongs to an earlier story of the same customer. This call may change it in place.
+    """
+    state = advanced(state, items, rules)
     story = Story(
-        items=standing,
-        everything=items,
-        by_id=by_id,
-        signals=signals,
-        folded=folded,
-        languages=languages,
+        items=state.standing,
+        everything=state.items,
+        by_id=state.by_id,
+        by_type=state.by_type,
+        signals=state.signals,
+        folded=state.folded,
+        languages=state.languages,
         rules=rules,
         now=now,
         pending=pending,
         handoffs=handoffs,
         internal=internal,
-        resolved=_resolved(standing),
+        resolved=state.resolved,
     )
-    for matter in folded.matters:
+    for matter in state.folded.matters:
         for signal in (*matter.steps, *matter.answers, *matter.nudges, *(ask.signal for ask in matter.asks)):
             story.matter_of[signal.id] = matter
-    return story
-
-
-def _resolved(items: Sequence[TimelineItem]) -> frozenset[str]:
-    done: set[str] = set()
-    for item in items:
-        if item.type == "conversation.resolved":
-            done.add(item.conversation)
-        elif item.type == "conversation.reopened":
-            done.discard(item.conversation)
-    return frozenset(done)
-
-
-def _signals(items: Sequence[TimelineItem], rules: BriefRules) -> tuple[dict[str, Signal], dict[str, str]]:
-    found: dict[str, Signal] = {}
-    languages: dict[str, str] = {}
-    stated: set[str] = set()
-    names: frozenset[str] = frozenset()
-    for item in items:
-        for name in (item.name, item.traits.get("name") if item.traits else None):
-            if isinstance(name, str) and name not in stated and len(stated) < 100:
-                stated.add(name)
-                names |= frozenset(tokens_of(name[:100]))
-        language = item.language or languages.get(item.conversation)
-        if language is None and item.text and len(item.text) >= MIN_GUESSED and item.direction != "internal":
-            language = rules.packs.guess(tokens_of(item.text[:GUESSED]))
-        if language is not None:
-            language = language[:2].lower()
-            languages[item.conversation] = language
-        signal = item.once((language, names), partial(extract, item, rules, language, names))
-        if signal is not None:
-            found[item.id] = signal
-    return found, languages
-
-
-def _about(item: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:
-    pack = rules.packs.by_language.get(languages.get(item.conversation, ""))
-    common = pack.function_words | pack.fillers if pack else frozenset[str]()
-    return content_words(f"{item.subject or ''} {item.text or ''}", common)
+    return story, state

@@ -10,6 +10,7 @@
  * @typedef {Schemas["ConversationSummary"]} Conversation
  * @typedef {Schemas["Customer"]} Customer
  * @typedef {Schemas["Effort"]} Effort
+ * @typedef {Schemas["Forecast"]} Forecast
  * @typedef {Schemas["Handoff"]} Handoff
  * @typedef {Schemas["Identity"]} Identity
  * @typedef {Schemas["BriefLine"] & {params: Record<string, any>}} Line `params` depend on the code

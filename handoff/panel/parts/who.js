@@ -7,6 +7,7 @@ import { button, h, handle, userText } from "../dom/dom.js";
 /** @typedef {import("../data/types.js").Customer} Customer */
 /** @typedef {import("../data/types.js").Candidate} Candidate */
 /** @typedef {import("../dom/element.js").Locale} Locale */
+/** @typedef {{candidate: Candidate, forecast: import("../data/types.js").Forecast, reasons: {text: string}[]}} Preview */
 
 /** @param {Customer} customer */
 export function nameOf(customer) {
@@ -62,8 +63,25 @@ export function whoPart(context, locale, open, decide) {
     h("h2", {}, userText(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
     identityList(customer, locale),
     customer.candidates.length ? candidateList(customer.candidates, locale, decide) : null,
+    sharedList(customer, locale),
     warnings(customer, locale),
   ];
+}
+
+/** The identities that the customer shares with others, with their unassigned touchpoints.
+ * @param {Customer} customer @param {Locale} locale */
+function sharedList(customer, { words, times }) {
+  const items = (customer.shared_identities ?? []).map((it) =>
+    h(
+      "li",
+      {},
+      h("span", {}, words.nodes("who.shared.identity", { identity: handle(it.identity), count: it.unattributed })),
+      it.newest.length
+        ? h("ul", { class: "quiet" }, it.newest.map((one) => h("li", {}, `${times.short(one.occurred_at)} `, userText(one.text ?? one.subject ?? words.name("type", one.type)))))
+        : null,
+    ),
+  );
+  return items.length ? h("ul", { class: "shared" }, items) : null;
 }
 
 /** @param {Customer} customer @param {Locale} locale */
@@ -120,6 +138,47 @@ export function warnings(customer, { words }) {
   );
   if (customer.shared) conflicts.unshift(h("li", {}, words.text("who.shared")));
   return conflicts.length ? h("ul", { class: "warnings" }, conflicts) : null;
+}
+
+/**
+ * The preview of a join: its reasons, the identities of the joined customer, and two buttons.
+ * @param {Preview} preview
+ * @param {Locale} locale
+ * @param {() => void} join
+ * @param {() => void} cancel
+ */
+export function joiningPart({ candidate, forecast, reasons }, { words }, join, cancel) {
+  const parts = forecast.after.map((part) =>
+    h("li", {}, words.nodes("who.joined", { identities: part.identities.join(", "), count: part.touchpoints })));
+  return h(
+    "section",
+    { class: "joining", "aria-label": words.text("who.joining") },
+    h("p", {}, words.text("who.joining")),
+    h("ul", {}, parts),
+    reasons.length ? h("ul", { class: "quiet" }, reasons.map((it) => h("li", {}, userText(it.text)))) : null,
+    h(
+      "span",
+      { class: "moves" },
+      button(words.text("who.join"), join, { "aria-label": words.text("who.join.this", { identity: candidate.identity }) }),
+      button(words.text("who.cancel"), cancel),
+    ),
+  );
+}
+
+/**
+ * The effect of confirming a candidate, without confirming it, and the reasons for the candidate.
+ * @param {import("../data/api.js").Api} api
+ * @param {Customer} customer
+ * @param {Candidate} candidate
+ * @param {string} reason
+ * @returns {Promise<Preview>}
+ */
+export async function preview(api, customer, candidate, reason) {
+  const link = { identity: candidate.identity, reason };
+  const forecast = await api.post(path`/v1/customers/${customer.id}/links?dry_run=true`, link);
+  const found = await api.get(path`/v1/customers/${customer.id}/candidates`);
+  const explained = found.candidates.find((/** @type {any} */ it) => it.customer_id === candidate.customer_id);
+  return { candidate, forecast, reasons: explained?.reasons ?? [] };
 }
 
 /**

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from handoff.domain.brief import CandidateWords, Story, TimelineItem
+from handoff.domain.brief.signals import NamedReference, Speaker
 from handoff.domain.brief.signals.references import references_of
 from handoff.domain.errors import Unprocessable
 from handoff.domain.evidence import Statement
@@ -24,7 +25,7 @@ from handoff.store.store import Store
 
 from .items import timeline_item
 
-MAX_REFERENCES = 5  # of the customer's live matters, the newest
+MAX_REFERENCES = 5  # of the customer's live matters, and of their contracts, the newest
 MAX_SENDERS = 5  # unknown senders that are read
 MAX_TOUCHPOINTS = 20  # of all senders together, the newest
 
@@ -32,13 +33,14 @@ MAX_TOUCHPOINTS = 20  # of all senders together, the newest
 async def candidate_words(
     store: Store, reads: Reads, tenant: str, customer: Customer, story: Story
 ) -> list[CandidateWords]:
-    """Messages by unproved senders that name a reference of a live matter, oldest first.
+    """Messages by unproved senders that name a reference of a live matter or a number of the customer's
+    contracts, oldest first.
 
     Takes no round trip without references, one if no other sender names them, else three plus `decode`'s.
     """
     hashes = store.hashes(tenant)
     wanted: dict[bytes, str] = {}
-    for reference in story.references()[:MAX_REFERENCES]:
+    for reference in [*story.references()[:MAX_REFERENCES], *_own_numbers(story)]:
         try:
             wanted[hashes.identity(mention(reference.shown))] = reference.value
         except Unprocessable:
@@ -54,6 +56,18 @@ async def candidate_words(
     decoded = await decode(store, hashes, senders, page.members)
     items = [timeline_item(decoded.rendering, it) for it in reversed(decoded.entries) if not it.is_reference]
     return list(_naming(items, set(wanted.values()), story))
+
+
+def _own_numbers(story: Story) -> list[NamedReference]:
+    """The newest contract and account numbers that the customer stated while verified."""
+    found = {
+        it.value: it
+        for signal in story.signals.values()
+        if signal.speaker is Speaker.CUSTOMER and not signal.claimed
+        for it in signal.references
+        if it.kind == "separating"
+    }
+    return list(reversed(found.values()))[:MAX_REFERENCES]
 
 
 def _unproved(record: IdentityRecord, references: Iterable[bytes], members: set[bytes]) -> bool:

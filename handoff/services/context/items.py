@@ -11,10 +11,12 @@ from handoff.services.timeline.reading import TimelineEntry
 from handoff.services.timeline.views import Rendering
 
 
-def timeline_item(rendering: Rendering, entry: TimelineEntry) -> TimelineItem:
-    """A touchpoint with its newest edit folded in."""
-    stored, body = entry.stored, entry.body
-    conversation = rendering.conversation(stored, body)[1]
+def timeline_item(
+    rendering: Rendering, entry: TimelineEntry, conversation: str | None = None
+) -> TimelineItem:
+    """A touchpoint with its newest edit folded in. `conversation` is its public id where that is known."""
+    if conversation is None:
+        conversation = rendering.conversation(entry.stored, entry.body)[1]
     if entry.made is None:
         return _made(rendering, entry, conversation)
     known: TimelineItem | None = entry.made.get(conversation)
@@ -27,7 +29,8 @@ def _made(rendering: Rendering, entry: TimelineEntry, conversation: str) -> Time
     stored, body = entry.stored, entry.body
     identity, public_id = rendering.of_home(stored.home)
     direction, visibility, assurance = body.stated
-    shown = rendering.shown(stored, body)
+    shown = rendering.shown(stored, body) if rendering.amendments else body
+    actor = body.actor
     # Positional, in field order: there may be a thousand, and keywords cost more than the rest of the call.
     return TimelineItem(
         public_id(stored.id),
@@ -40,16 +43,16 @@ def _made(rendering: Rendering, entry: TimelineEntry, conversation: str) -> Time
         conversation,
         shown.subject,
         shown.text,
-        actor_type(body.actor),
-        _actor_name(body.actor),
-        shown.data,
-        body.traits,
+        actor_type(actor) if actor else None,
+        _actor_name(actor) if actor else None,
+        shown.stated_data or {},
+        body.stated_traits or {},
         stored.blanked,
         stored.recorded_at,
         stored.late,
         body.source,
         shown.language,
-        shown.attachments,
+        shown.stated_attachments or (),
         identity,
         tuple(row[0] for row in body.stated_handles if row[3]) if body.stated_handles else (),
         {} if entry.made is not None else None,

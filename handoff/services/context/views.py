@@ -8,12 +8,24 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.domain import brief as rules
 from handoff.domain.identity import Assurance
+from handoff.services.customers.customer import Candidate
 from handoff.services.handoffs.records import HandoffView
-from handoff.services.timeline.views import IdentityView, TimelineView
+from handoff.services.timeline.views import IdentityView, TimelineView, TouchpointView
 
 from .completeness import Completeness
 
 DEFAULT_LIMIT = 50
+
+
+class CandidateSummary(Struct, frozen=True, kw_only=True):
+    """A summary that distinguishes the candidates of an ambiguous look-up."""
+
+    name: str | None
+    last_at: str | None
+    last_type: str | None
+    last_subject: str | None
+    channels: list[str]
+    waiting_since: str | None
 
 
 class CandidateView(Struct, frozen=True, kw_only=True):
@@ -26,6 +38,35 @@ class CandidateView(Struct, frozen=True, kw_only=True):
     touchpoints: int
     links: list[str] = field(default_factory=list)
     """The claims behind the candidate, to withdraw if it turns out to be someone else."""
+    summary: CandidateSummary | UnsetType = UNSET
+    """For the likeliest candidates of an ambiguous look-up."""
+
+
+def candidate_view(candidate: Candidate, summary: CandidateSummary | UnsetType = UNSET) -> CandidateView:
+    return CandidateView(
+        customer_id=candidate.id,
+        identity=str(candidate.identity),
+        reason=candidate.reason,
+        assurance=candidate.assurance,
+        touchpoints=candidate.touchpoints,
+        links=list(candidate.links),
+        summary=summary,
+    )
+
+
+class SharedIdentityView(Struct, frozen=True, kw_only=True):
+    """An identity that the customer shares with others, with its unassigned touchpoints.
+
+    `unattributed` counts the unassigned among its newest touchpoints; `newest` has the newest of these.
+    Assign each to the person who wrote or called. `pending` has the handoffs that await an agent.
+    """
+
+    identity: str
+    people: int
+    unattributed: int
+    waiting_since: str | None
+    newest: list[TouchpointView]
+    pending: list[str]
 
 
 class ConflictView(Struct, frozen=True, kw_only=True):
@@ -46,6 +87,7 @@ class CustomerView(Struct, frozen=True, kw_only=True):
     candidates: list[CandidateView]
     conflicts: list[ConflictView]
     shared: bool = False
+    shared_identities: list[SharedIdentityView] = field(default_factory=list)
 
 
 class ConversationView(Struct, frozen=True, kw_only=True):
@@ -76,11 +118,17 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     candidates: int | None = None
     """Linked or claimed identities of the requested customer that are not among the candidates. An order
     number, an address or a login narrows a look-up."""
+    unattributed: int | None = None
+    """Unassigned touchpoints on identities that the customer shares with others."""
     fields: list[str] | None = None
 
 
 class ContextView(Struct, frozen=True, kw_only=True):
-    """The contract's context. `customer` is null unless the match is `one`."""
+    """The contract's context. `customer` is null unless the match is `one`.
+
+    For an identity that several people share, the match is `several`: the other members show what happened on
+    the identity itself.
+    """
 
     match: str
     match_assurance: str | None

@@ -7,10 +7,9 @@ from msgspec import Struct
 from handoff.domain.clock import format_time
 from handoff.domain.conversation import ConversationState
 from handoff.domain.errors import NotFound
-from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.customer import by_key
+from handoff.services.context.history import conversations_of
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_chains, read_of_homes
-from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.services.handoffs.targets import customer_of, home_of, read_conversation_id
 from handoff.services.timeline.views import public_conversation
 from handoff.store.store import Store
 
@@ -39,7 +38,7 @@ async def read_conversation(store: Store, tenant: str, conversation_id: str) -> 
     """A conversation by its id. Raises NotFound for an unknown one."""
     hashes, control = store.hashes(tenant), store.control(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
-    customer = await by_key(store, tenant, await home_of(store, conversation))
+    customer = await customer_of(store, tenant, await home_of(store, conversation), conversation)
     known = {it.id: it for it in await conversations_of(store, tenant, customer)}.get(conversation)
     chain = (await read_chains(control, [conversation])).get(conversation)
     if known is None and chain is None:

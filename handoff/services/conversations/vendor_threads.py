@@ -11,7 +11,7 @@ from handoff.codec.member import channel_name
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
 from handoff.domain.open_record import OpenRecord
-from handoff.services.context.assembly import BRIEF_TOUCHPOINTS
+from handoff.services.context.history import BRIEF_TOUCHPOINTS
 from handoff.services.customers.customer import by_id
 from handoff.services.handoffs.records import read_chains
 from handoff.services.handoffs.targets import read_conversation_id

@@ -16,6 +16,8 @@ from handoff.store.repositories.components import Component, EvidenceReader, wal
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
 from handoff.store.store import Store
 
+from .spellings import groups_by_spelling, respelt_members
+
 MAX_CANDIDATES = 50  # customers named as candidates; nobody reads more
 
 log = structlog.get_logger(__name__)
@@ -97,8 +99,9 @@ async def read_customer(store: Store, tenant: str, reading: EvidenceReader, key:
     resolution = resolve_component(store, component)
     members = set(resolution.group_of(key).members)
     claimed = _claimed(component, members)
-    if claimed:
-        component = await walk(reading, [key, *claimed[:MAX_CANDIDATES]])
+    respelt = respelt_members(store.hashes(tenant), [component.records[it] for it in members])
+    if claimed or respelt:
+        component = await walk(reading, [key, *claimed[:MAX_CANDIDATES], *respelt])
         resolution = resolve_component(store, component)
     return Customer(
         id=store.hashes(tenant).public(CUSTOMER, resolution.group_of(key).root),
@@ -177,4 +180,17 @@ def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candida
                 links=tuple(hashes.public(EVIDENCE, it.one, it.id) for _key, it in claims),
             )
         )
+    for key, group in groups_by_spelling(hashes, customer.component, resolution, members):
+        if group.root not in found:
+            found[group.root] = []
+            candidates.append(
+                Candidate(
+                    id=hashes.public(CUSTOMER, group.root),
+                    identity=records[key].identity,
+                    reason="the same line in another national spelling",
+                    assurance=Assurance.INFERRED,
+                    touchpoints=sum(records[it].touchpoints for it in group.members),
+                    links=(),
+                )
+            )
     return sorted(candidates, key=lambda it: (-rank(it.assurance), -it.touchpoints, it.id))

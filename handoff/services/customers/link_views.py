@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
+from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, TOUCHPOINT, KeyedHash
 from handoff.domain.clock import format_time
-from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, joins
-from handoff.store.repositories.components import Component, read_records
+from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, joins, resolve
+from handoff.services.timeline.views import public_conversation
+from handoff.store.repositories.components import Component, read_records, walk
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.store import Store
 
@@ -26,7 +27,7 @@ class WithdrawalView(Struct, frozen=True, kw_only=True):
 
 
 class LinkView(Struct, frozen=True, kw_only=True):
-    """A piece of evidence. `effective`: it currently joins identities, or keeps them apart."""
+    """A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns."""
 
     id: str
     identities: list[str]
@@ -39,6 +40,11 @@ class LinkView(Struct, frozen=True, kw_only=True):
     withdrawn: WithdrawalView | None
     effective: bool
     from_identities: list[str] | None = None
+    touchpoint: str | None = None
+    """Of an assignment (`statement` is `assigned`): the touchpoint of the first identity that is from the
+    person with the second."""
+    conversation_id: str | None = None
+    """Of an assignment of a whole conversation."""
 
 
 class PartView(Struct, frozen=True, kw_only=True):
@@ -71,12 +77,15 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
     unread = {end for it in pieces for end in it.ends} - set(records)
     records = records | await read_records(store.connection, store.keys, sorted(unread))
     refused = {it.evidence.id for group in customer.resolution.groups for it in group.conflicts}
+    shared = await _shared_homes(store, tenant, customer)
     objections = Objections(customer.component.evidence)
     withdrawals = _withdrawals(customer.component.evidence, records)
     views = []
     for piece in pieces:
-        if piece.statement is Statement.SAME:
+        if piece.statement is not Statement.NOT_SAME:
             effective = joins(piece) and piece.id not in refused
+            if piece.statement is Statement.ASSIGNED:
+                effective = not piece.withdrawn and piece.one in shared
             identities, others = _names(records, (piece.one, piece.other)), None
         else:
             effective = objections.of_piece(piece)
@@ -94,9 +103,22 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
                 why=piece.why,
                 withdrawn=withdrawals.get(piece.id),
                 effective=effective,
+                touchpoint=hashes.public(TOUCHPOINT, piece.one, piece.touchpoint)
+                if piece.statement is Statement.ASSIGNED and piece.touchpoint
+                else None,
+                conversation_id=public_conversation(hashes, piece.conversation) if piece.whole else None,
             )
         )
     return views
+
+
+async def _shared_homes(store: Store, tenant: str, customer: Customer) -> frozenset[bytes]:
+    """The shared identities among those with assignments. No round trip without assignments."""
+    homes = {it.one for it in customer.component.evidence if it.statement is Statement.ASSIGNED}
+    if not homes:
+        return frozenset()
+    component = await walk(store.of(tenant).people.reader(), sorted(homes))
+    return resolve(component.nodes, component.evidence, store.rules.limits).shared
 
 
 def _withdrawals(

@@ -49,7 +49,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def _agent_evidence(one: bytes, other: bytes, statement: Statement, by: Attribution) -> Evidence:
+def agent_evidence(one: bytes, other: bytes, statement: Statement, by: Attribution) -> Evidence:
     return Evidence(
         id=secrets.token_bytes(SIZE),
         one=one,
@@ -65,7 +65,7 @@ def _agent_evidence(one: bytes, other: bytes, statement: Statement, by: Attribut
     )
 
 
-async def _write(store: Store, tenant: str, piece: Evidence) -> None:
+async def write_evidence(store: Store, tenant: str, piece: Evidence) -> None:
     """Write a pointer at each other end, and then the evidence itself, which makes the change effective."""
     field = pack_pointer(piece)
     ends = [end for end in piece.ends if end != piece.one]
@@ -116,11 +116,11 @@ async def link(
     if theirs:
         done = _earlier_statement(component, Statement.SAME, {root, other})
         if done:
-            await _record_change(store, tenant, "identity.linked", component, [done.one], done, by, now)
+            await record_change(store, tenant, "identity.linked", component, [done.one], done, by, now)
         return view
     await ensure_identity(store, tenant, identity)
-    await _write(store, tenant, piece)
-    await _record_change(store, tenant, "identity.linked", component, [root], piece, by, now)
+    await write_evidence(store, tenant, piece)
+    await record_change(store, tenant, "identity.linked", component, [root], piece, by, now)
     return msgspec.structs.replace(
         view, withdrawn=[hashes.public(EVIDENCE, it.one, it.id) for it in overruled]
     )
@@ -155,7 +155,7 @@ def _linking(
     It overrules them between these two customers only, even if they concern other identities as well.
     """
     root, other = pair
-    piece = msgspec.structs.replace(_agent_evidence(root, other, Statement.SAME, by), assurance=assurance)
+    piece = msgspec.structs.replace(agent_evidence(root, other, Statement.SAME, by), assurance=assurance)
     if assurance is not Assurance.VERIFIED:
         return piece, []
     left, right = set(before.group_of(root).members), set(before.group_of(other).members)
@@ -205,7 +205,8 @@ async def withdraw(
 
     Withdrawing `same` adds `not_same`, so that senders that repeat the link do not restore it. Withdrawing
     that `not_same` restores the link. All evidence from senders about the two identities is withdrawn
-    together; withdrawing an agent's link leaves the senders' evidence in effect.
+    together; withdrawing an agent's link leaves the senders' evidence in effect. Withdrawing an assignment
+    restores the one before it.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
@@ -233,14 +234,14 @@ async def withdraw(
     if dry_run:
         return view
     if against:
-        await _write(store, tenant, against)
-    elif found.statement is Statement.NOT_SAME:
+        await write_evidence(store, tenant, against)
+    elif found.statement is not Statement.SAME:
         packed: bytes = msgpack.packb([by.who, now, by.reason])
         place = Pointer(home, store.keys.record(home), ((b"w" + id_, packed),))
         await store.recorder.point([place])
     cause = against or _overruling(component, found) or found
-    type_ = "identity.unlinked" if found.statement is Statement.SAME else "identity.linked"
-    await _record_change(store, tenant, type_, component, (found.one, found.other), cause, by, now)
+    type_ = "identity.linked" if found.statement is Statement.NOT_SAME else "identity.unlinked"
+    await record_change(store, tenant, type_, component, (found.one, found.other), cause, by, now)
     return view
 
 
@@ -264,7 +265,7 @@ def _against(component: Component, found: Evidence, by: Attribution) -> Evidence
         and not it.withdrawn
         and (automatic or it.evidence_class is found.evidence_class)
     ]
-    piece = _agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
+    piece = agent_evidence(found.one, found.other, Statement.NOT_SAME, by)
     return msgspec.structs.replace(piece, over=tuple(over))
 
 
@@ -291,7 +292,7 @@ async def split(
             view = forecast(
                 hashes, component, (customer.resolution, customer.resolution), members, done, False
             )
-            await _record_change(
+            await record_change(
                 store, tenant, "identity.unlinked", component, (done.one, done.other), done, by, now
             )
             return view
@@ -302,13 +303,13 @@ async def split(
     if not out or not rest or len(members) > MAX_COMPONENT:
         raise Unprocessable("a split must leave identities on both sides", code="nothing_to_split")
     piece = msgspec.structs.replace(
-        _agent_evidence(rest[0], out[0], Statement.NOT_SAME, by), left=out, right=rest
+        agent_evidence(rest[0], out[0], Statement.NOT_SAME, by), left=out, right=rest
     )
     after = resolve(component.nodes, [*component.evidence, piece], store.rules.limits)
     view = forecast(hashes, component, (customer.resolution, after), members, piece, dry_run)
     if not dry_run:
-        await _write(store, tenant, piece)
-        await _record_change(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
+        await write_evidence(store, tenant, piece)
+        await record_change(store, tenant, "identity.unlinked", component, (rest[0], out[0]), piece, by, now)
     return view
 
 
@@ -324,7 +325,7 @@ async def mark_shared(
     await store.of(tenant).people.mark_shared(key, packed, shared=shared)
 
 
-async def _record_change(
+async def record_change(
     store: Store,
     tenant: str,
     type_: str,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, KeyedHash
 from handoff.domain.evidence import Evidence, Objections, Resolution
-from handoff.domain.identity import REFERENCE, Assurance, Identity
+from handoff.domain.identity import ANONYMOUS, REFERENCE, Assurance, Identity
 from handoff.store.reads import Reads
 from handoff.store.repositories.components import Component, EvidenceReader, walk
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
@@ -25,6 +26,7 @@ from .customer import (
     read_customer,
     resolve_component,
 )
+from .spellings import respelt
 
 MAX_LINKED = 500  # identities linked with a shared identity or a reference that are read to rank them
 
@@ -50,6 +52,8 @@ class LookUp(Struct, frozen=True, kw_only=True):
     question: str | None = None
     requested_id: str | None = None
     left_out: int = 0
+    shared: Customer | None = None
+    """The requested identity itself, if several people share it: what happened on it can be read."""
 
 
 class _Choice(Struct, frozen=True, kw_only=True):
@@ -79,9 +83,11 @@ async def find(
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
     reading = store.of(tenant).people.reader(reads)
-    component = await walk(reading, keys)
+    spellings = respelt(hashes, identities)
+    component = await walk(reading, dict.fromkeys((*keys, *spellings)))
     resolution = resolve_component(store, component)
-    known = [key for key in dict.fromkeys(keys) if key in component.reached]
+    guessed = [it for it, key in spellings.items() if key not in component.reached]
+    known = [key for key in dict.fromkeys((*keys, *guessed)) if key in component.reached]
     loose = {
         key: await _linked(reading, key)
         for key in known
@@ -92,6 +98,7 @@ async def find(
         component = await walk(reading, dict.fromkeys((*known, *ends)))
         resolution = resolve_component(store, component)
     choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
+    choices = [_inferred(it) if it.key in guessed else it for it in choices]
     best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
     choices = [_sure(choice, min_assurance) for choice in choices]
     choices = [choice for choice in choices if choice.roots]
@@ -103,12 +110,15 @@ async def find(
         customer = await read_customer(store, tenant, reading, next(iter(roots)))
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
+    given = [it for it in known if it in resolution.shared]
+    left_out = max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices)
     return LookUp(
         match=Match.SEVERAL,
         assurance=max((it.assurance for it in candidates), key=rank),
         candidates=tuple(candidates[:MAX_CANDIDATES]),
-        question=_question(identities),
-        left_out=max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices),
+        question=_question(identities, [component.records[it].identity for it in given]),
+        shared=_shared(hashes, component, resolution, given, left_out) if given else None,
+        left_out=left_out,
     )
 
 
@@ -166,6 +176,16 @@ def _choice(
         return _Choice(key=key, roots=roots, decides=False, left_out=linked.left_out)
     own = assurance_of(component.reached[key], component.evidence)
     return _Choice(key=key, roots={resolution.group_of(key).root: own}, decides=linked is None)
+
+
+def _inferred(choice: _Choice) -> _Choice:
+    """The choice by a number that was not given: the one given may be another spelling of it."""
+    return _Choice(
+        key=choice.key,
+        roots=dict.fromkeys(choice.roots, Assurance.INFERRED),
+        decides=choice.decides,
+        left_out=choice.left_out,
+    )
 
 
 def _sure(choice: _Choice, min_assurance: Assurance) -> _Choice:
@@ -240,9 +260,39 @@ def _reason(links: Sequence[Evidence], given: Sequence[IdentityRecord]) -> str:
     return f"{' and '.join(types)} stated by {', '.join(sources)}"
 
 
-def _question(identities: Sequence[Identity]) -> str:
+def _shared(
+    hashes: KeyedHash,
+    component: Component,
+    resolution: Resolution,
+    given: Sequence[bytes],
+    left_out: int,
+) -> Customer:
+    """The shared identities of a look-up as one customer, whose timeline is what happened on them."""
+    group = msgspec.structs.replace(resolution.group_of(given[0]), members=tuple(given))
+    return Customer(
+        id=hashes.public(CUSTOMER, given[0]),
+        group=group,
+        component=component,
+        resolution=resolution,
+        claims_left_out=left_out,
+    )
+
+
+async def look_up_of(store: Store, tenant: str, customer: Customer, reads: Reads | None = None) -> LookUp:
+    """The look-up of a known customer; that of the identity itself if it is one that several people share."""
+    if customer.group.shared:
+        found = await find(store, tenant, [it.identity for it in customer.members], reads=reads)
+        if found.shared is not None:
+            return msgspec.structs.replace(found, requested_id=customer.id)
+    return LookUp(match=Match.ONE, customer=customer, requested_id=customer.id)
+
+
+def _question(identities: Sequence[Identity], shared: Sequence[Identity]) -> str:
     """A question for the customer whose answer identifies them."""
     given = {it.type for it in identities}
-    if "user" not in given:
-        return "Which customer number or login do you use with us?"
-    return "Which email address or order number did you use last?"
+    if "user" in given:
+        return "Which email address or order number did you use last?"
+    asked = "Which customer number or login do you use with us?"
+    if ANONYMOUS in {it.type for it in shared}:
+        return f"Several people use this device. {asked}"
+    return asked

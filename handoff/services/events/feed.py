@@ -39,14 +39,25 @@ from handoff.store.store import Store
 
 from .publishing import Event, HandoffEntry, decode_entry
 
-MAX_BEHIND = 500  # frames buffered for one subscriber; a screen that is further behind reads again
 BLOCK_S = 0.25  # how long a new subscriber's first event may wait behind a read that is under way
 PAUSE_S = 0.5
 COUNT = 200
-MAX_READ = 50  # touchpoints read in one round trip: some MB if they are large
 _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 log = structlog.get_logger(__name__)
+
+
+class StreamLimits(Struct, frozen=True, kw_only=True):
+    """Bounds of live streams. Times in seconds."""
+
+    behind: int = 500
+    """Frames buffered for one subscriber; a screen that is further behind reads again."""
+    read: int = 50
+    """Touchpoints read in one round trip: some MB if they are large."""
+    heartbeat_s: float = 10.0
+    """Proxies and browsers close a silent stream after 15 s."""
+    check_identities_s: float = 10.0
+    """How often a stream checks the customer's identities."""
 
 
 class PositionChange(Struct, frozen=True):
@@ -95,7 +106,10 @@ class Feed:
     Frames that it does not take come from `next`, so the order is the same either way.
     """
 
-    def __init__(self, take_now: Callable[[Frame], bool] | None = None) -> None:
+    def __init__(
+        self, take_now: Callable[[Frame], bool] | None = None, limits: StreamLimits | None = None
+    ) -> None:
+        self._most = (limits or StreamLimits()).behind
         self._take_now = take_now
         self._frames: deque[Frame] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -105,7 +119,7 @@ class Feed:
         # A subscriber that waits and is not woken yet has sent all earlier frames.
         if self._take_now and self._reader and not self._reader.done() and self._take_now(frame):
             return
-        if len(self._frames) < MAX_BEHIND:
+        if len(self._frames) < self._most:
             self._frames.append(frame)
         else:
             self.cut = True
@@ -137,7 +151,8 @@ class Feed:
 class Hub:
     """All live subscribers of this process and the one reader that feeds them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, limits: StreamLimits | None = None) -> None:
+        self.limits = limits or StreamLimits()
         self._store = store
         self._cursors: dict[bytes, bytes] = {}
         self._homes: dict[bytes, set[Feed]] = {}
@@ -189,8 +204,8 @@ class Hub:
         """The frames after an entry. None if the id is not an entry's, or if later entries were trimmed."""
         if not _ENTRY_ID.fullmatch(last_id):
             return None
-        after = await self._store.of(tenant).outbox.after(last_id, MAX_BEHIND)
-        if after is None or len(after.entries) == MAX_BEHIND:
+        after = await self._store.of(tenant).outbox.after(last_id, self.limits.behind)
+        if after is None or len(after.entries) == self.limits.behind:
             return None
         if not _entry_number(after.oldest) <= _entry_number(last_id) <= _entry_number(after.newest):
             return None
@@ -259,10 +274,10 @@ class Hub:
         return frame
 
     async def _send_to_homes(self, entries: Iterable[OutboxEntry]) -> None:
-        """Send touchpoints in order; up to MAX_READ of them are read in one round trip."""
+        """Send touchpoints in order; up to `limits.read` of them are read in one round trip."""
         watched = [reference for entry in entries if (reference := self._watched(entry))]
-        for start in range(0, len(watched), MAX_READ):
-            references = watched[start : start + MAX_READ]
+        for start in range(0, len(watched), self.limits.read):
+            references = watched[start : start + self.limits.read]
             places = [(it.home, it.place) for it in references]
             found = await read_filed(self._store.connection, self._store.keys, places)
             for reference, filed in zip(references, found, strict=True):

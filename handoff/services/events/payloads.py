@@ -13,7 +13,8 @@ from handoff.services.timeline.views import TouchpointView
 
 CONTENT_TYPE = "application/cloudevents+json"
 
-ChangeKind = Literal["new", "late", "linked", "unlinked"]
+ChangeKind = Literal["new", "late", "linked", "unlinked", "shared"]
+"""`shared`: something happened on an identity that the customer shares with others; it may be theirs."""
 
 
 class EventEnvelope(Struct, frozen=True, kw_only=True):

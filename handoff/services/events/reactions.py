@@ -13,10 +13,13 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
+from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
-from handoff.services.context.assembly import conversations_of
-from handoff.services.customers.customer import Customer, by_key
+from handoff.services.context.history import conversations_of
+from handoff.services.customers.customer import Customer, by_id, by_key
+from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
 from handoff.services.handoffs.targets import read_conversation_id
@@ -105,16 +108,38 @@ class Followers:
         late = view.late
         if not (late or view.direction == "inbound" or view.type.startswith("identity.")):
             return  # owners know what their own side did
-        homes = [it.key for it in customer.members]
-        for handoff in await read_of_homes(self._store.control(tenant), homes):
-            if handoff.owning and handoff.snapshots and view.recorded_at > _pinned(handoff):
-                await self._publish_change(tenant, customer, handoff, view)
+        concerned = [customer, *await self._people(tenant, customer, view)]
+        for one in concerned:
+            homes = [it.key for it in one.members]
+            for handoff in await read_of_homes(self._store.control(tenant), homes):
+                if handoff.owning and handoff.snapshots and view.recorded_at > _pinned(handoff):
+                    await self._publish_change(tenant, one, handoff, view, shared=one is not customer)
+
+    async def _people(self, tenant: str, customer: Customer, view: TouchpointView) -> list[Customer]:
+        """The people who share the identity that a customer's message or call came from.
+
+        Nobody for a device, on which nothing waits, and for a mailbox of more than MAX_STRONG_NEIGHBOURS.
+        """
+        if not customer.group.shared or customer.members[0].identity.type == ANONYMOUS:
+            return []
+        if view.type.startswith("identity."):
+            return []  # recorded on the person's own timeline too
+        look_up = await find(
+            self._store, tenant, [it.identity for it in customer.members], Assurance.VERIFIED
+        )
+        if len(look_up.candidates) > MAX_STRONG_NEIGHBOURS:
+            return []
+        return [
+            await by_id(self._store, tenant, it.id)
+            for it in look_up.candidates
+            if it.assurance is Assurance.VERIFIED and it.id != customer.id
+        ]
 
     async def _publish_change(
-        self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView
+        self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView, *, shared: bool
     ) -> None:
         change = ContextChange(
-            kind=_LINKING.get(view.type) or ("late" if view.late else "new"),
+            kind="shared" if shared else _LINKING.get(view.type) or ("late" if view.late else "new"),
             touchpoint=view.id,
             type=view.type,
             channel=view.channel,

@@ -10,13 +10,14 @@ from handoff.codec.keyed_hash import SIZE, KeyedHash
 from handoff.codec.member import PLACE
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
-from handoff.services.context.assembly import customer_view
+from handoff.services.context.person import customer_view
 from handoff.services.context.views import CustomerView
 from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import LinkView, read_links
+from handoff.services.customers.portions import read_portions
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_of_homes
-from handoff.services.timeline.reading import PAGE, Filter, decode, read_whole
-from handoff.services.timeline.views import TouchpointView, conversation_of, public_conversation
+from handoff.services.timeline.reading import PAGE, Filter, Given, decode, read_whole
+from handoff.services.timeline.views import TouchpointView, public_conversation
 from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import read_at
@@ -73,7 +74,8 @@ async def export_touchpoints(
 ) -> Pages:
     """All touchpoints, oldest first. New ones are included if their place has not been passed yet."""
     shown = Filter(min_assurance=min_assurance)
-    async for page in read_whole(store, store.hashes(tenant), _records(customer)):
+    given = (await read_portions(store, tenant, customer)).given
+    async for page in read_whole(store, store.hashes(tenant), _records(customer), given):
         views = [page.view(it) for it in page.entries if shown.passes(it.stored, it.body)]
         yield views, len(page.entries) - len(views)
 
@@ -87,9 +89,10 @@ async def export_conversations(
     are kept (48 bytes each), and once conversation by conversation.
     """
     hashes, records = store.hashes(tenant), _records(customer)
+    given = (await read_portions(store, tenant, customer)).given
     rank = ASSURANCE_RANK[min_assurance]
-    for conversation, rows in (await _places(store, hashes, records)).items():
-        found = await _touchpoints(store, hashes, records, bytes(rows))
+    for conversation, rows in (await _places(store, hashes, records, given)).items():
+        found = await _touchpoints(store, hashes, {**records, **given.records}, bytes(rows))
         shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
         vcon = vcon_of(public_conversation(hashes, conversation), shown, internal=internal)
         if vcon.dialog:
@@ -97,14 +100,14 @@ async def export_conversations(
 
 
 async def _places(
-    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord], given: Given
 ) -> dict[bytes, bytearray]:
     """Home (16) ‖ place (32) of the customer's own touchpoints in each conversation, oldest first."""
     found: dict[bytes, bytearray] = {}
-    async for page in read_whole(store, hashes, records):
+    async for page in read_whole(store, hashes, records, given):
         for entry in page.entries:
             if not entry.is_reference:
-                conversation = conversation_of(hashes, records[entry.stored.home], entry.stored, entry.body)
+                conversation = page.rendering.conversation(entry.stored, entry.body)[0]
                 found.setdefault(conversation, bytearray()).extend(entry.stored.home + entry.stored.place)
     return found
 

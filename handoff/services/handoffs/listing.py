@@ -10,9 +10,10 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
-from handoff.services.customers.customer import by_key
 from handoff.store.repositories.control import Control, decode_record, mark
 from handoff.store.store import Store
+
+from .targets import customer_of
 
 
 class Listing(Struct, frozen=True, kw_only=True):
@@ -72,16 +73,17 @@ def _matches(handoff: Handoff, wanted: Listing) -> bool:
     )
 
 
-async def current_customer_ids(store: Store, tenant: str, homes: Sequence[bytes]) -> dict[bytes, str]:
-    """The current customer ids of several homes."""
-    distinct = list(dict.fromkeys(homes))
-    ids = await asyncio.gather(*(current_customer_id(store, tenant, home) for home in distinct))
-    return dict(zip(distinct, ids, strict=True))
+async def current_customer_ids(store: Store, tenant: str, handoffs: Sequence[Handoff]) -> dict[str, str]:
+    """The current customer ids of several handoffs, by the handoffs' ids."""
+    distinct = {(it.home, it.conversation): it for it in handoffs}
+    ids = await asyncio.gather(*(current_customer_id(store, tenant, it) for it in distinct.values()))
+    found = dict(zip(distinct, ids, strict=True))
+    return {it.id: found[it.home, it.conversation] for it in handoffs}
 
 
-async def current_customer_id(store: Store, tenant: str, home: bytes) -> str:
-    """The current id of the customer that a home belongs to."""
+async def current_customer_id(store: Store, tenant: str, handoff: Handoff) -> str:
+    """The current id of a handoff's customer."""
     try:
-        return (await by_key(store, tenant, home)).id
+        return (await customer_of(store, tenant, handoff.home, handoff.conversation)).id
     except NotFound:
-        return store.hashes(tenant).public(CUSTOMER, home)
+        return store.hashes(tenant).public(CUSTOMER, handoff.home)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.codec.compression import compress, decompress
 from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
@@ -86,6 +86,16 @@ class StepView(Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+class HandoffCandidate(Struct, frozen=True, kw_only=True):
+    """A person whom a handoff of a shared identity may be about. Assign its touchpoints to one."""
+
+    customer_id: str
+    identity: str
+    reason: str
+    assurance: str
+    touchpoints: int
+
+
 class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     """A handoff in the HTTP contract. `owner` is the current owner of the conversation."""
 
@@ -112,6 +122,9 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     viewed_at: str | None = None
     viewed_by: str | None = None
     snapshots: list[SnapshotView] = field(default_factory=list)
+    candidates: list[HandoffCandidate] | UnsetType = UNSET
+    """In the answer to a request by a shared identity: the people it may be."""
+    question: str | UnsetType = UNSET
 
 
 def _party(side: Party) -> PartyView:

@@ -10,7 +10,7 @@ from handoff.domain.handoff import Handoff, SnapshotRef
 from handoff.services.context.assembly import assemble
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.views import DEFAULT_LIMIT, ContextSelection, ContextView
-from handoff.services.customers.lookup import LookUp, Match
+from handoff.services.customers.lookup import LookUp, Match, look_up_of
 from handoff.store.repositories.control import Change, Control
 from handoff.store.store import Store
 
@@ -30,7 +30,7 @@ async def pinned_content(
     """
     look_up = LookUp(match=Match.NONE)
     if target.customer:
-        look_up = LookUp(match=Match.ONE, customer=target.customer, requested_id=target.customer.id)
+        look_up = target.look_up or await look_up_of(store, tenant, target.customer)
     longest = ContextSelection(limit=_LIMITS[0])
     assembled = await assemble(store, monitor, tenant, look_up, wanted=longest, now=now, handoff=handoff)
     content = encode_context(assembled.view)

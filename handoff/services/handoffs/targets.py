@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
 from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Handoff
-from handoff.domain.identity import Identity
-from handoff.services.context.assembly import conversations_of
+from handoff.domain.identities.sharing import Ownership
+from handoff.domain.identity import STRONG_TYPES, Identity
+from handoff.services.context.story import Matters, matters_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
-from handoff.services.customers.lookup import Match, find
+from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.timeline.recording import ensure_identity
+from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import read_conversation_home
 from handoff.store.store import Store
 
@@ -31,12 +34,13 @@ class TargetSelector(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A conversation, with its home and its customer."""
+    """A conversation, with its home and its customer. `look_up` is that of a shared identity."""
 
     home: bytes
     conversation: bytes
     identity: Identity
     customer: Customer | None
+    look_up: LookUp | None = None
 
 
 async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
@@ -47,9 +51,12 @@ async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Targ
     if wanted.customer_id is not None:
         customer = await by_id(store, tenant, wanted.customer_id)
         require_current(customer, wanted.customer_id)
-        return await _choose(store, tenant, customer, wanted.channel)
+        return await _choose(store, tenant, customer, wanted)
     assert wanted.identity is not None
     look_up = await find(store, tenant, [wanted.identity])
+    if look_up.shared is not None:
+        target = await _choose(store, tenant, look_up.shared, wanted)
+        return msgspec.structs.replace(target, look_up=look_up)
     if look_up.match is Match.SEVERAL:
         raise Conflict(
             "several customers have this identity",
@@ -62,7 +69,7 @@ async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Targ
         channel = wanted.channel or "web"
         conversation = home + hashes.episode(home, channel)
         return Target(home=home, conversation=conversation, identity=wanted.identity, customer=None)
-    return await _choose(store, tenant, look_up.customer, wanted.channel)
+    return await _choose(store, tenant, look_up.customer, wanted)
 
 
 async def _target_conversation(store: Store, tenant: str, conversation_id: str) -> Target:
@@ -94,24 +101,20 @@ async def home_of(store: Store, conversation: bytes) -> bytes:
     return home
 
 
-async def _choose(store: Store, tenant: str, customer: Customer, channel: str | None) -> Target:
+async def _choose(store: Store, tenant: str, customer: Customer, wanted: TargetSelector) -> Target:
     """Choose the customer's conversation.
 
-    In this order: the newest open one on the channel, the newest open one, one that a handoff opened, a new
-    one.
+    In this order: the open one in which the customer last asked (`Conversation.rank`), one that a handoff
+    opened, a new one. A conversation to which only our side contributed is none of the customer's.
     """
-    hashes = store.hashes(tenant)
-    conversations = await conversations_of(store, tenant, customer)
-    open_ = [it for it in conversations if it.open]
-    on_channel = [it for it in open_ if channel in it.channels]
-    chosen: Conversation | None = next(iter(on_channel or open_), None)
+    hashes, channel = store.hashes(tenant), wanted.channel
+    matters = await matters_of(store, tenant, customer)
     known = {record.key: record.identity for record in customer.members}
-    if chosen is not None and await _belongs_to(store, chosen, customer):
-        assert chosen.home is not None
-        return Target(
-            home=chosen.home, conversation=chosen.id, identity=known[chosen.home], customer=customer
-        )
-    under_way = await _opened_by_handoff(store, tenant, customer, conversations)
+    for chosen in await _ranked(store, tenant, matters, wanted):
+        home = await _home_in(store, chosen, customer, matters)
+        if home is not None:
+            return Target(home=home, conversation=chosen.id, identity=known[home], customer=customer)
+    under_way = await _opened_by_handoff(store, tenant, customer, matters.conversations)
     if under_way is not None:
         return Target(
             home=under_way.home,
@@ -127,6 +130,26 @@ async def _choose(store: Store, tenant: str, customer: Customer, channel: str | 
     )
 
 
+async def _ranked(store: Store, tenant: str, matters: Matters, wanted: TargetSelector) -> list[Conversation]:
+    """The customer's open conversations, the one to hand over first."""
+    found = [it for it in matters.conversations if it.open and it.last_inbound_at is not None]
+    if not found or (len(found) == 1 and "form.submitted" not in found[0].types):
+        return found
+    asked, waiting = matters.asking(await store.control(tenant).clock())
+    own: set[bytes] = set()
+    if wanted.identity is not None and wanted.identity.type not in STRONG_TYPES:
+        own = matters.of_handle(wanted.identity)
+    unanswered = {"form.submitted", "identified"}  # alone they ask nothing: a newsletter's form
+    found = [it for it in found if it.id in asked or it.types - unanswered or it.last_asked_at is None]
+    return sorted(
+        found,
+        key=lambda it: it.rank(
+            asks=it.id in asked, channel=wanted.channel, own=it.id in own, waits=it.id in waiting
+        ),
+        reverse=True,
+    )
+
+
 async def _opened_by_handoff(
     store: Store, tenant: str, customer: Customer, conversations: Sequence[Conversation]
 ) -> Handoff | None:
@@ -139,16 +162,36 @@ async def _opened_by_handoff(
     return next((it for it in found if (it.pending or it.owning) and it.conversation not in known), None)
 
 
-async def _belongs_to(store: Store, conversation: Conversation, customer: Customer) -> bool:
-    """Whether a conversation is the customer's own. A stranger's mail may name any thread."""
+async def _home_in(
+    store: Store, conversation: Conversation, customer: Customer, matters: Matters
+) -> bytes | None:
+    """The customer's identity under which a conversation is handed over, None if it is not their own.
+
+    A stranger's mail may name any thread. A conversation assigned to the customer is their own.
+    """
     members = customer.group.members
-    return conversation.home in members and await home_of(store, conversation.id) in members
+    if conversation.home in members and await home_of(store, conversation.id) in members:
+        return conversation.home
+    return members[0] if matters.is_given(conversation) else None
+
+
+async def customer_of(
+    store: Store, tenant: str, home: bytes, conversation: bytes, reads: Reads | None = None
+) -> Customer:
+    """The customer of a conversation: of its home, or of the person to whom an agent assigned it if several
+    people share the home. Raises NotFound if the home was erased."""
+    customer = await by_key(store, tenant, home, reads)
+    if customer.group.shared:
+        piece = Ownership(home, customer.component.evidence).assignment_of_conversation(conversation)
+        if piece is not None:
+            return await by_key(store, tenant, piece.other, reads)
+    return customer
 
 
 async def target_of(store: Store, tenant: str, handoff: Handoff) -> Target:
     """The target of an existing handoff."""
     try:
-        customer = await by_key(store, tenant, handoff.home)
+        customer = await customer_of(store, tenant, handoff.home, handoff.conversation)
     except NotFound:
         customer = None
     identity = customer.members[0].identity if customer else Identity("reference", "", handoff.id)

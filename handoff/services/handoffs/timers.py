@@ -37,7 +37,7 @@ class Timers:
         self._store = store
         self._handoffs = handoffs
         self._tenants = tenants
-        self._guard = guard or ClockGuard()
+        self._guard = guard or handoffs.clock_guard
 
     async def fire_due(self) -> int:
         """Fire the due timers; returns their number. None fire for a while after the store's clock jumped."""

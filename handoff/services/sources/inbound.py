@@ -6,27 +6,37 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.contract import (
+    Adapter,
+    CallLeg,
+    HeadChecker,
+    InboundRequest,
+    Outcome,
+    Parsed,
+    Reply,
+    SourceOptions,
+)
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.admission.limits import LimitSettings
+from handoff.services.admission.rates import RateLimits
 from handoff.services.callbacks.call_events import names_callback, record_call_events
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.timeline.batching import Intake
-from handoff.services.timeline.recording import Result
+from handoff.services.timeline.recording import Result, redacted
 from handoff.store.store import Store
 
 from . import quarantine
+from .parsing import THREAD_ABOVE, Parsing, parse
 from .quarantine import Rejected
-
-THREAD_ABOVE = 64 * 1024  # bytes; parsing more would block the event loop for milliseconds
+from .settling import depends_on_history, settle
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +66,43 @@ class Received(Struct, frozen=True, kw_only=True):
 class Inbound:
     """Takes the deliveries of all sources, regardless of the transport."""
 
-    def __init__(self, store: Store, intake: Intake, monitor: Monitor, measures: Measures) -> None:
+    def __init__(
+        self,
+        store: Store,
+        intake: Intake,
+        monitor: Monitor,
+        measures: Measures,
+        kept: quarantine.Quarantine | None = None,
+        rates: RateLimits | None = None,
+    ) -> None:
         self._store = store
+        self._parsing = Parsing()
+        self._rates = rates or RateLimits(LimitSettings())
+        self._quarantine = kept or quarantine.Quarantine(store, LimitSettings())
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
+
+    def close(self) -> None:
+        """End the process that parses large deliveries."""
+        self._parsing.close()
+
+    def refuse_early(self, received: Received) -> Reply | None:
+        """The reply to a delivery that its head alone shows to be invalid; None for any other."""
+        adapter, request = received.source.adapter, received.request
+        if not isinstance(adapter, HeadChecker) or adapter.preflight(request) is not None:
+            return None
+        try:
+            adapter.check_head(request)
+        except HandoffError as error:
+            if isinstance(error, SignatureRefused):
+                self._count_refused(received.source, error)
+            return Reply(status=400, headers=adapter.headers(request), error=error)
+        return None
+
+    def _count_refused(self, source: Source, error: SignatureRefused) -> None:
+        self._measures.refused.labels(source.name).inc()
+        log.warning("signature_refused", source=source.name, reason=error.detail)
 
     async def handle(self, received: Received) -> Reply:
         """Record a delivery and return its reply, with an `error` if it was refused or not recorded."""
@@ -69,10 +111,13 @@ class Inbound:
         if early is not None:
             return early
         try:
+            self._rates.check_source(received.source.tenant, received.source.name)
             outcome = await self._record(received.source, request)
         except HandoffError as error:
             kept = isinstance(error, InvalidPayload)
             return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
+        if len(request.body) > THREAD_ABOVE:
+            return await self._parsing.in_thread(adapter.answer, request, outcome)
         return adapter.answer(request, outcome)
 
     async def _record(self, source: Source, request: InboundRequest) -> Outcome:
@@ -84,23 +129,46 @@ class Inbound:
         delivery, size = _Delivery(source.adapter, request), len(request.body)
         try:
             if size > THREAD_ABOVE:
-                source.adapter.verify(request)
-                delivery.parsed = await asyncio.to_thread(_parse, source.adapter, request)
+                await self._parsing.verify(source.adapter, request)
+                delivery.parsed = await self._parsing.parse(source.options, source.adapter, request)
+                delivery.parsed = await self._settle(source, delivery.parsed)
                 touchpoints, results = await self._record_parsed(source, delivery.parsed)
             else:
                 results = await self._intake.record(source.tenant, delivery.read, size)
                 touchpoints = delivery.parsed.touchpoints
-                if delivery.names_callback:
+                if delivery.needs_lookup:
+                    delivery.parsed = await self._settle(source, delivery.parsed)
                     touchpoints, results = await self._record_parsed(source, delivery.parsed)
         except SignatureRefused as error:
-            self._measures.refused.labels(source.name).inc()
-            log.warning("signature_refused", source=source.name, reason=error.detail)
+            self._count_refused(source, error)
             raise
         except InvalidPayload as error:
+            self._rates.charge_source(source.tenant, source.name, 1)
             whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
             await self._keep(source, request, [whole])
             raise
         return await self._finish(source, request, delivery.parsed, touchpoints, results)
+
+    async def _settle(self, source: Source, parsed: Parsed) -> Parsed:
+        if not depends_on_history(parsed):
+            return parsed
+        return await settle(self._store, source.tenant, self._masked(source.tenant, parsed))
+
+    def _masked(self, tenant: str, parsed: Parsed) -> Parsed:
+        """With everything masked, since it is compared with what is stored."""
+
+        def mask(touchpoint: Touchpoint) -> Touchpoint:
+            return redacted(self._store, tenant, [touchpoint])[0]
+
+        legs = [
+            CallLeg(
+                passed_on=mask(it.passed_on),
+                alone=it.alone if isinstance(it.alone, str) else mask(it.alone),
+            )
+            for it in parsed.legs
+        ]
+        touchpoints = tuple(map(mask, parsed.touchpoints))
+        return msgspec.structs.replace(parsed, touchpoints=touchpoints, legs=tuple(legs))
 
     async def _record_parsed(
         self, source: Source, parsed: Parsed
@@ -116,6 +184,8 @@ class Inbound:
         results: Sequence[Result],
     ) -> Outcome:
         """Quarantine the rejected items and count everything."""
+        events = len(touchpoints) + len(parsed.malformed)
+        self._rates.charge_source(source.tenant, source.name, max(1, events))
         kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
         kept += [
             Rejected(
@@ -135,8 +205,7 @@ class Inbound:
         return _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
-        control = self._store.control(source.tenant)
-        await quarantine.keep(control, source.name, request, tuple(items), self._store.redaction)
+        await self._quarantine.keep(source.tenant, source.name, request, items)
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({item.code for item in items})
@@ -159,53 +228,41 @@ class Inbound:
             received_at=item.received_at,
         )
         try:
-            parsed = _parse(source.adapter, request)
+            parsed = parse(source.adapter, request)
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
-        if parsed.malformed or not (parsed.touchpoints or parsed.ignored):
+        if parsed.malformed or not (parsed.touchpoints or parsed.legs or parsed.ignored):
             detail = parsed.malformed[0].detail if parsed.malformed else "the item contains no events"
             raise Unprocessable(detail, code="still_malformed")
-        _touchpoints, results = await self._record_parsed(source, parsed)
+        _touchpoints, results = await self._record_parsed(source, await self._settle(source, parsed))
         refused = next((result for result in results if not result.ok), None)
         if refused is not None:
             raise Unprocessable(refused.detail or "the item was rejected again", code="still_malformed")
-        await quarantine.dismiss(self._store.control(source.tenant), item)
+        await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
 
 
 class _Delivery:
-    """One delivery while it is read. `parsed` and `names_callback` are set by `read`."""
+    """One delivery while it is read. `parsed` and `needs_lookup` are set by `read`."""
 
     def __init__(self, adapter: Adapter, request: InboundRequest) -> None:
         self._adapter = adapter
         self._request = request
         self.parsed = Parsed()
-        self.names_callback = False
+        self.needs_lookup = False
 
     def read(self) -> Sequence[Touchpoint]:
         """Verify and parse; returns the touchpoints that can be recorded directly.
 
-        Returns none if one of them names a callback, which has to be looked up before recording.
+        Returns none if something has to be looked up before recording: a callback that one of them
+        names, or what `settle` needs.
         """
         self._adapter.verify(self._request)
-        self.parsed = _parse(self._adapter, self._request)
-        self.names_callback = any(map(names_callback, self.parsed.touchpoints))
-        return () if self.names_callback else self.parsed.touchpoints
-
-
-def _parse(adapter: Adapter, request: InboundRequest) -> Parsed:
-    """Parse with the adapter. Raises InvalidPayload (`unreadable`) if the adapter itself fails.
-
-    Such a delivery passed verification: it is quarantined and can be replayed after the adapter is fixed.
-    """
-    try:
-        return adapter.parse(request)
-    except HandoffError:
-        raise
-    except Exception as error:  # hostile bytes must not do more harm than this
-        log.exception("adapter_failed", adapter=adapter.name)
-        raise InvalidPayload("the delivery cannot be read", code="unreadable") from error
+        self.parsed = parse(self._adapter, self._request)
+        named = any(map(names_callback, self.parsed.touchpoints))
+        self.needs_lookup = named or depends_on_history(self.parsed)
+        return () if self.needs_lookup else self.parsed.touchpoints
 
 
 def _outcome(results: Sequence[Result], *, quarantined: int = 0, ignored: int = 0) -> Outcome:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable, Sequence
 
+import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import InboundRequest
 from handoff.codec.compression import compress, decompress
-from handoff.domain.clock import Micros, format_time
+from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.errors import NotFound
 from handoff.domain.redaction.redaction import Redaction, safe_detail
 from handoff.domain.text.cleaning import clean, clean_pairs
-from handoff.store.repositories.control import Change, Control, decode_record, mark
+from handoff.services.admission.limits import LimitSettings
+from handoff.store.errors import unavailable
+from handoff.store.repositories.control import Control, decode_record, mark, pack_record
+from handoff.store.repositories.quarantine import QuarantineBounds, QuarantineItem
+from handoff.store.server.memory import OUT_OF_MEMORY
+from handoff.store.store import Store
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
-THREAD_ABOVE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
+LARGE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
+ITEMS_AT_ONCE = 50
+SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
+PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
+
+log = structlog.get_logger(__name__)
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
@@ -66,45 +78,78 @@ class Rejected(Struct, frozen=True, kw_only=True):
     item: bytes
 
 
-async def keep(
-    control: Control,
-    source: str,
-    request: InboundRequest,
-    items: tuple[Rejected, ...],
-    redaction: Redaction,
-) -> None:
-    """Store the items, with the parts of their request that a replay needs. One round trip.
+class Quarantine:
+    """Keeps items within the limits of each source. A store that runs full is emptied of them first."""
 
-    Card numbers and the like are masked first, in whatever format the item is.
-    """
-    change = Change()
-    query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
-    for place, rejected in enumerate(items):
-        codec, packed = compress((await _masked(redaction, control.tenant, rejected.item))[:MAX_ITEM])
-        id_ = secrets.token_hex(16)
-        record = Quarantined(
-            id=id_,
-            source=source,
-            received_at=request.received_at + place,
-            code=rejected.code,
-            detail=safe_detail(clean(rejected.detail))[:500],
-            method=clean(request.method),
-            path=safe_detail(clean(request.path)),
-            query=query,
-            content_type=safe_detail(clean(request.headers.get("content-type", ""))),
-            codec=codec,
-            item=packed,
-            size=len(rejected.item),
+    def __init__(self, store: Store, limits: LimitSettings) -> None:
+        self._store = store
+        self._limits = limits
+
+    async def keep(
+        self, tenant: str, source: str, request: InboundRequest, items: Sequence[Rejected]
+    ) -> None:
+        """Store the items, and delete the source's oldest ones beyond its limits. One round trip.
+
+        Card numbers and the like are masked first, in whatever format the item is.
+        StoreUnavailable (`out_of_memory`) while only the store's reserve is left.
+        """
+        if self._store.health.memory.full:
+            raise unavailable(OUT_OF_MEMORY)
+        records: list[QuarantineItem] = []
+        for place, rejected in enumerate(items):
+            masked = await _masked(self._store.redaction, tenant, rejected.item)
+            records.append(_record(source, request, place, rejected, masked))
+            # The compressor belongs to the loop's thread: large items are compressed there, one in each turn.
+            if len(rejected.item) > LARGE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
+        if gone:
+            log.warning("quarantine_evicted", source=source, count=gone)
+
+    async def trim(self, sources: Iterable[tuple[str, str]], now: Micros) -> None:
+        """Delete what is beyond the limits of (tenant, source) pairs, also by age."""
+        bounds = self._bounds(since=now - round(self._limits.quarantine_days * DAY))
+        for tenant, source in sources:
+            gone = await self._store.of(tenant).quarantine.trim(source, bounds)
+            if gone:
+                log.warning("quarantine_evicted", source=source, count=gone)
+
+    def _bounds(self, since: Micros = 0) -> QuarantineBounds:
+        memory, limits = self._store.health.memory, self._limits
+        size = (
+            min(limits.quarantine_bytes, memory.limit // SHARE) if memory.limit else limits.quarantine_bytes
         )
-        raw = bytes.fromhex(id_)
-        change.put(control.keys.record("q", raw), 1, record)
-        change.add(control.keys.set("quarantine"), record.received_at, raw)
-        change.add(control.keys.set(f"quarantine:{source}"), record.received_at, raw)
-    await control.commit(change)
+        if memory.pressed:
+            size //= PRESSED_SHARE
+        return QuarantineBounds(items=limits.quarantine_items, bytes=size, since=since)
+
+
+def _record(
+    source: str, request: InboundRequest, place: int, rejected: Rejected, masked: bytes
+) -> QuarantineItem:
+    """A `masked` item as it is stored, with the parts of its request that a replay needs, masked too."""
+    codec, packed = compress(masked[:MAX_ITEM])
+    id_ = secrets.token_hex(16)
+    query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
+    record = Quarantined(
+        id=id_,
+        source=source,
+        received_at=request.received_at + place,
+        code=rejected.code,
+        detail=safe_detail(clean(rejected.detail))[:500],
+        method=clean(request.method),
+        path=safe_detail(clean(request.path)),
+        query=query,
+        content_type=safe_detail(clean(request.headers.get("content-type", ""))),
+        codec=codec,
+        item=packed,
+        size=len(rejected.item),
+    )
+    return QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record))
 
 
 async def _masked(redaction: Redaction, tenant: str, item: bytes) -> bytes:
-    if len(item) > THREAD_ABOVE:
+    if len(item) > LARGE:
         return await asyncio.to_thread(redaction.document, item, "quarantine", tenant)
     return redaction.document(item, "quarantine", tenant)
 
@@ -148,10 +193,6 @@ async def page(control: Control, *, limit: int, newest_first: bool, below: int |
     )
 
 
-async def dismiss(control: Control, item: Quarantined) -> None:
+async def dismiss(store: Store, tenant: str, item: Quarantined) -> None:
     """Remove an item from quarantine after a replay, or on an operator's request."""
-    raw = _raw_id(item.id)
-    change = Change().drop(control.keys.record("q", raw))
-    change.remove(control.keys.set("quarantine"), raw)
-    change.remove(control.keys.set(f"quarantine:{item.source}"), raw)
-    await control.commit(change)
+    await store.of(tenant).quarantine.drop(item.source, [_raw_id(item.id)])

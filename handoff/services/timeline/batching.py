@@ -13,15 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-import msgspec
 import structlog
 
 from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
-from handoff.store.repositories.recorder import REUSED, Entry, Item, Recorded
+from handoff.store.repositories.recorder import Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .recording import Result, amendment_of, prepare_or_reject, redacted, result_of
+from .recording import Result, prepare_or_reject, redacted, result_of
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
 MAX_BYTES = 64 * 1024  # of request bodies per turn: as much as one delivery may have that is parsed inline
@@ -154,38 +153,23 @@ class _BatchedRequest:
 class _PendingItem:
     """One item of a request while the recorder has it."""
 
-    __slots__ = ("_index", "_item", "_request", "_settled", "_touchpoint")
+    __slots__ = ("_index", "_item", "_request", "_settled")
 
     def __init__(self, request: _BatchedRequest, index: int, item: Item) -> None:
         self._request = request
         self._index = index
         self._item = item
-        self._touchpoint = request.touchpoints[index]
         self._settled = False
 
     def done(self) -> bool:
         return self._settled
 
     def set_result(self, recorded: Recorded) -> None:
-        if recorded.status == REUSED and self._touchpoint.upsert:
-            self._amend()
-        else:
-            hashes = self._request.store.hashes(self._request.tenant)
-            self._settle(result_of(hashes, self._item, recorded.status))
+        hashes = self._request.store.hashes(self._request.tenant)
+        self._settle(result_of(hashes, self._item, recorded.status))
 
     def set_exception(self, error: Exception) -> None:
         self._settle(error)
-
-    def _amend(self) -> None:
-        """Store the new content as an amendment, whose outcome becomes this item's."""
-        store = self._request.store
-        hashes = store.hashes(self._request.tenant)
-        try:
-            self._item = amendment_of(self._touchpoint, self._item, hashes, store.keys)
-            self._touchpoint = _without_upsert(self._touchpoint)
-            store.recorder.submit([(self._item, self)])
-        except HandoffError as error:
-            self._settle(error)
 
     def _settle(self, outcome: Result | Exception) -> None:
         self._settled = True
@@ -194,7 +178,3 @@ class _PendingItem:
 
 _UNSETTLED = Result(status="", id="")
 """The place of a result that is still to come."""
-
-
-def _without_upsert(touchpoint: Touchpoint) -> Touchpoint:
-    return msgspec.structs.replace(touchpoint, upsert=False)

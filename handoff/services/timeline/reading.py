@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.body import UNREADABLE, Body
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
 from handoff.codec.member import Member, channel_name
 from handoff.domain.errors import NotFound
+from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.identities import IdentityRecord, doubled
@@ -26,7 +28,14 @@ from handoff.store.repositories.timelines import (
 )
 from handoff.store.store import Store
 
-from .views import Rendering, TimelineView, TouchpointView, blank_body, touchpoint_view
+from .views import (
+    Rendering,
+    TimelineView,
+    TouchpointView,
+    assigned_view,
+    blank_body,
+    touchpoint_view,
+)
 
 MAX_SCANNED = 5_000  # touchpoints read for one filtered page; the answer states where it stopped
 PAGE = 500  # touchpoints per round trip when a whole timeline is read
@@ -69,14 +78,35 @@ class TimelineEntry(Struct, frozen=True):
         return self.entry.reference is not None
 
 
+class Given(Struct, frozen=True, kw_only=True):
+    """Entries on shared identities that belong to the customer, newest first, with the records of their
+    homes. `ownership` is by home, for homes with assignments."""
+
+    members: Sequence[Member] = ()
+    records: Mapping[bytes, IdentityRecord] = {}
+    ownership: Mapping[bytes, Ownership] = {}
+
+
+NOTHING_GIVEN = Given()
+
+
 class Decoded(Struct, frozen=True):
     """Decoded touchpoints in the order of their entries, with their rendering."""
 
     entries: list[TimelineEntry]
     rendering: Rendering
+    ownership: Mapping[bytes, Ownership] = {}
 
     def view(self, entry: TimelineEntry) -> TouchpointView:
-        return touchpoint_view(entry.stored, entry.body, self.rendering, entry.entry)
+        view = touchpoint_view(entry.stored, entry.body, self.rendering, entry.entry)
+        shared = self.ownership.get(entry.stored.home) if self.ownership else None
+        if shared is None:
+            return view
+        conversation = self.rendering.conversation(entry.stored, entry.body)[0]
+        piece = shared.assignment(entry.stored.id, conversation)
+        if piece is None:
+            return view
+        return msgspec.structs.replace(view, assigned=assigned_view(piece, self.rendering))
 
 
 async def decode(
@@ -84,6 +114,7 @@ async def decode(
     hashes: KeyedHash,
     records: Mapping[bytes, IdentityRecord],
     entries: Sequence[Member],
+    ownership: Mapping[bytes, Ownership] = NOTHING_GIVEN.ownership,
 ) -> Decoded:
     """The touchpoints behind the entries of a timeline, with their amendments.
 
@@ -108,7 +139,7 @@ async def decode(
         if original.unknown or each.body is UNREADABLE:
             store.unknown.met(original.unknown or "body", original.codes.hex())
         decoded.append(each)
-    return Decoded(decoded, rendering)
+    return Decoded(decoded, rendering, ownership)
 
 
 def _blanked(stored: Member, rendering: Rendering) -> Body:
@@ -138,23 +169,46 @@ async def read_timeline(
     records: Mapping[bytes, IdentityRecord],
     window: Window,
     filter_: Filter,
+    given: Given = NOTHING_GIVEN,
 ) -> TimelineView:
     """A page of the merged timelines of `records`; one round trip without a filter."""
     homes = _homes(records)
     if not filter_.active:
-        page = await read_page(store.connection, store.keys, homes, window)
-        decoded = await decode(store, hashes, records, page.members)
+        page = await read_merged(store, homes, given, window)
+        decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         return TimelineView(
             touchpoints=[decoded.view(it) for it in decoded.entries],
             total=page.total - doubled(records),
             returned=len(decoded.entries),
             next=encode_cursor(page.end) if page.end else None,
         )
-    return await _scan(store, hashes, records, homes, window, filter_)
+    return await _scan(store, hashes, records, homes, window, filter_, given)
+
+
+async def read_merged(store: Store, homes: Sequence[bytes], given: Given, window: Window) -> MemberPage:
+    """A page of the merged timelines of `homes`, with the entries that were given to them. One round trip."""
+    return merged(await read_page(store.connection, store.keys, homes, window), given, window)
+
+
+def merged(page: MemberPage, given: Given, window: Window) -> MemberPage:
+    """A page with the entries that were given to its homes."""
+    if not given.members:
+        return page
+    inside = {it.place: it for it in given.members if window.contains(it.place)}
+    entries = {it.place: it for it in page.members} | inside
+    ordered = [entries[place] for place in sorted(entries, reverse=not window.ascending)]
+    return MemberPage(
+        members=tuple(ordered[: window.limit]),
+        total=page.total + len(given.members),
+        more=page.more or len(ordered) > window.limit,
+    )
 
 
 async def read_whole(
-    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+    store: Store,
+    hashes: KeyedHash,
+    records: Mapping[bytes, IdentityRecord],
+    given: Given = NOTHING_GIVEN,
 ) -> AsyncIterator[Decoded]:
     """The merged timelines of `records`, oldest first, in pages; one round trip each, and those of `decode`.
 
@@ -163,8 +217,8 @@ async def read_whole(
     homes = _homes(records)
     window, more = Window(limit=PAGE, ascending=True), True
     while more:
-        page = await read_page(store.connection, store.keys, homes, window)
-        yield await decode(store, hashes, records, page.members)
+        page = await read_merged(store, homes, given, window)
+        yield await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         more = page.more and bool(page.members)
         if more:
             window = _onwards(window, page.members[-1])
@@ -182,6 +236,7 @@ async def _scan(
     homes: Sequence[bytes],
     window: Window,
     filter_: Filter,
+    given: Given,
 ) -> TimelineView:
     """Search a bounded part of the timeline for touchpoints that pass the filter."""
     found: list[TouchpointView] = []
@@ -189,8 +244,8 @@ async def _scan(
     last: Member | None = None
     more = True
     while more and len(found) < window.limit and scanned < MAX_SCANNED:
-        page: MemberPage = await read_page(store.connection, store.keys, homes, _onwards(window, last))
-        decoded = await decode(store, hashes, records, page.members)
+        page = await read_merged(store, homes, given, _onwards(window, last))
+        decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         more = page.more
         for entry in decoded.entries:
             if len(found) == window.limit:

@@ -8,6 +8,7 @@ functions and hand them to the store's recorder.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache
 from operator import is_
@@ -20,6 +21,7 @@ from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
+from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
@@ -27,7 +29,7 @@ from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
-from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer
 from handoff.store.store import Store
 
 _DELETES = frozenset({"message.deleted"})
@@ -52,6 +54,9 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.status != "rejected"
 
 
+PREPARED_AT_ONCE = 100  # touchpoints: some milliseconds
+
+
 async def record(
     store: Store,
     tenant: str,
@@ -68,22 +73,23 @@ async def record(
     same again is safe. Takes one round trip, shared with other requests where possible, two on a Cluster.
     """
     recorder = store.importer if bulk else store.recorder
-    touchpoints = redacted(store, tenant, touchpoints)
-    prepared = prepare_or_reject(store, tenant, touchpoints, quiet=quiet)
+    prepared: list[Item | Result] = []
+    for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
+        if at:
+            await asyncio.sleep(0)  # other requests get their turn
+        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
+        prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
     results: list[Result] = []
-    for touchpoint, item in zip(touchpoints, prepared, strict=True):
+    for item in prepared:
         if isinstance(item, Result):
             results.append(item)
             continue
-        answer, stored = next(answers), item
-        if isinstance(answer, Recorded) and answer.status == REUSED and touchpoint.upsert:
-            stored = amendment_of(touchpoint, item, hashes, store.keys, quiet=quiet)
-            (answer,) = await recorder.record([stored])
+        answer = next(answers)
         if isinstance(answer, HandoffError):
             raise answer
-        results.append(result_of(hashes, stored, answer.status))
+        results.append(result_of(hashes, item, answer.status))
     return results
 
 
@@ -126,19 +132,6 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
     return Result(status="duplicate" if status == DUPLICATE else "accepted", id=public)
-
-
-def amendment_of(
-    touchpoint: Touchpoint, first: Item, hashes: KeyedHash, keys: Keys, *, quiet: bool = False
-) -> Item:
-    """The item for new content under a known id, sent by a vendor that updates in place: an amendment."""
-    amendment = msgspec.structs.replace(
-        touchpoint,
-        event_id=f"{touchpoint.event_id}#{first.digest.hex()}",
-        amends=touchpoint.event_id,
-        upsert=False,
-    )
-    return prepare(amendment, hashes, keys, quiet=quiet)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:
@@ -275,7 +268,8 @@ def _evidence(
     """One piece of evidence for each further identity, with the pointer that leads back to the home."""
     pieces: list[tuple[bytes, bytes]] = []
     pointers: list[Pointer] = []
-    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint)):
+    alike = likeness(touchpoint.traits, touchpoint.data)
+    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint), *([alike] if alike else ())):
         other = hashes.identity(handle.identity)
         if other == home:
             continue

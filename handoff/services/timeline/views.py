@@ -6,12 +6,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.codec.body import Body, bits_of
-from handoff.codec.keyed_hash import CONVERSATION, SIZE, TOUCHPOINT, KeyedHash
+from handoff.codec.keyed_hash import CONVERSATION, EVIDENCE, SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import Member, channel_name, sequence
 from handoff.domain.clock import format_time
+from handoff.domain.evidence import Evidence
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import default_direction, default_visibility
 from handoff.store.repositories.identities import IdentityRecord
@@ -35,6 +36,16 @@ class ParticipantView(Struct, frozen=True, kw_only=True):
     space: str
     value: str
     role: str
+
+
+class AssignedView(Struct, frozen=True, kw_only=True):
+    """The person to whom an agent assigned a touchpoint of a shared identity. Withdraw `link` to undo it."""
+
+    identity: str | None
+    by: str
+    why: str
+    at: str
+    link: str
 
 
 class TouchpointView(Struct, frozen=True):
@@ -71,6 +82,8 @@ class TouchpointView(Struct, frozen=True):
     redacted: dict[str, int] = field(default_factory=dict)
     """Places masked before the touchpoint was stored, by kind: `card_number`, `card_code`, `track_data`, or
     the name of a tenant's pattern."""
+    assigned: AssignedView | UnsetType = UNSET
+    """Set if the touchpoint is on a shared identity and an agent assigned it."""
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
@@ -210,6 +223,18 @@ def touchpoint_view(
         stored.blanked,
         _taking_part(body, rendering, entry) if entry and entry is not stored else None,
         shown.stated_redacted or {},
+    )
+
+
+def assigned_view(piece: Evidence, rendering: Rendering) -> AssignedView:
+    """An assignment as shown with its touchpoint. The identity is None if its record was not read."""
+    known = rendering.records.get(piece.other)
+    return AssignedView(
+        identity=str(known.identity) if known else None,
+        by=piece.who,
+        why=piece.why,
+        at=format_time(piece.recorded_at),
+        link=rendering.hashes.public(EVIDENCE, piece.one, piece.id),
     )
 
 

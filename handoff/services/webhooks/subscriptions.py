@@ -177,7 +177,7 @@ async def drop(store: Store, control: Control, ids: Sequence[bytes]) -> None:
         change.drop(record_key(control, id_)).remove(control.keys.set("webhooks"), id_)
     await control.commit(touched(control, change))
     queues = store.deliveries(control.tenant)
-    await asyncio.gather(*(queues.switch(id_, "drop") for id_ in ids))
+    await asyncio.gather(*(queues.drop(id_) for id_ in ids))
 
 
 async def read(store: Store, tenant: str, id_: bytes) -> Subscription:

@@ -14,13 +14,14 @@ from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection
-from handoff.store.errors import FunctionMissing, unavailable
+from handoff.store.errors import FunctionMissing, StoreError, unavailable
 from handoff.store.resp.transport import StoreRoute
 
 NAMES = (
     "timeline_record",
     "timeline_refer",
     "commit",
+    "erase",
     "heartbeat",
     "lease",
     "advance",
@@ -28,8 +29,13 @@ NAMES = (
     "queue_put",
     "queue_claim",
     "queue_release",
+    "queue_return",
     "queue_settle",
     "queue_switch",
+    "queue_drop",
+    "quarantine_keep",
+    "quarantine_drop",
+    "quarantine_trim",
     "worker_beat",
     "worker_raise",
 )
@@ -37,21 +43,32 @@ HEARTBEAT = "heartbeat"
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
 """Keys and arguments of a function; the keys share a slot."""
 _TAIL = """
-redis.register_function{{function_name = '{name}', callback = run}}
+redis.register_function{{function_name = '{name}', callback = run{flags}}}
 """
+FREEING = frozenset(
+    {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
+    | {"quarantine_trim", "worker_beat"}
+)
+"""Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them
+a full store could never be emptied, and a server could not start on it."""
+_ALLOWED_WHEN_FULL = ", flags = {'allow-oom'}"
+_SOURCES = {"erase": ("commit",)}
+"""Operations made of another operation's file. `erase` is a `commit` that deletes more than it writes."""
 
 
 def library(operation: str) -> tuple[str, bytes]:
     """The name, `<operation>_<8 hex of SHA-256>`, and the loadable source of an operation.
 
-    `family_verb` is made of `family.lua`, which its verbs share, and its own file.
+    `family_verb` is made of `family.lua`, which its verbs share, and its own file. The hash covers
+    its flags too.
     """
     folder = resources.files("handoff.store").joinpath("functions")
     family, underscore, _rest = operation.partition("_")
-    files = (family, operation) if underscore else (operation,)
+    files = _SOURCES.get(operation, (family, operation) if underscore else (operation,))
     source = b"\n".join(folder.joinpath(f"{file}.lua").read_bytes() for file in files)
-    name = f"{operation}_{sha256(source).hexdigest()[:8]}"
-    return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name).encode()
+    flags = _ALLOWED_WHEN_FULL if operation in FREEING else ""
+    name = f"{operation}_{sha256(source + flags.encode()).hexdigest()[:8]}"
+    return name, f"#!lua name={name}\n".encode() + source + _TAIL.format(name=name, flags=flags).encode()
 
 
 UNGATED = frozenset({HEARTBEAT, "worker_beat"})
@@ -93,14 +110,28 @@ class Functions:
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
     async def load(self) -> None:
-        """Load what is missing, on every primary: in one go, so that it waits for one fsync."""
-        sources = [source for _name, source in self._libraries.values()]
+        """Load what is missing, on every primary: in one go, so that it waits for one fsync.
+
+        A start of the same release loads nothing, so that it succeeds while the store is full.
+        """
+        present = await self._present()
+        sources = [source for name, source in self._libraries.values() if name not in present]
+        if not sources:
+            return
         if self._connection.cluster:
             await asyncio.gather(*map(self._connection.load_function, sources))
             return
         for answer in await self._connection.pipeline([("FUNCTION", "LOAD", it) for it in sources]):
             if isinstance(answer, Exception) and "already exists" not in str(answer):
                 raise answer
+
+    async def _present(self) -> set[str]:
+        """The libraries that every primary has. None where the server does not list them."""
+        try:
+            listings = await self._connection.on_primaries("FUNCTION", "LIST")
+        except StoreError:
+            return set()
+        return set.intersection(*map(_library_names, listings))
 
     def on_own_route(self) -> Functions:
         """The same functions over connections that no other caller uses."""
@@ -148,14 +179,18 @@ class Functions:
         return answers
 
 
+def _library_names(listing: Sequence[Any]) -> set[str]:
+    """The names in an answer to FUNCTION LIST."""
+    entries = (dict(zip(entry[::2], entry[1::2], strict=True)) for entry in listing)
+    return {entry[b"library_name"].decode() for entry in entries}
+
+
 async def prune(connection: Connection) -> list[str]:
     """Delete this product's libraries of other releases from every primary; the names removed."""
     current = {library(operation)[0] for operation in NAMES}
     removed: set[str] = set()
     for listing in await connection.on_primaries("FUNCTION", "LIST"):
-        for entry in listing:
-            fields = dict(zip(entry[::2], entry[1::2], strict=True))
-            name = fields[b"library_name"].decode()
+        for name in _library_names(listing):
             operation, _, suffix = name.rpartition("_")
             if operation in NAMES and len(suffix) == 8 and name not in current:
                 removed.add(name)

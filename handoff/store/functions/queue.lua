@@ -5,6 +5,7 @@
 --   w id         the subscription's record (written by `commit`)
 --   d e event    an event's bytes; d E events by the time they were kept, in µs, each at its own
 --   d H          workers that hold leases: a number by worker, which living workers keep changing
+--   d T          the highest time that a queue of the tenant was changed at, in ms, to within TICK_MS
 --   d w, d W     subscriptions by when something of theirs is due: healthy, and failing
 --   d s id       state: on, why, at; f failures in a row, F since when, g not before, i pace in ms and j
 --                not before by it, k when it last succeeded, R recovering, b last notice; totals ok,
@@ -15,6 +16,7 @@
 --   d l id line  a line's unsettled messages, by their order
 --   d m id event one message: s state (p pending, c claimed, d delivered, x dead, r superseded), y type,
 --                l line, o order, e deadline, b birth, n next attempt, a attempts, f first failure,
+--                i when n was set (absent in messages of earlier releases),
 --                t token of the worker that claimed it last (worker, dot, number), z lapsed leases,
 --                u what it supersedes (16 bytes each), w why, or by what
 --   d a id event its attempts
@@ -26,6 +28,7 @@ local TRIPS = 5                    -- failures in a row that open the circuit br
 local CONCURRENCY = 4              -- messages on their way to a subscriber that answers
 local SLOW_MS = 2 * 1000           -- one that has not answered for so long gets no second one meanwhile
 local KEPT_ATTEMPTS = 50
+local TICK_MS = 1000               -- how exactly the tenant's highest time is kept: it costs one write per tick
 
 local function now_ms(skip)
   local time = redis.call('TIME')
@@ -38,7 +41,7 @@ local function queue(tag, id)
     id = id, tag = tag, record = tag .. 'w' .. id, healthy = d .. 'w', failing = d .. 'W', beats = d .. 'H', events = d .. 'E',
     event = d .. 'e', state = d .. 's' .. id, due = d .. 'q' .. id, claimed = d .. 'c' .. id,
     pending = d .. 'p' .. id, log = d .. 'h' .. id, dead = d .. 'x' .. id, line = d .. 'l' .. id,
-    message = d .. 'm' .. id, attempts = d .. 'a' .. id,
+    message = d .. 'm' .. id, attempts = d .. 'a' .. id, clock = d .. 'T',
   }
 end
 
@@ -58,6 +61,8 @@ end
 
 -- When the subscription has something to do next, in the index of its class.
 local function index(q, now)
+  local highest = redis.call('GET', q.clock)
+  if not highest or now >= tonumber(highest) + TICK_MS then redis.call('SET', q.clock, string.format('%.0f', now)) end
   local state = redis.call('HMGET', q.state, 'on', 'f', 'g', 'k', 'j')
   redis.call('ZREM', q.healthy, q.id)
   redis.call('ZREM', q.failing, q.id)
@@ -73,8 +78,21 @@ local function index(q, now)
   if at then redis.call('ZADD', doubtful and q.failing or q.healthy, at, q.id) end
 end
 
+-- When a message goes next. A time that was set later than now was set before the clock went back: it keeps its
+-- distance from the time it was set at.
+local function next_attempt(q, event, now)
+  local key = q.message .. event
+  local found = redis.call('HMGET', key, 'n', 'i', 'b', 'f')
+  local at, set = tonumber(found[1]), tonumber(found[2] or found[3])
+  if found[4] and tonumber(found[4]) > now then redis.call('HSET', key, 'f', now) end
+  if set <= now then return at end
+  at = now + math.max(at - set, 0)
+  redis.call('HSET', key, 'n', at, 'i', now)
+  return at
+end
+
 -- Which messages of a line may go, and when: its head; when that has failed for HOLD_MS, the newest.
-local function arrange(q, line)
+local function arrange(q, line, now)
   local members = redis.call('ZRANGE', q.line .. line, 0, -1)
   local underway = false
   for _, event in ipairs(members) do
@@ -83,20 +101,22 @@ local function arrange(q, line)
   end
   if #members == 0 or underway then return end
   local head, newest = members[1], members[#members]
-  local found = redis.call('HMGET', q.message .. head, 'n', 'e', 'f')
-  local due = math.min(tonumber(found[1]), tonumber(found[2]))
-  local release = found[3] and tonumber(found[3]) + HOLD_MS
+  local due = next_attempt(q, head, now)
+  local found = redis.call('HMGET', q.message .. head, 'e', 'f')
+  due = math.min(due, tonumber(found[1]))
+  local release = found[2] and tonumber(found[2]) + HOLD_MS
   if head == newest or not release or due < release then redis.call('ZADD', q.due, due, head) end
   if head ~= newest and release then
-    local own = redis.call('HMGET', q.message .. newest, 'n', 'e')
-    redis.call('ZADD', q.due, math.min(math.max(release, tonumber(own[1])), tonumber(own[2])), newest)
+    local own = next_attempt(q, newest, now)
+    local deadline = tonumber(redis.call('HGET', q.message .. newest, 'e'))
+    redis.call('ZADD', q.due, math.min(math.max(release, own), deadline), newest)
   end
 end
 
 -- Let a message wait for its time.
-local function wait(q, event, line, at)
-  redis.call('HSET', q.message .. event, 's', 'p', 'n', at)
-  if line ~= '' then return arrange(q, line) end
+local function wait(q, event, line, at, now)
+  redis.call('HSET', q.message .. event, 's', 'p', 'n', at, 'i', now)
+  if line ~= '' then return arrange(q, line, now) end
   redis.call('ZADD', q.due, math.min(at, tonumber(redis.call('HGET', q.message .. event, 'e'))), event)
 end
 
@@ -111,18 +131,18 @@ local function lapse(q, event, now)
   local found = redis.call('HMGET', q.message .. event, 's', 'l')
   if found[1] ~= 'c' then return end
   local lapses = redis.call('HINCRBY', q.message .. event, 'z', 1)
-  wait(q, event, found[2], now + (lapses > 2 and 60000 or 0))
+  wait(q, event, found[2], now + (lapses > 2 and 60000 or 0), now)
 end
 
 -- Take a message out of everything that waits.
-local function finish(q, event, line, state, why)
+local function finish(q, event, line, state, why, now)
   redis.call('HSET', q.message .. event, 's', state, 'w', why)
   redis.call('ZREM', q.due, event)
   redis.call('ZREM', q.claimed, event)
   redis.call('ZREM', q.pending, event)
   if line ~= '' then
     redis.call('ZREM', q.line .. line, event)
-    arrange(q, line)
+    arrange(q, line, now)
   end
 end
 
@@ -130,7 +150,7 @@ end
 local function hasten(q, now)
   local waiting = redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf', 'LIMIT', 0, 500)
   for _, event in ipairs(waiting) do
-    redis.call('HSET', q.message .. event, 'n', now)
+    redis.call('HSET', q.message .. event, 'n', now, 'i', now)
     redis.call('ZADD', q.due, now, event)
   end
   if #waiting < 500 then redis.call('HDEL', q.state, 'R') else redis.call('HSET', q.state, 'R', 1) end

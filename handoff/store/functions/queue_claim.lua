@@ -31,7 +31,7 @@ local function take(q, event, token, now, state)
   redis.call('ZADD', q.claimed, now + LEASE_MS, event)
   if found[2] ~= '' then
     if now < tonumber(found[3]) then supersede(q, event, found[2], now) end
-    arrange(q, found[2])
+    arrange(q, found[2], now)
   end
   local m = redis.call('HMGET', key, 'y', 'a', 'f', 'e', 'b', 'u')
   local bytes = redis.call('GET', q.event .. event)
@@ -65,11 +65,47 @@ local function serve(q, token, now, most, taken)
   return count
 end
 
+-- Bring a subscription's times to a clock that went back: messages keep their distances, leases last no longer than
+-- one taken now, and pauses end, since one probe too many does no harm.
+local function follow_clock(q, now)
+  for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.due, '(' .. now, '+inf')) do
+    local found = redis.call('HMGET', q.message .. event, 's', 'l', 'e')
+    if found[1] ~= 'p' then
+      redis.call('ZREM', q.due, event)
+    elseif found[2] ~= '' then
+      arrange(q, found[2], now)
+    else
+      redis.call('ZADD', q.due, math.min(next_attempt(q, event, now), tonumber(found[3])), event)
+    end
+  end
+  for _, event in ipairs(redis.call('ZRANGEBYSCORE', q.claimed, '(' .. (now + LEASE_MS), '+inf')) do
+    redis.call('ZADD', q.claimed, now + LEASE_MS, event)
+  end
+  for _, name in ipairs({'g', 'j', 'F', 'k', 'b'}) do
+    local at = redis.call('HGET', q.state, name)
+    if at and tonumber(at) > now then redis.call('HSET', q.state, name, now) end
+  end
+  index(q, now)
+end
+
+-- Whether the clock went back since the tenant's queues were changed; then all of them follow it.
+local function check_clock(all, now)
+  local highest = redis.call('GET', all.clock)
+  if not highest or tonumber(highest) <= now + TICK_MS then return end
+  redis.call('SET', all.clock, string.format('%.0f', now))
+  for _, class in ipairs({all.healthy, all.failing}) do
+    for _, id in ipairs(redis.call('ZRANGE', class, 0, -1)) do
+      follow_clock(queue(all.tag, id), now)
+    end
+  end
+end
+
 local function run(keys, args)
   local now, token = now_ms(args[1]), args[2]
   local most, most_failing = tonumber(args[3]), tonumber(args[4])
   local all = queue(keys[1], '')
   local taken, ask = {}, -1
+  check_clock(all, now)
   for _, class in ipairs({{all.healthy, most}, {all.failing, most_failing}}) do
     local budget = class[2]
     if budget > 0 then

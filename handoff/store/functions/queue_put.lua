@@ -15,7 +15,7 @@ local function put(q, event, args, now)
   redis.call('ZREM', q.dead, event)
   enter(q.log, event, now)
   if line ~= '' then redis.call('ZADD', q.line .. line, args[6], event) end
-  wait(q, event, line, now)
+  wait(q, event, line, now, now)
   index(q, now)
   return 1
 end

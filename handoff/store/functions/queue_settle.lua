@@ -36,18 +36,18 @@ local function run(keys, args)
   redis.call('ZREM', q.claimed, event)
   if args[10] == '1' then fail(q, now, tonumber(args[7])) end
   if verdict == 'ok' then
-    finish(q, event, m[3], 'd', '')
+    finish(q, event, m[3], 'd', '', now)
     succeed(q, now)
   elseif verdict == 'dead' then
-    finish(q, event, m[3], 'x', args[9])
+    finish(q, event, m[3], 'x', args[9], now)
     enter(q.dead, event, now)
     redis.call('HINCRBY', q.state, 'dead', 1)
   elseif verdict == 'retry' then
     redis.call('HSETNX', key, 'f', now)
     redis.call('HINCRBY', q.state, 'again', 1)
-    wait(q, event, m[3], now + tonumber(args[6]))
+    wait(q, event, m[3], now + tonumber(args[6]), now)
   else
-    wait(q, event, m[3], now)
+    wait(q, event, m[3], now, now)
   end
   if args[11] ~= '' then redis.call('HSET', q.state, 'on', 0, 'why', args[11], 'at', now) end
   if args[12] == '1' then redis.call('HSET', q.state, 'b', now) end

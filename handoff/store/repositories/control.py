@@ -33,6 +33,7 @@ class Versioned(Struct, frozen=True):
 
 
 ABSENT = Versioned(0, b"")
+SMALL = 64  # bytes of a value that a change may write besides what it deletes, such as a mark
 
 
 def pack_record(version: int, value: Any) -> bytes:
@@ -88,6 +89,13 @@ class Change:
         """Append to an outbox."""
         self._parts[6].append((self._key(key), payload))
         return self
+
+    @property
+    def erases(self) -> bool:
+        """Whether it deletes records and writes a few bytes at most: a full store takes such a change too."""
+        _checks, puts, drops, adds, _removes, keeps, posts = self._parts
+        small = all(len(value) <= SMALL for _key, value in puts)
+        return bool(drops) and small and not (adds or keeps or posts)
 
     def program(self) -> bytes:
         # Lua's cmsgpack knows the format without its binary type.
@@ -174,7 +182,8 @@ class Control(ControlReads):
 
     async def commit(self, change: Change) -> None:
         """Apply the change. Changed when a version is not the expected one; then nothing happened."""
-        answer = await self._functions.call("commit", list(change.keys), [change.program()])
+        operation = "erase" if change.erases else "commit"
+        answer = await self._functions.call(operation, list(change.keys), [change.program()])
         if answer[0] != 1:
             raise Changed("another writer changed a record first")
 

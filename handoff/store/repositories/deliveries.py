@@ -167,10 +167,20 @@ class Deliveries:
         """Release the claims of a worker that is gone; how many, -1 if it sent a heartbeat since `beat`."""
         return int(await self._functions.call("queue_release", [self._tag], [self.skip_ms, worker, beat]))
 
+    async def give_back(self, worker: str, held: Sequence[tuple[bytes, bytes]]) -> int:
+        """Return the claims of a living worker, except those of the subscriptions and events in `held`."""
+        arguments: list[bytes | int | str] = [self.skip_ms, worker]
+        arguments += [subscription + event for subscription, event in held]
+        return int(await self._functions.call("queue_return", [self._tag], arguments))
+
     async def switch(self, subscription: bytes, what: str, value: str | int = "") -> None:
-        """`on`, `off` (with the reason), `pace` (ms between messages) or `drop`."""
+        """`on`, `off` (with the reason), or `pace` (ms between messages)."""
         arguments: list[bytes | int | str] = [self.skip_ms, subscription, what, value]
         await self._functions.call("queue_switch", [self._tag], arguments)
+
+    async def drop(self, subscription: bytes) -> None:
+        """Delete a subscription's queue with its messages."""
+        await self._functions.call("queue_drop", [self._tag], [self.skip_ms, subscription])
 
     def _key(self, kind: bytes, subscription: bytes, event: bytes = b"") -> bytes:
         return self._tag + b"d" + kind + subscription + event

@@ -36,18 +36,33 @@ class IdempotencyRecords:
         """Where the record of a key is, by the key's hash."""
         return self._keys.idempotency(key)
 
-    async def claim(self, place: bytes, claim: bytes, *, seconds: int) -> bytes | None:
+    async def claim(self, place: bytes, claim: bytes, *, seconds: float) -> bytes | None:
         """Put `claim` at a free place. None when it is there now, otherwise the record that was first.
 
         `claim` must be unique to the caller: a repeated command finds its own claim.
         """
-        while await self._connection.call(b"SET", place, claim, b"NX", b"EX", seconds, key=place) is None:
+        ms = round(seconds * 1000)
+        while await self._connection.call(b"SET", place, claim, b"NX", b"PX", ms, key=place) is None:
             found: bytes | None = await self._connection.call(b"GET", place, key=place)
             if found == claim:  # the answer to our own SET was lost, and the connection repeated it
                 return None
             if found is not None:
                 return found
         return None
+
+    async def renew(self, place: bytes, claim: bytes, *, seconds: float) -> bool:
+        """Let a claim last so many seconds from now; False when another one has taken its place.
+
+        A claim that expired and was not taken is put back. Two round trips.
+        """
+        found = await self._connection.call(b"GET", place, key=place)
+        if found is None:
+            return await self.claim(place, claim, seconds=seconds) is None
+        if found != claim:
+            return False
+        # GT: if an answer has replaced the claim meanwhile, it stays for its own time.
+        await self._connection.call(b"PEXPIRE", place, round(seconds * 1000), b"GT", key=place)
+        return True
 
     async def keep(self, place: bytes, record: bytes, *, seconds: int) -> None:
         """Replace whatever is at a place."""

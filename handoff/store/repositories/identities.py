@@ -34,7 +34,7 @@ SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
-_STATEMENTS = (Statement.SAME, Statement.NOT_SAME)
+_STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED)
 _CLASSES = frozenset(EvidenceClass)
 
 
@@ -55,17 +55,15 @@ def pack_evidence(evidence: Evidence) -> bytes:
             evidence.touchpoint,
             evidence.who if evidence.who != f"source:{evidence.source}" else None,
             _TYPE_CODES.get(evidence.why, evidence.why),
-            *(
-                (evidence.left, evidence.right, evidence.over, evidence.finds)
-                if evidence.left or evidence.over or evidence.finds
-                else ()
-            ),
+            *_scope(evidence),
         ]
     )
 
 
 def _scope(evidence: Evidence) -> tuple[Any, ...]:
     """The fields that most evidence leaves out."""
+    if evidence.statement is Statement.ASSIGNED:
+        return (), (), (), False, evidence.conversation, evidence.whole
     if evidence.left or evidence.over or evidence.finds:
         return evidence.left, evidence.right, evidence.over, evidence.finds
     return ()
@@ -82,6 +80,8 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
     if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
         return None
     left, right, over, finds = row[8:12] or ((), (), (), False)
+    assigned = _STATEMENTS[statement] is Statement.ASSIGNED and len(row) >= 14
+    conversation, whole = row[12:14] if assigned else (b"", False)
     return Evidence(
         id=id_,
         one=home,
@@ -99,6 +99,8 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
         right=tuple(right),
         over=tuple(over),
         finds=finds,
+        conversation=conversation,
+        whole=whole,
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -60,6 +61,10 @@ class Window(Struct, frozen=True, kw_only=True):
     before: bytes = b""
     ascending: bool = False
 
+    def contains(self, place: bytes) -> bool:
+        """Whether a place is in this part."""
+        return (not self.after or place > self.after) and (not self.before or place < self.before)
+
 
 def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
     # A place is a proper prefix of its member, so `(place ‖ 0xff…` excludes the member itself.
@@ -71,9 +76,16 @@ def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
 
 
 async def read_page(
-    connection: Connection, keys: Keys, identities: Sequence[bytes], window: Window
+    connection: Connection,
+    keys: Keys,
+    identities: Sequence[bytes],
+    window: Window,
+    known: Mapping[bytes, Member] = MappingProxyType({}),
 ) -> MemberPage:
-    """One page of the merged timelines of `identities`; one round trip."""
+    """One page of the merged timelines of `identities`; one round trip.
+
+    `known` are members read before, by their bytes.
+    """
     commands: list[tuple[bytes | int, ...]] = []
     for identity in identities:
         key = keys.timeline(identity)
@@ -82,13 +94,15 @@ async def read_page(
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-    merged = _merge(list(zip(identities, replies[::2], strict=True)), window)
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, known)
     return MemberPage(
         members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
     )
 
 
-def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> list[Member]:
+def _merge(
+    parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window, known: Mapping[bytes, Member]
+) -> list[Member]:
     """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
     that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
     found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
@@ -103,7 +117,8 @@ def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> li
         elif len(taken) > window.limit:
             break
         else:
-            taken.append(read_member(raw, home))
+            member = known.get(raw)
+            taken.append(member if member and member.home == home else read_member(raw, home))
             last = place
     return taken
 

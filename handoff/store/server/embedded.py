@@ -49,8 +49,9 @@ class EmbeddedValkey:
     entry, as after a power cut, and was cut back to the last whole one.
     """
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, *, orphan_patience_s: float = orphan.PATIENCE_S) -> None:
         self._settings = settings
+        self._orphan_patience_s = orphan_patience_s
         self._root = Path(settings.data_dir).resolve()
         self._home = self._root / "valkey"
         self._log = structlog.get_logger("handoff.store.server.embedded")
@@ -97,7 +98,7 @@ class EmbeddedValkey:
         try:
             private_directory(self._home)
             self._shorten_socket_path()
-            await orphan.end(self._home, self._socket)
+            await orphan.end(self._home, self._socket, self._orphan_patience_s)
             await self._launch(binary)
         except BaseException:
             await self._kill()

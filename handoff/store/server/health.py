@@ -20,6 +20,7 @@ from handoff.store.functions.library import Gate
 from handoff.store.keys import META
 
 from .heartbeat import Heartbeats, patience
+from .memory import OUT_OF_MEMORY, MemoryUse
 from .seen import Floor, write_seen
 
 BEAT_S = 2.0
@@ -63,6 +64,7 @@ class StoreHealth:
         self._wanted = asyncio.Event()
         self._doubted = True
         self._beaten_at = 0.0
+        self.memory = MemoryUse()
         self.reason: str | None = None
         """Why the last heartbeat was not stored, or why the stored data cannot be trusted."""
         gate.on_failure = connection.on_reopen = self.doubt
@@ -73,10 +75,10 @@ class StoreHealth:
         self._wanted.set()
 
     async def watch(self) -> None:
-        """Write heartbeats forever."""
+        """Write heartbeats forever; more often while memory is scarce, to notice when the reserve begins."""
         while True:
             try:
-                async with asyncio.timeout(BEAT_S):
+                async with asyncio.timeout(PAUSE_S if self.memory.pressed else BEAT_S):
                     await self._wanted.wait()
             except TimeoutError:
                 pass
@@ -167,8 +169,10 @@ class StoreHealth:
             return self._gate.refuses  # the primary that is silent may be the one that lost data
         self._log_partly(failures if len(failures) < len(outcomes) else [], len(outcomes))
         # On a Cluster the healthy primaries continue; taking every server out of service would stop them too.
+        await self.memory.read(self._connection)
         if len(failures) < len(outcomes):
-            return None
+            full = self.memory.full and not self._connection.cluster
+            return OUT_OF_MEMORY if full else None
         return reason_of(failures[0]) or "error"
 
     def _log_partly(self, failures: Sequence[Exception], count: int) -> None:
@@ -196,6 +200,8 @@ class StoreHealth:
         if reason is None or reason in REFUSALS:
             self._gate.refuses = reason
             self._on_refusal(reason)
+        elif reason == OUT_OF_MEMORY and refused is None:
+            self._on_refusal(reason)  # touchpoints only: the reserve is for everything else
         if refused == LOST_DATA and reason is None:
             log.warning("store_loss_accepted")
         elif reason is None and before is not None:

@@ -27,7 +27,7 @@ _PROCESS_ID = re.compile(rb"^process_id:(\d+)\r?$", re.MULTILINE)
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
-async def end(home: Path, socket: Path) -> None:
+async def end(home: Path, socket: Path, patience_s: float = PATIENCE_S) -> None:
     """End the Valkey whose files are in `home`, if one lives; returns when none does.
 
     A process is signalled only where it is proved to be that Valkey: it serves the socket in `home`, and
@@ -36,11 +36,11 @@ async def end(home: Path, socket: Path) -> None:
     not end.
     """
     life = DirectoryLock(home / "valkey.lock")
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while life.held():
         with _proved(home, await _serving(socket)) as valkey:
             if valkey is not None:
-                await _end(valkey, life)
+                await _end(valkey, life, patience_s)
                 return
         if time.monotonic() > deadline:
             raise ConfigurationError(
@@ -50,10 +50,10 @@ async def end(home: Path, socket: Path) -> None:
         await _released(life, LOOK_S)
 
 
-async def _end(valkey: _Valkey, life: DirectoryLock) -> None:
+async def _end(valkey: _Valkey, life: DirectoryLock, patience_s: float) -> None:
     for kind in (signal.SIGTERM, signal.SIGKILL):
         valkey.send(kind)
-        if await _released(life, PATIENCE_S):
+        if await _released(life, patience_s):
             return
     raise ConfigurationError(
         f"the Valkey of an earlier start (pid {valkey.pid}) does not end: end it yourself"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from handoff.store.settings import StoreSettings
 
+from .memory import embedded_limit
+
 LOG_LIMIT = 8 << 20  # bytes; a crash loop writes about 2 KiB every 5 s
 _LAST_LINES = 3
 
@@ -54,8 +56,9 @@ def valkey_conf(settings: StoreSettings, home: Path, socket: Path) -> str:
         "logfile": str(home / "valkey.log"),
         "appendfsync": "everysec" if settings.durability == "everysec" else "always",
     }
-    if settings.maxmemory is not None:
-        lines["maxmemory"] = settings.maxmemory
+    maxmemory = settings.maxmemory or embedded_limit()
+    if maxmemory is not None:
+        lines["maxmemory"] = str(maxmemory)
     return "".join(f"{name} {_quoted(value)}\n" for name, value in lines.items())
 
 

@@ -8,7 +8,7 @@ from handoff.domain.identity import Identity
 from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import open_store
-from tests.faults.scenarios.cluster import NODE_TIMEOUT_S, cluster, node_id
+from tests.faults.scenarios.cluster import NODE_TIMEOUT_S, cluster, cluster_behind_proxies, node_id
 from tests.faults.scenarios.scenario import EVERYTHING, Scenario, Traffic
 from tests.faults.scenarios.sentinel import (
     no_further_loopback,
@@ -70,6 +70,22 @@ async def kill_a_primary_of_the_cluster(stage: Stage) -> None:
     stage.others_outage_s = OTHERS_S
     killed.kill()
     await stage.recovered()
+
+
+async def isolate_a_primary_of_the_cluster(stage: Stage) -> None:
+    """Cut it off from all other nodes; the server still reaches every node. Only its customers may notice."""
+    backing, isolated = stage.backing, 0
+    addresses = [node_address(number) for number in range(len(backing.servers))]
+    stage.hurt_homes = await _homes_of(stage, backing.servers[isolated].port)
+    stage.others_outage_s = OTHERS_S
+    for number, proxy in enumerate(backing.proxies):
+        mine = number // 2 == isolated
+        proxy.isolate(addresses if mine else [addresses[isolated]])
+    try:
+        await stage.recovered()
+    finally:
+        for proxy in backing.proxies:
+            proxy.heal()
 
 
 async def _homes_of(stage: Stage, port: int) -> frozenset[int]:
@@ -150,6 +166,15 @@ SCENARIOS = (
         runs=2,
         outage_s=NODE_TIMEOUT_S + 3,
         traffic=EVERY_SHARD,
+    ),
+    Scenario(
+        key="cluster-partition",
+        title="Cluster: one of three primaries cut off from all other nodes, not from the server",
+        store=cluster_behind_proxies,
+        disturb=isolate_a_primary_of_the_cluster,
+        outage_s=NODE_TIMEOUT_S + ISOLATED_S,
+        traffic=EVERY_SHARD,
+        needs=(no_further_loopback,),
     ),
     Scenario(
         key="cluster-move",

@@ -13,6 +13,7 @@ from handoff_adapters.shared.fields import text
 from handoff_adapters.shared.handles import own_identities
 
 from . import people, signature
+from .deletions import nested_deletions
 from .events import IGNORED_EVENTS, READERS, ChatFact
 from .options import ChatwootOptions
 from .payload import Payload
@@ -56,19 +57,27 @@ class ChatwootAdapter:
         if not self.settings.url_token or not signature.has_token(request, self._secrets):
             raise SignatureRefused("The webhook is not signed")
 
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused without signature and token, or where the signature's time is wrong."""
+        if signature.is_signed(request):
+            if self._secrets:
+                signature.check_time(request)
+        else:
+            self.verify(request)
+
     def parse(self, request: InboundRequest) -> Parsed:
         payload = Payload(request.body, request.received_at)
         reader = READERS.get(payload.event)
-        if reader is None:
-            known = payload.event in IGNORED_EVENTS
-            return Parsed(ignored={payload.event if known else "unknown_event": 1})
         try:
-            fact = reader(payload)
-            if isinstance(fact, str):
-                return Parsed(ignored={fact: 1})
-            return Parsed(touchpoints=(self._touchpoint(payload, fact),))
+            deletions = tuple(nested_deletions(payload))
+            fact = reader(payload) if reader else _name_of_ignored(payload)
+            facts = (*([] if isinstance(fact, str) else [fact]), *deletions)
+            made = {it.key: self._touchpoint(payload, it) for it in _without_undone(facts)}
         except Unprocessable as error:
+            if reader is None:
+                return Parsed(ignored={_name_of_ignored(payload): 1})
             return Parsed(malformed=(fields.malformed(error, request.body),))
+        return Parsed(touchpoints=tuple(made.values()), ignored={fact: 1} if isinstance(fact, str) else {})
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         return Reply(status=200)
@@ -102,8 +111,19 @@ class ChatwootAdapter:
         )
 
 
+def _name_of_ignored(payload: Payload) -> str:
+    return payload.event if payload.event in IGNORED_EVENTS else "unknown_event"
+
+
+def _without_undone(facts: Sequence[ChatFact]) -> Sequence[ChatFact]:
+    """The facts without an edit of a message that is deleted: its new text is only Chatwoot's notice."""
+    gone = {it.amends for it in facts if it.type == "message.deleted"}
+    return [it for it in facts if it.type != "message.edited" or it.amends not in gone]
+
+
 def _spaces(options: ChatwootOptions) -> Sequence[tuple[str, str]]:
     user = ("user", options.user_space)
     if options.account is None:  # events state it
         return (user,)
-    return (user, (people.CONTACT, options.contact_space(options.account)))
+    space = options.contact_space(options.account)
+    return (user, (people.CONTACT, space), (people.INBOX_ADDRESS, space))

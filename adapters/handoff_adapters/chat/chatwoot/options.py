@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
 
@@ -16,6 +18,8 @@ class ChatwootOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_f
     `allow_unsigned` accepts requests without a signature. `account` is the account id for
     conversation events that leave it out. `own` lists the business's own addresses and numbers.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset({"trust", "verified_traits"})
 
     secrets: tuple[str, ...] = ()
     allow_unsigned: bool = False
@@ -39,12 +43,13 @@ class ChatwootOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_f
         return f"{self.id_space}/{account}" if self.id_space else account
 
     def check(self) -> None:
-        """ConfigurationError for a missing secret or an option without effect."""
+        """ConfigurationError for a missing secret."""
         if not self.secrets and not self.allow_unsigned:
             raise ConfigurationError(
                 f"source {self.name!r}: chat.chatwoot needs the webhook secret in `secrets`"
             )
+
+    def without_effect(self) -> list[str]:
         if self.url_token and not self.secrets:
-            raise ConfigurationError(
-                f"source {self.name!r}: `url_token` of chat.chatwoot has no effect without `secrets`"
-            )
+            return ["`url_token` of chat.chatwoot has no effect without `secrets`"]
+        return []

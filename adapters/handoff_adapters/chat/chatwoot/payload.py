@@ -29,7 +29,7 @@ class Payload:
         self.event = event.removeprefix("automation_event.")  # the form that automation rules send
         self.received_at = received_at
         self.size = len(body)
-        self.message_type = _message_type(value.get("message_type"))
+        self.message_type = message_type(value.get("message_type"))
         """One of MESSAGE_TYPES, or None."""
         self.conversation = self._conversation()
         """The conversation: nested in message events, the body itself in conversation events."""
@@ -69,6 +69,14 @@ class Payload:
             if text(stated.get("id")) == number:
                 return stated
         return {}
+
+    @property
+    def inbox_address(self) -> str | None:
+        """Where the inbox reaches the contact, as `inbox/source id`: an id is unique in its inbox."""
+        source = text(self.contact_inbox.get("source_id"))
+        contact = text(self.contact_inbox.get("contact_id")) or self.contact_id
+        inbox = text(self.contact_inbox.get("inbox_id")) or text(self.conversation.get("inbox_id"))
+        return f"{inbox or ''}/{source}" if source and contact == self.contact_id else None
 
     @property
     def sender(self) -> Mapping[str, Any]:
@@ -116,7 +124,8 @@ class Payload:
         return found
 
 
-def _message_type(stated: object) -> str | None:
+def message_type(stated: object) -> str | None:
+    """One of MESSAGE_TYPES, from its name or its number."""
     if isinstance(stated, int) and not isinstance(stated, bool) and 0 <= stated < len(MESSAGE_TYPES):
         return MESSAGE_TYPES[stated]
     return stated if isinstance(stated, str) and stated in MESSAGE_TYPES else None

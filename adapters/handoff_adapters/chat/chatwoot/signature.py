@@ -23,15 +23,21 @@ def check(request: InboundRequest, secrets: Sequence[bytes]) -> None:
     It is the HMAC-SHA256 of "<timestamp>.<raw body>" (chatwoot lib/webhooks/trigger.rb).
     """
     signature = request.headers.get("x-chatwoot-signature", "")
+    stamp = check_time(request)
+    signed = stamp.encode("ascii") + b"." + request.raw
+    expected = [b"sha256=" + hmac.digest(key, signed, "sha256").hex().encode("ascii") for key in secrets]
+    if not any_equal(signature.strip().encode("utf-8", "replace"), expected):
+        raise SignatureRefused("The signature does not match")
+
+
+def check_time(request: InboundRequest) -> str:
+    """The signature's timestamp. SignatureRefused unless it is recent."""
     stamp = request.headers.get("x-chatwoot-timestamp", "")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
         raise SignatureRefused("The signature timestamp is missing or malformed")
     if abs(int(stamp) * SECOND - request.received_at) > TOLERANCE_S * SECOND:
         raise SignatureRefused("The signature timestamp is outside the 5-minute window")
-    signed = stamp.encode("ascii") + b"." + request.raw
-    expected = [b"sha256=" + hmac.digest(key, signed, "sha256").hex().encode("ascii") for key in secrets]
-    if not any_equal(signature.strip().encode("utf-8", "replace"), expected):
-        raise SignatureRefused("The signature does not match")
+    return stamp
 
 
 def has_token(request: InboundRequest, secrets: Sequence[bytes]) -> bool:

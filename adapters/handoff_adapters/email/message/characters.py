@@ -166,11 +166,15 @@ def display_name(text: str, limit: int = 200) -> str | None:
 
 
 def file_name(text: str, limit: int = 120) -> str | None:
-    """A safe file name: no path, control or bidi character, at most `limit` characters."""
+    """A safe file name: no path, control or bidi character, at most `limit` characters.
+
+    A longer one is shortened before its extension, with an ellipsis as the mark.
+    """
     name = unicodedata.normalize("NFC", _BIDI.sub("", one_line(text)))
     name = re.split(r"[/\\]", name)[-1].strip(" .\"'") or ""
     if len(name) > limit:
         stem, dot, extension = name.rpartition(".")
-        keep = limit - len(extension) - 1
-        name = f"{stem[:keep]}.{extension}" if dot and len(extension) <= 10 else name[:limit]
+        keep = limit - len(extension) - 2
+        has_extension = dot and len(extension) <= 10
+        name = f"{stem[:keep]}….{extension}" if has_extension else f"{name[: limit - 1]}…"
     return name or None

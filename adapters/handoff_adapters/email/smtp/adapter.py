@@ -16,8 +16,9 @@ from handoff_adapters.email.message.mailboxes import own_addresses, recipients
 from handoff_adapters.email.message.message import Account, Envelope, touchpoint_of
 from handoff_adapters.shared.fields import malformed
 
-from .listener import Limits, MailServer, open_server
+from .listener import open_server
 from .options import SmtpOptions
+from .session import Limits, MailServer
 
 METHOD = "SMTP"
 """The method of requests from the listener. HTTP requests have another one and are refused."""
@@ -51,6 +52,7 @@ class SmtpAdapter:
             max_recipients=options.max_recipients,
             command_timeout_s=options.command_timeout_s,
             receive_timeout_s=options.receive_timeout_s,
+            data_timeout_s=options.data_timeout_s,
             drain_s=options.drain_s,
         )
 
@@ -67,6 +69,10 @@ class SmtpAdapter:
             raise SignatureRefused("Mail is accepted over SMTP or LMTP only")
         if not all(self._recipients.holds(box) for box in boxes):
             raise SignatureRefused("A recipient is not a mailbox of this source")
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused for HTTP."""
+        self.verify(request)
 
     def parse(self, request: InboundRequest) -> Parsed:
         """The one touchpoint of the mail in `request.body`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
@@ -13,8 +13,13 @@ class SmtpOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_field
 
     A `+tag` in the local part is ignored. `trusted_authserv_ids` are the hosts whose
     Authentication-Results are believed. `own` lists further addresses and domains of the business.
-    Sizes are in bytes, times in seconds. `tls_cert` and `tls_key` (PEM files) enable STARTTLS.
+    Sizes are in bytes, times in seconds. `data_timeout_s` is how long a started command or mail may make
+    no progress. `tls_cert` and `tls_key` (PEM files) enable STARTTLS.
     """
+
+    former: ClassVar[frozenset[str]] = frozenset(
+        {"secrets", "trust", "verified_traits", "user_space", "default_region"}
+    )
 
     recipients: tuple[str, ...] = ()
     listen: str = "127.0.0.1:2525"
@@ -27,6 +32,7 @@ class SmtpOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_field
     max_recipients: int = 50
     command_timeout_s: float = 300.0  # RFC 5321 §4.5.3.2.7
     receive_timeout_s: float = 30.0
+    data_timeout_s: float = 10.0
     drain_s: float = 6.0  # as long as HTTP requests get
     tls_cert: str | None = None
     tls_key: str | None = None

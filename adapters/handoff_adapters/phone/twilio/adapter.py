@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlencode
 
-from handoff.adapter.contract import InboundRequest, Outcome, Parsed, Reply, SourceOptions
-from handoff.domain.errors import InvalidPayload, Unprocessable
+from handoff.adapter.contract import CallLeg, InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.domain.errors import InvalidPayload, SignatureRefused, Unprocessable
+from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.text.cleaning import clean
 from handoff.domain.touchpoint import Direction, Touchpoint
 from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
-from . import calls, messages, signature
+from . import calls, legs, messages, signature
 from .numbers import own_ends
 from .options import TwilioOptions
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE = "call", "message"
+CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
 
 IGNORED_FIELDS: Mapping[str, str] = {
     "TranscriptionSid": "transcription",
     "RecordingStatus": "recording",
-    "DialCallStatus": "dial_action",
     "ConferenceSid": "conference",
     "WorkspaceSid": "taskrouter",
     "ConversationSid": "conversations",
@@ -60,6 +60,14 @@ class TwilioAdapter:
         if self.settings.secrets or self.settings.shared_keys:
             signature.check(request, self.settings.secrets, self.settings.shared_keys)
 
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused without a signature, PayloadTooLarge for a form longer than any of Twilio's."""
+        if (self.settings.secrets or self.settings.shared_keys) and not signature.is_signed(request):
+            raise SignatureRefused("The request is not signed")
+        length = request.headers.get("content-length", "")
+        if signature.is_form(request) and length.isascii() and length.isdigit():
+            signature.check_size(int(length[:12]))
+
     def parse(self, request: InboundRequest) -> Parsed:
         if request.method != "GET" and not signature.is_form(request):
             fields.decode_json(request.body)  # Event Streams and other signed JSON: recognized, not read
@@ -68,15 +76,21 @@ class TwilioAdapter:
         form = _first_values(pairs)
         kind = _kind(form)
         try:
-            made = self._call(form, request) if kind == CALL else None
-            if kind == MESSAGE:
+            made: Touchpoint | CallLeg | str | None = None
+            if kind == CALL:
+                made = self._call(form, request)
+            elif kind == MESSAGE:
                 made = self._message(form, request)
+            elif kind == TRANSFER:
+                made = self._transfer(form, request)
         except Unprocessable as error:
             return Parsed(
                 malformed=(fields.malformed(error, urlencode(pairs, errors="replace").encode("ascii")),)
             )
         if made is None:
             return Parsed(ignored={kind: 1})
+        if isinstance(made, CallLeg):
+            return Parsed(legs=(made,))
         return Parsed(ignored={made: 1}) if isinstance(made, str) else Parsed(touchpoints=(made,))
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
@@ -89,11 +103,32 @@ class TwilioAdapter:
             return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
         return Reply(status=204)
 
-    def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+    def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
         """The touchpoint of a call's status, or the name under which it is counted as ignored."""
         # Only the signed URL carries our callback id: a form field of that name is ignored.
         callback = text(dict(reversed(request.query)).get("callback"))
         call = calls.read_call(form, callback)
+        parent = legs.parent_of(call)
+        if parent is None or calls.type_of(call) is None:
+            return self._single(call, request)
+        space = self.settings.event_space(_account(form))
+        customer = legs.customer_of_leg(call, parent, self.settings, space, self._own)
+        unknown = Handle(Identity("anonymous", space, parent), Assurance.VERIFIED)
+        event = legs.leg_event(call, parent, request.received_at)
+        entry = fields.checked(legs.passed_on(event, customer or unknown, self.settings, space))
+        return entry if customer else CallLeg(passed_on=entry, alone=self._single(call, request))
+
+    def _transfer(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        call = calls.read_call(form, None)
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        event = legs.transfer_event(call, request.received_at)
+        return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
+        form = call.form
         type_ = calls.type_of(call)
         if type_ is None:
             return "call.unknown_status"
@@ -157,6 +192,8 @@ def _first_values(pairs: signature.Pairs) -> dict[str, str]:
 
 def _kind(form: Mapping[str, str]) -> str:
     """`call`, `message`, or the name of an ignored kind of webhook. InvalidPayload for anything else."""
+    if legs.is_transfer(form):
+        return TRANSFER
     for name, kind in IGNORED_FIELDS.items():
         if form.get(name):
             return kind

@@ -11,7 +11,7 @@ from handoff.domain.touchpoint import MAX_ATTACHMENTS
 from handoff_adapters.shared.fields import first_text, text, whole
 from handoff_adapters.shared.handles import of_customer
 
-from .numbers import MEDIA, address, identity_of
+from .numbers import MEDIA, address, identity_of, is_short_code, sender_of
 from .options import TwilioOptions
 
 STATUS_TYPES: Mapping[str, str] = {
@@ -57,12 +57,20 @@ def people(
     space: str,
     own: frozenset[tuple[str, str]],
 ) -> tuple[Handle, ...]:
-    """The customer's number, then the WhatsApp user id. Unprocessable `no_identity`."""
+    """The customer's number, then the WhatsApp user id. Unprocessable `no_identity`.
+
+    WhatsApp vouches for both in a signed webhook: it verified the number, and assigned the id.
+    """
     number = form.get("From" if incoming else "To", "")
-    stated = [identity_of(number, Assurance.CLAIMED, space=space, region=options.default_region)]
+    by_whatsapp = address(number).scheme == "whatsapp" and options.is_signed
+    assurance = Assurance.VERIFIED if by_whatsapp else Assurance.CLAIMED
+    short = sender_of(number, space) if is_short_code(number) else None
+    stated = [short or identity_of(number, assurance, space=space, region=options.default_region)]
     external = address(form.get("ExternalUserId", ""))
-    if incoming and external.scheme == "whatsapp" and "." in external.value:
-        stated.append(identity_of(form["ExternalUserId"], Assurance.CLAIMED, space=space))
+    if external.scheme == "whatsapp" and "." in external.value:
+        stated.append(identity_of(form["ExternalUserId"], assurance, space=space))
+    if not any(stated) and incoming:
+        stated.append(sender_of(number, space))
     found = of_customer(stated, own)
     if not found:
         raise Unprocessable("The message names no customer", code="no_identity")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from handoff.domain.identity import Assurance, Handle
+from handoff.domain.identity import Assurance, Handle, Identity
+from handoff.domain.numbering import current_spelling
 from handoff_adapters.shared.handles import handle
 
 WITHHELD = frozenset(
@@ -33,6 +34,8 @@ MEDIA: Mapping[str, str] = {"whatsapp": "whatsapp", "messenger": "messenger", "r
 """Address prefix → medium of a message; `sms` without a prefix."""
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_SENDER = re.compile(r"\+?\d{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)  # GSM 03.40 §9.1.2.5
+_SHORT_CODE = re.compile(r"\d{3,6}", re.ASCII)
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,128}", re.ASCII)
 
 
@@ -69,7 +72,22 @@ def identity_of(stated: str, assurance: Assurance, *, space: str, region: str | 
             return handle("twilio.messenger", end.value, assurance, space=space)
         case "whatsapp" if _BSUID.fullmatch(end.value):
             return handle("whatsapp.user", end.value, assurance)
+        case "whatsapp":
+            return _as_written_today(_number(end.value, assurance, region))
     return _number(end.value, assurance, region)
+
+
+def is_short_code(stated: str) -> bool:
+    """Whether a message names a short code: digits without a plus sign, too few for a number."""
+    return _SHORT_CODE.fullmatch(stated.strip()) is not None
+
+
+def sender_of(stated: str, space: str) -> Handle | None:
+    """The handle of a sender that is not a telephone number: a short code, a name, an unassigned code."""
+    value = address(stated).value
+    if value.lower() in WITHHELD or not _SENDER.fullmatch(value):
+        return None
+    return handle("twilio.sender", value, Assurance.CLAIMED, space=space)
 
 
 def own_ends(entries: Iterable[str]) -> frozenset[tuple[str, str]]:
@@ -85,6 +103,14 @@ def _sip(value: str, assurance: Assurance, region: str | None) -> Handle | None:
         return None
     number = handle("phone", user, assurance, region=region) if _E164.fullmatch(user) else None
     return number or handle("sip", value, assurance)
+
+
+def _as_written_today(found: Handle | None) -> Handle | None:
+    """The handle in its country's current plan. WhatsApp vouches for a line but keeps its old spelling."""
+    if found is None or found.identity.type != "phone":
+        return found
+    current = current_spelling(found.identity.value)
+    return Handle(Identity("phone", "", current), found.assurance)
 
 
 def _number(value: str, assurance: Assurance, region: str | None) -> Handle | None:

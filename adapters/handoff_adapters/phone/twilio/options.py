@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
@@ -18,6 +20,8 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     `allow_unsigned` turns the signature check off.
     """
 
+    former: ClassVar[frozenset[str]] = frozenset({"trust", "verified_traits", "user_space"})
+
     secrets: tuple[str, ...] = ()
     shared_keys: dict[str, str] = msgspec.field(default_factory=dict)
     allow_unsigned: bool = False
@@ -29,17 +33,23 @@ class TwilioOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fie
     def authenticated(self) -> bool:
         return bool(self.secrets)
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether every webhook carries Twilio's signature."""
+        return bool(self.secrets or self.shared_keys)
+
     def event_space(self, account: str) -> str:
         """The id space of events, threads and Twilio's own handles."""
         return f"{self.id_space or DEFAULT_SPACE}/{account}"
 
     def check(self) -> None:
-        """ConfigurationError for a missing secret or an option without effect."""
-        signed = bool(self.secrets or self.shared_keys)
-        if not signed and not self.allow_unsigned:
+        """ConfigurationError for a missing secret."""
+        if not self.is_signed and not self.allow_unsigned:
             raise ConfigurationError(f"source {self.name!r}: phone.twilio needs the auth token in `secrets`")
-        if signed and self.allow_unsigned:
-            raise ConfigurationError(
-                f"source {self.name!r}: `allow_unsigned` of phone.twilio has no effect with a secret: "
-                "every request must be signed"
-            )
+
+    def without_effect(self) -> list[str]:
+        if self.is_signed and self.allow_unsigned:
+            return [
+                "`allow_unsigned` of phone.twilio has no effect with a secret: every request must be signed"
+            ]
+        return []

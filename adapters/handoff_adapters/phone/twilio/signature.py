@@ -17,25 +17,40 @@ from urllib.parse import parse_qsl
 
 from handoff.adapter.contract import InboundRequest
 from handoff.adapter.signatures import any_equal
-from handoff.domain.errors import InvalidPayload, SignatureRefused
+from handoff.domain.errors import InvalidPayload, PayloadTooLarge, SignatureRefused
 
 Pairs = list[tuple[str, str]]
 
 MAX_FIELDS = 1_000  # a status callback has about 40, a message with media about 60
+MAX_FORM = 128 * 1024  # bytes; a text message has at most 1 600 characters, a form some kilobytes
 ALGORITHMS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 
 def form(request: InboundRequest) -> Pairs:
-    """The parameters of `request`: the form of a POST, the query of a GET. InvalidPayload."""
+    """The parameters of `request`: the form of a POST, the query of a GET.
+
+    InvalidPayload, or PayloadTooLarge for a form that Twilio does not send.
+    """
     if request.method == "GET":
         return list(request.query)
+    check_size(len(request.body))
     try:
         return parse_qsl(
             request.body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="replace"
         )
     except ValueError as error:
         raise InvalidPayload("The body is not a form") from error
+
+
+def check_size(size: int) -> None:
+    """PayloadTooLarge for a form that Twilio does not send. Decoding one of megabytes takes seconds."""
+    if size > MAX_FORM:
+        raise PayloadTooLarge(f"A form has at most {MAX_FORM} bytes", limit=MAX_FORM)
+
+
+def is_signed(request: InboundRequest) -> bool:
+    return bool(request.headers.get("x-twilio-signature", "").strip())
 
 
 def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[str, str]) -> None:

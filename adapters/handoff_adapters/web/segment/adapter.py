@@ -24,10 +24,11 @@ from handoff_adapters.shared.fields import bounded, mapping, text
 from handoff_adapters.shared.handles import own_identities
 
 from . import events, people
-from .clock import occurred_at
+from .clock import EventTiming, occurred_at, timing_of
 from .event import TrackedEvent, event
 from .options import SegmentOptions
 from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
+from .sizes import TOO_LARGE, OversizedEvent, stated_keys
 
 PIXEL = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
@@ -39,7 +40,7 @@ SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
 PREFLIGHT_AGE_S = 7200  # the longest that Chromium caches a preflight
 
-IGNORED_CALLS = frozenset({"merge", "record", "extract", "audiencelist", "accountdelete"})
+IGNORED_CALLS = frozenset({"record", "extract", "audiencelist", "accountdelete"})
 """RudderStack calls that are not part of a customer's journey."""
 
 # Fields that a client or gateway sets at each attempt. They do not identify an event.
@@ -61,8 +62,8 @@ class SegmentAdapter:
             ("user", options.user_space),
         )
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        own = own_identities(options.own, options.default_region)
-        self._handles = people.identities_of(options, own)
+        self._own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, self._own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
@@ -88,16 +89,20 @@ class SegmentAdapter:
         """
         if not self._secrets:
             return
-        header = request.headers.get("authorization", "")
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() == "basic":
-            keys = [basic_credentials(header)[0]]
-        else:
-            keys = [token.strip()] if scheme.lower() == "bearer" else []
-            keys += [value for name, value in request.query if name == "writeKey"]
-            keys += _body_keys(request)
-        if not any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys):
-            raise SignatureRefused("The write key is missing or unknown")
+        keys, decisive = _head_keys(request)
+        if self._knows(keys) or (not decisive and self._knows(_body_keys(request))):
+            return
+        raise SignatureRefused("The write key is missing or unknown")
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused where the head has a key that decides, and it is unknown."""
+        if self._secrets:
+            keys, decisive = _head_keys(request)
+            if decisive and not self._knows(keys):
+                raise SignatureRefused("The write key is missing or unknown")
+
+    def _knows(self, keys: Sequence[str]) -> bool:
+        return any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys)
 
     def parse(self, request: InboundRequest) -> Parsed:
         found = delivery(request)
@@ -105,9 +110,13 @@ class SegmentAdapter:
         bad: list[Malformed] = []
         ignored: Counter[str] = Counter()
         seen: Counter[str] = Counter()
+        timing = timing_of(found.items, found.sent, request.received_at)
         for item in found.items:
+            if isinstance(item, OversizedEvent):
+                bad.append(Malformed(code="too_large", detail=TOO_LARGE, item=item.alone))
+                continue
             try:
-                made = self._touchpoint(item, found, request, seen)
+                made = self._touchpoint(item, found, timing, seen)
             except Unprocessable as error:
                 bad.append(fields.malformed(error, _alone(item, found)))
                 continue
@@ -140,14 +149,17 @@ class SegmentAdapter:
         return ()
 
     def _touchpoint(
-        self, raw: object, found: EventBatch, request: InboundRequest, seen: Counter[str]
+        self, raw: object, found: EventBatch, timing: EventTiming, seen: Counter[str]
     ) -> Touchpoint | str:
         """The touchpoint of one event, or the name under which it is counted as ignored."""
         if not isinstance(raw, dict):
             raise Unprocessable("An event must be a JSON object", code="not_an_object")
         item = _with_context(raw, found.context)
         call = (text(item.get("type")) or "").lower() if found.route.call == BATCH else found.route.call
-        if call == MERGE or call in IGNORED_CALLS:
+        if call in IGNORED_CALLS:
+            return call
+        merged = people.merged(item, self.settings, self._own) if call == MERGE else ()
+        if call == MERGE and len(merged) < 2:
             return call
         if call == "alias" and _is_self_alias(item):
             return "alias.self"
@@ -161,8 +173,8 @@ class SegmentAdapter:
                 source=self.settings.name,
                 channel=self.channel,
                 type=fact.type,
-                occurred_at=occurred_at(item, found.sent, request.received_at),
-                identities=self._identities(tracked, fact.type),
+                occurred_at=occurred_at(item, timing),
+                identities=merged or self._identities(tracked, fact.type),
                 direction=default_direction(fact.type),
                 medium=events.medium(tracked),
                 subject=fields.subject(fact.subject),
@@ -183,7 +195,7 @@ class SegmentAdapter:
                 return events.page_fact(tracked, self._articles)
             case "screen":
                 return events.screen_fact(tracked)
-            case "identify" | "alias":
+            case "identify" | "alias" | "merge":
                 return events.identify_fact(tracked)
             case "group":
                 return events.group_fact(tracked)
@@ -196,14 +208,24 @@ class SegmentAdapter:
         return found
 
 
+def _head_keys(request: InboundRequest) -> tuple[list[str], bool]:
+    """The write keys in the head, and whether they decide: with HTTP Basic, keys in the body do not count."""
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() == "basic":
+        return [basic_credentials(header)[0]], True
+    keys = [token.strip()] if scheme.lower() == "bearer" else []
+    return keys + [value for name, value in request.query if name == "writeKey"], False
+
+
 def _body_keys(request: InboundRequest) -> list[str]:
     """The write key in the body or the pixel's data; none if the body is unreadable."""
     try:
-        pixel = route(request.path).pixel
-        found = pixel_event(request) if pixel else fields.json_object(request.body)
+        if not route(request.path).pixel:
+            return stated_keys(request.body)
+        key = pixel_event(request).get("writeKey")
     except HandoffError:
         return []
-    key = found.get("writeKey")
     return [key] if isinstance(key, str) else []
 
 

@@ -18,9 +18,10 @@ VERIFIABLE_TRAITS = ("email", "phone")
 class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`secrets` are the write keys.
 
-    `trust` defaults to "public", because a browser's write key is visible to everyone; with
-    "server", user ids and `verified_traits` are verified. `identity_proof_secret` holds the keys
-    with which the business signs user ids of a public source (HMAC-SHA256, hexadecimal).
+    `trust` defaults to "public", because a browser's write key is visible to everyone ("vendor", of
+    earlier releases, means the same). With "server", user ids and `verified_traits` are verified.
+    `identity_proof_secret` holds the keys with which the business signs user ids of a public source
+    (HMAC-SHA256, hexadecimal).
     `allow_unsigned` accepts events without a write key. `allowed_origins` are the origins that
     browsers may call from; the default is any for a public source and none for a server.
     `article_categories` and `article_paths` distinguish help articles from other pages. `events`
@@ -30,7 +31,7 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
 
     secrets: tuple[str, ...] = ()
     allow_unsigned: bool = False
-    trust: Literal["server", "public"] | None = None
+    trust: Literal["server", "public", "vendor"] | None = None
     verified_traits: tuple[str, ...] = ()
     identity_proof_secret: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] | None = None
@@ -63,17 +64,17 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
         return () if self.from_server else ("*",)
 
     def check(self) -> None:
-        """ConfigurationError for a missing write key or an option without effect."""
-        for problem in self._problems():
-            raise ConfigurationError(f"source {self.name!r}: {problem}")
+        """ConfigurationError for a missing write key."""
+        if not self.secrets and not self.allow_unsigned:
+            raise ConfigurationError(f"source {self.name!r}: web.segment needs a write key in `secrets`")
 
-    def _problems(self) -> list[str]:
+    def without_effect(self) -> list[str]:
         unknown = ", ".join(sorted(set(self.verified_traits) - set(VERIFIABLE_TRAITS)))
         checks = {
-            "web.segment needs a write key in `secrets`": not self.secrets and not self.allow_unsigned,
             "`allow_unsigned` of web.segment has no effect with `secrets`: every event needs a write key": (
                 self.secrets and self.allow_unsigned
             ),
+            '`trust = "vendor"` of web.segment has no effect': self.trust == "vendor",
             '`verified_traits` of web.segment has no effect without trust = "server"': (
                 self.verified_traits and not self.from_server
             ),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 from handoff.adapter.signatures import any_equal
 from handoff.domain.identity import Assurance, Handle
 from handoff.domain.text.memo import cached_if_short
-from handoff_adapters.shared.fields import first_text, mapping, text
+from handoff_adapters.shared.fields import first_text, mapping, sequence, text
 from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
 
 from .event import PROOFS, TrackedEvent
@@ -18,6 +19,17 @@ from .options import SegmentOptions
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 _PHONES = ("phone", "phone_number", "phoneNumber")
+_MERGE_TYPES: Mapping[str, str] = {
+    "user": "user",
+    "userid": "user",
+    "email": "email",
+    "phone": "phone",
+    "phonenumber": "phone",
+    "mobile": "phone",
+    "anonymousid": "anonymous",
+}
+"""Type of a merge property (letters only, in lower case) → type of our identity."""
+_MERGE_ORDER = ("user", "email", "phone", "anonymous")
 _CONTACT_CALLS = frozenset({"callback.requested"})
 
 
@@ -82,6 +94,26 @@ def identities_of(options: SegmentOptions, own: frozenset[tuple[str, str]]) -> H
         return of_customer(chain.from_iterable(ordered), own)
 
     return read
+
+
+def merged(
+    item: Mapping[str, Any], options: SegmentOptions, own: frozenset[tuple[str, str]]
+) -> tuple[Handle, ...]:
+    """The handles that RudderStack's `merge` call states to be one person's; none from a browser.
+
+    The business states it itself, so it joins what it names.
+    """
+    if not options.from_server:
+        return ()
+    handles = []
+    for stated in map(mapping, sequence(item.get("mergeProperties"))):
+        type_ = _MERGE_TYPES.get("".join(filter(str.isalpha, (text(stated.get("type")) or "").lower())))
+        space = {"user": options.user_space, "anonymous": options.space}.get(type_ or "", "")
+        region = options.default_region
+        if type_:
+            handles.append(handle(type_, stated.get("value"), VERIFIED, space=space, region=region))
+    found = of_customer(handles, own)
+    return tuple(sorted(found, key=lambda it: _MERGE_ORDER.index(it.identity.type)))
 
 
 def _is_proved(event: TrackedEvent, options: SegmentOptions) -> bool:

@@ -15,6 +15,8 @@ from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
 from handoff.domain.text.cleaning import clean
 from handoff_adapters.shared.fields import decode_json, json_object, mapping, moment
 
+from .sizes import PIECE, TOO_LARGE, large_batch
+
 MAX_ITEMS = 2_500  # events per batch, Segment's documented limit
 BATCH, MERGE = "batch", "merge"
 
@@ -81,7 +83,10 @@ def delivery(request: InboundRequest) -> EventBatch:
     where = route(request.path)
     if where.pixel:
         return EventBatch(where, [pixel_event(request)])
-    body = json_object(request.body)
+    size = len(request.body)
+    if size > PIECE and where.call != BATCH:
+        raise InvalidPayload(TOO_LARGE, code="too_large")
+    body = json_object(request.body) if size <= PIECE else large_batch(request.body, MAX_ITEMS)
     if where.call != BATCH:
         return EventBatch(where, [body], size=len(request.body))
     items = body.get("batch")

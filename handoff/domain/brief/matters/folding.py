@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, MINUTE, Micros
 
-from ..signals.signal import Acts, Signal, Speaker
+from ..signals.signal import Acts, NamedReference, Signal, Speaker
 from .joining import Words, elsewhere, in_segment, joining, returned
 from .matter import Matter
 
@@ -28,6 +28,10 @@ class Folded(Struct, kw_only=True):
     transfers: list[Signal] = field(default_factory=list)
     talks: list[Signal] = field(default_factory=list)
     loose_nudges: list[Signal] = field(default_factory=list)
+    by_reference: dict[str, list[Matter]] = field(default_factory=dict)
+    """Matters that have or had a reference, by its value."""
+    by_key: dict[str, list[Matter]] = field(default_factory=dict)
+    """Matters in their order, by the words of their asks."""
     by_conversation: dict[str, list[Matter]] = field(default_factory=dict)
     segments: dict[tuple[str, bool], list[Matter]] = field(default_factory=dict)
     last_in: dict[tuple[str, bool], Micros] = field(default_factory=dict)
@@ -43,16 +47,21 @@ _RANK = (
 """Of what happened at one time, what counts first is applied last."""
 
 
-def fold(signals: Iterable[Signal], words: Words) -> Folded:
-    """The matters that these signals make, oldest first."""
-    folded = Folded()
+def take_all(folded: Folded, signals: Iterable[Signal], words: Words) -> None:
+    """Apply signals that are later than all before them."""
     for signal in _ranked(signals):
         take(folded, signal, words)
-    return folded
 
 
 def _ranked(signals: Iterable[Signal]) -> list[Signal]:
-    return sorted(signals, key=lambda it: (it.at, -_rank(it.acts)))
+    found = list(signals)
+    before = None
+    for signal in found:
+        if before is not None and signal.at <= before:
+            found.sort(key=lambda it: (it.at, -_rank(it.acts)))
+            break
+        before = signal.at
+    return found
 
 
 def _rank(acts: int) -> int:
@@ -103,12 +112,11 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
         alive = [one for one in segment if one.unsettled]
         return (alive or segment)[-1]
     whose = signal.whose if signal.claimed else ""
+    since = signal.at - DAY
     alive = [
         one
         for one in folded.matters
-        if one.unsettled
-        and (one.claimed, one.whose) == (signal.claimed, whose)
-        and signal.at - one.touched_at < DAY
+        if one.touched_at > since and one.unsettled and (one.claimed, one.whose) == (signal.claimed, whose)
     ]
     return alive[0] if len(alive) == 1 else None
 
@@ -122,28 +130,45 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     segment = [one for one in segment if one.unsettled]
     matter = in_segment(segment, signal)
     if matter is None:
-        known = _others(folded, signal, segment)
-        back = returned(known, signal)
-        matter = None if back else elsewhere(known if not segment else _named(known, signal), signal, words)
+        back = returned(_others(folded.by_key.get(signal.key, ()), signal, segment), signal)
+        known = _named(folded, signal) if segment else folded.matters
+        matter = None if back else elsewhere(_others(known, signal, segment), signal, words)
         if matter is None:
             matter = _opened(folded, signal, back)
-    _attach_references(matter, signal)
+    if signal.references:
+        _attach_references(folded, matter, signal)
     matter.take_ask(signal)
+    _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
     folded.segments[named] = [*(one for one in segment if one is not matter), matter]
     folded.last_in[named] = signal.at
-    _attach_steps(folded, matter, signal)
+    if folded.steps:
+        _attach_steps(folded, matter, signal)
 
 
-def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
-    """The matters of the same sender outside a segment that an ask may join or return to."""
+def _file_words(folded: Folded, matter: Matter, key: str) -> None:
+    """Note that a matter was about these words."""
+    known = folded.by_key.get(key)
+    if known is None:
+        folded.by_key[key] = [matter]
+    elif matter not in known:
+        known.append(matter)
+        known.sort(key=_number)
+
+
+def _number(matter: Matter) -> int:
+    return matter.number
+
+
+def _others(matters: Iterable[Matter], signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
+    """Those of the same sender outside a segment that an ask may join or return to."""
     whose = signal.whose if signal.claimed else ""
     oldest = signal.at - LONGEST
     return [
         one
-        for one in folded.matters
+        for one in matters
         if one.touched_at >= oldest
         and one.claimed == signal.claimed
         and one.whose == whose
@@ -151,9 +176,9 @@ def _others(folded: Folded, signal: Signal, segment: Sequence[Matter]) -> list[M
     ]
 
 
-def _named(matters: Sequence[Matter], signal: Signal) -> list[Matter]:
+def _named(folded: Folded, signal: Signal) -> list[Matter]:
     """Those that an ask names itself: beside other matters of its conversation nothing else joins."""
-    return [one for one in matters if any(one.named(ref) for ref in joining(signal.references))]
+    return _by_reference(folded, joining(signal.references))
 
 
 def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
@@ -165,12 +190,16 @@ def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
     return matter
 
 
-def _attach_references(matter: Matter, signal: Signal) -> None:
+def _attach_references(folded: Folded, matter: Matter, signal: Signal) -> None:
     for reference in signal.references:
-        if signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference):
-            continue
-        if reference.kind != "attribute":
+        corrects = signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference)
+        if not corrects:
+            if reference.kind == "attribute":
+                continue
             matter.references.setdefault(reference.value, reference)
+        known = folded.by_reference.setdefault(reference.value, [])
+        if matter not in known:
+            known.append(matter)
 
 
 def _attach_steps(folded: Folded, matter: Matter, signal: Signal) -> None:
@@ -194,9 +223,7 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     named = [ref for ref in signal.references if ref.kind != "attribute"]
     if named:
         by_name = [one for one in here if any(one.named(ref) for ref in named)]
-        by_name = by_name or [
-            one for one in folded.matters if one.unsettled and any(one.named(ref) for ref in named)
-        ]
+        by_name = by_name or [one for one in _by_reference(folded, named) if one.unsettled]
         if by_name:
             return by_name
     if here:
@@ -204,6 +231,17 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
     waiting = [one for one in folded.matters if one.waits]
     sure = [one for one in waiting if not one.claimed] or waiting
     return sure if len(sure) == 1 else []
+
+
+def _by_reference(folded: Folded, references: Iterable[NamedReference]) -> list[Matter]:
+    """The matters of any conversation that have one of these references, in their order."""
+    found = {
+        one.number: one
+        for ref in references
+        for one in folded.by_reference.get(ref.value, ())
+        if one.named(ref)
+    }
+    return [found[number] for number in sorted(found)]
 
 
 def _answer(folded: Folded, signal: Signal) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from handoff.domain.clock import DAY, Micros
 
@@ -21,8 +21,8 @@ Words = Callable[[Signal], set[str]]
 """The content words of an ask; computed only where they decide."""
 
 
-def joining(references: Iterable[NamedReference]) -> list[NamedReference]:
-    return [it for it in references if it.kind == "joining"]
+def joining(references: Collection[NamedReference]) -> list[NamedReference]:
+    return [it for it in references if it.kind == "joining"] if references else []
 
 
 def in_segment(segment: Sequence[Matter], signal: Signal) -> Matter | None:
@@ -30,10 +30,12 @@ def in_segment(segment: Sequence[Matter], signal: Signal) -> Matter | None:
     if not segment:
         return None
     named = joining(signal.references)
+    if not named:
+        return segment[-1]
     for matter in reversed(segment):
         if any(matter.named(one) for one in named):
             return matter
-    if signal.acts & Acts.CORRECT or not named:
+    if signal.acts & Acts.CORRECT:
         return segment[-1]
     last = segment[-1]
     held = joining(last.references.values())
@@ -49,13 +51,13 @@ def elsewhere(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter
             if signal.callback and matter.last_callback == signal.callback:
                 return matter
     named = joining(signal.references)
-    for matter in reversed(matters):
-        recent = signal.at - matter.touched_at <= SAME_REFERENCE_WITHIN
-        if recent and any(matter.named(one) for one in named):
-            return matter
-    alive = [
-        matter for matter in matters if matter.unsettled and signal.at - matter.touched_at <= ONLY_ONE_WITHIN
-    ]
+    if named:
+        for matter in reversed(matters):
+            recent = signal.at - matter.touched_at <= SAME_REFERENCE_WITHIN
+            if recent and any(matter.named(one) for one in named):
+                return matter
+    since = signal.at - ONLY_ONE_WITHIN
+    alive = [matter for matter in matters if matter.touched_at >= since and matter.unsettled]
     if len(alive) != 1:
         return None
     (only,) = alive

@@ -29,7 +29,7 @@ class Ask(Struct, frozen=True):
     unseen: bool = False
 
 
-class Matter(Struct, kw_only=True):
+class Matter(Struct, kw_only=True, eq=False):
     """One matter. `waits` are asks that nobody has answered; times in µs."""
 
     number: int

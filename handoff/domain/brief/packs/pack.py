@@ -73,8 +73,12 @@ class Packs(Struct, frozen=True, kw_only=True):
     und: Pack
     reference_words: Mapping[str, str]
     number_words: frozenset[str]
+    label_tokens: frozenset[str]
+    """First tokens of `reference_words`: in a text without them no number has a label."""
     first_words: Mapping[str, frozenset[str]]
     """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
+    short_words: frozenset[str]
+    """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
 
@@ -115,15 +119,21 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
                 kinds[label] = kind
         for token in file.function_words:
             languages.setdefault(token, []).append(file.language)
+    first_words = {
+        act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
+        for act in ACTS
+    }
     return Packs(
         by_language=packs,
         every=(*packs.values(), und),
         und=und,
         reference_words=kinds,
-        first_words={
-            act: frozenset(first for it in (*packs.values(), und) for first in it.phrases.get(act, ()))
-            for act in ACTS
-        },
+        label_tokens=frozenset(token for label in kinds for token in tokens_of(label)[:1]),
+        first_words=first_words,
+        short_words=first_words["withdraw"]
+        | first_words["close"]
+        | first_words["nudge"]
+        | first_words["hold"],
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
     )
@@ -151,6 +161,8 @@ def _table(phrases: Iterable[str]) -> PhraseTable:
 def covered(tokens: Sequence[str], table: PhraseTable) -> set[int]:
     """The places of the tokens that belong to phrases of a table."""
     found: set[int] = set()
+    if table.keys().isdisjoint(tokens):
+        return found
     for at, token in enumerate(tokens):
         for phrase in table.get(token, ()):
             if tuple(tokens[at : at + len(phrase)]) == phrase:
@@ -161,7 +173,7 @@ def covered(tokens: Sequence[str], table: PhraseTable) -> set[int]:
 
 def mentions(tokens: Sequence[str], table: PhraseTable) -> bool:
     """Whether a phrase of a table is in the text."""
-    return any(
+    return not table.keys().isdisjoint(tokens) and any(
         tuple(tokens[at : at + len(phrase)]) == phrase
         for at, token in enumerate(tokens)
         for phrase in table.get(token, ())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from handoff.domain.clock import DAY, SECOND, Micros, format_time
 
-from ..lines import clock, duration, line, quote, word
+from ..lines import MadeLine, clock, duration, line, quote, word
 from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import SHOWN_AFTER_ANSWER, Story
@@ -14,10 +15,11 @@ from ..story import SHOWN_AFTER_ANSWER, Story
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
 
+_NOTES = frozenset({"note.added"})
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
 
 
-def answered(story: Story) -> list[BriefLine]:
+def answered(story: Story) -> list[MadeLine]:
     """In the order of time; the newest of each kind."""
     found = [
         *_newest(story, _answers(story), MAX_ANSWERS),
@@ -30,7 +32,7 @@ def answered(story: Story) -> list[BriefLine]:
     return [it for _item, it in found]
 
 
-Dated = tuple[TimelineItem, BriefLine]
+Dated = tuple[TimelineItem, MadeLine]
 
 
 def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
@@ -40,10 +42,12 @@ def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
 
 def _answers(story: Story) -> list[Dated]:
     """Answers to what is still wanted, or was settled lately."""
-    found = []
-    for item in story.items:
-        signal = story.signals.get(item.id)
-        if signal is None or not signal.acts & Acts.ANSWER or not item.text or only_asks(item.text):
+    found: list[Dated] = []
+    for signal in story.signals.values():
+        if not signal.acts & Acts.ANSWER:
+            continue
+        item = story.by_id[signal.id]
+        if not item.text or only_asks(item.text):
             continue
         matter = story.matter_of.get(item.id)
         if matter is not None and not matter.unsettled:
@@ -52,12 +56,14 @@ def _answers(story: Story) -> list[Dated]:
                 continue
         elif story.now - item.occurred_at > RECENT:
             continue
-        words, who = quote(item.text), quote(item.name, 60)
-        params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
-        found.append(
-            (item, line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”"))
-        )
+        found.append((item, partial(_answer, item)))
     return found
+
+
+def _answer(item: TimelineItem) -> BriefLine:
+    words, who = quote(item.text), quote(item.name, 60)
+    params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
+    return line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”")
 
 
 def only_asks(text: str) -> bool:
@@ -68,45 +74,49 @@ def only_asks(text: str) -> bool:
 
 def _notes(story: Story) -> list[Dated]:
     """Notes of colleagues, for readers who may see them."""
-    found = []
-    for item in story.items:
-        if (
-            item.type != "note.added"
-            or not item.text
-            or (item.visibility == "internal" and not story.internal)
-        ):
+    found: list[Dated] = []
+    for item in story.of(_NOTES):
+        if not item.text or (item.visibility == "internal" and not story.internal):
             continue
         if item.direction == "inbound" or story.now - item.occurred_at > RECENT:
             continue
-        words, who = quote(item.text), quote(item.name, 60)
-        params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
-        by = f" by {who}" if who else ""
-        found.append((item, line("noted", params, [item], f"Note{by}: “{words}”")))
+        found.append((item, partial(_note, item)))
     return found
+
+
+def _note(item: TimelineItem) -> BriefLine:
+    words, who = quote(item.text), quote(item.name, 60)
+    params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
+    by = f" by {who}" if who else ""
+    return line("noted", params, [item], f"Note{by}: “{words}”")
 
 
 def _talks(story: Story) -> list[Dated]:
-    found = []
+    found: list[Dated] = []
     for signal in story.folded.talks:
         item = story.by_id[signal.id]
-        stated = item.data.get("duration_s")
-        seconds = int(stated) if isinstance(stated, int | float) and 0 < stated < 1e6 else None
-        params: dict[str, Any] = {"at": format_time(item.occurred_at), "seconds": seconds}
-        how_long = f" ({duration(seconds * SECOND)})" if seconds else ""
-        text = f"Spoke on the phone {clock(item.occurred_at)}{how_long}"
-        if item.text:
-            params["words"] = quote(item.text)
-            text += f": “{params['words']}”"
-        found.append((item, line("spoke", params, [item], text)))
+        found.append((item, partial(_talk, item)))
     return found
+
+
+def _talk(item: TimelineItem) -> BriefLine:
+    stated = item.data.get("duration_s")
+    seconds = int(stated) if isinstance(stated, int | float) and 0 < stated < 1e6 else None
+    params: dict[str, Any] = {"at": format_time(item.occurred_at), "seconds": seconds}
+    how_long = f" ({duration(seconds * SECOND)})" if seconds else ""
+    text = f"Spoke on the phone {clock(item.occurred_at)}{how_long}"
+    if item.text:
+        params["words"] = quote(item.text)
+        text += f": “{params['words']}”"
+    return line("spoke", params, [item], text)
 
 
 def _ends(story: Story) -> list[Dated]:
     """How earlier handoffs ended, where somebody wrote it down."""
-    found = []
-    for item in story.items:
-        how = _ENDS.get(item.type)
-        if how is None or not item.text or story.now - item.occurred_at > RECENT:
+    found: list[Dated] = []
+    for item in story.of(_ENDS.keys()):
+        how = _ENDS[item.type]
+        if not item.text or story.now - item.occurred_at > RECENT:
             continue
         who = _agent(item)
         params = {

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from handoff.domain.clock import DAY, HOUR, Micros, format_time
+from handoff.domain.touchpoint import TYPES
 
 from ..lines import clock, line, quote, same
 from ..packs import tokens_of
@@ -20,13 +21,14 @@ from ..story import Story
 MAX_CANDIDATES = 3  # of each kind, the newest
 READ = 200  # touchpoints that are looked through, the newest
 RECENT: Micros = 30 * DAY
+PROMISES = frozenset(it for it in TYPES if it.startswith("promise."))
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
 _AMOUNT = re.compile(r"\b(\d{1,3})\b")
 
 
 def promise_candidates(story: Story) -> list[BriefLine]:
     """Sentences by our side that commit us: a verb of commitment, not negated, asked or conditional."""
-    confirmed = {same(it.text) for it in story.items if it.type.startswith("promise.") and it.text}
+    confirmed = {same(it.text) for it in story.of(PROMISES) if it.text}
     found: dict[str, BriefLine] = {}
     for item in story.items[-READ:]:
         signal = story.signals.get(item.id)
@@ -71,7 +73,7 @@ def _promise(story: Story, item: TimelineItem, sentence: str, pack: Pack, speake
 
 def complaint_candidates(story: Story) -> list[BriefLine]:
     """Words of a complaint in what the customer wrote, where no complaint was opened."""
-    if any(it.type == "complaint.opened" for it in story.items):
+    if "complaint.opened" in story.by_type:
         return []
     found = []
     for item in story.items[-READ:]:

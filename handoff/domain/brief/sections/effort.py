@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from handoff.domain.clock import HOUR, SECOND, Micros, format_time
+from handoff.domain.touchpoint import TYPES
 
 from ..lines import duration, minutes, same
 from ..shapes import Effort, TimelineItem
@@ -26,18 +27,18 @@ ASKS = frozenset(
     }
 )
 """Touchpoints in which a customer wants something from us."""
-_BOOKKEEPING = ("handoff.", "identity.", "context.")
+_BOOKKEEPING = frozenset(it for it in TYPES if it.startswith(("handoff.", "identity.", "context.")))
 
 
 def effort(story: Story) -> Effort:
     """Counted over the same touchpoints as the rest of the brief, settled matters included."""
     items, waiting_since = story.everything, story.waiting_since()
-    theirs = [it for it in items if it.direction == "inbound" and not it.type.startswith(_BOOKKEEPING)]
+    theirs = [it for it in items if it.direction == "inbound" and it.type not in _BOOKKEEPING]
     contacts = _contacts(theirs)
     channels = tuple(dict.fromkeys(it.channel for it in theirs))
     switches = sum(1 for one, other in pairwise(contacts) if one.channel != other.channel)
     transfers = sum(1 for it in items if it.type == "handoff.transferred")
-    repeated = _repeated(theirs)
+    repeated = _repeated(story, theirs)
     waited = max(story.now - waiting_since, 0) if waiting_since is not None else None
     talked = sum(_seconds(story, it) for it in story.folded.talks)
     counted = (
@@ -77,11 +78,16 @@ def _contacts(theirs: Sequence[TimelineItem]) -> list[TimelineItem]:
     return found
 
 
-def _repeated(theirs: Sequence[TimelineItem]) -> int:
+def _repeated(story: Story, theirs: Sequence[TimelineItem]) -> int:
     """How often the customer had to repeat something in the same words."""
-    words = [same(it.text) for it in theirs if it.type in ASKS and it.text and not it.deleted]
+    words = [_words(story, it) for it in theirs if it.type in ASKS and it.text and not it.deleted]
     long = [it for it in words if len(it) >= MIN_REPEATED]
     return len(long) - len(set(long))
+
+
+def _words(story: Story, item: TimelineItem) -> str:
+    signal = story.signals.get(item.id)
+    return signal.key if signal is not None and signal.key else same(item.text or "")
 
 
 def _seconds(story: Story, signal: Signal) -> int:

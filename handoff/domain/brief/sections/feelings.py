@@ -10,20 +10,21 @@ from ..shapes import BriefLine, TimelineItem
 from ..story import Story
 from .candidates import complaint_candidates
 
+_FELT = frozenset({"survey.answered", "complaint.opened"})
+_RESOLVED = frozenset({"complaint.resolved"})
 _SCALE = ("out_of", "scale", "max")
 
 
 def feelings(story: Story) -> list[BriefLine]:
     """Newest first; a complaint shows whether it is still open."""
-    items = story.items
     stated: list[tuple[TimelineItem, BriefLine]] = []
-    for item in items:
+    for item in story.of(_FELT):
         if item.visibility != "public":
             continue
         if item.type == "survey.answered" and (survey := _survey(item)):
             stated.append((item, survey))
         elif item.type == "complaint.opened":
-            stated.append((item, _complaint(item, items)))
+            stated.append((item, _complaint(item, story.of(_RESOLVED))))
     stated.sort(key=lambda found: (-found[0].occurred_at, found[0].id))
     return [found for _it, found in stated] + complaint_candidates(story)
 
@@ -51,7 +52,7 @@ def _complaint(item: TimelineItem, items: Sequence[TimelineItem]) -> BriefLine:
 
 
 def _resolves(item: TimelineItem, complaint: TimelineItem) -> bool:
-    if item.type != "complaint.resolved" or item.occurred_at < complaint.occurred_at:
+    if item.occurred_at < complaint.occurred_at:
         return False
     here, there = word(item.data.get("complaint")), word(complaint.data.get("complaint"))
     return here == there if here and there else item.conversation == complaint.conversation

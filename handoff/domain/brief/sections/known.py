@@ -85,6 +85,8 @@ def known(story: Story) -> list[BriefLine]:
 def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:
     facts: dict[tuple[str, str], list[tuple[Fact, TimelineItem]]] = {}
     for item in items:
+        if not (item.data or item.traits):
+            continue
         for fact in item.once("facts", partial(_all_facts, item)):
             assurance = Assurance.CLAIMED if fact.typed and item.assurance == _VERIFIED else item.assurance
             facts.setdefault((assurance, same(fact.name)), []).append((fact, item))

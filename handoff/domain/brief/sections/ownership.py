@@ -15,10 +15,12 @@ CLOCKS_DIFFER: Micros = 5 * SECOND  # between a vendor's clock and ours
 _TRANSFERS = frozenset({"handoff.requested", "handoff.transferred", "handoff.accepted"})
 _TAKES = frozenset({"handoff.accepted", "event.tracked"})
 _OWNERSHIP = frozenset({"handoff.accepted", "handoff.released", "handoff.transferred", "handoff.completed"})
+_TRACKED = frozenset({"event.tracked"})
+_MOVES = _OWNERSHIP | _TRACKED
 
 
 def who_has_it(story: Story) -> list[BriefLine]:
-    moves = [it for it in story.items if it.type in _OWNERSHIP or _to_bot(it)]
+    moves = [it for it in story.of(_MOVES) if it.type in _OWNERSHIP or _to_bot(it)]
     last = moves[-1] if moves else None
     lines = []
     if last is not None and (last.type == "handoff.released" or _to_bot(last)):
@@ -91,8 +93,8 @@ def _assigned(story: Story) -> list[BriefLine]:
 def _assignments(story: Story) -> list[TimelineItem]:
     """The vendor's newest assignment of each conversation."""
     newest: dict[str, TimelineItem] = {}
-    for item in story.items:
-        if item.type == "event.tracked" and item.data.get("name") == "conversation.assigned":
+    for item in story.of(_TRACKED):
+        if item.data.get("name") == "conversation.assigned":
             newest[item.conversation] = item
     return list(newest.values())
 

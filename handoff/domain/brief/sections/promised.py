@@ -13,7 +13,7 @@ from ..lines import clock, line, quote, stated_time, word
 from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import Story
-from .candidates import promise_candidates
+from .candidates import PROMISES, promise_candidates
 
 URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
 """The states of a promise, the most urgent first."""
@@ -55,9 +55,9 @@ def promised(story: Story) -> list[BriefLine]:
     now = story.now
     found = [
         ("served" if _served(story, it) else _standing(it, now), "callback", it)
-        for it in _call_backs(story.items)
+        for it in _call_backs(story.of(_CALL_STEPS.keys()))
     ]
-    found += [(_standing(it, now), "promise", it) for it in _promises(story.items)]
+    found += [(_standing(it, now), "promise", it) for it in _promises(story.of(PROMISES))]
     found.sort(key=_order)
     stated = [
         _call_back(it, state, _spoken(story, it)) if kind == "callback" else _promise(it, state)
@@ -104,9 +104,7 @@ def _call_backs(items: Sequence[TimelineItem]) -> list[Promise]:
     """Calls promised, by their id; steps that name none belong to the newest that is still open."""
     found: list[Promise] = []
     for item in items:
-        state = _CALL_STEPS.get(item.type)
-        if state is None:
-            continue
+        state = _CALL_STEPS[item.type]
         key = word(item.data.get("callback"))
         known = _open_call(found, key, item.type)
         if known is not None and known.state == "kept" and state == "missed":
@@ -132,8 +130,6 @@ def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None
 def _promises(items: Sequence[TimelineItem]) -> list[Promise]:
     found: list[Promise] = []
     for item in items:
-        if not item.type.startswith("promise."):
-            continue
         state = "open" if item.type == "promise.made" else item.type.removeprefix("promise.")
         key = word(item.data.get("promise")) or word(item.data.get("id"))
         known = _known_promise(found, key, item)

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..lines import first_word, line, quote, same, times, word
+from ..lines import MadeLine, first_word, line, quote, same, times, word
 from ..shapes import BriefLine, TimelineItem
-from ..signals import Acts
+from ..signals import SENT, Acts
 from ..story import Story
 
 _UNANSWERED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned"})
@@ -29,27 +29,32 @@ class Attempt(Struct, frozen=True):
     text: str
 
 
-def tried(story: Story) -> list[BriefLine]:
+def tried(story: Story) -> list[MadeLine]:
     """In the order in which each thing was tried first; not what belongs to a settled matter."""
     groups: dict[tuple[str, ...], tuple[Attempt, list[TimelineItem]]] = {}
     for item in story.items:
         reader = _READERS.get(item.type)
-        attempt = item.once("attempt", partial(reader, item)) if reader else None
-        if attempt is None and reader is None:
-            attempt = _machine(story, item)
+        if reader is None and item.type not in SENT:
+            continue
+        attempt = item.once("attempt", partial(reader, item)) if reader else _machine(story, item)
         if attempt is not None and not story.settled(item):
             key = (item.assurance, attempt.code, *attempt.key)
-            groups[key] = (attempt, [*groups[key][1], item] if key in groups else [item])
+            proof = groups[key][1] if key in groups else []
+            proof.append(item)
+            groups[key] = (attempt, proof)
     ordered = sorted(groups.items(), key=lambda found: (found[1][1][0].occurred_at, found[0]))
-    lines = [
-        line(attempt.code, attempt.params, proof, attempt.text + times(len(proof)))
-        for _key, (attempt, proof) in ordered
-    ]
-    return lines + _deleted(story)
+    lines = [partial(_line, attempt, proof) for _key, (attempt, proof) in ordered]
+    return [*lines, *_deleted(story)]
+
+
+def _line(attempt: Attempt, proof: list[TimelineItem]) -> BriefLine:
+    return line(attempt.code, attempt.params, proof, attempt.text + times(len(proof)))
 
 
 def _deleted(story: Story) -> list[BriefLine]:
     """Messages that the customer deleted: only that they existed, never their text."""
+    if len(story.everything) == len(story.items):
+        return []
     found = [it for it in story.everything if it.deleted and it.direction == "inbound"]
     if not found:
         return []

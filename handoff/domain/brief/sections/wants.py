@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from handoff.domain.clock import format_time
 
-from ..lines import SHORT, clock, line, quote, same, times, word
+from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..shapes import BriefLine, CandidateWords, TimelineItem
 from ..story import Story
@@ -23,16 +24,16 @@ _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
 
 
-def wants(story: Story) -> list[BriefLine]:
+def wants(story: Story) -> list[MadeLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
-    lines: list[BriefLine] = []
+    lines: list[MadeLine] = []
     for matter in story.live():
         lines += _matter(story, matter)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
-    lines += [item for matter in dormant if (item := _dormant(story, matter))]
+    lines += [made for matter in dormant if (made := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
         story.left_out["wants"] += len(story.candidates) - MAX_CANDIDATES
-    return lines + [_candidate(it) for it in story.candidates[-MAX_CANDIDATES:]]
+    return [*lines, *(partial(_candidate, it) for it in story.candidates[-MAX_CANDIDATES:])]
 
 
 def _candidate(candidate: CandidateWords) -> BriefLine:
@@ -61,7 +62,7 @@ class _Quoted:
         self.nudges = 0
 
 
-def _matter(story: Story, matter: Matter) -> list[BriefLine]:
+def _matter(story: Story, matter: Matter) -> list[MadeLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
         before = [it for it in messages if it.asks[-1].signal.at <= answer.at] or messages[:1]
@@ -75,7 +76,7 @@ def _matter(story: Story, matter: Matter) -> list[BriefLine]:
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
         messages = messages[:FIRST] + messages[-LAST:]
-    return [_line(matter, it) for it in messages]
+    return [partial(_line, matter, it) for it in messages]
 
 
 def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
@@ -163,12 +164,16 @@ def _file(stated: dict[str, Any]) -> str:
     return quote(word(stated.get("name")) or word(stated.get("url")), 80)
 
 
-def _dormant(story: Story, matter: Matter) -> BriefLine | None:
+def _dormant(story: Story, matter: Matter) -> MadeLine | None:
     """A matter that nobody touched for long, folded."""
     asks: Sequence[TimelineItem] = [story.by_id[it.signal.id] for it in matter.asks]
     spoken = next((it for it in reversed(asks) if it.text or it.subject), None)
     if spoken is None:
         return None
+    return partial(_dormant_line, matter, asks, spoken)
+
+
+def _dormant_line(matter: Matter, asks: Sequence[TimelineItem], spoken: TimelineItem) -> BriefLine:
     words = quote(spoken.text or spoken.subject, SHORT)
     params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.number}
     return line("dormant", params, asks, f"Dormant since {clock(matter.touched_at)}: “{words}”")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from handoff.domain.clock import format_time
@@ -17,6 +18,8 @@ from .ownership import who_has_it
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
 MAX_HOPS = 8  # named in it, the newest; `transfers` counts them all
 MAX_SOLVED = 3  # settled matters, the newest; the others are counted
+_REQUESTS = frozenset({"handoff.requested"})
+_CALLS = frozenset({"callback.missed", "callback.completed", "callback.cancelled", "callback.requested"})
 _PASSED_ON = frozenset({State.ACCEPTED, State.TRANSFERRED, State.RELEASED, State.COMPLETED})
 """Outcomes of handoffs that somebody took: what nobody took did not move the customer."""
 
@@ -98,9 +101,7 @@ def _target(to: Party) -> str:
 
 
 def _requests(story: Story, ids: set[str]) -> list[TimelineItem]:
-    return [
-        it for it in story.items if it.type == "handoff.requested" and word(it.data.get("handoff")) in ids
-    ]
+    return [it for it in story.of(_REQUESTS) if word(it.data.get("handoff")) in ids]
 
 
 def _hop(hop: Hop) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _unanswered_callback(story: Story) -> list[TimelineItem]:
     was in touch with them since."""
     missed: list[TimelineItem] = []
     kept: set[str] = set()
-    for item in story.items:
+    for item in story.of(_CALLS):
         key = word(item.data.get("callback"))
         if item.type == "callback.completed" and key:
             kept.add(key)
@@ -136,12 +137,9 @@ def _waiting(story: Story) -> list[BriefLine]:
     since = story.waiting_since()
     if since is None:
         return []
-    asked = (Acts.ASK, Acts.NUDGE)
-    proof = [
-        story.by_id[it.id]
-        for it in story.signals.values()
-        if it.at == since and any(it.acts & a for a in asked)
-    ][:1]
+    asked = Acts.ASK | Acts.NUDGE
+    found = (it for it in story.signals.values() if it.at == since and it.acts & asked)
+    proof = [story.by_id[it.id] for it in islice(found, 1)]
     length = max(story.now - since, 0)
     params = {"since": format_time(since), "minutes": minutes(length)}
     return [line("waiting", params, proof, f"Waiting since {clock(since)} ({duration(length)})")]

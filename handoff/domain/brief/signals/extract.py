@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..lines import same, word
 from ..packs.pack import Pack, Packs, covered, mentions
-from ..packs.tokens import tokens_of
+from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
 from .references import references_of
 from .signal import NOTHING, Acts, Signal, Speaker
 from .speaker import marked, speaker_of
 
+MAX_OURS = 400  # characters of our messages in which a machine may say that it is one
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
 TALK_S = 20  # seconds from which on a call was a talk
@@ -22,17 +23,17 @@ _FORMS = frozenset({"form.submitted"})
 _STEPS = frozenset({"article.viewed", "search.performed", "page.viewed"})
 _ASKS = frozenset({"callback.requested", "form.failed", "complaint.opened"})
 _MISSED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned", "missed"})
-_SENT = frozenset({"message.sent", "email.sent"})
+SENT = frozenset({"message.sent", "email.sent"})
 _ATTEMPTS = frozenset({"callback.attempted", "callback.missed"})
 _NO_SOURCE = SourceRules()
 
 
-_MOVING = (
+MOVING = (
     _SPOKEN
     | _FORMS
     | _STEPS
     | _ASKS
-    | _SENT
+    | SENT
     | _ATTEMPTS
     | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
 )
@@ -48,16 +49,18 @@ def extract(
 
     `language` is the conversation's, `names` are words of names of the people in it.
     """
-    if item.type not in _MOVING:
+    if item.type not in MOVING:
         return None
     source = rules.sources.get(item.source, _NO_SOURCE)
-    speaker = speaker_of(item, rules.packs, source.outbound)
-    acts = _acts(item, rules.packs, source, speaker, language, names)
+    tokens = tokens_of(item.text[:MAX_OURS]) if item.text and item.type in SENT else ()
+    speaker = speaker_of(item, rules.packs, source.outbound, tokens)
+    acts = _acts(item, rules.packs, source, speaker, language, names, tokens)
     if not acts:
         return None
     references = references_of(item, rules.packs) if acts & _ABOUT else ()
     if references and item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
         acts |= _correction(item.text, rules.packs, item.language or language)
+    data = item.data
     return Signal(
         item.id,
         item.occurred_at,
@@ -69,12 +72,12 @@ def extract(
         item.assurance != "verified",
         references,
         same(item.text) if item.text and acts & Acts.ASK else "",
-        word(item.data.get("callback")) if item.data else "",
-        word(item.data.get("handoff")) if item.data else "",
+        word(data.get("callback")) if data else "",
+        word(data.get("handoff")) if data else "",
         item.language or "",
         item.name or "",
         item.late,
-        bool(item.data) and item.data.get("dmarc") == "fail",
+        bool(data) and data.get("dmarc") == "fail",
         item.identity,
     )
 
@@ -86,6 +89,7 @@ def _acts(
     speaker: Speaker,
     language: str | None,
     names: frozenset[str],
+    tokens: Sequence[str],
 ) -> int:
     type_ = item.type
     if type_ in _SPOKEN or (type_ == "call.ended" and item.direction == "inbound"):
@@ -94,8 +98,8 @@ def _acts(
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
             return NOTHING
         return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
-    if type_ in _SENT:
-        return _ours(item, packs, speaker, language, names)
+    if type_ in SENT:
+        return _ours(item, packs, speaker, language, names, tokens)
     if type_ in _STEPS:
         return Acts.STEP
     if type_ in _FORMS:
@@ -157,26 +161,39 @@ def _short(
     text: str, tokens: list[str], packs: Packs, language: str | None, names: frozenset[str]
 ) -> int | None:
     """The act of a short customer text, None for an ask."""
-    digits = any(it.isdigit() for it in text)
+    if packs.short_words.isdisjoint(tokens) or has_digit(text):
+        return None
     question = "?" in text or "？" in text or "؟" in text
-    for act, name in (
-        (Acts.WITHDRAW, "withdraw"),
-        (Acts.CLOSE, "close"),
-        (Acts.NUDGE, "nudge"),
-        (Acts.HOLD, "hold"),
-    ):
-        if digits or (question and act != Acts.NUDGE) or packs.first_words[name].isdisjoint(tokens):
+    read_with: tuple[Pack, ...] = ()
+    for act, name in _SHORT_ACTS:
+        if (question and act != Acts.NUDGE) or packs.first_words[name].isdisjoint(tokens):
             continue
-        for pack in _read_with(packs, language, tokens):
-            if _is_phrase(tokens, name, pack, packs.und, names):
+        read_with = read_with or _read_with(packs, language, tokens)
+        anywhere = _begins(packs.und, name, tokens)
+        for pack in read_with:
+            if (anywhere or _begins(pack, name, tokens)) and _is_phrase(tokens, name, pack, packs.und, names):
                 return act
     return None
 
 
-def _read_with(packs: Packs, language: str | None, tokens: list[str]) -> tuple[Pack, ...]:
+_SHORT_ACTS = (
+    (Acts.WITHDRAW, "withdraw"),
+    (Acts.CLOSE, "close"),
+    (Acts.NUDGE, "nudge"),
+    (Acts.HOLD, "hold"),
+)
+
+
+def _read_with(packs: Packs, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
     """The language of a short text is hard to guess: where the chosen pack has no match, all are tried."""
     chosen = packs.chosen(language, tokens)
     return (*chosen, *(it for it in packs.every if it not in chosen))
+
+
+def _begins(pack: Pack, act: str, tokens: list[str]) -> bool:
+    """Whether a token begins a phrase of an act."""
+    table = pack.phrases.get(act)
+    return table is not None and not table.keys().isdisjoint(tokens)
 
 
 def _is_phrase(tokens: list[str], act: str, pack: Pack, und: Pack, names: frozenset[str]) -> bool:
@@ -214,8 +231,14 @@ def _correction(text: str, packs: Packs, language: str | None) -> int:
 
 
 def _ours(
-    item: TimelineItem, packs: Packs, speaker: Speaker, language: str | None, names: frozenset[str]
+    item: TimelineItem,
+    packs: Packs,
+    speaker: Speaker,
+    language: str | None,
+    names: frozenset[str],
+    tokens: Sequence[str],
 ) -> int:
+    """The act of a message of ours; `tokens` are those of its beginning."""
     if item.visibility != "public":
         return NOTHING
     if speaker is Speaker.BOT:
@@ -224,21 +247,20 @@ def _ours(
         return NOTHING
     if not item.text or len(item.text) > 200:
         return Acts.ANSWER
-    tokens = tokens_of(item.text)
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
         for pack in packs.chosen(item.language or language, tokens):
             if "transfer" in pack.phrases and mentions(tokens, pack.phrases["transfer"]):
                 return Acts.HOLD | Acts.TRANSFER
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
-    if len(tokens) <= MAX_TOKENS and "?" not in item.text and not any(it.isdigit() for it in item.text):
+    if len(tokens) <= MAX_TOKENS and "?" not in item.text and not has_digit(item.text):
         for pack in _read_with(packs, item.language or language, tokens):
             if _holds(tokens, pack, packs.und, names):
                 return Acts.HOLD
     return Acts.ANSWER
 
 
-def _holds(tokens: list[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:
+def _holds(tokens: Sequence[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:
     table = pack.phrases.get("hold")
     matched = covered(tokens, table) if table else set()
     other = {at for at, it in enumerate(tokens) if it in pack.fillers or it in und.fillers or it in names}

@@ -10,11 +10,16 @@ from handoff.domain.text.memo import cached_if_short
 
 from ..lines import same, word
 from ..packs.pack import Packs
+from ..packs.tokens import tokens_of
 from ..shapes import TimelineItem
 from .signal import NamedReference
 
 MAX_REFERENCES = 3  # of one touchpoint
 _CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
+_DIGIT = re.compile(r"\d")
+_BEFORE_DIGIT = 8  # characters that a code may have before its first digit: `#`, six letters, a hyphen
+_LABEL = 60  # characters before a number in which its label is
+_LIKELY = re.compile(r"[A-Z](?:\d|-\d)")  # part of whatever `_SHAPED` matches
 _SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
 _SEPARATORS = " \t\n#№:.,;="
 _LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
@@ -86,13 +91,23 @@ def shaped(text: str) -> Iterator[str]:
     return (match[1] for match in _CODE.finditer(text) if _SHAPED.fullmatch(match[1]) and len(match[1]) <= 30)
 
 
+def _has_no_label(text: str, packs: Packs) -> bool:
+    """Whether no number in a text can be a reference. A quick look that most texts pass."""
+    if not text.isascii() or _LIKELY.search(text):
+        return False
+    return packs.label_tokens.isdisjoint(tokens_of(text))
+
+
 def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
     """References that a text names: after a label, or shaped like `A-17`."""
-    for match in _CODE.finditer(text):
+    digit = _DIGIT.search(text)
+    if digit is None or _has_no_label(text, packs):
+        return
+    for match in _CODE.finditer(text, max(digit.start() - _BEFORE_DIGIT, 0)):
         shown = match[1]
         if len(shown) > 30:
             continue
-        label, kind = _label(text[: match.start()], packs)
+        label, kind = _label(text[max(match.start() - _LABEL, 0) : match.start()], packs)
         if kind:
             if _LABELLED.fullmatch(shown) and not (kind == "attribute" or _is_small(shown, label)):
                 yield NamedReference(kind, label, same(shown), shown)
@@ -107,7 +122,7 @@ def _is_small(shown: str, label: str) -> bool:
 
 def _label(before: str, packs: Packs) -> tuple[str, str | None]:
     """The word that labels a number, looking back over `number`, `no.`, `#`."""
-    rest = before[-60:]
+    rest = before[-_LABEL:]
     for _word in range(3):
         rest = rest.rstrip(_SEPARATORS)
         last = rest.rpartition(" ")[2]

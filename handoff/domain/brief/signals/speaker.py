@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..packs.pack import Packs, mentions
-from ..packs.tokens import tokens_of
 from ..shapes import TimelineItem
 from .signal import Speaker
 
@@ -62,8 +61,9 @@ def marked(data: Mapping[str, Any]) -> bool:
     return any(data[name] not in _FALSE for name in found)
 
 
-def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speaker:
-    """The sender of a touchpoint; `outbound` is its source's declaration for our outbound messages.
+def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None, tokens: Sequence[str] = ()) -> Speaker:
+    """The sender of a touchpoint; `outbound` is its source's declaration for our outbound messages,
+    `tokens` are those of the beginning of a sent message.
 
     Adapters whose vendors leave it open state an actor of no known kind, whose words do
     not count as an answer. A sender that states no actor at all speaks for a person.
@@ -79,7 +79,7 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
         or item.by == "template"
     ):
         return Speaker.BOT
-    if item.text and item.type in ("message.sent", "email.sent") and _identifies_machine(item.text, packs):
+    if tokens and _identifies_machine(tokens[:MAX_MARKED], packs):
         return Speaker.BOT
     if stated is not None:
         return stated
@@ -88,8 +88,7 @@ def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None) -> Speake
     return Speaker.UNKNOWN if item.by else Speaker.PERSON
 
 
-def _identifies_machine(text: str, packs: Packs) -> bool:
-    tokens = tokens_of(text[:400])[:MAX_MARKED]
+def _identifies_machine(tokens: Sequence[str], packs: Packs) -> bool:
     if packs.first_words["machine"].isdisjoint(tokens):
         return False
     return any(

@@ -149,14 +149,14 @@ def test_a_bots_webhook_and_the_accounts_make_one_resolution() -> None:
     body = fixture("resolved")
     assert body["changed_attributes"]
     bots = {**body, "event": "conversation_resolved", "changed_attributes": None}
-    one, two = (build().parse(posted(told)).touchpoints[0] for told in (body, bots))
+    one, two = (build().parse(posted(updated)).touchpoints[0] for updated in (body, bots))
     assert (one.event_id, digest(one)) == (two.event_id, digest(two))
 
 
 def test_a_bots_webhook_without_a_handoff_has_its_own_id() -> None:
     body = fixture("bot-hands-over")
     bots = {**body, "event": "conversation_opened", "changed_attributes": None}
-    one, two = (build().parse(posted(told)).touchpoints[0] for told in (body, bots))
+    one, two = (build().parse(posted(updated)).touchpoints[0] for updated in (body, bots))
     assert (one.type, two.type) == ("handoff.requested", "conversation.reopened")
     assert one.event_id != two.event_id
 
@@ -283,6 +283,11 @@ def test_whatever_json_a_sender_makes_up(body: Any) -> None:
         (None, {"automation_rule_id": 7}, "bot"),
         ({"id": 5, "name": "Mia", "type": "user"}, {"automation_rule_id": 7}, "bot"),
         ({"id": 5, "name": "Mia", "type": "user"}, {}, "agent"),
+        ({"id": 9, "name": "Bridge", "type": "agent_bot"}, {"external_echo": True}, "agent"),
+        ({"id": 9, "name": "Bridge", "type": "agent_bot"}, {"external_sender_name": "Mia"}, "agent"),
+        ({"id": 9, "name": "Bridge", "type": "agent_bot"}, {"external_error": "x"}, "bot"),
+        ({"id": 9, "name": "Bridge", "type": "agent_bot"}, {"external_echo": False}, "bot"),
+        (None, {"external_echo": True, "automation_rule_id": 7}, "bot"),
     ],
 )
 def test_who_wrote_what_was_sent(sender: Any, attributes: dict[str, Any], kind: str) -> None:
@@ -290,3 +295,82 @@ def test_who_wrote_what_was_sent(sender: Any, attributes: dict[str, Any], kind: 
     (touchpoint,) = build().parse(posted(body)).touchpoints
     assert touchpoint.actor is not None
     assert touchpoint.actor["type"] == kind
+
+
+def nested(
+    *copies: dict[str, Any], event: str = "message_updated", **more: Any
+) -> list[tuple[str, str | None]]:
+    """(type, amended message) of the touchpoints of an event with these copies of messages."""
+    body = fixture("message-received") | {"event": event, **more}
+    conversation = body["conversation"] | {"messages": list(copies)}
+    body = body | ({} if event.startswith("message") else conversation) | {"conversation": conversation}
+    return [(it.type, it.amends) for it in build().parse(posted(body)).touchpoints]
+
+
+GONE = {"content": "This message was deleted", "content_attributes": {"deleted": True}, "message_type": 0}
+
+
+def test_a_nested_deletion_of_another_message_deletes_only_that_one() -> None:
+    made = nested(GONE | {"id": 77}, event="message_created")
+    assert made == [("message.received", None), ("message.deleted", "message/77")]
+    updated = nested(GONE | {"id": 77}, {"id": 78, "content": "x"}, event="conversation_updated")
+    assert updated == [("message.deleted", "message/77")]
+
+
+def test_an_ignored_event_may_contain_a_deletion() -> None:
+    assert nested(GONE | {"id": 77}, event="conversation_read") == [("message.deleted", "message/77")]
+
+
+def test_a_message_whose_own_copy_is_deleted_is_not_edited() -> None:
+    own = fixture("message-received")["id"]
+    assert nested(GONE | {"id": own}) == [("message.deleted", f"message/{own}")]
+
+
+def test_a_nested_deletion_is_the_same_fact_as_a_direct_one() -> None:
+    direct = fixture("message-deleted")
+    (one,) = build().parse(posted(direct)).touchpoints
+    copy = GONE | {"id": direct["id"]}
+    body = direct | {"content_attributes": {}, "event": "conversation_updated", "messages": [copy]}
+    body |= direct["conversation"] | {"messages": [copy]}
+    (two,) = build().parse(posted(body)).touchpoints
+    assert (one.event_id, one.home, digest(one)) == (two.event_id, two.home, digest(two))
+
+
+@pytest.mark.parametrize("copy", [{}, {"id": 5}, {"content_attributes": {"deleted": True}}, "x", None, 7])
+def test_other_copies_delete_nothing(copy: Any) -> None:
+    assert [type_ for type_, _amends in nested(copy)] == ["message.edited"]
+
+
+def inbox_of(medium: str, source_id: str, **contact: Any) -> list[str]:
+    body = fixture("message-received")
+    conversation = body["conversation"] | {"channel": f"Channel::{medium}"}
+    conversation["contact_inbox"] = conversation["contact_inbox"] | {"source_id": source_id}
+    person = conversation["meta"]["sender"] | contact
+    conversation["meta"] = conversation["meta"] | {"sender": person}
+    (made,) = build().parse(posted(body | {"conversation": conversation, "sender": person})).touchpoints
+    return [f"{one.identity} {one.assurance}" for one in made.identities]
+
+
+def test_the_inbox_vouches_for_its_address() -> None:
+    address = "0a1f6c1e-6b1d-4b5e-9d1c-2f6d2c1b7a55"
+    assert f"chatwoot.inbox_address@1:1/{address} verified" in inbox_of("WebWidget", address)
+    assert not [it for it in inbox_of("WebWidget", "x") if it.startswith("chatwoot.inbox")]
+
+
+@pytest.mark.parametrize(
+    ("medium", "source_id", "number"),
+    [
+        ("Whatsapp", "5215512345678", "+525512345678"),
+        ("TwilioSms", "whatsapp:+5215512345678", "+525512345678"),
+        ("TwilioSms", "+5215512345678", "+5215512345678"),
+        ("WebWidget", "5215512345678", "+5215512345678"),
+        ("Whatsapp", "5215599999999", "+5215512345678"),
+    ],
+)
+def test_whatsapps_number_of_a_contact_is_written_as_today(medium: str, source_id: str, number: str) -> None:
+    found = inbox_of(medium, source_id, phone_number="+5215512345678")
+    assert f"phone:{number} claimed" in found
+
+
+def test_a_whatsapp_user_id_is_the_address_of_a_whatsapp_inbox() -> None:
+    assert "whatsapp.user:MX.1234567890 verified" in inbox_of("Whatsapp", "MX.1234567890")

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
+from handoff_adapters.email.message.characters import file_name
 from handoff_adapters.email.message.quotes import split_quote
 from handoff_adapters.shared.html import html_to_text
 from tests.adapters.contract import shared
@@ -321,7 +322,7 @@ def test_attachments_are_described() -> None:
         ('attachment; filename="=?utf-8?q?p=C3=A4iv=C3=A4.pdf?="', "päivä.pdf"),
         ('attachment; filename="invoice\u202efdp.exe"', "invoicefdp.exe"),
         ('attachment; filename="a\tb;c.pdf"', "a b;c.pdf"),
-        (f'attachment; filename="{"x" * 300}.pdf"', "x" * 116 + ".pdf"),
+        (f'attachment; filename="{"x" * 300}.pdf"', "x" * 115 + "….pdf"),
         ("attachment; filename=", None),
         ('attachment; filename="', None),
         ("attachment;;;=;x*999999=1", None),
@@ -338,3 +339,17 @@ def test_attachments_are_bounded_and_the_rest_is_counted() -> None:
     type_, body = multipart("multipart/mixed", PLAIN, *[part("x", "image/png")] * 120)
     made = only(mail(body, content_type=type_))
     assert (len(made.attachments), made.data["attachments_left_out"]) == (100, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a" * 116 + ".pdf", "a" * 116 + ".pdf"),
+        ("a" * 200 + ".pdf", "a" * 115 + "….pdf"),
+        ("a" * 200, "a" * 119 + "…"),
+        ("a" * 100 + "." + "b" * 50, "a" * 100 + "." + "b" * 18 + "…"),
+    ],
+)
+def test_a_shortened_file_name_has_a_mark(name: str, shown: str) -> None:
+    assert file_name(name) == shown
+    assert len(shown) <= 120

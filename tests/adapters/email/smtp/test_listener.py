@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from handoff.adapter.admission import ByteBudget
 from handoff.adapter.contract import InboundRequest, Listener, Reply
 from handoff.domain.errors import (
     ConfigurationError,
@@ -26,7 +27,7 @@ from handoff.domain.errors import (
     SignatureRefused,
     StoreUnavailable,
 )
-from handoff_adapters.email.smtp.listener import MailServer
+from handoff_adapters.email.smtp.session import WINDOW, MailServer
 from tests.adapters.email.mails import adapter, mail
 
 pytestmark = pytest.mark.both_loops
@@ -452,3 +453,92 @@ async def test_addresses_of_any_bytes_are_clean_text_or_refused(strange: bytes) 
     for request in receiver.got:
         assert all(value.encode() is not None for value in request.headers.values())
         assert adapter().parse(request)
+
+
+MAIL = b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "trickled"),
+    [(b"", b""), (b"EHLO x\r\nNOO", b"O"), (b"EHL", b"O"), (MAIL + b"Subject: a", b""), (MAIL, b"a")],
+    ids=["nothing", "a command", "the first command", "a mail that stops", "a mail by the byte"],
+)
+async def test_what_was_begun_must_arrive(start: bytes, trickled: bytes) -> None:
+    """A session that sends nothing, or not the rest of what it began, ends long before an idle one."""
+    async with listening(RecordingReceiver(), data_timeout_s=1.0) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(start)
+        last = b""
+        async with asyncio.timeout(10):
+            while not last.startswith(b"421 4.4.2"):
+                writer.write(trickled)
+                last = await _line_or_nothing(reader) or last
+        writer.close()
+
+
+async def test_an_idle_session_stays_between_commands() -> None:
+    async with listening(RecordingReceiver(), data_timeout_s=0.5) as server:
+        answers = await dialogue(server, b"EHLO x\r\n", b"QUIT\r\n", pause=1.7)
+        assert codes(answers)[-1] == b"221"
+
+
+async def test_unfinished_mails_hold_a_bounded_number_of_bytes() -> None:
+    receiver = RecordingReceiver()
+    receiver.budget = ByteBudget(16 * 1024 * 1024)  # type: ignore[attr-defined]
+    large = b"Subject: x\r\n\r\n" + b"line of a mail\r\n" * 240_000  # 3.8 MB
+    async with listening(receiver, data_timeout_s=2.0) as server:
+        unfinished = [await asyncio.open_connection(server.host, server.port) for _ in range(2)]
+        for _reader, writer in unfinished:
+            writer.write(MAIL + large)
+            await writer.drain()
+        await until(lambda: receiver.budget.used > 7 * 1024 * 1024)  # type: ignore[attr-defined]
+        answers = await dialogue(server, MAIL, large + b".\r\nQUIT\r\n")
+        assert codes(answers)[-3:] == [b"354", b"452", b"221"]
+        for reader, writer in unfinished:
+            while not (await reader.readline()).startswith(b"421"):
+                pass
+            writer.close()
+        await until(lambda: receiver.budget.used == 0)  # type: ignore[attr-defined]
+        answers = await dialogue(server, MAIL, large + b".\r\nQUIT\r\n")
+        assert codes(answers)[-3:] == [b"354", b"250", b"221"]
+    assert len(receiver.got) == 1
+
+
+async def test_a_client_that_guesses_recipients_is_sent_away() -> None:
+    async with listening(RecordingReceiver()) as server:
+        guesses = b"".join(b"RCPT TO:<nobody%d@shop.example>\r\n" % n for n in range(150))
+        answers = await dialogue(server, b"EHLO x\r\nMAIL FROM:<a@b.c>\r\n" + guesses)
+        assert codes(answers)[-1] == b"421"
+        assert codes(answers).count(b"550") == 100
+
+
+async def test_pipelined_recipients_leave_turns_to_others() -> None:
+    """10 000 recipients at once: 0.7 s of the loop before, now a few ms at a time."""
+    async with listening(RecordingReceiver(), max_recipients=50) as server:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        task = asyncio.create_task(others())
+        recipients = b"RCPT TO:<support@shop.example>\r\n" * 2_000
+        answers = await dialogue(server, b"EHLO x\r\nMAIL FROM:<a@b.c>\r\n" + recipients + b"QUIT\r\n")
+        task.cancel()
+        assert codes(answers)[-1] == b"221"
+        assert turns > 100
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+async def test_dots_at_the_edge_of_a_window_are_unstuffed(shift: int) -> None:
+    """A mail is unstuffed in windows of 1 MiB: a dot that SMTP added may be on the edge of one."""
+    dots = b"\r\n.\r\n..\r\n" + b".\r\n" * 20
+    content = b"Subject: x\r\n\r\n" + b"a" * (WINDOW - 16 + shift) + dots + b"end\r\n"
+    receiver = RecordingReceiver()
+    async with listening(receiver) as server:
+        stuffed = content.replace(b"\r\n.", b"\r\n..")
+        await dialogue(server, MAIL, stuffed + b".\r\nQUIT\r\n")
+    (request,) = receiver.got
+    assert request.body == content

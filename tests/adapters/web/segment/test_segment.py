@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from handoff.adapter.contract import InboundRequest, Outcome
-from handoff.domain.clock import HOUR, SECOND, format_time, parse_time
+from handoff.domain.clock import HOUR, MINUTE, SECOND, format_time, parse_time
 from handoff.domain.errors import (
     ConfigurationError,
     InvalidPayload,
@@ -187,9 +187,12 @@ def at(event: dict[str, Any], **more: Any) -> str:
     [
         ({}, {}, "21:10:00"),
         ({"timestamp": "2026-11-21T20:00:00Z"}, {}, "20:00:00"),
-        ({"timestamp": "2026-11-21T20:00:00Z"}, {"sentAt": "2026-11-21T20:00:05+00:00"}, "21:09:55"),
-        ({"timestamp": "2026-11-21T20:00:00.1234567Z", "sentAt": "2026-11-21T20:01:00Z"}, {}, "21:09:00"),
-        ({"originalTimestamp": "2026-11-21T20:00:00Z", "sentAt": "2026-11-21T20:00:30Z"}, {}, "21:09:30"),
+        ({"timestamp": "2026-11-21T20:00:00Z"}, {"sentAt": "2026-11-21T20:00:05+00:00"}, "20:00:00"),
+        ({"timestamp": "2026-11-22T21:00:00Z"}, {"sentAt": "2026-11-22T21:10:00Z"}, "21:00:00"),
+        ({"timestamp": "2026-11-20T20:59:55Z"}, {"sentAt": "2026-11-20T21:00:00Z"}, "20:59:55"),
+        ({"timestamp": "2025-11-21T20:59:55Z"}, {"sentAt": "2025-11-21T21:00:00Z"}, "21:09:55"),
+        ({"timestamp": "2026-11-21T20:00:00.1234567Z", "sentAt": "2026-11-21T20:01:00Z"}, {}, "20:00:00"),
+        ({"originalTimestamp": "2026-11-21T20:00:00Z", "sentAt": "2026-11-21T20:00:30Z"}, {}, "20:00:00"),
         (
             {"originalTimestamp": "2026-11-21T20:00:00Z", "timestamp": "2024-03-01T12:00:00Z"},
             {"sentAt": "2026-11-21T20:00:30Z"},
@@ -214,13 +217,35 @@ def test_the_clock_rule(event: dict[str, Any], more: dict[str, Any], expected: s
     assert at(event, **more) == expected
 
 
-def test_a_client_whose_clock_is_wrong_is_corrected() -> None:
-    """The vector of rudder-server's own test data."""
-    received = parse_time("2001-01-02T02:23:45Z")
-    event = {**EVENT, "originalTimestamp": "2001-01-02T01:20:45Z", "sentAt": "2001-01-02T01:23:00Z"}
-    one = msgspec.structs.replace(batch(event), received_at=received)
-    (made,) = build().parse(one).touchpoints
-    assert made.occurred_at == parse_time("2001-01-02T02:21:30Z")
+def spread(*events: dict[str, Any], **more: Any) -> list[int]:
+    """The minutes between the receipt and each event of one batch."""
+    made = build().parse(batch(*({**EVENT, **it} for it in events), **more)).touchpoints
+    return [(RECEIVED_AT - it.occurred_at) // MINUTE for it in made]
+
+
+def test_a_clock_that_is_ahead_is_corrected_alike_for_the_whole_batch() -> None:
+    times = ("2026-11-22T20:40:00Z", "2026-11-22T20:50:00Z", "2026-11-22T21:10:00Z")
+    assert spread(*({"timestamp": it} for it in times), sentAt="2026-11-22T21:10:00Z") == [30, 20, 0]
+
+
+def test_events_that_state_their_own_sending_are_corrected_like_the_others() -> None:
+    sent = {"sentAt": "2026-11-22T21:10:00Z"}
+    own, bare = {"timestamp": "2026-11-22T20:40:00Z"}, {"timestamp": "2026-11-22T20:50:00Z"}
+    assert spread(own | sent, bare) == [30, 20]
+    assert spread(own, bare, {"timestamp": "2026-11-22T21:10:00Z"}) == [30, 20, 0]
+
+
+def test_one_event_in_the_future_does_not_move_the_others() -> None:
+    times = ("2026-11-21T20:40:00Z", "2026-11-23T12:00:00Z", "2026-11-21T21:00:00Z")
+    assert spread(*({"timestamp": it} for it in times)) == [30, 0, 10]
+
+
+@pytest.mark.parametrize("waited_s", [0, 5, 3600, 86_400, 20 * 86_400])
+def test_a_batch_that_waited_or_is_sent_again_keeps_its_times(waited_s: int) -> None:
+    times = ("2026-11-21T20:40:00Z", "2026-11-21T20:50:00Z")
+    one = batch(*({**EVENT, "timestamp": it} for it in times), sentAt="2026-11-21T21:10:00Z")
+    late = msgspec.structs.replace(one, received_at=RECEIVED_AT + waited_s * SECOND)
+    assert [format_time(it.occurred_at)[:19] + "Z" for it in build().parse(late).touchpoints] == list(times)
 
 
 def test_rudderstack_golden_time_is_capped_at_the_receipt() -> None:

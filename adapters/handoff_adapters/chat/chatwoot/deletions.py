@@ -1,0 +1,39 @@
+"""Deletions that only a nested copy of the message shows.
+
+Chatwoot announces the deletion of an older message with an event about the newest one, or about the
+conversation. Only the copy under `conversation.messages` states which message is gone (chatwoot#12613).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from handoff.domain.touchpoint import Direction, Visibility
+from handoff_adapters.shared.fields import mapping, sequence, text
+
+from .events import ChatFact
+from .payload import Payload, message_type
+
+
+def nested_deletions(payload: Payload) -> Iterator[ChatFact]:
+    """The deletion of each message whose nested copy is marked as deleted."""
+    for stated in sequence(payload.conversation.get("messages")):
+        copy = mapping(stated)
+        number = text(copy.get("id"))
+        if number and mapping(copy.get("content_attributes")).get("deleted") is True:
+            yield _deletion(payload, f"message/{number}", copy)
+
+
+def _deletion(payload: Payload, key: str, copy: Mapping[str, Any]) -> ChatFact:
+    private = copy.get("private") is True
+    incoming = message_type(copy.get("message_type")) == "incoming"
+    return ChatFact(
+        key=f"{key}/deleted",
+        type="message.deleted",
+        at=payload.at(copy.get("updated_at"), payload.body.get("updated_at"), payload.body.get("timestamp")),
+        channel=payload.channel,
+        direction=Direction.INTERNAL if private else Direction.INBOUND if incoming else Direction.OUTBOUND,
+        visibility=Visibility.INTERNAL if private else Visibility.PUBLIC,
+        amends=key,
+    )

@@ -1,0 +1,119 @@
+"""The state behind a story: the signals of its touchpoints, the languages, and the matters.
+
+New touchpoints that are later than all others extend a state. Any other change rebuilds it. The brief is the
+same either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from msgspec import Struct, field
+
+from handoff.domain.clock import Micros
+
+from .matters import Folded, take_all
+from .matters.joining import content_words
+from .packs import tokens_of
+from .rules import BriefRules
+from .shapes import TimelineItem
+from .signals import MOVING, Signal, extract
+
+GUESSED = 200  # characters of a text that its language is guessed from
+MIN_GUESSED = 15
+MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
+
+
+class StoryState(Struct, kw_only=True, eq=False):
+    """Everything that later touchpoints build on. Made and changed by `advanced` only."""
+
+    items: list[TimelineItem] = field(default_factory=list)
+    """Oldest first, with those that were deleted."""
+    standing: list[TimelineItem] = field(default_factory=list)
+    by_id: dict[str, TimelineItem] = field(default_factory=dict)
+    by_type: dict[str, list[TimelineItem]] = field(default_factory=dict)
+    """Standing touchpoints by type, oldest first."""
+    signals: dict[str, Signal] = field(default_factory=dict)
+    languages: dict[str, str] = field(default_factory=dict)
+    conversations: set[str] = field(default_factory=set)
+    stated_names: set[str] = field(default_factory=set)
+    name_words: frozenset[str] = frozenset()
+    resolved: set[str] = field(default_factory=set)
+    folded: Folded = field(default_factory=Folded)
+    last_at: Micros | None = None
+    """When the newest signal happened."""
+
+
+def advanced(state: StoryState | None, items: Sequence[TimelineItem], rules: BriefRules) -> StoryState:
+    """The state after these touchpoints, given oldest first: `state` itself where they extend it."""
+    if state is not None:
+        known = len(state.items)
+        # Lists compare identical elements without looking into them.
+        if state.items == items[:known] and _take(state, items[known:], rules):
+            return state
+    fresh = StoryState()
+    _take(fresh, items, rules)
+    return fresh
+
+
+def _take(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> bool:
+    """Add touchpoints. False where what is already folded would have come out differently."""
+    state.items += items
+    standing = [it for it in items if not it.deleted]
+    known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
+    signals = _signals(state, standing, rules)
+    for item in standing:
+        state.by_id[item.id] = item
+        state.by_type.setdefault(item.type, []).append(item)
+        if item.type == "conversation.resolved":
+            state.resolved.add(item.conversation)
+        elif item.type == "conversation.reopened":
+            state.resolved.discard(item.conversation)
+    if state.last_at is not None and any(it.at <= state.last_at for it in signals):
+        return False
+    seen = state.conversations
+    if any(state.languages.get(name) != before for name, before in known_in.items() if name in seen):
+        return False  # the words of earlier messages are compared in the language of their conversation
+    state.standing += standing
+    seen.update(it.conversation for it in standing)
+    if signals:
+        state.last_at = max(it.at for it in signals)
+    take_all(state.folded, signals, lambda it: _about(state.by_id[it.id], rules, state.languages))
+    return True
+
+
+def _signals(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> list[Signal]:
+    found: list[Signal] = []
+    languages, names, packs = state.languages, state.name_words, rules.packs
+    for item in items:
+        if item.name or item.traits:
+            names = _with_names(names, state.stated_names, item)
+        language = item.language or languages.get(item.conversation)
+        if language is None and item.text and len(item.text) >= MIN_GUESSED and item.direction != "internal":
+            language = packs.guess(tokens_of(item.text[:GUESSED]))
+        if language is not None:
+            language = language[:2].lower()
+            languages[item.conversation] = language
+        if item.type in MOVING:
+            signal = item.once((language, names), partial(extract, item, rules, language, names))
+            if signal is not None:
+                state.signals[item.id] = signal
+                found.append(signal)
+    state.name_words = names
+    return found
+
+
+def _with_names(names: frozenset[str], stated: set[str], item: TimelineItem) -> frozenset[str]:
+    """The words of names, with those that a touchpoint adds; `stated` are the names known so far."""
+    for name in (item.name, item.traits.get("name") if item.traits else None):
+        if isinstance(name, str) and name not in stated and len(stated) < MAX_NAMES:
+            stated.add(name)
+            names |= frozenset(tokens_of(name[:MAX_NAME]))
+    return names
+
+
+def _about(item: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:
+    pack = rules.packs.by_language.get(languages.get(item.conversation, ""))
+    common = pack.function_words | pack.fillers if pack else frozenset[str]()
+    return content_words(f"{item.subject or ''} {item.text or ''}", common)

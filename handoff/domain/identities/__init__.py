@@ -1,0 +1,1 @@
+"""Ownership of touchpoints on shared identities, and look-alike customers."""

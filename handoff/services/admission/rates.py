@@ -1,0 +1,109 @@
+"""Rates of requests per source, token, and tenant, by token buckets in each worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import ceil
+from typing import TypeVar
+
+from handoff.domain.errors import RateLimited
+
+from .limits import LimitSettings
+
+Key = TypeVar("Key", str, bytes)
+
+BURST_S = 2.0  # a bucket holds what arrives in this time
+MAX_WAIT_S = 60  # longest wait in `Retry-After`
+MAX_BUCKETS = 10_000  # sessions come and go: full buckets are forgotten
+
+
+class TokenBucket:
+    """A bucket that fills at `rate` a second, up to two seconds' worth. Batches may overdraw it."""
+
+    __slots__ = ("_at", "_left", "_rate")
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._left = self.size
+        self._at = now
+
+    @property
+    def size(self) -> float:
+        return max(1.0, self._rate * BURST_S)
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until it has one request to give; 0 now."""
+        if now > self._at:
+            self._left = min(self.size, self._left + (now - self._at) * self._rate)
+            self._at = now
+        return 0.0 if self._left >= 1 else (1 - self._left) / self._rate
+
+    def take(self, count: float) -> None:
+        self._left -= count
+
+    def is_full(self, now: float) -> bool:
+        self.wait_s(now)
+        return self._left >= self.size
+
+
+class RateLimits:
+    """The buckets of one worker."""
+
+    def __init__(self, limits: LimitSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._tenants: dict[str, TokenBucket] = {}
+        self._callers: dict[bytes, TokenBucket] = {}
+        self._sources: dict[str, TokenBucket] = {}
+
+    def admit_caller(self, tenant: str, credential: bytes) -> None:
+        """Take a request of a token from its bucket and its tenant's. RateLimited if one of them is empty."""
+        now = self._clock()
+        own = self._bucket(self._callers, credential, self._limits.token_per_s, now)
+        of_tenant = self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now)
+        self._check(now, "token", own, of_tenant)
+        own.take(1)
+        of_tenant.take(1)
+
+    def check_source(self, tenant: str, source: str) -> None:
+        """RateLimited if a source's or its tenant's bucket is empty.
+
+        Nothing is taken before the delivery is verified: a stranger must not use up what the source may send.
+        """
+        now = self._clock()
+        self._check(
+            now,
+            "source",
+            self._bucket(self._sources, source, self._limits.source_per_s, now),
+            self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now),
+        )
+
+    def charge(self, tenant: str, credential: bytes, count: int) -> None:
+        """Take the further items of an admitted batch: what follows waits for them."""
+        now = self._clock()
+        self._bucket(self._callers, credential, self._limits.token_per_s, now).take(count)
+        self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now).take(count)
+
+    def charge_source(self, tenant: str, source: str, count: int) -> None:
+        """Take the events of a verified delivery."""
+        now = self._clock()
+        self._bucket(self._sources, source, self._limits.source_per_s, now).take(count)
+        self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now).take(count)
+
+    def _check(self, now: float, kind: str, own: TokenBucket, of_tenant: TokenBucket) -> None:
+        wait, limit = own.wait_s(now), kind
+        if (longer := of_tenant.wait_s(now)) > wait:
+            wait, limit = longer, "tenant"
+        if wait > 0:
+            seconds = min(MAX_WAIT_S, ceil(wait))
+            raise RateLimited(f"The {limit} sends too fast", retry_after_s=seconds, limit=limit)
+
+    def _bucket(self, buckets: dict[Key, TokenBucket], key: Key, rate: float, now: float) -> TokenBucket:
+        bucket = buckets.get(key)
+        if bucket is None:
+            if len(buckets) >= MAX_BUCKETS:
+                for other in [it for it, each in buckets.items() if each.is_full(now)]:
+                    del buckets[other]
+            bucket = buckets[key] = TokenBucket(rate, now)
+        return bucket

@@ -1,0 +1,83 @@
+"""How much of a history a context shows: its timeline, and what it leaves out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.clock import format_time
+from handoff.domain.handoff import Handoff
+from handoff.services.customers.customer import Customer
+from handoff.services.timeline.views import TimelineView, TouchpointView, touchpoint_view
+from handoff.store.repositories.timelines import encode_cursor
+
+from .history import History
+from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, LeftOut
+
+
+def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
+    """The newest touchpoints, as many as are wanted."""
+    shown = history.entries[: wanted.limit]
+    more = history.more or len(history.entries) > len(shown)
+    views: list[TouchpointView] = [
+        touchpoint_view(it.stored, it.body, history.rendering, it.entry) for it in shown
+    ]
+    return TimelineView(
+        touchpoints=views,
+        total=history.total if not history.hidden else None,
+        returned=len(views),
+        next=encode_cursor(shown[-1].entry.place) if more and shown else None,
+    )
+
+
+def left_out(
+    history: History, customer: Customer, wanted: ContextSelection, handoff: Handoff | None
+) -> LeftOut:
+    """The omissions of a context, and where to read them."""
+    shown = min(len(history.entries), wanted.limit)
+    rest = history.total - shown - history.hidden
+    last = history.entries[shown - 1].entry if shown else None
+    return LeftOut(
+        touchpoints=rest or None,
+        timeline_next=encode_cursor(last.place) if rest and last else None,
+        below_min_assurance=history.hidden or None,
+        brief_older_than=format_time(history.entries[-1].stored.occurred_at)
+        if history.more and history.entries
+        else None,
+        late=_late(history, handoff) or None,
+        candidates=customer.claims_left_out or None,
+        unattributed=sum(it.unattributed for it in history.shared) or None,
+        fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
+    )
+
+
+def _late(history: History, handoff: Handoff | None) -> list[str]:
+    if handoff is None or not handoff.snapshots:
+        return []
+    pinned = handoff.snapshots[-1].taken_at
+    return [
+        history.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
+        for it in history.entries
+        if it.stored.occurred_at < pinned < it.stored.recorded_at
+        and not it.stored.type.startswith(("handoff.", "identity."))
+    ]
+
+
+def shortened(
+    view: ContextView,
+    history: History,
+    customer: Customer,
+    wanted: ContextSelection,
+    handoff: Handoff | None,
+    limit: int,
+) -> ContextView:
+    """The context with at most `limit` touchpoints in its timeline."""
+    if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
+        return view
+    shown = view.timeline.touchpoints[:limit]
+    next_ = encode_cursor(history.entries[limit - 1].entry.place)
+    return msgspec.structs.replace(
+        view,
+        timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
+        left_out=left_out(history, customer, msgspec.structs.replace(wanted, limit=limit), handoff),
+    )

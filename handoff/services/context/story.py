@@ -1,0 +1,140 @@
+"""The story of a context's history: what its brief and its conversations are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from handoff.domain import brief as rules
+from handoff.domain.brief.signals import Acts
+from handoff.domain.clock import Micros, format_time
+from handoff.domain.conversation import Conversation
+from handoff.domain.handoff import Handoff
+from handoff.domain.identity import Identity
+from handoff.services.customers.customer import Customer
+from handoff.services.handoffs.records import Chain
+from handoff.services.timeline.views import public_conversation
+from handoff.store.store import Store
+
+from .history import History, read_history
+from .views import ContextSelection, ConversationView
+
+
+def story_of(
+    store: Store,
+    history: History,
+    now: Micros,
+    handoff: Handoff | None,
+    handoffs: Sequence[Handoff],
+    wanted: ContextSelection,
+) -> rules.Story:
+    """The story for `handoff`, or for the one that is pending."""
+    pending, handoff = None, handoff or next((it for it in handoffs if it.pending), None)
+    if handoff:
+        pending = rules.Pending(
+            id=handoff.id,
+            reason=handoff.reason,
+            sender=handoff.sender.name,
+            to=handoff.to.name,
+            requested_at=handoff.requested_at,
+            hops=handoff.hops,
+        )
+    known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
+    recollection = history.recollection
+    story, state = rules.read_story(
+        history.items(now),
+        now=now,
+        rules=store.brief_rules,
+        pending=pending,
+        handoffs=[_earlier(it) for it in known.values()],
+        internal=wanted.internal,
+        state=recollection.story if recollection else None,
+    )
+    if recollection:
+        recollection.story = state
+    return story
+
+
+def _earlier(handoff: Handoff) -> rules.EarlierHandoff:
+    return rules.EarlierHandoff(
+        id=handoff.id,
+        sender=handoff.sender.name,
+        to=handoff.to.name,
+        reason=handoff.reason,
+        state=handoff.state.value,
+        requested_at=handoff.requested_at,
+        owner=handoff.owner,
+        context=handoff.context,
+    )
+
+
+def conversation_views(
+    history: History, chains: Mapping[bytes, Chain], story: rules.Story
+) -> list[ConversationView]:
+    """The conversations, the most recently active first."""
+    views = []
+    waiting, assigned = story.waiting_by_conversation(), story.assigned()
+    ids = dict(history.named)
+    for conversation in history.conversations:
+        chain = chains.get(conversation.id)
+        given = conversation.home in history.portions.given.records
+        if chain and chain.home not in history.homes and not given:
+            chain = None  # another customer's thread that this customer only named
+        id_ = ids[conversation.id]
+        views.append(
+            ConversationView(
+                id=id_,
+                state=conversation.state,
+                subject=conversation.subject,
+                channels=conversation.channels,
+                opened_at=format_time(conversation.opened_at),
+                root=public_conversation(history.hashes, chain.root) if chain else id_,
+                previous=public_conversation(history.hashes, previous)
+                if chain and (previous := chain.previous_of(conversation.id))
+                else None,
+                owner=(chain.owner if chain else None) or assigned.get(id_),
+                waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
+            )
+        )
+    return views
+
+
+class Matters(Struct, frozen=True):
+    """A customer's conversations, most recently active first, and what the customer asks in them."""
+
+    store: Store
+    history: History
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return self.history.conversations
+
+    def is_given(self, conversation: Conversation) -> bool:
+        """Whether a conversation on a shared identity was given to the customer."""
+        given = self.history.portions.given.records
+        return conversation.home in given and conversation.home not in self.history.homes
+
+    def of_handle(self, identity: Identity) -> set[bytes]:
+        """The conversations in which the customer wrote or called with this identity."""
+        key = self.history.hashes.identity(identity)
+        return {
+            conversation
+            for entry, (conversation, _) in zip(self.history.entries, self.history.named, strict=True)
+            if not entry.is_reference
+            and entry.body.direction == "inbound"
+            and (entry.stored.home == key or any(it.identity == identity for it in entry.body.handles))
+        }
+
+    def asking(self, now: Micros) -> tuple[set[bytes], set[bytes]]:
+        """The conversations in which the customer asked for something, and those in which they wait."""
+        story = story_of(self.store, self.history, now, None, (), ContextSelection())
+        asked = {it.conversation for it in story.signals.values() if it.acts & Acts.ASK}
+        waiting = story.waiting_by_conversation()
+        ids = {public: key for key, public in self.history.named}
+        return {ids[it] for it in asked if it in ids}, {ids[it] for it in waiting if it in ids}
+
+
+async def matters_of(store: Store, tenant: str, customer: Customer) -> Matters:
+    """The customer's conversations, as for `conversations_of`, with what the customer asks in them."""
+    return Matters(store, await read_history(store, tenant, customer, ContextSelection()))

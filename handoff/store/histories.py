@@ -1,0 +1,70 @@
+"""Recently read histories of customers, so that the next read of the same customer reuses them.
+
+Message text stays in memory for KEPT_S after the last read, as in `decoded`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+from msgspec import Struct
+
+from .decoded import KEPT_S
+
+MAX_TOUCHPOINTS = 10_000  # of all histories together
+
+
+class KeptHistory(Struct, frozen=True):
+    """A value that a reader left, the number of its touchpoints, and its expiry."""
+
+    value: Any
+    size: int
+    until: float
+
+
+class RecentHistories:
+    """The most recently read histories, by customer.
+
+    A history has one owner: a reader takes it, and puts it back at the end. Another reader of the same
+    customer finds nothing in between, and reads everything itself.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, KeptHistory] = OrderedDict()
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, key: Hashable) -> Any:
+        """Remove and return the value under a key; None if there is none."""
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return None
+        self._size -= kept.size
+        return kept.value
+
+    def put(self, key: Hashable, value: Any, size: int) -> None:
+        self.take(key)
+        self._kept[key] = KeptHistory(value, size, time.monotonic() + KEPT_S)
+        self._size += size
+        self._sweep()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._later)
+
+    def _sweep(self) -> None:
+        """Drop what was not read for KEPT_S, and the oldest above the limit."""
+        now = time.monotonic()
+        while self._kept:
+            key, first = next(iter(self._kept.items()))
+            if first.until > now and self._size <= MAX_TOUCHPOINTS:
+                break
+            self.take(key)
+
+    def _later(self) -> None:
+        self._timer = None
+        self._sweep()
+        if self._kept:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._later)

@@ -1,0 +1,57 @@
+"""The quarantine of one tenant's sources: bounded by count, bytes, and age, the oldest items going first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+from handoff.store.functions.library import Functions
+from handoff.store.keys import ControlKeys
+
+AT_ONCE = 500  # items that one call deletes: some milliseconds of the store's time
+
+
+class QuarantineBounds(Struct, frozen=True, kw_only=True):
+    """The limits of one source. `since` is the earliest arrival that is kept."""
+
+    items: int
+    bytes: int
+    since: Micros = 0
+
+
+class QuarantineItem(Struct, frozen=True):
+    """An item to keep: its id, its arrival, and its record with the version in front."""
+
+    id: bytes
+    at: Micros
+    record: bytes
+
+
+class QuarantineRecords:
+    """The quarantine of one tenant. Deleting works in a full store too."""
+
+    def __init__(self, functions: Functions, keys: ControlKeys) -> None:
+        self._functions = functions
+        self._tag = keys.tag
+
+    async def keep(self, source: str, items: Sequence[QuarantineItem], bounds: QuarantineBounds) -> int:
+        """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
+        arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since]
+        for item in items:
+            arguments += (item.id, item.at, item.record)
+        return int(await self._functions.call("quarantine_keep", [self._tag], arguments))
+
+    async def drop(self, source: str, ids: Sequence[bytes]) -> int:
+        """Delete items; how many there were."""
+        return int(await self._functions.call("quarantine_drop", [self._tag], [source, *ids]))
+
+    async def trim(self, source: str, bounds: QuarantineBounds) -> int:
+        """Delete the source's oldest items beyond its bounds; how many were deleted."""
+        arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since, AT_ONCE]
+        gone = total = int(await self._functions.call("quarantine_trim", [self._tag], arguments))
+        while gone == AT_ONCE:
+            gone = int(await self._functions.call("quarantine_trim", [self._tag], arguments))
+            total += gone
+        return total
