@@ -145,6 +145,13 @@ async def native_ways(api: Api, canary: Canaries) -> None:
         sent = {**event, "id": f"ce{at}", **content}
         headers = {"Content-Type": "application/cloudevents+json"}
         await api.post("/v1/touchpoints", data=msgspec.json.encode(sent), headers=headers)
+    binary = {"ce-specversion": "1.0", "ce-source": "/x", "ce-type": "t", "ce-subject": "user:anna"}
+    for media, text in (("application/json", '{"text": "%s"}'), ("text/plain", "card %s")):
+        more = {"ce-id": media, "ce-note": canary.spaced(), "Content-Type": media}
+        answer = await api.post(
+            "/v1/touchpoints", data=b"\xef\xbb\xbf" + (text % canary.spaced()).encode(), headers=binary | more
+        )
+        assert answer.status in (200, 400), answer.raw
     wrong = message("wrong", type=canary.solid(), channel=canary.solid())
     answer = await api.post("/v1/touchpoints", wrong, headers={"Idempotency-Key": canary.solid()})
     assert answer.status == 422
@@ -176,6 +183,12 @@ async def working_ways(api: Api, canary: Canaries) -> None:
     customer = (await api.context())["customer"]["id"]
     link = {"identity": f"email:{canary.solid()}@y.example", "reason": canary.spaced()}
     await api.ok("POST", f"/v1/customers/{customer}/links", link)
+    shared = {"identity": "email:desk@shop.example", "reason": canary.spaced()}
+    await api.ok("POST", "/v1/identities/shared", shared)
+    told = await api.post("/v1/touchpoints", message("shared", identities=["email:desk@shop.example"]))
+    (place,) = msgspec.json.decode(told.raw)["ids"]
+    assigned = {"identity": "user:anna", "reason": canary.spaced()}
+    await api.ok("POST", f"/v1/touchpoints/{place}/assign", assigned)
 
 
 async def vendors_ways(api: Api, canary: Canaries) -> None:
