@@ -16,7 +16,7 @@ from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.plain_requests import REFUSAL_DELAY_S, is_host
+from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol
 from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
@@ -28,12 +28,6 @@ from .pages import docs as docs_page
 from .pages import panel
 from .routing import fast_routes, routes
 
-SECURITY_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-)
-"""For responses that set none of their own. Pages have a policy of their own."""
 COMPRESSED = frozenset(it.path for it in OPERATIONS if it.compressed)
 log = structlog.get_logger("handoff.access")
 
