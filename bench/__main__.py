@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench import (
+    admission,
     against,
     appends,
     batches,
@@ -75,6 +76,7 @@ MEASUREMENTS = {
     ),
     "desktops": Measurement(lambda _settings, directory: desktops.measure(directory), full=True),
     "panel": Measurement(lambda _settings, directory: panel.measure(directory), full=True),
+    "admission": Measurement(lambda _settings, directory: admission.measure(directory), full=True),
     "against": Measurement(against.measure, full=True),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }

@@ -9,7 +9,8 @@ from handoff.domain.clock import SECOND, Micros
 from handoff.domain.identity import Assurance, Handle, default_assurance, parse_identity
 from handoff.domain.touchpoint import Touchpoint, default_direction
 from handoff.services.customers.lookup import find
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import Result, record
 from handoff.services.timeline.views import TimelineView, TouchpointView
 from handoff.store.repositories.timelines import Window, decode_cursor

@@ -24,7 +24,8 @@ from handoff.domain.clock import MINUTE, parse_time
 from handoff.domain.identity import Assurance, Handle, identity
 from handoff.domain.touchpoint import Touchpoint, default_direction, default_visibility
 from handoff.services.customers.customer import by_key
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import record
 from handoff.store.connection import Connection
 from handoff.store.repositories.timelines import Window, decode_cursor

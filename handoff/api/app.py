@@ -16,7 +16,7 @@ from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, is_host
+from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, FastRoute, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol
 from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
@@ -118,8 +118,13 @@ def make_app(site: AppContext) -> web.Application:
     return app
 
 
+def make_fast_routes(site: AppContext) -> dict[bytes, FastRoute]:
+    """The fast path's routes for the sources and tokens that are configured now."""
+    return fast_routes(OPERATIONS, site)
+
+
 def make_fast_path(
     site: AppContext, otherwise: Callable[[], asyncio.Protocol], connections: Connections
 ) -> FastPath:
     """The fast path for plain requests. `otherwise` makes the application's protocol for all others."""
-    return FastPath(fast_routes(OPERATIONS, site), otherwise, counting(site), connections)
+    return FastPath(make_fast_routes(site), otherwise, counting(site), connections)

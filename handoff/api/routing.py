@@ -12,6 +12,7 @@ from handoff.api.http.exchange import IDEMPOTENCY_KEY
 from handoff.api.http.idempotency import answer_once
 from handoff.api.http.plain_requests import FastRoute
 from handoff.api.operations.operation import Operation
+from handoff.services.access.authorize import authorize
 
 
 def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
@@ -32,7 +33,7 @@ def _behaviour(operation: Operation) -> tuple[object, ...]:
     return (
         operation.handler,
         operation.public,
-        operation.scopes,
+        operation.permission,
         operation.creating,
         operation.duplicates,
         operation.streamed,
@@ -48,18 +49,22 @@ def _route(operation: Operation) -> web.RouteDef:
 
 def guarded(operation: Operation) -> Handler:
     """The operation's handler behind its access checks and its Idempotency-Key."""
-    handler, scopes = operation.handler, operation.scopes
+    handler, permission = operation.handler, operation.permission
     creating, duplicates = operation.creating, operation.duplicates
+    fair = operation.reads
     if operation.public:
         return handler
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        principal = request[PRINCIPAL] = await authenticate(request, request.app[SITE])
-        for scope in scopes:
-            principal.require(scope)
-        request.app[SITE].rates.admit_caller(principal.tenant, principal.credential)
+        site = request.app[SITE]
+        principal = request[PRINCIPAL] = await authenticate(request, site)
+        authorize(principal, permission, principal.tenant)
+        site.rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)
+        if fair:
+            async with site.turns.turn(principal.tenant):
+                return await handler(request)
         return await handler(request)
 
     return handle

@@ -16,11 +16,11 @@ from aiohttp import web
 
 from handoff.adapter.admission import ByteBudget
 from handoff.adapter.contract import InboundRequest, Listener, Reply
-from handoff.api.app import make_app, make_fast_path
+from handoff.api.app import make_app, make_fast_path, make_fast_routes
 from handoff.api.http.app_keys import AppContext
 from handoff.api.http.connections import Connections, Deadlines
 from handoff.api.http.protocol import HttpProtocol
-from handoff.domain.errors import ConfigurationError
+from handoff.domain.errors import ConfigurationError, RateLimited
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources.inbound import Inbound, Received, Source
 
@@ -79,6 +79,7 @@ async def _http(
     loop = asyncio.get_running_loop()
     protocol = partial(HttpProtocol, runner.server, loop=loop, connections=connections, **given)
     fast = make_fast_path(site, protocol, connections)
+    site.on_reload.append(lambda: fast.replace(make_fast_routes(site)))
     try:
         async with accepting(listening, fast.protocol):
             yield
@@ -104,6 +105,10 @@ class _Receiver:
         self.budget = budget
 
     async def __call__(self, request: InboundRequest) -> Reply:
+        try:
+            self._inbound.check_rate(self._source)
+        except RateLimited as error:
+            return Reply(error=error)
         return await self._inbound.handle(Received(source=self._source, request=request))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
@@ -33,6 +33,10 @@ class Options(Struct, frozen=True, kw_only=True):
     reuse_port: bool = False
     understood: int = FORMAT
     shutdown_s: float = SHUTDOWN_S
+    load: Callable[[], Settings] | None = None
+    """Reads the configuration again."""
+    announce_reload: Callable[[], None] | None = None
+    """Lets the other workers read it as well."""
 
 
 class BoundServer(Struct, frozen=True):

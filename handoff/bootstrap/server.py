@@ -15,13 +15,17 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
-from handoff.api.http.access import Access, Token, hash_secret
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
+from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.services.access.access import Access, Token, hash_secret
+from handoff.services.access.credentials import Credentials
+from handoff.services.access.oidc import Issuers
+from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
-from handoff.services.context.completeness import Monitor
+from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
@@ -41,6 +45,7 @@ from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .redaction import build_redaction
+from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
@@ -64,6 +69,7 @@ class Server(Struct, frozen=True, kw_only=True):
     listeners: dict[str, str]
     admin_token: str | None
     """The generated token, if none was configured."""
+    reloader: Reloader | None = None
     made_secrets: tuple[MadeSecret, ...] = ()
     """Generated secrets of configured webhooks that had none."""
 
@@ -86,14 +92,18 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        access = Access([admin, *(it.token() for it in settings.tokens)], names)
         health: list[Callable[[], str | None]] = [store.workers.ready]
-        site = _site(settings, store, sources, access, url, health)
+        known_facts = facts(sources)
+        credentials = _credentials(settings, store, admin, names)
+        site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
         monitor, measures = site.monitor, site.measures
-        await stack.enter_async_context(_running("live", site.hub.run()))
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
+        parts = RunningParts(
+            site=site, store=store, tenants=names, facts=known_facts, followers=followers, admin=admin
+        )
+        reloader = _reloader(settings, options, parts)
         delivery = DeliveryService(
             store,
             monitor,
@@ -106,13 +116,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await stack.enter_async_context(delivery.running())
-        await stack.enter_async_context(_repeating("timers", TICK_S, timers.fire_due))
-        await stack.enter_async_context(_running("health", store.health.watch()))
-        await stack.enter_async_context(_repeating("worker", BEAT_S, store.workers.beat))
-        await stack.enter_async_context(_repeating("count", COUNT_S, _counting(store, timers, measures)))
+        await stack.enter_async_context(_background(site, timers, delivery))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
-        await stack.enter_async_context(_repeating("save", SAVE_S, monitor.save, at_the_end=True))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -125,14 +130,47 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             listeners=listeners,
             admin_token=made,
             made_secrets=delivery.made_secrets,
+            reloader=reloader,
         )
+
+
+@asynccontextmanager
+async def _background(site: AppContext, timers: Timers, delivery: DeliveryService) -> AsyncIterator[None]:
+    """Everything that runs beside the requests."""
+    store = site.store
+    async with (
+        _running("live", site.hub.run()),
+        delivery.running(),
+        _repeating("timers", TICK_S, timers.fire_due),
+        _running("health", store.health.watch()),
+        _repeating("credentials", CHECK_S, site.watch.check),
+        _repeating("worker", BEAT_S, store.workers.beat),
+        _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
+        _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+    ):
+        yield
+
+
+def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
+    access = Access([admin, *(it.token() for it in settings.tokens)], tenants)
+    return Credentials(store, access, Issuers(settings.oidc, fetch))
+
+
+def _reloader(settings: Settings, options: Options, parts: RunningParts) -> Reloader | None:
+    """The reloader of a server that has a configuration file."""
+    if options.load is None:
+        return None
+    reloader = Reloader(settings, options.load, parts, options.announce_reload)
+    parts.site.reload = reloader.reload_all
+    return reloader
 
 
 def _site(
     settings: Settings,
     store: Store,
     sources: Mapping[str, Source],
-    access: Access,
+    source_facts: list[SourceFacts],
+    credentials: Credentials,
     url: str,
     health: Sequence[Callable[[], str | None]],
 ) -> AppContext:
@@ -140,7 +178,7 @@ def _site(
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
-    monitor = Monitor(store, facts(sources))
+    monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
     return AppContext(
@@ -149,7 +187,8 @@ def _site(
         measures=measures,
         inbound=Inbound(store, intake, monitor, measures, kept, rates),
         intake=intake,
-        access=access,
+        credentials=credentials,
+        watch=CredentialWatch(credentials),
         sources=sources,
         channels=settings.channel_names,
         public_url=(settings.server.public_url or url).rstrip("/"),
@@ -160,6 +199,7 @@ def _site(
         hub=Hub(store),
         rates=rates,
         policies=settings.policies,
+        protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
     )

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from handoff.api.http.access import SCOPES, Token, check_tokens, hash_secret
 from handoff.api.http.cors import check_origin
 from handoff.delivery.settings import ConnectorSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
@@ -21,8 +20,12 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.touchpoint import CHANNELS
+from handoff.services.access.access import Token, check_tokens, hash_secret
+from handoff.services.access.oidc import IssuerSettings
+from handoff.services.access.principal import SCOPES, Audience, Role
+from handoff.services.access.reader import ACCESS_AFTER_S
+from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
-from handoff.services.sessions import token_tenant
 from handoff.store.settings import StoreSettings
 
 from .exposed import check_secret_file, check_secrets
@@ -38,6 +41,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: int = 8080
     public_url: str | None = None
     workers: int = 1
+    protect_metrics: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -48,13 +52,18 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bearer token. `audience = "customer"` is for bots and customer-facing tools: they see only verified
-    touchpoints, unless a request asks for more."""
+    touchpoints, unless a request asks for more, and nothing internal. `queues` limits the token to these
+    queues, `agent` binds it to one agent."""
 
     name: str
     secret: str
     scopes: list[str]
     tenant: str = "default"
     audience: str = "agent"
+    queues: list[str] | None = None
+    agent: str | None = None
+    role: Role = "agent"
+    access_after_s: int = ACCESS_AFTER_S
 
     def __post_init__(self) -> None:
         unknown = set(self.scopes) - SCOPES
@@ -66,6 +75,10 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"token {self.name!r}: the secret must not look like a session token")
         if self.audience not in ("agent", "customer"):
             raise ValueError(f"token {self.name!r}: audience must be agent or customer")
+        if "admin" in self.scopes and (self.queues is not None or self.audience == "customer"):
+            raise ValueError(f"token {self.name!r}: a token with admin has no limits")
+        if self.access_after_s < 0:
+            raise ValueError(f"token {self.name!r}: access_after_s must be 0 or more")
 
     def token(self) -> Token:
         customer = self.audience == "customer"
@@ -75,6 +88,11 @@ class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             scopes=frozenset(self.scopes),
             secret_hash=hash_secret(self.secret),
             min_assurance=Assurance.VERIFIED if customer else Assurance.INFERRED,
+            agent=self.agent,
+            audience=Audience(self.audience),
+            queues=frozenset(self.queues) if self.queues is not None else None,
+            role=self.role,
+            access_after_s=self.access_after_s,
         )
 
 
@@ -131,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    oidc: list[IssuerSettings] = field(default_factory=list)
     redaction: list[PatternSettings] = field(default_factory=list)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -102,9 +102,9 @@ def regions(sources: Mapping[str, Source]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def tenants(settings: Settings, sources: Mapping[str, Source]) -> Sequence[str]:
+def tenants(settings: Settings, sources: Mapping[str, Source]) -> list[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
-    named += [it.tenant for it in settings.connectors]
+    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.oidc]
     return list(dict.fromkeys(named))

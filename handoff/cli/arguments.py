@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_servers(commands)
     _add_reports(commands)
     _add_customer(commands)
+    _add_access(commands)
     _add_import(commands)
     _add_webhooks(commands)
     checking = _command(commands, "check-config", "check a configuration file without starting the server")
@@ -147,6 +148,49 @@ def _add_customer(commands: Any) -> None:
             "--dry-run", action="store_true", help="show the result without changing anything"
         )
         _add_reading(change, f"customers:{name}")
+
+
+def _add_access(commands: Any) -> None:
+    tokens = _command(commands, "tokens", "create, rotate and revoke API keys", help_texts.API_KEY_EXAMPLES)
+    actions = tokens.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = _command(actions, "create", "create an API key and print it")
+    create.add_argument("name", help="the key's name in logs and records")
+    create.add_argument("--scope", action="append", default=[], help="a scope; can be repeated")
+    create.add_argument("--queue", action="append", default=[], help="limit to a queue; can be repeated")
+    create.add_argument(
+        "--network", action="append", default=[], metavar="CIDR", help="accept from a network only"
+    )
+    create.add_argument("--environment", help="the second part of the key (default: live)")
+    create.add_argument("--ttl-s", type=int, metavar="SECONDS", help="lifetime (default: no end)")
+    create.add_argument("--audience", choices=("agent", "customer"), help="the readers of its answers")
+    create.add_argument("--agent", help="bind to one agent")
+    create.add_argument("--role", choices=("agent", "lead"), help="lead: may end handoffs of others")
+    _add_admin(create, "access.commands:create")
+    _add_admin(_command(actions, "list", "list the API keys"), "access.commands:show")
+    rotate = _command(actions, "rotate", "create the successor of an API key and print it")
+    rotate.add_argument("id", help="the key's id")
+    rotate.add_argument("--overlap", type=int, metavar="SECONDS", help="how long the old key stays valid")
+    _add_admin(rotate, "access.commands:rotate")
+    revoke = _command(actions, "revoke", "revoke an API key at once")
+    revoke.add_argument("id", help="the key's id")
+    _add_admin(revoke, "access.commands:revoke")
+    sessions = _command(commands, "sessions", "end agents' sessions")
+    ends = sessions.add_subparsers(dest="action", required=True, metavar="ACTION")
+    end = _command(ends, "end", "end sessions; their streams end, too")
+    whose = end.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--agent", help="sessions of this agent")
+    whose.add_argument("--opened-by", metavar="NAME", help="sessions that this token opened")
+    whose.add_argument("--all", action="store_true", help="every session of the tenant")
+    _add_admin(end, "access.commands:end_sessions")
+    _add_admin(
+        _command(commands, "reload", "let a running server read its configuration again"),
+        "access.commands:reload",
+    )
+
+
+def _add_admin(command: argparse.ArgumentParser, run: str) -> None:
+    _add_reading(command, run)
+    command.add_argument("--tenant", help="the tenant, for admin tokens (default: the token's)")
 
 
 def _add_reading(command: argparse.ArgumentParser, run: str) -> None:

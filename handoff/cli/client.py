@@ -31,6 +31,9 @@ class Remote:
     async def post(self, path: str, body: Any, params: Mapping[str, str] | None = None) -> Any:
         return await self._call("POST", path, json=body, params=params)
 
+    async def delete(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        return await self._call("DELETE", path, params=params)
+
     async def save(self, path: str, params: Mapping[str, str], file: BinaryIO) -> int:
         """Stream a response to a file and return its size. HandoffError `cut_off` if it is incomplete."""
         patience = aiohttp.ClientTimeout(total=None, sock_read=SILENT_S)
@@ -73,8 +76,8 @@ async def read_response(response: aiohttp.ClientResponse) -> Any:
 
 
 @asynccontextmanager
-async def remote(url: str | None, token: str | None) -> AsyncIterator[Remote]:
-    """A client for `--url` and `--token`, or HANDOFF_URL and HANDOFF_TOKEN."""
+async def remote(url: str | None, token: str | None, tenant: str | None = None) -> AsyncIterator[Remote]:
+    """A client for `--url` and `--token`, or HANDOFF_URL and HANDOFF_TOKEN. `tenant` is for admin tokens."""
     secret = token or os.environ.get(TOKEN) or os.environ.get("HANDOFF_ADMIN_TOKEN")
     if not secret:
         raise HandoffError(f"no token: use --token or set {TOKEN}", code="unauthenticated")
@@ -84,6 +87,6 @@ async def remote(url: str | None, token: str | None) -> AsyncIterator[Remote]:
         raise HandoffError(
             f"invalid URL {address}: it must start with http:// or https://", code="unreachable"
         )
-    headers = {"Authorization": f"Bearer {secret}"}
+    headers = {"Authorization": f"Bearer {secret}"} | ({"Handoff-Tenant": tenant} if tenant else {})
     async with aiohttp.ClientSession(headers=headers, trust_env=False) as session:
         yield Remote(session, address)

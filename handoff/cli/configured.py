@@ -15,7 +15,10 @@ def serve(options: argparse.Namespace) -> int:
     """Run the server."""
     from .serve import serve
 
-    return serve(_overridden(load_settings(options.config), options))
+    def load() -> Settings:
+        return _overridden(load_settings(options.config), options)
+
+    return serve(load(), load if options.config is not None else None)
 
 
 def demo(options: argparse.Namespace) -> int:

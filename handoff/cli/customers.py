@@ -200,7 +200,7 @@ async def _show_candidates(server: Remote, options: argparse.Namespace, console:
             markup=False,
         )
         for reason in candidate["reasons"]:
-            console.print(f"  {reason['text']}", markup=False)
+            console.print(f"  {reason['text']}  {reason.get('link', '')}".rstrip(), markup=False)
     if not answer["candidates"]:
         console.print("no candidates")
     if answer["left_out"]:

@@ -61,6 +61,15 @@ examples:
 Try every change with --dry-run first: it shows the customers that the change
 would create.
 """
+API_KEY_EXAMPLES = """\
+examples:
+  handoff tokens create billing-desk --scope context:read --scope handoffs:write \\
+      --queue billing --network 10.0.0.0/8
+  handoff tokens rotate 4kX2mPq9TzR1 --overlap 3600
+  handoff tokens revoke 4kX2mPq9TzR1
+
+A key is printed once. The server keeps its HMAC.
+"""
 WEBHOOK_EXAMPLES = """\
 examples:
   handoff webhooks test https://desk.example.com/handoff --secret whsec_…

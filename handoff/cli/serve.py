@@ -6,8 +6,8 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import structlog
 
 from handoff.bootstrap.opening import Options, opened, reserved_port, store_for_workers
 from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
-from handoff.domain.errors import ConfigurationError
+from handoff.domain.errors import ConfigurationError, HandoffError
 
 from . import workers
 
@@ -34,20 +34,26 @@ def run_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or Ctrl-C."""
+def serve(settings: Settings, load: Callable[[], Settings] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C. `load` reads the configuration again, on SIGHUP."""
     worker = os.environ.get(workers.NUMBER)
     if settings.server.workers > 1 and worker is None:
-        return run_loop(_parent(settings))
+        return run_loop(_parent(settings, reloads=load is not None))
     number = int(worker or 0)
     options = Options(
-        admin_token=os.environ.get(ADMIN_TOKEN), first=number == 0, reuse_port=worker is not None
+        admin_token=os.environ.get(ADMIN_TOKEN),
+        first=number == 0,
+        reuse_port=worker is not None,
+        load=load,
+        announce_reload=workers.ask_for_reload if worker is not None else None,
     )
     return run_loop(_serve(settings, options))
 
 
 async def _serve(settings: Settings, options: Options) -> int:
     stopping = stop_signal()
+    if options.load is not None:  # until the server is there, a SIGHUP must not end the process
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     if options.reuse_port:
         workers.watch_parent(stopping)
     # Importing these modules takes most of the start-up time; the embedded store starts in parallel.
@@ -56,11 +62,31 @@ async def _serve(settings: Settings, options: Options) -> int:
         bootstrap = await importing
         async with bootstrap.running_in(bound, settings, options) as server:
             announce(server)
+            _reload_on_signal(server)
             if options.reuse_port:
                 workers.report_ready()
             await stopping.wait()
             log.info("stopping")
     return 0
+
+
+def _reload_on_signal(server: Server) -> None:
+    """Read the configuration again on SIGHUP. The log has the result."""
+    reloader = server.reloader
+    if reloader is None:
+        return
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        with suppress(HandoffError):  # in the log
+            await reloader.reload()
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 def stop_signal() -> asyncio.Event:
@@ -89,7 +115,7 @@ def announce(server: Server) -> None:
         print(f"  {name}: {url}", flush=True)
 
 
-async def _parent(settings: Settings) -> int:
+async def _parent(settings: Settings, *, reloads: bool) -> int:
     """Run the store and the workers that use it."""
     if settings.server.port == 0:
         raise ConfigurationError("several workers cannot share a random port: choose one with --port")
@@ -102,5 +128,5 @@ async def _parent(settings: Settings) -> int:
         if not token:
             print(f"admin token: {made}", flush=True)
         environment = dict(os.environ) | {ADMIN_TOKEN: made, "HANDOFF_STORE_URL": url}
-        await workers.run_workers(settings.server.workers, environment, stopping)
+        await workers.run_workers(settings.server.workers, environment, stopping, reloads=reloads)
     return 0

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -37,6 +38,11 @@ def report_ready() -> None:
         os.write(sys.stdin.fileno(), _READY)
 
 
+def ask_for_reload() -> None:
+    """Ask the parent to let all workers read their configuration again."""
+    os.kill(os.getppid(), signal.SIGHUP)
+
+
 def watch_parent(stopping: asyncio.Event) -> None:
     """Set `stopping` when the parent is gone."""
     loop, parent = asyncio.get_running_loop(), sys.stdin.fileno()
@@ -49,14 +55,20 @@ def watch_parent(stopping: asyncio.Event) -> None:
     loop.add_reader(parent, gone)
 
 
-async def run_workers(count: int, environment: Mapping[str, str], stopping: asyncio.Event) -> None:
+async def run_workers(
+    count: int, environment: Mapping[str, str], stopping: asyncio.Event, *, reloads: bool = False
+) -> None:
     """Run the workers until `stopping` is set.
 
-    HandoffError if a worker cannot start; all workers are stopped first.
+    With `reloads`, all of them get a SIGHUP that the parent receives. HandoffError if a worker cannot start;
+    all workers are stopped first.
     """
     workers = [_Worker(number, environment, stopping) for number in range(count)]
     for worker in workers:
         worker.others = [other for other in workers if other is not worker]
+    if reloads:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, _reload_all, workers)
     tasks = [asyncio.create_task(it.keep()) for it in workers]
     try:
         await asyncio.gather(*tasks)
@@ -64,6 +76,11 @@ async def run_workers(count: int, environment: Mapping[str, str], stopping: asyn
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reload_all(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.reload()
 
 
 class _Worker:
@@ -79,6 +96,13 @@ class _Worker:
         self._served = False
         self._failed_starts = 0
         self._pause_s = FIRST_PAUSE_S
+        self._process: asyncio.subprocess.Process | None = None
+
+    def reload(self) -> None:
+        """Let a ready process read its configuration again; one that starts reads the new one anyway."""
+        if self._process is not None and self.ready_at is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def keep(self) -> None:
         """Run the process and restart it whenever it ends, until the parent stops."""
@@ -126,6 +150,7 @@ class _Worker:
                     stdin=its.fileno(),
                     start_new_session=True,  # Ctrl-C reaches only the parent, which stops the workers
                 )
+            self._process = process
             ours.setblocking(False)
             waiting = asyncio.create_task(self._wait_until_ready(ours))
             stop = asyncio.create_task(self._stopping.wait())

@@ -21,6 +21,7 @@ from .shapes import (
     ApiHandoff,
     ApiParty,
     ApiRecorded,
+    ApiSession,
     ApiTimeline,
     LiveEvent,
 )
@@ -35,6 +36,10 @@ class _Candidates(Struct, frozen=True):
 
 class _Page(Struct, frozen=True):
     handoffs: list[ApiHandoff]
+
+
+class _Ended(Struct, frozen=True):
+    ended: int
 
 
 class Client:
@@ -145,6 +150,31 @@ class Client:
     async def viewed(self, handoff_id: str) -> ApiHandoff:
         """Report that an agent has seen the context."""
         return await self._post(f"/v1/handoffs/{_part(handoff_id)}/viewed", {}, ApiHandoff)
+
+    # --- Sessions ------------------------------------------------------------------------------------
+
+    async def open_session(
+        self,
+        agent: str,
+        *,
+        scopes: Sequence[str] | None = None,
+        queues: Sequence[str] | None = None,
+        ttl_s: int | None = None,
+        role: str | None = None,
+    ) -> ApiSession:
+        """Create a token for an agent's browser. `queues` limits it to the handoffs of these queues."""
+        given = {"agent": agent, "scopes": scopes, "queues": queues, "ttl_s": ttl_s, "role": role}
+        body = {name: value for name, value in given.items() if value is not None}
+        return await self._post("/v1/sessions", body, ApiSession)
+
+    async def end_session(self, session_id: str) -> None:
+        """End a session; its streams end within seconds."""
+        await self._call("DELETE", f"/v1/sessions/{_part(session_id)}")
+
+    async def end_sessions(self, agent: str) -> int:
+        """End an agent's sessions; returns how many there were."""
+        answer = await self._call("DELETE", "/v1/sessions", params=(("agent", agent),))
+        return msgspec.json.decode(answer.body, type=_Ended).ended
 
     # --- Touchpoints ---------------------------------------------------------------------------------
 

@@ -243,6 +243,18 @@ class ApiRecorded(Struct, frozen=True, kw_only=True):
     expired: int = 0
 
 
+class ApiSession(Struct, frozen=True, kw_only=True):
+    """A session. Its `token` is shown only once; `queues` is None if it is not limited to queues."""
+
+    id: str
+    token: str
+    agent: str
+    scopes: list[str]
+    expires_at: str
+    queues: list[str] | None = None
+    role: str = "agent"
+
+
 class LiveEvent(Struct, frozen=True, kw_only=True):
     """One live event. Resume after its `id`. `ready` starts the stream, and `reset` restarts it."""
 

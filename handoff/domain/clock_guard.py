@@ -36,9 +36,10 @@ class ClockGuard:
         before, self._offset = self._offset, offset
         if before is None or abs(offset - before) <= self._tolerance:
             return None
-        back = self._held_until is not None and monotonic < self._held_until
-        # A jump during the pause is the correction and ends it; any other jump begins a pause.
-        self._held_until = None if back else monotonic + self._hold
+        # A jump back during the pause corrects the clock and ends the pause. Any other jump begins one: a
+        # correction ahead, too, passes deadlines, those that were set while the clock was behind.
+        corrected = offset < before and self.holds(monotonic)
+        self._held_until = None if corrected else monotonic + self._hold
         return Jump(offset - before)
 
     def trusts(self, store: Micros, monotonic: Micros) -> bool:

@@ -89,6 +89,13 @@ class StoreUnavailable(HandoffError):
     retryable = True
 
 
+class IssuerUnavailable(HandoffError):
+    """The identity provider's keys were never fetched and cannot be now: retry the same request later."""
+
+    code = "issuer_unavailable"
+    retryable = True
+
+
 class Overloaded(HandoffError):
     """Too many requests are in flight: retry the same request later."""
 

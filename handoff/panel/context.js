@@ -10,7 +10,7 @@
  */
 
 import { path, Refused } from "./data/api.js";
-import { markViewed, may, move } from "./data/handoffs.js";
+import { markViewed, may, mayLink, move } from "./data/handoffs.js";
 import { LiveStream } from "./data/live.js";
 import { read, targetOf } from "./data/reading.js";
 import { button, h } from "./dom/dom.js";
@@ -197,7 +197,7 @@ export class HandoffContext extends PanelElement {
     const r = this.#regions;
     r.show("completeness", context.completeness, () => [completenessBanner(context, locale)]);
     r.show("who", [context.customer, context.match, context.candidates, context.question, this.#joining], () => [
-      ...whoPart(context, locale, (id) => this.#open(id), allowed("links:write") ? (it, yes) => this.#consider(it, yes) : null),
+      ...whoPart(context, locale, (id) => this.#open(id), this.#session && mayLink(this.#session) ? (it, yes) => this.#consider(it, yes) : null),
       this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
     ]);
     r.show("handoff", [this.#handoff, this.#session, Boolean(this.#snapshot)], () => this.#handoffPart());

@@ -16,7 +16,7 @@ export interface paths {
          *
          *     A request has at most 1048576 bytes; NDJSON has any number of lines of at most 524288 bytes. One touchpoint has at most 262144 bytes as stored. Nothing is truncated: anything above a limit is rejected. The server reads long NDJSON more slowly while webhooks are behind. `Content-Encoding` is not supported.
          *
-         *     To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. `Idempotency-Key` does not apply to NDJSON.
+         *     To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. A caller limited to queues records only for customers that it may read and for new ones (422 `foreign_identity`). `Idempotency-Key` does not apply to NDJSON.
          *
          *     Needs the scope `touchpoints:write`.
          */
@@ -824,7 +824,7 @@ export interface paths {
         };
         /**
          * Stream a customer's touchpoints
-         * @description Starts with `ready`, then sends a `touchpoint` for each, in the order of recording. `reset` means that the client must read the context again: the customer was linked or unlinked, or the client missed too much. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id.
+         * @description Starts with `ready`, then sends a `touchpoint` for each, in the order of recording. `reset` means that the client must read the context again: the customer was linked or unlinked, or the client missed too much. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `context:read`.
          */
@@ -846,7 +846,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -868,7 +868,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -888,16 +888,30 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List open sessions
+         * @description Callers see the sessions that they opened; with the scope `operate`, all of the tenant.
+         *
+         *     Needs a token with any scope.
+         */
+        get: operations["listSessions"];
         put?: never;
         /**
          * Create a short-lived token for an agent's browser
          * @description The session has a subset of the caller's scopes, by default `context:read`, `handoffs:read`, `handoffs:write`, and expires after `ttl_s` seconds (default 3600, maximum 86400). Agent names have at most 200 characters. Session tokens cannot create sessions.
          *
+         *     With `queues`, the session reads and moves handoffs of these queues only, and reads their customers. A session ends with the token that opened it.
+         *
          *     Needs a token with any scope.
          */
         post: operations["openSession"];
-        delete?: never;
+        /**
+         * End all sessions of an agent, of a token, or of the tenant
+         * @description Name exactly one of the parameters. Callers see the sessions that they opened; with the scope `operate`, all of the tenant.
+         *
+         *     Needs a token with any scope.
+         */
+        delete: operations["endSessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -919,6 +933,120 @@ export interface paths {
         get: operations["readCurrentSession"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description Its token is refused at once, and its streams end within 5 s after a `session_ended` event. `current` is the session of this token. Callers see the sessions that they opened; with the scope `operate`, all of the tenant.
+         *
+         *     Needs a token with any scope.
+         */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description Needs the scope `admin`.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Create an API key
+         * @description The key looks like `hk_<environment>_<id>_<secret>` and is shown only once; the server keeps its HMAC. At most 2 keys of a tenant have the same name.
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace an API key
+         * @description Creates a key with the same name and rights. The old one stays valid for `overlap_s` seconds (default 86400, maximum 2592000).
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["rotateToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description Every worker refuses it from now on, and the sessions that it opened. Streams end within 5 s.
+         *
+         *     Needs the scope `admin`.
+         */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/configuration/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read the configuration file again
+         * @description Adds, changes, and removes tenants, tokens, issuers, sources, channels, policies, webhooks, and connectors without a restart; streams stay open. `needs_restart` lists changed sections that take effect after a restart. An invalid configuration changes nothing (422 `configuration`).
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["reloadConfiguration"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1347,10 +1475,12 @@ export interface components {
         /**
          * CallbackList
          * @description A page of callbacks, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for tokens that are limited to queues.
          */
         CallbackList: {
             callbacks: components["schemas"]["Callback"][];
-            total: number;
+            total: number | null;
             returned: number;
             next: string | null;
         };
@@ -1529,6 +1659,10 @@ export interface components {
             agent: string | null;
             name: string;
             scopes: string[];
+            queues: string[] | null;
+            role: string;
+            audience: string;
+            expires_at: string | null;
         };
         /**
          * Customer
@@ -1610,6 +1744,13 @@ export interface components {
             talks: number;
             talked_seconds: number;
             text: string;
+        };
+        /**
+         * Ended
+         * @description How many sessions were ended; null if all of the tenant were, which are not counted.
+         */
+        Ended: {
+            ended: number | null;
         };
         /**
          * ExplainedCandidate
@@ -1848,6 +1989,8 @@ export interface components {
             unattributed?: number | null;
             /** @default null */
             fields?: string[] | null;
+            /** @default null */
+            limited?: boolean | null;
         };
         /**
          * Link
@@ -2036,6 +2179,19 @@ export interface components {
             }[] | null;
         };
         /**
+         * Reloaded
+         * @description The result of reading the configuration again.
+         *
+         *         `tenants` are those that were added. `needs_restart` names the sections that changed and take effect only
+         *         after a restart.
+         */
+        Reloaded: {
+            tenants: string[];
+            tokens: number;
+            sources: number;
+            needs_restart: string[];
+        };
+        /**
          * ReplayInput
          * @description The body of a replay: one message by `id`, or all from `since` to `until` (default: now).
          */
@@ -2079,25 +2235,68 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * RotateInput
+         * @description The body of `POST /v1/tokens/{id}/rotate`: how long the old key stays valid.
+         */
+        RotateInput: {
+            /** @default 86400 */
+            overlap_s?: number;
+        };
+        /**
          * Session
          * @description A session. The token is shown only once.
          */
         Session: {
-            token: string;
+            id: string;
             agent: string;
             scopes: string[];
+            queues: string[] | null;
+            role: string;
+            made_by: string;
+            /** Format: date-time */
+            expires_at: string;
+            token: string;
+        };
+        /**
+         * SessionInfo
+         * @description An open session, without its token. `made_by` is the name of the token that opened it.
+         */
+        SessionInfo: {
+            id: string;
+            agent: string;
+            scopes: string[];
+            queues: string[] | null;
+            role: string;
+            made_by: string;
             /** Format: date-time */
             expires_at: string;
         };
         /**
          * SessionInput
-         * @description The body of `POST /v1/sessions`: the agent, a subset of the caller's scopes, and the lifetime.
+         * @description The body of `POST /v1/sessions`: the agent, some of the caller's scopes and queues, and the lifetime.
+         *
+         *         `role: "lead"` lets the agent end handoffs of others.
          */
         SessionInput: {
             agent: string;
             scopes?: string[];
             /** @default 3600 */
             ttl_s?: number;
+            /** @default null */
+            queues?: string[] | null;
+            /**
+             * @default agent
+             * @enum {unknown}
+             */
+            role?: "agent" | "lead";
+        };
+        /**
+         * Sessions
+         * @description The open sessions, the one that ends last first.
+         */
+        Sessions: {
+            sessions: components["schemas"]["SessionInfo"][];
+            returned: number;
         };
         /**
          * Shared
@@ -2234,6 +2433,88 @@ export interface components {
             returned: number;
             next: string | null;
             scanned_to: string | null;
+        };
+        /**
+         * Token
+         * @description A new API key. `token` is shown only once.
+         */
+        Token: {
+            id: string;
+            name: string;
+            tenant: string;
+            environment: string;
+            scopes: string[];
+            audience: string;
+            queues: string[] | null;
+            agent: string | null;
+            role: string;
+            access_after_s: number;
+            networks: string[];
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            expires_at: string | null;
+            token: string;
+        };
+        /**
+         * TokenInfo
+         * @description An API key, without the key itself.
+         */
+        TokenInfo: {
+            id: string;
+            name: string;
+            tenant: string;
+            environment: string;
+            scopes: string[];
+            audience: string;
+            queues: string[] | null;
+            agent: string | null;
+            role: string;
+            access_after_s: number;
+            networks: string[];
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            expires_at: string | null;
+        };
+        /**
+         * TokenInput
+         * @description The body of `POST /v1/tokens`. Without `ttl_s` the key does not expire. `networks` are the addresses
+         *         that it may be used from.
+         */
+        TokenInput: {
+            name: string;
+            scopes: string[];
+            /** @default live */
+            environment?: string;
+            /** @default null */
+            ttl_s?: number | null;
+            /** @default [] */
+            networks?: string[];
+            /**
+             * @default agent
+             * @enum {unknown}
+             */
+            audience?: "agent" | "customer";
+            /** @default null */
+            queues?: string[] | null;
+            /** @default null */
+            agent?: string | null;
+            /**
+             * @default agent
+             * @enum {unknown}
+             */
+            role?: "agent" | "lead";
+            /** @default 28800 */
+            access_after_s?: number;
+        };
+        /**
+         * Tokens
+         * @description The tenant's API keys, newest first. Configured tokens are in the configuration only.
+         */
+        Tokens: {
+            tokens: components["schemas"]["TokenInfo"][];
+            returned: number;
         };
         /**
          * Touchpoint
@@ -2584,6 +2865,7 @@ export interface components {
          *     - `busy_conversation`: Other requests are changing the conversation: send the same request again.
          *     - `busy_webhook`: Other requests are changing the subscription: send the same request again.
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
+         *     - `configuration`: The configuration is invalid; the detail states where.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
          *     - `context_too_large`: The handoff's `context` is larger than allowed.
@@ -2593,6 +2875,7 @@ export interface components {
          *     - `error`: The server failed; its log has details under the request id.
          *     - `forbidden`: The token does not allow this.
          *     - `forbidden_address`: Outgoing requests may not go to this address.
+         *     - `foreign_identity`: The token may not record touchpoints with these identities.
          *     - `guard_refused`: The link would join two logins, or two customers who were split.
          *     - `handoff_expired`: The handoff is past its deadline; see `current`.
          *     - `handoff_pending`: Another handoff of the conversation is pending; see `current`.
@@ -2615,15 +2898,19 @@ export interface components {
          *     - `invalid_secret`: The secret cannot sign messages.
          *     - `invalid_time`: The time must be RFC 3339 with a zone.
          *     - `invalid_url`: The URL cannot be used for a webhook.
+         *     - `issuer_unavailable`: The identity provider's keys cannot be fetched: send the request again later.
+         *     - `limited_token`: The token is limited to queues or to what customers may see, and this is neither.
          *     - `method_not_allowed`: The path does not support this method; `Allow` lists those it does.
          *     - `missing_scope`: The token lacks a scope; `scope` names it.
          *     - `not_found`: Not found, or it belongs to another tenant.
          *     - `not_ready`: The server cannot acknowledge touchpoints now; see `reason`.
+         *     - `not_reloadable`: The server was started without a configuration file.
          *     - `not_replicated`: Too few replicas confirmed the write: send the same request again.
          *     - `not_shared`: The touchpoint is not on a shared identity: it has one owner already.
          *     - `not_theirs`: Some identities do not belong to this customer; `identities` names them.
          *     - `nothing_to_split`: A split must leave identities on both sides, and not too many.
-         *     - `other_agent`: The session belongs to another agent.
+         *     - `other_agent`: The token belongs to another agent, or another agent owns the handoff.
+         *     - `other_queue`: The token is limited to other queues.
          *     - `other_tenant`: The token belongs to another tenant.
          *     - `overloaded`: The server is overloaded: send the same request again later.
          *     - `rate_limited`: The source, token, or tenant sends too fast: wait for `Retry-After`; see `limit`.
@@ -2652,7 +2939,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -2847,7 +3134,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2868,7 +3157,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -2888,7 +3179,9 @@ export interface components {
                 words: string;
                 matter: number;
                 files?: string[];
+                question?: string;
                 nudges?: number;
+                nudge?: string;
                 late?: boolean;
                 answer?: string;
                 answered_by?: string;
@@ -3148,6 +3441,7 @@ export interface components {
                 missed?: number;
                 /** Format: date-time */
                 spoke?: string;
+                voicemail?: boolean;
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -3208,7 +3502,7 @@ export interface components {
                 withheld?: boolean;
             };
         };
-        /** @description The language in which the customer writes, as a code of two letters. In `known`. Template: Writes in {language} */
+        /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
         BriefLineWritesIn: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3217,6 +3511,7 @@ export interface components {
             code: "writes_in";
             params: {
                 language: string;
+                others?: string[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -5606,6 +5901,44 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    listSessions: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only sessions of this agent.
+                 * @example ville
+                 */
+                agent?: string;
+                /** @description Only sessions that the token with this name opened. */
+                token?: string;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions, without their tokens. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sessions"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     openSession: {
         parameters: {
             query?: never;
@@ -5652,6 +5985,46 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    endSessions: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only sessions of this agent.
+                 * @example ville
+                 */
+                agent?: string;
+                /** @description Only sessions that the token with this name opened. */
+                token?: string;
+                /** @description `true`: every session of the tenant, which needs the scope `operate`. */
+                all?: boolean;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many were ended. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     readCurrentSession: {
         parameters: {
             query?: never;
@@ -5677,6 +6050,251 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The session's id, or `current`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys that are valid, without their secrets. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "billing-desk",
+                 *       "scopes": [
+                 *         "context:read",
+                 *         "handoffs:write"
+                 *       ],
+                 *       "queues": [
+                 *         "billing"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["TokenInput"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description Two keys have this name, or the configuration has it.. */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotateToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The key's id: the part between the second and the third underscore. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "overlap_s": 3600
+                 *     }
+                 */
+                "application/json": components["schemas"]["RotateInput"];
+            };
+        };
+        responses: {
+            /** @description The new key. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The key is being replaced already.. */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The key's id: the part between the second and the third underscore. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    reloadConfiguration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The configuration that is in effect now. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reloaded"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The server was started without a configuration file.. */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };

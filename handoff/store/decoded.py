@@ -1,7 +1,7 @@
 """Recently decoded touchpoints, so that the next read of the same customer decodes only new ones.
 
 A handoff brings several readers, and the conversation continues while they read. Message text stays in memory
-for KEPT_S after the last read.
+for KEPT_S after the last read, and up to KEPT_S more until a timer drops it.
 """
 
 from __future__ import annotations

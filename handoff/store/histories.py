@@ -1,6 +1,6 @@
 """Recently read histories of customers, so that the next read of the same customer reuses them.
 
-Message text stays in memory for KEPT_S after the last read, as in `decoded`.
+Message text stays in memory for KEPT_S after the last read, and up to KEPT_S more until a timer drops it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from .decoded import KEPT_S
 
-MAX_TOUCHPOINTS = 10_000  # of all histories together
+MAX_BYTES = 32 * 1024 * 1024  # of all histories of a worker together, as their readers estimate them
 
 
 class KeptHistory(Struct, frozen=True):
-    """A value that a reader left, the number of its touchpoints, and its expiry."""
+    """A value that a reader left, its size in bytes, and its expiry."""
 
     value: Any
     size: int
@@ -31,6 +31,9 @@ class RecentHistories:
 
     A history has one owner: a reader takes it, and puts it back at the end. Another reader of the same
     customer finds nothing in between, and reads everything itself.
+
+    A full store turns newcomers away until a kept history expires. If it dropped the oldest instead, readers
+    who go round more customers than fit would never find one.
     """
 
     def __init__(self) -> None:
@@ -47,19 +50,22 @@ class RecentHistories:
         return kept.value
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
+        """Keep a value of `size` bytes, if there is room."""
         self.take(key)
+        self._sweep()
+        if self._size + size > MAX_BYTES:
+            return
         self._kept[key] = KeptHistory(value, size, time.monotonic() + KEPT_S)
         self._size += size
-        self._sweep()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._later)
 
     def _sweep(self) -> None:
-        """Drop what was not read for KEPT_S, and the oldest above the limit."""
+        """Drop what was not read for KEPT_S."""
         now = time.monotonic()
         while self._kept:
             key, first = next(iter(self._kept.items()))
-            if first.until > now and self._size <= MAX_TOUCHPOINTS:
+            if first.until > now:
                 break
             self.take(key)
 

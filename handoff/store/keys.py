@@ -15,6 +15,7 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
+    {handoff:tokens}k…, z…  API keys by their id, and the list of each tenant's
     {c.tenant}…  the tenant's control partition: handoffs, callbacks, timers, deliveries
 """
 
@@ -26,7 +27,18 @@ from handoff.domain.text.memo import CACHE_SIZE
 
 META = b"handoff:meta"
 WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
+API_KEYS = b"{handoff:tokens}"  # in one slot: a key is found before its tenant is known
 SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them
+
+
+def api_key(id_: str) -> bytes:
+    """One API key, by its public id."""
+    return API_KEYS + b"k" + id_.encode()
+
+
+def api_keys_of(tenant: str) -> bytes:
+    """The list of a tenant's API keys."""
+    return API_KEYS + b"z" + tenant.encode()
 
 
 class Keys:

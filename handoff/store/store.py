@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
+from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.identities import as_mapping
@@ -81,6 +83,7 @@ class Store:
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
+        self.api_keys = ApiKeyRecords(connection)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
@@ -117,6 +120,11 @@ class Store:
                 secrets=self._secrets,
             )
         return known
+
+    def token_digests(self, token: str) -> list[bytes]:
+        """HMAC-SHA256 of a token with each secret of this store: the first is the one to keep."""
+        raw = b"token\0" + token.encode(errors="surrogateescape")
+        return [hmac.digest(secret, raw, "sha256") for secret in self._secrets]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""

@@ -11,10 +11,10 @@ from handoff.codec.sealing import Seal
 from .connection import Connection
 from .functions.library import Functions
 from .keys import Keys
+from .repositories.components import People
 from .repositories.control import Control
 from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
-from .repositories.identity_repository import People
 from .repositories.outbox import ControlOutbox
 from .repositories.quarantine import QuarantineRecords
 from .repositories.sources import SourceRecords

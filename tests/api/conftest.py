@@ -82,7 +82,7 @@ class Api:
         assert 200 <= answer.status < 300, (answer.status, answer.raw)
         return answer.json
 
-    async def tell(self, event: str, **changes: Any) -> Any:
+    async def record(self, event: str, **changes: Any) -> Any:
         """Record a chat message of `user:anna`."""
         return await self.ok("POST", "/v1/touchpoints", message(event, **changes))
 

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from handoff.api.http.access import SCOPES
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings, load_settings
+from handoff.services.access.principal import SCOPES
 
 ADMIN = "admin-token-of-the-tests"
 DOCUMENT = "urn:description"

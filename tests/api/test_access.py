@@ -115,7 +115,7 @@ async def test_ids_of_one_tenant_are_404_in_another(api: Api) -> None:
 
 
 async def test_the_same_person_in_two_tenants_is_two(api: Api) -> None:
-    await api.tell("e1", text="mine")
+    await api.record("e1", text="mine")
     assert (await api.ok("POST", "/v1/context", {"identities": ["user:anna"]}, token="elsewhere"))[
         "match"
     ] == "none"
@@ -150,7 +150,7 @@ def shop_headers() -> dict[str, str]:
 
 
 async def test_only_an_admin_may_use_the_tenant_header(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     body = {"identities": ["user:anna"]}
     header = {"Handoff-Tenant": api.tenant}
     assert (await api.ok("POST", "/v1/context", body, token="admin"))["match"] == "none"
@@ -171,8 +171,8 @@ async def test_idempotency_keys_are_separate_by_tenant_and_token(api: Api) -> No
 
 
 async def test_a_customer_facing_token_sees_verified_touchpoints_by_default(api: Api) -> None:
-    await api.tell("sure")
-    await api.tell("claimed", identities=[{"type": "user", "value": "anna", "assurance": "claimed"}])
+    await api.record("sure")
+    await api.record("claimed", identities=[{"type": "user", "value": "anna", "assurance": "claimed"}])
     mine = await api.ok("POST", "/v1/context", {"identities": ["user:anna"]}, token="bot")
     assert [it["text"] for it in mine["timeline"]["touchpoints"]] == ["text of sure"]
     assert mine["left_out"]["below_min_assurance"] == 1
@@ -181,7 +181,7 @@ async def test_a_customer_facing_token_sees_verified_touchpoints_by_default(api:
 
 
 async def test_responses_must_not_be_cached(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     answer = await api.post("/v1/context", {"identities": ["user:anna"]})
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

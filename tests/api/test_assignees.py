@@ -10,11 +10,11 @@ from .conftest import Api
 async def assign(api: Api, event: str, at: str, assignee: dict[str, Any] | None) -> None:
     data = {"name": "conversation.assigned"} | ({"assignee": assignee} if assignee else {})
     more = {"thread": "t", "direction": "internal", "text": None}
-    await api.tell(event, type="event.tracked", data=data, occurred_at=at, **more)
+    await api.record(event, type="event.tracked", data=data, occurred_at=at, **more)
 
 
 async def test_the_newest_assignment_to_a_person_counts(api: Api) -> None:
-    await api.tell("e1", thread="t")
+    await api.record("e1", thread="t")
     await assign(api, "a1", "2026-11-21T10:01:00Z", {"name": "Mia"})
     context = await api.context()
     assert [it["owner"] for it in context["conversations"]] == ["Mia"]

@@ -130,14 +130,14 @@ HAPPENS = {
 
 async def let_it_happen(api: Api, id_: str) -> None:
     """One event of each type in HAPPENS."""
-    await api.tell("first")
+    await api.record("first")
     to = {"channel": "chat", "queue": "support"}
     asked = {"identity": "user:anna", "to": to, "reason": "wants a person"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
     for action in ("offer", "accept"):
         moved = {"version": handoff["version"], "agent": "erik"}
         handoff = await api.ok("POST", f"/v1/handoffs/{handoff['id']}/{action}", moved)
-    await api.tell("second", text="x" * 30_000)
+    await api.record("second", text="x" * 30_000)
     as_tenant = {"Handoff-Tenant": api.tenant}
     await api.ok("POST", f"/v1/webhooks/{id_}/test", {}, token="admin", headers=as_tenant)
 

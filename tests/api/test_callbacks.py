@@ -42,7 +42,7 @@ async def test_a_callback_is_in_the_timeline_of_its_customer(api: Api) -> None:
 
 async def test_a_typed_number_links_no_customers(api: Api) -> None:
     await promise(api)
-    await api.tell("call", identities=[f"phone:{NUMBER}"], channel="phone", type="call.started")
+    await api.record("call", identities=[f"phone:{NUMBER}"], channel="phone", type="call.started")
     context = await api.context()
     assert [it["type"] for it in context["customer"]["identities"]] == ["user"]
     assert context["customer"]["candidates"] == []

@@ -31,8 +31,8 @@ def candidates(context: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def test_words_about_the_same_number_are_a_marked_line(api: Api) -> None:
-    await api.tell("form", **CLAIM)
-    await api.tell("mail", **mail())
+    await api.record("form", **CLAIM)
+    await api.record("mail", **mail())
     (line,) = candidates(await api.context())
     assert (line["assurance"], line["params"]["reference"]) == ("claimed", "CL-909")
     assert line["text"].startswith("(claimed) Perhaps theirs too, email:zahra@work.example")
@@ -43,19 +43,19 @@ async def test_words_about_the_same_number_are_a_marked_line(api: Api) -> None:
 
 
 async def test_another_number_a_proved_sender_and_a_reader_of_proved_things_get_no_line(api: Api) -> None:
-    await api.tell("form", **CLAIM)
-    await api.tell("other", **mail(subject="CL-910", text="About CL-910."))
+    await api.record("form", **CLAIM)
+    await api.record("other", **mail(subject="CL-910", text="About CL-910."))
     verified = [{"type": "email", "value": "eve@example.com", "assurance": "verified"}]
-    await api.tell("proved", **mail(identities=verified))
+    await api.record("proved", **mail(identities=verified))
     assert candidates(await api.context()) == []
-    await api.tell("mail", **mail())
+    await api.record("mail", **mail())
     assert len(candidates(await api.context())) == 1
     assert candidates(await api.context(min_assurance="verified")) == []
 
 
 async def test_a_sender_who_is_somebody_else_is_not_shown(api: Api) -> None:
-    await api.tell("form", **CLAIM)
-    await api.tell("mail", **mail())
+    await api.record("form", **CLAIM)
+    await api.record("mail", **mail())
     customer = (await api.context())["customer"]["id"]
     admin = {"Handoff-Tenant": api.tenant}
     body = {"identity": FAR, "reason": "agent asked"}
@@ -68,7 +68,7 @@ async def test_a_sender_who_is_somebody_else_is_not_shown(api: Api) -> None:
 
 
 async def test_a_word_in_a_mail_makes_no_look_up_ambiguous(api: Api) -> None:
-    await api.tell("own", identities=["user:anna", "reference:cl909"])
-    await api.tell("mail", **mail())
+    await api.record("own", identities=["user:anna", "reference:cl909"])
+    await api.record("mail", **mail())
     context = await api.context("reference:cl909")
     assert (context["match"], context["customer"]["identities"][0]["value"]) == ("one", "anna")

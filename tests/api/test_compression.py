@@ -36,7 +36,7 @@ async def fetched(
 
 
 async def test_a_context_is_compressed_for_clients_that_accept_gzip(api: Api) -> None:
-    await api.tell("one", text="the same words again and again " * 100)
+    await api.record("one", text="the same words again and again " * 100)
     _, plain, body = await fetched(api, CONTEXT, {"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain
     _, packed, raw = await fetched(api, CONTEXT)
@@ -55,7 +55,7 @@ async def test_a_context_is_compressed_for_clients_that_accept_gzip(api: Api) ->
 
 async def test_a_large_response_and_a_snapshot_decompress_to_the_same_bytes(api: Api) -> None:
     for number in range(3):
-        await api.tell(f"long-{number}", text=f"{number}" + "x" * ON_THE_LOOP)
+        await api.record(f"long-{number}", text=f"{number}" + "x" * ON_THE_LOOP)
     asked = {"identity": "user:anna", "to": {"channel": "chat", "queue": "refunds"}, "reason": "Refund"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
     for path in (CONTEXT, f"/v1/handoffs/{handoff['id']}/snapshot"):
@@ -87,7 +87,7 @@ async def test_a_response_with_a_secret_is_never_compressed(api: Api) -> None:
 
 
 async def test_the_python_client_reads_compressed_responses(api: Api) -> None:
-    await api.tell("one", text="words " * 1000)
+    await api.record("one", text="words " * 1000)
     async with Client(api.url, secret("desk", api.tenant)) as client:
         context = await client.context("user:anna")
     assert context.timeline is not None

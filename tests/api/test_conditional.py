@@ -27,13 +27,13 @@ PATH = "/v1/context?identity=user:anna"
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that grows with every context built from a timeline."""
     made: list[int] = []
-    read = contexts._read
+    read = contexts.read_history
 
     async def counted(*args: Any) -> Any:
         made.append(1)
         return await read(*args)
 
-    monkeypatch.setattr(contexts, "_read", counted)
+    monkeypatch.setattr(contexts, "read_history", counted)
     return made
 
 
@@ -42,7 +42,7 @@ async def looked(api: Api, etag: str, path: str = PATH) -> int:
 
 
 async def test_the_timeline_is_not_read_again_while_nothing_changed(api: Api, assembled: list[int]) -> None:
-    await api.tell("one")
+    await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
     assert len(assembled) == 1
     assert [await looked(api, etag) for _ in range(3)] == [304, 304, 304]
@@ -53,7 +53,7 @@ async def test_the_timeline_is_not_read_again_while_nothing_changed(api: Api, as
 
 async def test_values_that_depend_on_the_clock_are_refreshed(api: Api, assembled: list[int]) -> None:
     api.server.site.recent.trusted_s = 0.05
-    await api.tell("one")
+    await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
     async with asyncio.timeout(10):
         while len(assembled) < 2:
@@ -63,20 +63,20 @@ async def test_values_that_depend_on_the_clock_are_refreshed(api: Api, assembled
 async def test_equal_lookups_get_the_cached_bytes_while_they_are_valid(
     api: Api, assembled: list[int]
 ) -> None:
-    await api.tell("one")
+    await api.record("one")
     asked = {"identities": ["user:anna"]}
     responses = [(await api.call("POST", "/v1/context", asked)).raw for _ in range(3)]
     assert len(set(responses)) == len(assembled) == 1
     fewer = await api.call("POST", "/v1/context", {**asked, "limit": 1, "fields": ["timeline"]})
     assert fewer.raw != responses[0]
-    await api.tell("two")
+    await api.record("two")
     again = await api.call("POST", "/v1/context", asked)
     assert again.json["timeline"]["total"] == 2
     assert len(assembled) == 3
 
 
 async def test_concurrent_equal_lookups_build_one_context(api: Api, assembled: list[int]) -> None:
-    await api.tell("one")
+    await api.record("one")
     asked = {"identities": ["user:anna"]}
     responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(12)))
     assert len({it.raw for it in responses}) == len(assembled) == 1
@@ -85,15 +85,15 @@ async def test_concurrent_equal_lookups_build_one_context(api: Api, assembled: l
 async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(
     api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await api.tell("one")
-    counted = contexts._read
+    await api.record("one")
+    counted = contexts.read_history
 
     async def failing(*args: Any) -> Any:
         await asyncio.sleep(0.05)  # the other lookups arrive meanwhile
-        monkeypatch.setattr(contexts, "_read", counted)
+        monkeypatch.setattr(contexts, "read_history", counted)
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(contexts, "_read", failing)
+    monkeypatch.setattr(contexts, "read_history", failing)
     asked = {"identities": ["user:anna"]}
     responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
     assert sorted(it.status for it in responses) == [200, 200, 200, 200, 503]
@@ -102,7 +102,7 @@ async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(
 async def test_the_cache_is_not_used_while_the_store_is_down(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await api.tell("one")
+    await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
 
     async def gone(*_asked: Any) -> Any:
@@ -124,7 +124,7 @@ async def test_with_a_summariser_nothing_is_cached_or_shared(
             return brief
 
     together = asyncio.Barrier(4)
-    await api.tell("one")
+    await api.record("one")
     site = api.server.site
     app_site = msgspec.structs.replace(site, summariser=Slow())
     monkeypatch.setattr(web.Application, "__getitem__", with_site(app_site))
@@ -140,7 +140,7 @@ def with_site(site: AppContext) -> Callable[..., Any]:
 
 
 async def test_no_store_bypasses_the_cache(api: Api, assembled: list[int]) -> None:
-    await api.tell("one")
+    await api.record("one")
     for _ in range(2):
         assert (await api.get(PATH, headers={"Cache-Control": "no-store"})).status == 200
     assert len(assembled) == 2
@@ -149,7 +149,7 @@ async def test_no_store_bypasses_the_cache(api: Api, assembled: list[int]) -> No
 async def test_entries_leave_memory_when_they_expire(api: Api) -> None:
     kept = api.server.site.recent
     kept.trusted_s = 0.5
-    await api.tell("one")
+    await api.record("one")
     await api.get(PATH)
     assert kept._kept
     async with asyncio.timeout(10):
@@ -169,11 +169,11 @@ async def test_the_cache_is_bounded() -> None:
 
 
 async def write(api: Api) -> None:
-    await api.tell("two")
+    await api.record("two")
 
 
 async def edit(api: Api) -> None:
-    await api.tell("three", type="message.edited", amends="one", text="Other words")
+    await api.record("three", type="message.edited", amends="one", text="Other words")
 
 
 async def hand_over(api: Api) -> None:
@@ -195,7 +195,7 @@ async def mark(api: Api) -> None:
 
 
 async def test_completeness_affects_only_contexts_that_show_it(api: Api) -> None:
-    await api.tell("one")
+    await api.record("one")
     path = "/v1/context?identity=user:anna&fields=completeness"
     monitor = api.server.site.monitor
     etag = (await api.get(path)).headers["Etag"]
@@ -206,7 +206,7 @@ async def test_completeness_affects_only_contexts_that_show_it(api: Api) -> None
 
 
 async def test_contexts_of_handoffs_are_cached_too(api: Api, assembled: list[int]) -> None:
-    await api.tell("one")
+    await api.record("one")
     asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
     path = f"/v1/handoffs/{handoff['id']}/context"
@@ -225,7 +225,7 @@ CHANGES = [write, edit, hand_over, link, mark]
 async def test_every_change_of_the_response_invalidates_the_entry(
     api: Api, change: Callable[[Api], Awaitable[None]]
 ) -> None:
-    await api.tell("one")
+    await api.record("one")
     first = await api.get(PATH)
     await change(api)
     again = await api.get(PATH, headers={"If-None-Match": first.headers["Etag"]})

@@ -31,7 +31,7 @@ async def test_an_unknown_identity_is_none_with_completeness(api: Api) -> None:
 
 
 async def test_verified_evidence_finds_one_customer_by_any_identity(api: Api) -> None:
-    await api.tell("e1", identities=["user:anna", VERIFIED_EMAIL, "anonymous:a1"])
+    await api.record("e1", identities=["user:anna", VERIFIED_EMAIL, "anonymous:a1"])
     ids = set()
     for identity in ("user:anna", "email:ANNA@Example.com", "anonymous:a1"):
         context = await api.context(identity)
@@ -42,8 +42,8 @@ async def test_verified_evidence_finds_one_customer_by_any_identity(api: Api) ->
 
 
 async def test_a_claim_links_no_customers_and_is_a_candidate(api: Api) -> None:
-    await api.tell("e1", identities=["user:anna", "email:anna@example.com"])
-    await api.tell("e2", identities=["email:anna@example.com"])
+    await api.record("e1", identities=["user:anna", "email:anna@example.com"])
+    await api.record("e2", identities=["email:anna@example.com"])
     mine = await api.context("user:anna")
     assert [it["type"] for it in mine["customer"]["identities"]] == ["user"]
     assert [it["identity"] for it in mine["customer"]["candidates"]] == ["email:anna@example.com"]
@@ -55,8 +55,8 @@ async def test_a_claim_links_no_customers_and_is_a_candidate(api: Api) -> None:
 
 async def test_a_shared_identity_is_several_with_candidates_and_a_question(api: Api) -> None:
     phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
-    await api.tell("e1", identities=["user:anna", phone])
-    await api.tell("e2", identities=["user:bo", phone], text="secret of bo")
+    await api.record("e1", identities=["user:anna", phone])
+    await api.record("e2", identities=["user:bo", phone], text="secret of bo")
     context = await api.context("phone:+358401234567")
     assert (context["match"], context["customer"]) == ("several", None)
     assert sorted(it["identity"] for it in context["candidates"]) == ["user:anna", "user:bo"]
@@ -68,16 +68,16 @@ async def test_a_shared_identity_is_several_with_candidates_and_a_question(api: 
 
 
 async def test_a_reference_finds_customers_and_never_links_them(api: Api) -> None:
-    await api.tell("e1", identities=["user:anna", "reference:A-1"])
+    await api.record("e1", identities=["user:anna", "reference:A-1"])
     context = await api.context("reference:A-1")
     assert context["match"] == "one"
     assert [str(it["type"]) for it in context["customer"]["identities"]] == ["user"]
-    await api.tell("e2", identities=["user:bo", "reference:A-1"])
+    await api.record("e2", identities=["user:bo", "reference:A-1"])
     assert (await api.context("reference:A-1"))["match"] == "several"
 
 
 async def test_a_lookup_by_query_string(api: Api) -> None:
-    await api.tell("e1", identities=["phone:+358401234567"])
+    await api.record("e1", identities=["phone:+358401234567"])
     for text in ("phone:+358401234567", "phone:%2B358401234567", "phone:%20358401234567"):
         context = await api.ok("GET", f"/v1/context?identity={text}")
         assert context["match"] == "one", text
@@ -87,9 +87,9 @@ async def test_a_lookup_by_query_string(api: Api) -> None:
 
 
 async def test_a_former_id_works_and_returns_the_current_one(api: Api) -> None:
-    await api.tell("e1", identities=["anonymous:a1"])
+    await api.record("e1", identities=["anonymous:a1"])
     former = (await api.context("anonymous:a1"))["customer"]["id"]
-    await api.tell("e2", identities=["user:anna", "anonymous:a1"])
+    await api.record("e2", identities=["user:anna", "anonymous:a1"])
     current = (await api.context())["customer"]["id"]
     assert former != current
     context = await api.ok("GET", f"/v1/customers/{former}/context")
@@ -117,7 +117,7 @@ async def test_a_context_counts_what_it_omits_and_links_to_it(api: Api) -> None:
 
 
 async def test_fields_omit_the_others_and_list_them(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     context = await api.context(fields=["brief"])
     assert context["brief"]["wants"]
     assert "timeline" not in context
@@ -149,11 +149,11 @@ async def test_an_error_points_at_the_invalid_identity(api: Api) -> None:
 
 
 async def test_waiting_and_conversations_follow_the_messages(api: Api) -> None:
-    await api.tell("e1", thread="t1", subject="Refund", occurred_at="2026-11-21T10:00:00Z")
-    await api.tell("e2", thread="t1", type="message.sent", occurred_at="2026-11-21T10:01:00Z")
-    await api.tell("e3", thread="t1", occurred_at="2026-11-21T10:02:00Z")
-    await api.tell("e4", channel="email", type="email.received", occurred_at="2026-11-20T10:00:00Z")
-    await api.tell("e5", channel="email", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
+    await api.record("e1", thread="t1", subject="Refund", occurred_at="2026-11-21T10:00:00Z")
+    await api.record("e2", thread="t1", type="message.sent", occurred_at="2026-11-21T10:01:00Z")
+    await api.record("e3", thread="t1", occurred_at="2026-11-21T10:02:00Z")
+    await api.record("e4", channel="email", type="email.received", occurred_at="2026-11-20T10:00:00Z")
+    await api.record("e5", channel="email", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
     context = await api.context()
     found = {it["channels"][0]: it for it in context["conversations"]}
     assert found["chat"]["state"] == "open"
@@ -166,9 +166,9 @@ async def test_waiting_and_conversations_follow_the_messages(api: Api) -> None:
 
 
 async def test_a_new_conversation_starts_after_a_resolution(api: Api) -> None:
-    await api.tell("e1", occurred_at="2026-11-20T10:00:00Z")
-    await api.tell("e2", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
-    await api.tell("e3", occurred_at="2026-11-20T12:00:00Z")
+    await api.record("e1", occurred_at="2026-11-20T10:00:00Z")
+    await api.record("e2", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
+    await api.record("e3", occurred_at="2026-11-20T12:00:00Z")
     context = await api.context()
     assert [it["state"] for it in context["conversations"]] == ["open", "resolved"]
     by_text = {it["text"]: it["conversation_id"] for it in context["timeline"]["touchpoints"]}
@@ -204,8 +204,8 @@ async def test_pages_add_up_to_the_whole_timeline_in_both_orders(api: Api, limit
 
 async def test_filters_combine_and_return_the_last_position_read(api: Api) -> None:
     await record_many(api, 10)
-    await api.tell("mail", channel="email", type="email.received", occurred_at="2026-11-21T10:00:03.5Z")
-    await api.tell("view", channel="web", type="page.viewed", occurred_at="2026-11-21T10:00:04.5Z")
+    await api.record("mail", channel="email", type="email.received", occurred_at="2026-11-21T10:00:03.5Z")
+    await api.record("view", channel="web", type="page.viewed", occurred_at="2026-11-21T10:00:04.5Z")
     id_ = (await api.context())["customer"]["id"]
     path = f"/v1/customers/{id_}/timeline"
     view = await api.ok("GET", f"{path}?channel=email,web&order=asc")
@@ -248,7 +248,7 @@ async def test_before_and_after_accept_times_and_cursors(api: Api) -> None:
     ],
 )
 async def test_an_invalid_page_is_422(api: Api, query: str, code: str) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     id_ = (await api.context())["customer"]["id"]
     answer = await api.get(f"/v1/customers/{id_}/timeline?{query}")
     assert (answer.status, answer.code) == (422, code)

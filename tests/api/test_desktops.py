@@ -36,7 +36,7 @@ async def embedding(valkey: str) -> AsyncIterator[Api]:
 
 
 async def test_a_contexts_etag_changes_with_its_content_and_not_with_the_clock(api: Api) -> None:
-    await api.tell("one")
+    await api.record("one")
     path = "/v1/context?identity=user:anna"
     first = await api.get(path)
     assert first.headers["Cache-Control"] == "no-store"
@@ -45,12 +45,12 @@ async def test_a_contexts_etag_changes_with_its_content_and_not_with_the_clock(a
     assert not again.raw
     fewer = await api.get(f"{path}&fields=brief", headers={"If-None-Match": first.headers["Etag"]})
     assert fewer.status == 200
-    await api.tell("two")
+    await api.record("two")
     assert (await api.get(path, headers={"If-None-Match": first.headers["Etag"]})).status == 200
 
 
 async def test_a_handoff_changes_the_etag_without_new_messages(api: Api) -> None:
-    await api.tell("one")
+    await api.record("one")
     path = "/v1/context?identity=user:anna&fields=handoffs"
     before = (await api.get(path)).headers["Etag"]
     asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
@@ -74,7 +74,7 @@ async def test_only_configured_origins_may_call_from_a_browser(embedding: Api) -
     refused = await embedding.call("OPTIONS", "/v1/touchpoints", token=None, headers=strange)
     assert refused.status == 403
     assert "Access-Control-Allow-Origin" not in refused.headers
-    await embedding.tell("one")
+    await embedding.record("one")
     read = await embedding.get("/v1/context?identity=user:anna", headers={"Origin": DESKTOP})
     assert read.headers["Access-Control-Allow-Origin"] == DESKTOP
     assert "Origin" in read.headers["Vary"]
@@ -85,7 +85,7 @@ async def test_only_configured_origins_may_call_from_a_browser(embedding: Api) -
 
 
 async def test_without_configured_desktops_no_origin_is_allowed(api: Api) -> None:
-    await api.tell("one")
+    await api.record("one")
     read = await api.get("/v1/context?identity=user:anna", headers={"Origin": DESKTOP})
     assert "Access-Control-Allow-Origin" not in read.headers
     page = await api.get("/panel/", token=None)
@@ -114,7 +114,15 @@ async def test_a_token_can_read_its_agent_and_scopes(api: Api) -> None:
     session = await api.ok("POST", "/v1/sessions", {"agent": "ville", "scopes": ["context:read"]})
     headers = {"Authorization": f"Bearer {session['token']}"}
     current = await api.ok("GET", "/v1/sessions/current", token=None, headers=headers)
-    assert current == {"agent": "ville", "name": "desk", "scopes": ["context:read"]}
+    assert current == {
+        "agent": "ville",
+        "name": "desk",
+        "scopes": ["context:read"],
+        "queues": None,
+        "role": "agent",
+        "audience": "agent",
+        "expires_at": session["expires_at"],
+    }
     assert (await api.ok("GET", "/v1/sessions/current"))["agent"] is None
 
 

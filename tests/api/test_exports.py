@@ -52,7 +52,7 @@ async def long_history(api: Api, length: int, text: str = "Where is it?") -> str
     ]
     for at in range(0, len(events), 250):
         await api.ok("POST", "/v1/touchpoints", events[at : at + 250])
-    await api.tell("login", type="identified", identities=["user:anna", "anonymous:b1"])
+    await api.record("login", type="identified", identities=["user:anna", "anonymous:b1"])
     return await customer_id(api)
 
 
@@ -71,7 +71,7 @@ async def test_an_export_has_the_whole_timeline_once_with_evidence_and_handoffs(
 
 
 async def test_customers_with_one_touchpoint_and_with_none(api: Api) -> None:
-    await api.tell("m1")
+    await api.record("m1")
     anna = await customer_id(api)
     assert (await api.ok("GET", f"/v1/customers/{anna}/export"))["returned"] == 1
     admin = {"token": "admin", "headers": {"Handoff-Tenant": api.tenant}}
@@ -87,10 +87,10 @@ async def test_customers_with_one_touchpoint_and_with_none(api: Api) -> None:
 
 
 async def test_less_certain_touchpoints_are_counted_and_left_out(api: Api) -> None:
-    await api.tell("m1")
-    await api.tell("mail", channel="email", type="email.received", identities=["user:anna"], text="sure")
+    await api.record("m1")
+    await api.record("mail", channel="email", type="email.received", identities=["user:anna"], text="sure")
     claimed = [{"type": "user", "value": "anna", "assurance": "claimed"}]
-    await api.tell("guess", identities=claimed, text="a guess")
+    await api.record("guess", identities=claimed, text="a guess")
     customer = await customer_id(api)
     exported = await api.ok("GET", f"/v1/customers/{customer}/export", token="bot")
     assert [it["text"] for it in exported["touchpoints"]] == ["text of m1", "sure"]
@@ -102,12 +102,12 @@ async def test_less_certain_touchpoints_are_counted_and_left_out(api: Api) -> No
 
 async def test_vcons_in_an_export_equal_those_exported_one_by_one(api: Api) -> None:
     for number in range(3):
-        await api.tell(f"a{number}", thread="one", occurred_at=f"2026-11-21T10:0{2 * number}:00Z")
-        await api.tell(f"b{number}", thread="two", occurred_at=f"2026-11-21T10:0{2 * number + 1}:00Z")
-    await api.tell(
+        await api.record(f"a{number}", thread="one", occurred_at=f"2026-11-21T10:0{2 * number}:00Z")
+        await api.record(f"b{number}", thread="two", occurred_at=f"2026-11-21T10:0{2 * number + 1}:00Z")
+    await api.record(
         "note", thread="one", type="note.added", text="nervous", occurred_at="2026-11-21T10:09:00Z"
     )
-    await api.tell("visit", channel="web", type="page.viewed", text=None)
+    await api.record("visit", channel="web", type="page.viewed", text=None)
     customer = await customer_id(api)
     conversations = list(dict.fromkeys(it["conversation_id"] for it in await pages(api, customer)))
     assert len(conversations) == 3
@@ -132,8 +132,8 @@ async def test_a_conversation_longer_than_a_page_is_one_vcon(api: Api) -> None:
 async def test_touchpoints_of_participants_are_exported_but_not_as_vcons(api: Api) -> None:
     copied = [{"type": "email", "value": "otto@example.com", "role": "cc"}]
     mail = {"channel": "email", "type": "email.received", "participants": copied, "thread": "mail"}
-    await api.tell("own", identities=["email:otto@example.com"], thread="own", text="Otto's words")
-    recorded = await api.tell("mail", **mail, identities=["email:anna@example.com"], text="Anna's words")
+    await api.record("own", identities=["email:otto@example.com"], thread="own", text="Otto's words")
+    recorded = await api.record("mail", **mail, identities=["email:anna@example.com"], text="Anna's words")
     store = api.server.store
     await refer(store, api.tenant, *store.hashes(api.tenant).private(TOUCHPOINT, recorded["ids"][0], 2))
     otto = await customer_id(api, "email:otto@example.com")
@@ -147,7 +147,7 @@ async def test_touchpoints_of_participants_are_exported_but_not_as_vcons(api: Ap
 
 
 async def test_an_export_without_permission_is_refused(api: Api) -> None:
-    await api.tell("m1")
+    await api.record("m1")
     path = f"/v1/customers/{await customer_id(api)}/export"
     refused = [
         (await api.get(path, token="only-touchpoints:write"), 403, "missing_scope"),
@@ -189,7 +189,7 @@ async def test_a_list_of_vcons_that_fails_midway_is_cut_off(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
-        await api.tell(f"m{number}", thread=f"thread-{number}")
+        await api.record(f"m{number}", thread=f"thread-{number}")
     path = f"/v1/customers/{await customer_id(api)}/export?format=vcon"
     assert len((await api.get(path)).json) == 3
     monkeypatch.setattr(exports, "read_at", Failing(read_at, 2))
@@ -206,7 +206,7 @@ async def test_an_export_is_read_no_faster_than_the_client_reads(
 
     async def counted(*given: Any) -> Any:
         nonlocal asked
-        asked += 1
+        asked += given[-1].ascending  # what the last touchpoint sets off reads its timelines newest first
         return await read_page(*given)
 
     monkeypatch.setattr(timelines, "read_page", counted)

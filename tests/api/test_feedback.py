@@ -27,7 +27,7 @@ async def counted(api: Api, name: str) -> dict[str, float]:
 
 
 async def test_a_wrong_line_is_recorded_and_counted_once(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     (line,) = (await api.context())["brief"]["wants"]
     for _time in (1, 2):  # a repetition is not a second complaint
         answer = await feedback(api, "wrong-1", rule=line["code"], line=line["text"])

@@ -47,7 +47,7 @@ async def types(api: Api) -> list[str]:
 
 
 async def test_request_accept_complete(api: Api) -> None:
-    await api.tell("e1", text="I want my money back")
+    await api.record("e1", text="I want my money back")
     answer = await api.post("/v1/handoffs", body(context={"cart": 7}))
     made = answer.json
     assert (answer.status, made["state"], made["version"], made["owner"]) == (201, "requested", 1, "bot")
@@ -70,7 +70,7 @@ async def test_request_accept_complete(api: Api) -> None:
 
 
 async def test_the_context_of_a_handoff_has_its_reason(api: Api) -> None:
-    await api.tell("e1", text="I want my money back")
+    await api.record("e1", text="I want my money back")
     made = await request(api)
     context = await api.ok("GET", f"/v1/handoffs/{made['id']}/context")
     codes = [it["code"] for it in context["brief"]["why_now"]]
@@ -97,7 +97,7 @@ async def test_the_same_request_again_is_200_with_the_pending_one(api: Api) -> N
 
 
 async def test_concurrent_equal_requests_create_one_handoff(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     answers = await asyncio.gather(*(api.post("/v1/handoffs", body()) for _ in range(8)))
     assert sorted(it.status for it in answers) == [200] * 7 + [201]
     assert len({it.json["id"] for it in answers}) == 1
@@ -107,7 +107,7 @@ async def test_concurrent_equal_requests_create_one_handoff(api: Api) -> None:
     "change", [{"reason": "other"}, {"to": {"queue": "other"}}, {"from": {"party": "x"}}]
 )
 async def test_another_request_while_one_is_pending_is_409_with_it(api: Api, change: dict[str, Any]) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     made = await request(api)
     answer = await api.post("/v1/handoffs", body(**change))
     assert (answer.status, answer.code) == (409, "handoff_pending")
@@ -179,7 +179,7 @@ async def test_a_released_handoff_returns_to_its_previous_owner(api: Api) -> Non
 
 
 async def test_accepting_an_owned_conversation_ends_its_handoff_as_transferred(api: Api) -> None:
-    await api.tell("e1")
+    await api.record("e1")
     first = await moved(api, await request(api), "accept", agent="maria")
     second = await request(api, **{"from": {"party": "maria"}, "to": {"queue": "legal"}, "reason": "law"})
     assert second["owner"] == "maria"
@@ -209,14 +209,14 @@ async def test_an_accepted_handoff_does_not_expire(api: Api) -> None:
 
 
 async def test_a_snapshot_returns_the_pinned_bytes(api: Api) -> None:
-    await api.tell("e1", text="before")
+    await api.record("e1", text="before")
     made = await request(api)
     path = f"/v1/handoffs/{made['id']}/snapshot"
     first = await api.get(path)
     assert sha256(first.raw).hexdigest() == made["snapshot"]["sha256"] == first.headers["Handoff-Sha256"]
-    await api.tell("e2", text="between")
+    await api.record("e2", text="between")
     taken = await moved(api, made, "accept", agent="maria")
-    await api.tell("e3", text="after")
+    await api.record("e3", text="after")
     requested, accepted = await api.get(f"{path}?at=requested"), await api.get(f"{path}?at=accepted")
     assert requested.raw == first.raw
     assert sha256(accepted.raw).hexdigest() == taken["snapshot"]["sha256"]
@@ -234,7 +234,7 @@ async def test_a_snapshot_returns_the_pinned_bytes(api: Api) -> None:
 
 
 async def test_handoffs_by_conversation_and_by_customer(api: Api) -> None:
-    await api.tell("e1", thread="t1")
+    await api.record("e1", thread="t1")
     context = await api.context()
     conversation = context["conversations"][0]["id"]
     for named in ({"conversation_id": conversation}, {"customer_id": context["customer"]["id"]}):
@@ -245,9 +245,9 @@ async def test_handoffs_by_conversation_and_by_customer(api: Api) -> None:
 
 
 async def test_a_handoff_takes_the_newest_open_conversation_of_the_channel(api: Api) -> None:
-    await api.tell("e1", thread="chat 1", occurred_at="2026-11-21T10:00:00Z")
-    await api.tell("e2", thread="chat 2", occurred_at="2026-11-21T10:01:00Z")
-    await api.tell(
+    await api.record("e1", thread="chat 1", occurred_at="2026-11-21T10:00:00Z")
+    await api.record("e2", thread="chat 2", occurred_at="2026-11-21T10:01:00Z")
+    await api.record(
         "e3", channel="email", type="email.received", thread="m", occurred_at="2026-11-21T10:02:00Z"
     )
     by_thread = {
@@ -260,8 +260,8 @@ async def test_a_handoff_takes_the_newest_open_conversation_of_the_channel(api: 
 
 async def test_an_identity_of_several_people_can_be_handed_over(api: Api) -> None:
     phone = {"type": "phone", "value": "+358401234567", "assurance": "verified"}
-    await api.tell("e1", identities=["user:anna", phone])
-    await api.tell("e2", identities=["user:bo", phone])
+    await api.record("e1", identities=["user:anna", phone])
+    await api.record("e2", identities=["user:bo", phone])
     answer = await api.post("/v1/handoffs", body(identity="phone:+358401234567"))
     assert answer.status == 201
     assert {it["identity"] for it in answer.json["candidates"]} == {"user:anna", "user:bo"}
@@ -269,8 +269,8 @@ async def test_an_identity_of_several_people_can_be_handed_over(api: Api) -> Non
 
 
 async def test_a_reference_of_several_customers_is_409_with_candidates(api: Api) -> None:
-    await api.tell("e1", identities=["user:anna", "reference:A-1"])
-    await api.tell("e2", identities=["user:bo", "reference:A-1"])
+    await api.record("e1", identities=["user:anna", "reference:A-1"])
+    await api.record("e2", identities=["user:bo", "reference:A-1"])
     answer = await api.post("/v1/handoffs", body(identity="reference:A-1"))
     assert (answer.status, answer.code) == (409, "ambiguous_identity")
     assert len(answer.json["candidates"]) == 2

@@ -186,6 +186,7 @@ def test_an_operation_that_could_create_two_resources_takes_a_key() -> None:
         "/v1/handoffs",
         "/v1/callbacks",
         "/v1/webhooks",
+        "/v1/tokens",
     }
 
 

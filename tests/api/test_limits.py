@@ -60,7 +60,7 @@ async def test_a_token_above_its_rate_gets_429_and_others_go_on(valkey: str, hea
         await refused(one, "/v1/touchpoints", message("e"), "token", headers=headers)
         assert (await one.get("/v1/handoffs")).status == 429
         assert (await one.get("/v1/handoffs", token="bot")).status == 200
-        await other.tell("e")
+        await other.record("e")
         await asyncio.sleep(0.6)  # half a second gives one request
         assert (await one.get("/v1/handoffs")).status == 200
 
@@ -69,14 +69,36 @@ async def test_a_tenant_above_its_rate_gets_429_with_any_token(valkey: str) -> N
     async with two(valkey, tenant_per_s=2) as (one, other):
         await refused(one, "/v1/touchpoints", message("e"), "tenant")
         assert (await one.get("/v1/handoffs", token="bot")).status == 429
-        await other.tell("e")
+        await other.record("e")
 
 
 async def test_a_source_above_its_rate_gets_429(valkey: str) -> None:
     async with two(valkey, source_per_s=2) as (one, other):
         for api in (one, other):
             await refused(api, f"/in/shop-{api.tenant}/v1/track", EVENT, "source", token=None)
-        await one.tell("e")
+        await one.record("e")
+
+
+async def test_a_mail_above_its_sources_rate_must_be_sent_again(valkey: str) -> None:
+    tenant = fresh_tenant()
+    mail = {"name": "mail", "adapter": "email.smtp", "tenant": tenant, "listen": "127.0.0.1:0"}
+    sources = [{**mail, "recipients": ["support@shop.example"]}]
+    limits = {"source_per_s": 0.1}
+    settings = serving.settings_for(
+        valkey, [serving.token("desk", tenant, *WORK)], sources=sources, limits=limits
+    )
+    async with serving.in_process(settings) as (server, _session):
+        url = server.listeners["mail"].removeprefix("smtp://").strip("/")
+        reader, writer = await asyncio.open_connection(*url.rsplit(":", 1))
+        writer.write(b"EHLO x\r\n")
+        for number in range(2):
+            writer.write(b"MAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n")
+            writer.write(b"From: a@b.c\r\nMessage-ID: <%d@x>\r\nSubject: x\r\n\r\nx\r\n.\r\n" % number)
+        writer.write(b"QUIT\r\n")
+        answers = [it[:3] for it in (await reader.read()).splitlines()]
+        writer.close()
+    first, second = [b"250", b"250", b"354", b"250"], [b"250", b"250", b"354", b"451"]
+    assert answers[-9:] == [*first, *second, b"221"]
 
 
 async def test_a_batch_counts_with_all_its_items(valkey: str) -> None:
@@ -132,7 +154,7 @@ def test_limits_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 
 async def test_a_handoffs_context_is_bounded_and_lists_leave_long_ones_out(valkey: str) -> None:
     async with two(valkey) as (one, _other):
-        await one.tell("e")
+        await one.record("e")
         wanted = {"to": {"queue": "q"}, "reason": "r"}
         huge = {**wanted, "identity": "user:anna", "context": {"a": "x" * 70_000}}
         answer = await one.post("/v1/handoffs", huge)
@@ -140,7 +162,7 @@ async def test_a_handoffs_context_is_bounded_and_lists_leave_long_ones_out(valke
         assert answer.json["errors"][0]["pointer"] == "/context"
         made = []
         for number, size in enumerate((100, 60_000)):
-            await one.tell(f"e{number}", identities=[f"user:u{number}"])
+            await one.record(f"e{number}", identities=[f"user:u{number}"])
             asked = {**wanted, "identity": f"user:u{number}", "context": {"a": "x" * size}}
             made.append(await one.ok("POST", "/v1/handoffs", asked))
         listed = await one.ok("GET", "/v1/handoffs?order=asc")

@@ -111,7 +111,7 @@ async def reading(
 
 async def watched(api: Api) -> str:
     """The path of the stream of a customer with one touchpoint."""
-    await api.tell("first")
+    await api.record("first")
     return f"/v1/customers/{(await api.context())['customer']['id']}/events"
 
 
@@ -135,7 +135,7 @@ async def test_a_slow_client_is_cut_off_and_delays_no_other(api: Api) -> None:
         while not any(feed.cut for feed in open_feeds(api)):
             assert len(received) < 500, "the slow client is never cut off"
             received.append(f"m{len(received)}")
-            await api.tell(received[-1], text=f"{received[-1]} {LONG}")
+            await api.record(received[-1], text=f"{received[-1]} {LONG}")
             for reader in (one, other):
                 assert texts(await reader.until(len(received) + 1))[-1] == received[-1]
             # The other client has no unsent bytes.
@@ -181,19 +181,19 @@ async def test_a_client_that_pauses_gets_everything_in_order(api: Api) -> None:
             while not any(feed._frames for feed in open_feeds(api)):
                 assert len(received) < 500, "the connection buffers everything"
                 received.append(f"m{len(received)}")
-                await api.tell(received[-1], text=f"{received[-1]} {LONG}")
+                await api.record(received[-1], text=f"{received[-1]} {LONG}")
             assert texts(await reader.until(len(received) + 1)) == received
             assert not any(feed._frames or feed.cut for feed in open_feeds(api))
 
 
 async def test_an_id_covers_everything_sent_before_it(api: Api) -> None:
     both = ["user:anna", {"type": "email", "value": "a@x.fi", "assurance": "verified"}]
-    await api.tell("first", identities=both)
+    await api.record("first", identities=both)
     path = f"/v1/customers/{(await api.context())['customer']['id']}/events"
     homes = ["user:anna", "email:a@x.fi"] * 3
     async with reading(api, path) as one, reading(api, path) as other:
         for number, home in enumerate(homes):
-            await api.tell(f"m{number}", text=f"m{number}", identities=[home])
+            await api.record(f"m{number}", text=f"m{number}", identities=[home])
             assert (await one.until(number + 2))[-1] == (await other.until(number + 2))[-1]
     seen = one.events
     assert texts(seen) == [f"m{number}" for number in range(len(homes))]
@@ -208,10 +208,10 @@ async def test_clients_at_different_positions_get_their_own_ids(api: Api) -> Non
     path = await watched(api)
     async with reading(api, path) as before:
         link = {"type": "email", "value": "a@x.fi", "assurance": "verified"}
-        await api.tell("linked", text="linked", identities=["user:anna", link])
+        await api.record("linked", text="linked", identities=["user:anna", link])
         await before.until(2)
         async with reading(api, path) as after:
-            await api.tell("m1", text="m1")
+            await api.record("m1", text="m1")
             old, new = (await before.until(3))[-1], (await after.until(2))[-1]
             assert texts(before.events) == ["linked", "m1"]
             assert old[2] == new[2]
@@ -225,18 +225,18 @@ async def test_frames_sent_while_catching_up_are_not_repeated(api: Api) -> None:
         for home, watching in homes.items():
             for feed in watching:
                 feed.put(TouchpointFrame(home=home, arrival=1, type="message.received", json=b"{}"))
-        await api.tell("m1", text="m1")
+        await api.record("m1", text="m1")
         assert texts(await reader.until(2)) == ["m1"]
 
 
 async def test_concurrent_touchpoints_arrive_in_the_order_of_recording(api: Api) -> None:
     api.server.site.hub.limits = StreamLimits(read=7)
     path = await watched(api)
-    await api.tell("second", identities=["user:otto"])
+    await api.record("second", identities=["user:otto"])
     theirs = f"/v1/customers/{(await api.context('user:otto'))['customer']['id']}/events"
     async with reading(api, path) as one, reading(api, theirs) as other:
         who = ["user:anna", "user:otto"] * 30
-        await asyncio.gather(*(api.tell(f"m{at}", identities=[it]) for at, it in enumerate(who)))
+        await asyncio.gather(*(api.record(f"m{at}", identities=[it]) for at, it in enumerate(who)))
         for reader, identity in ((one, "user:anna"), (other, "user:otto")):
             found = [data for _event, _id, data in (await reader.until(31))[1:]]
             assert {it["identity"] for it in found} == {identity}
@@ -253,7 +253,7 @@ async def test_a_flood_of_frames_does_not_block_other_work(api: Api) -> None:
     feed = Feed(lambda _frame: seen.append(turns) is None)
     await api.server.site.hub.watch_homes(feed, customer.group.members)
     waiting = asyncio.create_task(feed.next(PATIENCE_S))
-    telling = asyncio.gather(*(api.tell(f"m{number}") for number in range(60)))
+    telling = asyncio.gather(*(api.record(f"m{number}") for number in range(60)))
     async with asyncio.timeout(PATIENCE_S):
         while len(seen) < 60:
             turns += 1
@@ -275,7 +275,7 @@ async def test_an_unreadable_entry_does_not_affect_others(api: Api) -> None:
         made = [
             await call(b"XADD", outbox, b"*", b"t", payload, key=outbox) for payload in (b"short", nowhere)
         ]
-        await api.tell("m1", text="m1")
+        await api.record("m1", text="m1")
         assert texts(await reader.until(2)) == ["m1"]
         await call(b"XDEL", outbox, *made, key=outbox)  # other tests use the store too
 
@@ -292,7 +292,7 @@ async def test_touchpoints_of_another_server_on_the_store_arrive_too(api: Api, v
         async with reading(second, path) as theirs:
             for number in range(6):
                 taking = second if number % 2 else api
-                await taking.tell(f"m{number}", text=f"m{number}")
+                await taking.record(f"m{number}", text=f"m{number}")
             expected = [f"m{number}" for number in range(6)]
             assert texts(await reader.until(7)) == texts(await theirs.until(7)) == expected
             assert reader.events[1:] == theirs.events[1:]
@@ -306,7 +306,7 @@ async def test_heartbeats_are_sent_between_events(api: Api) -> None:
             beats = reader.beats
             while reader.beats < beats + 2:
                 await reader.more()
-            await api.tell(f"m{number}", text=f"m{number}")
+            await api.record(f"m{number}", text=f"m{number}")
             assert texts(await reader.until(number + 2)) == [f"m{it}" for it in range(number + 1)]
 
 
@@ -315,7 +315,7 @@ async def test_a_queues_stream_has_only_its_own_handoffs(api: Api) -> None:
     async with reading(api, "/v1/queues/refunds/events") as reader:
         for number, queue in enumerate(("refunds", "others", "refunds")):
             to = {"channel": "chat", "queue": queue}
-            await api.tell(f"m{number}", identities=[f"user:u{number}"])
+            await api.record(f"m{number}", identities=[f"user:u{number}"])
             asked = {"identity": f"user:u{number}", "to": to, "reason": f"reason {number}"}
             await api.ok("POST", "/v1/handoffs", asked)
         received = (await reader.until(3))[1:]
@@ -354,7 +354,7 @@ async def test_a_stream_has_no_head_method(api: Api) -> None:
 async def test_http_1_0_clients_get_events_without_chunks(api: Api) -> None:
     path = await watched(api)
     async with reading(api, path, version="1.0") as reader:
-        await api.tell("m1", text="m1")
+        await api.record("m1", text="m1")
         assert texts(await reader.until(2)) == ["m1"]
 
 
@@ -362,12 +362,12 @@ async def test_a_disconnected_client_is_dropped_at_the_next_event(api: Api) -> N
     path = await watched(api)
     async with reading(api, path) as stays, reading(api, path) as goes:
         goes.gone()
-        await api.tell("m1", text="m1")
+        await api.record("m1", text="m1")
         assert texts(await stays.until(2)) == ["m1"]
         async with asyncio.timeout(PATIENCE_S):
             while len(open_feeds(api)) > 1:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
-        await api.tell("m2", text="m2")
+        await api.record("m2", text="m2")
         assert texts(await stays.until(3)) == ["m1", "m2"]
 
 
@@ -378,7 +378,7 @@ async def test_on_a_cluster_streams_and_contexts_agree() -> None:
             before = await api.context()
             async with reading(api, path) as reader:
                 for number in range(20):
-                    await api.tell(f"m{number}", text=f"m{number}")
+                    await api.record(f"m{number}", text=f"m{number}")
                 expected = [f"m{number}" for number in range(20)]
                 assert texts(await reader.until(21)) == expected
             after = await api.context()

@@ -47,7 +47,7 @@ class Process:
 
     name: str
     url: str
-    said: str = ""
+    output: str = ""
 
 
 class Shop:

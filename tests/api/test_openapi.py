@@ -13,11 +13,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import handoff
 from handoff.api.description.openapi import document
-from handoff.api.http.access import SCOPES
 from handoff.api.http.problem_codes import PROBLEM_CODES
 from handoff.api.operations import DOCUMENTED
 from handoff.api.operations.operation import Operation
 from handoff.api.pages.docs import make_descriptions
+from handoff.services.access.principal import SCOPES
 from tests.source_trees import parsed
 
 NEVER_SENT = {"changed", "configuration"}  # internal retry; ends the start

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from handoff.api.app import COMPRESSED, make_app
-from handoff.api.http.access import IMPLIED, SCOPES
 from handoff.api.operations import DOCUMENTED, OPERATIONS
 from handoff.api.operations.operation import Operation
 from handoff.api.routing import fast_routes, guarded, routes
+from handoff.services.access.principal import IMPLIED, SCOPES
 from tests.api.conftest import ADMIN, Api, secret
 from tests.api.described import Described, described_server, token
 from tests.api.test_fast_path import Both, both

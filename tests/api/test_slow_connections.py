@@ -113,7 +113,7 @@ async def test_many_slow_connections_do_not_disturb_others(brief: Api) -> None:
     for number, line in enumerate(lines):
         await line.send(starts[number % 2])
     for number in range(20):
-        await brief.tell(f"{number}")
+        await brief.record(f"{number}")
     await asyncio.gather(*(line.is_over() for line in lines))
     for line in lines:
         line.writer.close()
@@ -192,7 +192,7 @@ async def test_above_the_limit_of_connections_the_longest_unfinished_one_goes(va
         lines = [await RawConnection.to(api) for _ in range(40)]
         for line in lines:
             await line.send(STARTS["a head of the fast path"])
-        await api.tell("one")  # on a connection of its own
+        await api.record("one")  # on a connection of its own
         over = await asyncio.gather(*(line.is_over() for line in lines[:20]))
         assert len(over) == 20
         for line in lines:

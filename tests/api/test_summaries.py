@@ -23,7 +23,7 @@ async def test_the_summary_is_in_the_context_and_not_in_the_snapshot(
     installed(tmp_path, "house_summary_d", CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
     async with served(valkey) as api:
-        await api.tell("e1", text="I want my money back")
+        await api.record("e1", text="I want my money back")
         summary = (await api.context())["brief"]["summary"]
         assert summary == {"text": "1 touchpoints, 1 contact", "by": "house_summary_d", "machine_made": True}
         asked = {"identity": "user:anna", "from": {"party": "bot"}, "to": {"queue": "q"}, "reason": "r"}
@@ -32,7 +32,7 @@ async def test_the_summary_is_in_the_context_and_not_in_the_snapshot(
         assert (await api.ok("GET", f"{path}/context"))["brief"]["summary"]["by"] == "house_summary_d"
         assert (await api.ok("GET", f"{path}/snapshot"))["brief"]["summary"] is None
         assert "brief" not in await api.context(fields=["timeline"])
-        await api.tell("e2", text="fail")
+        await api.record("e2", text="fail")
         context = await api.context()
         assert context["brief"]["summary"] is None
         assert context["brief"]["wants"]

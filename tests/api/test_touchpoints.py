@@ -24,7 +24,7 @@ def lines(*items: Any) -> bytes:
 
 
 async def test_a_touchpoint_is_stored_and_found_by_its_id(api: Api) -> None:
-    answer = await api.tell("e1", subject="hello", seq=7, thread="t", data={"a": {"b": [1, None]}})
+    answer = await api.record("e1", subject="hello", seq=7, thread="t", data={"a": {"b": [1, None]}})
     assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (1, 0, [])
     stored = await api.ok("GET", f"{PATH}/{answer['ids'][0]}")
     assert stored["id"] == answer["ids"][0]
@@ -48,22 +48,22 @@ async def test_a_touchpoint_is_stored_and_found_by_its_id(api: Api) -> None:
 
 
 async def test_a_repeat_is_a_duplicate_whatever_its_times(api: Api) -> None:
-    first = await api.tell("e1")
-    again = await api.tell("e1", occurred_at="2027-01-01T00:00:00+02:00", actor="bot:b1")
+    first = await api.record("e1")
+    again = await api.record("e1", occurred_at="2027-01-01T00:00:00+02:00", actor="bot:b1")
     assert (again["accepted"], again["duplicates"]) == (0, 1)
     assert again["ids"] == first["ids"]
     assert (await api.context())["timeline"]["total"] == 1
 
 
 async def test_other_content_under_a_known_id_is_rejected_with_the_stored_id(api: Api) -> None:
-    first = await api.tell("e1")
+    first = await api.record("e1")
     answer = await api.post(PATH, message("e1", text="something else"))
     assert (answer.status, answer.code) == (422, "id_reused")
     assert answer.json["id"] == first["ids"][0]
 
 
 async def test_fifty_concurrent_touchpoints_with_one_id_are_one(api: Api) -> None:
-    answers = await asyncio.gather(*(api.tell("same") for _ in range(50)))
+    answers = await asyncio.gather(*(api.record("same") for _ in range(50)))
     assert sum(it["accepted"] for it in answers) == 1
     assert len({it["ids"][0] for it in answers}) == 1
 
@@ -195,7 +195,7 @@ async def test_another_media_type_or_encoding_is_415(api: Api, headers: dict[str
 
 
 async def test_a_declared_channel_is_accepted(api: Api) -> None:
-    answer = await api.tell("e1", channel="branch")
+    answer = await api.record("e1", channel="branch")
     assert (await api.ok("GET", f"{PATH}/{answer['ids'][0]}"))["channel"] == "branch"
 
 
@@ -208,11 +208,11 @@ async def test_an_unknown_touchpoint_is_404(api: Api, id_: str) -> None:
 
 
 async def test_a_touchpoint_includes_its_edit_and_deletion(api: Api) -> None:
-    first = (await api.tell("m1", text="typo"))["ids"][0]
-    await api.tell("m2", type="message.edited", text="spelt right", amends=first)
+    first = (await api.record("m1", text="typo"))["ids"][0]
+    await api.record("m2", type="message.edited", text="spelt right", amends=first)
     shown = await api.ok("GET", f"{PATH}/{first}")
     assert (shown["text"], shown["deleted"]) == ("spelt right", False)
-    await api.tell("m3", type="message.deleted", text=None, amends="m1")
+    await api.record("m3", type="message.deleted", text=None, amends="m1")
     shown = await api.ok("GET", f"{PATH}/{first}")
     assert (shown["text"], shown["deleted"]) == (None, True)
     context = await api.context()
@@ -221,9 +221,9 @@ async def test_a_touchpoint_includes_its_edit_and_deletion(api: Api) -> None:
 
 
 async def test_a_deleted_edit_has_no_effect(api: Api) -> None:
-    first = (await api.tell("m1", text="first words"))["ids"][0]
-    await api.tell("m2", type="message.edited", text="other words", amends=first)
-    await api.tell("m3", type="message.deleted", text=None, amends="m2")
+    first = (await api.record("m1", text="first words"))["ids"][0]
+    await api.record("m2", type="message.edited", text="other words", amends=first)
+    await api.record("m3", type="message.deleted", text=None, amends="m2")
     assert (await api.ok("GET", f"{PATH}/{first}"))["text"] == "first words"
     assert (await api.context())["timeline"]["total"] == 3
 
@@ -233,9 +233,9 @@ async def test_a_deleted_edit_has_no_effect(api: Api) -> None:
 )
 async def test_circular_amendments_are_harmless(api: Api, pairs: list[tuple[str, str]]) -> None:
     for event, amends in pairs:
-        await api.tell(event, type="message.edited", amends=amends)
+        await api.record(event, type="message.edited", amends=amends)
     for _, amends in pairs:
-        await api.tell(f"delete {amends}", type="message.deleted", amends=amends, text=None)
+        await api.record(f"delete {amends}", type="message.deleted", amends=amends, text=None)
     assert (await api.context())["timeline"]["total"] == 2 * len(pairs)
 
 

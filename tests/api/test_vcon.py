@@ -39,14 +39,14 @@ async def exported(api: Api, conversation: str, query: str = "") -> Any:
 async def chatted(api: Api) -> str:
     """The conversation of a chat with a response, an edit, a note, a page view, and a later message."""
     thread = {"thread": "chat-1"}
-    first = await api.tell("m1", text="Where is A-1042?", occurred_at=at(0), **thread)
+    first = await api.record("m1", text="Where is A-1042?", occurred_at=at(0), **thread)
     sent = {"type": "message.sent", "actor": AGENT, "occurred_at": at(1), **thread}
-    await api.tell("m2", text="I lok", **sent)
+    await api.record("m2", text="I lok", **sent)
     edit = {"type": "message.edited", "amends": "m2", "text": "I look", "occurred_at": at(2), **thread}
-    await api.tell("m3", **edit)
-    await api.tell("n1", type="note.added", text="sounds nervous", actor=AGENT, occurred_at=at(3), **thread)
-    await api.tell("p1", type="page.viewed", channel="web", text="elsewhere", occurred_at=at(4))
-    await api.tell("m4", text="Thank you", occurred_at=at(5), **thread)
+    await api.record("m3", **edit)
+    await api.record("n1", type="note.added", text="sounds nervous", actor=AGENT, occurred_at=at(3), **thread)
+    await api.record("p1", type="page.viewed", channel="web", text="elsewhere", occurred_at=at(4))
+    await api.record("m4", text="Thank you", occurred_at=at(5), **thread)
     return await conversation_of(api, first)
 
 
@@ -70,7 +70,7 @@ async def test_notes_are_left_out_by_default(api: Api) -> None:
     bodies = [it["body"] for it in (await exported(api, conversation, "?internal=true"))["dialog"]]
     assert bodies == ["Where is A-1042?", "I look", "sounds nervous", "Thank you"]
     whisper = {"type": "message.sent", "visibility": "internal", "actor": AGENT, "thread": "chat-1"}
-    await api.tell("w1", text="a whisper", occurred_at=at(7), **whisper)
+    await api.record("w1", text="a whisper", occurred_at=at(7), **whisper)
     assert "whisper" not in str(await exported(api, conversation))
     assert "whisper" in str(await exported(api, conversation, "?internal=true"))
     answer = await api.get(f"/v1/conversations/{conversation}/vcon?internal=maybe")
@@ -80,7 +80,7 @@ async def test_notes_are_left_out_by_default(api: Api) -> None:
 async def test_the_uuid_is_stable_when_messages_are_added(api: Api) -> None:
     conversation = await chatted(api)
     before = await exported(api, conversation)
-    await api.tell("m0", text="Hello?", occurred_at="2026-11-20T10:00:00Z", thread="chat-1")
+    await api.record("m0", text="Hello?", occurred_at="2026-11-20T10:00:00Z", thread="chat-1")
     after = await exported(api, conversation)
     assert after["dialog"][0]["body"] == "Hello?"
     assert (after["uuid"], after["created_at"]) == (before["uuid"], before["created_at"])
@@ -90,7 +90,7 @@ async def test_the_uuid_is_stable_when_messages_are_added(api: Api) -> None:
 async def test_a_deleted_message_leaves_a_marked_place(api: Api) -> None:
     conversation = await chatted(api)
     gone = {"type": "message.deleted", "amends": "m1", "occurred_at": at(6), "thread": "chat-1"}
-    await api.tell("d1", **gone, text=None)
+    await api.record("d1", **gone, text=None)
     vcon = await exported(api, conversation)
     assert vcon["redacted"] == {"type": "deleted"}
     assert "body" not in vcon["dialog"][0]
@@ -98,7 +98,7 @@ async def test_a_deleted_message_leaves_a_marked_place(api: Api) -> None:
 
 
 async def test_a_mail_has_all_its_parties_and_its_files_by_name(api: Api) -> None:
-    recorded = await api.tell(
+    recorded = await api.record(
         "mail1",
         channel="email",
         type="email.received",
@@ -132,9 +132,9 @@ async def test_a_mail_has_all_its_parties_and_its_files_by_name(api: Api) -> Non
 
 async def test_the_steps_of_a_call_are_one_dialog_without_its_recording(api: Api) -> None:
     call = {"channel": "phone", "thread": "CA1", "text": None}
-    first = await api.tell("c1", type="call.started", occurred_at=at(0), **call)
+    first = await api.record("c1", type="call.started", occurred_at=at(0), **call)
     data = {"duration_s": 61, "recording_url": "https://calls.example/1.wav", "status": "completed"}
-    await api.tell("c2", type="call.ended", occurred_at=at(1), data=data, **call)
+    await api.record("c2", type="call.ended", occurred_at=at(1), data=data, **call)
     vcon = await exported(api, await conversation_of(api, first))
     (dialog,) = vcon["dialog"]
     assert (dialog["type"], dialog["duration"], dialog["parties"]) == ("recording", 61, [0])
@@ -143,9 +143,9 @@ async def test_the_steps_of_a_call_are_one_dialog_without_its_recording(api: Api
 
 async def test_an_unanswered_call_has_its_reason(api: Api) -> None:
     call = {"channel": "phone", "thread": "CA2", "text": None}
-    first = await api.tell("c1", type="callback.attempted", occurred_at=at(0), **call)
+    first = await api.record("c1", type="callback.attempted", occurred_at=at(0), **call)
     data = {"status": "busy"}
-    await api.tell("c2", type="callback.missed", occurred_at=at(1), data=data, **call)
+    await api.record("c2", type="callback.missed", occurred_at=at(1), data=data, **call)
     (dialog,) = (await exported(api, await conversation_of(api, first)))["dialog"]
     assert (dialog["type"], dialog["disposition"]) == ("incomplete", "busy")
     assert len(dialog["parties"]) == 2
@@ -161,7 +161,7 @@ async def test_an_export_needs_the_scope(api: Api) -> None:
 
 async def test_a_customer_facing_token_gets_no_claimed_messages(api: Api) -> None:
     claimed = {"identities": [{"type": "email", "value": "anna@example.com"}], "thread": "mail-2"}
-    recorded = await api.tell("m1", channel="email", type="email.received", **claimed)
+    recorded = await api.record("m1", channel="email", type="email.received", **claimed)
     path = f"/v1/conversations/{await conversation_of(api, recorded)}/vcon"
     assert len((await api.ok("GET", path))["dialog"]) == 1
     assert (await api.ok("GET", path, token="bot"))["dialog"] == []

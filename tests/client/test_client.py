@@ -173,3 +173,18 @@ def test_the_response_types_have_the_names_of_the_api() -> None:
     for name in ("Context", "Customer", "Handoff", "Party", "Timeline", "Touchpoint"):
         assert getattr(sdk, name) is getattr(sdk.shapes, f"Api{name}")
     assert set(sdk.__all__) <= set(dir(sdk))
+
+
+async def test_sessions_are_opened_and_ended(client: Client) -> None:
+    one = await client.open_session("ville", scopes=["context:read"], queues=["refunds"], ttl_s=60)
+    assert (one.agent, one.queues, one.role) == ("ville", ["refunds"], "agent")
+    async with Client(client._url, one.token) as browser:
+        with pytest.raises(ClientError) as unknown:
+            await browser.context("user:anna")
+        assert (unknown.value.status, unknown.value.body["match"]) == (404, "none")
+        await client.end_session(one.id)
+        with pytest.raises(ClientError) as ended:
+            await browser.context("user:anna")
+        assert ended.value.status == 401
+    await client.open_session("ville", scopes=["context:read"])
+    assert await client.end_sessions("ville") == 1

@@ -87,6 +87,21 @@ async def test_a_retry_keeps_its_wait(store: Store, queue: Deliveries, line: byt
     assert state.failing_since <= message.now
 
 
+async def test_a_limited_rate_does_not_wait_for_the_clock_to_be_ahead_again(
+    store: Store, queue: Deliveries
+) -> None:
+    wanted = SubscriptionSpec(url="https://platform.example/", rate_per_s=1)
+    subscription = (await subscriptions.create(store, "default", wanted, SECRET)).id
+    queue.skip_ms = AHEAD_MS
+    for number in range(2):
+        await queue.put(entry(number), [subscription])
+    (message,) = await claimed(queue)
+    await queue.settle(message, Settlement(verdict="ok"))
+    queue.skip_ms = 0
+    (message,) = await claimed(queue)
+    assert message.event[0] == 1
+
+
 async def test_retries_of_before_a_jump_are_unaffected_by_it(store: Store, queue: Deliveries) -> None:
     subscription = await subscribed(store)
     await queue.put(entry(0), [subscription])

@@ -65,7 +65,7 @@ async def test_a_flood_of_malformed_events_leaves_both_tenants_writing(tmp_path:
         await flood(first, 50)  # 17 MB as stored: more than the store has
         for api in (first, second):
             for number in range(20):
-                await api.tell(f"{number}")
+                await api.record(f"{number}")
         assert await used(first) < MAXMEMORY * 0.5
         page = await first.ok("GET", "/v1/quarantine?limit=500")
         assert 0 < page["total"] < 20
@@ -73,7 +73,7 @@ async def test_a_flood_of_malformed_events_leaves_both_tenants_writing(tmp_path:
         assert (await first.ok("GET", "/v1/quarantine"))["total"] == page["total"] - 1
     async with two_tenants(tmp_path) as (first, second):
         for api in (first, second):
-            await api.tell("after the restart")
+            await api.record("after the restart")
 
 
 async def fill(api: Api) -> None:
@@ -91,8 +91,8 @@ async def test_a_full_store_deletes_moves_handoffs_and_starts_again(tmp_path: Pa
     webhook = {"url": "https://8.8.8.8/hook", "types": ["handoff.requested"]}
     wanted: dict[str, Any] = {"identity": "user:anna", "to": {"queue": "q"}, "reason": "r"}
     async with two_tenants(tmp_path) as (first, second):
-        await first.tell("e1")
-        await second.tell("e1")
+        await first.record("e1")
+        await second.record("e1")
         hook = await first.ok("POST", "/v1/webhooks", webhook)
         handoff = await first.ok("POST", "/v1/handoffs", wanted)
         await flood(first, 10)

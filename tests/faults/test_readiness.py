@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import Api, message, served
+from tests.conftest import opened
 from tests.store.servers import ask, cluster_servers, sentinel_servers, server, valkey_binary
 
 PATIENCE_S = 20.0
@@ -43,7 +44,7 @@ async def follows(api: Api, refuse: Callable[[], object], allow: Callable[[], ob
         assert b"handoff_store_up 0.0" in (await api.get("/metrics", token=None)).raw
         await asyncio.to_thread(allow)
         await until(api, 200)
-        await api.tell(f"after {traffic}")
+        await api.record(f"after {traffic}")
 
 
 def setting(socket: str, name: str, value: str) -> Callable[[], str]:
@@ -63,15 +64,34 @@ async def test_a_store_that_refuses_writes_is_not_ready(
     with server(valkey_binary()) as running:
         socket = str(running.directory / "server.sock")
         async with served(running.url, timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             refuse, allow = setting(socket, name, refusing), setting(socket, name, allowing)
             await follows(api, refuse, allow, reason)
+
+
+async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:
+    """It may have been written before the store began to refuse."""
+    with server(valkey_binary()) as running:
+        async with opened(running.url) as store:
+            (key,) = store.health.keys
+            running.pause()
+            beat = asyncio.create_task(store.health.beat())
+            await asyncio.sleep(0)  # it has started
+            await asyncio.sleep(0)
+            store.health.doubt()
+            check = asyncio.create_task(store.health.check())
+            await asyncio.sleep(0)
+            running.resume()
+            await beat
+            before = int(await store.connection.call("HGET", key, "n"))
+            assert await check is None
+            assert int(await store.connection.call("HGET", key, "n")) > before
 
 
 async def test_without_the_replicas_that_confirm_writes_it_is_not_ready() -> None:
     with sentinel_servers() as (url, _primary, replica):
         async with served(url, durability="replicated", timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             await follows(api, replica.pause, replica.resume, "not_replicated")
 
 
@@ -82,7 +102,7 @@ async def test_a_cluster_is_ready_while_some_of_its_primaries_take_writes(
     with cluster_servers() as nodes:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         async with served(url, timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             targets = [("127.0.0.1", node.port) for node in nodes]
             ask(targets[0], "CONFIG", "SET", "maxmemory", "1")
             await api.server.store.health.beat()
@@ -131,11 +151,11 @@ async def test_a_full_disk_is_not_ready_until_there_is_space(tmp_path: Path) -> 
                     pass  # no space is left
 
         async with served(running.url, durability="everysec", timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             await asyncio.to_thread(fill)
             for number in range(40):  # more than what is left of the file's last page
                 await api.post("/v1/touchpoints", message(f"{number}", text="word " * 200))
             await until(api, 503, "disk")
             filler.unlink()
             await until(api, 200)
-            await api.tell("e2")
+            await api.record("e2")

@@ -58,7 +58,7 @@ async def test_an_unread_response_delays_a_stop_no_longer_than_one_in_progress()
 async def test_a_store_that_hangs_holds_up_a_stop_by_a_moment() -> None:
     with server(valkey_binary()) as valkey:
         async with served(valkey.url, timeout_s=4) as api:
-            await api.tell("e1")
+            await api.record("e1")
             valkey.pause()
             began = time.monotonic()
         assert time.monotonic() - began < 4

@@ -87,7 +87,7 @@ async def accepted(url: str, folder: Path, *servers: Api) -> None:
     for api in servers:
         await until(api, (200, None))
     for number, api in enumerate(servers):
-        await api.tell(f"after the loss {number}")
+        await api.record(f"after the loss {number}")
     for api in servers:
         await api.server.store.health.beat()
         assert await readiness(api) == (200, None)
@@ -98,8 +98,8 @@ async def test_a_store_that_was_emptied_stops_every_server_until_the_loss_is_acc
 ) -> None:
     url = valkey_process.url
     async with served(url) as one, served(url) as other:
-        await one.tell("e1")
-        await other.tell("e1")
+        await one.record("e1")
+        await other.record("e1")
         assert ask(socket_of(valkey_process), "FLUSHALL") == "+OK"
         for api in (one, other):
             await until(api, LOST)
@@ -148,9 +148,9 @@ async def test_an_older_copy_of_the_store_is_noticed(tmp_path: Path) -> None:
     with ExitStack() as first:
         url = first.enter_context(on_directory(folder)).url
         async with served(url, timeout_s=1) as one, served(url, timeout_s=1) as other:
-            await one.tell("e1")
+            await one.record("e1")
             shutil.copytree(folder / "appendonlydir", copy)
-            await one.tell("e2")
+            await one.record("e2")
             for api in (one, other):
                 await api.server.store.health.beat()
             first.close()
@@ -169,7 +169,7 @@ async def test_the_right_data_put_back_ends_the_alarm_by_itself(tmp_path: Path) 
     with ExitStack() as first:
         url = first.enter_context(on_directory(folder)).url
         async with served(url, timeout_s=1) as api:
-            await api.tell("e1")
+            await api.record("e1")
             first.close()
             (folder / "appendonlydir").rename(kept)
             with on_directory(folder):
@@ -178,7 +178,7 @@ async def test_the_right_data_put_back_ends_the_alarm_by_itself(tmp_path: Path) 
             kept.rename(folder / "appendonlydir")
             with on_directory(folder):
                 await until(api, (200, None))
-                await api.tell("e1")
+                await api.record("e1")
                 timeline = (await api.context())["timeline"]["touchpoints"]
                 assert len([it for it in timeline if it["channel"] == "chat"]) == 1
 
@@ -200,7 +200,7 @@ async def test_a_primary_that_comes_back_empty_and_empties_its_replicas_is_notic
     """Without an append-only file WAIT promises nothing once the primary restarts alone."""
     with primary_with_replicas(2) as (primary, replicas):
         async with served(primary.url, durability="replicated", replicas=2, timeout_s=2) as api:
-            await api.tell("e1")
+            await api.record("e1")
             primary.kill()
             shutil.rmtree(primary.directory / "appendonlydir")
             primary.process = spawn(
@@ -222,7 +222,7 @@ async def test_a_primary_of_a_cluster_that_lost_its_data_is_noticed(tmp_path: Pa
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         for lost in nodes:
             async with served(url) as api:
-                await api.tell("e1")
+                await api.record("e1")
                 assert await readiness(api) == (200, None)
                 assert ask(("127.0.0.1", lost.port), "FLUSHALL") == "+OK"
                 await until(api, LOST)
@@ -234,7 +234,7 @@ async def test_a_lost_primary_of_a_cluster_is_noticed_by_a_server_that_starts_af
     with cluster_servers() as nodes:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         async with served(url) as api:
-            await api.tell("e1")
+            await api.record("e1")
         kept = [node for node in nodes if ask(("127.0.0.1", node.port), "EXISTS", "handoff:meta") == ":1"]
         lost = next(node for node in nodes if node not in kept)
         assert ask(("127.0.0.1", lost.port), "FLUSHALL") == "+OK"
@@ -267,7 +267,7 @@ async def test_an_embedded_store_whose_files_are_gone_takes_nothing(
 ) -> None:
     data = tmp_path / "data"
     async with embedded(data) as api:
-        await api.tell("e1")
+        await api.record("e1")
     lose(data / "valkey")
     for _start in range(2):  # another start does not make it well
         async with embedded(data) as api:
@@ -279,7 +279,7 @@ async def test_an_embedded_store_whose_files_are_gone_takes_nothing(
     async with embedded(data) as api:
         await asyncio.to_thread(accept_loss, "--data", str(data))
         await until(api, (200, None))
-        await api.tell("e3")
+        await api.record("e3")
     async with embedded(data) as api:
         assert await readiness(api) == (200, None)
 
@@ -288,7 +288,7 @@ async def test_a_vanished_manifest_is_a_loss_where_no_heartbeat_was_kept(tmp_pat
     """As in a directory that an older release left behind."""
     data = tmp_path / "data"
     async with embedded(data) as api:
-        await api.tell("e1")
+        await api.record("e1")
     (data / "store.seen").unlink()
     async with embedded(data) as api:
         assert await readiness(api) == (200, None)
@@ -302,7 +302,7 @@ async def test_an_older_copy_of_an_embedded_store_is_noticed(tmp_path: Path) -> 
     data, copy = tmp_path / "data", tmp_path / "copy"
     for folder in (copy, None):
         async with embedded(data) as api:
-            await api.tell(f"e{folder}")
+            await api.record(f"e{folder}")
         if folder:
             shutil.copytree(data / "valkey" / "appendonlydir", folder)
     shutil.rmtree(data / "valkey" / "appendonlydir")
@@ -353,13 +353,13 @@ async def test_a_failover_that_keeps_all_is_no_loss() -> None:
         third = ("127.0.0.1", stack.enter_context(server(valkey_binary(), tcp=True, **follow)).port)
         wait_until(lambda: "master_link_status:up" in ask(third, "INFO", "replication"))
         async with two_servers(url, durability="replicated", timeout_s=2) as both:
-            await both[0].tell("e1")
+            await both[0].record("e1")
             await never_lost(*both)
             primary.kill()
             for api in both:
                 await until(api, (200, None))
             await never_lost(*both)
-            await both[0].tell("e2")
+            await both[0].record("e2")
 
 
 async def test_without_replicated_durability_a_failover_may_lose_the_last_moments() -> None:

@@ -45,22 +45,22 @@ async def requests(api: Api) -> None:
 async def test_a_store_that_another_server_recreated_refuses_touchpoints(valkey_process: Server) -> None:
     socket = str(valkey_process.directory / "server.sock")
     async with served(valkey_process.url) as api:
-        await api.tell("e1")
+        await api.record("e1")
         assert ask(socket, "FLUSHALL") == "+OK"
         async with served(valkey_process.url) as other:
-            await other.tell("e2")
+            await other.record("e2")
             assert (await other.get("/readyz")).status == 200
             answer = await api.get("/readyz")
             assert (answer.status, answer.json["reason"]) == (503, "store_replaced")
             for sent in (message("e3"), [message("e4")]):
                 refused = await api.post("/v1/touchpoints", sent)
                 assert (refused.status, refused.json["reason"]) == (503, "store_replaced")
-            await other.tell("e5")
+            await other.record("e5")
 
 
 async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process: Server) -> None:
     async with served(valkey_process.url, timeout_s=1) as api:
-        await api.tell("e1")
+        await api.record("e1")
         valkey_process.pause()
         try:
             began = time.monotonic()
@@ -70,7 +70,7 @@ async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process
         finally:
             valkey_process.resume()
         for event in ("e1", "e2", "e3", "e4", "e5"):
-            await api.tell(event)
+            await api.record(event)
         assert (await api.get("/readyz")).status == 200
         touchpoints = [
             it for it in (await api.context())["timeline"]["touchpoints"] if it["channel"] == "chat"
@@ -93,7 +93,7 @@ async def test_when_a_source_was_heard_is_kept_until_it_could_be_saved(valkey_pr
 
 async def test_a_dead_store_is_503_in_time(valkey_process: Server) -> None:
     async with served(valkey_process.url, timeout_s=1) as api:
-        await api.tell("e1")
+        await api.record("e1")
         valkey_process.kill()
         began = time.monotonic()
         await requests(api)
@@ -103,7 +103,7 @@ async def test_a_dead_store_is_503_in_time(valkey_process: Server) -> None:
 async def test_a_full_store_is_503_and_reads_go_on() -> None:
     with server(valkey_binary(), maxmemory="8mb") as running:
         async with served(running.url, timeout_s=1) as api:
-            await api.tell("e1")
+            await api.record("e1")
             for number in range(400):
                 batch = [message(f"{number}-{n}", text=secrets.token_hex(4_000)) for n in range(50)]
                 answer = await api.post("/v1/touchpoints", batch)

@@ -25,7 +25,7 @@ class Player:
         self._http, self._url, self._mail_port = http, url, mail_port
         self.journey = journey
         digest = hashlib.sha256(journey.id.encode()).hexdigest()
-        self.user = f"{journey.id}-{digest[:6]}"
+        self.user = f"c-{digest[:12]}"
         self.email = f"{self.user}@example.com"
         self.phone = f"+35840{1_000_000 + int(digest, 16) % 8_999_999}"
         self._numbers = 10_000 + int(digest[:7], 16) * 100
@@ -241,6 +241,7 @@ class Player:
             at=self._at(step),
             message_id=f"{self.user}-{number}@mail.example",
             headers=headers,
+            files=tuple(step.get("files", ())),
         )
         await asyncio.to_thread(wire.send_mail, self._mail_port, mail)
         self._mails.append(mail.message_id)

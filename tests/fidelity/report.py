@@ -19,7 +19,10 @@ API. At the end of each journey a handoff is requested and its context is read. 
 that the next agent must know. A fact counts if its words are in the brief. No model judges.
 
 Journeys come from {industries} industries and in {languages} languages. A third of them, chosen by a hash of
-the name, is set aside: nobody looks at these journeys while working on the rules.
+the name, is set aside and only summed up. This is not a blind test. The authors of the rules wrote all
+journeys, and looked at this third too while they tuned the rules. The figures show that the rules do what
+their authors meant on these journeys. They say nothing about how much of a stranger's history reaches the
+agent.
 
 """
 TAIL = """

@@ -10,6 +10,7 @@ import time
 import urllib.parse
 from datetime import datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
@@ -116,6 +117,7 @@ class Mail(Struct, frozen=True, kw_only=True):
     at: datetime
     message_id: str
     headers: dict[str, str]
+    files: tuple[str, ...] = ()
 
 
 def send_mail(port: int, mail: Mail) -> None:
@@ -125,9 +127,11 @@ def send_mail(port: int, mail: Mail) -> None:
     for name, value in mail.headers.items():
         message[name] = value
     message.set_content(mail.text)
+    for name in mail.files:
+        message.add_attachment(b"the file", maintype="application", subtype="octet-stream", filename=name)
     envelope = mail.sender.rpartition("<")[2].rstrip(">")
     with smtplib.SMTP("127.0.0.1", port, timeout=30) as session:
-        session.sendmail(envelope, [OUR_MAILBOX], message.as_bytes())
+        session.sendmail(envelope, [OUR_MAILBOX], message.as_bytes(policy=SMTP))
 
 
 def _json(value: object) -> bytes:

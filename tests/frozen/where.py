@@ -11,7 +11,6 @@ from typing import Any
 
 from handoff.api.description.asyncapi import KINDS
 from handoff.api.description.openapi import document
-from handoff.api.http.access import SCOPES
 from handoff.api.http.idempotency import KeptAnswer
 from handoff.api.http.problem_codes import PROBLEM_CODES
 from handoff.api.operations import DOCUMENTED, OPERATIONS
@@ -24,11 +23,13 @@ from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
+from handoff.services.access.api_keys import ApiKey
+from handoff.services.access.principal import SCOPES
+from handoff.services.access.sessions import Session
 from handoff.services.callbacks.callback import STATES, Callback
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.events.publishing import Event, StoredEvent
 from handoff.services.handoffs.records import Chain
-from handoff.services.sessions import Session
 from handoff.services.sources.quarantine import Quarantined
 from handoff.services.webhooks.deliveries import DeliveryAttempt
 from handoff.services.webhooks.spec import SubscriptionSpec
@@ -43,7 +44,7 @@ TREES = (ROOT / "handoff", ROOT / "adapters")
 KEYS = Path(keys.__file__)
 FUNCTIONS = KEYS.parent / "functions"
 BRIEF = ROOT / "handoff" / "domain" / "brief"
-STREAMS = ROOT / "handoff" / "api" / "handlers" / "live.py"
+STREAMS = ROOT / "handoff" / "api" / "handlers" / "live"
 
 STORED_RECORDS: dict[str, Any] = {
     "handoff": Handoff,
@@ -59,6 +60,7 @@ STORED_RECORDS: dict[str, Any] = {
     "subscription.key": Key,
     "subscription.desktop": Desktop,
     "session": Session,
+    "api key": ApiKey,
     "kept answer": KeptAnswer,
     "quarantined item": Quarantined,
     "delivery attempt": DeliveryAttempt,

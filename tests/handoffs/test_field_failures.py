@@ -68,9 +68,9 @@ async def test_the_customer_leaves_while_an_offer_is_in_flight(api: Api) -> None
 
 
 async def test_an_event_and_its_own_trailing_message_in_one_second(api: Api) -> None:
-    await api.tell("m1", occurred_at="2026-11-21T10:00:00Z")
+    await api.record("m1", occurred_at="2026-11-21T10:00:00Z")
     await ask(api)
-    await api.tell("m2", text="handing you over now", type="message.sent")
+    await api.record("m2", text="handing you over now", type="message.sent")
     context = await api.context()
     kinds = [it["type"] for it in context["timeline"]["touchpoints"]]
     assert sorted(kinds) == ["handoff.requested", "message.received", "message.sent"]
@@ -85,7 +85,7 @@ async def test_a_slow_acknowledgement_does_not_fail_the_handoff(api: Api) -> Non
 
 
 async def test_a_to_b_to_a_keeps_everything(api: Api) -> None:
-    await api.tell("m1")
+    await api.record("m1")
     first = await act(api, await ask(api), "accept", agent="anton")
     second = await act(
         api, await ask(api, to={"queue": "billing"}, reason="invoice"), "accept", agent="berit"
@@ -139,7 +139,7 @@ async def test_an_unanswered_offer_returns_to_the_queue(api: Api) -> None:
 
 
 async def test_the_context_survives_transfer_and_callback(api: Api) -> None:
-    await api.tell("m1", text="my order is lost")
+    await api.record("m1", text="my order is lost")
     await act(api, await ask(api), "accept", agent="maria")
     made = await api.ok(
         "POST", "/v1/callbacks", {"identity": "user:anna", "phone": "+358401234567", "reason": "call me"}
@@ -152,10 +152,10 @@ async def test_the_context_survives_transfer_and_callback(api: Api) -> None:
 
 
 async def test_a_chat_closed_without_being_taken_stays_in_the_history(api: Api) -> None:
-    await api.tell("m1", thread="t1")
+    await api.record("m1", thread="t1")
     handoff = await ask(api)
     await act(api, handoff, "withdraw", reason="customer left")
-    await api.tell("end", type="conversation.resolved", thread="t1", occurred_at="2026-11-21T11:00:00Z")
+    await api.record("end", type="conversation.resolved", thread="t1", occurred_at="2026-11-21T11:00:00Z")
     context = await api.context()
     assert context["handoffs"][0]["state"] == "withdrawn"
     assert [it["state"] for it in context["handoffs"][0]["history"]] == ["requested", "withdrawn"]
@@ -172,8 +172,8 @@ async def test_viewed_is_recorded_once_and_does_not_change_the_state(api: Api) -
 
 
 async def test_late_touchpoints_after_the_handoff_are_listed(api: Api) -> None:
-    await api.tell("m1")
+    await api.record("m1")
     accepted = await act(api, await ask(api), "accept", agent="maria")
-    await api.tell("m0", occurred_at="2026-11-20T09:00:00Z", text="I wrote yesterday too")
+    await api.record("m0", occurred_at="2026-11-20T09:00:00Z", text="I wrote yesterday too")
     context = await api.ok("GET", f"/v1/handoffs/{accepted['id']}/context")
     assert len(context["left_out"]["late"]) == 1

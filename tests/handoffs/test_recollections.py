@@ -88,7 +88,7 @@ async def recollection(store: Store, tenant: str) -> Recollection:
     key = (tenant, *(it.key for it in members))
     found = store.histories.take(key)
     assert isinstance(found, Recollection)
-    store.histories.put(key, found, len(found.raws))
+    store.histories.put(key, found, found.size)
     return found
 
 

@@ -53,9 +53,9 @@ async def command(shop: Shop, *arguments: str | Path, code: int = 0, **given: An
 
 async def test_customer_assign_and_candidates(shop: Shop) -> None:
     for user in ("anna", "bo"):
-        await shop.tell(f"login of {user}", identities=[f"user:{user}", EMAIL])
-    made = await shop.tell("cancel", identities=[EMAIL])
-    await shop.tell("chat", identities=["chatwoot.contact@1:7", "phone:+358401234567"])
+        await shop.record(f"login of {user}", identities=[f"user:{user}", EMAIL])
+    made = await shop.record("cancel", identities=[EMAIL])
+    await shop.record("chat", identities=["chatwoot.contact@1:7", "phone:+358401234567"])
     shown = await command(shop, "context", "email:anna@example.com")
     assert "user:bo" in shown
     assert "text of cancel" in shown
@@ -77,9 +77,20 @@ async def test_customer_assign_and_candidates(shop: Shop) -> None:
     assert "no candidates" in await command(shop, "customer", "candidates", "user:bo")
 
 
+async def test_a_candidate_is_listed_with_the_link_that_refuses_it(shop: Shop) -> None:
+    await shop.record("now", identities=["phone:+525512345678"])
+    await shop.record("before", identities=["phone:+5215512345678"])
+    listed = await command(shop, "customer", "candidates", "phone:+525512345678")
+    line = "+5215512345678 may be +525512345678 in another notation"
+    (link,) = [it.rpartition(" ")[2] for it in listed.splitlines() if line in it]
+    await command(shop, "customer", "withdraw", "phone:+525512345678", link, "--reason", "another person")
+    for number in ("phone:+525512345678", "phone:+5215512345678"):
+        assert "no candidates" in await command(shop, "customer", "candidates", number)
+
+
 async def test_customer_show_links_link_withdraw_and_split(shop: Shop) -> None:
-    await shop.tell("login", identities=["user:anna", EMAIL])
-    await shop.tell("call", identities=["phone:+358401234567"])
+    await shop.record("login", identities=["user:anna", EMAIL])
+    await shop.record("call", identities=["phone:+358401234567"])
     shown = await command(shop, "customer", "show", "email:anna@example.com")
     assert "user:anna" in shown
     assert "text of login" in shown
@@ -148,8 +159,8 @@ async def test_customer_export_writes_everything_or_reports_an_interruption(
 
 
 async def test_errors_are_reported_in_one_line(shop: Shop, tmp_path: Path) -> None:
-    await shop.tell("login", identities=["user:anna"])
-    await shop.tell("login 2", identities=["user:bert"])
+    await shop.record("login", identities=["user:anna"])
+    await shop.record("login 2", identities=["user:bert"])
     reason = ("--reason", "x")
     refused = await command(shop, "customer", "link", "user:anna", "user:bert", *reason, code=1)
     assert "guard_refused" in refused

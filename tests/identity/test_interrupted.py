@@ -13,7 +13,8 @@ from handoff.domain.errors import StoreUnavailable
 from handoff.domain.identity import Assurance, parse_identity
 from handoff.services.customers.customer import by_key
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import prepare, record
 from handoff.store.connection import Connection
 from handoff.store.repositories.timelines import Window

@@ -27,7 +27,9 @@ from handoff.services.customers.customer import Customer, by_id, by_key, candida
 from handoff.services.customers.links import Attribution, link, mark_shared, split, withdraw
 from handoff.services.customers.lookup import Match, find
 from handoff.services.customers.portions import read_portions
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.customers.spellings import SPELLING
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import record
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.timelines import Window
@@ -244,22 +246,46 @@ class Identities(RuleBasedStateMachine):
             assert view.id is None
             model.take_back(link_id)
             return None
-        pair = {statement.one, statement.other}
         over = [
             piece.id
             for piece in model.standing(same=True)
-            if {piece.one, piece.other} == pair and (not statement.agent or piece.agent)
+            if {piece.one, piece.other} == {statement.one, statement.other}
+            and (not statement.agent or piece.agent)
         ]
-        self.learn_from_agent(
-            tenant,
-            view.id,
-            statement.one,
-            statement.other,
-            same=False,
-            pairs=pairs([statement.one], [statement.other]),
-            over=frozenset(over),
-        )
+        self.learn_refusal(tenant, view.id, (statement.one, statement.other), over)
         return view.id
+
+    def learn_refusal(self, tenant: int, view_id: str | None, pair: tuple[str, str], over: list[str]) -> None:
+        one, other = pair
+        self.learn_from_agent(
+            tenant, view_id, one, other, same=False, pairs=pairs([one], [other]), over=frozenset(over)
+        )
+
+    @rule(tenant=tenants, old=st.booleans(), undo=st.booleans())
+    def refuse_spelling(self, tenant: int, old: bool, undo: bool) -> None:
+        """An agent refuses a candidate that only a numbering plan shows."""
+        model, hashes = self.models[tenant], self.store.hashes(self.tenants[tenant])
+        asked, other = sorted(SPELLINGS, reverse=old)
+        if not {asked, other} <= model.seen or model.customer_of(other) not in model.respelt(
+            model.customer_of(asked)
+        ):
+            return
+        before = model.timelines()
+        names_ = {hashes.identity(parse_identity(it)): it for it in (asked, other)}
+        one, two = sorted(names_)
+        link_id = hashes.public(EVIDENCE, one, hashes.evidence(one, two, SPELLING))
+        customer = self.customer(tenant, asked)
+        named = candidates_of(self.store, self.tenants[tenant], customer)
+        assert [link_id for it in named if link_id in it.links] == [link_id]
+        work = withdraw(self.store, self.tenants[tenant], customer.id, link_id, BY, dry_run=False, now=NOON)
+        view = self.run(work)
+        claims = [
+            it.id for it in model.standing(same=True) if {it.one, it.other} == {asked, other} and not it.agent
+        ]
+        self.learn_refusal(tenant, view.id, (names_[one], names_[two]), claims)
+        if undo:
+            self.take_back(tenant, view.id or "")
+            assert model.timelines() == before
 
     @rule(tenant=tenants, pick=picks, others=picks, undo=st.booleans())
     def split(self, tenant: int, pick: int, others: int, undo: bool) -> None:
@@ -380,6 +406,10 @@ class Identities(RuleBasedStateMachine):
             for other in model.respelt(members):
                 key = hashes.identity(parse_identity(min(other)))
                 assert (await by_key(self.store, tenant, key)).id in named, f"asked by {name}"
+            for spelling in SPELLINGS.get(name, frozenset()) & model.seen - members - shared:
+                if model.customer_of(spelling) not in model.respelt(members):
+                    key = hashes.identity(parse_identity(spelling))
+                    assert (await by_key(self.store, tenant, key)).id not in named, "it was refused"
             await self.check_look_up(tenant, name, customer, name in shared)
         for unseen in SPELLINGS.keys() - model.seen:
             for known in SPELLINGS[unseen] & model.seen - shared:
@@ -404,7 +434,7 @@ class Identities(RuleBasedStateMachine):
             records,
             Window(limit=1000, ascending=True),
             Filter(),
-            (await read_portions(self.store, tenant, customer)).given,
+            given=(await read_portions(self.store, tenant, customer)).given,
         )
         assert view.next is None
         assert view.total == view.returned

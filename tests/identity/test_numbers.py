@@ -81,6 +81,62 @@ async def test_another_vendor_makes_a_candidate_until_an_agent_confirms(
     assert candidates(apart) == []  # an agent stated that it is somebody else
 
 
+async def explained(shop: Shop, identity: str) -> list[Any]:
+    path = f"/v1/customers/{await shop.customer(identity)}/candidates"
+    return list((await shop.ok("GET", path))["candidates"])
+
+
+@pytest.mark.parametrize("refuser", ["user:marco", "phone:+5215512345678"])
+async def test_a_spelling_is_refused_like_a_claim_and_refusing_it_is_undone(shop: Shop, refuser: str) -> None:
+    sent = "+5215512345678"
+    both = ("user:marco", f"phone:{sent}")
+    await record_one(shop, "login", "user:marco", verified("+525512345678"))
+    await shop.message_in(sent, "Hola por SMS")
+    for who in both:
+        (candidate,) = (await shop.look_up(who))["customer"]["candidates"]
+        (found,) = await explained(shop, who)
+        (reason,) = found["reasons"]
+        assert (reason["kind"], [reason["link"]]) == ("same_number", candidate["links"])
+    (mine,) = (await shop.look_up(refuser))["customer"]["candidates"]
+    (link,) = mine["links"]
+    foretold = await shop.withdraw(refuser, link, dry_run=True)
+    assert (foretold["before"], foretold["id"]) == (foretold["after"], None)
+    assert len(await explained(shop, refuser)) == 1
+    refused = await shop.withdraw(refuser, link)
+    assert (await shop.withdraw(refuser, link))["id"] is None, "repeating it adds nothing"
+    for who in both:
+        assert candidates(await shop.look_up(who)) == []
+        assert await explained(shop, who) == []
+    (stated,) = [it for it in await shop.links(refuser) if it["statement"] == "not_same"]
+    assert (stated["id"], stated["effective"]) == (refused["id"], True)
+    await shop.withdraw(refuser, refused["id"])
+    for who in both:
+        assert [reason for _identity, reason in candidates(await shop.look_up(who))] == [SAME_LINE]
+
+
+async def test_a_claim_between_two_spellings_is_refused_together_with_them(shop: Shop) -> None:
+    await record_one(shop, "new", verified("+525512345678"))
+    await record_one(shop, "both", verified("+525512345678"), {"type": "phone", "value": "+5215512345678"})
+    await record_one(shop, "old", verified("+5215512345678"))
+    (found,) = await explained(shop, "phone:+525512345678")
+    assert [it["kind"] for it in found["reasons"]] == ["claimed", "same_number"]
+    assert (found["assurance"], len({it["link"] for it in found["reasons"]})) == ("claimed", 2)
+    refused = [await shop.withdraw("phone:+525512345678", it["link"]) for it in found["reasons"]]
+    assert [bool(it["id"]) for it in refused] == [True, False]
+    assert await explained(shop, "phone:+5215512345678") == []
+    await shop.withdraw("phone:+525512345678", refused[0]["id"])
+    assert len(await explained(shop, "phone:+5215512345678")) == 1
+
+
+async def test_only_the_customers_own_spellings_can_be_refused(shop: Shop) -> None:
+    await record_one(shop, "login", "user:marco", verified("+525512345678"))
+    await shop.message_in("+5215512345678", "Hola por SMS")
+    await record_one(shop, "stranger", "user:ida", verified("+525587654321"))
+    (link,) = (await shop.look_up("user:marco"))["customer"]["candidates"][0]["links"]
+    path = f"/v1/customers/{await shop.customer('user:ida')}/links/{link}/withdraw"
+    assert (await shop.call("POST", path, {"reason": "not mine"})).status == 404
+
+
 async def test_a_short_code_and_a_name_are_kept_as_sent(shop: Shop) -> None:
     await shop.message_in("22122", "Your code is 1")
     await shop.message_in("Parcel Ltd", "It is on its way")

@@ -17,7 +17,8 @@ from handoff.services.context.completeness import Monitor
 from handoff.services.context.validation import ReadLog, Validator, is_still
 from handoff.services.context.views import ContextSelection
 from handoff.services.customers.lookup import find
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 from tests.samples import NOON, handle, record_all, touchpoint

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.store.connection import Connection
 from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.expiring import IdempotencyRecords
 from tests.conftest import fresh_tenant, opened
@@ -67,6 +69,30 @@ async def test_a_claim_that_expired_is_put_back(valkey: str) -> None:
         await records.release(place, FIRST)
         assert await records.renew(place, FIRST, seconds=100)
         assert await records.claim(place, SECOND, seconds=1) == FIRST
+
+
+class AnswersMeanwhile:
+    """A connection to a store where the request's answer is kept right after the marker is read."""
+
+    def __init__(self, connection: Connection, records: IdempotencyRecords) -> None:
+        self._connection, self._records = connection, records
+
+    async def call(self, *command: Any, key: bytes) -> Any:
+        found = await self._connection.call(*command, key=key)
+        if command[0] == b"GET":
+            await self._records.keep(key, b"answer", seconds=100)
+        return found
+
+
+async def test_a_late_renewal_does_not_shorten_the_life_of_the_answer(valkey: str) -> None:
+    async with opened(valkey) as store:
+        tenant = store.of(fresh_tenant())
+        place = tenant.idempotency.place_of(b"k" * 16)
+        assert await tenant.idempotency.claim(place, FIRST, seconds=5) is None
+        racing = AnswersMeanwhile(store.connection, tenant.idempotency)
+        records = IdempotencyRecords(cast(Connection, racing), tenant.control.keys)
+        assert await records.renew(place, FIRST, seconds=5)
+        assert await store.connection.call(b"TTL", place, key=place) > 50
 
 
 async def test_another_timeout_in_the_request_stays_itself(valkey: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from handoff.api.http.access import Access, Principal, Token, bearer, hash_secret
 from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated
 from handoff.domain.identity import Assurance
+from handoff.services.access.access import Access, Token, bearer, hash_secret
+from handoff.services.access.principal import Principal
 
 AGENT = Token(
     name="desk",

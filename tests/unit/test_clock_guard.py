@@ -33,6 +33,16 @@ def test_a_clock_set_back_to_what_it_was_ends_the_wait() -> None:
     assert not guard.holds(3 * SECOND)
 
 
+def test_a_clock_set_ahead_to_what_it_was_passes_no_deadline_set_while_it_was_behind() -> None:
+    guard = ClockGuard(hold=60 * SECOND)
+    guard.look(START, 0)
+    assert guard.look(START - 3600 * SECOND, SECOND) is not None
+    assert guard.look(START + 2 * SECOND, 2 * SECOND) is not None
+    assert guard.holds(3 * SECOND)
+    assert not guard.trusts(START + 3 * SECOND, 3 * SECOND)
+    assert guard.trusts(START + 63 * SECOND, 63 * SECOND)
+
+
 def test_a_process_that_stood_still_saw_no_jump() -> None:
     guard = ClockGuard()
     guard.look(START, 0)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from handoff.api.http.access import RESERVED_NAMES, Access, Token, hash_secret
 from handoff.bootstrap.settings import Settings, load_settings
 from handoff.cli.configured import check
 from handoff.domain.errors import ConfigurationError
+from handoff.services.access.access import RESERVED_NAMES, Access, Token, hash_secret
 
 
 def token(name: str, **changes: Any) -> dict[str, Any]:

@@ -148,6 +148,7 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "deleted": False,
         "participant_of": None,
         "redacted": sent.redacted,
+        "assigned": msgspec.UNSET,
     }
 
 

@@ -39,7 +39,9 @@ HOPS: Schema = {
 WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
 WISH_MORE: Schema = {
     "files": TEXTS,
+    "question": TEXT,
     "nudges": COUNT,
+    "nudge": TEXT,
     "late": {"type": "boolean"},
     "answer": TEXT,
     "answered_by": TEXT,
@@ -286,7 +288,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
             "due": TEXT_OR_NULL,
             "state": values("broken", "missed", "overdue", "open", "served", "kept", "cancelled"),
         },
-        optional={"missed": COUNT, "spoke": TIME},
+        optional={"missed": COUNT, "spoke": TIME, "voicemail": {"type": "boolean"}},
     ),
     "promise": BriefCode(
         section="promised",
@@ -327,9 +329,11 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "writes_in": BriefCode(
         section="known",
-        meaning="The language in which the customer writes, as a code of two letters.",
+        meaning="The language in which the customer writes, as a code of two letters. `others` has the "
+        "languages of their other messages, newest first.",
         template="Writes in {language}",
         params={"language": TEXT},
+        optional={"others": TEXTS},
     ),
     "survey": BriefCode(
         section="feelings",

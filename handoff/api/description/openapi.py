@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from handoff import __version__
-from handoff.api.http.access import TENANT_HEADER
 from handoff.api.http.exchange import IDEMPOTENCY_KEY
 from handoff.api.http.idempotency import KEEP_S, MAX_KEY
 from handoff.api.http.problem_codes import PROBLEM_CODES
 from handoff.api.http.problems import TITLES
 from handoff.api.operations.operation import JSON, Content, Header, Operation, Parameter, ResponseSpec
+from handoff.services.access.access import TENANT_HEADER
 
 from .brief_lines import brief_schemas
 from .schemas import SCHEMAS, Schema, component_schemas

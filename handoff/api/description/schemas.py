@@ -24,7 +24,7 @@ from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
 from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
 from handoff.domain.identity import Assurance
-from handoff.services.sessions import MAX_TTL_S
+from handoff.services.access.sessions import MAX_TTL_S
 from handoff.services.sources.native import IdentityInput, TouchpointInput
 
 Schema = dict[str, Any]

@@ -9,7 +9,6 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct, field
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import (
     answer,
@@ -25,13 +24,16 @@ from handoff.api.http.exchange import (
     read_json,
 )
 from handoff.domain.clock import Micros, parse_time
-from handoff.domain.errors import Conflict, Unprocessable
+from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
+from handoff.services.access.customer_access import check_customer, check_home, readable
+from handoff.services.access.principal import Principal
 from handoff.services.callbacks import lifecycle as service
 from handoff.services.callbacks.callback import (
     STATES,
+    Callback,
     CallbackView,
     callback_view,
     list_callbacks,
@@ -40,6 +42,7 @@ from handoff.services.callbacks.callback import (
 from handoff.services.customers.customer import by_id, require_current
 from handoff.services.customers.lookup import Match, find
 from handoff.services.sources.native import IdentityInput
+from handoff.store.store import Store
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,10 +87,13 @@ class CancelInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CallbackAnswer(Struct, frozen=True, kw_only=True):
-    """A page of callbacks, newest first unless `order` is `asc`."""
+    """A page of callbacks, newest first unless `order` is `asc`.
+
+    `total` is null for tokens that are limited to queues.
+    """
 
     callbacks: list[CallbackView]
-    total: int
+    total: int | None
     returned: int
     next: str | None
 
@@ -131,12 +137,16 @@ async def _customer_identity(
     """An identity of the customer; the phone number if the request names none."""
     if given.customer_id is not None:
         customer = await by_id(site.store, principal.tenant, given.customer_id)
+        await check_customer(site.store, principal, customer.group.members)
         require_current(customer, given.customer_id)
         return customer.members[0].identity
     asked = identity("phone", phone)
     if given.identity is not None:
         asked = read_identity(given.identity, regions=site.regions_of(principal.tenant))
     found = await find(site.store, principal.tenant, [asked])
+    readable_match = (await readable(site.store, principal, found)).match
+    if readable_match is Match.NONE and found.match is not Match.NONE:
+        raise NotFound("there is no such customer")
     if found.match is Match.SEVERAL:
         raise Conflict("Several customers match this identity", code="ambiguous_identity")
     return asked
@@ -147,6 +157,7 @@ async def read(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     found = await read_callback(store, principal.tenant, request.match_info["id"])
+    await check_home(store, principal, found.home)
     return answer(callback_view(found, store.hashes(principal.tenant)))
 
 
@@ -166,10 +177,24 @@ async def list_(request: web.Request) -> web.Response:
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    views = [callback_view(it, hashes) for it in page.callbacks]
+    shown = [it for it in page.callbacks if await _is_readable(store, principal, it)]
+    views = [callback_view(it, hashes) for it in shown]
     return answer(
-        CallbackAnswer(callbacks=views, total=page.total, returned=len(views), next=encode_number(page.bound))
+        CallbackAnswer(
+            callbacks=views,
+            total=page.total if principal.queues is None else None,
+            returned=len(views),
+            next=encode_number(page.bound),
+        )
     )
+
+
+async def _is_readable(store: Store, principal: Principal, callback: Callback) -> bool:
+    try:
+        await check_home(store, principal, callback.home)
+    except NotFound:
+        return False
+    return True
 
 
 async def reschedule(request: web.Request) -> web.Response:
@@ -193,6 +218,9 @@ async def _change(
     request: web.Request, principal: Principal, type_: str, reason: str | None, due: Micros | None
 ) -> web.Response:
     store = request.app[SITE].store
+    if principal.queues is not None:
+        found = await read_callback(store, principal.tenant, request.match_info["id"])
+        await check_home(store, principal, found.home)
     changed = await asyncio.shield(
         service.change_callback(
             store,

@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
@@ -31,10 +30,13 @@ from handoff.api.http.exchange import (
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
+from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
 from handoff.domain.phone_readings import sought_identities
 from handoff.domain.touchpoint import TYPE_SET
+from handoff.services.access.customer_access import check_customer, own_identities, readable
+from handoff.services.access.principal import Principal
 from handoff.services.context.assembly import assemble
 from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
@@ -43,7 +45,8 @@ from handoff.services.conversations.detail import read_conversation
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
-from handoff.services.timeline.reading import Filter, read_timeline
+from handoff.services.timeline.pages import read_timeline
+from handoff.services.timeline.reading import Filter
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
@@ -125,16 +128,21 @@ def _wanted(
         unknown = ", ".join(sorted(fields - always))
         raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
-    internal = principal.min_assurance is not Assurance.VERIFIED  # a token whose audience is customers
-    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, internal=internal)
+    return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, reader=principal.reader)
 
 
 async def _context(
     request: web.Request, principal: Principal, identities: list[Identity], wanted: ContextSelection
 ) -> web.Response:
     async def look(reads: Reads) -> LookUp:
+        """A GET by a caller limited to queues is 404 for strangers and for customers of others alike."""
         store = request.app[SITE].store
-        return await find(store, principal.tenant, identities, wanted.min_assurance, reads)
+        own = await own_identities(store, principal, identities, wanted.min_assurance, reads)
+        found = await find(store, principal.tenant, own, wanted.min_assurance, reads)
+        shown = await readable(store, principal, found, reads)
+        if request.method != "POST" and principal.queues is not None and shown.customer is None:
+            raise NotFound("there is no such customer", match=Match.NONE, customer=None)
+        return shown
 
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
@@ -219,6 +227,7 @@ async def of_customer(request: web.Request) -> web.Response:
 
     async def look(reads: Reads) -> LookUp:
         customer = await by_id(site.store, principal.tenant, id_, reads)
+        await check_customer(site.store, principal, customer.group.members, reads)
         best = max(
             (assurance_of(it, customer.evidence()) for it in customer.members),
             key=[Assurance.INFERRED, Assurance.CLAIMED, Assurance.VERIFIED].index,
@@ -233,6 +242,7 @@ async def timeline(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
+    await check_customer(site.store, principal, customer.group.members)
     records = {it.key: it for it in customer.members}
     portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
@@ -241,6 +251,7 @@ async def timeline(request: web.Request) -> web.Response:
         records,
         _window(request),
         _filter(request, principal),
+        principal.reader,
         portions.given,
     )
     return answer(page)
@@ -283,4 +294,4 @@ async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    return answer(await read_conversation(site.store, principal.tenant, request.match_info["id"]))
+    return answer(await read_conversation(site.store, principal, request.match_info["id"]))

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
+from handoff.services.access.customer_access import check_conversation, check_customer
 from handoff.services.customers.customer import by_id
 from handoff.services.export.customer import (
     ExportHead,
@@ -25,12 +26,16 @@ FORMATS = ("json", "vcon")
 async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}/vcon`; `?internal=true` includes notes."""
     principal = request[PRINCIPAL]
+    store, id_ = request.app[SITE].store, request.match_info["id"]
+    if principal.queues is not None:
+        await check_conversation(store, principal, id_)
     exported = await export_conversation(
-        request.app[SITE].store,
+        store,
         principal.tenant,
-        request.match_info["id"],
+        id_,
         internal=_internal(request),
         min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
+        reader=principal.reader,
     )
     return answer(exported)
 
@@ -51,11 +56,13 @@ async def customer(request: web.Request) -> web.StreamResponse:
         raise bad_parameter("format", f"format must be one of {', '.join(FORMATS)}")
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
+    await check_customer(store, principal, whom.group.members)
+    reader = principal.reader
     if format_ == "vcon":
-        vcons = export_conversations(store, tenant, whom, least, internal=internal)
+        vcons = export_conversations(store, tenant, whom, least, internal=internal, reader=reader)
         return await _stream(request, _listed(vcons))
-    begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000)
-    return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least)))
+    begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000, reader)
+    return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least, reader)))
 
 
 async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:

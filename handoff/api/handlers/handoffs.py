@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, field
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
+    answer_json,
     bad_parameter,
     broken,
     check_reason,
@@ -26,6 +26,10 @@ from handoff.api.http.exchange import (
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
+from handoff.services.access.authorize import authorize, authorize_queue
+from handoff.services.access.customer_access import check_customer, check_home
+from handoff.services.access.principal import Principal
+from handoff.services.access.shown_snapshot import shown_snapshot
 from handoff.services.customers.lookup import LookUp, look_up_of
 from handoff.services.handoffs import lifecycle as service
 from handoff.services.handoffs import listing
@@ -177,11 +181,13 @@ async def create(request: web.Request) -> web.Response:
         context=given.context,
         deadline_s=given.deadline_s,
         fallback=tuple(it.step() for it in given.fallback),
+        caller=principal,
         policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
     moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
-    view = handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id)
-    if moved.look_up is not None:
+    shown = principal.reader.shown(moved.handoff)
+    view = handoff_view(shown, site.store.hashes(principal.tenant), moved.customer_id)
+    if moved.look_up is not None and not principal.reader.limited:
         view = msgspec.structs.replace(
             view, candidates=_candidates(moved.look_up), question=moved.look_up.question or UNSET
         )
@@ -231,18 +237,20 @@ async def move(request: web.Request) -> web.Response:
         agent=agent,
         reason=given.reason,
         offer_s=given.deadline_s,
+        caller=principal,
     )
     moved = await asyncio.shield(site.handoffs.move(principal.tenant, request.match_info["id"], asked))
-    return answer(handoff_view(moved.handoff, site.store.hashes(principal.tenant), moved.customer_id))
+    shown = principal.reader.shown(moved.handoff)
+    return answer(handoff_view(shown, site.store.hashes(principal.tenant), moved.customer_id))
 
 
 async def _read(request: web.Request) -> tuple[Principal, Handoff]:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     tenant = principal.tenant
-    return principal, await read_handoff(
-        store.control(tenant), store.hashes(tenant), request.match_info["id"]
-    )
+    handoff = await read_handoff(store.control(tenant), store.hashes(tenant), request.match_info["id"])
+    authorize(principal, None, tenant, handoff)
+    return principal, handoff
 
 
 async def read(request: web.Request) -> web.Response:
@@ -250,7 +258,8 @@ async def read(request: web.Request) -> web.Response:
     principal, handoff = await _read(request)
     store = request.app[SITE].store
     customer_id = await listing.current_customer_id(store, principal.tenant, handoff)
-    return answer(handoff_view(handoff, store.hashes(principal.tenant), customer_id))
+    shown = principal.reader.shown(handoff)
+    return answer(handoff_view(shown, store.hashes(principal.tenant), customer_id))
 
 
 async def context(request: web.Request) -> web.Response:
@@ -260,6 +269,7 @@ async def context(request: web.Request) -> web.Response:
     async def look(reads: Reads) -> LookUp:
         store, tenant = request.app[SITE].store, principal.tenant
         customer = await customer_of(store, tenant, handoff.home, handoff.conversation, reads)
+        await check_customer(store, principal, customer.group.members, reads)
         return await look_up_of(store, tenant, customer, reads)
 
     whom = ("handoff", handoff.id, handoff.version)
@@ -283,7 +293,11 @@ async def snapshot(request: web.Request) -> web.Response:
     if not refs:
         raise NotFound(f"No context was pinned at {at}")
     ref = refs[-1]
-    content = await read_pinned(request.app[SITE].store.control(principal.tenant), ref.sha256)
+    store = request.app[SITE].store
+    await check_home(store, principal, handoff.home)
+    content = await read_pinned(store.control(principal.tenant), ref.sha256)
+    if principal.reader.limited and (shown := shown_snapshot(content, principal.reader)) is not None:
+        return answer_json(shown)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
     return web.Response(body=content, content_type="application/json", headers=headers)
 
@@ -295,21 +309,26 @@ async def list_(request: web.Request) -> web.Response:
     state = request.query.get("state")
     if state is not None and state not in State.__members__.values():
         raise bad_parameter("state", f"state must be one of {', '.join(State)}")
+    queue, reader = request.query.get("queue"), principal.reader
+    if queue:
+        authorize_queue(principal, queue)
     page = await listing.list_handoffs(
         store.control(principal.tenant),
         listing.Listing(
             state=State(state) if state else None,
-            queue=request.query.get("queue"),
+            queue=queue,
             agent=request.query.get("agent"),
             limit=query_limit(request),
             newest_first=not query_ascending(request),
             bound=number_cursor(request),
+            reader=reader,
         ),
     )
     hashes = store.hashes(principal.tenant)
     ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
-    omitted = [it.id for it in page.handoffs if _is_long(it.context)]
-    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in page.handoffs]
+    permitted = [reader.shown(it) for it in page.handoffs]
+    omitted = [it.id for it in permitted if _is_long(it.context)]
+    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in permitted]
     views = [handoff_view(it, hashes, ids[it.id]) for it in shown]
     return answer(
         ListView(

@@ -37,7 +37,7 @@ async def deliver(request: web.Request) -> web.Response:
     source = site.sources.get(request.match_info["source"])
     if source is None:
         raise NotFound("Unknown source")
-    site.rates.check_source(source.tenant, source.name)
+    site.inbound.check_rate(source)
     head = _inbound_request(request, b"", b"", site.public_url)
     early = site.inbound.refuse_early(Received(source=source, request=head))
     if early is not None:
@@ -99,7 +99,7 @@ def _open(site: AppContext, source: Source, path: str, headers: Headers) -> Body
 
 def _take(site: AppContext, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:
     try:
-        site.rates.check_source(source.tenant, source.name)
+        site.inbound.check_rate(source)
     except RateLimited as error:
         refuse_later(error, answer)
         return True

@@ -8,10 +8,10 @@ import time
 from aiohttp import web
 from msgspec import Struct
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
+from handoff.services.access.principal import Principal
 from handoff.services.customers import assignments
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id

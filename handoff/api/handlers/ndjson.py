@@ -37,7 +37,7 @@ class _Grouping:
     def add(self, line: bytes) -> LineGroup | None:
         """Add a line; the group if it is complete."""
         group = self._group
-        if line.removeprefix(BOM).strip():
+        if line and line.removeprefix(BOM).strip():
             group.places.append(self._place)
             group.lines.append(line)
             self._size += len(line)

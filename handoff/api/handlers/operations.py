@@ -7,11 +7,12 @@ from msgspec import Struct
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff import __version__
-from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.app_keys import PRINCIPAL, SITE, authenticate
 from handoff.api.http.exchange import answer, encode_number, number_cursor, query_ascending, query_limit
 from handoff.api.http.problems import problem
 from handoff.codec.keyed_hash import STORE
 from handoff.domain.errors import NotFound
+from handoff.services.access.authorize import Permission, authorize
 from handoff.services.sources import quarantine
 from handoff.store.errors import unavailable
 
@@ -58,7 +59,11 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus text format."""
+    """Prometheus text format. With `server.protect_metrics`, for tokens with the scope `operate` only."""
+    site = request.app[SITE]
+    if site.protect_metrics:
+        principal = await authenticate(request, site)
+        authorize(principal, Permission(scopes=("operate",)), principal.tenant)
     body = generate_latest(request.app[SITE].measures.registry)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

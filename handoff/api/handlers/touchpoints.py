@@ -13,7 +13,6 @@ from aiohttp.hdrs import CONTENT_TYPE
 from msgspec import Struct
 
 from handoff.api.handlers.ndjson import MAX_LINE, LineGroup, groups
-from handoff.api.http.access import TENANT_HEADER, Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
 from handoff.api.http.exchange import (
     BOM,
@@ -37,9 +36,20 @@ from handoff.api.http.plain_requests import (
 )
 from handoff.api.http.problems import problem, status_of
 from handoff.api.http.protocol import HttpProtocol
-from handoff.domain.errors import HandoffError, InvalidPayload, PayloadTooLarge, RateLimited, UnsupportedMedia
+from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.errors import (
+    HandoffError,
+    InvalidPayload,
+    PayloadTooLarge,
+    RateLimited,
+    Unprocessable,
+    UnsupportedMedia,
+)
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.access.access import TENANT_HEADER
+from handoff.services.access.customer_access import check_home, check_recording
+from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import Noted, wrong_rule
 from handoff.services.sources.cloudevents import (
     BATCHED,
@@ -50,7 +60,7 @@ from handoff.services.sources.cloudevents import (
     read_cloudevent,
 )
 from handoff.services.sources.native import Caller, read_native
-from handoff.services.timeline.reading import read_touchpoint
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.recording import Result, record
 
 NDJSON = frozenset(
@@ -143,6 +153,10 @@ async def _record_one(
         read = partial(read_cloudevent, raw, caller, time.time_ns() // 1000)
     else:
         read = partial(read_native, raw, caller)
+    if principal.queues is not None:
+        touchpoint = read()
+        await check_recording(site.store, principal, [it.identity for it in touchpoint.identities])
+        read = partial(_same, touchpoint)
     noted = Noted(read)
     if quiet:
         (result,) = await record(site.store, principal.tenant, noted(), quiet=True)
@@ -151,6 +165,23 @@ async def _record_one(
     site.measures.count(principal.name, (result,))
     site.measures.line_wrong(noted.rule, result)
     return answer(_recorded(result)) if result.ok else _rejection(result)
+
+
+def _same(touchpoint: Touchpoint) -> Touchpoint:
+    return touchpoint
+
+
+async def _permitted(
+    site: AppContext, principal: Principal, read: Touchpoint | HandoffError
+) -> Touchpoint | HandoffError:
+    """The touchpoint, or the error if this caller may not record it."""
+    if principal.queues is None or isinstance(read, HandoffError):
+        return read
+    try:
+        await check_recording(site.store, principal, [it.identity for it in read.identities])
+    except Unprocessable as error:
+        return error
+    return read
 
 
 def _recorded(result: Result) -> RecordedView:
@@ -174,6 +205,8 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
         media = headers.get("content-type", "").partition(";")[0].strip().lower()
         principal = principal_of(site, headers.get("authorization", ""), headers.get(_TENANT))
         if media != "application/json" or principal is None or is_binary(headers):
+            return None
+        if principal.queues is not None:  # needs the store before it is recorded
             return None
         for scope in scopes:
             principal.require(scope)
@@ -252,6 +285,7 @@ async def _store(
     bulk: bool,
     quiet: bool,
 ) -> RecordedView:
+    read = [await _permitted(site, principal, it) for it in read]
     touchpoints = [it for it in read if isinstance(it, Touchpoint)]
     results = await record(site.store, principal.tenant, touchpoints, bulk=bulk, quiet=quiet)
     site.measures.count(principal.name, results)
@@ -371,5 +405,7 @@ def _line(raw: bytes, caller: Caller) -> Touchpoint | HandoffError:
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/touchpoints/{id}`."""
     principal = request[PRINCIPAL]
-    site = request.app[SITE]
-    return answer(await read_touchpoint(site.store, principal.tenant, request.match_info["id"]))
+    store, id_ = request.app[SITE].store, request.match_info["id"]
+    home, _id = store.hashes(principal.tenant).private(TOUCHPOINT, id_, 2)
+    await check_home(store, principal, home)
+    return answer(await read_touchpoint(store, principal.tenant, id_, principal.reader))

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 from msgspec import Struct, field
 
 from handoff.api.handlers.context_cache import ContextCache
-from handoff.domain.errors import Unauthenticated
-from handoff.domain.identity import Assurance
 from handoff.domain.policies import Policy
+from handoff.services.access.access import TENANT_HEADER, bearer
+from handoff.services.access.credentials import Credentials
+from handoff.services.access.principal import Principal
+from handoff.services.access.watch import CredentialWatch
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
+from handoff.services.admission.turns import Turns
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.metrics import Measures
-from handoff.services.sessions import read_session, session_id, token_tenant
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.native import Caller
 from handoff.services.timeline.batching import Intake
 from handoff.store.store import Store
 
-from .access import TENANT_HEADER, UNKNOWN_TOKEN, Access, Principal, bearer
+
+class Reloaded(Struct, frozen=True, kw_only=True):
+    """The result of reading the configuration again.
+
+    `tenants` are those that were added. `needs_restart` names the sections that changed and take effect only
+    after a restart.
+    """
+
+    tenants: list[str]
+    tokens: int
+    sources: int
+    needs_restart: list[str]
 
 
-class AppContext(Struct, frozen=True, kw_only=True):
-    """Everything that handlers need. The composition root creates it once."""
+class AppContext(Struct, kw_only=True, eq=False):
+    """Everything that handlers need. The composition root creates it once, and changes it on a reload."""
 
     store: Store
     monitor: Monitor
     measures: Measures
     inbound: Inbound
     intake: Intake
-    access: Access
+    credentials: Credentials
+    watch: CredentialWatch
     sources: Mapping[str, Source]
     channels: frozenset[str]
     public_url: str
@@ -49,6 +62,11 @@ class AppContext(Struct, frozen=True, kw_only=True):
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
     hub: Hub
+    reload: Callable[[], Awaitable[Reloaded]] | None = None
+    """Reads the configuration again; None if the server was not started from one."""
+    on_reload: list[Callable[[], None]] = field(default_factory=list)
+    protect_metrics: bool = False
+    turns: Turns = field(default_factory=Turns)
     rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
@@ -68,36 +86,11 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 async def authenticate(request: web.Request, site: AppContext) -> Principal:
-    """The caller of a request: a configured token or a session. Unauthenticated otherwise."""
-    authorization, asked = request.headers.get(AUTHORIZATION, ""), request.headers.get(TENANT_HEADER)
-    principal = principal_of(site, authorization, asked)
-    if principal is not None:
-        return principal
-    secret = bearer(authorization)
-    tenant = token_tenant(secret) or ""
-    session = None
-    if site.access.has_tenant(tenant):
-        session = await read_session(site.store, tenant, secret, time.time_ns() // 1000)
-    if session is None or asked not in (None, tenant):
-        raise Unauthenticated(UNKNOWN_TOKEN)
-    return Principal(
-        name=session.made_by,
-        credential=b"session" + session_id(secret),
-        tenant=session.tenant,
-        scopes=frozenset(session.scopes),
-        min_assurance=_assurance(session.min_assurance),
-        agent=session.agent,
-    )
-
-
-def _assurance(name: str) -> Assurance:
-    """A session's minimum assurance; the strictest if only a newer release knows the value."""
-    return Assurance(name) if name in set(Assurance) else Assurance.VERIFIED
+    """The caller of a request. Unauthenticated without a valid credential."""
+    secret = bearer(request.headers.get(AUTHORIZATION, ""))
+    return await site.credentials.authenticate(secret, request.headers.get(TENANT_HEADER), request.remote)
 
 
 def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:
-    """The principal of a configured token; None for a session token, which only the store knows."""
-    secret = bearer(authorization)
-    if token_tenant(secret) is not None:
-        return None
-    return site.access.authenticate(secret, asked_tenant)
+    """The principal of a configured token; None for credentials that are not in memory."""
+    return site.credentials.configured(bearer(authorization), asked_tenant)

@@ -19,7 +19,7 @@ BATCH = 20  # at the limit, a 20th of all connections is closed together
 log = structlog.get_logger(__name__)
 
 
-class Watched(Protocol):
+class WatchedConnection(Protocol):
     """One connection."""
 
     def is_overdue(self, now: float, deadlines: Deadlines) -> bool: ...
@@ -56,13 +56,13 @@ class Connections:
         self.deadlines = deadlines or Deadlines()
         self.budget = budget
         self._limit = limit
-        self._open: set[Watched] = set()
+        self._open: set[WatchedConnection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Watched) -> bool:
+    def add(self, connection: WatchedConnection) -> bool:
         """Watch a connection; False if there is no room for it, even after the idle ones were closed."""
         if len(self._open) >= self._limit and not self._make_room():
             return False
@@ -71,7 +71,7 @@ class Connections:
             self._sweeping = asyncio.get_running_loop().call_later(self.deadlines.sweep_s, self._sweep)
         return True
 
-    def discard(self, connection: Watched) -> None:
+    def discard(self, connection: WatchedConnection) -> None:
         self._open.discard(connection)
 
     def end(self) -> None:

@@ -54,6 +54,11 @@ class FastPath:
         self.ending = False
         self._all_closed = asyncio.Event()
 
+    def replace(self, routes: Mapping[bytes, FastRoute]) -> None:
+        """Use these routes from now on, and forget the heads that were read with the others."""
+        self._routes = routes
+        self._read_head = lru_cache(CACHED_HEADS)(read_head)
+
     def protocol(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
         return _Connection(self)

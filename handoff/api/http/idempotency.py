@@ -19,11 +19,13 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as
 from handoff.domain.errors import Conflict, HandoffError, StoreUnavailable, Unprocessable
+from handoff.services.access.authorize import Permission, authorize
+from handoff.services.access.customer_access import check_resource
+from handoff.services.access.principal import Principal
 from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.expiring import IdempotencyRecords
 
-from .access import Principal
-from .app_keys import PRINCIPAL, SITE
+from .app_keys import PRINCIPAL, SITE, AppContext
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
 KEEP_S = 7 * 24 * 3600  # longer than clients retry
@@ -46,6 +48,8 @@ class KeptAnswer(Struct, frozen=True):
     location: str | None = None
     run: bytes = b""
     scopes: tuple[str, ...] = ()
+    limits: bytes = b""
+    """The digest of the caller's limits, empty without limits."""
 
 
 async def answer_once(request: web.Request, handler: Handler, *, duplicates: bool) -> web.StreamResponse:
@@ -68,7 +72,9 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
     place = records.place_of(hashes.request("credential", principal.credential.hex(), key))
     seal = site.store.seal(principal.tenant)
     scopes = tuple(sorted(principal.scopes))
-    running = msgspec.msgpack.encode(KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes))
+    limits = principal.reader.digest
+    claim = KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes, limits=limits)
+    running = msgspec.msgpack.encode(claim)
     claimed_at = asyncio.get_running_loop().time()
     try:
         raw = await records.claim(place, running, seconds=LEASE.lease_s)
@@ -85,18 +91,29 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         await asyncio.wait((releasing,), timeout=RELEASE_WAIT_S)
         raise
     if first is not None:
-        for scope in first.scopes:
-            principal.require(scope)
+        await _check_repetition(site, principal, first)
         return _repeat(first, digest, lambda: seal.open(first.body, place))
     assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
         location = response.headers.get("Location")
-        kept = KeptAnswer(digest, response.status, sealed, response.content_type, location, scopes=scopes)
-        # The request succeeded, even if its response cannot be kept.
-        with contextlib.suppress(StoreUnavailable):
+        status, type_ = response.status, response.content_type
+        kept = KeptAnswer(digest, status, sealed, type_, location, scopes=scopes, limits=limits)
+        with contextlib.suppress(StoreUnavailable):  # the request succeeded all the same
             await records.keep(place, msgspec.msgpack.encode(kept), seconds=KEEP_S)
     return response
+
+
+async def _check_repetition(site: AppContext, principal: Principal, first: KeptAnswer) -> None:
+    """Whether the caller may see the kept answer now: its scopes and limits may have changed since."""
+    authorize(principal, Permission(scopes=first.scopes, queues=True, customers=True), principal.tenant)
+    if principal.reader.limited and first.limits != principal.reader.digest:
+        raise Conflict(
+            "The token's limits have changed since the first request: look up what it created",
+            code="idempotency_key_outdated",
+        )
+    if first.status and principal.queues is not None:
+        await check_resource(site.store, principal, first.location)
 
 
 def _older_key_parts(principal: Principal) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.UnsupportedMedia: 415,
     errors.Unprocessable: 422,
     errors.RateLimited: 429,
+    errors.IssuerUnavailable: 503,
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,
     errors.WrittenByNewer: 503,

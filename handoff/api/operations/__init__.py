@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from handoff.api.operations.operation import Operation
 
-from . import callbacks, customers, handoffs, inbound, live, operating, pages, sessions, touchpoints, webhooks
+from . import (
+    callbacks,
+    customers,
+    handoffs,
+    inbound,
+    live,
+    operating,
+    pages,
+    sessions,
+    tokens,
+    touchpoints,
+    webhooks,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *touchpoints.OPERATIONS,
@@ -18,6 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *webhooks.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,
+    *tokens.OPERATIONS,
     *operating.OPERATIONS,
     *pages.OPERATIONS,
     *inbound.OPERATIONS,

@@ -40,7 +40,7 @@ from handoff.services.customers.assignments import AssignmentView
 from handoff.services.customers.link_views import ForecastView
 from handoff.services.export.customer import ExportView
 from handoff.services.export.vcon import SYNTAX, Vcon
-from handoff.services.timeline.reading import MAX_SCANNED
+from handoff.services.timeline.pages import MAX_SCANNED
 from handoff.services.timeline.views import TimelineView
 
 TAG = "Customers"
@@ -84,6 +84,8 @@ _CONTEXTS = (
         tag=TAG,
         summary="Look up a customer's context",
         text=f"The lookup for programs, by 1 to {MAX_IDENTITIES} identities of one person. {LOOK_UP}",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         body=ContextInput,
         example={"identities": ["email:anna@example.com"], "limit": 20},
@@ -98,6 +100,8 @@ _CONTEXTS = (
         tag=TAG,
         summary="Look up a customer's context by query string",
         text=LOOK_UP,
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(IDENTITY, LIMIT, FIELDS, MIN_ASSURANCE),
         replies=(ResponseSpec(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
@@ -111,6 +115,8 @@ _CONTEXTS = (
         tag=TAG,
         summary="Read a customer's context",
         text="`customer.id` is the current id, `requested_id` the requested one.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(CUSTOMER_ID, LIMIT, FIELDS, MIN_ASSURANCE),
         replies=(ResponseSpec(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
@@ -129,6 +135,8 @@ _HISTORY = (
         text="In the order in which things happened. With a filter, `total` is null. If the filter found "
         f"less than a page in {MAX_SCANNED} touchpoints, `scanned_to` is the last position read and `next` "
         "continues from there.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(
             CUSTOMER_ID,
@@ -155,6 +163,8 @@ _HISTORY = (
         "the export, so its length is unlimited. If the server cannot finish, it cuts the connection and the "
         "JSON is incomplete. With `format=vcon`, the export is a list of vCons, one for each conversation "
         "with messages or calls, as `/v1/conversations/{id}/vcon` returns them.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(
             CUSTOMER_ID,
@@ -192,6 +202,7 @@ _LINKS = (
         tag=LINKS,
         summary="Link an identity to a customer",
         text="Copies nothing and can be withdrawn.",
+        customers=True,
         scopes=("links:write",),
         parameters=(CUSTOMER_ID, DRY_RUN),
         body=LinkInput,
@@ -212,6 +223,7 @@ _LINKS = (
         summary="Withdraw a piece of evidence",
         text="Each identity keeps its own touchpoints. The link stays withdrawn when the same senders repeat "
         "the evidence.",
+        customers=True,
         scopes=("links:write",),
         parameters=(CUSTOMER_ID, path_parameter("link", "The evidence's id."), DRY_RUN),
         body=WithdrawInput,
@@ -227,6 +239,7 @@ _LINKS = (
         tag=LINKS,
         summary="Split identities off a customer",
         text="Works whatever evidence linked them.",
+        customers=True,
         scopes=("links:write",),
         parameters=(CUSTOMER_ID, DRY_RUN),
         body=SplitInput,
@@ -243,6 +256,7 @@ _LINKS = (
         summary="Mark an identity as shared by several people",
         text="For a family's phone or a shop's terminal: the identity no longer links customers. "
         "`shared: false` removes the mark.",
+        customers=True,
         scopes=("links:write",),
         body=SharedInput,
         example={"identity": "phone:+358942454000", "reason": "The phone at the shop's counter"},
@@ -301,6 +315,8 @@ _CONVERSATIONS = (
         tag=TAG,
         summary="Read a conversation",
         text="Its threads, state, owner, and handoffs.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(CONVERSATION_ID,),
         replies=(ResponseSpec(200, "The conversation.", ConversationDetail),),
@@ -316,6 +332,8 @@ _CONVERSATIONS = (
         text=f"In the unsigned form of draft-ietf-vcon-vcon-core-04 (syntax `{SYNTAX}`): messages, parties, "
         "metadata of attachments, and calls without recordings. Every export of a conversation has the same "
         "`uuid`. 422 `too_long` if the customer's timeline is too long for one read.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(CONVERSATION_ID, INTERNAL, MIN_ASSURANCE),
         replies=(ResponseSpec(200, "The vCon.", Vcon),),

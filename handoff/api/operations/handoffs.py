@@ -92,6 +92,8 @@ def _move(word: str, action: Action, summary: str, text: str, example: dict[str,
         summary=summary,
         text=f"From {', '.join(before)} to {', '.join(after)}. `version` is the version that the caller saw. "
         f"{text}".strip(),
+        queues=True,
+        customers=True,
         scopes=("handoffs:write",),
         parameters=(ID,),
         body=MoveInput,
@@ -116,6 +118,8 @@ OPERATIONS = (
         "`question`. The identity may be new. The context is pinned immediately.\n\n"
         f"`deadline_s` is above 0 and at most {MAX_DEADLINE_S} (default {DEFAULT_DEADLINE_S}). Names have "
         f"at most {MAX_NAME} characters, a reason 2000, `fallback` 20 steps.",
+        queues=True,
+        customers=True,
         scopes=("handoffs:write",),
         body=HandoffInput,
         example={
@@ -143,6 +147,8 @@ OPERATIONS = (
         tag=TAG,
         summary="List handoffs",
         text="`total` is null where filters are combined.",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read",),
         parameters=(
             Parameter(name="state", text="Only handoffs in this state.", schema=choice(*State)),
@@ -161,6 +167,8 @@ OPERATIONS = (
         id="readHandoff",
         tag=TAG,
         summary="Read a handoff",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read",),
         parameters=(ID,),
         replies=(ResponseSpec(200, "The handoff.", HandoffView),),
@@ -173,6 +181,8 @@ OPERATIONS = (
         id="readHandoffContext",
         tag=TAG,
         summary="Read a handoff's current context",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read", "context:read"),
         parameters=(ID, LIMIT, FIELDS, MIN_ASSURANCE),
         replies=(ResponseSpec(200, "The context.", ContextView, (CONTEXT_ETAG,)), NOT_MODIFIED),
@@ -185,6 +195,8 @@ OPERATIONS = (
         tag=TAG,
         summary="List a handoff's pinned contexts",
         text="Oldest first.",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read",),
         parameters=(ID,),
         replies=(ResponseSpec(200, "The snapshots.", SnapshotsView),),
@@ -198,6 +210,8 @@ OPERATIONS = (
         tag=TAG,
         summary="Read a pinned context, byte for byte",
         text="The newest unless `at` is given. 404 after an erasure: only the hash is kept.",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read", "context:read"),
         parameters=(
             ID,

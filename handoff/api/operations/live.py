@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp.typedefs import Handler
 
-from handoff.api.handlers import live as handlers
+from handoff.api.handlers.live import customer_touchpoints, handoff_changes
 from handoff.api.operations.operation import CUSTOMER_ID, Operation, Parameter, ResponseSpec, path_parameter
 
 TAG = "Live"
@@ -18,7 +18,8 @@ LAST_ID = Parameter(
 LAST_ID_QUERY = Parameter(name="last_event_id", text="The same, for clients that cannot set headers.")
 ENDS = (
     "A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream "
-    "ends: reconnect with the last id."
+    "ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s "
+    "after `session_ended`."
 )
 
 
@@ -35,6 +36,8 @@ def _handoff_stream(
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
         f"is the type, such as `handoff.requested`, and its data is the handoff. {ENDS}",
+        queues=True,
+        customers=True,
         scopes=("handoffs:read",),
         parameters=(path_parameter(parameter, text), LAST_ID, LAST_ID_QUERY),
         replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),
@@ -45,7 +48,7 @@ OPERATIONS = (
     Operation(
         method="GET",
         path="/v1/customers/{id}/events",
-        handler=handlers.of_customer,
+        handler=customer_touchpoints.of_customer,
         streamed=True,
         id="watchCustomer",
         tag=TAG,
@@ -53,14 +56,21 @@ OPERATIONS = (
         text="Starts with `ready`, then sends a `touchpoint` for each, in the order of recording. `reset` "
         "means that the client must read the context again: the customer was linked or unlinked, or the "
         f"client missed too much. {ENDS}",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(CUSTOMER_ID, LAST_ID, LAST_ID_QUERY),
         replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),
     ),
     _handoff_stream(
-        "/v1/queues/{name}/events", "watchQueue", handlers.of_queue, "a queue", "name", "The queue's name."
+        "/v1/queues/{name}/events",
+        "watchQueue",
+        handoff_changes.of_queue,
+        "a queue",
+        "name",
+        "The queue's name.",
     ),
     _handoff_stream(
-        "/v1/agents/{id}/events", "watchAgent", handlers.of_agent, "an agent", "id", "The agent's id."
+        "/v1/agents/{id}/events", "watchAgent", handoff_changes.of_agent, "an agent", "id", "The agent's id."
     ),
 )

@@ -36,6 +36,8 @@ OPERATIONS = (
         summary="Identify the store behind this token",
         text="A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or "
         "another store at the same address, has a different `id`.",
+        queues=True,
+        customers=True,
         scopes=("touchpoints:write",),
         replies=(ResponseSpec(200, "The store.", StoreView),),
         problems=(503,),

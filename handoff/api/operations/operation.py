@@ -13,8 +13,10 @@ from handoff.api.http.app_keys import AppContext
 from handoff.api.http.exchange import DEFAULT_LIMIT, MAX_LIMIT
 from handoff.api.http.plain_requests import FastRoute
 from handoff.domain.identity import Assurance
+from handoff.services.access.authorize import Permission
 
 JSON = "application/json"
+READING = ("context:read",)
 Content = type | Any
 """A type that msgspec can describe: a struct, a TypedDict, `list[X]`, or a plain type."""
 
@@ -57,6 +59,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """One method of one path. Routes, access checks, and `/openapi.json` all come from this entry.
 
     Access: the caller needs a valid token and every scope in `scopes`. A `public` operation needs neither.
+    `queues` and `customers` open it to callers limited to queues, and to customer-facing ones: its handler
+    then applies their limits to everything that it shows and changes.
     Routing: `path` is the documented path; `pattern` is the router's, where they differ, and several
     operations may share one if they have the same handler and access. `streamed` operations have no HEAD.
     Idempotency: a `creating` operation accepts an Idempotency-Key; with `duplicates`,
@@ -78,6 +82,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     compressed: bool = False
     fast_routes: FastRoutes | None = None
     scopes: tuple[str, ...] = ()
+    queues: bool = False
+    customers: bool = False
     public: bool = False
     creating: bool = False
     duplicates: bool = False
@@ -90,6 +96,16 @@ class Operation(Struct, frozen=True, kw_only=True):
     conflicts: str = ""
     problems: tuple[int, ...] = ()
     documented: bool = True
+
+    @property
+    def permission(self) -> Permission:
+        """The permission that a caller needs."""
+        return Permission(scopes=self.scopes, queues=self.queues, customers=self.customers)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it answers with what is stored, in one piece."""
+        return not self.streamed and not self.creating and (self.method == "GET" or self.scopes == READING)
 
     @property
     def route(self) -> str:

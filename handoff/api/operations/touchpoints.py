@@ -87,7 +87,10 @@ OPERATIONS = (
         "`Content-Encoding` is not supported.\n\n"
         "To report a wrong line of a brief, record `brief.line_wrong` with the line's `code` as `data.rule`, "
         "its `text` as `data.line`, and the agent as `actor`; metrics count these reports by rule. "
-        "`Idempotency-Key` does not apply to NDJSON.",
+        "A caller limited to queues records only for customers that it may read and for new ones (422 "
+        "`foreign_identity`). `Idempotency-Key` does not apply to NDJSON.",
+        queues=True,
+        customers=True,
         scopes=("touchpoints:write",),
         parameters=(ANNOUNCE,),
         body={
@@ -112,6 +115,8 @@ OPERATIONS = (
         tag=TAG,
         summary="Read a touchpoint",
         text="Includes its newest edit.",
+        queues=True,
+        customers=True,
         scopes=("context:read",),
         parameters=(path_parameter("id", "The touchpoint's id, from `ids` or a timeline."),),
         replies=(ResponseSpec(200, "The touchpoint.", TouchpointView),),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handoff.api.handlers import webhook_messages as messages
-from handoff.api.handlers import webhooks as handlers
-from handoff.api.handlers.webhook_messages import TEST_WAIT_S, DeliveriesView, ReplayInput
-from handoff.api.handlers.webhooks import (
+from handoff.api.handlers.webhooks import deliveries as messages
+from handoff.api.handlers.webhooks import subscriptions as handlers
+from handoff.api.handlers.webhooks.deliveries import TEST_WAIT_S, DeliveriesView, ReplayInput
+from handoff.api.handlers.webhooks.subscriptions import (
     WebhookInput,
     WebhookPatch,
     WebhooksView,

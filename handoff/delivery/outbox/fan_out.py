@@ -26,7 +26,7 @@ from handoff.services.events.reactions import Followers, StoredTouchpoint
 from handoff.services.handoffs.announcements import record_handoff_events
 from handoff.services.handoffs.listing import current_customer_id
 from handoff.services.handoffs.records import handoff_view
-from handoff.services.timeline.reading import read_touchpoint
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.webhooks.subscriptions import Directory, Subscription
 from handoff.store.repositories.deliveries import NO_DEADLINE
 from handoff.store.repositories.deliveries import QueueEntry as QueueEntry

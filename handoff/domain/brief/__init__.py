@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 RULES = 2
-"""Version of these rules, kept with every snapshot."""
+"""Version of these rules, kept with every snapshot. Raised once per release in which the rules change."""
 
 MAX_LINES = 12  # a section: more is not read in ten seconds; what is left out is counted
 MORE_LINES = {"wants": 16, "known": 16}  # several matters with their first and last words; short facts

@@ -89,10 +89,11 @@ def _signals(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules
     for item in items:
         if item.name or item.traits:
             names = _with_names(names, state.stated_names, item)
-        language = item.language or languages.get(item.conversation)
+        known = languages.get(item.conversation)
+        language = item.language or known
         if language is None and item.text and len(item.text) >= MIN_GUESSED and item.direction != "internal":
             language = packs.guess(tokens_of(item.text[:GUESSED]))
-        if language is not None:
+        if language is not None and language is not known:
             language = language[:2].lower()
             languages[item.conversation] = language
         if item.type in MOVING:

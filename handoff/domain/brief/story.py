@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
 
+from .excerpts import excerpt
 from .lines import word
 from .matters import Folded, Matter, MatterState
 from .rules import BriefRules
@@ -93,8 +94,7 @@ class Story(Struct, kw_only=True):
         found: dict[str, Micros] = {}
         for matter in self.folded.matters:
             waits = set(matter.waits)
-            for ask in matter.asks if waits else ():
-                signal = ask.signal
+            for signal in (*(ask.signal for ask in matter.asks), *matter.nudges) if waits else ():
                 if (signal.at, signal.arrival) in waits:
                     found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
         return found
@@ -116,6 +116,10 @@ class Story(Struct, kw_only=True):
         if here:
             return not any(it.unsettled for it in here)
         return item.conversation in self.resolved
+
+    def words(self, item: TimelineItem) -> str:
+        """The words of a message for a line."""
+        return excerpt(item, self.rules.packs, self.languages.get(item.conversation))
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from handoff.domain.errors import Unprocessable
@@ -17,6 +18,7 @@ SPACE = "name_and_address"
 MAX_NAME = 100
 MAX_ADDRESS = 200
 _PARTS = ("street", "address_line1", "address1", "postal_code", "postalcode", "zip", "city", "town")
+_PLACES = frozenset(("address", *_PARTS))
 _NAMES = (("name",), ("full_name",), ("first_name", "last_name"), ("firstname", "lastname"))
 _WORD = re.compile(r"\w+")
 
@@ -24,8 +26,8 @@ _WORD = re.compile(r"\w+")
 def likeness(traits: Mapping[str, Any], data: Mapping[str, Any]) -> Handle | None:
     """The reference of the name and address in traits, or in the fields of a form; None without both."""
     for stated in (traits, data.get("fields")):
-        if isinstance(stated, Mapping) and stated:
-            plain = {str(name).lower().replace(" ", "_"): value for name, value in stated.items()}
+        if isinstance(stated, Mapping) and stated and _names_a_place(tuple(map(str, stated))):
+            plain = {_plain(name): value for name, value in stated.items()}
             name, address = _name(plain), _address(plain)
             if name and address:
                 try:
@@ -34,6 +36,16 @@ def likeness(traits: Mapping[str, Any], data: Mapping[str, Any]) -> Handle | Non
                     return None
                 return Handle(made, Assurance.INFERRED)
     return None
+
+
+@lru_cache(maxsize=1024)  # senders state the same fields again and again
+def _names_a_place(fields: tuple[str, ...]) -> bool:
+    """Whether one of the fields may hold an address: most customers state a name and none."""
+    return not _PLACES.isdisjoint(map(_plain, fields))
+
+
+def _plain(field: object) -> str:
+    return str(field).lower().replace(" ", "_")
 
 
 def is_likeness(one: Identity) -> bool:
@@ -51,7 +63,7 @@ def _name(stated: Mapping[str, Any]) -> str:
 def _address(stated: Mapping[str, Any]) -> str:
     whole = stated.get("address")
     if isinstance(whole, Mapping):
-        stated = {str(name).lower().replace(" ", "_"): value for name, value in whole.items()}
+        stated = {_plain(name): value for name, value in whole.items()}
         whole = None
     words = _words([whole] if whole else (stated.get(part) for part in _PARTS), MAX_ADDRESS)
     has_number = any(any(it.isdigit() for it in word) for word in words)

@@ -16,7 +16,7 @@ export class Refused extends Error {
   }
 }
 
-/** @typedef {{agent: string | null, name: string, scopes: string[]}} Session */
+/** @typedef {{agent: string | null, name: string, scopes: string[], queues?: string[] | null, audience?: string}} Session */
 
 export class Api {
   /**

@@ -11,6 +11,14 @@ export function may(session, scope) {
   return session.scopes.includes("admin") || session.scopes.includes(scope);
 }
 
+/**
+ * Whether the agent may confirm and refuse candidates: the server refuses limited tokens.
+ * @param {Session} session
+ */
+export function mayLink(session) {
+  return may(session, "links:write") && !session.queues && session.audience !== "customer";
+}
+
 /** @param {Session} session */
 export function agentOf(session) {
   return session.agent ?? session.name;

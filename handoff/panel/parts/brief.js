@@ -93,6 +93,9 @@ function sentence(line, locale) {
   if (line.code === "fact") values.name = h("bdi", { class: "fact-name" }, line.params.name);
   if (line.params.before) values.before = line.params.before.join(", ");
   if (line.params.files) values.files = line.params.files.join(", ");
+  if (line.params.others) {
+    values.others = line.params.others.map((/** @type {string} */ code) => languageName(code, words)).join(", ");
+  }
   if (line.params.language) values.language = languageName(line.params.language, words);
   for (const name of ["at", "since"]) {
     if (line.code !== "waiting" && line.params[name]) values[name] = times.element(line.params[name], "short");
@@ -107,9 +110,13 @@ function additions(line, words, values) {
   /** @type {(Node | string)[]} */
   const found = [];
   if (params.files && line.code !== "sent_files") found.push(...words.nodes("line.with.files", values));
+  if (params.question) found.push(...words.nodes("line.with.question", values));
   if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
+  if (params.nudge) found.push(...words.nodes("line.with.nudge", values));
   if (params.late) found.push(...words.nodes("line.with.late", values));
   if (params.answer && line.code !== "solved") found.push(...words.nodes("line.with.answer", values));
+  if (params.voicemail) found.push(...words.nodes("line.with.voicemail", values));
+  if (params.others) found.push(...words.nodes("line.with.others", values));
   return found;
 }
 

@@ -53,29 +53,28 @@ async def assemble(
 ) -> Assembled:
     """The context of a look-up as of `now`, for `handoff` if one is given.
 
-    With a `summariser`, the brief has a machine-made summary. A `watch` has recorded the look-up. One round
-    trip each for timelines, handoffs and completeness, and those of the functions it calls.
-    """
-    customer = look_up.customer or (look_up.shared if wanted.internal else None)
+    A `watch` has recorded the look-up. A round trip each for timelines, handoffs and completeness."""
+    customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
     key, reads = (tenant, *(it.key for it in customer.members)), watch or store.connection
-    read = await read_history(store, tenant, customer, wanted, store.histories.take(key), reads)
-    control = ControlReads(reads, tenant)
-    chains = await read_chains(control, [it.id for it in read.conversations])
-    handoffs = await read_of_homes(control, read.homes)
+    known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
+    read = await read_history(store, tenant, customer, wanted, known, reads)
+    chains = await read_chains(control := ControlReads(reads, tenant), [it.id for it in read.conversations])
+    handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
+    handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
     read.shared = await shared_views(store, control, read.portions, wanted, now)
     story = story_of(store, read, now, handoff, handoffs, wanted)
     briefed = _shows(wanted, "brief")
-    if briefed and wanted.min_assurance is not Assurance.VERIFIED:
+    if briefed and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
         story.candidates = await candidate_words(store, reads, tenant, customer, story)
     view = ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
         as_of=position_of(customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=person_view(store, tenant, customer, read) if look_up.customer else None,
+        customer=person_view(store, tenant, customer, read, wanted.reader) if look_up.customer else None,
         conversations=conversation_views(read, chains, story),
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
         brief=await _brief(story, summariser if briefed else None),
@@ -84,10 +83,9 @@ async def assemble(
         left_out=left_out(read, customer, wanted, handoff),
     )
     if read.recollection and not summariser:  # whose thread may still read it
-        store.histories.put(key, read.recollection, len(read.entries))
+        store.histories.put(key, read.recollection, read.recollection.size)
     basis = None
-    if watch and not (look_up.shared or summariser or read.has_references):
-        # Other timelines and a summariser may change a context by themselves.
+    if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
     view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
     return Assembled(view, basis, partial(shortened, view, read, customer, wanted, handoff))

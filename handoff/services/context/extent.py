@@ -8,7 +8,8 @@ from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import format_time
 from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
-from handoff.services.timeline.views import TimelineView, TouchpointView, touchpoint_view
+from handoff.services.timeline.reading import Decoded
+from handoff.services.timeline.views import TimelineView, TouchpointView
 from handoff.store.repositories.timelines import encode_cursor
 
 from .history import History
@@ -19,12 +20,11 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
     shown = history.entries[: wanted.limit]
     more = history.more or len(history.entries) > len(shown)
-    views: list[TouchpointView] = [
-        touchpoint_view(it.stored, it.body, history.rendering, it.entry) for it in shown
-    ]
+    decoded = Decoded(history.entries, history.rendering, history.ownership)
+    views: list[TouchpointView] = [decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
-        total=history.total if not history.hidden else None,
+        total=history.total if not history.hidden and wanted.reader.internal else None,
         returned=len(views),
         next=encode_cursor(shown[-1].entry.place) if more and shown else None,
     )
@@ -35,7 +35,7 @@ def left_out(
 ) -> LeftOut:
     """The omissions of a context, and where to read them."""
     shown = min(len(history.entries), wanted.limit)
-    rest = history.total - shown - history.hidden
+    rest = history.total - shown - history.hidden - history.internal
     last = history.entries[shown - 1].entry if shown else None
     return LeftOut(
         touchpoints=rest or None,
@@ -45,7 +45,7 @@ def left_out(
         if history.more and history.entries
         else None,
         late=_late(history, handoff) or None,
-        candidates=customer.claims_left_out or None,
+        candidates=customer.claims_left_out + history.unnamed or None,
         unattributed=sum(it.unattributed for it in history.shared) or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
     )

@@ -7,7 +7,7 @@ decodes only new touchpoints, provided that the earlier ones are unchanged, byte
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -16,9 +16,12 @@ from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_n
 from handoff.domain.brief import StoryState, TimelineItem
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.conversation import Conversation, ConversationFold, ConversationItem
-from handoff.services.customers.customer import Customer
+from handoff.domain.identities.sharing import Ownership
+from handoff.services.access.reader import EVERYTHING, Reader
+from handoff.services.customers.customer import Customer, candidates_of
 from handoff.services.customers.portions import Portions, read_portions
 from handoff.services.timeline.reading import Filter, TimelineEntry, decode, merged
+from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import Rendering
 from handoff.store.reads import Reads
 from handoff.store.repositories.identities import doubled
@@ -30,6 +33,7 @@ from .views import ContextSelection, SharedIdentityView
 
 BRIEF_TOUCHPOINTS = 1_000
 BRIEF_AGE: Micros = 90 * DAY
+TOUCHPOINT_BYTES = 2_800  # of memory that a touchpoint's objects take beside its text, as measured
 _ON_OTHERS = FLAG_AMENDED | FLAG_REFERENCE  # a touchpoint that is shown by more than its own entry
 
 Named = tuple[bytes, str]
@@ -54,6 +58,12 @@ class Recollection(Struct, kw_only=True, eq=False):
     """Of the first entries: those that a brief was made of."""
     story: StoryState | None = None
 
+    @property
+    def size(self) -> int:
+        """An estimate of the bytes that it occupies."""
+        content = sum([len(it.stored.raw) + len(it.body.text or "") for it in self.entries])
+        return TOUCHPOINT_BYTES * len(self.entries) + content
+
 
 class History(Struct, kw_only=True, eq=False):
     """Everything read of a customer for one context, newest first."""
@@ -67,7 +77,12 @@ class History(Struct, kw_only=True, eq=False):
     named: list[Named]
     """The conversation of each entry."""
     hidden: int
+    internal: int
+    """Touchpoints that this reader may not see."""
+    unnamed: int
+    """Candidates that this reader does not see: they may be customers of other queues."""
     rendering: Rendering
+    ownership: Mapping[bytes, Ownership]
     portions: Portions
     shared: Sequence[SharedIdentityView] = ()
     """The shared identities near the customer, as the context shows them."""
@@ -78,7 +93,8 @@ class History(Struct, kw_only=True, eq=False):
     kept_items: list[TimelineItem] = field(default_factory=list)
     """Of the entries after those."""
     recollection: Recollection | None = None
-    """The results for the next context of this customer; None where a filter hides touchpoints."""
+    """The results for the next context of this customer; None for limited readers, and where a filter
+    hides touchpoints."""
 
     @property
     def open_since(self) -> Micros | None:
@@ -100,10 +116,11 @@ class History(Struct, kw_only=True, eq=False):
 
     def _made(self, first: int, end: int) -> list[TimelineItem]:
         # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
+        rendering = self.rendering
         return [
-            timeline_item(self.rendering, entry, name[1])
+            timeline_item(rendering, entry, name[1])
             for entry, name in zip(self.entries[first:end], self.named[first:end], strict=True)
-            if not entry.is_reference
+            if not (self.has_references and entry.is_reference)
         ]
 
 
@@ -119,28 +136,26 @@ async def read_history(
     known: Recollection | None = None,
     reads: Reads | None = None,
 ) -> History:
-    """A customer's newest touchpoints. One round trip, two more each for amended ones and for references,
-    and those of `read_portions`."""
+    """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
     window = Window(limit=max(BRIEF_TOUCHPOINTS, wanted.limit))
     portions = await read_portions(store, tenant, customer, reads)
     given = portions.given
-    page = await read_page(
-        store.connection, store.keys, list(records), window, known.members if known else {}
-    )
-    page = merged(page, given, window)
-    shown = Filter(min_assurance=wanted.min_assurance)
+    own = await read_page(store.connection, store.keys, list(records), window, known.members if known else {})
+    page = merged(own, given, window)
+    shown, reader = Filter(min_assurance=wanted.min_assurance), wanted.reader
     flags = 0
     for member in page.members:
         flags |= member.flags
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
-    if not shown.active and not flags & _ON_OTHERS and not portions.parts:
+    if not shown.active and not reader.limited and not flags & _ON_OTHERS and not portions.parts:
         read.raws = [it.raw for it in page.members]
         read.members = dict(zip(read.raws, page.members, strict=True))
     new, count = _overlap(known, read) if known and read.raws else (len(page.members), 0)
     unknown = (*page.members[:new], *page.members[new + count :])
-    decoded = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
+    every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
+    decoded = await seen(store, every, reader)
     entries = decoded.entries
     if shown.active:
         entries = [it for it in entries if shown.passes(it.stored, it.body)]
@@ -152,13 +167,16 @@ async def read_history(
         entries=entries,
         named=[decoded.rendering.conversation(it.stored, it.body) for it in entries],
         hidden=len(decoded.entries) - len(entries),
+        internal=len(every.entries) - len(decoded.entries),
+        unnamed=0 if reader.queues is None else len(candidates_of(store, tenant, customer)),
         rendering=decoded.rendering,
+        ownership=decoded.ownership,
         portions=portions,
         has_references=bool(flags & FLAG_REFERENCE),
         fresh=new,
     )
     _recall(history, read, known, new, count)
-    history.recollection = None if shown.active else read
+    history.recollection = None if shown.active or reader.limited else read
     return history
 
 
@@ -175,7 +193,7 @@ def _recall(history: History, read: Recollection, known: Recollection | None, ne
             unfolded = len(history.entries)
     for at in range(unfolded - 1, -1, -1):  # from the oldest on
         entry = history.entries[at]
-        if not entry.is_reference:
+        if not (history.has_references and entry.is_reference):
             read.conversations.take(_line(entry, history.named[at][0]))
     history.conversations = read.conversations.newest_first()
     read.entries, read.named = history.entries, history.named
@@ -210,6 +228,8 @@ def _line(entry: TimelineEntry, conversation: bytes) -> ConversationItem:
     )
 
 
-async def conversations_of(store: Store, tenant: str, customer: Customer) -> list[Conversation]:
+async def conversations_of(
+    store: Store, tenant: str, customer: Customer, reader: Reader = EVERYTHING
+) -> list[Conversation]:
     """The customer's conversations within the age limit of a brief, most recently active first."""
-    return (await read_history(store, tenant, customer, ContextSelection())).conversations
+    return (await read_history(store, tenant, customer, ContextSelection(reader=reader))).conversations

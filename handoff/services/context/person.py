@@ -9,6 +9,7 @@ from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.identity import Assurance
+from handoff.services.access.reader import Reader
 from handoff.services.customers.customer import Customer, assurance_of, candidates_of
 from handoff.services.timeline.views import IdentityView, identity_fields
 from handoff.store.store import Store
@@ -17,14 +18,17 @@ from .history import History, read_history
 from .views import ConflictView, ContextSelection, CustomerView, candidate_view
 
 
-async def customer_view(store: Store, tenant: str, customer: Customer) -> CustomerView:
+async def customer_view(store: Store, tenant: str, customer: Customer, reader: Reader) -> CustomerView:
     """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
-    history = await read_history(store, tenant, customer, ContextSelection())
-    return person_view(store, tenant, customer, history)
+    history = await read_history(store, tenant, customer, ContextSelection(reader=reader))
+    return person_view(store, tenant, customer, history, reader)
 
 
-def person_view(store: Store, tenant: str, customer: Customer, history: History) -> CustomerView:
+def person_view(
+    store: Store, tenant: str, customer: Customer, history: History, reader: Reader
+) -> CustomerView:
     """The customer by what was read of their history."""
+    others = reader.queues is None  # may be customers of other queues
     evidence = customer.evidence()
     return CustomerView(
         id=customer.id,
@@ -38,8 +42,8 @@ def person_view(store: Store, tenant: str, customer: Customer, history: History)
             for record in customer.members
         ],
         traits=_traits(history),
-        candidates=[candidate_view(it) for it in candidates_of(store, tenant, customer)],
-        conflicts=_conflicts(history.hashes, customer),
+        candidates=[candidate_view(it) for it in candidates_of(store, tenant, customer)] if others else [],
+        conflicts=_conflicts(history.hashes, customer) if others else [],
         shared=customer.group.shared,
         shared_identities=list(history.shared),
     )

@@ -35,10 +35,11 @@ async def shared_views(
     """The identities that a customer shares with others, with their unassigned touchpoints.
 
     A device is left out: nothing waits there. Takes no round trip without a shared identity. A mailbox of
-    more than MAX_STRONG_NEIGHBOURS people shows only how much there is. Not for readers who are customers.
+    more than MAX_STRONG_NEIGHBOURS people shows only how much there is. Not for limited readers: what is
+    there may be another customer's.
     """
     parts = [it for it in portions.parts if it.linked and it.record.identity.type != ANONYMOUS]
-    if not parts or not wanted.internal:
+    if not parts or wanted.reader.limited:
         return []
     parts = parts[:MAX_SHARED]
     handoffs = await read_of_homes(control, [it.record.key for it in parts])
@@ -100,11 +101,15 @@ def _waiting_since(
 async def summarised(
     store: Store, tenant: str, look_up: LookUp, now: Micros, wanted: ContextSelection
 ) -> list[CandidateView]:
-    """The candidates of an ambiguous look-up, the likeliest with a summary, unless the reader is a customer.
+    """The candidates of an ambiguous look-up, the likeliest with a summary, unless the reader is limited.
+
+    None for readers limited to queues: the candidates may be customers of other queues.
 
     Takes the round trips of `by_id` and one more, at once for all candidates.
     """
-    first = look_up.candidates[:MAX_SUMMARIES] if wanted.internal else ()
+    if wanted.reader.queues is not None:
+        return []
+    first = () if wanted.reader.limited else look_up.candidates[:MAX_SUMMARIES]
     summaries = await asyncio.gather(*(_summary(store, tenant, it, now, wanted) for it in first))
     shown = [candidate_view(it, summary) for it, summary in zip(first, summaries, strict=True)]
     return shown + [candidate_view(it) for it in look_up.candidates[len(first) :]]

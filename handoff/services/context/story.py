@@ -48,7 +48,7 @@ def story_of(
         rules=store.brief_rules,
         pending=pending,
         handoffs=[_earlier(it) for it in known.values()],
-        internal=wanted.internal,
+        internal=wanted.reader.internal,
         state=recollection.story if recollection else None,
     )
     if recollection:

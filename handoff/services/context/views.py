@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from handoff.domain import brief as rules
 from handoff.domain.identity import Assurance
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Candidate
 from handoff.services.handoffs.records import HandoffView
 from handoff.services.timeline.views import IdentityView, TimelineView, TouchpointView
@@ -121,6 +122,8 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unattributed: int | None = None
     """Unassigned touchpoints on identities that the customer shares with others."""
     fields: list[str] | None = None
+    limited: bool | None = None
+    """True if this reader may not see everything that the context contains."""
 
 
 class ContextView(Struct, frozen=True, kw_only=True):
@@ -151,8 +154,8 @@ class ContextSelection(Struct, frozen=True, kw_only=True):
     limit: int = DEFAULT_LIMIT
     min_assurance: Assurance = Assurance.INFERRED
     fields: frozenset[str] | None = None
-    internal: bool = True
-    """Whether the reader may see internal messages between colleagues."""
+    reader: Reader = EVERYTHING
+    """The reader of the context, and the limits of what they may see."""
 
 
 OPTIONAL_FIELDS = frozenset({"conversations", "handoffs", "brief", "timeline", "completeness"})

@@ -7,6 +7,8 @@ from msgspec import Struct
 from handoff.domain.clock import format_time
 from handoff.domain.conversation import ConversationState
 from handoff.domain.errors import NotFound
+from handoff.services.access.customer_access import check_customer
+from handoff.services.access.principal import Principal
 from handoff.services.context.history import conversations_of
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_chains, read_of_homes
 from handoff.services.handoffs.targets import customer_of, home_of, read_conversation_id
@@ -34,12 +36,15 @@ class ConversationDetail(Struct, frozen=True, kw_only=True):
     handoffs: list[HandoffView]
 
 
-async def read_conversation(store: Store, tenant: str, conversation_id: str) -> ConversationDetail:
-    """A conversation by its id. Raises NotFound for an unknown one."""
+async def read_conversation(store: Store, principal: Principal, conversation_id: str) -> ConversationDetail:
+    """A conversation by its id, as the caller may see it. Raises NotFound for an unknown one."""
+    tenant, reader = principal.tenant, principal.reader
     hashes, control = store.hashes(tenant), store.control(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
     customer = await customer_of(store, tenant, await home_of(store, conversation), conversation)
-    known = {it.id: it for it in await conversations_of(store, tenant, customer)}.get(conversation)
+    await check_customer(store, principal, customer.group.members)
+    conversations = await conversations_of(store, tenant, customer, reader)
+    known = {it.id: it for it in conversations}.get(conversation)
     chain = (await read_chains(control, [conversation])).get(conversation)
     if known is None and chain is None:
         raise NotFound("there is no such conversation")
@@ -60,7 +65,7 @@ async def read_conversation(store: Store, tenant: str, conversation_id: str) -> 
         root=public_conversation(hashes, chain.root if chain else conversation),
         previous=public_conversation(hashes, previous) if previous else None,
         owner=chain.owner if chain else None,
-        pending=next((it.id for it in handoffs if it.pending), None),
+        pending=next((it.id for it in handoffs if it.pending and reader.sees(it)), None),
         touchpoints=known.touchpoints if known else 0,
-        handoffs=[handoff_view(it, hashes, customer.id) for it in handoffs],
+        handoffs=[handoff_view(reader.shown(it), hashes, customer.id) for it in handoffs],
     )

@@ -16,7 +16,7 @@ from handoff.store.repositories.components import Component, EvidenceReader, wal
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
 from handoff.store.store import Store
 
-from .spellings import groups_by_spelling, respelt_members
+from .spellings import is_spelling, respelt_members, spelling_evidence
 
 MAX_CANDIDATES = 50  # customers named as candidates; nobody reads more
 
@@ -150,12 +150,16 @@ def require_current(customer: Customer, requested_id: str) -> None:
 
 
 def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candidate]:
-    """Customers that are claimed to be the same, with the reason and their number of touchpoints."""
+    """Customers that are claimed to be the same, or have a number that may name the same line.
+
+    Each has the reason, its number of touchpoints, and the links to withdraw to refuse it.
+    """
     resolution, records = customer.resolution, customer.component.records
     members = customer.group.members
     objections = Objections(customer.component.evidence)
+    hashes = store.hashes(tenant)
     found: dict[bytes, list[tuple[bytes, Evidence]]] = {}
-    for piece in customer.component.evidence:
+    for piece in (*customer.component.evidence, *spelling_evidence(hashes, customer.component, members)):
         outside = [key for key in piece.pair if key not in members]
         if len(outside) != 1 or not _is_claim(piece):
             continue
@@ -165,32 +169,24 @@ def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candida
         group = resolution.group_of(key)
         if not objections.between(members, group.members):
             found.setdefault(group.root, []).append((key, piece))
-    hashes = store.hashes(tenant)
     candidates = []
     for root, claims in found.items():
         key, best = max(claims, key=lambda entry: (rank(entry[1].assurance), -entry[1].recorded_at))
-        sources = ", ".join(sorted({it.source for _key, it in claims}))
         candidates.append(
             Candidate(
                 id=hashes.public(CUSTOMER, root),
                 identity=records[key].identity,
-                reason=f"{records[key].identity.type} {best.assurance} by {sources}",
+                reason=_reason(records[key].identity, best, [it for _key, it in claims]),
                 assurance=best.assurance,
                 touchpoints=sum(records[it].touchpoints for it in resolution.group_of(root).members),
                 links=tuple(hashes.public(EVIDENCE, it.one, it.id) for _key, it in claims),
             )
         )
-    for key, group in groups_by_spelling(hashes, customer.component, resolution, members):
-        if group.root not in found:
-            found[group.root] = []
-            candidates.append(
-                Candidate(
-                    id=hashes.public(CUSTOMER, group.root),
-                    identity=records[key].identity,
-                    reason="the same line in another national spelling",
-                    assurance=Assurance.INFERRED,
-                    touchpoints=sum(records[it].touchpoints for it in group.members),
-                    links=(),
-                )
-            )
     return sorted(candidates, key=lambda it: (-rank(it.assurance), -it.touchpoints, it.id))
+
+
+def _reason(identity: Identity, best: Evidence, claims: Iterable[Evidence]) -> str:
+    if is_spelling(best):
+        return "the same line in another national spelling"
+    sources = ", ".join(sorted({it.source for it in claims if not is_spelling(it)}))
+    return f"{identity.type} {best.assurance} by {sources}"

@@ -17,6 +17,7 @@ from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
 
 from .customer import MAX_CANDIDATES, Candidate, Customer, candidates_of, resolve_component
+from .spellings import is_spelling, spelling_evidence
 
 
 class CandidateReason(Struct, frozen=True, kw_only=True):
@@ -52,7 +53,9 @@ async def explain_candidates(
     """
     hashes = store.hashes(tenant)
     found = candidates_of(store, tenant, customer)
-    pieces = {hashes.public(EVIDENCE, it.one, it.id): it for it in customer.component.evidence}
+    spellings = spelling_evidence(hashes, customer.component, customer.group.members)
+    stated = (*customer.component.evidence, *spellings)
+    pieces = {hashes.public(EVIDENCE, it.one, it.id): it for it in stated}
     channels = await _channels(store, [pieces[link] for it in found for link in it.links])
     explained = {it.id: _explained(customer, it, pieces, channels) for it in found}
     for candidate, reason in await _look_alikes(store, tenant, customer):
@@ -77,11 +80,7 @@ async def _channels(store: Store, pieces: Iterable[Evidence]) -> dict[bytes, str
 def _explained(
     customer: Customer, candidate: Candidate, pieces: Mapping[str, Evidence], channels: Mapping[bytes, str]
 ) -> ExplainedCandidate:
-    reasons = [_claim(customer, pieces[link], link, channels) for link in candidate.links]
-    if not reasons:  # no sender stated it: a numbering plan shows it
-        theirs = [it.identity.value for it in customer.members if it.identity.type == "phone"]
-        text = f"{candidate.identity.value} may be {' or '.join(theirs)} in another notation"
-        reasons = [CandidateReason(kind="same_number", text=text)]
+    reasons = [_reason(customer, pieces[link], link, channels) for link in candidate.links]
     return ExplainedCandidate(
         customer_id=candidate.id,
         identity=str(candidate.identity),
@@ -91,8 +90,12 @@ def _explained(
     )
 
 
-def _claim(customer: Customer, piece: Evidence, link: str, channels: Mapping[bytes, str]) -> CandidateReason:
+def _reason(customer: Customer, piece: Evidence, link: str, channels: Mapping[bytes, str]) -> CandidateReason:
     records = customer.component.records
+    if is_spelling(piece):
+        theirs, ours = sorted(piece.pair, key=customer.group.members.__contains__)
+        text = f"{records[theirs].identity.value} may be {records[ours].identity.value} in another notation"
+        return CandidateReason(kind="same_number", text=text, link=link)
     one, other = (str(records[key].identity) for key in (piece.one, piece.other))
     channel = channels.get(piece.id)
     where = f"in {channel}" if channel else f"by {piece.source}"

@@ -8,7 +8,7 @@ entry can itself be withdrawn.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgpack
 import msgspec
@@ -24,6 +24,7 @@ from handoff.domain.evidence import (
     Objections,
     Resolution,
     Statement,
+    effective,
     resolve,
 )
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity
@@ -40,6 +41,7 @@ from handoff.store.store import Store
 
 from .customer import assurance_of, by_id, require_current
 from .link_views import ForecastView, forecast
+from .spellings import spelling_evidence
 
 
 class Attribution(Struct, frozen=True, kw_only=True):
@@ -206,7 +208,7 @@ async def withdraw(
     Withdrawing `same` adds `not_same`, so that senders that repeat the link do not restore it. Withdrawing
     that `not_same` restores the link. All evidence from senders about the two identities is withdrawn
     together; withdrawing an agent's link leaves the senders' evidence in effect. Withdrawing an assignment
-    restores the one before it.
+    restores the one before it. Withdrawing another spelling of a number refuses that candidate.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
@@ -215,22 +217,25 @@ async def withdraw(
     reading = store.of(tenant).people.reader()
     await reading.read([home])
     stored = reading.records[home].evidence if home in reading.records else ()
-    found = next((it for it in stored if it.id == id_ and it.touches(customer.group.members)), None)
+    spellings = spelling_evidence(hashes, customer.component, customer.group.members)
+    known = (*stored, *spellings)
+    found = next((it for it in known if it.id == id_ and it.touches(customer.group.members)), None)
     if found is None:
         raise NotFound("there is no such link of this customer")
     component = await walk(reading, [customer.group.root, *found.ends])
     before = resolve(component.nodes, component.evidence, store.rules.limits)
     against = None
     if found.statement is Statement.SAME:
-        found = next(it for it in component.evidence if it.id == id_)
-        against = None if found.withdrawn else _against(component, found, by)
+        pieces = effective((*spellings, *component.evidence))
+        found = next(it for it in pieces if it.id == id_)
+        against = None if found.withdrawn else _against(pieces, found, by)
         changed = [*component.evidence, *([against] if against else ())]
     else:
         taken = msgspec.structs.replace(found, withdrawn=True)
         changed = [taken if it.id == id_ else it for it in _stored_evidence(component)]
     after = resolve(component.nodes, changed, store.rules.limits)
-    known = [key for key in (customer.group.root, *found.ends) if key in component.nodes]
-    view = forecast(hashes, component, (before, after), known, against, dry_run)
+    around = [key for key in (customer.group.root, *found.ends) if key in component.nodes]
+    view = forecast(hashes, component, (before, after), around, against, dry_run)
     if dry_run:
         return view
     if against:
@@ -254,12 +259,12 @@ def _stored_evidence(component: Component) -> list[Evidence]:
     return [it for record in component.records.values() for it in record.evidence]
 
 
-def _against(component: Component, found: Evidence, by: Attribution) -> Evidence:
+def _against(pieces: Iterable[Evidence], found: Evidence, by: Attribution) -> Evidence:
     """The `not_same` statement that withdraws a `same`."""
     automatic = found.evidence_class is EvidenceClass.AUTOMATIC
     over = [
         it.id
-        for it in component.evidence
+        for it in pieces
         if it.pair == found.pair
         and it.statement is Statement.SAME
         and not it.withdrawn

@@ -77,8 +77,7 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    Links below `min_assurance` count as unknown. Round trips and `reads` as for `by_key`; a shared identity
-    or a reference takes one to four more.
+    Links below `min_assurance` count as unknown. Round trips as for `by_key`, up to four more if shared.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
@@ -100,8 +99,7 @@ async def find(
     choices = [_choice(component, resolution, key, loose.get(key)) for key in known]
     choices = [_inferred(it) if it.key in guessed else it for it in choices]
     best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
-    choices = [_sure(choice, min_assurance) for choice in choices]
-    choices = [choice for choice in choices if choice.roots]
+    choices = [sure for choice in choices if (sure := _sure(choice, min_assurance)).roots]
     if not choices:
         return LookUp(match=Match.NONE, assurance=best)
     roots = _narrowed(component, resolution, choices)
@@ -111,7 +109,7 @@ async def find(
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
     given = [it for it in known if it in resolution.shared]
-    left_out = max(0, len(candidates) - MAX_CANDIDATES) + sum(choice.left_out for choice in choices)
+    left_out = max(0, len(candidates) - MAX_CANDIDATES) + sum(it.left_out for it in choices)
     return LookUp(
         match=Match.SEVERAL,
         assurance=max((it.assurance for it in candidates), key=rank),

@@ -69,11 +69,12 @@ class PositionChange(Struct, frozen=True):
 
 
 class TouchpointFrame(Struct, kw_only=True):
-    """A stored touchpoint with its home and arrival. `json` is its encoded view."""
+    """A stored touchpoint with its home, arrival, and public id. `json` is its encoded view."""
 
     home: bytes
     arrival: Micros
     type: str
+    touchpoint: str = ""
     json: bytes
     move: PositionChange | None = None
     """Encoded by the first subscriber that sends it, for all subscribers at the same position."""
@@ -320,7 +321,11 @@ def touchpoint_frame(entry: TimelineEntry, decoded: Decoded) -> TouchpointFrame:
     """The frame of a touchpoint that was read."""
     view = decoded.view(entry)
     return TouchpointFrame(
-        home=entry.entry.home, arrival=entry.entry.recorded_at, type=view.type, json=msgspec.json.encode(view)
+        home=entry.entry.home,
+        arrival=entry.entry.recorded_at,
+        type=view.type,
+        touchpoint=view.id,
+        json=msgspec.json.encode(view),
     )
 
 

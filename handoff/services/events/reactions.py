@@ -23,8 +23,8 @@ from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
 from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.participation import refer
-from handoff.services.timeline.reading import read_touchpoint
 from handoff.services.timeline.views import TouchpointView
 from handoff.store.repositories.control import count_lists
 from handoff.store.store import Store
@@ -56,8 +56,13 @@ class Followers:
     def __init__(self, store: Store, handoffs: Handoffs, policies: Sequence[Policy]) -> None:
         self._store = store
         self._handoffs = handoffs
-        self._policies = [it for it in policies if it.when.transfers is None]
+        self._policies: list[Policy] = []
         self._owning: dict[str, bool] = {}
+        self.replace(policies)
+
+    def replace(self, policies: Sequence[Policy]) -> None:
+        """Use these policies from now on."""
+        self._policies = [it for it in policies if it.when.transfers is None]
 
     async def look(self, tenants: Iterable[str]) -> None:
         """Find out in which tenants a handoff has an owner; one round trip.

@@ -10,6 +10,7 @@ from handoff.codec.keyed_hash import SIZE, KeyedHash
 from handoff.codec.member import PLACE
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.context.person import customer_view
 from handoff.services.context.views import CustomerView
 from handoff.services.customers.customer import Customer
@@ -17,6 +18,7 @@ from handoff.services.customers.link_views import LinkView, read_links
 from handoff.services.customers.portions import read_portions
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_of_homes
 from handoff.services.timeline.reading import PAGE, Filter, Given, decode, read_whole
+from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import TouchpointView, public_conversation
 from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import IdentityRecord
@@ -54,34 +56,44 @@ Pages = AsyncIterator[tuple[list[TouchpointView], int]]
 
 
 async def begin_export(
-    store: Store, tenant: str, customer: Customer, requested_id: str, now: Micros
+    store: Store, tenant: str, customer: Customer, requested_id: str, now: Micros, reader: Reader = EVERYTHING
 ) -> ExportHead:
-    """The export without its touchpoints. Two round trips, and those of `customer_view` and `read_links`."""
+    """The export without its touchpoints. Two round trips, and those of `customer_view` and `read_links`.
+
+    A limited reader gets no links: they name other customers, with the reasons that agents gave.
+    """
     hashes = store.hashes(tenant)
     homes = [it.key for it in customer.members]
     handoffs = await read_of_homes(ControlReads(store.connection, tenant), homes, limit=None)
     return ExportHead(
         exported_at=format_time(now),
         requested_id=requested_id,
-        customer=await customer_view(store, tenant, customer),
-        links=await read_links(store, tenant, customer),
-        handoffs=[handoff_view(it, hashes, customer.id) for it in handoffs],
+        customer=await customer_view(store, tenant, customer, reader),
+        links=[] if reader.limited else await read_links(store, tenant, customer),
+        handoffs=[handoff_view(reader.shown(it), hashes, customer.id) for it in handoffs],
     )
 
 
 async def export_touchpoints(
-    store: Store, tenant: str, customer: Customer, min_assurance: Assurance
+    store: Store, tenant: str, customer: Customer, min_assurance: Assurance, reader: Reader = EVERYTHING
 ) -> Pages:
     """All touchpoints, oldest first. New ones are included if their place has not been passed yet."""
     shown = Filter(min_assurance=min_assurance)
     given = (await read_portions(store, tenant, customer)).given
-    async for page in read_whole(store, store.hashes(tenant), _records(customer), given):
+    async for every in read_whole(store, store.hashes(tenant), _records(customer), given):
+        page = await seen(store, every, reader)
         views = [page.view(it) for it in page.entries if shown.passes(it.stored, it.body)]
         yield views, len(page.entries) - len(views)
 
 
 async def export_conversations(
-    store: Store, tenant: str, customer: Customer, min_assurance: Assurance, *, internal: bool
+    store: Store,
+    tenant: str,
+    customer: Customer,
+    min_assurance: Assurance,
+    *,
+    internal: bool,
+    reader: Reader = EVERYTHING,
 ) -> AsyncIterator[Vcon]:
     """The customer's conversations as vCons, in the order in which they began; empty ones are left out.
 
@@ -92,9 +104,11 @@ async def export_conversations(
     given = (await read_portions(store, tenant, customer)).given
     rank = ASSURANCE_RANK[min_assurance]
     for conversation, rows in (await _places(store, hashes, records, given)).items():
-        found = await _touchpoints(store, hashes, {**records, **given.records}, bytes(rows))
+        found = await _touchpoints(store, hashes, {**records, **given.records}, bytes(rows), reader)
         shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
-        vcon = vcon_of(public_conversation(hashes, conversation), shown, internal=internal)
+        vcon = vcon_of(
+            public_conversation(hashes, conversation), shown, internal=internal and reader.internal
+        )
         if vcon.dialog:
             yield vcon
 
@@ -113,14 +127,18 @@ async def _places(
 
 
 async def _touchpoints(
-    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord], rows: bytes
+    store: Store,
+    hashes: KeyedHash,
+    records: Mapping[bytes, IdentityRecord],
+    rows: bytes,
+    reader: Reader,
 ) -> list[TouchpointView]:
     """The touchpoints at the places in `rows`, except those removed in the meantime."""
     places = [(rows[at : at + SIZE], rows[at + SIZE : at + _ROW]) for at in range(0, len(rows), _ROW)]
     views: list[TouchpointView] = []
     for at in range(0, len(places), PAGE):
         members = await read_at(store.connection, store.keys, places[at : at + PAGE])
-        page = await decode(store, hashes, records, [it for it in members if it])
+        page = await seen(store, await decode(store, hashes, records, [it for it in members if it]), reader)
         views += [page.view(it) for it in page.entries]
     return views
 

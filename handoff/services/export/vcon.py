@@ -17,9 +17,11 @@ from msgspec.structs import replace
 
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import by_key
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.services.timeline.reading import read_whole
+from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import TouchpointView, conversation_of
 from handoff.store.store import Store
 
@@ -130,21 +132,24 @@ async def export_conversation(
     *,
     internal: bool = False,
     min_assurance: Assurance = Assurance.INFERRED,
+    reader: Reader = EVERYTHING,
 ) -> Vcon:
     """The conversation as a vCon, with notes if `internal` is set.
 
     Raises NotFound for an unknown conversation, and Unprocessable (`too_long`) if the timeline is too long to
     be read for one export: a partial conversation must not look complete.
     """
-    found = await _touchpoints(store, tenant, conversation_id)
+    found = await _touchpoints(store, tenant, conversation_id, reader)
     if not found:
         raise NotFound("there is no such conversation")
     rank = ASSURANCE_RANK[min_assurance]
     shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
-    return vcon_of(conversation_id, shown, internal=internal)
+    return vcon_of(conversation_id, shown, internal=internal and reader.internal)
 
 
-async def _touchpoints(store: Store, tenant: str, conversation_id: str) -> list[TouchpointView]:
+async def _touchpoints(
+    store: Store, tenant: str, conversation_id: str, reader: Reader
+) -> list[TouchpointView]:
     """The conversation's touchpoints, oldest first; one round trip per page of the timeline."""
     hashes = store.hashes(tenant)
     conversation = read_conversation_id(hashes, conversation_id)
@@ -152,13 +157,14 @@ async def _touchpoints(store: Store, tenant: str, conversation_id: str) -> list[
     records = {it.key: it for it in customer.members}
     found: list[TouchpointView] = []
     scanned = 0
-    async for page in read_whole(store, hashes, records):
+    async for every in read_whole(store, hashes, records):
         if scanned >= MAX_SCANNED:
             raise Unprocessable(
                 f"the customer's timeline is longer than the {MAX_SCANNED} touchpoints that one export reads",
                 code="too_long",
             )
-        scanned += len(page.entries)
+        scanned += len(every.entries)
+        page = await seen(store, every, reader)
         for entry in page.entries:
             mine = not entry.is_reference and entry.stored.home in records
             if mine and conversation == conversation_of(

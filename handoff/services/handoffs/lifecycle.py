@@ -38,6 +38,9 @@ from handoff.domain.handoff import (
 )
 from handoff.domain.identity import Identity
 from handoff.domain.policies import Policy, redirected
+from handoff.services.access.authorize import authorize
+from handoff.services.access.customer_access import check_customer
+from handoff.services.access.principal import Principal
 from handoff.services.context.completeness import Monitor
 from handoff.services.customers.lookup import LookUp
 from handoff.services.metrics import Measures
@@ -76,6 +79,8 @@ class HandoffRequest(Struct, frozen=True, kw_only=True):
     fallback: tuple[Fallback, ...] = ()
     previous: bytes | None = None
     """The conversation, on another channel, that this one continues."""
+    caller: Principal | None = None
+    """The caller; None for the server itself."""
     policies: Sequence[Policy] = ()
     """The tenant's policies that stop a conversation from being passed around."""
 
@@ -89,6 +94,7 @@ class HandoffMove(Struct, frozen=True, kw_only=True):
     agent: str | None = None
     reason: str | None = None
     offer_s: float | None = None
+    caller: Principal | None = None
 
     def at(self, now: Micros) -> Act:
         return Act(
@@ -130,16 +136,7 @@ class Handoffs:
         (`handoff_pending`), with the pending handoff, for a different request.
         """
         store, hashes = self._store, self._store.hashes(tenant)
-        target = await find_target(
-            store,
-            tenant,
-            TargetSelector(
-                identity=wanted.identity,
-                customer_id=wanted.customer_id,
-                conversation_id=wanted.conversation_id,
-                channel=wanted.sender.channel,
-            ),
-        )
+        target = await _permitted_target(store, tenant, wanted)
         customer_id = target.customer.id if target.customer else hashes.public(CUSTOMER, target.home)
         for _attempt in range(ATTEMPTS):
             try:
@@ -200,11 +197,13 @@ class Handoffs:
             if raw is None:
                 raise NotFound("there is no such handoff")
             before, now = decode_record(raw, Handoff), await control.clock()
+            if wanted.caller:
+                authorize(wanted.caller, wanted.action, tenant, before)
             _check_move(before, wanted, hashes, now, self.clock_guard)
             try:
                 after = apply(before, wanted.at(now))
             except Conflict as error:
-                error.fields["current"] = handoff_view(before, hashes)
+                error.fields["current"] = handoff_view(_shown(before, wanted), hashes)
                 raise
             try:
                 changed = await self._commit_move(tenant, before, after, wanted, now)
@@ -255,6 +254,30 @@ class Handoffs:
             log.warning("announcing_left_to_outbox", code=error.problem_code)
 
 
+async def _permitted_target(store: Store, tenant: str, wanted: HandoffRequest) -> Target:
+    """The target, if the caller may read its customer: the request would make it readable for its queue."""
+    selector = TargetSelector(
+        identity=wanted.identity,
+        customer_id=wanted.customer_id,
+        conversation_id=wanted.conversation_id,
+        channel=wanted.sender.channel,
+    )
+    caller = wanted.caller
+    try:
+        target = await find_target(store, tenant, selector)
+    except Conflict as error:
+        if caller is None or caller.queues is None:
+            raise
+        raise NotFound("there is no such customer") from error
+    if caller is not None and target.customer is not None:
+        await check_customer(store, caller, target.customer.group.members)
+    return target
+
+
+def _shown(handoff: Handoff, wanted: HandoffRequest | HandoffMove) -> Handoff:
+    return wanted.caller.reader.shown(handoff) if wanted.caller else handoff
+
+
 def _check_move(
     before: Handoff, wanted: HandoffMove, hashes: KeyedHash, now: Micros, guard: ClockGuard
 ) -> None:
@@ -263,14 +286,14 @@ def _check_move(
         raise Conflict(
             f"the handoff has version {before.version}, not {wanted.version}",
             code="stale_version",
-            current=handoff_view(before, hashes),
+            current=handoff_view(_shown(before, wanted), hashes),
         )
     late = before.pending and before.deadline <= now and wanted.action is Action.ACCEPT
     if late and guard.trusts(now, time.monotonic_ns() // 1000):
         raise Conflict(
             "the handoff is past its deadline",
             code="handoff_expired",
-            current=handoff_view(before, hashes),
+            current=handoff_view(_shown(before, wanted), hashes),
         )
 
 
@@ -303,7 +326,7 @@ def _same_or_conflict(
     raise Conflict(
         "another handoff of this conversation is pending",
         code="handoff_pending",
-        current=handoff_view(pending, hashes, customer_id),
+        current=handoff_view(_shown(pending, wanted), hashes, customer_id),
     )
 
 

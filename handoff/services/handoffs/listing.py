@@ -10,6 +10,7 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
+from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.store.repositories.control import Control, decode_record, mark
 from handoff.store.store import Store
 
@@ -25,6 +26,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     limit: int = 50
     newest_first: bool = True
     bound: int | None = None
+    reader: Reader = EVERYTHING
 
 
 class HandoffPage(Struct, frozen=True, kw_only=True):
@@ -38,7 +40,8 @@ class HandoffPage(Struct, frozen=True, kw_only=True):
 
 async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
     """Handoffs by state, queue and agent. Three round trips; combined filters may take more."""
-    names = [f"agent:{wanted.agent}"] * bool(wanted.agent) + [f"queue:{wanted.queue}"] * bool(wanted.queue)
+    queue = wanted.queue or _only_queue(wanted.reader)
+    names = [f"agent:{wanted.agent}"] * bool(wanted.agent) + [f"queue:{queue}"] * bool(queue)
     names += [f"state:{wanted.state}"] * bool(wanted.state)
     key = control.keys.set(names[0] if names else "all")
     found: list[Handoff] = []
@@ -54,15 +57,23 @@ async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
                 break
             bound = mark(entry)
             handoff = decode_record(raw, Handoff) if raw is not None else None
-            if handoff is not None and _matches(handoff, wanted):
+            if handoff is not None and _matches(handoff, wanted) and wanted.reader.sees(handoff):
                 found.append(handoff)
-    total = await control.count(key) if len(names) <= 1 else None
+    all_visible = wanted.reader.queues is None or bool(queue)
+    total = await control.count(key) if len(names) <= 1 and all_visible else None
     return HandoffPage(
         handoffs=found,
         total=total,
         bound=bound if more else None,
-        scanned_to=bound if total is None else None,
+        # A reader limited to queues gets no position in the lists of others.
+        scanned_to=bound if total is None and all_visible else None,
     )
+
+
+def _only_queue(reader: Reader) -> str | None:
+    """The queue of a reader that is limited to one and has no handoffs outside of queues."""
+    queues = reader.queues or ()
+    return next(iter(queues)) if len(queues) == 1 and reader.agent is None else None
 
 
 def _matches(handoff: Handoff, wanted: Listing) -> bool:

@@ -87,6 +87,10 @@ class Inbound:
         """End the process that parses large deliveries."""
         self._parsing.close()
 
+    def check_rate(self, source: Source) -> None:
+        """RateLimited while the source or its tenant sends too fast."""
+        self._rates.check_source(source.tenant, source.name)
+
     def refuse_early(self, received: Received) -> Reply | None:
         """The reply to a delivery that its head alone shows to be invalid; None for any other."""
         adapter, request = received.source.adapter, received.request
@@ -105,13 +109,15 @@ class Inbound:
         log.warning("signature_refused", source=source.name, reason=error.detail)
 
     async def handle(self, received: Received) -> Reply:
-        """Record a delivery and return its reply, with an `error` if it was refused or not recorded."""
+        """Record a delivery and return its reply, with an `error` if it was refused or not recorded.
+
+        The transport has called `check_rate`, before it read the body.
+        """
         adapter, request = received.source.adapter, received.request
         early = adapter.preflight(request)
         if early is not None:
             return early
         try:
-            self._rates.check_source(received.source.tenant, received.source.name)
             outcome = await self._record(received.source, request)
         except HandoffError as error:
             kept = isinstance(error, InvalidPayload)

@@ -9,37 +9,33 @@ import msgspec
 from msgspec import Struct
 
 from handoff.codec.body import UNREADABLE, Body
-from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
+from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import Member, channel_name
 from handoff.domain.errors import NotFound
 from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.store.repositories.components import read_records
-from handoff.store.repositories.identities import IdentityRecord, doubled
+from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import (
     Filed,
     MemberPage,
     Window,
-    encode_cursor,
     read_amendments,
     read_at,
     read_page,
-    read_places,
 )
 from handoff.store.store import Store
 
 from .views import (
     Rendering,
-    TimelineView,
     TouchpointView,
     assigned_view,
     blank_body,
     touchpoint_view,
 )
 
-MAX_SCANNED = 5_000  # touchpoints read for one filtered page; the answer states where it stopped
 PAGE = 500  # touchpoints per round trip when a whole timeline is read
-_GONE = "there is no such touchpoint"
+GONE = "there is no such touchpoint"
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -163,28 +159,6 @@ async def _originals(
     return originals, {**records, **others}
 
 
-async def read_timeline(
-    store: Store,
-    hashes: KeyedHash,
-    records: Mapping[bytes, IdentityRecord],
-    window: Window,
-    filter_: Filter,
-    given: Given = NOTHING_GIVEN,
-) -> TimelineView:
-    """A page of the merged timelines of `records`; one round trip without a filter."""
-    homes = _homes(records)
-    if not filter_.active:
-        page = await read_merged(store, homes, given, window)
-        decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
-        return TimelineView(
-            touchpoints=[decoded.view(it) for it in decoded.entries],
-            total=page.total - doubled(records),
-            returned=len(decoded.entries),
-            next=encode_cursor(page.end) if page.end else None,
-        )
-    return await _scan(store, hashes, records, homes, window, filter_, given)
-
-
 async def read_merged(store: Store, homes: Sequence[bytes], given: Given, window: Window) -> MemberPage:
     """A page of the merged timelines of `homes`, with the entries that were given to them. One round trip."""
     return merged(await read_page(store.connection, store.keys, homes, window), given, window)
@@ -214,58 +188,22 @@ async def read_whole(
 
     New touchpoints are included if their place has not been passed yet.
     """
-    homes = _homes(records)
+    homes = homes_of(records)
     window, more = Window(limit=PAGE, ascending=True), True
     while more:
         page = await read_merged(store, homes, given, window)
         yield await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         more = page.more and bool(page.members)
         if more:
-            window = _onwards(window, page.members[-1])
+            window = onwards(window, page.members[-1])
 
 
-def _homes(records: Mapping[bytes, IdentityRecord]) -> list[bytes]:
+def homes_of(records: Mapping[bytes, IdentityRecord]) -> list[bytes]:
     """The identities that have a timeline."""
     return [key for key, record in records.items() if record.last_arrival]
 
 
-async def _scan(
-    store: Store,
-    hashes: KeyedHash,
-    records: Mapping[bytes, IdentityRecord],
-    homes: Sequence[bytes],
-    window: Window,
-    filter_: Filter,
-    given: Given,
-) -> TimelineView:
-    """Search a bounded part of the timeline for touchpoints that pass the filter."""
-    found: list[TouchpointView] = []
-    scanned = 0
-    last: Member | None = None
-    more = True
-    while more and len(found) < window.limit and scanned < MAX_SCANNED:
-        page = await read_merged(store, homes, given, _onwards(window, last))
-        decoded = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
-        more = page.more
-        for entry in decoded.entries:
-            if len(found) == window.limit:
-                more = True
-                break
-            last = entry.entry
-            scanned += 1
-            if filter_.passes(entry.stored, entry.body):
-                found.append(decoded.view(entry))
-    cursor = encode_cursor(last.place) if last else None
-    return TimelineView(
-        touchpoints=found,
-        total=None,
-        returned=len(found),
-        next=cursor if more else None,
-        scanned_to=cursor,
-    )
-
-
-def _onwards(window: Window, last: Member | None) -> Window:
+def onwards(window: Window, last: Member | None) -> Window:
     step = max(PAGE, window.limit)
     if last is None:
         return Window(limit=step, after=window.after, before=window.before, ascending=window.ascending)
@@ -274,30 +212,18 @@ def _onwards(window: Window, last: Member | None) -> Window:
     return Window(limit=step, after=window.after, before=last.place)
 
 
-async def read_touchpoint(store: Store, tenant: str, touchpoint_id: str) -> TouchpointView:
-    """One touchpoint by its public id. Raises NotFound for an unknown id. Three round trips."""
-    hashes = store.hashes(tenant)
-    home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
-    (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
-    records = await read_records(store.connection, store.keys, [home])
-    if stored is None or home not in records:
-        raise NotFound(_GONE)
-    entry, decoded = await _decode_one(store, hashes, stored, records[home])
-    return decoded.view(entry)
-
-
 async def read_entry(store: Store, tenant: str, filed: Filed) -> tuple[TimelineEntry, Decoded]:
     """Decode the touchpoint read from a place. Raises NotFound if it was removed. Round trips as `decode`."""
     found = filed.read()
     if found is None:
-        raise NotFound(_GONE)
-    return await _decode_one(store, store.hashes(tenant), *found)
+        raise NotFound(GONE)
+    return await decode_one(store, store.hashes(tenant), *found)
 
 
-async def _decode_one(
+async def decode_one(
     store: Store, hashes: KeyedHash, stored: Member, record: IdentityRecord
 ) -> tuple[TimelineEntry, Decoded]:
     decoded = await decode(store, hashes, {record.key: record}, [stored])
     if not decoded.entries:
-        raise NotFound(_GONE)
+        raise NotFound(GONE)
     return decoded.entries[0], decoded

@@ -11,6 +11,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from handoff.domain.clock import Micros
 from handoff.domain.evidence import (
     MAX_COMPONENT,
     Evidence,
@@ -19,10 +20,12 @@ from handoff.domain.evidence import (
     joins,
     shared_identities,
 )
+from handoff.store.connection import Connection
+from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 from handoff.store.resp.commands import Reads
 
-from .identities import EntryKind, IdentityRecord, as_mapping, kind_of, read_record
+from .identities import NOT_SHARED, SHARED, EntryKind, IdentityRecord, as_mapping, kind_of, read_record
 
 STEP = 100  # neighbours of one identity read in one round: a busy shared one is known by its first
 
@@ -162,3 +165,28 @@ def _senders_ends(record: IdentityRecord) -> Iterator[bytes]:
     """The identities that senders joined an identity with."""
     yield from (it.home for it in record.pointers if it.kind is EntryKind.JOINS)
     yield from (it.other for it in record.evidence if kind_of(it) is EntryKind.JOINS and joins(it))
+
+
+class People:
+    """Reads of identity records by their hashes, and the mark of a shared identity."""
+
+    def __init__(self, connection: Connection, functions: Functions, keys: Keys) -> None:
+        self._connection = connection
+        self._functions = functions
+        self._keys = keys
+
+    def reader(self, reads: Reads | None = None) -> EvidenceReader:
+        """A reader for one answer; `reads` replaces the connection where the reads are logged."""
+        return EvidenceReader(reads or self._connection, self._keys)
+
+    async def clock(self, identity: bytes) -> Micros:
+        """The clock of the server that holds an identity, in µs."""
+        seconds, micros = await self._connection.call(b"TIME", key=self._keys.record(identity))
+        return int(seconds) * 1_000_000 + int(micros)
+
+    async def mark_shared(self, identity: bytes, attribution: bytes, *, shared: bool) -> None:
+        """Mark an identity as shared by several people, or as not shared; durable. One round trip."""
+        key = self._keys.record(identity)
+        self._functions.gate.check()
+        value = (SHARED if shared else NOT_SHARED) + attribution
+        await self._connection.call_durable(b"HSET", key, b"s", value, key=key)

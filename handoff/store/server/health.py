@@ -102,9 +102,9 @@ class StoreHealth:
                 return self.reason
         if self._running is not None:
             await self.beat()
-            if self.reason is None:
+            if self.reason is None and not self._doubted:
                 return None
-        await self.beat()  # that one started before the question
+        await self.beat()  # that one started before the question, or before a write failed
         return self.reason
 
     async def beat(self) -> None:

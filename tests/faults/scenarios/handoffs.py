@@ -19,7 +19,6 @@ from tests.faults.scenarios.scenario import Figures
 
 PACE_S = 0.02
 QUEUE = "support"
-DEADLINE_S = 7 * 86_400  # longer than any jump of a clock: no event is dropped as too late
 REMINDER = "handoff.unviewed"
 PATIENCE_S = 60.0  # for the last delivery: longer than any lease
 
@@ -70,7 +69,6 @@ class Handoffs:
             "from": {"channel": "chat", "party": "bot"},
             "to": {"channel": "chat", "queue": QUEUE},
             "reason": f"h{number}",
-            "deadline_s": DEADLINE_S,
         }
         requested = await self._until_taken(session, f"{url}/v1/handoffs", asked, stopping)
         if requested is not None:
@@ -114,7 +112,7 @@ class Handoffs:
         figures.count("other_statuses", self.wrong)
         missing = sorted(self.acknowledged.keys() - arrivals.keys())
         figures.count("lost", [await self._evidence(url, *it) for it in missing])
-        figures.count("disordered", self._disordered(list(arrivals)))
+        figures.count("disordered", [*self._disordered(list(arrivals)), *self._early_reminders()])
         figures.count("twice", await self._repeated(url))
         waited = [arrivals[it] - at for it, at in self.acknowledged.items() if it in arrivals]
         figures.measure("delivery", max(waited, default=0.0), delivery_s)
@@ -129,7 +127,7 @@ class Handoffs:
         """When each change of each handoff first arrived, in the order of arrival."""
         found: dict[tuple[str, int], float] = {}
         for event in self.platform.accepted:
-            if event.event["type"] == REMINDER:  # about a version that another event announced
+            if event.event["type"] == REMINDER:  # it repeats a version and does not prove its event
                 continue
             found.setdefault(_change(event), event.at)
         return found
@@ -141,6 +139,17 @@ class Handoffs:
             if version < newest.get(id_, 0):
                 wrong.append(f"webhook of {id_} version {version}")
             newest[id_] = max(version, newest.get(id_, 0))
+        return wrong
+
+    def _early_reminders(self) -> list[str]:
+        """Reminders that arrived before the change that they are about."""
+        seen: set[tuple[str, int]] = set()
+        wrong = []
+        for event in self.platform.accepted:
+            if event.event["type"] != REMINDER:
+                seen.add(_change(event))
+            elif _change(event) not in seen:
+                wrong.append("reminder of {} version {}".format(*_change(event)))
         return wrong
 
     async def _repeated(self, url: str) -> list[str]:

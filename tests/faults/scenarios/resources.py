@@ -17,7 +17,8 @@ from tests.store.servers import ask
 AFTER_SPACE_S = 6.0  # the supervisor's longest pause is 5 s
 AFTER_MEMORY_S = 2.0
 READY_S = 5.0  # for `/readyz` to notice
-JUMPS_S = (-3600, 3600, 86_400, -86_400, 90, -90)
+DAY_S = 86_400
+JUMPS_S = (-3600, 3600, DAY_S, -DAY_S, 90, -90)
 CLOCK = "clock"  # a file in the run's directory: how far the clock is off
 LIBRARIES = ("/usr/lib", "/usr/local/lib", "/lib")
 
@@ -54,9 +55,19 @@ async def _not_ready(stage: Stage, why: str) -> None:
 
 
 async def jump(stage: Stage) -> None:
+    await _jump(stage, stage.dice.choice(JUMPS_S))
+
+
+async def jump_across_deadlines(stage: Stage) -> None:
+    """By as long as a deadline is by default, so that deadlines of both sides of each jump would pass."""
+    for seconds in (DAY_S, -DAY_S):
+        await _jump(stage, seconds)
+
+
+async def _jump(stage: Stage, by: int) -> None:
     """Set the clock ahead or back, and right again after a while."""
     clock = stage.directory / CLOCK
-    for seconds in (stage.dice.choice(JUMPS_S), 0):
+    for seconds in (by, 0):
         _set(clock, seconds)
         await stage.recovered()
         await stage.pause(0.5, 1.0)
@@ -151,8 +162,7 @@ SCENARIOS = (
         key="clock-store-webhooks",
         title="the same with webhooks",
         store=store_with_a_clock,
-        disturb=jump,
-        rounds=2,
+        disturb=jump_across_deadlines,
         outage_s=1.0,
         traffic=EVERYTHING,
         needs=(no_faketime,),

@@ -44,6 +44,15 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("promise.made", {"text": "a refund", "data": {"promise": "p1"}}),
     ("complaint.opened", {"text": "This is unacceptable"}),
     ("note.added", {"text": "VIP", "by": "agent"}),
+    ("message.received", {"text": "any news?"}),
+    ("message.received", {"text": "any news about my refund?"}),
+    ("message.received", {"text": "10/10"}),
+    ("message.received", {"text": "I mean A-71, not A-17"}),
+    ("message.received", {"text": "yes please"}),
+    ("message.received", {"text": "Noch eine Frage: der Betrag. " * 12 + "Es geht um A-17, wann kommt sie?"}),
+    ("message.sent", {"text": "Let me transfer you to billing.", "by": "agent", "name": "Otto"}),
+    ("message.sent", {"text": "Shall I refund it?", "by": "agent", "name": "Mia"}),
+    ("callback.attempted", {"data": {"callback": "cb1", "reason": "voicemail"}}),
 )
 STEPS = ("append", "append", "append", "late", "edit", "delete", "drop")
 

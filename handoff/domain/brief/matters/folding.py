@@ -10,7 +10,7 @@ from handoff.domain.clock import DAY, MINUTE, Micros
 
 from ..signals.signal import Acts, NamedReference, Signal, Speaker
 from .joining import Words, elsewhere, in_segment, joining, returned
-from .matter import Matter
+from .matter import DORMANT_AFTER, Matter
 
 SILENCE: Micros = 14 * DAY  # after which a conversation is about something new
 STEPS_BEFORE: Micros = 30 * MINUTE  # self-service before a question belongs to it
@@ -93,10 +93,8 @@ def _customer(folded: Folded, signal: Signal, words: Words) -> None:
         _ask(folded, signal, words)
         return
     matter = _current(folded, signal)
-    if acts & Acts.NUDGE and matter is not None:
-        matter.nudge(signal)
-    elif acts & Acts.NUDGE:
-        folded.loose_nudges.append(signal)
+    if acts & Acts.NUDGE:
+        _nudge(folded, signal, matter or _newest_alive(folded, signal))
     elif matter is None or not matter.unsettled:
         return
     elif acts & Acts.WITHDRAW:
@@ -121,12 +119,42 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
     return alive[0] if len(alive) == 1 else None
 
 
+def _nudge(folded: Folded, signal: Signal, matter: Matter | None) -> None:
+    """Somebody whose only word is "hello?" waits too, unless something was settled before."""
+    if matter is None and not folded.matters:
+        matter = _opened(folded, signal, None)
+        matter.opened_at = signal.at
+        matter.touch(signal)
+        folded.by_conversation.setdefault(signal.conversation, []).append(matter)
+        folded.segments[signal.conversation, signal.claimed] = [matter]
+        folded.last_in[signal.conversation, signal.claimed] = signal.at
+    if matter is None:
+        folded.loose_nudges.append(signal)
+    else:
+        matter.nudge(signal)
+
+
+def _newest_alive(folded: Folded, signal: Signal) -> Matter | None:
+    """The matter that "any news?" in a new conversation is about: of those that wait, else of those that
+    are not settled, the one that was touched last."""
+    whose = signal.whose if signal.claimed else ""
+    since = signal.at - DORMANT_AFTER
+    alive = [
+        one
+        for one in folded.matters
+        if one.touched_at >= since and one.unsettled and (one.claimed, one.whose) == (signal.claimed, whose)
+    ]
+    return max(alive, key=lambda one: (bool(one.waits), one.touched_at), default=None)
+
+
 def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     named = (signal.conversation, signal.claimed)
     segment = folded.segments.get(named, [])
     before = folded.last_in.get(named)
     if before is not None and signal.at - before > SILENCE:
         segment = []
+    if signal.acts & Acts.SCORE and segment and _just_settled(segment[-1], signal):
+        return  # the score that a survey asked for
     segment = [one for one in segment if one.unsettled]
     matter = in_segment(segment, signal)
     if matter is None:
@@ -146,6 +174,10 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     folded.last_in[named] = signal.at
     if folded.steps:
         _attach_steps(folded, matter, signal)
+
+
+def _just_settled(matter: Matter, signal: Signal) -> bool:
+    return matter.settled is not None and signal.at - matter.settled.at < DAY
 
 
 def _file_words(folded: Folded, matter: Matter, key: str) -> None:
@@ -191,8 +223,17 @@ def _opened(folded: Folded, signal: Signal, back: Matter | None) -> Matter:
 
 
 def _attach_references(folded: Folded, matter: Matter, signal: Signal) -> None:
+    named = {it.value for it in signal.references if matter.named(it)}
+    corrected: set[str] = set()
     for reference in signal.references:
-        corrects = signal.acts & Acts.CORRECT and not matter.named(reference) and matter.correct(reference)
+        corrects = False
+        if signal.acts & Acts.CORRECT:
+            if reference.shape in corrected or (
+                reference.value in named and len(named) < len(signal.references)
+            ):
+                continue  # "A-71, not A-17": the number that is wrong
+            corrected.add(reference.shape)
+            corrects = not matter.named(reference) and matter.correct(reference)
         if not corrects:
             if reference.kind == "attribute":
                 continue

@@ -63,9 +63,9 @@ def elsewhere(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter
     (only,) = alive
     if _contradicts(only, signal.references):
         return None
-    if not named or (not joining(only.references.values()) and _about_the_same(only, signal, words)):
+    if not named or signal.acts & Acts.CORRECT:
         return only
-    return None
+    return only if not joining(only.references.values()) and _about_the_same(only, signal, words) else None
 
 
 def _about_the_same(matter: Matter, signal: Signal, words: Words) -> bool:

@@ -127,7 +127,12 @@ class Matter(Struct, kw_only=True, eq=False):
     def correct(self, reference: NamedReference) -> bool:
         """Put a reference in the place of the one that it corrects; False where there is none."""
         same_shape = [it for it in self.references.values() if it.shape == reference.shape]
-        same_kind = [it for it in self.references.values() if it.kind == reference.kind]
+        same_kind = [
+            it
+            for it in self.references.values()
+            if it.kind == reference.kind
+            and (it.label == reference.label or not (it.label and reference.label))
+        ]
         old = next(reversed(same_shape or same_kind), None)
         if old is None or old.value == reference.value:
             return False

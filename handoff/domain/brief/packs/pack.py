@@ -13,7 +13,7 @@ MAX_GUESSED = 60  # tokens that a guess of the language looks at
 
 ACTS = (
     *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
-    *("machine", "complaint"),
+    *("machine", "complaint", "deny", "contrast"),
 )
 """Acts that phrases may express."""
 

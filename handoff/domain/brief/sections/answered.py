@@ -41,8 +41,9 @@ def _newest(story: Story, found: list[Dated], limit: int) -> list[Dated]:
 
 
 def _answers(story: Story) -> list[Dated]:
-    """Answers to what is still wanted, or was settled lately."""
+    """Answers to what is still wanted, was settled lately, or is back in the same words."""
     found: list[Dated] = []
+    back = {key for it in story.folded.matters if it.returned and it.unsettled for key in it.keys}
     for signal in story.signals.values():
         if not signal.acts & Acts.ANSWER:
             continue
@@ -52,24 +53,24 @@ def _answers(story: Story) -> list[Dated]:
         matter = story.matter_of.get(item.id)
         if matter is not None and not matter.unsettled:
             ended = matter.settled
-            if ended is None or story.now - ended.at > SHOWN_AFTER_ANSWER:
+            if ended is None or (story.now - ended.at > SHOWN_AFTER_ANSWER and not matter.keys & back):
                 continue
         elif story.now - item.occurred_at > RECENT:
             continue
-        found.append((item, partial(_answer, item)))
+        found.append((item, partial(_answer, story, item)))
     return found
 
 
-def _answer(item: TimelineItem) -> BriefLine:
-    words, who = quote(item.text), quote(item.name, 60)
+def _answer(story: Story, item: TimelineItem) -> BriefLine:
+    words, who = story.words(item), quote(item.name, 60)
     params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
     return line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”")
 
 
 def only_asks(text: str) -> bool:
-    """Whether an answer is one question back, which is of no use to the next agent."""
+    """Whether an answer only asks back, which is of no use to the next agent."""
     plain = text.strip()
-    return plain.endswith("?") and not any(mark in plain[:-1] for mark in ".!?\n:") and len(plain) < 160
+    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < 160
 
 
 def _notes(story: Story) -> list[Dated]:
@@ -80,12 +81,12 @@ def _notes(story: Story) -> list[Dated]:
             continue
         if item.direction == "inbound" or story.now - item.occurred_at > RECENT:
             continue
-        found.append((item, partial(_note, item)))
+        found.append((item, partial(_note, story, item)))
     return found
 
 
-def _note(item: TimelineItem) -> BriefLine:
-    words, who = quote(item.text), quote(item.name, 60)
+def _note(story: Story, item: TimelineItem) -> BriefLine:
+    words, who = story.words(item), quote(item.name, 60)
     params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
     by = f" by {who}" if who else ""
     return line("noted", params, [item], f"Note{by}: “{words}”")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -51,11 +52,31 @@ def _commits(sentence: str, story: Story, item: TimelineItem) -> Pack | None:
     tokens = tokens_of(sentence)
     if story.rules.packs.first_words["commit"].isdisjoint(tokens):
         return None
-    for pack in story.rules.packs.chosen(item.language or story.languages.get(item.conversation), tokens):
-        commit = pack.phrases.get("commit")
-        if commit and mentions(tokens, commit):
-            return None if mentions(tokens, pack.phrases.get("uncommit", {})) else pack
+    for pack in _packs(story, item, tokens):
+        if mentions(tokens, pack.phrases.get("commit", {})):
+            return pack if any(_binds(part, pack) for part in _parts(tokens, pack)) else None
     return None
+
+
+def _binds(tokens: Sequence[str], pack: Pack) -> bool:
+    return mentions(tokens, pack.phrases["commit"]) and not mentions(tokens, pack.phrases.get("uncommit", {}))
+
+
+def _parts(tokens: Sequence[str], pack: Pack) -> list[Sequence[str]]:
+    """A sentence, cut at "but" where that denies only what is before it: "not today, but tomorrow"."""
+    denied, contrast = pack.phrases.get("deny", {}), pack.phrases.get("contrast", {})
+    at = next((place for place, it in enumerate(tokens) if it in contrast), None)
+    if at is None or not mentions(tokens[:at], denied):
+        return [tokens]
+    return [tokens[:at], tokens[at + 1 :]]
+
+
+def _packs(story: Story, item: TimelineItem, tokens: Sequence[str]) -> tuple[Pack, ...]:
+    """The packs for a text: people change the language within a conversation."""
+    packs = story.rules.packs
+    return packs.chosen(
+        item.language or packs.guess(tokens) or story.languages.get(item.conversation), tokens
+    )
 
 
 def _promise(story: Story, item: TimelineItem, sentence: str, pack: Pack, speaker: Speaker) -> BriefLine:
@@ -83,9 +104,7 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
         tokens = tokens_of(item.text[:1000])
         if story.rules.packs.first_words["complaint"].isdisjoint(tokens):
             continue
-        language = item.language or story.languages.get(item.conversation)
-        packs = story.rules.packs.chosen(language, tokens)
-        if any(mentions(tokens, pack.phrases.get("complaint", {})) for pack in packs):
+        if any(mentions(tokens, it.phrases.get("complaint", {})) for it in _packs(story, item, tokens)):
             words = quote(item.text, 140)
             params: dict[str, Any] = {"words": words, "state": "candidate"}
             text = f"Perhaps a complaint: “{words}”"

@@ -17,11 +17,14 @@ from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
-from ..signals import Acts
 from ..story import Story
+from .languages import written_in
+from .wants import quoted_items
 
 MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
+MAX_UNQUOTED = 4  # numbers of messages that are quoted in part
+MANY = 12  # facts after which the customer's name might not be read
 MAX_PARTS = 10  # of one structured value, such as an address
 
 REFERENCES = frozenset(
@@ -60,6 +63,7 @@ _CONTACTS: Mapping[str, str] = {
     **dict.fromkeys(("puhelin", "telefon", "telefonnummer", "handy", "telefono"), "phone"),
 }
 """Names of addresses and numbers by which somebody is reached -> type of the identity."""
+_NAMES = frozenset({"name", "fullname", "firstname", "lastname", "customername"})
 _FORM_PARTS = ("fields", "values", "answers")
 _LABELS = ("label", "title", "name", "id")
 _CAMEL = re.compile(r"([a-z])([A-Z])([a-z]?)")
@@ -79,7 +83,37 @@ def known(story: Story) -> list[BriefLine]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
     the customer corrected and what earlier parties passed on, after them the customer's language."""
     facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
-    return [*facts, *_language(story, facts)]
+    facts[:0] = _unquoted(story, facts)
+    return _who_first([*facts, *written_in(story, facts)])
+
+
+def _who_first(facts: list[BriefLine]) -> list[BriefLine]:
+    """A long form does not push the customer's name off the screen."""
+    if len(facts) <= MANY:
+        return facts
+    names = [it for it in facts[MANY:] if it.code == "fact" and same(word(it.params.get("name"))) in _NAMES]
+    return names + [it for it in facts if it not in names]
+
+
+def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
+    """Numbers that wishes are about and that no line shows, because their message is quoted in part."""
+    shown = {same(word(it.params.get("value"))) for it in facts}
+    found: dict[str, BriefLine] = {}
+    for matter in story.live():
+        quoted = [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+        for reference in matter.references.values():
+            if reference.value in shown or any(reference.value in it for it in quoted):
+                continue
+            proof = [
+                story.by_id[ask.signal.id]
+                for ask in matter.asks
+                if any(it.value == reference.value for it in ask.signal.references)
+            ]
+            if proof:
+                name = reference.label or "number"
+                params = {"name": name, "value": reference.shown}
+                found[reference.value] = line("fact", params, proof, f"{name}: {reference.shown}")
+    return list(found.values())[:MAX_UNQUOTED]
 
 
 def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:
@@ -157,21 +191,6 @@ def _context(handoff: EarlierHandoff) -> Iterator[tuple[str, str]]:
                 yield str(name), shown
     elif shown := _value(handoff.context):
         yield "context", shown
-
-
-def _language(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
-    """The language that the customer writes, where nobody has stated one."""
-    if any(same(word(it.params.get("name"))) in ("language", "locale") for it in facts):
-        return []
-    asked = [it for it in story.signals.values() if it.acts & Acts.ASK and it.conversation in story.languages]
-    if not asked:
-        return []
-    sure = [it for it in asked if not it.claimed] or asked
-    language = story.languages[sure[-1].conversation]
-    pack = story.rules.packs.by_language.get(language)
-    params = {"language": language}
-    text = f"Writes in {pack.name if pack else language}"
-    return [line("writes_in", params, [story.by_id[sure[-1].id]], text)]
 
 
 def _line(stated: Sequence[tuple[Fact, TimelineItem]]) -> BriefLine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.domain.clock import SECOND, Micros, format_time
+from handoff.domain.clock import MINUTE, SECOND, Micros, format_time
 
 from ..lines import SHORT, clock, line, quote, word
 from ..shapes import BriefLine, TimelineItem
@@ -12,6 +12,7 @@ from ..signals import Acts
 from ..story import Story, assignee
 
 CLOCKS_DIFFER: Micros = 5 * SECOND  # between a vendor's clock and ours
+FOLLOWS_WITHIN: Micros = 30 * MINUTE  # a handoff later than this is not the one that was announced
 _TRANSFERS = frozenset({"handoff.requested", "handoff.transferred", "handoff.accepted"})
 _TAKES = frozenset({"handoff.accepted", "event.tracked"})
 _OWNERSHIP = frozenset({"handoff.accepted", "handoff.released", "handoff.transferred", "handoff.completed"})
@@ -104,10 +105,16 @@ def _not_followed(story: Story) -> list[BriefLine]:
     if not story.folded.transfers:
         return []
     announced = story.by_id[story.folded.transfers[-1].id]
-    later = [it for it in story.items if it.occurred_at >= announced.occurred_at and it.id != announced.id]
-    followed = any(it.type in _TRANSFERS or it.data.get("name") == "conversation.assigned" for it in later)
-    asked = story.pending is not None and story.pending.requested_at >= announced.occurred_at
-    if followed or asked or story.answered_after(announced.occurred_at):
+    at = announced.occurred_at
+    until = at + FOLLOWS_WITHIN
+    moved = [
+        it.occurred_at
+        for it in story.items
+        if it.type in _TRANSFERS or it.data.get("name") == "conversation.assigned"
+    ]
+    if story.pending is not None:
+        moved.append(story.pending.requested_at)
+    if any(at - CLOCKS_DIFFER <= one <= until for one in moved) or story.answered_after(at):
         return []
     who = quote(announced.name, 60) or "An agent"
     params = {"who": who, "at": format_time(announced.occurred_at), "words": quote(announced.text, SHORT)}

@@ -173,10 +173,18 @@ def _call_back(promise: Promise, state: str, spoke: Micros | None) -> BriefLine:
         params["missed"] = attempts
     tried = f", tried {attempts} times" if attempts > 1 else ""
     outcome = "served since" if state == "served" else state
+    if state == "missed" and _voicemail(promise.proof[-1]):
+        params["voicemail"] = True
+        outcome += ", reached a voicemail"
     if spoke is not None:
         params["spoke"] = format_time(spoke)
         outcome += f", spoke {clock(spoke)}"
     return line("callback", params, promise.proof, f"A call back{by}: {outcome}{tried}")
+
+
+def _voicemail(item: TimelineItem) -> bool:
+    machine = word(item.data.get("answered_by")).startswith("machine")
+    return machine or word(item.data.get("reason")) == "voicemail"
 
 
 def _promise(promise: Promise, state: str) -> BriefLine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,13 @@ import msgspec
 
 from handoff.domain.clock import format_time
 
+from ..excerpts import question
 from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
+from ..packs import tokens_of
+from ..packs.pack import covered
 from ..shapes import BriefLine, CandidateWords, TimelineItem
+from ..signals import Acts
 from ..story import Story
 from .answered import only_asks
 
@@ -20,6 +24,9 @@ FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are coun
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
+MIN_NAMED = 4  # letters of a word by which a nudge names something
+MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
+_OURS = frozenset({"message.sent", "email.sent"})
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
 
@@ -27,8 +34,9 @@ _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 def wants(story: Story) -> list[MadeLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
     lines: list[MadeLine] = []
+    questions = _questions(story)
     for matter in story.live():
-        lines += _matter(story, matter)
+        lines += _matter(story, matter, questions)
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
     lines += [made for matter in dormant if (made := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
@@ -53,6 +61,20 @@ def _candidate(candidate: CandidateWords) -> BriefLine:
     return msgspec.structs.replace(made, assurance="claimed", text=f"(claimed) {text}")
 
 
+def _questions(story: Story) -> dict[str, str]:
+    """Short messages of the customer -> the question of ours that they answer: "yes" alone means nothing."""
+    asked: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for item in story.of(_OURS | _SPOKEN):
+        if item.type in _OURS and item.visibility == "public" and item.assurance == "verified":
+            asked[item.conversation] = question(item.text)
+        elif item.type in _SPOKEN:
+            words, reply = asked.pop(item.conversation, ""), item.text or ""
+            if words and len(reply) <= MAX_REPLY and "?" not in reply:
+                found[item.id] = words
+    return found
+
+
 class _Quoted:
     """One message of the customer, with those that repeat it and the answer to it."""
 
@@ -60,32 +82,60 @@ class _Quoted:
         self.asks, self.items, self.code = [ask], [item], code
         self.answer: TimelineItem | None = None
         self.nudges = 0
+        self.nudge: TimelineItem | None = None
+        """The newest of them."""
+        self.called = False
+        """Whether somebody spoke with them since they asked for a call."""
 
 
-def _matter(story: Story, matter: Matter) -> list[MadeLine]:
+def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[MadeLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
-        before = [it for it in messages if it.asks[-1].signal.at <= answer.at] or messages[:1]
+        before = [it for it in messages if it.asks[0].signal.at <= answer.at]
         text = story.by_id[answer.id].text
         if before and text and not only_asks(text):
             before[-1].answer = story.by_id[answer.id]
+        for message in before if answer.acts & Acts.TALK else ():
+            message.called = True
     for nudge in matter.nudges:
-        before = [it for it in messages if it.asks[-1].signal.at <= nudge.at] or messages[:1]
+        before = [it for it in messages if it.asks[-1].signal.at <= nudge.at]  # a greeting is before all
         if before:
             before[-1].nudges += 1
+            before[-1].nudge = story.by_id[nudge.id]
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
-        messages = messages[:FIRST] + messages[-LAST:]
-    return [partial(_line, matter, it) for it in messages]
+    messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
+    return [partial(_line, story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
 
 
-def _quoted(story: Story, matter: Matter) -> list[_Quoted]:
+def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
+    """The words of a nudge that names something: "any news about my refund?"."""
+    tokens = tokens_of(item.text or "")
+    packs = story.rules.packs.every
+    usual = set[int]().union(*(covered(tokens, it.phrases.get("nudge", {})) for it in packs))
+    named = (it for at, it in enumerate(tokens) if at not in usual and it.isalpha() and len(it) >= MIN_NAMED)
+    for one in named:
+        if not any(one in it.fillers or one in it.function_words for it in packs):
+            return quote(item.text, SHORT)
+    return ""
+
+
+def _first_and_last(messages: list[_Quoted]) -> list[_Quoted]:
+    return messages if len(messages) <= FIRST + LAST else messages[:FIRST] + messages[-LAST:]
+
+
+def quoted_items(story: Story, matter: Matter) -> list[TimelineItem]:
+    """The messages of a matter that are quoted."""
+    return [it.items[-1] for it in _first_and_last(_quoted(story, matter, count=False))]
+
+
+def _quoted(story: Story, matter: Matter, *, count: bool = True) -> list[_Quoted]:
     found: list[_Quoted] = []
     known: dict[str, _Quoted] = {}
     complaints: list[_Quoted] = []
     asks = matter.asks
     if len(asks) > READ_FIRST + READ_LAST:
-        story.left_out["wants"] += len(asks) - READ_FIRST - READ_LAST
+        story.left_out["wants"] += (len(asks) - READ_FIRST - READ_LAST) * count
         asks = asks[:READ_FIRST] + asks[-READ_LAST:]
     for ask in asks:
         item = story.by_id[ask.signal.id]
@@ -114,9 +164,9 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(matter: Matter, quoted: _Quoted) -> BriefLine:
+def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLine:
     item = quoted.items[-1]
-    words = quote(item.text or item.subject)
+    words = story.words(item) or quote(item.subject)
     params: dict[str, Any] = {
         "channel": item.channel,
         "at": format_time(item.occurred_at),
@@ -138,10 +188,16 @@ def _line(matter: Matter, quoted: _Quoted) -> BriefLine:
         )
     if files:
         params["files"] = files[:MAX_FILES]
+    if asked and quoted.code == "said":
+        params["question"] = quote(asked, SHORT)
+        text += f" (asked “{params['question']}”)"
     text += times(len(quoted.items))
     if quoted.nudges:
         params["nudges"] = quoted.nudges
         text += f", asked for news{times(quoted.nudges)}"
+        if quoted.nudge and (news := _more_than_a_nudge(story, quoted.nudge)):
+            params["nudge"] = news
+            text += f": “{news}”"
     if any(ask.unseen for ask in quoted.asks):
         params["late"] = True
         text += " (arrived after the answer)"

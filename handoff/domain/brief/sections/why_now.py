@@ -42,7 +42,10 @@ def why_now(story: Story) -> list[BriefLine]:
 
 
 def _returned(story: Story, matter: Matter) -> BriefLine:
-    proof = [story.by_id[ask.signal.id] for ask in matter.asks]
+    settled = [it for it in story.folded.matters if not it.unsettled]
+    known = set[str]().union(*(it.keys for it in settled))
+    back = [ask for ask in matter.asks if ask.signal.key in known] or matter.asks
+    proof = [story.by_id[ask.signal.id] for ask in back]
     words = quote(proof[-1].text, SHORT)
     closed = "once" if matter.returned == 1 else f"{matter.returned} times"
     params = {"times": matter.returned, "words": words, "matter": matter.number}
@@ -58,7 +61,8 @@ def _handed_over(story: Story, pending: Pending) -> BriefLine:
         "to": pending.to,
         "requested_at": format_time(pending.requested_at),
     }
-    text = f"Handed over from {pending.sender} to {pending.to}: {quote(pending.reason)}"
+    why = f": {quote(pending.reason)}" if pending.reason else ""  # hidden from some readers
+    text = f"Handed over from {pending.sender} to {pending.to}{why}"
     return line("handoff_requested", params, proof, text)
 
 
@@ -67,7 +71,7 @@ def _ping_pong(story: Story, pending: Pending) -> list[BriefLine]:
     reason = same(pending.reason)
     hops = [it for it in pending.hops if it.outcome in _PASSED_ON and same(it.reason) == reason]
     count = len(hops) + 1
-    if count < PING_PONG:
+    if count < PING_PONG or not reason:
         return []
     ids = {it.id for it in hops} | {pending.id}
     shown = hops[-MAX_HOPS:]
@@ -89,7 +93,8 @@ def _handed_before(story: Story, pending: Pending) -> list[BriefLine]:
     shown = hops[-MAX_HOPS:]
     params = {"transfers": len(hops), "hops": [_hop(it) for it in shown]}
     params["way"] = way = ", ".join(
-        f"{it.sender.name} → {_target(it.to)} ({quote(it.reason, 60)})" for it in shown
+        f"{it.sender.name} → {_target(it.to)}" + (f" ({quote(it.reason, 60)})" if it.reason else "")
+        for it in shown
     )
     return [
         line("handed_before", params, _requests(story, {it.id for it in hops}), f"Handed over before: {way}")
@@ -169,6 +174,8 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     assert end is not None
     ended = story.by_id[end.id]
     asks = [story.by_id[it.signal.id] for it in matter.asks]
+    if not asks:
+        return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
     words = quote(spoken.text or spoken.subject or word(spoken.data.get("form")), SHORT)
     answer = quote(_last_words(story, matter, ended), SHORT)

@@ -16,6 +16,8 @@ from .speaker import marked, speaker_of
 MAX_OURS = 400  # characters of our messages in which a machine may say that it is one
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
+DENIED_BEFORE = 3  # tokens before an announcement in which it may be denied
+MAX_SCORE = 2  # tokens of a score: 10/10
 TALK_S = 20  # seconds from which on a call was a talk
 
 _SPOKEN = frozenset({"message.received", "email.received", "message.edited"})
@@ -154,7 +156,9 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
         return Acts.NUDGE  # "?", "..."
     if len(tokens) > MAX_TOKENS:
         return Acts.ASK
-    return _short(text, tokens, packs, item.language or language, names) or Acts.ASK
+    act = _short(text, tokens, packs, item.language or language, names)
+    scores = len(tokens) <= MAX_SCORE and all(it.isdigit() and len(it) < 3 for it in tokens)
+    return act or (Acts.ASK | Acts.SCORE if scores else Acts.ASK)
 
 
 def _short(
@@ -224,7 +228,7 @@ def _correction(text: str, packs: Packs, language: str | None) -> int:
     tokens = tokens_of(text)
     if len(tokens) > 2 * MAX_TOKENS or packs.first_words["correct"].isdisjoint(tokens):
         return NOTHING
-    for pack in packs.chosen(language, tokens):
+    for pack in _read_with(packs, language, tokens):
         if "correct" in pack.phrases and mentions(tokens, pack.phrases["correct"]):
             return Acts.CORRECT
     return NOTHING
@@ -248,9 +252,9 @@ def _ours(
     if not item.text or len(item.text) > 200:
         return Acts.ANSWER
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
-        for pack in packs.chosen(item.language or language, tokens):
-            if "transfer" in pack.phrases and mentions(tokens, pack.phrases["transfer"]):
-                return Acts.HOLD | Acts.TRANSFER
+        for pack in _read_with(packs, item.language or language, tokens):
+            if _announces(tokens, pack):
+                return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not has_digit(item.text):
@@ -258,6 +262,14 @@ def _ours(
             if _holds(tokens, pack, packs.und, names):
                 return Acts.HOLD
     return Acts.ANSWER
+
+
+def _announces(tokens: Sequence[str], pack: Pack) -> bool:
+    """Whether a transfer is announced; "I cannot transfer you" is an answer."""
+    table, denied = pack.phrases.get("transfer", {}), pack.phrases.get("deny", {})
+    places = covered(tokens, table)
+    starts = [at for at in places if at - 1 not in places]
+    return any(not mentions(tokens[max(at - DENIED_BEFORE, 0) : at], denied) for at in starts)
 
 
 def _holds(tokens: Sequence[str], pack: Pack, und: Pack, names: frozenset[str]) -> bool:

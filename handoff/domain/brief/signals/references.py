@@ -18,6 +18,7 @@ MAX_REFERENCES = 3  # of one touchpoint
 _CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
 _DIGIT = re.compile(r"\d")
 _BEFORE_DIGIT = 8  # characters that a code may have before its first digit: `#`, six letters, a hyphen
+_SHORT = 40  # characters: for so few the pattern is cheaper than the quick look
 _LABEL = 60  # characters before a number in which its label is
 _LIKELY = re.compile(r"[A-Z](?:\d|-\d)")  # part of whatever `_SHAPED` matches
 _SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
@@ -60,7 +61,7 @@ def _stated(item: TimelineItem, packs: Packs) -> Iterator[NamedReference]:
             if isinstance(part, Mapping):
                 yield from _fields(part)
     for text in (item.subject, item.text):
-        if text and not text.isalpha():
+        if text:
             yield from in_words(text[:2000], packs)
 
 
@@ -101,9 +102,12 @@ def _has_no_label(text: str, packs: Packs) -> bool:
 def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
     """References that a text names: after a label, or shaped like `A-17`."""
     digit = _DIGIT.search(text)
-    if digit is None or _has_no_label(text, packs):
+    if digit is None:
         return
-    for match in _CODE.finditer(text, max(digit.start() - _BEFORE_DIGIT, 0)):
+    first = max(digit.start() - _BEFORE_DIGIT, 0)
+    if len(text) - first > _SHORT and _has_no_label(text, packs):
+        return
+    for match in _CODE.finditer(text, first):
         shown = match[1]
         if len(shown) > 30:
             continue

@@ -37,6 +37,8 @@ class Acts:
     MACHINE = 2048
     TRANSFER = 4096
     """Somebody announces that they pass the customer on."""
+    SCORE = 8192
+    """Nothing but a small number, such as a survey asks for after the end."""
 
 
 NOTHING = 0

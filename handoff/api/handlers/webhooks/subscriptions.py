@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType, field
 
-from handoff.api.http.access import Principal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
@@ -23,6 +22,7 @@ from handoff.api.http.exchange import (
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.touchpoint import TYPES
+from handoff.services.access.principal import Principal
 from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks import subscriptions
 from handoff.services.webhooks.deliveries import StatusView, status_view

@@ -6,38 +6,26 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 
+import msgspec
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated
 from handoff.domain.identity import Assurance
+from handoff.services.access.principal import Audience, Principal, Role
+from handoff.services.access.reader import ACCESS_AFTER_S
 
-SCOPES = frozenset(
-    {
-        "touchpoints:write",
-        "context:read",
-        "handoffs:read",
-        "handoffs:write",
-        "links:write",
-        "callbacks:write",
-        "webhooks:write",
-        "privacy:write",
-        "operate",
-        "admin",
-    }
-)
 TENANT_HEADER = "Handoff-Tenant"
 UNKNOWN_TOKEN = "Send a valid bearer token"  # noqa: S105 - a message, not a secret
 RESERVED_NAMES = frozenset({"admin", "agent", "callbacks", "deadline", "handoff", "identity", "session"})
 """Names that the server uses in its own records. A token with such a name could pass for the server."""
 RESERVED_PREFIXES = ("agent:", "policy:", "source:")
-IMPLIED = {"handoffs:write": "handoffs:read"}
-"""Scopes that include another scope: callers who may change handoffs may read them."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
     """A configured bearer token. Only the hash of its secret is kept.
 
-    `min_assurance` is the default of its lookups; `agent` binds the token to one agent (sessions).
+    `min_assurance` is the default of its lookups; `agent` binds the token to one agent. `queues` limits it to
+    these queues; None does not.
     """
 
     name: str
@@ -46,10 +34,18 @@ class Token(Struct, frozen=True, kw_only=True):
     secret_hash: bytes
     min_assurance: Assurance = Assurance.INFERRED
     agent: str | None = None
+    audience: Audience = Audience.AGENT
+    queues: frozenset[str] | None = None
+    role: Role = "agent"
+    access_after_s: int = ACCESS_AFTER_S
 
     @property
     def admin(self) -> bool:
         return "admin" in self.scopes
+
+
+def is_reserved(name: str) -> bool:
+    return name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES)
 
 
 def check_tokens(tokens: Iterable[Token]) -> None:
@@ -63,7 +59,7 @@ def check_tokens(tokens: Iterable[Token]) -> None:
     admins: set[str] = set()
     secrets: dict[bytes, str] = {}
     for token in tokens:
-        if token.name in RESERVED_NAMES or token.name.startswith(RESERVED_PREFIXES):
+        if is_reserved(token.name):
             raise ConfigurationError(
                 f"token {token.name!r}: this name is reserved for the server, use another one"
             )
@@ -94,66 +90,63 @@ def hash_secret(secret: str) -> bytes:
     return sha256(secret.encode(errors="surrogateescape")).digest()
 
 
-class Principal(Struct, frozen=True, kw_only=True):
-    """The caller and its tenant.
-
-    `credential` identifies the token itself; `name` is for humans and may be reused.
-    """
-
-    name: str
-    credential: bytes
-    tenant: str
-    scopes: frozenset[str]
-    min_assurance: Assurance
-    agent: str | None = None
-
-    @property
-    def admin(self) -> bool:
-        return "admin" in self.scopes
-
-    def require(self, scope: str) -> None:
-        """Forbidden unless the token has the scope, or `admin`. The error names the scope."""
-        if scope in self.scopes or self.admin or any(IMPLIED.get(it) == scope for it in self.scopes):
-            return
-        raise Forbidden(f"Needs the scope {scope}", code="missing_scope", scope=scope)
-
-
 class Access:
-    """The server's tokens by the hash of their secret, and its tenants.
+    """The configured tokens by the hash of their secret, and the tenants.
 
     ConfigurationError if two tokens have the same secret.
     """
 
     def __init__(self, tokens: Iterable[Token], tenants: Iterable[str]) -> None:
         self._by_hash: dict[bytes, tuple[Token, Principal]] = {}
+        self._by_credential: dict[bytes, Principal] = {}
+        self._tenants: frozenset[str] = frozenset()
+        self.replace(tokens, tenants)
+
+    def replace(self, tokens: Iterable[Token], tenants: Iterable[str]) -> None:
+        """Use these tokens and tenants from now on. A ConfigurationError leaves everything as it was."""
+        by_hash: dict[bytes, tuple[Token, Principal]] = {}
         for token in tokens:
-            other = self._by_hash.setdefault(token.secret_hash, (token, _principal(token, token.tenant)))
+            other = by_hash.setdefault(token.secret_hash, (token, _principal(token, token.tenant)))
             if other[0] is not token:
                 raise ConfigurationError(
                     f"tokens {other[0].name!r} and {token.name!r} have the same secret: "
                     "give each token its own"
                 )
+        self._by_hash = by_hash
+        self._by_credential = {it.credential: it for _token, it in by_hash.values()}
         self._tenants = frozenset(tenants)
+
+    def has_name(self, tenant: str, name: str) -> bool:
+        """Whether a configured token has this name, or the server uses it itself."""
+        taken = any(
+            it.name == name and (it.tenant == tenant or it.admin) for it in self._by_credential.values()
+        )
+        return taken or is_reserved(name)
 
     def has_tenant(self, tenant: str) -> bool:
         return tenant in self._tenants
+
+    def by_credential(self, credential: bytes) -> Principal | None:
+        """The caller of a token that is still configured."""
+        return self._by_credential.get(credential)
 
     def authenticate(self, secret: str, asked_tenant: str | None) -> Principal:
         """The principal of a token. Unauthenticated if it is missing, malformed, or unknown."""
         found = self._by_hash.get(hash_secret(secret)) if secret else None
         if found is None:
             raise Unauthenticated(UNKNOWN_TOKEN)
-        token, principal = found
-        if asked_tenant is None or asked_tenant == token.tenant:
+        principal = found[1]
+        if asked_tenant is None or asked_tenant == principal.tenant:
             return principal
-        return _principal(token, self._other_tenant(asked_tenant, token))
+        return self.elsewhere(principal, asked_tenant)
 
-    def _other_tenant(self, asked: str, token: Token) -> str:
-        if not token.admin:
+    def elsewhere(self, principal: Principal, asked: str) -> Principal:
+        """An admin in another tenant. Forbidden for other callers, NotFound for an unknown tenant."""
+        if not principal.admin:
             raise Forbidden("The token belongs to another tenant", code="other_tenant")
         if asked not in self._tenants:
             raise NotFound("Unknown tenant", code="unknown_tenant")
-        return asked
+        return msgspec.structs.replace(principal, tenant=asked)
 
 
 def _principal(token: Token, tenant: str) -> Principal:
@@ -164,6 +157,10 @@ def _principal(token: Token, tenant: str) -> Principal:
         scopes=token.scopes,
         min_assurance=token.min_assurance,
         agent=token.agent,
+        audience=token.audience,
+        queues=token.queues,
+        role=token.role,
+        access_after_s=token.access_after_s,
     )
 
 

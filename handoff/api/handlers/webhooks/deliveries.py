@@ -22,7 +22,7 @@ from handoff.domain.errors import NotFound, Unprocessable
 from handoff.services.webhooks import deliveries
 from handoff.services.webhooks.deliveries import DeliveryView, Replayed
 
-from .webhooks import find
+from .subscriptions import find
 
 TEST_WAIT_S = 5.0  # a test waits this long for the subscriber's response before it returns `pending`
 TEST_POLL_S = 0.05

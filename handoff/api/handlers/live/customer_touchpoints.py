@@ -1,0 +1,174 @@
+"""The stream of one customer: touchpoints, in the order of recording."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from functools import partial
+
+from aiohttp import web
+from msgspec import Struct
+
+from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.domain.errors import NotFound
+from handoff.services.access.customer_access import check_customer
+from handoff.services.access.principal import Principal
+from handoff.services.context.position import Position, position_of, read_position
+from handoff.services.customers.customer import Customer, by_id
+from handoff.services.events.feed import Feed, Frame, PositionChange, TouchpointFrame, touchpoint_frame
+from handoff.services.timeline.pages import read_touchpoint
+from handoff.services.timeline.reading import decode
+from handoff.store.repositories.timelines import read_arrivals_after
+
+from .stream import Stream, event_bytes, last_id
+
+
+class ResetView(Struct, frozen=True, kw_only=True):
+    """Read the context again. `reason` is why the server cannot send the missed frames."""
+
+    reason: str
+    customer_id: str
+
+
+async def of_customer(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/customers/{id}/events`: touchpoints in the order of recording."""
+    principal = request[PRINCIPAL]
+    site = request.app[SITE]
+    customer = await by_id(site.store, principal.tenant, request.match_info["id"])
+    await check_customer(site.store, principal, customer.group.members)
+    watcher = _CustomerStream(site, principal, request.match_info["id"], Stream(request))
+    try:
+        return await watcher.run(customer, last_id(request))
+    except ConnectionError:
+        return web.Response(status=499)
+    finally:
+        site.hub.leave(watcher.feed)
+
+
+class _CustomerStream:
+    """A stream of one customer, whose identities may change meanwhile."""
+
+    def __init__(self, site: AppContext, principal: Principal, customer_id: str, stream: Stream) -> None:
+        self._site = site
+        self._principal = principal
+        self._tenant = principal.tenant
+        self._reader = principal.reader
+        self._id = customer_id
+        self._stream = stream
+        self.feed = Feed(self._handle_now, site.hub.limits)
+        self._position = Position(state=b"", arrivals={})
+        self._checked_at = time.monotonic()
+
+    async def run(self, customer: Customer, last_id: str | None) -> web.StreamResponse:
+        await self._site.hub.watch_homes(self.feed, customer.group.members)
+        # Read again: this has everything before the feed was registered, the feed has the rest.
+        customer = await by_id(self._site.store, self._tenant, self._id)
+        await self._site.hub.watch_homes(self.feed, customer.group.members)
+        return await self._stream.run(partial(self._follow, customer, last_id))
+
+    async def _follow(self, customer: Customer, last_id: str | None) -> None:
+        await self._begin(customer, last_id)
+        while not self.feed.cut:
+            frame = await self.feed.next(self._site.hub.limits.heartbeat_s)
+            if isinstance(frame, TouchpointFrame):
+                await self._touchpoint(frame)
+            elif frame is None and not self.feed.cut:
+                await self._stream.beat()
+            if time.monotonic() - self._checked_at > self._site.hub.limits.check_identities_s:
+                await self._check_identities()
+
+    async def _begin(self, customer: Customer, last_id: str | None) -> None:
+        now = position_of(customer.members)
+        if last_id is None:
+            self._position = now
+            await self._stream.send("ready", now.encode(), {"customer_id": customer.id})
+            return
+        known = read_position(last_id, customer.members)
+        missed = await self._missed(customer, known, now) if known else None
+        if known is None or missed is None:
+            await self._reset(customer, "changed" if known is None else "too_old")
+            return
+        self._position = known
+        for frame in missed:
+            await self._touchpoint(frame)
+
+    async def _missed(
+        self, customer: Customer, known: Position, now: Position
+    ) -> list[TouchpointFrame] | None:
+        """The touchpoints after a position, in order; None if they are no longer available."""
+        store = self._site.store
+        records = {it.key: it for it in customer.members}
+        entries = []
+        for key, arrival in known.arrivals.items():
+            if now.arrivals[key] <= arrival:
+                continue
+            found = await read_arrivals_after(store.connection, store.keys, key, arrival)
+            if found is None:
+                return None
+            entries += found
+        entries.sort(key=lambda it: it.recorded_at)
+        decoded = await decode(store, store.hashes(self._tenant), records, entries)
+        return [touchpoint_frame(it, decoded) for it in decoded.entries]
+
+    def _handle_now(self, frame: Frame) -> bool:
+        if self._reader.limited or not isinstance(frame, TouchpointFrame):
+            return False
+        return not _may_change_identities(frame) and self._send(frame)
+
+    async def _touchpoint(self, frame: TouchpointFrame) -> None:
+        if self._reader.limited:
+            await self._send_shown(frame)
+        else:
+            while not self._send(frame):
+                await self._stream.wait_for_client()
+        if _may_change_identities(frame):
+            await self._check_identities()
+
+    async def _send_shown(self, frame: TouchpointFrame) -> None:
+        """Send a touchpoint as a limited reader may see it. A hidden one only moves the position."""
+        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
+            return
+        after = self._position.moved(frame.home, frame.arrival)
+        with suppress(NotFound):
+            view = await read_touchpoint(self._site.store, self._tenant, frame.touchpoint, self._reader)
+            await self._stream.send("touchpoint", after.encode(), view)
+        self._position = after
+
+    def _send(self, frame: TouchpointFrame) -> bool:
+        """Send a touchpoint unless the stream has sent it already; False if the client is too slow."""
+        if frame.arrival <= self._position.arrivals.get(frame.home, 0):
+            return True
+        move = _move(frame, self._position)
+        if not self._stream.put(move.event):
+            return False
+        self._position = move.after
+        return True
+
+    async def _check_identities(self) -> None:
+        """Check that the customer has the same identities; otherwise the client must read again."""
+        self._checked_at = time.monotonic()
+        customer = await by_id(self._site.store, self._tenant, self._id)
+        await check_customer(self._site.store, self._principal, customer.group.members)
+        if position_of(customer.members).state != self._position.state:
+            await self._site.hub.watch_homes(self.feed, customer.group.members)
+            await self._reset(await by_id(self._site.store, self._tenant, self._id), "changed")
+
+    async def _reset(self, customer: Customer, reason: str) -> None:
+        self._position = position_of(customer.members)
+        view = ResetView(reason=reason, customer_id=customer.id)
+        await self._stream.send("reset", self._position.encode(), view)
+
+
+def _may_change_identities(frame: TouchpointFrame) -> bool:
+    """Whether a touchpoint may change the customer's identities."""
+    return frame.type.startswith("identity.")
+
+
+def _move(frame: TouchpointFrame, position: Position) -> PositionChange:
+    """The event of a touchpoint for a client at a position. Most clients share one, so it is cached."""
+    move = frame.move
+    if move is None or move.before != position:
+        after = position.moved(frame.home, frame.arrival)
+        event = event_bytes("touchpoint", after.encode(), frame.json)
+        move = frame.move = PositionChange(position, after, event)
+    return move

@@ -1,0 +1,1 @@
+"""`handoff tokens …`, `handoff sessions …`, and `handoff reload`."""

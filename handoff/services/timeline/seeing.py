@@ -1,0 +1,57 @@
+"""Touchpoints as a reader may see them: every view of touchpoints is built from what `seen` returns."""
+
+from __future__ import annotations
+
+import msgspec
+
+from handoff.domain.touchpoint import Visibility
+from handoff.services.access.reader import Reader
+from handoff.store.repositories.timelines import read_places
+from handoff.store.store import Store
+
+from .reading import Decoded, TimelineEntry
+
+
+async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
+    """The touchpoints without those that the reader may not see.
+
+    No round trip, or one or two for a customer-facing reader if an entry is an edit.
+    """
+    if not reader.limited:
+        return decoded
+    hidden = set() if reader.internal else await _edits_of_internal(store, decoded.entries)
+    shown = [_shown(entry, reader) for at, entry in enumerate(decoded.entries) if at not in hidden]
+    rendering, ownership = decoded.rendering, decoded.ownership
+    if not reader.internal:
+        ownership = {}  # who assigned a touchpoint, and why, is internal
+        public = {
+            which: (stored, body)
+            for which, (stored, body) in rendering.amendments.items()
+            if body.visibility is Visibility.PUBLIC
+        }
+        rendering = msgspec.structs.replace(rendering, amendments=public)
+    return Decoded([it for it in shown if it is not None], rendering, ownership)
+
+
+def _shown(entry: TimelineEntry, reader: Reader) -> TimelineEntry | None:
+    body = entry.body
+    data = reader.shown_data(entry.stored.type, body.data)
+    if data is None:
+        return entry if reader.internal or body.visibility is Visibility.PUBLIC else None
+    silent = msgspec.structs.replace(body, subject=None, text=None, stated_data=data)
+    return TimelineEntry(entry.stored, silent, entry.entry)  # without the results cached for other readers
+
+
+async def _edits_of_internal(store: Store, entries: list[TimelineEntry]) -> set[int]:
+    """The places of edits and deletions whose original is internal: senders often state only the edit."""
+    edits = [
+        (at, (it.stored.home, it.body.amends)) for at, it in enumerate(entries) if it.body.amends is not None
+    ]
+    if not edits:
+        return set()
+    originals = await read_places(store.connection, store.keys, [which for _at, which in edits])
+    return {
+        at
+        for (at, _which), original in zip(edits, originals, strict=True)
+        if original is not None and (original.blanked or original.body().visibility is not Visibility.PUBLIC)
+    }
