@@ -17,9 +17,11 @@ NAMES = re.compile(
 TRACK_NAMES = re.compile(r"(?:card_?)?(?:track_?[123]?(?:_?data)?|magstripe(?:_?data)?)", re.IGNORECASE)
 """Names of members whose value may be track data."""
 CODE = re.compile(r"\s*[0-9]{3,4}\s*")
+CODE_DIGITS = 3
+"""Digits of the shortest card code."""
 _HINT = re.compile(
-    rb"cv[vcn]|curit\S{1,3}[ _-]?code|code de s|heitscode|\xbcf(?:ziffer|nummer)"
-    rb"|digo de seg|di sicur|beveil|card[_ -]?code"
+    rb"cv[vcn]|curit\S{1,3}[ _-]?code|code de s|heitscode|f(?:ziffer|nummer)"
+    rb"|digo de seg|di sicur|beveil|card[_ -]?code|verification_?value"
 )
 """A piece of every name of a code, in lower case."""
 _WORDS = (
@@ -39,10 +41,21 @@ _TRACK_2 = re.compile(r";?([0-9]{13,19})[=D][0-9]{7,30}\??")
 
 
 def may_name_code(raw: bytes) -> bool:
-    """Whether UTF-8 bytes may name a card code. Quick first, since nearly all texts do not."""
-    raw = raw.lower()
-    if b"cv" in raw or b"cod" in raw or b"\xbcf" in raw or b"digo" in raw:
-        return _HINT.search(raw) is not None
+    """Whether UTF-8 bytes may name a card code."""
+    return names_code(raw.lower().decode("latin-1"), raw)
+
+
+def names_code(lowered: str, raw: bytes) -> bool:
+    """The same, with the bytes in lower case, where digits may be missing. Nearly all name none."""
+    if (
+        "cv" in lowered
+        or "cod" in lowered
+        or ("z" in lowered and "fziffer" in lowered)
+        or "fnummer" in lowered
+        or "digo" in lowered
+        or "verif" in lowered
+    ):
+        return _HINT.search(raw.lower()) is not None
     return False
 
 

@@ -31,6 +31,8 @@ _BEYOND = (
     "\U0001fbf0-\U0001fbf9"
 )
 """Those above U+FFFF, such as mathematical ones. Apart, because a character class is slower with them."""
+LEADS = bytes({it.encode()[0] for it in _BASIC + _BEYOND if not it.isascii()})
+"""First bytes in UTF-8 of all these."""
 _FOREIGN = re.compile(f"[{_BASIC}]")
 _FOREIGN_BEYOND = re.compile(f"[{_BEYOND}]")
 _ANY_BEYOND = re.compile("[\U00010000-\U0010ffff]")
@@ -58,37 +60,6 @@ def has_enough(text: str) -> bool:
 def has_enough_utf8(raw: bytes) -> bool:
     """The same for UTF-8; for ASCII, one pass in C. Bytes that are not UTF-8 do not count."""
     return _count(raw) >= FEWEST or (not raw.isascii() and has_enough(raw.decode(errors="replace")))
-
-
-_PLAIN = rb"[^0-9A-Za-z]{0,20}(?:(?<=\\)[nrtbf][^0-9A-Za-z]{0,20}){0,3}"
-_NAME = rb'[^0-9A-Za-z]{0,12}(?:null|true|false)?[^0-9A-Za-z]{0,12}"[^"\\]{0,60}":'
-_MEMBER = rb"(?:" + _NAME + rb"){1,4}[^0-9A-Za-z]{0,6}"
-_IN_A_ROW = re.compile(rb"(?<![0-9])[0-9](?>(?>" + _MEMBER + rb"|" + _PLAIN + rb")[0-9]){%d}" % (FEWEST - 1))
-_ZEROS = bytes.maketrans(_ASCII, b"0" * 10)
-_ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SHAPES = bytes.maketrans(_ASCII + _ALPHABET, b"0" * 10 + b"a" * 52)
-_BETWEEN = bytes(it for it in range(256) if it not in _ASCII + _ALPHABET)
-_ROW = b"0" * FEWEST
-_WRITTEN = re.compile(rb"</?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|<!--|&#|&[A-Za-z]{2,8};|%[0-9A-Fa-f]{2}|\\u")
-
-
-def may_be_in_a_row(raw: bytes) -> bool:
-    """Whether JSON may have that many digits with nothing but names of members and punctuation between them.
-
-    Stricter than `has_enough_utf8`: times, telephone numbers and ids add up to many digits, but letters are
-    between them. Wrong only in one direction: markup and escapes count as digits.
-    """
-    if not raw.isascii():
-        raw = in_ascii(raw.decode(errors="replace")).encode()
-    shapes = raw.replace(b"\\n", b"").replace(b"\\r", b"").replace(b"\\t", b"").translate(_SHAPES, _BETWEEN)
-    if _ROW in shapes:
-        return True
-    marked = b"<" in raw or b"&" in raw or b"%" in raw or b"\\u" in raw
-    if marked and _WRITTEN.search(raw) is not None:
-        return True
-    zeros = raw.translate(_ZEROS)
-    values = zeros.count(b':"0') + zeros.count(b":0") + zeros.count(b',"0') + zeros.count(b",0")
-    return values > 1 and _IN_A_ROW.search(raw) is not None
 
 
 def _count(raw: bytes) -> int:

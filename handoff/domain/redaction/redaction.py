@@ -11,10 +11,10 @@ from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Participant, Touchpoint
 
 from .codes import may_name_code
-from .digits import FEWEST, has_enough, has_enough_utf8, may_be_in_a_row
+from .digits import FEWEST, has_enough, has_enough_utf8
 from .documents import masked_document, masked_written
 from .fragments import Fragments, masked_head
-from .issuers import is_card_number
+from .quick import is_suspicious, needs_look
 from .scan import Counts, TenantPattern, add
 from .values import masked_texts, masked_value
 
@@ -99,13 +99,14 @@ def _uncounted(kind: str, way: str, count: int) -> None:
 
 def _may_hold(touchpoint: Touchpoint) -> bool:
     """Whether a closer look is needed. Wrong only in one direction."""
+    data = touchpoint.data
     try:
-        if touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits:
+        if data or touchpoint.attachments or touchpoint.actor or touchpoint.traits:
             raw = _ENCODE(
                 (
                     touchpoint.subject,
                     touchpoint.text,
-                    touchpoint.data,
+                    data,
                     touchpoint.attachments,
                     touchpoint.actor,
                     touchpoint.traits,
@@ -115,27 +116,19 @@ def _may_hold(touchpoint: Touchpoint) -> bool:
             raw = _ENCODE((touchpoint.subject, touchpoint.text))
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return True
-    if (has_enough_utf8(raw) and may_be_in_a_row(raw)) or may_name_code(raw) or _BASE64.encode() in raw:
-        return True
-    return _has_long_name(touchpoint)
+    return needs_look(raw) or "cloudevent" in data or _has_long_name(touchpoint)
 
 
 def _has_long_name(touchpoint: Touchpoint) -> bool:
     """Whether one of the short texts that senders choose may be a card number."""
     thread, medium, language = touchpoint.thread, touchpoint.medium, touchpoint.language
     return (
-        (thread is not None and len(thread) >= FEWEST and _is_long(thread))
-        or (len(touchpoint.source) >= FEWEST and _is_long(touchpoint.source))
-        or (medium is not None and len(medium) >= FEWEST and _is_long(medium))
-        or (language is not None and len(language) >= FEWEST and _is_long(language))
-        or (bool(touchpoint.participants) and any(_is_long(it.role) for it in touchpoint.participants))
+        (thread is not None and len(thread) >= FEWEST and is_suspicious(thread))
+        or (len(touchpoint.source) >= FEWEST and is_suspicious(touchpoint.source))
+        or (medium is not None and len(medium) >= FEWEST and is_suspicious(medium))
+        or (language is not None and len(language) >= FEWEST and is_suspicious(language))
+        or (bool(touchpoint.participants) and any(is_suspicious(it.role) for it in touchpoint.participants))
     )
-
-
-def _is_long(name: str) -> bool:
-    if name.isascii() and name.isdigit():
-        return is_card_number(name)
-    return len(name) >= FEWEST and has_enough(name) and may_be_in_a_row(name.encode(errors="replace"))
 
 
 def _masked_touchpoint(
@@ -154,7 +147,7 @@ def _masked_touchpoint(
     names: dict[str, Any] = {}
     for name in ("source", "thread", "medium", "language"):
         value = getattr(touchpoint, name)
-        if value and _is_long(value):
+        if value and is_suspicious(value):
             (shown,), more = masked_texts([value])
             if more:
                 names[name] = f"{shown}~{pseudonym(value)}" if name == "thread" else shown
@@ -189,7 +182,7 @@ def _mask_base64(
 
 
 def _masked_roles(participants: tuple[Participant, ...], counts: Counts) -> tuple[Participant, ...]:
-    if not any(_is_long(it.role) for it in participants):
+    if not any(is_suspicious(it.role) for it in participants):
         return participants
     roles, found = masked_texts([it.role for it in participants])
     add(counts, found)
@@ -203,13 +196,18 @@ def safe_detail(detail: str) -> str:
     return masked_texts([detail])[0][0]
 
 
+def may_be_card(identity: Identity) -> bool:
+    """Whether an identity needs a closer look."""
+    return len(identity.value) >= FEWEST and not identity.space and is_suspicious(identity.value)
+
+
 def storable_identity(identity: Identity, pseudonym: Pseudonym) -> Identity:
     """The identity as it is stored: a card number in it is masked, with a keyed hash to keep values apart.
 
     It is found by the hash of its real value all the same. Values in a vendor's space are ids that the vendor
     issues, often of 16 to 19 digits, and stay.
     """
-    if len(identity.value) < FEWEST or identity.space or not has_enough(identity.value):
+    if not may_be_card(identity):
         return identity
     (shown,), counts = masked_texts([identity.value])
     if not counts:

@@ -24,7 +24,7 @@ from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
-from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
@@ -225,9 +225,9 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
 
 def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touchpoint:
     """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
-    named = [it.identity for it in touchpoint.identities]
-    if touchpoint.participants:
-        named += [it.identity for it in touchpoint.participants]
+    if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
+        return touchpoint
+    named = [it.identity for it in (*touchpoint.identities, *touchpoint.participants)]
     shown = [storable_identity(it, hashes.pseudonym) for it in named]
     if all(map(is_, named, shown)):
         return touchpoint
