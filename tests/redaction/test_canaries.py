@@ -185,8 +185,8 @@ async def working_ways(api: Api, canary: Canaries) -> None:
     await api.ok("POST", f"/v1/customers/{customer}/links", link)
     shared = {"identity": "email:desk@shop.example", "reason": canary.spaced()}
     await api.ok("POST", "/v1/identities/shared", shared)
-    told = await api.post("/v1/touchpoints", message("shared", identities=["email:desk@shop.example"]))
-    (place,) = msgspec.json.decode(told.raw)["ids"]
+    answer = await api.post("/v1/touchpoints", message("shared", identities=["email:desk@shop.example"]))
+    (place,) = msgspec.json.decode(answer.raw)["ids"]
     assigned = {"identity": "user:anna", "reason": canary.spaced()}
     await api.ok("POST", f"/v1/touchpoints/{place}/assign", assigned)
 

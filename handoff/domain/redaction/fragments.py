@@ -41,6 +41,8 @@ class Fragments:
     @staticmethod
     def concerns(text: str) -> bool:
         """Whether a message begins or ends with a digit. Others neither continue a number nor begin one."""
+        if text[:1].isalpha() and (text[-1:].isalpha() or (text[-1:] in ".!?" and text[-2:-1].isalpha())):
+            return False  # most of them
         return _HEAD.match(text) is not None or _ENDS_IN_DIGIT.search(text, max(0, len(text) - 8)) is not None
 
     def before(self, conversation: Hashable, event: str, at: Micros) -> str:

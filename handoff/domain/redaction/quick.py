@@ -23,10 +23,12 @@ _ROW = "0" * FEWEST
 _ZEROS = bytes.maketrans(_ASCII, b"0" * 10)
 _NO_DIGITS = bytes(it for it in range(256) if it not in _ASCII)
 _ESCAPED = re.compile(rb"\\[nrtbf]")
-_MEMBER = re.compile(rb'"[^"\\]*+":|null|true|false')
-_WRITTEN = re.compile(
-    rb"</?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|<!--|&#|&[A-Za-z]{2,8};|%[0-9A-Fa-f]{2}|\\[ux]"
-)
+_MEMBER = re.compile(rb'"[^"\\]*+":')
+_NOTHING = re.compile(rb"null|true|false")
+_TAG = re.compile(r"<(?:/?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|!--)")
+_ENTITY = re.compile(r"&(?:#|[A-Za-z]{2,8};)")
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNICODE = re.compile(r"\\[ux]")
 _RUN = re.compile(rb"[0-9]++(?:[^0-9A-Za-z]*+[0-9]++)*+")
 _GROUP = re.compile(rb"[0-9]+")
 
@@ -51,14 +53,14 @@ def is_suspicious(name: str) -> bool:
     raw = name.encode(errors="replace")
     if len(raw.translate(None, _NO_DIGITS)) < FEWEST:
         return False
-    return _is_written(raw, raw.decode("latin-1")) or any(map(_is_card, _RUN.findall(raw)))
+    return _is_written(name) or any(map(_is_card, _RUN.findall(raw)))
 
 
 def _may_hold_number(raw: bytes) -> bool:
     if not raw.isascii() and len(raw.translate(None, LEADS)) != len(raw):
         raw = in_ascii(raw.decode(errors="replace")).encode()
     text = raw.decode("latin-1")  # searching in a `str` is faster
-    if _is_written(raw, text):
+    if _is_written(text):
         return len(raw) - len(raw.translate(None, _ASCII)) >= FEWEST
     if "\\" in text:
         raw = _ESCAPED.sub(b" ", raw).replace(b'\\"', b"'")  # such a quotation mark ends no name
@@ -67,6 +69,8 @@ def _may_hold_number(raw: bytes) -> bool:
     zeros = raw.translate(_ZEROS).decode("latin-1")
     if ':"0' in zeros or ":0" in zeros or "[0" in zeros or '["0' in zeros:  # split over members
         values = _MEMBER.sub(b"", raw)
+        if "null" in text or "true" in text or "false" in text:
+            values = _NOTHING.sub(b"", values)
         return _has_row(values) and any(map(_is_card, _RUN.findall(values)))
     return False
 
@@ -76,10 +80,14 @@ def _has_row(raw: bytes) -> bool:
     return _ROW in raw.translate(_SHAPES, _BETWEEN).decode()
 
 
-def _is_written(raw: bytes, text: str) -> bool:
+def _is_written(text: str) -> bool:
     """Whether markup or escapes may stand for digits, or between them."""
-    marked = "%" in text or "&" in text or "<" in text or "\\u" in text or "\\x" in text
-    return marked and _WRITTEN.search(raw) is not None
+    return (
+        ("<" in text and _TAG.search(text) is not None)
+        or ("&" in text and _ENTITY.search(text) is not None)
+        or ("%" in text and _PERCENT.search(text) is not None)
+        or ("\\" in text and _UNICODE.search(text) is not None)
+    )
 
 
 def _is_card(run: bytes) -> bool:

@@ -89,6 +89,7 @@ class Intake:
         self._turn = None
         batch = self._waiting.take()
         readable = [request for request in batch if request.read()]
+        readable = [request for request in readable if request.redact()]
         entries = [entry for request in readable for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
@@ -186,8 +187,16 @@ class _BatchedRequest:
 
     def read(self) -> bool:
         try:
-            self.touchpoints = redacted(self.store, self.tenant, self._read())
+            self.touchpoints = self._read()
         except Exception as error:  # hostile bytes fail their own request only
+            self._report(error)
+            return False
+        return True
+
+    def redact(self) -> bool:
+        try:
+            self.touchpoints = redacted(self.store, self.tenant, self.touchpoints)
+        except Exception as error:  # as above
             self._report(error)
             return False
         return True
