@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from msgspec import Struct
 
-from .digits import FEWEST
+from .digits import FEWEST, LEAF, NUMBER, PADDED
 from .issuers import lengths_of, passes, running_sums
 
 KEPT = 4  # last digits that stay readable, as on a receipt (PCI DSS 3.4.1)
 GAP = 6  # characters between two digits of one number: " - ", a line break with a quote mark
-LEAF, NUMBER = "\x1f", "\x1d"
-"""Between two values of a document: texts, or where one of them is a number."""
+SPACES = 40  # and before them: columns of a table in plain text
 MAX_IRREGULAR = 26
 """Digits of a run in which any grouping counts: a card number, its expiry date and its code. In longer runs,
 such as a column of prices, only the groupings that cards have do."""
-_RUN = re.compile(rf"(?<![0-9])[0-9](?:[\W_]{{0,{GAP}}}[0-9]){{{FEWEST - 1},}}")
+_RUN = re.compile(rf"(?<![0-9])[0-9](?:\s{{0,{SPACES}}}+[\W_]{{0,{GAP}}}[0-9]){{{FEWEST - 1},}}")
 _DIGIT = re.compile("[0-9]")
 _NEW_NUMBER = re.compile(r"[\s,;/(|]\+|\A\+\Z")
 """A gap after which another telephone number begins."""
@@ -112,6 +112,14 @@ def _in_run(text: str, run: list[int]) -> Iterator[Number]:
     bounds = [*starts, len(run)]
     ends = {end: at for at, end in enumerate(bounds)}
     sums = running_sums(list(map(int, plain)))
+    for start, end in pairwise(bounds):
+        real = end - len(plain[start:end].lstrip("0"))
+        if (
+            end - start in PADDED
+            and end - real in lengths_of(plain[real : real + 4])
+            and passes(sums, real, end)
+        ):
+            yield Number(tuple(run[real:end]))
     for first, start in enumerate(starts):
         for length in lengths_of(plain[start : start + 4]):
             last = ends.get(start + length)

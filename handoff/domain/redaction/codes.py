@@ -17,8 +17,6 @@ NAMES = re.compile(
 TRACK_NAMES = re.compile(r"(?:card_?)?(?:track_?[123]?(?:_?data)?|magstripe(?:_?data)?)", re.IGNORECASE)
 """Names of members whose value may be track data."""
 CODE = re.compile(r"\s*[0-9]{3,4}\s*")
-CODE_DIGITS = 3
-"""Digits of the shortest card code."""
 _HINT = re.compile(
     rb"cv[vcn]|curit\S{1,3}[ _-]?code|code de s|heitscode|f(?:ziffer|nummer)"
     rb"|digo de seg|di sicur|beveil|card[_ -]?code|verification_?value"

@@ -7,6 +7,10 @@ import unicodedata
 
 FEWEST = 13
 """Digits of the shortest card number. A text with fewer of them needs no closer look."""
+LEAF, NUMBER = "\x1f", "\x1d"
+"""Between two values of a document: texts, or where one of them is a number."""
+PADDED = (16, 19)
+"""Lengths to which fields of fixed width fill card numbers with zeros at the front."""
 _ASCII = b"0123456789"
 _BASIC = (
     "\u00b2-\u00b3\u00b9\u0660-\u0669\u06f0-\u06f9\u07c0-\u07c9\u0966-\u096f\u09e6-\u09ef"

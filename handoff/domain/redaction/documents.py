@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 
@@ -18,6 +19,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}(?:(?:\r?\n|\\r\\n|\\n)[A-Za-z0
 _BREAK = re.compile(r"\r?\n|\\r\\n|\\n")
 _FORM = re.compile(r"[^\s=&{}<>]{1,200}=[^\s{}<>]*")
 _FORM_VALUE = re.compile(r"(?<==)([^&]*)")
+_BASE64_MEMBER = "data_base64"
+"""The member of a CloudEvent whose content is in base64."""
 _CARRIED = ("utf-8", "surrogateescape")
 
 
@@ -47,6 +50,8 @@ def masked_written(
         text = _BASE64.sub(lambda match: _masked_base64(match.group(), patterns, nested, counts), text)
     if _FORM.fullmatch(text):
         parts = _FORM_VALUE.split(text)
+        if nested:
+            parts[1::2] = [_masked_form_value(it, patterns, nested, counts) for it in parts[1::2]]
         parts[1::2], found = masked_texts(parts[1::2], patterns)
         text = "".join(parts)
         add(counts, found)
@@ -58,24 +63,50 @@ def masked_written(
 def _masked_json(value: Any, patterns: Sequence[TenantPattern], nested: int) -> tuple[Any, Counts]:
     """A decoded document. Texts in it may be documents themselves: a mail, a form, JSON again."""
     counts: Counts = {}
-
-    def inner(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: inner(it) for name, it in value.items()}
-        if isinstance(value, list):
-            return [inner(it) for it in value]
-        if isinstance(value, str) and nested and len(value) > MIN_NESTED:
-            masked, found = masked_written(value, patterns, nested - 1)
-            add(counts, found)
-            return masked
-        return value
-
-    masked, found = masked_value(inner(value), patterns)
+    if nested:
+        value = _inner(value, patterns, nested - 1, counts, _may_be_document)
+    masked, found = masked_value(value, patterns)
     add(counts, found)
     return masked, counts
 
 
+def masked_encoded(value: Any, patterns: Sequence[TenantPattern], counts: Counts) -> Any:
+    """A value of JSON's types with what says that it is base64 masked in it: a data URL, part of a mail."""
+    return _inner(value, patterns, 1, counts, _is_encoded)
+
+
+def _inner(
+    value: Any, patterns: Sequence[TenantPattern], nested: int, counts: Counts, chosen: Callable[[str], bool]
+) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _inner(it, patterns, nested, counts, _may_be_document if name == _BASE64_MEMBER else chosen)
+            for name, it in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_inner(it, patterns, nested, counts, chosen) for it in value]
+    if isinstance(value, str) and chosen(value):
+        masked, found = masked_written(value, patterns, nested)
+        add(counts, found)
+        return masked
+    return value
+
+
+def _may_be_document(text: str) -> bool:
+    return len(text) > MIN_NESTED
+
+
+def _is_encoded(text: str) -> bool:
+    return "=?" in text or "base64" in text.lower()
+
+
 MIN_NESTED = 20  # characters: a card number in base64 has more
+
+
+def _masked_form_value(value: str, patterns: Sequence[TenantPattern], nested: int, counts: Counts) -> str:
+    masked, found = masked_written(unquote_plus(value, *_CARRIED), patterns, nested - 1)
+    add(counts, found)
+    return quote_plus(masked, safe="*", encoding=_CARRIED[0], errors=_CARRIED[1]) if found else value
 
 
 def _masked_base64(block: str, patterns: Sequence[TenantPattern], nested: int, counts: Counts) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from .codes import CODE_DIGITS, names_code
-from .digits import FEWEST, LEADS, in_ascii
+from .codes import names_code
+from .digits import FEWEST, LEADS, PADDED, in_ascii
 from .issuers import is_card_number, lengths_of
 
 _ASCII = b"0123456789"
@@ -19,6 +19,8 @@ _COUNTED = _ASCII + LEADS
 _LOWER = bytes.maketrans(_ALPHABET[26:], _ALPHABET[:26])
 _SHAPES = bytes.maketrans(_ASCII + _ALPHABET, b"0" * 10 + b"a" * 52)
 _BETWEEN = bytes(it for it in range(256) if it not in _ASCII + _ALPHABET)
+FEWEST_DIGITS = 2
+"""Digits of the shortest hint: `base64`. A card code has three."""
 _ROW = "0" * FEWEST
 _ZEROS = bytes.maketrans(_ASCII, b"0" * 10)
 _NO_DIGITS = bytes(it for it in range(256) if it not in _ASCII)
@@ -26,8 +28,10 @@ _ESCAPED = re.compile(rb"\\[nrtbf]")
 _MEMBER = re.compile(rb'"[^"\\]*+":')
 _NOTHING = re.compile(rb"null|true|false")
 _TAG = re.compile(r"<(?:/?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|!--)")
-_ENTITY = re.compile(r"&(?:#|[A-Za-z]{2,8};)")
+_ENTITY = re.compile(r"&(?:#|[A-Za-z]{2,32};)")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
+_QUOTED = re.compile(r"=(?:[0-9A-F]{2}=[0-9A-F]{2}|20[0-9]|[ \t]{0,8}(?:\r?\n|\\[rn]))")
+_QUERY = re.compile(rb"[?&][A-Za-z_][\w.\[\]-]{0,40}=")
 _UNICODE = re.compile(r"\\[ux]")
 _RUN = re.compile(rb"[0-9]++(?:[^0-9A-Za-z]*+[0-9]++)*+")
 _GROUP = re.compile(rb"[0-9]+")
@@ -37,11 +41,12 @@ def needs_look(raw: bytes) -> bool:
     """Whether the JSON of a touchpoint's values may hold a card number or a card code."""
     rest = raw.translate(_LOWER, _COUNTED)
     digits = len(raw) - len(rest)
-    if digits < CODE_DIGITS:
+    if digits < FEWEST_DIGITS:
         return False
     if digits >= FEWEST and _may_hold_number(raw):
         return True
-    return names_code(rest.decode("latin-1"), raw)
+    lowered = rest.decode("latin-1")  # searching in a `str` is faster
+    return names_code(lowered, raw) or ("base" in lowered and b"base64" in raw.lower()) or "=?" in lowered
 
 
 def is_suspicious(name: str) -> bool:
@@ -59,11 +64,13 @@ def is_suspicious(name: str) -> bool:
 def _may_hold_number(raw: bytes) -> bool:
     if not raw.isascii() and len(raw.translate(None, LEADS)) != len(raw):
         raw = in_ascii(raw.decode(errors="replace")).encode()
-    text = raw.decode("latin-1")  # searching in a `str` is faster
+    text = raw.decode("latin-1")
     if _is_written(text):
         return len(raw) - len(raw.translate(None, _ASCII)) >= FEWEST
     if "\\" in text:
         raw = _ESCAPED.sub(b" ", raw).replace(b'\\"', b"'")  # such a quotation mark ends no name
+    if "=" in text:
+        raw = _QUERY.sub(b" ", raw)
     if _has_row(raw) and any(map(_is_card, _RUN.findall(raw))):
         return True
     zeros = raw.translate(_ZEROS).decode("latin-1")
@@ -86,6 +93,7 @@ def _is_written(text: str) -> bool:
         ("<" in text and _TAG.search(text) is not None)
         or ("&" in text and _ENTITY.search(text) is not None)
         or ("%" in text and _PERCENT.search(text) is not None)
+        or ("=" in text and _QUOTED.search(text) is not None)
         or ("\\" in text and _UNICODE.search(text) is not None)
     )
 
@@ -99,6 +107,8 @@ def _is_card(run: bytes) -> bool:
     at, starts = 0, []
     for group in groups:
         starts.append(at)
+        if len(group) in PADDED:
+            starts.append(at + len(group) - len(group.lstrip(b"0")))
         at += len(group)
     ends = {*starts, at}
     return any(

@@ -12,7 +12,7 @@ from handoff.domain.touchpoint import Participant, Touchpoint
 
 from .codes import may_name_code
 from .digits import FEWEST, has_enough, has_enough_utf8
-from .documents import masked_document, masked_written
+from .documents import masked_document, masked_encoded
 from .fragments import Fragments, masked_head
 from .quick import is_suspicious, needs_look
 from .scan import Counts, TenantPattern, add
@@ -26,8 +26,6 @@ Pseudonym = Callable[[str], str]
 _ENCODE = msgspec.json.Encoder().encode
 _MESSAGES = frozenset({"message.received", "message.sent"})
 _NO_PATTERNS: tuple[TenantPattern, ...] = ()
-_BASE64 = "data_base64"
-"""The member of a CloudEvent whose content is in base64."""
 
 
 class Redaction:
@@ -116,7 +114,7 @@ def _may_hold(touchpoint: Touchpoint) -> bool:
             raw = _ENCODE((touchpoint.subject, touchpoint.text))
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return True
-    return needs_look(raw) or "cloudevent" in data or _has_long_name(touchpoint)
+    return needs_look(raw) or _has_long_name(touchpoint)
 
 
 def _has_long_name(touchpoint: Touchpoint) -> bool:
@@ -134,15 +132,21 @@ def _has_long_name(touchpoint: Touchpoint) -> bool:
 def _masked_touchpoint(
     touchpoint: Touchpoint, patterns: Sequence[TenantPattern], before: str, pseudonym: Pseudonym
 ) -> tuple[Touchpoint, Counts]:
-    fields = [touchpoint.data, list(touchpoint.attachments), touchpoint.actor, touchpoint.traits]
     counts: Counts = {}
-    _mask_base64(touchpoint.data, fields, patterns, counts)
-    text = touchpoint.text
+    given = [
+        touchpoint.subject,
+        touchpoint.text,
+        touchpoint.data,
+        list(touchpoint.attachments),
+        touchpoint.actor,
+        touchpoint.traits,
+    ]
+    subject, text, *fields = masked_encoded(given, patterns, counts)
     if before and text:
         _masked, found = masked_texts([before, text])
         text = masked_head(text) if found else text
         add(counts, found)
-    masked, found = masked_value([touchpoint.subject, text, *fields], patterns)
+    masked, found = masked_value([subject, text, *fields], patterns)
     add(counts, found)
     names: dict[str, Any] = {}
     for name in ("source", "thread", "medium", "language"):
@@ -168,17 +172,6 @@ def _masked_touchpoint(
         redacted=counts,
         **names,
     ), counts
-
-
-def _mask_base64(
-    data: dict[str, Any], fields: list[Any], patterns: Sequence[TenantPattern], counts: Counts
-) -> None:
-    event = data.get("cloudevent")
-    if isinstance(event, dict) and isinstance(event.get(_BASE64), str):
-        shown, found = masked_written(event[_BASE64], patterns)
-        if found:
-            add(counts, found)
-            fields[0] = data | {"cloudevent": event | {_BASE64: shown}}
 
 
 def _masked_roles(participants: tuple[Participant, ...], counts: Counts) -> tuple[Participant, ...]:

@@ -6,9 +6,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from .cards import LEAF, NUMBER
 from .codes import CODE, NAMES, TRACK_NAMES
-from .digits import has_enough
+from .digits import LEAF, NUMBER, has_enough
 from .scan import CARD_CODE, DROPPED, MASK, TRACK_DATA, Counts, Edit, Scan, TenantPattern, add, apply
 
 
