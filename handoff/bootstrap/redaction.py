@@ -19,6 +19,11 @@ MAX_MEMORY = 1024 * 1024  # bytes of a compiled pattern: bounds the time per cha
 
 def build_redaction(settings: Sequence[PatternSettings]) -> Redaction:
     """The scrubber. ConfigurationError for a pattern that RE2 does not accept."""
+    return Redaction(build_patterns(settings))
+
+
+def build_patterns(settings: Sequence[PatternSettings]) -> dict[str, list[TenantPattern]]:
+    """The compiled patterns by tenant. ConfigurationError as above."""
     patterns: dict[str, list[TenantPattern]] = {}
     for pattern in settings:
         known = patterns.setdefault(pattern.tenant, [])
@@ -26,7 +31,7 @@ def build_redaction(settings: Sequence[PatternSettings]) -> Redaction:
             tenant = pattern.tenant
             raise ConfigurationError(f"redaction: tenant {tenant!r} has more than {MAX_PATTERNS} patterns")
         known.append(_compiled(pattern))
-    return Redaction(patterns)
+    return patterns
 
 
 def _compiled(given: PatternSettings) -> TenantPattern:

@@ -138,7 +138,10 @@ def _plausible(text: str, run: list[int], start: int, end: int, shape: tuple[int
         return False
     if LEAF in between:
         return start == 0 and end == len(run)
-    return len(run) <= MAX_IRREGULAR
+    first, last = run[start], run[end - 1]
+    left = max(text.rfind(LEAF, 0, first), text.rfind(NUMBER, 0, first))
+    right = min((it for it in (text.find(LEAF, last), text.find(NUMBER, last)) if it >= 0), default=len(text))
+    return sum(left < place < right for place in run) <= MAX_IRREGULAR
 
 
 def _exempt(text: str, number: Number, others: list[tuple[int, int]]) -> bool:

@@ -32,9 +32,14 @@ class Redaction:
     """Masks what must not be stored. `patterns` are by tenant; `counted` gets everything masked."""
 
     def __init__(self, patterns: Mapping[str, Sequence[TenantPattern]] | None = None) -> None:
-        self._patterns = {tenant: tuple(them) for tenant, them in (patterns or {}).items()}
+        self._patterns: dict[str, tuple[TenantPattern, ...]] = {}
         self._fragments = Fragments()
         self.counted: Counted = _uncounted
+        self.replace(patterns or {})
+
+    def replace(self, patterns: Mapping[str, Sequence[TenantPattern]]) -> None:
+        """Use other patterns from now on. What is stored stays as it is."""
+        self._patterns = {tenant: tuple(them) for tenant, them in patterns.items()}
 
     def touchpoint(self, tenant: str, touchpoint: Touchpoint, pseudonym: Pseudonym) -> Touchpoint:
         """The touchpoint with everything masked, and with the counts in `redacted`.

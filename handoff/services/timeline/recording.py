@@ -227,7 +227,8 @@ def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touc
     """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
     if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
         return touchpoint
-    named = [it.identity for it in (*touchpoint.identities, *touchpoint.participants)]
+    named = [it.identity for it in touchpoint.identities]
+    named += [it.identity for it in touchpoint.participants]
     shown = [storable_identity(it, hashes.pseudonym) for it in named]
     if all(map(is_, named, shown)):
         return touchpoint
