@@ -124,18 +124,20 @@ def configuration(url: str, tenant: str, other: str, mail: int, hook: str | None
 
 
 async def native_ways(api: Api, canary: Canaries) -> None:
-    await api.tell("text", text=f"pay with {canary.spaced()}")
-    await api.tell("data", data={"n": int(canary.solid()), "deep": [{canary.solid(): canary.spaced()}]})
-    await api.tell(
+    await api.record("text", text=f"pay with {canary.spaced()}")
+    await api.record("data", data={"n": int(canary.solid()), "deep": [{canary.solid(): canary.spaced()}]})
+    await api.record(
         "file", attachments=[{"name": f"{canary.solid()}.pdf", "url": f"https://x/{canary.solid()}"}]
     )
-    await api.tell("subject", subject=canary.spaced(), actor={"name": canary.solid()}, thread=canary.solid())
-    await api.tell("identity", identities=[f"user:{canary.solid()}", f"email:{canary.solid()}@x.example"])
-    await api.tell("medium", medium=canary.solid(), language=canary.solid())
+    await api.record(
+        "subject", subject=canary.spaced(), actor={"name": canary.solid()}, thread=canary.solid()
+    )
+    await api.record("identity", identities=[f"user:{canary.solid()}", f"email:{canary.solid()}@x.example"])
+    await api.record("medium", medium=canary.solid(), language=canary.solid())
     whole = canary.solid()
-    await api.tell("half", text=whole[:8])
-    await api.tell("rest", text=whole[8:], occurred_at="2026-11-21T10:00:09Z")
-    await api.tell("split", data={"a": (split := canary.solid())[:9], "b": split[9:]})
+    await api.record("half", text=whole[:8])
+    await api.record("rest", text=whole[8:], occurred_at="2026-11-21T10:00:09Z")
+    await api.record("split", data={"a": (split := canary.solid())[:9], "b": split[9:]})
     lines = (
         msgspec.json.encode(message("line", text=canary.spaced())) + b'\n{"id": ' + canary.solid().encode()
     )
@@ -268,9 +270,9 @@ async def read_back(api: Api) -> list[bytes]:
 
 
 async def quarantined_contents(api: Api) -> list[bytes]:
-    control = api.server.store.control(api.tenant)
+    records = api.server.store.of(api.tenant).quarantine
     items = (await api.ok("GET", "/v1/quarantine?limit=100"))["items"]
-    found = [await quarantine.read(control, it["id"]) for it in items]
+    found = [await quarantine.read(records, it["id"]) for it in items]
     return [decompress(it.codec, it.item) + repr((it.path, it.query, it.detail)).encode() for it in found]
 
 
