@@ -98,7 +98,7 @@ async def test_patterns_of_what_is_masked_are_replaced(valkey: str) -> None:
         assert (await reload(callers))["needs_restart"] == []
         await callers.record("after", text="LC12345678")
         found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
-        assert sorted(it["text"] for it in found["timeline"]["items"]) == ["**********", "LC12345678"]
+        assert sorted(it["text"] for it in found["timeline"]["touchpoints"]) == ["**********", "LC12345678"]
 
 
 async def test_a_removed_token_is_refused_on_every_path_and_its_stream_ends(valkey: str) -> None:

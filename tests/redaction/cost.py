@@ -35,8 +35,8 @@ def main() -> int:
             read = [read_native(raw, caller) for raw in raws[at : at + MAX_REQUESTS]]
             if masking:
                 read = [redaction.touchpoint("bench", it, hashes.pseudonym) for it in read]
-            for it in read:
-                prepare(it, hashes, keys)
+            for touchpoint in read:
+                prepare(touchpoint, hashes, keys)
         return (time.process_time() - began) / COUNT * 1e6
 
     times = [(run(masking=False), run(masking=True)) for _ in range(ROUNDS)][1:]

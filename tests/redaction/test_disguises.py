@@ -187,8 +187,8 @@ def test_no_disguise_is_stored(way: str) -> None:
     for at, (digits, text) in enumerate(CASES):
         given = {"id": f"{at}", "channel": "chat", "type": "message.received", "identities": [f"user:u{at}"]}
         raw = msgspec.json.encode({**given, "occurred_at": "2026-11-21T10:00:00Z", **WAYS[way](text)})
-        it = redaction.touchpoint("t", read_native(raw, caller), str)
-        values = (it.subject, it.text, it.data, it.attachments, it.actor)
+        masked = redaction.touchpoint("t", read_native(raw, caller), str)
+        values = (masked.subject, masked.text, masked.data, masked.attachments, masked.actor)
         if any(readable(digits, leaf) for leaf in _leaves(values)):
             left.append(text)
     assert left == []

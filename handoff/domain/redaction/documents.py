@@ -71,7 +71,7 @@ def _masked_json(value: Any, patterns: Sequence[TenantPattern], nested: int) -> 
 
 
 def masked_encoded(value: Any, patterns: Sequence[TenantPattern], counts: Counts) -> Any:
-    """A value of JSON's types with what says that it is base64 masked in it: a data URL, part of a mail."""
+    """A value of JSON's types with announced base64 masked in it: a data URL, part of a mail."""
     return _inner(value, patterns, 1, counts, _is_encoded)
 
 

@@ -50,7 +50,7 @@ def needs_look(raw: bytes) -> bool:
 
 
 def is_suspicious(name: str) -> bool:
-    """The same for a short text that is no sentence: a name, a thread's id."""
+    """The same for a short text of senders: a name, a thread's id."""
     if len(name) < FEWEST:
         return False
     if not name.isascii():

@@ -38,7 +38,7 @@ class Redaction:
         self.replace(patterns or {})
 
     def replace(self, patterns: Mapping[str, Sequence[TenantPattern]]) -> None:
-        """Use other patterns from now on. What is stored stays as it is."""
+        """Use other patterns from now on."""
         self._patterns = {tenant: tuple(them) for tenant, them in patterns.items()}
 
     def touchpoint(self, tenant: str, touchpoint: Touchpoint, pseudonym: Pseudonym) -> Touchpoint:
