@@ -87,6 +87,25 @@ words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=-
 freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
 	@$(BIN)/python -m tests.frozen
 
+.PHONY: audit
+audit: $(VENV)/dev.stamp ## compare the pinned versions with known vulnerabilities; skipped with a reason without network
+	@mkdir -p build; $(BIN)/python -m venv build/audit-venv \
+	&& build/audit-venv/bin/python -m pip install --quiet pip-audit==2.10.1 >/dev/null 2>&1 \
+	|| { echo "not audited: no package index can be reached"; exit 0; }; \
+	build/audit-venv/bin/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt \
+		>build/audit.txt 2>&1; \
+	if grep -qE "^Found [0-9]+ known" build/audit.txt; then cat build/audit.txt; exit 1; fi; \
+	if grep -qE "^No known" build/audit.txt && ! grep -q "could not be audited" build/audit.txt; then \
+	cat build/audit.txt; else echo "not audited: the advisories cannot be reached (build/audit.txt)"; fi
+
+.PHONY: sbom
+sbom: $(VENV)/dev.stamp ## write a software bill of materials (CycloneDX) to build/sbom.json; skipped without network
+	@mkdir -p build; $(BIN)/python -m venv build/sbom-venv \
+	&& build/sbom-venv/bin/python -m pip install --quiet cyclonedx-bom==7.5.0 >/dev/null 2>&1 \
+	|| { echo "no SBOM: no package index can be reached"; exit 0; }; \
+	build/sbom-venv/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o build/sbom.json \
+	&& echo "wrote build/sbom.json"
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write saves them
 	$(BIN)/python -m bench $(ARGS)

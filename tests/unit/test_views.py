@@ -83,6 +83,7 @@ def arrived(draw: st.DrawFn) -> Came:
         at=draw(times),
         type=draw(st.sampled_from([it for it in TYPES if it != "brief.line_wrong"])),  # which needs its data
         seq=draw(sequences),
+        redacted=draw(st.dictionaries(st.sampled_from(["card_number", "card_code"]), st.integers(1, 9))),
         thread=draw(threads),
         participants=people,
         **stated,
@@ -147,6 +148,7 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "amended_by": None,
         "deleted": False,
         "participant_of": None,
+        "redacted": sent.redacted,
         "assigned": msgspec.UNSET,
     }
 
@@ -182,6 +184,7 @@ def test_an_edit_replaces_its_fields_and_keeps_the_rest(came: Came, edit: Came) 
         "attachments": list(changed.attachments or came.touchpoint.attachments),
         "data": came.touchpoint.data | changed.data,
         "amended_by": HASHES.public(TOUCHPOINT, edit.home, edit.id),
+        "redacted": came.touchpoint.redacted | changed.redacted,
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cache
+from operator import is_
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +24,8 @@ from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
 from handoff.domain.identity_rules import IdentityRules
-from handoff.domain.touchpoint import Touchpoint
+from handoff.domain.redaction.redaction import may_be_card, storable_identity
+from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
@@ -75,7 +77,7 @@ async def record(
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         if at:
             await asyncio.sleep(0)  # other requests get their turn
-        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
         prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
@@ -89,6 +91,12 @@ async def record(
             raise answer
         results.append(result_of(hashes, item, answer.status))
     return results
+
+
+def redacted(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
+    """The touchpoints with card numbers and the like masked. The first step of every way in."""
+    mask, pseudonym = store.redaction.touchpoint, store.hashes(tenant).pseudonym
+    return [mask(tenant, it, pseudonym) for it in touchpoints]
 
 
 def prepare_or_reject(
@@ -133,7 +141,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     """
     refuse_placeholder(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
-    fields = ((b"v", pack_identity(identity)), (b"f", b""))
+    shown = storable_identity(identity, store.hashes(tenant).pseudonym)
+    fields = ((b"v", pack_identity(shown)), (b"f", b""))
     await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
     return key
 
@@ -180,7 +189,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
     if touchpoint.amends is not None:
         original_home, amends = _original(touchpoint, hashes, home)
         moved, home = original_home != home, original_home
-    codec, body = encode_body(touchpoint, conversation=touchpoint.conversation, amends=amends or None)
+    stored = _with_storable_identities(touchpoint, hashes)
+    codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
     evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
     if conversation is not None and len(conversation) == SIZE:
         pointers.append(
@@ -205,11 +215,30 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
             )
         ),
         body=body,
-        plain=pack_identity(stated.identity),
+        plain=pack_identity(stored.home.identity),
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
         evidence=tuple(evidence),
         pointers=tuple(pointers),
+    )
+
+
+def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touchpoint:
+    """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
+    if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
+        return touchpoint
+    named = [it.identity for it in touchpoint.identities]
+    named += [it.identity for it in touchpoint.participants]
+    shown = [storable_identity(it, hashes.pseudonym) for it in named]
+    if all(map(is_, named, shown)):
+        return touchpoint
+    count = len(touchpoint.identities)
+    handles = zip(shown, touchpoint.identities, strict=False)
+    others = zip(shown[count:], touchpoint.participants, strict=True)
+    return msgspec.structs.replace(
+        touchpoint,
+        identities=tuple(Handle(one, it.assurance) for one, it in handles),
+        participants=tuple(Participant(one, it.role) for one, it in others),
     )
 
 
@@ -247,7 +276,8 @@ def _evidence(
             continue
         piece = automatic_evidence(touchpoint, handle, hashes, home, other, id_)
         pieces.append((piece.id, pack_evidence(piece)))
-        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
+        shown = storable_identity(handle.identity, hashes.pseudonym)
+        fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields))
     return pieces, pointers
 
