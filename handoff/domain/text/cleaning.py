@@ -25,7 +25,9 @@ def clean_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Headers for adapters: cleaned, with lower-case names and the first value of a repeated header."""
     headers: dict[str, str] = {}
     for name, value in given:
-        headers.setdefault(clean(name).lower(), clean(value))
+        if not (name.isascii() and value.isascii()):  # nearly all are
+            name, value = clean(name), clean(value)
+        headers.setdefault(name.lower(), value)
     return headers
 
 

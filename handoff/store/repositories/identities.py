@@ -20,8 +20,9 @@ from typing import Any
 
 import msgpack
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from handoff.codec.keyed_hash import SIZE
 from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
@@ -45,19 +46,32 @@ def pack_identity(identity: Identity) -> bytes:
 
 def pack_evidence(evidence: Evidence) -> bytes:
     """The value of `e ‖ id`; the store puts the time of recording in front of it."""
-    return _PACK(
-        [
-            evidence.other,
-            _STATEMENTS.index(evidence.statement),
-            _ASSURANCES.index(evidence.assurance),
-            int(evidence.evidence_class),
-            evidence.source,
-            evidence.touchpoint,
-            evidence.who if evidence.who != f"source:{evidence.source}" else None,
-            _TYPE_CODES.get(evidence.why, evidence.why),
-            *_scope(evidence),
-        ]
-    )
+    return _PACK(_row(evidence))
+
+
+def evidence_around_touchpoint(evidence: Evidence) -> tuple[bytes, bytes]:
+    """What `pack_evidence` writes before and after the 16 bytes of the touchpoint's id."""
+    row = _row(structs.replace(evidence, touchpoint=bytes(SIZE)))
+    packed = _PACK(row)
+    end = len(packed) - sum(len(_PACK(field)) for field in row[_TOUCHPOINT + 1 :])
+    return packed[: end - SIZE], packed[end:]
+
+
+def _row(evidence: Evidence) -> list[Any]:
+    return [
+        evidence.other,
+        _STATEMENTS.index(evidence.statement),
+        _ASSURANCES.index(evidence.assurance),
+        int(evidence.evidence_class),
+        evidence.source,
+        evidence.touchpoint,
+        evidence.who if evidence.who != f"source:{evidence.source}" else None,
+        _TYPE_CODES.get(evidence.why, evidence.why),
+        *_scope(evidence),
+    ]
+
+
+_TOUCHPOINT = 5  # its place in a row of evidence
 
 
 def _scope(evidence: Evidence) -> tuple[Any, ...]:
