@@ -149,9 +149,9 @@ def refuse_placeholder(identity: Identity, rules: IdentityRules) -> None:
 
 def without_placeholders(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without placeholder identities. Raises Unprocessable if no other identity is left."""
-    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
-    if len(known) == len(touchpoint.identities):
+    if not rules.has_placeholder(touchpoint.identities):
         return touchpoint
+    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
     if not known:
         detail = "its only identity is a placeholder that identifies no one"
         raise Unprocessable(
