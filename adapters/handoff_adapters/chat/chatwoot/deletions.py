@@ -21,9 +21,10 @@ def nested_deletions(payload: Payload) -> list[ChatFact]:
     found: list[ChatFact] = []
     for stated in sequence(payload.conversation.get("messages")):
         copy = mapping(stated)
-        if mapping(copy.get("content_attributes")).get("deleted") is True and (
-            number := text(copy.get("id"))
-        ):
+        attributes = copy.get("content_attributes")
+        if not attributes or mapping(attributes).get("deleted") is not True:
+            continue
+        if number := text(copy.get("id")):
             found.append(_deletion(payload, f"message/{number}", copy))
     return found
 
