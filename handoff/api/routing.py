@@ -55,9 +55,10 @@ def guarded(operation: Operation) -> Handler:
         return handler
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        principal = request[PRINCIPAL] = await authenticate(request, request.app[SITE])
+        site = request.app[SITE]
+        principal = request[PRINCIPAL] = await authenticate(request, site)
         authorize(principal, permission, principal.tenant)
-        request.app[SITE].rates.admit_caller(principal.tenant, principal.credential)
+        site.rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)
         return await handler(request)
