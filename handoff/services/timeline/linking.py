@@ -1,6 +1,6 @@
 """What the identities of a touchpoint write: evidence for each further one, and the pointers back to it.
 
-None of it depends on what was said, except the id of the touchpoint that the evidence names. One person's
+None of it depends on what was said: the evidence names the touchpoint and its type, no more. One person's
 touchpoints repeat it, so it is prepared once.
 """
 
@@ -17,19 +17,17 @@ from handoff.domain.identity import REFERENCE, Handle, weaker
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
-from handoff.store.repositories.identities import evidence_around_touchpoint, pack_identity, pack_pointer
+from handoff.store.repositories.identities import (
+    EvidenceTemplate,
+    evidence_template,
+    pack_identity,
+    pack_pointer,
+    pack_why,
+)
 from handoff.store.repositories.recorder import Pointer
 
-PREPARED = 1024  # lists of identities whose links are kept: a few megabytes at most
+PREPARED = 2048  # lists of identities whose links are kept: a few megabytes at most
 MAX_PREPARED = 5  # identities: longer lists are rare, and senders choose them
-
-
-class PreparedEvidence(Struct, frozen=True):
-    """A piece of evidence: its id, and its bytes before and after the id of the touchpoint."""
-
-    id: bytes
-    before: bytes
-    after: bytes
 
 
 class Links(Struct, frozen=True):
@@ -38,12 +36,15 @@ class Links(Struct, frozen=True):
     home: bytes
     timeline: bytes
     plain: bytes
-    pieces: tuple[PreparedEvidence, ...]
+    pieces: tuple[EvidenceTemplate, ...]
     pointers: tuple[Pointer, ...]
 
-    def evidence(self, touchpoint: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    def evidence(self, touchpoint: bytes, type_: str) -> tuple[tuple[bytes, bytes], ...]:
         """The id and the bytes of each piece, as this touchpoint states it."""
-        return tuple([(it.id, it.before + touchpoint + it.after) for it in self.pieces])
+        if not self.pieces:
+            return ()
+        why = pack_why(type_)
+        return tuple([it.stated_by(touchpoint, why) for it in self.pieces])
 
 
 def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
@@ -53,21 +54,21 @@ def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
         handles = (*handles, *found)
     if alike := likeness(touchpoint.traits, touchpoint.data):
         handles = (*handles, alike)
-    prepare = _prepared if len(handles) <= MAX_PREPARED else _prepare
-    return prepare(hashes, keys, handles, touchpoint.source, touchpoint.type)
+    prepare = _prepared if 1 < len(handles) <= MAX_PREPARED else _prepare
+    return prepare(hashes, keys, handles, touchpoint.source)
 
 
-def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source: str, type_: str) -> Links:
+def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source: str) -> Links:
     first, *others = handles
     home = hashes.identity(first.identity)
-    pieces: list[PreparedEvidence] = []
+    pieces: list[EvidenceTemplate] = []
     pointers: list[Pointer] = []
     for handle in others:
         other = hashes.identity(handle.identity)
         if other == home:
             continue
-        piece = _automatic_evidence(hashes, (first, home), (handle, other), source, type_)
-        pieces.append(PreparedEvidence(piece.id, *evidence_around_touchpoint(piece)))
+        piece = _automatic_evidence(hashes, (first, home), (handle, other), source)
+        pieces.append(evidence_template(piece))
         fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields))
     plain = pack_identity(first.identity)
@@ -78,7 +79,7 @@ _prepared = lru_cache(PREPARED)(_prepare)
 
 
 def _automatic_evidence(
-    hashes: KeyedHash, home: tuple[Handle, bytes], far: tuple[Handle, bytes], source: str, type_: str
+    hashes: KeyedHash, home: tuple[Handle, bytes], far: tuple[Handle, bytes], source: str
 ) -> Evidence:
     """The evidence that links a touchpoint's home to a further handle. Repeating it adds no second piece."""
     (first, one), (handle, other) = home, far
@@ -91,9 +92,9 @@ def _automatic_evidence(
         assurance=assurance,
         evidence_class=EvidenceClass.AUTOMATIC,
         source=source,
-        touchpoint=b"",  # each touchpoint puts its own id there
+        touchpoint=b"",  # each touchpoint puts its own id and type there
         who=f"source:{source}",
         recorded_at=0,  # the store's clock, when it is written
-        why=type_,
+        why="",
         finds=REFERENCE in (first.identity.type, handle.identity.type),
     )

@@ -208,7 +208,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         plain=links.plain,
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else links.evidence(id_),
+        evidence=() if moved else links.evidence(id_, type_),
         pointers=pointers,
     )
 

@@ -49,12 +49,35 @@ def pack_evidence(evidence: Evidence) -> bytes:
     return _PACK(_row(evidence))
 
 
-def evidence_around_touchpoint(evidence: Evidence) -> tuple[bytes, bytes]:
-    """What `pack_evidence` writes before and after the 16 bytes of the touchpoint's id."""
-    row = _row(structs.replace(evidence, touchpoint=bytes(SIZE)))
-    packed = _PACK(row)
-    end = len(packed) - sum(len(_PACK(field)) for field in row[_TOUCHPOINT + 1 :])
-    return packed[: end - SIZE], packed[end:]
+class EvidenceTemplate(Struct, frozen=True):
+    """Evidence that many touchpoints state: its id, and its bytes but for the touchpoint and its type."""
+
+    id: bytes
+    before: bytes
+    between: bytes
+    after: bytes
+
+    def stated_by(self, touchpoint: bytes, packed_why: bytes) -> tuple[bytes, bytes]:
+        """The id, and what `pack_evidence` writes for this touchpoint; `packed_why` is of `pack_why`."""
+        return self.id, self.before + touchpoint + self.between + packed_why + self.after
+
+
+def evidence_template(evidence: Evidence) -> EvidenceTemplate:
+    """The template of a piece of evidence, whose touchpoint and reason do not matter."""
+    packed = [_PACK(field) for field in _row(structs.replace(evidence, touchpoint=bytes(SIZE)))]
+    head = bytes((_ARRAY + len(packed),))
+    return EvidenceTemplate(
+        id=evidence.id,
+        before=head + b"".join(packed[: _TOUCHPOINT + 1])[:-SIZE],
+        between=b"".join(packed[_TOUCHPOINT + 1 : _WHY]),
+        after=b"".join(packed[_WHY + 1 :]),
+    )
+
+
+@lru_cache(maxsize=256)
+def pack_why(type_: str) -> bytes:
+    """The type of a touchpoint, as the reason of evidence."""
+    return _PACK(_TYPE_CODES.get(type_, type_))
 
 
 def _row(evidence: Evidence) -> list[Any]:
@@ -71,7 +94,8 @@ def _row(evidence: Evidence) -> list[Any]:
     ]
 
 
-_TOUCHPOINT = 5  # its place in a row of evidence
+_TOUCHPOINT, _WHY = 5, 7  # their places in a row of evidence
+_ARRAY = 0x90  # MessagePack: an array of up to 15
 
 
 def _scope(evidence: Evidence) -> tuple[Any, ...]:
