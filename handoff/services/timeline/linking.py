@@ -26,7 +26,7 @@ from handoff.store.repositories.identities import (
 )
 from handoff.store.repositories.recorder import Pointer
 
-PREPARED = 2048  # lists of identities whose links are kept: a few megabytes at most
+PREPARED = 4096  # lists of identities whose links are kept: a few megabytes at most
 MAX_PREPARED = 5  # identities: longer lists are rare, and senders choose them
 
 
@@ -49,12 +49,12 @@ class Links(Struct, frozen=True):
 
 def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
     """The links of a touchpoint's identities and of the references that it contains."""
-    handles = touchpoint.identities
-    if found := mentioned(touchpoint):
-        handles = (*handles, *found)
-    if alike := likeness(touchpoint.traits, touchpoint.data):
+    handles, data = touchpoint.identities, touchpoint.data
+    if len(handles) == 1:
+        handles = (*handles, *mentioned(touchpoint))
+    if (touchpoint.traits or "fields" in data) and (alike := likeness(touchpoint.traits, data)):
         handles = (*handles, alike)
-    prepare = _prepared if 1 < len(handles) <= MAX_PREPARED else _prepare
+    prepare = _prepared if len(handles) <= MAX_PREPARED else _prepare
     return prepare(hashes, keys, handles, touchpoint.source)
 
 
