@@ -69,7 +69,8 @@ def around(site: AppContext) -> Middleware:
             elif request.method == "OPTIONS" and is_preflight(request):
                 response = answer_preflight(request, allowed)
             else:
-                await _check_unrouted(request, site)
+                if request.match_info.http_exception is not None:
+                    await _check_unrouted(request, site)
                 response = await handler(request)
         except Exception as error:  # the outermost loop
             if isinstance(error, RateLimited):
@@ -96,7 +97,7 @@ def around(site: AppContext) -> Middleware:
 
 async def _check_unrouted(request: web.Request, site: AppContext) -> None:
     """Unauthenticated for an unknown path or method of the API: only callers learn which exist."""
-    if request.match_info.http_exception is not None and request.path.startswith("/v1/"):
+    if request.path.startswith("/v1/"):
         await authenticate(request, site)
 
 

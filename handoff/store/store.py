@@ -128,7 +128,8 @@ class Store:
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
-        return self.of(tenant).hashes
+        known = self._tenants.get(tenant)  # asked several times for each touchpoint
+        return known.hashes if known is not None else self.of(tenant).hashes
 
     def seal(self, tenant: str) -> Seal:
         """The seal of a tenant's secrets."""

@@ -234,7 +234,8 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
             return
         site.measures.count(principal.name, outcome)
         (result,) = outcome
-        site.measures.line_wrong(noted.rule, result)
+        if noted.rule is not None:
+            site.measures.line_wrong(noted.rule, result)
         if result.ok:
             answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:

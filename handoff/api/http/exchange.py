@@ -36,6 +36,7 @@ MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 3
 encode = msgspec.json.Encoder().encode
 JSON = "application/json"
 HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
+_HEADERS = dict(HEADERS)
 
 _NO_CONTENT = frozenset(
     {
@@ -137,7 +138,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """Like `answer`, from encoded JSON."""
-    return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
+    return web.Response(status=status, body=body, headers={**_HEADERS, **headers} if headers else _HEADERS)
 
 
 def stream_answer(media: str) -> web.StreamResponse:

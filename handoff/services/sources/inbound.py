@@ -191,17 +191,8 @@ class Inbound:
     ) -> Outcome:
         """Quarantine the rejected items and count everything."""
         events = len(touchpoints) + len(parsed.malformed)
-        self._rates.charge_source(source.tenant, source.name, max(1, events))
-        kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
-        kept += [
-            Rejected(
-                code=result.code or "rejected",
-                detail=result.detail or "",
-                item=msgspec.json.encode(touchpoint),
-            )
-            for touchpoint, result in zip(touchpoints, results, strict=True)
-            if not result.ok
-        ]
+        self._rates.charge_source(source.tenant, source.name, events or 1)
+        kept = _rejected(parsed, touchpoints, results)
         if kept:
             await self._keep(source, request, kept)
         self._monitor.seen(source.tenant, source.name, request.received_at)
@@ -247,6 +238,16 @@ class Inbound:
         await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
+
+
+def _rejected(parsed: Parsed, touchpoints: Sequence[Touchpoint], results: Sequence[Result]) -> list[Rejected]:
+    """The items of a delivery that were not recorded."""
+    kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
+    for touchpoint, result in zip(touchpoints, results, strict=True):
+        if not result.ok:
+            item = msgspec.json.encode(touchpoint)
+            kept.append(Rejected(code=result.code or "rejected", detail=result.detail or "", item=item))
+    return kept
 
 
 class _Delivery:
