@@ -28,7 +28,7 @@ from handoff.store.store import Store
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel")
+_FIXED = ("server", "store", "identity", "panel", "audit")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)

@@ -12,6 +12,7 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -101,14 +102,18 @@ async def look_up_by_query(request: web.Request) -> web.Response:
     if not 1 <= len(texts) <= MAX_IDENTITIES:
         raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
-    regions = site.regions_of(tenant)
     identities = [
         other
         for it in texts
-        for reading in query_identities(it, regions)
-        for other in _in_spaces(site, tenant, reading)
+        for reading in query_readings(site, tenant, it)
+        for other in in_spaces(site, tenant, reading)
     ]
     return await _context(request, principal, identities, query_wanted(request, principal))
+
+
+def query_readings(site: AppContext, tenant: str, text: str) -> tuple[Identity, ...]:
+    """The identities that one in a query string may mean, likeliest first."""
+    return query_identities(text, site.regions_of(tenant))
 
 
 def query_wanted(request: web.Request, principal: Principal) -> ContextSelection:
@@ -144,6 +149,7 @@ async def _context(
             raise NotFound("there is no such customer", match=Match.NONE, customer=None)
         return shown
 
+    sought(request, identities)
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
 
@@ -156,10 +162,10 @@ def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity)
             readings = readings_of(given, regions)
         else:
             readings = sought_identities(given.type, given.value, "", regions)
-        return [other for it in readings for other in _in_spaces(site, tenant, it)]
+        return [other for it in readings for other in in_spaces(site, tenant, it)]
 
 
-def _in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
+def in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
     """The identity, and for a vendor's identity without a space, its variants in the sources' spaces."""
     if sought.space or sought.type in GLOBAL_TYPES:
         return [sought]
@@ -189,6 +195,7 @@ async def respond(
     if kept is None and may_keep and await site.recent.wait_for(key):
         kept = await _cached(site, tenant, key, now)
     if kept:
+        about(request, *kept.customers)
         return answer_context(request, kept.body, kept.etag)
     reads = ReadLog(site.store.connection)
     with site.recent.building(key) if may_keep else nullcontext():
@@ -203,12 +210,20 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag = encode(made.view), fingerprint(made.view)
+        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
-            site.recent.put(key, body, etag, made.basis)
+            site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+def _shown(view: ContextView) -> tuple[str, ...]:
+    """The ids of the customers that a context shows: one, or the candidates."""
+    if view.customer is not None:
+        return (view.customer.id,)
+    return () if isinstance(view.candidates, UnsetType) else tuple(it.customer_id for it in view.candidates)
 
 
 async def _cached(site: AppContext, tenant: str, key: Hashable, now: Micros) -> CachedContext | None:
@@ -244,6 +259,7 @@ async def timeline(request: web.Request) -> web.Response:
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     await check_customer(site.store, principal, customer.group.members)
     records = {it.key: it for it in customer.members}
+    about(request, customer.id)
     portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
         site.store,
@@ -294,4 +310,6 @@ async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    return answer(await read_conversation(site.store, principal, request.match_info["id"]))
+    found = await read_conversation(site.store, principal, request.match_info["id"])
+    about(request, found.customer_id)
+    return answer(found)

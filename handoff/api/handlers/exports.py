@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.auditing import ACCESS, about, about_homes, write_entry
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
 from handoff.services.access.customer_access import check_conversation, check_customer
 from handoff.services.customers.customer import by_id
@@ -19,6 +20,7 @@ from handoff.services.export.customer import (
     export_touchpoints,
 )
 from handoff.services.export.vcon import Vcon, export_conversation
+from handoff.services.handoffs.targets import home_of, read_conversation_id
 
 FORMATS = ("json", "vcon")
 
@@ -29,6 +31,9 @@ async def conversation(request: web.Request) -> web.Response:
     store, id_ = request.app[SITE].store, request.match_info["id"]
     if principal.queues is not None:
         await check_conversation(store, principal, id_)
+    if ACCESS in request:
+        conversation_key = read_conversation_id(store.hashes(principal.tenant), id_)
+        about_homes(request, [await home_of(store, conversation_key)])
     exported = await export_conversation(
         store,
         principal.tenant,
@@ -57,6 +62,7 @@ async def customer(request: web.Request) -> web.StreamResponse:
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
     await check_customer(store, principal, whom.group.members)
+    about(request, whom.id)
     reader = principal.reader
     if format_ == "vcon":
         vcons = export_conversations(store, tenant, whom, least, internal=internal, reader=reader)
@@ -92,6 +98,7 @@ async def _stream(request: web.Request, parts: AsyncIterator[bytes]) -> web.Stre
     response = stream_answer(JSON)
     async for part in parts:
         if not response.prepared:
+            await write_entry(request)
             await response.prepare(request)
         await response.write(part)
     await response.write_eof()

@@ -8,6 +8,8 @@ PROBLEM_CODES = MappingProxyType(
     {
         "all_rejected": "No touchpoint of the batch was stored; `rejected` has a reason for each.",
         "ambiguous_identity": "Several customers match the identity: name one person.",
+        "audit_off": "The server keeps no audit trail.",
+        "audit_unavailable": "The audit trail cannot be written: send the same request again later.",
         "bad_request": "The request is not valid HTTP.",
         "blocked_identity": "The only identity is a placeholder that many senders use.",
         "busy_callback": "Other requests are changing the callback: send the same request again.",
