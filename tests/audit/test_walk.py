@@ -61,9 +61,10 @@ async def test_every_stream_leaves_an_entry_before_its_first_byte(audited: tuple
     ids = await planted(callers)
     for operation in (it for it in OPERATIONS if it.tag == LIVE):
         headers = {"Authorization": f"Bearer {secret('desk', callers.tenant)}"}
-        async with asyncio.timeout(30), callers._session.get(
-            callers.url + path_of(operation, ids), headers=headers
-        ) as response:
+        async with (
+            asyncio.timeout(30),
+            callers._session.get(callers.url + path_of(operation, ids), headers=headers) as response,
+        ):
             assert response.status == 200
             opened = [it for it in entries(root) if it["action"] == operation.id]
             assert opened, operation.id
