@@ -42,7 +42,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import open_trail
+from .auditing import open_trail, shipping
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -147,6 +147,7 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
+        shipping(site.audit),
         _repeating("audit_sync", SYNC_S, site.audit.sync),
         _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
         _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
