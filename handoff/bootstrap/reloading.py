@@ -109,6 +109,7 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)

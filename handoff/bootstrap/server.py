@@ -98,6 +98,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
+        site.handoffs.consent = settings.privacy.consent_policy
         stack.push_async_callback(site.audit.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -25,6 +25,7 @@ from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.audit.settings import AuditSettings
+from handoff.services.customers.consents import ConsentPolicy, ConsentRules
 from handoff.store.settings import StoreSettings
 
 T = TypeVar("T", bound=Struct)
@@ -109,6 +110,18 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             check_origin(origin)
 
 
+class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the law and the customer allow. `require_consent` names the purpose that a handoff or an export
+    needs consent for; `on_missing_consent` is what happens without it."""
+
+    require_consent: ConsentRules = field(default_factory=ConsentRules)
+    on_missing_consent: Literal["refuse", "mark"] = "refuse"
+
+    @property
+    def consent_policy(self) -> ConsentPolicy:
+        return ConsentPolicy(rules=self.require_consent, on_missing=self.on_missing_consent)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -124,6 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     panel: PanelSettings = field(default_factory=PanelSettings)
     oidc: list[IssuerSettings] = field(default_factory=list)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
 
     def __post_init__(self) -> None:

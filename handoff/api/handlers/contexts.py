@@ -43,6 +43,7 @@ from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
+from handoff.services.customers.consents import ConsentView, consent_view, read_consents
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
@@ -271,6 +272,24 @@ async def timeline(request: web.Request) -> web.Response:
         portions.given,
     )
     return answer(page)
+
+
+class ConsentsAnswer(Struct, frozen=True, kw_only=True):
+    """The customer's current consents, one for each purpose that they ever stated something about."""
+
+    customer_id: str
+    consents: list[ConsentView]
+
+
+async def consents(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/consents`."""
+    principal = request[PRINCIPAL]
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    await check_customer(store, principal, customer.group.members)
+    about(request, customer.id)
+    found = await read_consents(store, principal.tenant, customer, principal.reader)
+    return answer(ConsentsAnswer(customer_id=customer.id, consents=[consent_view(it) for it in found]))
 
 
 def _filter(request: web.Request, principal: Principal) -> Filter:

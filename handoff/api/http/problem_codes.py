@@ -19,6 +19,7 @@ PROBLEM_CODES = MappingProxyType(
         "chains_differ": "Both conversations have their own history of handoffs and cannot be joined.",
         "configuration": "The configuration is invalid; the detail states where.",
         "conflict": "The current state does not allow this; `current` shows it.",
+        "consent_missing": "The customer has not consented to this; `purpose` names what for.",
         "context_too_large": "The handoff's `context` is larger than allowed.",
         "customer_merged": "The id is a former one; `current` is the current id.",
         "due_in_the_past": "A callback must be due in the future.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from handoff.api.handlers import contexts, exports, links
-from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.handlers.contexts import MAX_IDENTITIES, ConsentsAnswer, ContextInput
 from handoff.api.handlers.exports import FORMATS
 from handoff.api.handlers.links import (
     AssignInput,
@@ -28,6 +28,7 @@ from handoff.api.operations.operation import (
     NOT_MODIFIED,
     ORDER,
     Audited,
+    Header,
     Operation,
     Parameter,
     ResponseSpec,
@@ -65,6 +66,10 @@ LOOK_UP = (
     "The server caches a context while its data is unchanged: values that depend on the clock alone (waiting "
     "minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass "
     "the cache."
+)
+CONSENT_MISSING = Header(
+    name=exports.CONSENT_MISSING,
+    text="The purpose for which the customer has given no consent, where the configuration asks for it.",
 )
 INTERNAL = Parameter(
     name="internal",
@@ -158,6 +163,23 @@ _HISTORY = (
     ),
     Operation(
         method="GET",
+        path="/v1/customers/{id}/consents",
+        handler=contexts.consents,
+        id="readConsents",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="Read what a customer has consented to",
+        text="For each purpose, the statement that counts, from the customer's whole timeline. The newest "
+        "counts, whatever its channel; but only a verified identity can give consent again after a "
+        "withdrawal.",
+        queues=True,
+        customers=True,
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(ResponseSpec(200, "The consents, by purpose.", ConsentsAnswer),),
+    ),
+    Operation(
+        method="GET",
         path="/v1/customers/{id}/export",
         handler=exports.customer,
         streamed=True,
@@ -182,7 +204,8 @@ _HISTORY = (
             INTERNAL,
             MIN_ASSURANCE,
         ),
-        replies=(ResponseSpec(200, "The export.", ExportView | list[Vcon]),),
+        replies=(ResponseSpec(200, "The export.", ExportView | list[Vcon], (CONSENT_MISSING,)),),
+        conflicts="The configuration asks for a consent that the customer has not given (`consent_missing`)",
     ),
 )
 

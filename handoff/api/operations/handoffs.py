@@ -139,7 +139,8 @@ OPERATIONS = (
         creating=True,
         duplicates=True,
         conflicts="Another handoff of the conversation is pending (see `current`), or several customers "
-        "match the identity, or the customer id is a former one",
+        "match the identity, or the customer id is a former one, or the customer has not given a consent "
+        "that the configuration asks for (`consent_missing`)",
     ),
     Operation(
         method="GET",
