@@ -58,15 +58,19 @@ def guarded(operation: Operation, ids: Mapping[str, str]) -> Handler:
     """
     handler, permission = operation.handler, operation.permission
     creating, duplicates = operation.creating, operation.duplicates
+    fair = operation.reads
     if operation.public:
         return handler
 
     async def permitted(request: web.Request) -> web.StreamResponse:
-        principal = request[PRINCIPAL]
+        site, principal = request.app[SITE], request[PRINCIPAL]
         authorize(principal, permission, principal.tenant)
-        request.app[SITE].rates.admit_caller(principal.tenant, principal.credential)
+        site.rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)
+        if fair:
+            async with site.turns.turn(principal.tenant):
+                return await handler(request)
         return await handler(request)
 
     if isinstance(operation.audit, NotAudited):

@@ -111,7 +111,7 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the law and the customer allow. `require_consent` names the purpose that a handoff or an export
+    """Limits from the law and from customers. `require_consent` names the purpose that a handoff or an export
     needs consent for; `on_missing_consent` is what happens without it."""
 
     require_consent: ConsentRules = field(default_factory=ConsentRules)

@@ -40,7 +40,7 @@ def is_purpose(text: object) -> bool:
 
 
 def consent_problem(data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with the data of a consent touchpoint, with its JSON pointer."""
+    """The problem with the data of a consent touchpoint, with its JSON pointer; None without one."""
     if not is_purpose(data.get("purpose")):
         return "/data/purpose", "A purpose matches [a-z][a-z0-9_.-]* and has at most 64 characters"
     for name in ("source", "text_version"):

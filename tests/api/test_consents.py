@@ -87,7 +87,7 @@ async def test_consent_follows_links_and_a_split_gives_it_back(callers: Callers)
     await state(callers, "2", "withdrawn", occurred_at="2026-01-02T00:00:00Z", identities=by_mail)
     customer = await customer_of(callers)
     assert await states(callers, customer) == {"service": "given"}
-    link = {"identity": "email:a@example.com", "reason": "she said so"}
+    link = {"identity": "email:a@example.com", "reason": "confirmed by phone"}
     made = await callers.ok("POST", f"/v1/customers/{customer}/links", link)
     assert await states(callers, customer) == {"service": "withdrawn"}
     path = f"/v1/customers/{customer}/links/{made['id']}/withdraw"
@@ -200,7 +200,7 @@ _STATEMENTS = st.lists(
 
 
 @given(_STATEMENTS)
-def test_nobody_gives_consent_for_somebody_who_withdrew_it(stated: list[Consent]) -> None:
+def test_consent_after_a_withdrawal_is_verified(stated: list[Consent]) -> None:
     for current in current_consents(stated):
         mine = [it for it in stated if it.purpose == current.purpose]
         withdrawn = [it.at for it in mine if not it.given]

@@ -1,4 +1,4 @@
-"""Who read this customer in the last month, over the API and the command line."""
+"""The audit trail answers who read a customer, over the API and the command line."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_accesses_before_a_link_belong_to_the_customer_after_it(audited: t
     await callers.record("two", identities=["email:a@example.com"])
     await callers.ok("POST", "/v1/context", {"identities": ["email:a@example.com"]})
     anna = (await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]}))["customer"]["id"]
-    link = {"identity": "email:a@example.com", "reason": "she said so"}
+    link = {"identity": "email:a@example.com", "reason": "confirmed by phone"}
     await callers.ok("POST", f"/v1/customers/{anna}/links", link)
     assert actions(await found(callers, customer=anna)) == ["createLink", "lookUp", "lookUp"]
 
@@ -103,7 +103,7 @@ async def test_lists_name_every_customer_that_they_show(audited: tuple[Callers, 
     assert set(entries(root)[-1]["customers"]) == {it["customer_id"] for it in page["handoffs"]}
 
 
-async def test_nothing_that_customers_said_is_in_the_trail(audited: tuple[Callers, Path]) -> None:
+async def test_no_words_of_customers_are_in_the_trail(audited: tuple[Callers, Path]) -> None:
     callers, root = audited
     canary = "canaryword"
     await callers.record("one", text=canary, subject=canary)
@@ -208,7 +208,7 @@ async def test_a_stream_or_an_export_that_cannot_be_audited_sends_nothing(
             assert (answer.status, answer.code) == (503, "audit_unavailable"), path
 
 
-async def test_without_a_trail_the_search_says_so(valkey: str, tmp_path: Path) -> None:
+async def test_without_a_trail_the_search_is_refused(valkey: str, tmp_path: Path) -> None:
     async with with_trail(valkey, tmp_path, enabled=False) as callers:
         answer = await callers.get("/v1/audit", token="admin")
         assert (answer.status, answer.code) == (409, "audit_off")

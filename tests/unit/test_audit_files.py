@@ -201,7 +201,7 @@ async def test_a_machine_with_a_new_name_keeps_its_chains(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("cut", [1, 40, 100])
-def test_an_incomplete_last_line_is_removed_and_said(tmp_path: Path, cut: int) -> None:
+def test_an_incomplete_last_line_is_removed_and_recorded(tmp_path: Path, cut: int) -> None:
     path = written(tmp_path, 5)[0]
     path.write_bytes(path.read_bytes()[:-cut])
     found = verify(tmp_path)
@@ -327,7 +327,7 @@ async def test_rotation_under_load_loses_nothing(tmp_path: Path) -> None:
     assert (problems(found), found.chains[0].entries) == ([], 200)
 
 
-def test_old_files_are_removed_and_the_trail_says_so(tmp_path: Path) -> None:
+def test_old_files_are_removed_and_the_trail_records_it(tmp_path: Path) -> None:
     files = written(tmp_path, 60, max_bytes=2_000)
     for path in files[:4]:
         age(path, 500)

@@ -29,15 +29,15 @@ def check(options: argparse.Namespace) -> int:
     settings = load_settings(options.config)
     data = settings.store.data_dir if options.data is None else options.data
     folder = Path(options.dir) if options.dir else settings.audit.folder(data, embedded=True)
-    roots = [it for it in (folder, settings.audit.journal_dir) if it is not None]
+    roots = [root for root in (folder, settings.audit.journal_dir) if root is not None]
     if folder is None or not folder.is_dir():
         raise ConfigurationError(f"there is no audit trail in {folder}: use --dir or --config")
     found = [verify(Path(it), options.expect if it == folder else ()) for it in roots]
     if options.json:
         print(json.dumps([_plain(it) for it in found], indent=2))
     else:
-        for it in found:
-            _print(it)
+        for result in found:
+            _print(result)
     return 0 if all(it.ok for it in found) else 1
 
 
@@ -61,9 +61,14 @@ def _print(found: Verification) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Writer", "Entries", "Files", "Since (UTC)", "Last line", "Its hash"):
         table.add_column(heading, overflow="fold")
-    for it in found.chains:
+    for chain in found.chains:
         table.add_row(
-            it.writer, str(it.entries), str(it.files), (it.first or "")[:16], str(it.head.n), it.head.hash
+            chain.writer,
+            str(chain.entries),
+            str(chain.files),
+            (chain.first or "")[:16],
+            str(chain.head.n),
+            chain.head.hash,
         )
     console.print(table)
     for finding in found.findings:
@@ -120,16 +125,16 @@ def _print_entries(found: Any) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Time (UTC)", "Who", "Action", "Resource", "Result", "Reason"):
         table.add_column(heading, overflow="fold")
-    for it in found["entries"]:
-        who = f"{it['agent']} ({it['token']})" if it["agent"] else it["token"]
-        names = ", ".join(identity["masked"] for identity in it["identities"])
+    for entry in found["entries"]:
+        who = f"{entry['agent']} ({entry['token']})" if entry["agent"] else entry["token"]
+        names = ", ".join(identity["masked"] for identity in entry["identities"])
         table.add_row(
-            it["at"][:19].replace("T", " "),
+            entry["at"][:19].replace("T", " "),
             who,
-            it["action"],
-            names or it["resource"],
-            it["outcome"],
-            it["reason"] or "",
+            entry["action"],
+            names or entry["resource"],
+            entry["outcome"],
+            entry["reason"] or "",
         )
     console.print(table)
     more = " (there are more: raise --limit)" if found["next"] else ""

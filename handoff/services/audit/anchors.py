@@ -1,7 +1,7 @@
 """Anchors: once a minute, the head of each chain is written to a chain of its own, shared by a machine.
 
 A chain alone does not show that its newest lines were cut off. The anchors do, for all but the last minute.
-Whoever keeps copies of anchors elsewhere can also tell if all files were rewritten.
+Copies of anchors that are kept elsewhere also show whether all files were rewritten.
 """
 
 from __future__ import annotations

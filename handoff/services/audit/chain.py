@@ -121,7 +121,7 @@ class Chain:
         self.head, self._last_at = head, now
 
     def note(self, **members: Any) -> None:
-        """Append a line that the trail says about itself."""
+        """Append a line about the trail itself."""
         self.append([_encode(members)[1:-1]])
 
     def sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Removes old files of audit trails. The chain that loses a file says so."""
+"""Removes old files of audit trails. The chain that loses a file records it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class SearchedWriter(Struct, frozen=True, kw_only=True):
 
 
 class AuditPage(Struct, kw_only=True):
-    """What a search found. `next` is the place to go on from; `scanned` whether it reads all there is."""
+    """The result of a search. `next` is the place to continue from; `scanned_to` is set if it stopped early."""
 
     entries: list[FoundEntry] = field(default_factory=list)
     writers: list[SearchedWriter] = field(default_factory=list)

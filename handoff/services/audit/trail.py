@@ -41,7 +41,7 @@ class AuditTrail:
         self.root = root
         self.machine = machine or socket.gethostname()
         self.failed: Callable[[str], None] = lambda _where: None
-        """Is told about each entry that could not be written: `refused`, or `journal`."""
+        """Called for each entry that could not be written, with `refused` or `journal`."""
         self._chain: Chain | None = None
         self._journal: Chain | None = None
         self._failing = False

@@ -21,7 +21,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class CheckedChain(Struct, kw_only=True):
-    """What the check of one chain saw."""
+    """The result of the check of one chain."""
 
     folder: Path
     writer: str = ""
@@ -130,11 +130,11 @@ def _note(chain: CheckedChain, line: AuditLine, wanted: Collection[int], expecte
 
 
 def _check_beginning(chain: CheckedChain, opening: AuditLine | None, files: list[Path]) -> None:
-    """Older files may be missing if the chain says that retention removed them."""
+    """Older files may be missing if the chain records that retention removed them."""
     if opening is None or opening.n == 0:
         return
     if chain.removed.get(opening.n - 1) != opening.members.get("previous"):
-        _find(chain, files[0], 1, "older files are missing, and the trail does not say that it removed them")
+        _find(chain, files[0], 1, "older files are missing, and the trail has no record of their removal")
 
 
 def _check_anchors(anchors: CheckedChain, chains: list[CheckedChain]) -> Iterator[Finding]:
@@ -149,7 +149,7 @@ def _check_anchors(anchors: CheckedChain, chains: list[CheckedChain]) -> Iterato
                 problem = f"line {n} of {writer} is not the one that was anchored at {anchor.at}"
                 yield Finding(file=str(chain.folder), line=None, problem=problem)
             continue
-        missing[writer] = anchor  # the newest tells most
+        missing[writer] = anchor  # the newest one is reported
     for writer, anchor in missing.items():
         problem = (
             f"{writer} ended at line {anchor.members['line']} or later at {anchor.at}: lines are missing"

@@ -41,7 +41,7 @@ class ConsentRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ConsentPolicy(Struct, frozen=True, kw_only=True):
-    """What needs consent, and what happens without it: the request is refused, or its result marked."""
+    """The requests that need consent. Without it, a request is refused or its result marked."""
 
     rules: ConsentRules = ConsentRules()
     on_missing: Literal["refuse", "mark"] = "refuse"
