@@ -62,7 +62,7 @@ class SearchedWriter(Struct, frozen=True, kw_only=True):
 
 
 class AuditPage(Struct, kw_only=True):
-    """The result of a search. `next` is the place to continue from; `scanned_to` is set if it stopped early."""
+    """The result of a search. `next` is the place to continue from; `scanned_to` is set if it ended early."""
 
     entries: list[FoundEntry] = field(default_factory=list)
     writers: list[SearchedWriter] = field(default_factory=list)
