@@ -175,7 +175,7 @@ def _in_spaces(readings: Sequence[Identity], spaces: tuple[tuple[str, str], ...]
         found.append(reading)
         if not reading.space and reading.type not in GLOBAL_TYPES:
             own = dict.fromkeys(space for type_, space in spaces if type_ == reading.type and space)
-            found += [msgspec.structs.replace(sought, space=space) for space in own]
+            found += [msgspec.structs.replace(reading, space=space) for space in own]
     return tuple(found)
 
 
