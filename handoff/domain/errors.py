@@ -64,6 +64,12 @@ class NotFound(HandoffError):
     code = "not_found"
 
 
+class Gone(HandoffError):
+    """The resource existed and was erased for good."""
+
+    code = "erased"
+
+
 class Conflict(HandoffError):
     """The current state does not allow this; `current` shows it."""
 

@@ -18,6 +18,7 @@ from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
+from handoff.store.repositories.erasures import Graves
 from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
@@ -81,6 +82,7 @@ class Store:
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
+        self.graves = Graves(connection, functions, self.keys)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

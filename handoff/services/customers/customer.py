@@ -8,7 +8,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.clock import format_time
+from handoff.domain.errors import Conflict, Gone, NotFound
 from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Identity
 from handoff.store.reads import Reads
@@ -88,7 +89,20 @@ async def by_key(store: Store, tenant: str, key: bytes, reads: Reads | None = No
 async def by_id(store: Store, tenant: str, customer_id: str, reads: Reads | None = None) -> Customer:
     """The customer with this current or former id. Round trips and `reads` as for `by_key`."""
     (key,) = store.hashes(tenant).private(CUSTOMER, customer_id)
-    return await by_key(store, tenant, key, reads)
+    try:
+        return await by_key(store, tenant, key, reads)
+    except NotFound:
+        await refuse_erased(store, key)
+        raise
+
+
+async def refuse_erased(store: Store, key: bytes) -> None:
+    """Raise Gone (`customer_erased`) if the unknown identity was erased. One round trip."""
+    (erased,) = await store.graves.tombstones([key])
+    if erased is not None:
+        raise Gone(
+            "the customer was erased", code="customer_erased", erased_at=format_time(erased.erased_at)
+        )
 
 
 async def read_customer(store: Store, tenant: str, reading: EvidenceReader, key: bytes) -> Customer:

@@ -32,11 +32,16 @@ log = structlog.get_logger(__name__)
 
 
 class Pointer(Struct, frozen=True):
-    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
+    """Fields to set where they are absent, before the items; an empty value is the store's clock.
+
+    `occurred` is the packed time of the event that names an identity. Nothing is written if the identity was
+    erased since. It is empty where no event is the reason, and for conversations.
+    """
 
     hash: bytes
     key: bytes
     fields: tuple[tuple[bytes, bytes], ...]
+    occurred: bytes = b""
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -70,7 +75,7 @@ class Recorded(Struct, frozen=True):
     arrival: Micros
 
 
-STORED, DUPLICATE, REUSED = 0, 1, 2
+STORED, DUPLICATE, REUSED, ERASED = 0, 1, 2, 3
 
 
 class Awaited(Protocol):
@@ -174,7 +179,7 @@ class Recorder:
     async def _call(self, batch: list[Entry]) -> None:
         try:
             # One person's touchpoints come together with the same pointers, which are written once.
-            await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
+            await self._store(batch, _latest([p for item, _ in batch for p in item.pointers]))
         except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
             fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
@@ -229,21 +234,36 @@ async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorde
     return answers
 
 
+def _latest(pointers: Iterable[Pointer]) -> list[Pointer]:
+    """Each pointer once, with the latest time of those that are the same but for the time."""
+    found: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], Pointer] = {}
+    for pointer in pointers:
+        which = pointer.key, pointer.fields
+        known = found.get(which)
+        if known is None or known.occurred < pointer.occurred:
+            found[which] = pointer
+    return list(found.values())
+
+
 def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     """One pointer a key, with the fields of all of them."""
     by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
+    latest: dict[bytes, bytes] = {}
     for pointer in pointers:
         _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
+        latest[pointer.key] = max(latest.get(pointer.key, b""), pointer.occurred)
         for name, value in pointer.fields:
             fields.setdefault(name, value)
-    return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
+    return [
+        Pointer(hash_, key, tuple(fields.items()), latest[key]) for key, (hash_, fields) in by_key.items()
+    ]
 
 
 def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
     keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
     args: list[Any] = [len(pointers), len(items)]
     for pointer in pointers:
-        args.append(len(pointer.fields))
+        args += (pointer.occurred, len(pointer.fields))
         for field, value in pointer.fields:
             args += (field, value)
     for item in items:
