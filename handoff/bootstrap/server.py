@@ -115,7 +115,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await stack.enter_async_context(_background(site, timers, delivery))
+        await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -134,7 +134,9 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
 
 
 @asynccontextmanager
-async def _background(site: AppContext, timers: Timers, delivery: DeliveryService) -> AsyncIterator[None]:
+async def _background(
+    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
     async with (
@@ -144,10 +146,26 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
+        _running("erasures", _erasing(site, tenants)),
         _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
+
+
+async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
+    """Do the jobs of erasures, and repeat those that a restored backup undid."""
+    eraser = Eraser(site.store, site.handoffs, tenants)
+    await repeat_all(site.store, site.journal)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ERASE_S):
+                await site.erased.wait()
+        site.erased.clear()
+        if await eraser.look():
+            site.store.forget_reads()
+            site.recent.clear()
+        await eraser.run_open()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
@@ -196,6 +214,8 @@ def _site(
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
         rates=rates,
+        journal=Journal(Path(settings.store.data_dir)),
+        privacy=settings.privacy,
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),

@@ -24,6 +24,7 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.store.settings import StoreSettings
 
 T = TypeVar("T", bound=Struct)
@@ -123,6 +124,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     panel: PanelSettings = field(default_factory=PanelSettings)
     oidc: list[IssuerSettings] = field(default_factory=list)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

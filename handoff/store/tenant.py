@@ -18,6 +18,7 @@ from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
 from .repositories.quarantine import QuarantineRecords
 from .repositories.sources import SourceRecords
+from .repositories.sweeping import ControlSweep
 
 
 class TenantStore:
@@ -65,6 +66,10 @@ class TenantStore:
     @cached_property
     def quarantine(self) -> QuarantineRecords:
         return QuarantineRecords(self._functions, self.control.keys)
+
+    @cached_property
+    def sweeping(self) -> ControlSweep:
+        return ControlSweep(self._connection, self.control.keys)
 
     @cached_property
     def sources(self) -> SourceRecords:

@@ -100,9 +100,7 @@ async def refuse_erased(store: Store, key: bytes) -> None:
     """Raise Gone (`customer_erased`) if the unknown identity was erased. One round trip."""
     (erased,) = await store.graves.tombstones([key])
     if erased is not None:
-        raise Gone(
-            "the customer was erased", code="customer_erased", erased_at=format_time(erased.erased_at)
-        )
+        raise Gone("the customer was erased", code="customer_erased", erased_at=format_time(erased.erased_at))
 
 
 async def read_customer(store: Store, tenant: str, reading: EvidenceReader, key: bytes) -> Customer:

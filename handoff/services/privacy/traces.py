@@ -1,4 +1,4 @@
-"""Traces of erased people in bytes that are kept for other reasons: snapshots, messages, answers, deliveries."""
+"""Traces of erased people in snapshots, messages, kept answers, and quarantined deliveries."""
 
 from __future__ import annotations
 

@@ -179,6 +179,10 @@ class People:
         """A reader for one answer; `reads` replaces the connection where the reads are logged."""
         return EvidenceReader(reads or self._connection, self._keys)
 
+    async def records(self, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
+        """The records of the identities that exist, by key; one round trip."""
+        return await read_records(self._connection, self._keys, wanted)
+
     async def clock(self, identity: bytes) -> Micros:
         """The clock of the server that holds an identity, in µs."""
         seconds, micros = await self._connection.call(b"TIME", key=self._keys.record(identity))

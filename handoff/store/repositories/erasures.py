@@ -1,7 +1,7 @@
 """Graves: what erased identities had, out of sight until it is deleted in steps.
 
-An erasure moves all keys of an identity to a grave in one call. The identity's record then has the time alone,
-so that later touchpoints begin anew and earlier ones are refused.
+An erasure moves all keys of an identity to a grave in one call. The identity's record then has only the time
+of the erasure: earlier touchpoints are refused, later ones start a new history.
 """
 
 from __future__ import annotations
@@ -110,9 +110,7 @@ class Graves:
         if not wanted:
             return
         homes = await self._connection.answers([(b"HGET", key, it) for key, it in wanted])
-        gone = [
-            (b"HDEL", key, it) for (key, it), found in zip(wanted, homes, strict=True) if found == home
-        ]
+        gone = [(b"HDEL", key, it) for (key, it), found in zip(wanted, homes, strict=True) if found == home]
         if gone:
             await self._connection.answers(gone)
 

@@ -1,0 +1,290 @@
+"""The steps of an erasure. Each may be repeated, by any worker; the job's record says which one is next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+import structlog
+
+from handoff.codec.body import without_people
+from handoff.codec.keyed_hash import CALLBACK, HANDOFF, KeyedHash
+from handoff.codec.member import FLAG_PARTICIPANTS, Member
+from handoff.domain.clock import Micros
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.handoff import Action, Handoff
+from handoff.domain.identity import Identity
+from handoff.services.callbacks.callback import OPEN, Callback, writing
+from handoff.services.events.publishing import Event, encode_event
+from handoff.services.handoffs.lifecycle import HandoffMove, Handoffs
+from handoff.services.handoffs.records import read_handoff, read_of_homes
+from handoff.store.repositories.control import Change, Changed, decode_record
+from handoff.store.repositories.identities import IdentityRecord
+from handoff.store.repositories.timelines import Window, read_at, read_page
+from handoff.store.store import Store
+
+from .erasure import STEPS, Erasure, bury, erasure_key, open_key, people_of
+from .sweeping import Sweep
+from .traces import Traces
+
+ERASED = "[erased]"
+BY = "erasure"
+PAGE = 500  # touchpoints of another customer that are looked through at once
+SWEEPS = 5  # until one finds nothing; messages that were on their way may follow the first
+
+log = structlog.get_logger(__name__)
+
+
+class Eraser:
+    """Does the open jobs of some tenants, one step after the other."""
+
+    def __init__(self, store: Store, handoffs: Handoffs, tenants: Iterable[str]) -> None:
+        self._store = store
+        self._handoffs = handoffs
+        self.tenants = tenants
+        self._steps: dict[str, Callable[[Erasure, bytes], Awaitable[Erasure]]] = {
+            "bury": self._bury,
+            "handoffs": self._end_handoffs,
+            "callbacks": self._end_callbacks,
+            "others": self._forget_elsewhere,
+            "clear": self._clear,
+            "sweep": self._sweep,
+            "verify": self._verify,
+        }
+
+    async def run_open(self) -> int:
+        """Do the open jobs of all tenants to their end; the number of those that were completed."""
+        completed = 0
+        for tenant in list(self.tenants):
+            control = self._store.control(tenant)
+            for job in await control.oldest(open_key(control)):
+                completed += await self.run(tenant, job)
+        return completed
+
+    async def run(self, tenant: str, job: bytes) -> bool:
+        """Do the rest of a job. False if another worker goes on with it, or it is done."""
+        control = self._store.control(tenant)
+        while True:
+            (raw,) = await control.read([erasure_key(control, job)])
+            erasure = decode_record(raw, Erasure) if raw is not None else None
+            if erasure is None or erasure.done or erasure.step not in self._steps:
+                return False
+            after = await self._steps[erasure.step](erasure, job)
+            try:
+                await self._write(after, job)
+            except Changed:
+                return False
+            if after.done:
+                log.info("customer_erased", erasure=after.id, **after.counts)
+                return True
+
+    async def _write(self, erasure: Erasure, job: bytes) -> None:
+        control = self._store.control(erasure.tenant)
+        key = erasure_key(control, job)
+        after = msgspec.structs.replace(erasure, version=erasure.version + 1)
+        change = Change().expect(key, erasure.version).put(key, after.version, after)
+        if erasure.done:
+            change.remove(open_key(control), job)
+            change.post(control.keys.outbox(), encode_event(_event(erasure)))
+        await control.commit(change)
+
+    async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
+        touchpoints = await bury(self._store, erasure, job)
+        return _next(erasure, identities=len(erasure.homes), touchpoints=touchpoints)
+
+    async def _end_handoffs(self, erasure: Erasure, _job: bytes) -> Erasure:
+        """Redact the customer's handoffs, then withdraw those that are not over: their events say nothing."""
+        tenant, hashes = erasure.tenant, self._store.hashes(erasure.tenant)
+        control = self._store.control(tenant)
+        found = await read_of_homes(control, erasure.homes, None)
+        snapshots = {ref.sha256 for it in found for ref in it.snapshots}
+        for handoff in found:
+            await self._redact(tenant, hashes, handoff)
+            if handoff.pending or handoff.owning:
+                await self._withdraw(tenant, handoff.id)
+        for sha256 in snapshots:
+            await control.commit(Change().drop(control.keys.snapshot(bytes.fromhex(sha256))))
+        return _next(erasure, handoffs=len(found), snapshots=len(snapshots))
+
+    async def _redact(self, tenant: str, hashes: KeyedHash, handoff: Handoff) -> None:
+        control = self._store.control(tenant)
+        while handoff != (bare := redacted(handoff)):
+            key = control.keys.record("h", hashes.private(HANDOFF, handoff.id)[0])
+            bare = msgspec.structs.replace(bare, version=handoff.version + 1)
+            try:
+                await control.commit(Change().expect(key, handoff.version).put(key, bare.version, bare))
+            except Changed:
+                handoff = await read_handoff(control, hashes, handoff.id)
+                continue
+            return
+
+    async def _withdraw(self, tenant: str, id_: str) -> None:
+        move = HandoffMove(action=Action.WITHDRAW, by=BY, reason="customer erased")
+        try:
+            await self._handoffs.move(tenant, id_, move)
+        except (
+            Conflict,
+            NotFound,
+        ) as error:  # it ended meanwhile
+            log.info("handoff_not_withdrawn", handoff=id_, code=error.problem_code)
+
+    async def _end_callbacks(self, erasure: Erasure, _job: bytes) -> Erasure:
+        """Cancel and redact the customer's callbacks: the number to call is the customer's."""
+        control, hashes = self._store.control(erasure.tenant), self._store.hashes(erasure.tenant)
+        count = 0
+        ids = await control.oldest(control.keys.set("callbacks"))
+        for at in range(0, len(ids), PAGE):
+            raws = await control.read([control.keys.record("b", id_) for id_ in ids[at : at + PAGE]])
+            for callback in (decode_record(raw, Callback) for raw in raws if raw):
+                if callback.home in erasure.homes:
+                    count += 1
+                    await self._end_callback(erasure.tenant, hashes, callback)
+        return _next(erasure, callbacks=count)
+
+    async def _end_callback(self, tenant: str, hashes: KeyedHash, callback: Callback) -> None:
+        control = self._store.control(tenant)
+        while callback.phone != ERASED:
+            state = "cancelled" if callback.state in OPEN else callback.state
+            after = msgspec.structs.replace(
+                callback, state=state, version=callback.version + 1, phone=ERASED, reason=ERASED
+            )
+            try:
+                await control.commit(writing(control, hashes, callback, after))
+                return
+            except Changed:
+                (id_,) = hashes.private(CALLBACK, callback.id)
+                (raw,) = await control.read([control.keys.record("b", id_)])
+                if raw is None:
+                    return
+                callback = decode_record(raw, Callback)
+
+    async def _forget_elsewhere(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Remove the customer from the timelines and records of others."""
+        people = frozenset(people_of(self._store, erasure, job))
+        for home in erasure.homes:
+            record = await self._store.graves.record(home, job)
+            if record is not None:
+                await self._forget(erasure, job, record, people)
+        return _next(erasure)
+
+    async def _forget(
+        self, erasure: Erasure, job: bytes, record: IdentityRecord, people: frozenset[Identity]
+    ) -> None:
+        graves, hashes = self._store.graves, self._store.hashes(erasure.tenant)
+        gone = record.key
+        places: dict[bytes, list[bytes]] = {}
+        async for page in graves.members(gone, job):
+            conversations: list[bytes] = []
+            referred: list[Member] = []
+            for member in page:
+                if member.reference is not None:
+                    referred.append(member)
+                elif not member.blanked:
+                    body = member.body()
+                    if body.thread is not None and body.thread_space is not None:
+                        conversations.append(hashes.thread(body.thread_space, body.thread))
+                    if member.flags & FLAG_PARTICIPANTS:
+                        for who in body.participants:
+                            places.setdefault(hashes.identity(who.identity), []).append(member.place)
+            await graves.drop_conversations(gone, conversations)
+            wanted = [(it.reference, it.place) for it in referred if it.reference is not None]
+            for original in await read_at(self._store.connection, self._store.keys, wanted):
+                if original is not None:
+                    await self._rewrite(original, people)
+        for home, theirs in places.items():
+            if home not in erasure.homes:
+                await graves.forget(home, gone, theirs)
+        await self._forget_neighbours(erasure, record, people)
+
+    async def _forget_neighbours(
+        self, erasure: Erasure, record: IdentityRecord, people: frozenset[Identity]
+    ) -> None:
+        """Remove the evidence that tied others to the customer, and the customer's names in their words."""
+        fields: dict[bytes, list[bytes]] = {}
+        for piece in record.evidence:
+            fields.setdefault(piece.other, []).append(b"p" + piece.id)
+        for pointer in record.pointers:
+            fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
+        for home, names in fields.items():
+            if home in erasure.homes:
+                continue
+            await self._rewrite_all(home, people)
+            await self._store.graves.forget(home, record.key, (), names)
+
+    async def _rewrite_all(self, home: bytes, people: frozenset[Identity]) -> None:
+        after = b""
+        while True:
+            window = Window(limit=PAGE, after=after, ascending=True)
+            page = await read_page(self._store.connection, self._store.keys, [home], window)
+            for member in page.members:
+                await self._rewrite(member, people)
+            if page.end is None:
+                return
+            after = page.end
+
+    async def _rewrite(self, member: Member, people: frozenset[Identity]) -> None:
+        found: Member | None = member
+        while found is not None and found.reference is None and not found.blanked:
+            left = without_people(found.body(), people)
+            if left is None or await self._store.graves.rewrite(found, *left):
+                return
+            found = await self._store.graves.read_again(found)
+
+    async def _clear(self, erasure: Erasure, job: bytes) -> Erasure:
+        for home in erasure.homes:
+            while await self._store.graves.clear(home, job):
+                pass
+        return _next(erasure)
+
+    async def _sweep(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Look through everything else that is kept for the tenant, again until nothing is found."""
+        people = people_of(self._store, erasure, job)
+        hashes = self._store.hashes(erasure.tenant)
+        sweep = Sweep(self._store, erasure.tenant, Traces(hashes, erasure.homes, people), erasure.homes)
+        for _ in range(SWEEPS):
+            if not await sweep.run():
+                break
+        return _next(erasure)
+
+    async def _verify(self, erasure: Erasure, job: bytes) -> Erasure:
+        """The last look: nothing of a grave is left. Without that, the job begins again."""
+        if await self._store.graves.left_of(erasure.homes, job):
+            return msgspec.structs.replace(erasure, step=STEPS[0])
+        now = await self._store.control(erasure.tenant).clock()
+        return _completed(erasure, now)
+
+
+def _next(erasure: Erasure, **counts: int) -> Erasure:
+    step = STEPS[STEPS.index(erasure.step) + 1]
+    known = counts | erasure.counts  # the first count stands
+    return msgspec.structs.replace(erasure, step=step, counts=known)
+
+
+def _completed(erasure: Erasure, now: Micros) -> Erasure:
+    return msgspec.structs.replace(erasure, step=STEPS[-1], plan=b"", completed_at=now)
+
+
+def _event(erasure: Erasure) -> Event:
+    return Event(
+        key=f"erasure/{erasure.id}",
+        type="customer.erased",
+        subject=erasure.customer_id,
+        at=erasure.erased_at,
+        data={
+            "customer_id": erasure.customer_id,
+            "erasure": erasure.id,
+            "identities": len(erasure.homes),
+        },
+    )
+
+
+def redacted(handoff: Handoff) -> Handoff:
+    """The handoff without anything that someone wrote about the customer. Its bytes of snapshots go too."""
+    replace = msgspec.structs.replace
+    return replace(
+        handoff,
+        reason=ERASED,
+        context=None,
+        hops=tuple(replace(it, reason=ERASED) for it in handoff.hops),
+        history=tuple(replace(it, reason=ERASED if it.reason else None) for it in handoff.history),
+    )
