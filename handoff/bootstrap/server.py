@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -32,6 +33,9 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
+from handoff.services.privacy.erasing import Eraser
+from handoff.services.privacy.erasure import repeat_all
+from handoff.services.privacy.journal import Journal
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -53,6 +57,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
+ERASE_S = 1.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -154,18 +159,21 @@ async def _background(
 
 
 async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
-    """Do the jobs of erasures, and repeat those that a restored backup undid."""
-    eraser = Eraser(site.store, site.handoffs, tenants)
-    await repeat_all(site.store, site.journal)
+    """Do the jobs of erasures, first those that a restored backup undid."""
+    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
     while True:
+        try:
+            checked = checked or await repeat_all(site.store, site.journal) >= 0
+            if await eraser.look():
+                site.store.forget_reads()
+                site.recent.clear()
+            await eraser.run_open()
+        except Exception:  # whatever it is must not stop erasing
+            log.exception("erasing_failed")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ERASE_S):
                 await site.erased.wait()
         site.erased.clear()
-        if await eraser.look():
-            site.store.forget_reads()
-            site.recent.clear()
-        await eraser.run_open()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:

@@ -106,6 +106,11 @@ class Store:
         await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
+    def forget_reads(self) -> None:
+        """Forget what was read before: it may have been erased."""
+        self.histories.clear()
+        self.decoded.clear()
+
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
         known = self._tenants.get(tenant)
@@ -134,7 +139,7 @@ class Store:
         return self.of(tenant).seal
 
     def control(self, tenant: str) -> Control:
-        """The control partition of a tenant."""
+        """The control partition of a tenant. For repositories and for tests: services use `of`."""
         return self.of(tenant).control
 
     def deliveries(self, tenant: str) -> Deliveries:

@@ -64,9 +64,7 @@ async def list_(request: web.Request) -> web.Response:
     )
     views = [erasure_view(it) for it in page.erasures]
     return answer(
-        ErasuresAnswer(
-            erasures=views, total=page.total, returned=len(views), next=encode_number(page.bound)
-        )
+        ErasuresAnswer(erasures=views, total=page.total, returned=len(views), next=encode_number(page.bound))
     )
 
 

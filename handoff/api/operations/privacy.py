@@ -27,8 +27,8 @@ OPERATIONS = (
         tag=TAG,
         summary="Erase a customer",
         text="The customer is out of sight when this returns: their ids answer 410. A job then deletes "
-        "touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the "
-        "customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before "
+        "touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes "
+        "the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before "
         "the erasure that arrive later are accepted and dropped; later events start a new history.",
         scopes=SCOPES,
         parameters=(
@@ -37,7 +37,7 @@ OPERATIONS = (
             Parameter(name="reason", text="Kept with the erasure. Do not name the person."),
         ),
         replies=(ResponseSpec(202, "The erasure.", ErasureView, (LOCATION,)),),
-        conflicts="The id is a former one (`customer_merged`), or a worker of an older release uses the store "
+        conflicts="The id is a former one (`customer_merged`), or an older release uses the store "
         "(`store_format`)",
         problems=(410,),
     ),

@@ -8,13 +8,13 @@ import msgspec
 import structlog
 
 from handoff.codec.body import without_people
-from handoff.codec.keyed_hash import CALLBACK, HANDOFF, KeyedHash
+from handoff.codec.keyed_hash import HANDOFF
 from handoff.codec.member import FLAG_PARTICIPANTS, Member
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.handoff import Action, Handoff
 from handoff.domain.identity import Identity
-from handoff.services.callbacks.callback import OPEN, Callback, writing
+from handoff.services.callbacks.callback import OPEN, Callback, read_callback, writing
 from handoff.services.events.publishing import Event, encode_event
 from handoff.services.handoffs.lifecycle import HandoffMove, Handoffs
 from handoff.services.handoffs.records import read_handoff, read_of_homes
@@ -23,7 +23,7 @@ from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import Window, read_at, read_page
 from handoff.store.store import Store
 
-from .erasure import STEPS, Erasure, bury, erasure_key, open_key, people_of
+from .erasure import STEPS, Erasure, bury, people_of
 from .sweeping import Sweep
 from .traces import Traces
 
@@ -42,6 +42,7 @@ class Eraser:
         self._store = store
         self._handoffs = handoffs
         self.tenants = tenants
+        self._newest: dict[str, list[tuple[bytes, int]]] = {}
         self._steps: dict[str, Callable[[Erasure, bytes], Awaitable[Erasure]]] = {
             "bury": self._bury,
             "handoffs": self._end_handoffs,
@@ -52,20 +53,25 @@ class Eraser:
             "verify": self._verify,
         }
 
+    async def look(self) -> bool:
+        """Whether an erasure was requested since the last time, anywhere: caches are to be emptied then."""
+        newest = {it: await self._store.of(it).erasures.listed.entries(limit=1) for it in self.tenants}
+        changed = newest != self._newest
+        self._newest = newest
+        return changed
+
     async def run_open(self) -> int:
         """Do the open jobs of all tenants to their end; the number of those that were completed."""
         completed = 0
         for tenant in list(self.tenants):
-            control = self._store.control(tenant)
-            for job in await control.oldest(open_key(control)):
+            for job in await self._store.of(tenant).erasures.unfinished.oldest_first():
                 completed += await self.run(tenant, job)
         return completed
 
     async def run(self, tenant: str, job: bytes) -> bool:
         """Do the rest of a job. False if another worker goes on with it, or it is done."""
-        control = self._store.control(tenant)
         while True:
-            (raw,) = await control.read([erasure_key(control, job)])
+            (raw,) = await self._store.of(tenant).erasures.read([job])
             erasure = decode_record(raw, Erasure) if raw is not None else None
             if erasure is None or erasure.done or erasure.step not in self._steps:
                 return False
@@ -79,14 +85,13 @@ class Eraser:
                 return True
 
     async def _write(self, erasure: Erasure, job: bytes) -> None:
-        control = self._store.control(erasure.tenant)
-        key = erasure_key(control, job)
+        of_tenant, change = self._store.of(erasure.tenant), Change()
         after = msgspec.structs.replace(erasure, version=erasure.version + 1)
-        change = Change().expect(key, erasure.version).put(key, after.version, after)
+        of_tenant.erasures.put(change, job, erasure.version, after.version, after)
         if erasure.done:
-            change.remove(open_key(control), job)
-            change.post(control.keys.outbox(), encode_event(_event(erasure)))
-        await control.commit(change)
+            of_tenant.erasures.finish(change, job)
+            of_tenant.outbox.post(change, encode_event(_event(erasure)))
+        await of_tenant.commit(change)
 
     async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
         touchpoints = await bury(self._store, erasure, job)
@@ -94,27 +99,31 @@ class Eraser:
 
     async def _end_handoffs(self, erasure: Erasure, _job: bytes) -> Erasure:
         """Redact the customer's handoffs, then withdraw those that are not over: their events say nothing."""
-        tenant, hashes = erasure.tenant, self._store.hashes(erasure.tenant)
-        control = self._store.control(tenant)
-        found = await read_of_homes(control, erasure.homes, None)
+        tenant = erasure.tenant
+        of_tenant = self._store.of(tenant)
+        found = await read_of_homes(of_tenant.handoffs, erasure.homes, None)
         snapshots = {ref.sha256 for it in found for ref in it.snapshots}
         for handoff in found:
-            await self._redact(tenant, hashes, handoff)
+            await self._redact(tenant, handoff)
             if handoff.pending or handoff.owning:
                 await self._withdraw(tenant, handoff.id)
         for sha256 in snapshots:
-            await control.commit(Change().drop(control.keys.snapshot(bytes.fromhex(sha256))))
+            change = Change()
+            of_tenant.handoffs.drop_snapshot(change, bytes.fromhex(sha256))
+            await of_tenant.commit(change)
         return _next(erasure, handoffs=len(found), snapshots=len(snapshots))
 
-    async def _redact(self, tenant: str, hashes: KeyedHash, handoff: Handoff) -> None:
-        control = self._store.control(tenant)
+    async def _redact(self, tenant: str, handoff: Handoff) -> None:
+        of_tenant = self._store.of(tenant)
         while handoff != (bare := redacted(handoff)):
-            key = control.keys.record("h", hashes.private(HANDOFF, handoff.id)[0])
-            bare = msgspec.structs.replace(bare, version=handoff.version + 1)
+            change, version = Change(), handoff.version + 1
+            (id_,) = of_tenant.hashes.private(HANDOFF, handoff.id)
+            bare = msgspec.structs.replace(bare, version=version)
+            of_tenant.handoffs.put(change, id_, handoff.version, version, bare)
             try:
-                await control.commit(Change().expect(key, handoff.version).put(key, bare.version, bare))
+                await of_tenant.commit(change)
             except Changed:
-                handoff = await read_handoff(control, hashes, handoff.id)
+                handoff = await read_handoff(of_tenant, handoff.id)
                 continue
             return
 
@@ -130,33 +139,29 @@ class Eraser:
 
     async def _end_callbacks(self, erasure: Erasure, _job: bytes) -> Erasure:
         """Cancel and redact the customer's callbacks: the number to call is the customer's."""
-        control, hashes = self._store.control(erasure.tenant), self._store.hashes(erasure.tenant)
-        count = 0
-        ids = await control.oldest(control.keys.set("callbacks"))
+        callbacks = self._store.of(erasure.tenant).callbacks
+        ids, count = await callbacks.listed().oldest_first(), 0
         for at in range(0, len(ids), PAGE):
-            raws = await control.read([control.keys.record("b", id_) for id_ in ids[at : at + PAGE]])
+            raws = await callbacks.read(ids[at : at + PAGE])
             for callback in (decode_record(raw, Callback) for raw in raws if raw):
                 if callback.home in erasure.homes:
                     count += 1
-                    await self._end_callback(erasure.tenant, hashes, callback)
+                    await self._end_callback(erasure.tenant, callback)
         return _next(erasure, callbacks=count)
 
-    async def _end_callback(self, tenant: str, hashes: KeyedHash, callback: Callback) -> None:
-        control = self._store.control(tenant)
+    async def _end_callback(self, tenant: str, callback: Callback) -> None:
+        of_tenant = self._store.of(tenant)
         while callback.phone != ERASED:
             state = "cancelled" if callback.state in OPEN else callback.state
             after = msgspec.structs.replace(
                 callback, state=state, version=callback.version + 1, phone=ERASED, reason=ERASED
             )
             try:
-                await control.commit(writing(control, hashes, callback, after))
-                return
+                await of_tenant.commit(writing(of_tenant, callback, after))
             except Changed:
-                (id_,) = hashes.private(CALLBACK, callback.id)
-                (raw,) = await control.read([control.keys.record("b", id_)])
-                if raw is None:
-                    return
-                callback = decode_record(raw, Callback)
+                callback = await read_callback(self._store, tenant, callback.id)
+                continue
+            return
 
     async def _forget_elsewhere(self, erasure: Erasure, job: bytes) -> Erasure:
         """Remove the customer from the timelines and records of others."""
@@ -250,7 +255,7 @@ class Eraser:
         """The last look: nothing of a grave is left. Without that, the job begins again."""
         if await self._store.graves.left_of(erasure.homes, job):
             return msgspec.structs.replace(erasure, step=STEPS[0])
-        now = await self._store.control(erasure.tenant).clock()
+        now = await self._store.of(erasure.tenant).clock()
         return _completed(erasure, now)
 
 

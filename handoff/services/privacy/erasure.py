@@ -20,7 +20,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.identity import Identity
 from handoff.domain.open_record import OpenRecord
 from handoff.services.customers.customer import by_id, require_current
-from handoff.store.repositories.control import Change, Control, decode_record, mark
+from handoff.store.repositories.control import Change, decode_record, mark
 from handoff.store.store import Store
 
 from .journal import Journal, JournalEntry
@@ -105,15 +105,6 @@ def job_of(hashes: KeyedHash, public_id: str) -> bytes:
     return hashes.private(ERASURE, public_id)[0]
 
 
-def erasure_key(control: Control, job: bytes) -> bytes:
-    return control.keys.record("j", job)
-
-
-def open_key(control: Control) -> bytes:
-    """The list of jobs that are not done."""
-    return control.keys.set("erasures:open")
-
-
 async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journal: Journal) -> Erasure:
     """Take a customer out of sight for good, and leave the rest to a job.
 
@@ -156,15 +147,14 @@ async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
     tombstones = await store.graves.tombstones(entry.homes)
     if all(it is not None and it.erased_at >= entry.erased_at for it in tombstones):
         return False
-    control = store.control(entry.tenant)
-    (known,) = await control.read([erasure_key(control, entry.job)])
-    version = decode_record(known, Erasure).version if known else 0
-    records = await store.of(entry.tenant).people.records(entry.homes)
+    of_tenant = store.of(entry.tenant)
+    known = await of_tenant.erasures.versioned(entry.job)
+    records = await of_tenant.people.records(entry.homes)
     people = [it.identity for it in records.values()]
     erasure = Erasure(
         id=store.hashes(entry.tenant).public(ERASURE, entry.job),
         tenant=entry.tenant,
-        version=version + 1,
+        version=known.version + 1,
         customer_id=entry.customer_id,
         homes=entry.homes,
         erased_at=entry.erased_at,
@@ -188,12 +178,10 @@ async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | 
             requested_by=erasure.requested_by,
         )
         journal.append(entry)
-    control = store.control(erasure.tenant)
-    key = erasure_key(control, job)
-    change = Change().expect(key, erasure.version - 1).put(key, erasure.version, erasure)
-    change.add(control.keys.set("erasures"), erasure.erased_at, job)
-    change.add(open_key(control), erasure.erased_at, job)
-    await control.commit(change)
+    of_tenant, change = store.of(erasure.tenant), Change()
+    of_tenant.erasures.put(change, job, erasure.version - 1, erasure.version, erasure)
+    of_tenant.erasures.enlist(change, job, erasure.erased_at)
+    await of_tenant.commit(change)
     await bury(store, erasure, job)
     return erasure
 
@@ -205,8 +193,8 @@ async def bury(store: Store, erasure: Erasure, job: bytes) -> int:
 
 async def read_erasure(store: Store, tenant: str, public_id: str) -> Erasure:
     """One erasure. Raises NotFound."""
-    control = store.control(tenant)
-    (raw,) = await control.read([erasure_key(control, job_of(store.hashes(tenant), public_id))])
+    job = job_of(store.hashes(tenant), public_id)
+    (raw,) = await store.of(tenant).erasures.read([job])
     if raw is None:
         raise NotFound("there is no such erasure")
     return decode_record(raw, Erasure)
@@ -214,13 +202,12 @@ async def read_erasure(store: Store, tenant: str, public_id: str) -> Erasure:
 
 async def list_erasures(store: Store, tenant: str, *, limit: int, below: int | None) -> ErasurePage:
     """The tenant's erasures, newest first."""
-    control = store.control(tenant)
-    key = control.keys.set("erasures")
-    found = await control.ids(key, limit=limit + 1, below=below)
-    raws = await control.read([erasure_key(control, id_) for id_, _ in found[:limit]])
+    erasures = store.of(tenant).erasures
+    found = await erasures.listed.entries(limit=limit + 1, below=below)
+    raws = await erasures.read([job for job, _ in found[:limit]])
     return ErasurePage(
         erasures=[decode_record(raw, Erasure) for raw in raws if raw],
-        total=await control.count(key),
+        total=await erasures.listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
     )
 
@@ -256,3 +243,8 @@ def people_of(store: Store, erasure: Erasure, job: bytes) -> Sequence[Identity]:
     """The erased identities of a job that is not done."""
     raw = store.seal(erasure.tenant).open(erasure.plan, job)
     return msgspec.msgpack.decode(raw, type=list[Identity])
+
+
+async def repeat_all(store: Store, journal: Journal) -> int:
+    """Erase again everything in the journal that a restored backup brought back; how many erasures."""
+    return sum([await repeat_erasure(store, entry) for entry in journal.entries()])
