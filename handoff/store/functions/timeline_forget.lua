@@ -4,6 +4,14 @@
 -- then names of fields of the record
 -- Answers how many entries and fields were removed. Doing it again removes nothing.
 
+-- An identity that only the erased one named: neither touchpoints nor evidence of others are left.
+local function is_orphan(record)
+  for _, field in ipairs(redis.call('HKEYS', record)) do
+    if field ~= 'v' and field ~= 'f' then return false end
+  end
+  return true
+end
+
 local function run(keys, args)
   local timeline, gone, places = keys[1], args[1], tonumber(args[2])
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
@@ -22,5 +30,8 @@ local function run(keys, args)
     redis.call('HDEL', record, 'x' .. gone)
   end
   for at = 3 + places, #args do removed = removed + redis.call('HDEL', record, args[at]) end
+  if #args > 2 + places and redis.call('HLEN', record) <= 2 and is_orphan(record) then
+    redis.call('DEL', record)
+  end
   return removed + references
 end
