@@ -28,8 +28,8 @@ OPERATIONS = (
         summary="Erase a customer",
         text="The customer is out of sight when this returns: their ids answer 410. A job then deletes "
         "touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes "
-        "the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before "
-        "the erasure that arrive later are accepted and dropped; later events start a new history.",
+        "the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from "
+        "before the erasure that arrive later are accepted and dropped; later events start a new history.",
         scopes=SCOPES,
         parameters=(
             path_parameter("id", "The customer's current id."),
