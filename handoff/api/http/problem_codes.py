@@ -72,6 +72,7 @@ PROBLEM_CODES = MappingProxyType(
         "stale_version": "The version is not the current one; see `current`.",
         "still_malformed": "The delivery still cannot be read and stays in quarantine.",
         "store_lost_data": "The store lost acknowledged data: writes wait for an operator.",
+        "store_format": "An older release uses the store: end it, then run `handoff store upgrade`.",
         "store_unavailable": "The store did not confirm in time: send the same request again.",
         "too_large": "The request, or a line of it, is larger than allowed.",
         "too_long": "The timeline is too long for one export.",
