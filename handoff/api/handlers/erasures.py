@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from aiohttp import web
 from msgspec import Struct
@@ -46,7 +45,6 @@ async def erase(request: web.Request) -> web.Response:
         identity=read_identity(named, regions=site.regions_of(principal.tenant)) if named else None,
         by=principal.name,
         reason=reason,
-        now=time.time_ns() // 1000,
         backup_days=site.privacy.backup_days,
     )
     erasure = await asyncio.shield(request_erasure(site.store, principal.tenant, order, site.journal))
