@@ -39,6 +39,7 @@ from tests.store.servers import valkey_server
 POOL = ("user:anna", "email:anna@example.com", "phone:+358401234567", "user:bert")
 BY = Attribution(who="agent:lisa", reason="confirmed by phone")
 names = st.sampled_from(POOL)
+moments = st.sampled_from(["", *(f"before {it}" for it in STEPS[1:-1])])
 Result = TypeVar("Result")
 
 
@@ -148,15 +149,21 @@ class Erasing(RuleBasedStateMachine):
 
         self.run(work())
 
-    @rule(name=names, moment=st.sampled_from(["", *(f"before {it}" for it in STEPS[1:-1])]))
-    def erase(self, name: str, moment: str) -> None:
-        """A customer is erased; the first worker may die."""
+    @rule(
+        name=names,
+        back_up=st.booleans(),
+        moment=moments,
+    )
+    def erase(self, name: str, back_up: bool, moment: str) -> None:
+        """A customer is erased, after a backup perhaps; the first worker may die."""
 
         async def work() -> None:
             try:
                 customer = await by_key(self.store, self.tenant, self.key(name))
             except HandoffError:
                 return
+            if back_up:
+                await self.back_up()
             order = ErasureOrder(customer_id=customer.id, by="officer", reason="")
             erasure = await request_erasure(self.store, self.tenant, order, self.journal)
             await self.finish(moment)
@@ -173,16 +180,12 @@ class Erasing(RuleBasedStateMachine):
         except Died:
             await Eraser(self.store, handoffs_of(self.store), [self.tenant]).run_open()
 
-    @rule()
-    def back_up(self) -> None:
-        async def work() -> None:
-            connection = self.store.connection
-            keys = await connection.call(b"KEYS", b"*")
-            dumps = {key: await connection.call(b"DUMP", key, key=key) for key in keys}
-            kept = {key: raw for key, raw in dumps.items() if raw is not None}
-            self.backup = Backup(kept, frozenset(self.visible))
-
-        self.run(work())
+    async def back_up(self) -> None:
+        connection = self.store.connection
+        keys = await connection.call(b"KEYS", b"*")
+        dumps = {key: await connection.call(b"DUMP", key, key=key) for key in keys}
+        kept = {key: raw for key, raw in dumps.items() if raw is not None}
+        self.backup = Backup(kept, frozenset(self.visible))
 
     @precondition(lambda self: self.backup is not None)
     @rule()
@@ -240,7 +243,7 @@ def test_nothing_comes_back(tmp_path: Path) -> None:
             run_state_machine_as_test(  # type: ignore[no-untyped-call]
                 Erasing,
                 settings=settings(
-                    max_examples=25,
+                    max_examples=15,
                     stateful_step_count=16,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),
