@@ -120,6 +120,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
+        await _repeat_erasures(site)
         await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
@@ -158,6 +159,17 @@ async def _background(
         yield
 
 
+async def _repeat_erasures(site: AppContext) -> None:
+    """Take out of sight again what a restored backup brought back, before anybody can read it."""
+    try:
+        repeated = await repeat_all(site.store, site.journal)
+    except HandoffError as error:  # a full store, say: the background tries again
+        log.error("erasures_not_repeated", code=error.problem_code)
+        return
+    if repeated:
+        log.warning("erasures_repeated", count=repeated)
+
+
 async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
     """Do the jobs of erasures, first those that a restored backup undid."""
     eraser, checked = Eraser(site.store, site.handoffs, tenants), False
@@ -168,6 +180,7 @@ async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
                 site.store.forget_reads()
                 site.recent.clear()
             await eraser.run_open()
+            await site.store.compaction.run_due()
         except Exception:  # whatever it is must not stop erasing
             log.exception("erasing_failed")
         with contextlib.suppress(TimeoutError):

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
@@ -16,6 +17,7 @@ from handoff.api.http.exchange import (
     number_cursor,
     query_limit,
     read_identity,
+    read_json,
 )
 from handoff.services.privacy.erasure import (
     ErasureOrder,
@@ -25,6 +27,21 @@ from handoff.services.privacy.erasure import (
     read_erasure,
     request_erasure,
 )
+from handoff.services.privacy.protection import (
+    Protection,
+    ProtectionOrder,
+    protect,
+    release,
+)
+
+
+class ProtectionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `PUT …/hold` and `PUT …/restriction`."""
+
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
 
 
 class ErasuresAnswer(Struct, frozen=True, kw_only=True):
@@ -46,7 +63,6 @@ async def erase(request: web.Request) -> web.Response:
         identity=read_identity(named, regions=site.regions_of(principal.tenant)) if named else None,
         by=principal.name,
         reason=reason,
-        now=time.time_ns() // 1000,
         backup_days=site.privacy.backup_days,
     )
     erasure = await asyncio.shield(request_erasure(site.store, principal.tenant, order, site.journal))
@@ -73,3 +89,32 @@ async def read(request: web.Request) -> web.Response:
     principal, site = request[PRINCIPAL], request.app[SITE]
     erasure = await read_erasure(site.store, principal.tenant, request.match_info["id"])
     return answer(erasure_view(erasure))
+
+
+def setting(kind: Protection) -> Handler:
+    """The handler of `PUT /v1/customers/{id}/hold` or `/restriction`."""
+
+    async def put(request: web.Request) -> web.Response:
+        principal, given = request[PRINCIPAL], await read_json(request, ProtectionInput)
+        order = ProtectionOrder(
+            kind=kind,
+            customer_id=request.match_info["id"],
+            by=principal.name,
+            reason=given.reason,
+            now=time.time_ns() // 1000,
+        )
+        return answer(await asyncio.shield(protect(request.app[SITE].store, principal.tenant, order)))
+
+    return put
+
+
+def lifting(kind: Protection) -> Handler:
+    """The handler of `DELETE /v1/customers/{id}/hold` or `/restriction`."""
+
+    async def delete(request: web.Request) -> web.Response:
+        principal = request[PRINCIPAL]
+        work = release(request.app[SITE].store, principal.tenant, kind, request.match_info["id"])
+        await asyncio.shield(work)
+        return web.Response(status=204)
+
+    return delete

@@ -6,6 +6,7 @@ each of which may be repeated: a crash at any moment ends in the same receipt.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -95,7 +96,6 @@ class ErasureOrder(Struct, frozen=True, kw_only=True):
     customer_id: str
     by: str
     reason: str
-    now: Micros
     identity: Identity | None = None
     backup_days: int = 0
 
@@ -105,19 +105,24 @@ def job_of(hashes: KeyedHash, public_id: str) -> bytes:
     return hashes.private(ERASURE, public_id)[0]
 
 
-async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journal: Journal) -> Erasure:
-    """Take a customer out of sight for good, and leave the rest to a job.
-
-    Raises NotFound for an unknown customer, Gone for an erased one, and Conflict for a former id
-    (`customer_merged`) or while older releases use the store (`store_format`).
-    """
+def require_format(store: Store) -> None:
+    """Raise Conflict (`store_format`) while older releases may use the store: they do not know erasures."""
     if not store.workers.writes(FORMAT):
         raise Conflict(
             "A worker of an older release uses this store: end it, then run `handoff store upgrade`",
             code="store_format",
             current=store.workers.current,
         )
-    customer = await by_id(store, tenant, order.customer_id)
+
+
+async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journal: Journal) -> Erasure:
+    """Take a customer out of sight for good, and leave the rest to a job.
+
+    Raises NotFound for an unknown customer, Gone for an erased one, and Conflict for a former id
+    (`customer_merged`) or while older releases use the store (`store_format`).
+    """
+    require_format(store)
+    customer = await by_id(store, tenant, order.customer_id, restricted=True)
     require_current(customer, order.customer_id)
     hashes = store.hashes(tenant)
     homes = tuple(customer.group.members)
@@ -125,6 +130,9 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
         homes = (hashes.identity(order.identity),)
         if homes[0] not in customer.group.members:
             raise NotFound("the customer has no such identity")
+    held = [str(it.identity) for it in customer.members if it.key in homes and it.held]
+    if held:
+        raise Conflict("A legal hold forbids the erasure", code="legal_hold", identities=held)
     people = [it.identity for it in customer.members if it.key in homes]
     job = secrets.token_bytes(16)
     erasure = Erasure(
@@ -133,7 +141,7 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
         version=1,
         customer_id=customer.id,
         homes=homes,
-        erased_at=order.now,
+        erased_at=await store.of(tenant).clock(),
         requested_by=order.by,
         reason=order.reason,
         plan=store.seal(tenant).seal(msgspec.msgpack.encode(people), job),
@@ -170,6 +178,7 @@ async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | 
     """Write the journal, then the job, then take everything out of sight."""
     if journal is not None:
         entry = JournalEntry(
+            store=store.hashes(erasure.tenant).store(),
             tenant=erasure.tenant,
             job=job,
             homes=erasure.homes,
@@ -177,7 +186,7 @@ async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | 
             customer_id=erasure.customer_id,
             requested_by=erasure.requested_by,
         )
-        journal.append(entry)
+        await asyncio.to_thread(journal.append, entry)
     of_tenant, change = store.of(erasure.tenant), Change()
     of_tenant.erasures.put(change, job, erasure.version - 1, erasure.version, erasure)
     of_tenant.erasures.enlist(change, job, erasure.erased_at)
@@ -247,4 +256,8 @@ def people_of(store: Store, erasure: Erasure, job: bytes) -> Sequence[Identity]:
 
 async def repeat_all(store: Store, journal: Journal) -> int:
     """Erase again everything in the journal that a restored backup brought back; how many erasures."""
-    return sum([await repeat_erasure(store, entry) for entry in journal.entries()])
+    repeated = 0
+    for entry in journal.entries():
+        if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
+            repeated += await repeat_erasure(store, entry)
+    return repeated

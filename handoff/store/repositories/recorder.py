@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -105,6 +105,8 @@ class Recorder:
         self._closing = False
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
+        self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
+        """Called with items of erased identities before their senders get an answer."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -202,6 +204,9 @@ class Recorder:
         except Exception as error:
             await self._isolate(batch, pointers, error)
             return
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
+        if refused and self.on_refused is not None:
+            await self.on_refused(refused)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
