@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -33,6 +34,9 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
+from handoff.services.privacy.erasing import Eraser
+from handoff.services.privacy.erasure import repeat_all
+from handoff.services.privacy.journal import Journal
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -56,6 +60,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
+ERASE_S = 1.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -120,7 +125,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await stack.enter_async_context(_background(site, timers, delivery))
+        await _repeat_erasures(site)
+        await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -139,7 +145,9 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
 
 
 @asynccontextmanager
-async def _background(site: AppContext, timers: Timers, delivery: DeliveryService) -> AsyncIterator[None]:
+async def _background(
+    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
     async with (
@@ -149,6 +157,7 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
+        _running("erasures", _erasing(site, tenants)),
         shipping(site.audit),
         _repeating("audit_sync", SYNC_S, site.audit.sync),
         _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
@@ -157,6 +166,36 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
+
+
+async def _repeat_erasures(site: AppContext) -> None:
+    """Take out of sight again what a restored backup brought back, before anybody can read it."""
+    try:
+        repeated = await repeat_all(site.store, site.journal)
+    except HandoffError as error:  # a full store, say: the background tries again
+        log.error("erasures_not_repeated", code=error.problem_code)
+        return
+    if repeated:
+        log.warning("erasures_repeated", count=repeated)
+
+
+async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
+    """Do the jobs of erasures, first those that a restored backup undid."""
+    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
+    while True:
+        try:
+            checked = checked or await repeat_all(site.store, site.journal) >= 0
+            if await eraser.look():
+                site.store.forget_reads()
+                site.recent.clear()
+            await eraser.run_open()
+            await site.store.compaction.run_due()
+        except Exception:  # whatever it is must not stop erasing
+            log.exception("erasing_failed")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ERASE_S):
+                await site.erased.wait()
+        site.erased.clear()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
@@ -206,6 +245,8 @@ def _site(
         handoffs=Handoffs(store, monitor, measures),
         hub=Hub(store),
         rates=rates,
+        journal=Journal(Path(settings.store.data_dir)),
+        privacy=settings.privacy,
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from handoff import __version__
 from handoff.domain.errors import ConfigurationError
 
-FORMAT = 1
-"""The highest format that this release reads and writes. A store that names none has format 1."""
+FORMAT = 2
+"""The highest format that this release reads and writes. A store that names none has format 1.
+
+Format 2 keeps the times of erasures: a release that ignores them would record erased touchpoints again.
+"""
 
 
 def require_understood(current: int, understood: int) -> None:

@@ -41,6 +41,11 @@ class RecentHistories:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def clear(self) -> None:
+        """Forget all histories."""
+        self._kept.clear()
+        self._size = 0
+
     def take(self, key: Hashable) -> Any:
         """Remove and return the value under a key; None if there is none."""
         kept = self._kept.pop(key, None)

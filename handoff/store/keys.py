@@ -11,6 +11,8 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
                             share a key of one more byte, for a key costs four times such an entry
+    {n}g  a grave: kind (t, i, a or n), job (16) and home; the same keys of an erased identity, to be deleted
+    {n}D  ids of erased touchpoints, for 30 days
     {n}o  outbox            stream of references
     {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
@@ -67,6 +69,13 @@ class Keys:
 
     def arrivals(self, identity: bytes) -> bytes:
         return self._key(b"a", identity)
+
+    def grave(self, kind: bytes, job: bytes, home: bytes) -> bytes:
+        """What an erased identity had under a key of this kind."""
+        return self._tags[self.partition(home)] + b"g" + kind + job + home
+
+    def erased_ids(self, home: bytes) -> bytes:
+        return self._key(b"D", home)
 
     def conversations(self, conversation: bytes) -> bytes:
         """The hash that holds a conversation, together with others of its partition."""

@@ -19,10 +19,12 @@ from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
-from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.erasures import Graves
+from handoff.store.repositories.identities import as_mapping, forget_identities
 from handoff.store.repositories.lanes import ClusterRecorder
-from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
+from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.resp.address import parse_address
+from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
@@ -64,6 +66,7 @@ class Store:
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
+        self.graves = Graves(connection, functions, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self.unknown = UnknownValues()
@@ -84,14 +87,22 @@ class Store:
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
+        self.compaction = Compaction(connection, embedded=seen is not None)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
         if self.connection.cluster:
-            return ClusterRecorder(functions, self.keys, self.connection)
-        # Where each call waits for replicas, one large call is better.
-        calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
-        return Recorder(functions, self.keys, in_flight=calls)
+            recorder: Recorder = ClusterRecorder(functions, self.keys, self.connection)
+        else:
+            # Where each call waits for replicas, one large call is better.
+            calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
+            recorder = Recorder(functions, self.keys, in_flight=calls)
+        recorder.on_refused = self._take_back
+        return recorder
+
+    async def _take_back(self, refused: list[Item]) -> None:
+        for item in refused:
+            await self.graves.take_back(item.home, item.pointers)
 
     async def prepare(self) -> None:
         """Create what is missing, and compare the store with the data that was last seen in it."""
@@ -106,6 +117,14 @@ class Store:
         another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
+
+    def forget_reads(self) -> None:
+        """Forget what was read before: it may have been erased."""
+        self.histories.clear()
+        self.decoded.clear()
+        forget_identities()
+        for tenant in self._tenants.values():
+            tenant.hashes.forget()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""

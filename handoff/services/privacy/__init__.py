@@ -1,0 +1,1 @@
+"""What a person may demand of a business that keeps their history: erasure, and proof of it."""
