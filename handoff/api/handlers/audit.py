@@ -15,7 +15,6 @@ from handoff.api.http.exchange import InvalidCursor, answer, bad_parameter, quer
 from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, NotFound
-from handoff.domain.identity import Identity
 from handoff.services.audit.search import (
     AuditPage,
     AuditQuery,
@@ -27,7 +26,7 @@ from handoff.services.audit.search import (
 from handoff.services.customers.customer import by_id
 from handoff.store.errors import StoreError
 
-from .contexts import in_spaces, query_readings
+from .contexts import queried_identities
 
 _SEARCHING = asyncio.Semaphore(1)
 """Searches read many files: one at a time leaves the rest of the machine to other requests."""
@@ -125,14 +124,9 @@ async def _customers(request: web.Request, site: AppContext) -> frozenset[str]:
     tenant, given = request[PRINCIPAL].tenant, request.query.get("customer")
     hashes = site.store.hashes(tenant)
     named = [given] if given else []
-    identities: list[Identity] = []
     if text := request.query.get("identity"):
-        identities = [
-            other
-            for reading in query_readings(site, tenant, text)
-            for other in in_spaces(site, tenant, reading)
-        ]
-        named += [hashes.public(CUSTOMER, hashes.identity(it)) for it in identities]
+        sought = queried_identities(site, tenant, text)
+        named += [hashes.public(CUSTOMER, hashes.identity(it)) for it in sought]
     found = set(named)
     for id_ in named:
         try:
