@@ -110,10 +110,7 @@ class Measures:
             registry=registry,
         )
         self.audit_failures = Counter(
-            "handoff_audit_failures",
-            "Audit entries that could not be written: refused, or kept in the journal",
-            ["kept"],
-            registry=registry,
+            "handoff_audit_failures", "Audit entries that were not written", ["kept"], registry=registry
         )
         self.redacted = Counter(
             "handoff_redacted",
