@@ -1,4 +1,4 @@
-"""What a touchpoint's identities write is prepared once, and is the same as if it were written each time."""
+"""Prepared links: the evidence and pointers of a touchpoint's identities, made once for all of a person's."""
 
 from __future__ import annotations
 

@@ -164,11 +164,11 @@ def _read(text: str, regions: tuple[str, ...], spaces: tuple[tuple[str, str], ..
 def _in_spaces(readings: Sequence[Identity], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
     """The identities, and for vendors' identities without a space, their variants in the sources' spaces."""
     found: list[Identity] = []
-    for it in readings:
-        found.append(it)
-        if not it.space and it.type not in GLOBAL_TYPES:
-            own = dict.fromkeys(space for type_, space in spaces if type_ == it.type and space)
-            found += [msgspec.structs.replace(it, space=space) for space in own]
+    for sought in readings:
+        found.append(sought)
+        if not sought.space and sought.type not in GLOBAL_TYPES:
+            own = dict.fromkeys(space for type_, space in spaces if type_ == sought.type and space)
+            found += [msgspec.structs.replace(sought, space=space) for space in own]
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
-"""What the identities of a touchpoint write: evidence for each further one, and the pointers back to it.
+"""Links of a touchpoint's identities: evidence for each further one, and the pointers back to the home.
 
-None of it depends on what was said: the evidence names the touchpoint and its type, no more. One person's
-touchpoints repeat it, so it is prepared once.
+Links depend on the identities and the source. The evidence also names the touchpoint and its type. One
+person's touchpoints repeat the rest, so it is prepared once.
 """
 
 from __future__ import annotations
