@@ -16,7 +16,7 @@ from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.plain_requests import REFUSAL_DELAY_S, FastRoute, is_host
+from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, FastRoute, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol
 from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
@@ -88,7 +88,8 @@ def around(site: AppContext) -> Middleware:
             if route in COMPRESSED:
                 await compress(request, response)
             response.headers[REQUEST_ID_HEADER] = request_id
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            for name, value in SECURITY_HEADERS:
+                response.headers.setdefault(name, value)
         return response
 
     return answer

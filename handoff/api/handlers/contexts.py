@@ -80,7 +80,7 @@ class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 async def look_up(request: web.Request) -> web.Response:
     """`POST /v1/context`."""
     principal = request[PRINCIPAL]
-    given = await read_json(request, ContextInput)
+    given = await read_json(request, ContextInput, stored=False)
     if not 1 <= len(given.identities) <= MAX_IDENTITIES:
         raise bad_parameter("identities", f"identities must have 1 to {MAX_IDENTITIES} entries")
     if not 1 <= given.limit <= MAX_LIMIT:

@@ -45,6 +45,7 @@ from handoff.domain.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.customer_access import check_home, check_recording
@@ -307,11 +308,13 @@ async def _store(
 def _rejected(index: int, failed: Result | HandoffError) -> RejectedView:
     if isinstance(failed, HandoffError):
         pointers = failed.fields.get("pointers")
-        return RejectedView(index=index, code=failed.problem_code, detail=failed.detail, errors=pointers)
+        return RejectedView(
+            index=index, code=failed.problem_code, detail=safe_detail(failed.detail), errors=pointers
+        )
     return RejectedView(
         index=index,
         code=failed.code or "rejected",
-        detail=failed.detail or "",
+        detail=safe_detail(failed.detail or ""),
         id=failed.id or None,
         errors=failed.pointers,
     )

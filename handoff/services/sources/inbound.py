@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from handoff.adapter.contract import (
     Adapter,
+    CallLeg,
     HeadChecker,
     InboundRequest,
     Outcome,
@@ -29,7 +30,7 @@ from handoff.services.callbacks.call_events import names_callback, record_call_e
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.timeline.batching import Intake
-from handoff.services.timeline.recording import Result
+from handoff.services.timeline.recording import Result, redacted
 from handoff.store.store import Store
 
 from . import quarantine
@@ -157,7 +158,23 @@ class Inbound:
     async def _settle(self, source: Source, parsed: Parsed) -> Parsed:
         if not depends_on_history(parsed):
             return parsed
-        return await settle(self._store, source.tenant, parsed)
+        return await settle(self._store, source.tenant, self._masked(source.tenant, parsed))
+
+    def _masked(self, tenant: str, parsed: Parsed) -> Parsed:
+        """With everything masked, since it is compared with what is stored."""
+
+        def mask(touchpoint: Touchpoint) -> Touchpoint:
+            return redacted(self._store, tenant, [touchpoint])[0]
+
+        legs = [
+            CallLeg(
+                passed_on=mask(it.passed_on),
+                alone=it.alone if isinstance(it.alone, str) else mask(it.alone),
+            )
+            for it in parsed.legs
+        ]
+        touchpoints = tuple(map(mask, parsed.touchpoints))
+        return msgspec.structs.replace(parsed, touchpoints=touchpoints, legs=tuple(legs))
 
     async def _record_parsed(
         self, source: Source, parsed: Parsed

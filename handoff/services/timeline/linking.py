@@ -14,6 +14,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Handle, weaker
+from handoff.domain.redaction.redaction import storable_identity
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
@@ -69,9 +70,10 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
             continue
         piece = _automatic_evidence(hashes, (first, home), (handle, other), source)
         pieces.append(evidence_template(piece))
-        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
+        shown = storable_identity(handle.identity, hashes.pseudonym)
+        fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields))
-    plain = pack_identity(first.identity)
+    plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
     return Links(home, keys.timeline(home), plain, tuple(pieces), tuple(pointers))
 
 

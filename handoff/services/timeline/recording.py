@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from operator import is_
 
 import msgspec
 from msgspec import Struct
@@ -19,10 +20,11 @@ from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
-from handoff.domain.identity import Assurance, Identity
+from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import CACHE_SIZE
-from handoff.domain.touchpoint import Touchpoint
+from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_identity
 from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer
@@ -75,7 +77,7 @@ async def record(
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         if at:
             await asyncio.sleep(0)  # other requests get their turn
-        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
         prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
@@ -89,6 +91,12 @@ async def record(
             raise answer
         results.append(result_of(hashes, item, answer.status))
     return results
+
+
+def redacted(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
+    """The touchpoints with card numbers and the like masked. The first step of every way in."""
+    mask, pseudonym = store.redaction.touchpoint, store.hashes(tenant).pseudonym
+    return [mask(tenant, it, pseudonym) for it in touchpoints]
 
 
 def prepare_or_reject(
@@ -133,7 +141,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     """
     refuse_placeholder(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
-    fields = ((b"v", pack_identity(identity)), (b"f", b""))
+    shown = storable_identity(identity, store.hashes(tenant).pseudonym)
+    fields = ((b"v", pack_identity(shown)), (b"f", b""))
     await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
     return key
 
@@ -182,7 +191,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         original_home, amends = _original(touchpoint, hashes, home)
         moved = original_home != home
         home, timeline = original_home, keys.timeline(original_home)
-    codec, body = encode_body(touchpoint, conversation=touchpoint.conversation, amends=amends or None)
+    stored = _with_storable_identities(touchpoint, hashes)
+    codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
     pointers = () if moved else links.pointers
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
@@ -217,6 +227,25 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
 def _thread_pointer(keys: Keys, conversation: bytes, home: bytes) -> Pointer:
     """The pointer from a thread's conversation to the home of its first touchpoint."""
     return Pointer(conversation, keys.conversations(conversation), ((conversation, home),))
+
+
+def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touchpoint:
+    """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
+    if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
+        return touchpoint
+    named = [it.identity for it in touchpoint.identities]
+    named += [it.identity for it in touchpoint.participants]
+    shown = [storable_identity(it, hashes.pseudonym) for it in named]
+    if all(map(is_, named, shown)):
+        return touchpoint
+    count = len(touchpoint.identities)
+    handles = zip(shown, touchpoint.identities, strict=False)
+    others = zip(shown[count:], touchpoint.participants, strict=True)
+    return msgspec.structs.replace(
+        touchpoint,
+        identities=tuple(Handle(one, it.assurance) for one, it in handles),
+        participants=tuple(Participant(one, it.role) for one, it in others),
+    )
 
 
 @cache  # a few hundred entries: types by channels; all custom channels share one code
