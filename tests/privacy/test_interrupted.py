@@ -164,7 +164,7 @@ async def finished(server: Process, erasure: str) -> Any:
 
 def traces(data: Path, names: str = "*") -> list[Path]:
     """The files that name the customer."""
-    return [it for it in data.rglob(names) if it.is_file() and b"canary" in it.read_bytes()]
+    return [it for it in data.rglob(names) if it.is_file() and b"karlsson" in it.read_bytes()]
 
 
 async def compacted(data: Path) -> None:

@@ -313,7 +313,7 @@ class Eraser:
             return msgspec.structs.replace(erasure, step=STEPS[0])
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
-        await self._store.compaction.ask()
+        await self._store.compaction.ask(at_once=erasure.at_once)
         now = await self._store.of(erasure.tenant).clock()
         return _completed(erasure, now)
 
