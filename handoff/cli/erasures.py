@@ -67,9 +67,9 @@ async def _show_all(server: Remote, options: argparse.Namespace, console: Consol
     if options.json:
         print_json(page)
         return
-    for it in page["erasures"]:
-        at = it["erased_at"][:16].replace("T", " ")
-        line = f"{at}  {it['state']:9}  {it['id']}  {it['customer_id']}  {it['requested_by']}"
+    for erasure in page["erasures"]:
+        at = erasure["erased_at"][:16].replace("T", " ")
+        line = f"{at}  {erasure['state']:9}  {erasure['id']}  {erasure['customer_id']}  {erasure['requested_by']}"
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"{page['returned']} of {page['total']} shown", style="dim")
 

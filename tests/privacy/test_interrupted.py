@@ -1,4 +1,4 @@
-"""A worker may die at any moment of an erasure: another one goes on, and the receipt is the same."""
+"""A worker may die at any moment of an erasure: another one continues, and the receipt is the same."""
 
 from __future__ import annotations
 

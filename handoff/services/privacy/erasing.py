@@ -1,4 +1,4 @@
-"""The steps of an erasure. Each may be repeated, by any worker; the job's record says which one is next."""
+"""The steps of an erasure. Each may be repeated, by any worker; the job's record has the next one."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ class Eraser:
             other = others.get(pointer.home)
             stated = next((it for it in other.evidence if it.id == pointer.id), None) if other else None
             if stated is not None and all(set(side) - set(erasure.homes) for side in stated.sides):
-                continue  # a split of several identities, which says something about the others, too
+                continue  # a split of several identities, which is about the others, too
             fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
         for home, names in fields.items():
             if home in erasure.homes:
@@ -325,7 +325,7 @@ async def _go_on(_where: str) -> None:
 
 def _next(erasure: Erasure, **counts: int) -> Erasure:
     step = STEPS[STEPS.index(erasure.step) + 1]
-    known = counts | erasure.counts  # the first count stands
+    known = counts | erasure.counts  # the first count is final
     return msgspec.structs.replace(erasure, step=step, counts=known)
 
 
