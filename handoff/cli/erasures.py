@@ -69,7 +69,8 @@ async def _show_all(server: Remote, options: argparse.Namespace, console: Consol
         return
     for erasure in page["erasures"]:
         at = erasure["erased_at"][:16].replace("T", " ")
-        line = f"{at}  {erasure['state']:9}  {erasure['id']}  {erasure['customer_id']}  {erasure['requested_by']}"
+        ids = f"{erasure['id']}  {erasure['customer_id']}"
+        line = f"{at}  {erasure['state']:9}  {ids}  {erasure['requested_by']}"
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"{page['returned']} of {page['total']} shown", style="dim")
 
