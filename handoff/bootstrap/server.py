@@ -26,6 +26,7 @@ from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
+from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
 from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -45,9 +46,11 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
+from .auditing import open_trail, shipping
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
+from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
@@ -94,13 +97,15 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health: list[Callable[[], str | None]] = [store.workers.ready]
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
+        site.handoffs.consent = settings.privacy.consent_policy
+        stack.push_async_callback(site.audit.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -153,6 +158,10 @@ async def _background(
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
         _running("erasures", _erasing(site, tenants)),
+        shipping(site.audit),
+        _repeating("audit_sync", SYNC_S, site.audit.sync),
+        _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
+        _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
@@ -215,6 +224,7 @@ def _site(
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
+    store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -241,6 +251,7 @@ def _site(
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
+        audit=open_trail(settings, measures),
     )
 
 
@@ -268,7 +279,12 @@ async def _store(
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
-            settings.store, connection, settings.identity, briefs, understood=options.understood
+            settings.store,
+            connection,
+            settings.identity,
+            briefs,
+            understood=options.understood,
+            redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
             yield store

@@ -17,7 +17,7 @@ from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 
 from .identities import IdentityRecord, as_mapping, read_record
-from .recorder import Pointer
+from .recorder import IDENTITY, Pointer
 from .timelines import read_at
 
 IDS_KEPT_S = 30 * 86400  # for senders that repeat an event with another time
@@ -123,7 +123,7 @@ class Graves:
         record = self._keys.record(home)
         stated = set(await self._connection.call(b"HKEYS", record, key=record))
         for pointer in pointers:
-            if pointer.occurred:
+            if pointer.fields[0][0] == IDENTITY:
                 ids = [name[1:] for name, _value in pointer.fields if name[:1] == b"p"]
                 gone = [kind + it for it in ids if b"e" + it not in stated for kind in (b"e", b"p")]
                 if gone:
