@@ -46,7 +46,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import open_trail, shipping
+from .auditing import keeping, open_trail
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -104,8 +104,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
-        site.handoffs.consent = settings.privacy.consent_policy
-        stack.push_async_callback(site.audit.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -158,7 +156,7 @@ async def _background(
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
         _running("erasures", _erasing(site, tenants)),
-        shipping(site.audit),
+        keeping(site.audit),
         _repeating("audit_sync", SYNC_S, site.audit.sync),
         _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
         _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
@@ -242,7 +240,7 @@ def _site(
         identity_spaces=spaces(sources),
         regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
-        handoffs=Handoffs(store, monitor, measures),
+        handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),

@@ -109,16 +109,13 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.audit_failures = Counter(
+            "handoff_audit_failures", "Audit entries that were not written", ["kept"], registry=registry
+        )
         self.redacted = Counter(
             "handoff_redacted",
             "Card numbers and the like that were masked, by kind and way in (channel, request, quarantine)",
             ["kind", "way"],
-            registry=registry,
-        )
-        self.audit_failures = Counter(
-            "handoff_audit_failures",
-            "Audit entries that could not be written: refused, or kept in the journal",
-            ["kept"],
             registry=registry,
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
