@@ -71,7 +71,7 @@ class Keys:
         return self._key(b"a", identity)
 
     def grave(self, kind: bytes, job: bytes, home: bytes) -> bytes:
-        """What an erased identity had under a key of this kind."""
+        """The key of this kind in an erased identity's grave."""
         return self._tags[self.partition(home)] + b"g" + kind + job + home
 
     def erased_ids(self, home: bytes) -> bytes:

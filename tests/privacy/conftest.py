@@ -58,8 +58,8 @@ async def everything(api: Api) -> list[bytes]:
         elif isinstance(raw, dict):
             add(list(raw.items()))
         elif isinstance(raw, list | tuple | set):
-            for it in raw:
-                add(it)
+            for member in raw:
+                add(member)
 
     readers = {
         b"string": lambda key: (b"GET", key),

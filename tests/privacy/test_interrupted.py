@@ -1,4 +1,4 @@
-"""A worker may die at any moment of an erasure: another one goes on, and the receipt is the same."""
+"""A worker may die at any moment of an erasure: another one continues, and the receipt is the same."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def finished(server: Process, erasure: str) -> Any:
 
 def traces(data: Path, names: str = "*") -> list[Path]:
     """The files that name the customer."""
-    return [it for it in data.rglob(names) if it.is_file() and b"canary" in it.read_bytes()]
+    return [it for it in data.rglob(names) if it.is_file() and b"karlsson" in it.read_bytes()]
 
 
 async def compacted(data: Path) -> None:

@@ -124,7 +124,7 @@ class Erasing(RuleBasedStateMachine):
     @precondition(lambda self: self.refused_ids)
     @rule(data=st.data())
     def repeat_with_another_time(self, data: st.DataObject) -> None:
-        """Some senders give the time of sending: then the id says that it was erased."""
+        """Some senders give the time of sending: then the id is among the erased ones."""
         event = self.sent[data.draw(st.sampled_from(sorted(self.refused_ids)))]
 
         async def work() -> str:

@@ -28,7 +28,7 @@ async def test_a_held_customer_is_not_erased(api: Api) -> None:
     assert (await erase(api, customer))["state"] == "completed"
 
 
-async def test_a_restricted_customer_is_shown_to_nobody(api: Api) -> None:
+async def test_a_restricted_customer_is_hidden_from_everybody(api: Api) -> None:
     customer = await customer_of(api)
     touchpoint = (await api.context())["timeline"]["touchpoints"][0]["id"]
     await api.ok("PUT", f"/v1/customers/{customer}/restriction", WHY, token="officer")

@@ -12,6 +12,7 @@ from msgspec import Struct
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import (
     answer,
+    bad_parameter,
     check_reason,
     encode_number,
     number_cursor,
@@ -64,12 +65,20 @@ async def erase(request: web.Request) -> web.Response:
         by=principal.name,
         reason=reason,
         backup_days=site.privacy.backup_days,
+        at_once=_at_once(request),
     )
     erasure = await asyncio.shield(request_erasure(site.store, principal.tenant, order, site.journal))
     site.erased.set()
     response = answer(erasure_view(erasure), status=202)
     response.headers["Location"] = f"/v1/erasures/{erasure.id}"
     return response
+
+
+def _at_once(request: web.Request) -> bool:
+    given = request.query.get("now", "false")
+    if given not in ("true", "false"):
+        raise bad_parameter("now", "now must be true or false")
+    return given == "true"
 
 
 async def list_(request: web.Request) -> web.Response:

@@ -38,6 +38,12 @@ OPERATIONS = (
             CURRENT_ID,
             Parameter(name="identity", text="Erase only this identity of the customer."),
             Parameter(name="reason", text="Kept with the erasure. Do not name the person."),
+            Parameter(
+                name="now",
+                text="`true`: compact the embedded store's log at the end of the job. Otherwise that happens "
+                "at most once an hour.",
+                schema={"type": "boolean", "default": False},
+            ),
         ),
         replies=(ResponseSpec(202, "The erasure.", ErasureView, (LOCATION,)),),
         conflicts=f"A legal hold forbids it (`legal_hold`). {CONFLICTS}",

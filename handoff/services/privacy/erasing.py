@@ -1,4 +1,4 @@
-"""The steps of an erasure. Each may be repeated, by any worker; the job's record says which one is next."""
+"""The steps of an erasure. Each may be repeated, by any worker; the job's record has the next one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import msgspec
 import structlog
 
 from handoff.codec.body import without_people
-from handoff.codec.keyed_hash import HANDOFF
+from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, Member
-from handoff.domain.clock import Micros
+from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import Conflict, NotFound, StoreUnavailable
 from handoff.domain.handoff import Action, Handoff
 from handoff.domain.identity import Identity
 from handoff.services.callbacks.callback import OPEN, Callback, read_callback, writing
+from handoff.services.events.payloads import CustomerErased
 from handoff.services.events.publishing import Event, encode_event
 from handoff.services.handoffs.chains import read_chain
 from handoff.services.handoffs.lifecycle import HandoffMove, Handoffs
@@ -119,7 +120,7 @@ class Eraser:
         of_tenant.erasures.put(change, job, erasure.version, after.version, after)
         if erasure.done:
             of_tenant.erasures.finish(change, job)
-            of_tenant.outbox.post(change, encode_event(_event(erasure)))
+            of_tenant.outbox.post(change, encode_event(_event(erasure, of_tenant.hashes)))
         await of_tenant.commit(change)
 
     async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
@@ -261,7 +262,7 @@ class Eraser:
             other = others.get(pointer.home)
             stated = next((it for it in other.evidence if it.id == pointer.id), None) if other else None
             if stated is not None and all(set(side) - set(erasure.homes) for side in stated.sides):
-                continue  # a split of several identities, which says something about the others, too
+                continue  # a split of several identities, which is about the others, too
             fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
         for home, names in fields.items():
             if home in erasure.homes:
@@ -313,7 +314,7 @@ class Eraser:
             return msgspec.structs.replace(erasure, step=STEPS[0])
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
-        await self._store.compaction.ask()
+        await self._store.compaction.ask(at_once=erasure.at_once)
         now = await self._store.of(erasure.tenant).clock()
         return _completed(erasure, now)
 
@@ -324,7 +325,7 @@ async def _go_on(_where: str) -> None:
 
 def _next(erasure: Erasure, **counts: int) -> Erasure:
     step = STEPS[STEPS.index(erasure.step) + 1]
-    known = counts | erasure.counts  # the first count stands
+    known = counts | erasure.counts  # the first count is final
     return msgspec.structs.replace(erasure, step=step, counts=known)
 
 
@@ -332,17 +333,18 @@ def _completed(erasure: Erasure, now: Micros) -> Erasure:
     return msgspec.structs.replace(erasure, step=STEPS[-1], plan=b"", completed_at=now)
 
 
-def _event(erasure: Erasure) -> Event:
+def _event(erasure: Erasure, hashes: KeyedHash) -> Event:
     return Event(
         key=f"erasure/{erasure.id}",
         type="customer.erased",
         subject=erasure.customer_id,
         at=erasure.erased_at,
-        data={
-            "customer_id": erasure.customer_id,
-            "erasure": erasure.id,
-            "identities": len(erasure.homes),
-        },
+        data=CustomerErased(
+            customer_id=erasure.customer_id,
+            customer_ids=[hashes.public(CUSTOMER, home) for home in erasure.homes],
+            erasure=erasure.id,
+            erased_at=format_time(erasure.erased_at),
+        ),
     )
 
 

@@ -48,6 +48,7 @@ class Erasure(OpenRecord, frozen=True, kw_only=True):
     plan: bytes = b""
     counts: dict[str, int] = field(default_factory=dict)
     backup_days: int = 0
+    at_once: bool = False
     completed_at: Micros | None = None
 
     @property
@@ -98,6 +99,8 @@ class ErasureOrder(Struct, frozen=True, kw_only=True):
     reason: str
     identity: Identity | None = None
     backup_days: int = 0
+    at_once: bool = False
+    """Compact the embedded store's log at the end, even if that was done less than an hour ago."""
 
 
 def job_of(hashes: KeyedHash, public_id: str) -> bytes:
@@ -146,6 +149,7 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
         reason=order.reason,
         plan=store.seal(tenant).seal(msgspec.msgpack.encode(people), job),
         backup_days=order.backup_days,
+        at_once=order.at_once,
     )
     return await _begin(store, erasure, job, journal)
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
-    """One erasure, as the journal keeps it. `store` tells stores apart."""
+    """One erasure, as the journal keeps it. `store` identifies the store."""
 
     store: bytes
     tenant: str

@@ -16,7 +16,7 @@ from .erasure import require_format
 
 
 class Protection(StrEnum):
-    """What an officer puts on a customer."""
+    """The protections of a customer."""
 
     HOLD = "hold"
     RESTRICTION = "restriction"

@@ -95,14 +95,14 @@ class Sweep:
         return await self._keep.replace(key, msgspec.msgpack.encode(gone | {"location": None}))
 
     async def _attempts(self, key: bytes, raw: bytes) -> bool:
-        """What a subscriber answered may repeat what it was sent."""
+        """A subscriber's answer, which may repeat the message."""
         return self._traces.are_in(raw) and await self._keep.drop(key)
 
     async def _hops(self, _key: bytes, raw: bytes) -> bool:
-        """Blank what another customer's handoff, of the same chain, tells of the erased one's."""
+        """Blank the reasons of the erased handoffs in another customer's handoff of the same chain."""
         handoff = decode_record(raw, Handoff)
-        told = [hop for hop in handoff.hops if hop.id in self._handoffs and hop.reason != ERASED]
-        if handoff.home in self._homes or not told:
+        named = [hop for hop in handoff.hops if hop.id in self._handoffs and hop.reason != ERASED]
+        if handoff.home in self._homes or not named:
             return False
         hops = tuple(
             msgspec.structs.replace(it, reason=ERASED) if it.id in self._handoffs else it
@@ -126,7 +126,7 @@ class Sweep:
         return bool(await quarantine.drop(item.source, [bytes.fromhex(item.id)]))
 
     async def _message(self, key: bytes, raw: bytes) -> bool:
-        """An event for subscribers keeps its id and type, so that its queue goes on."""
+        """An event for subscribers keeps its id and type, so that its queue continues."""
         event = unpack_event(raw)
         if event.data == ERASED_DATA or not self._names(event):
             return False
@@ -160,7 +160,7 @@ class Sweep:
 
 
 def _is_bare(event: StoredEvent) -> bool:
-    """Whether an event says that a redacted handoff is over: subscribers still have to learn that."""
+    """Whether an event reports the end of a redacted handoff, which subscribers still have to learn."""
     if event.type != "handoff.withdrawn":
         return False
     state = msgspec.json.decode(event.data)

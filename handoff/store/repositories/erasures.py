@@ -23,7 +23,7 @@ from .timelines import read_at
 IDS_KEPT_S = 30 * 86400  # for senders that repeat an event with another time
 AT_ONCE = 500  # entries a call: about 2 ms of the store's time
 KINDS = b"tian"
-"""What is moved: timeline, index, arrivals, record."""
+"""The kinds of keys that are moved: timeline, index, arrivals, record."""
 BIAS = 1 << 63
 
 
@@ -54,7 +54,7 @@ class Graves:
         return int(answer[1])
 
     async def tombstones(self, homes: Sequence[bytes]) -> list[Tombstone | None]:
-        """The tombstone of each identity, also of one that began anew. One round trip."""
+        """The tombstone of each identity, also of one that has a new history. One round trip."""
         if not homes:
             return []
         replies = await self._connection.answers([(b"HGET", self._keys.record(it), b"d") for it in homes])
@@ -118,7 +118,7 @@ class Graves:
     async def take_back(self, home: bytes, pointers: Sequence[Pointer]) -> None:
         """Undo the pointers of a refused touchpoint: they were written before the store refused it.
 
-        What a later touchpoint of the same identity has stated as well stays.
+        Pointers that a later touchpoint of the same identity has stated as well remain.
         """
         record = self._keys.record(home)
         stated = set(await self._connection.call(b"HKEYS", record, key=record))

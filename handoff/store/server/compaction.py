@@ -37,7 +37,7 @@ class Compaction:
             return False
         try:
             await self._connection.call(b"BGREWRITEAOF")
-        except StoreError:  # one is running, which may have begun before the erasure
+        except StoreError:  # one is running, which may have started before the erasure
             await self._connection.call(b"DEL", LAST, key=LAST)
             return False
         await self._connection.call(b"DEL", DUE, key=DUE)

@@ -20,7 +20,7 @@ class ControlSweep:
         self._keys = keys
 
     async def values(self, at_once: int) -> AsyncIterator[tuple[bytes, bytes, bytes]]:
-        """All values with their kinds and keys. What is written meanwhile may be missing."""
+        """All values with their kinds and keys. Values that are written meanwhile may be missing."""
         tag = self._keys.tag
         cursor: bytes | int = 0
         while True:

@@ -173,7 +173,7 @@ class HandoffRecords:
         change.expect(key, 0).put(key, 1, root)
 
     def drop_chain(self, change: Change, root: bytes, version: int, members: Iterable[bytes]) -> None:
-        """Delete a chain of this version. Its conversations begin anew."""
+        """Delete a chain of this version. Its conversations get a new one."""
         key = self._keys.record("r", root)
         change.expect(key, version).drop(key)
         for conversation in members:
