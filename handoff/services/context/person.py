@@ -8,7 +8,6 @@ from typing import Any
 from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
-from handoff.domain.identity import Assurance
 from handoff.services.access.reader import Reader
 from handoff.services.customers.customer import Customer, assurance_of, candidates_of
 from handoff.services.timeline.views import IdentityView, identity_fields
@@ -61,9 +60,8 @@ def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
 def _traits(history: History) -> dict[str, Any]:
     """The newest verified value of each trait; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
-    for entry in reversed(history.entries):
-        stated = entry.body.stated_traits
-        if stated and entry.body.assurance is Assurance.VERIFIED and not entry.is_reference:
+    for stated in reversed(history.stated):
+        if stated:
             traits.update(stated)
     return traits
 
