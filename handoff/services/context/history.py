@@ -137,7 +137,7 @@ async def read_history(
     count = max(briefed(total), wanted.limit)
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
     rows = page.rows[:count]
-    if plain and not any(flags_of(raw) & _ON_OTHERS for raw, _home in rows):
+    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home in rows}):
         read.rows = rows
         if page.answers and page.answers[0]:
             known = restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
