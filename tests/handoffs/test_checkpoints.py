@@ -125,13 +125,13 @@ def store(own_store: Store) -> Store:
     return own_store
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_contexts_are_the_same_with_a_checkpoint(store: Store, tenant: str, seed: int) -> None:
     chance = random.Random(seed)
     await record_all(store, tenant, many(chance, "m", 0, MIN_KEPT + chance.randrange(40)))
     await with_checkpoint(store, tenant)
     assert await kept(store, tenant) is not None
-    end = 7 * 70
+    end = 7 * (MIN_KEPT + 40)
     for step in range(6):
         await record_all(store, tenant, many(chance, f"s{step}-", end, chance.randrange(4)))
         await check(store, tenant, f"later {step}")
@@ -168,7 +168,7 @@ async def test_contexts_are_the_same_with_a_checkpoint(store: Store, tenant: str
 
 
 async def test_the_first_look_of_another_worker_decodes_what_it_shows(store: Store, tenant: str) -> None:
-    await record_all(store, tenant, many(random.Random(1), "m", 0, 120))
+    await record_all(store, tenant, many(random.Random(1), "m", 0, MIN_KEPT + 30))
     await with_checkpoint(store, tenant)
     forget(store)
     await context(store, tenant)
@@ -177,7 +177,7 @@ async def test_the_first_look_of_another_worker_decodes_what_it_shows(store: Sto
 
 async def test_nobody_opens_a_checkpoint_after_a_deletion(store: Store, tenant: str) -> None:
     """The text of a deleted touchpoint cannot be read from a checkpoint that was made before."""
-    await record_all(store, tenant, many(random.Random(2), "m", 0, 60))
+    await record_all(store, tenant, many(random.Random(2), "m", 0, MIN_KEPT + 15))
     await with_checkpoint(store, tenant)
     before = await kept(store, tenant)
     assert before is not None
@@ -191,7 +191,7 @@ async def test_nobody_opens_a_checkpoint_after_a_deletion(store: Store, tenant: 
 
 
 async def test_other_rules_open_no_checkpoint(store: Store, tenant: str) -> None:
-    await record_all(store, tenant, many(random.Random(3), "m", 0, 60))
+    await record_all(store, tenant, many(random.Random(3), "m", 0, MIN_KEPT + 15))
     await with_checkpoint(store, tenant)
     store.brief_rules = BriefRules(packs=load_packs(), sources={"test": SourceRules(outbound="bot")})
     await check(store, tenant, "other declarations of sources")
@@ -199,14 +199,14 @@ async def test_other_rules_open_no_checkpoint(store: Store, tenant: str) -> None
 
 @pytest.mark.parametrize("broken", [b"", b"\1", b"\2" + bytes(100), b"\1" + bytes(100)])
 async def test_what_is_no_checkpoint_is_passed_over(store: Store, tenant: str, broken: bytes) -> None:
-    await record_all(store, tenant, many(random.Random(4), "m", 0, 40))
+    await record_all(store, tenant, many(random.Random(4), "m", 0, MIN_KEPT + 10))
     expected = await without(store, tenant)
     await store.checkpoints.put((await homes(store, tenant))[0], broken, 0)
     assert await with_checkpoint(store, tenant) == expected
 
 
 async def test_a_checkpoint_with_a_changed_byte_is_passed_over(store: Store, tenant: str) -> None:
-    await record_all(store, tenant, many(random.Random(5), "m", 0, 40))
+    await record_all(store, tenant, many(random.Random(5), "m", 0, MIN_KEPT + 10))
     expected = await with_checkpoint(store, tenant)
     stored = await kept(store, tenant)
     assert stored is not None
@@ -234,7 +234,7 @@ async def test_checkpoints_are_written_now_and_then(store: Store, tenant: str) -
 
 
 async def test_checkpoints_of_a_person_and_of_everybody_can_be_dropped(store: Store, tenant: str) -> None:
-    await record_all(store, tenant, many(random.Random(7), "m", 0, 40))
+    await record_all(store, tenant, many(random.Random(7), "m", 0, MIN_KEPT + 10))
     await with_checkpoint(store, tenant)
     await store.checkpoints.drop(await homes(store, tenant))
     assert await kept(store, tenant) is None
@@ -245,7 +245,7 @@ async def test_checkpoints_of_a_person_and_of_everybody_can_be_dropped(store: St
 
 
 async def test_none_is_kept_while_memory_is_scarce(store: Store, tenant: str) -> None:
-    await record_all(store, tenant, many(random.Random(8), "m", 0, 40))
+    await record_all(store, tenant, many(random.Random(8), "m", 0, MIN_KEPT + 10))
     store.health.memory.share = 0.76
     await with_checkpoint(store, tenant)
     assert await kept(store, tenant) is None

@@ -27,7 +27,7 @@ from handoff.store.store import Store
 
 from .recollection import Episodes, Recollection, episodes_until
 
-MIN_KEPT = 24  # touchpoints from which on a checkpoint is worth its place
+MIN_KEPT = 100  # touchpoints from which on a checkpoint is worth its room
 MIN_UNKEPT = 16  # further ones after which another is written,
 UNKEPT_SHARE = 16  # or one in so many, where that is more
 
