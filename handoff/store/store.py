@@ -146,7 +146,7 @@ class Store:
         return self.of(tenant).seal
 
     def control(self, tenant: str) -> Control:
-        """The control partition of a tenant."""
+        """The control partition of a tenant. For repositories and for tests: services use `of`."""
         return self.of(tenant).control
 
     def deliveries(self, tenant: str) -> Deliveries:

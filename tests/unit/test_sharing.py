@@ -20,13 +20,13 @@ def owner(at: int, *sightings: Sighting, complete: bool = True) -> bytes | None:
     [(0, ANNA), (10, ANNA), (15, ANNA), (20, ANNA), (25, None), (30, OTTO), (40, OTTO), (41, None)],
 )
 def test_a_period_lasts_from_the_first_to_the_last_sighting(at: int, expected: bytes | None) -> None:
-    """What came before the first login is the first person's."""
+    """The first login owns what came before it."""
     seen = Sighting(10, ANNA), Sighting(20, ANNA), Sighting(30, OTTO), Sighting(40, OTTO)
     assert owner(at, *seen) == expected
     assert owner(at, *reversed(seen)) == expected
 
 
-def test_a_moment_of_two_people_belongs_to_nobody() -> None:
+def test_a_moment_of_two_people_has_no_owner() -> None:
     seen = Sighting(10, ANNA), Sighting(20, ANNA), Sighting(20, OTTO), Sighting(30, OTTO)
     assert [owner(at, *seen) for at in (10, 20, 30)] == [ANNA, None, OTTO]
 
@@ -39,7 +39,7 @@ def test_without_the_oldest_sightings_nothing_before_them_is_anybodys() -> None:
     assert owner(5, Sighting(10, ANNA), complete=False) is None
 
 
-def test_a_kiosk_belongs_to_nobody() -> None:
+def test_a_kiosk_has_no_owner() -> None:
     seen = [Sighting(10 * n, bytes([n]) * 16) for n in range(MAX_LOGINS + 1)]
     assert owner(10, *seen) is None
     assert owner(10, *seen[:-1]) == bytes([1]) * 16

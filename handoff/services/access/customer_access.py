@@ -14,7 +14,6 @@ from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.store.reads import Reads
-from handoff.store.repositories.control import ControlReads
 from handoff.store.store import Store
 
 from .authorize import CustomerFile, authorize
@@ -30,8 +29,7 @@ async def check_customer(
     """
     if principal.queues is None:
         return
-    control = ControlReads(reads or store.connection, principal.tenant)
-    found = await read_of_homes(control, homes)
+    found = await read_of_homes(store.of(principal.tenant).handoffs.through(reads), homes)
     authorize(principal, None, principal.tenant, CustomerFile(handoffs=found, now=time.time_ns() // 1000))
 
 
@@ -121,7 +119,7 @@ async def check_resource(store: Store, principal: Principal, location: str | Non
     """NotFound unless the caller may still read what a kept answer shows, by its `Location`."""
     kind, _, id_ = (location or "").removeprefix("/v1/").partition("/")
     if kind == "handoffs":
-        control, hashes = store.control(principal.tenant), store.hashes(principal.tenant)
-        authorize(principal, None, principal.tenant, await read_handoff(control, hashes, id_))
+        handoff = await read_handoff(store.of(principal.tenant), id_)
+        authorize(principal, None, principal.tenant, handoff)
     elif kind == "callbacks":
         await check_home(store, principal, (await read_callback(store, principal.tenant, id_)).home)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
 from handoff.store.functions.library import Functions
-from handoff.store.keys import ControlKeys
+from handoff.store.repositories.control import ControlReads
+
+from .listed import RecordList
 
 AT_ONCE = 500  # items that one call deletes: some milliseconds of the store's time
 
@@ -32,9 +34,20 @@ class QuarantineItem(Struct, frozen=True):
 class QuarantineRecords:
     """The quarantine of one tenant. Deleting works in a full store too."""
 
-    def __init__(self, functions: Functions, keys: ControlKeys) -> None:
+    def __init__(self, functions: Functions, control: ControlReads) -> None:
         self._functions = functions
-        self._tag = keys.tag
+        self._control = control
+        self._keys = control.keys
+        self._tag = control.keys.tag
+
+    async def read(self, ids: Iterable[bytes]) -> list[bytes | None]:
+        """The records with these ids; one round trip."""
+        return await self._control.read([self._keys.record("q", id_) for id_ in ids])
+
+    @property
+    def listed(self) -> RecordList:
+        """All items, in order of arrival."""
+        return RecordList(self._control, self._keys.set("quarantine"))
 
     async def keep(self, source: str, items: Sequence[QuarantineItem], bounds: QuarantineBounds) -> int:
         """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
