@@ -221,14 +221,14 @@ async def test_checkpoints_are_written_now_and_then(store: Store, tenant: str) -
     await record_all(store, tenant, many(chance, "m", 0, MIN_KEPT - 1))
     await with_checkpoint(store, tenant)
     assert await kept(store, tenant) is None
-    await record_all(store, tenant, many(chance, "n", 1000, 1))
+    await record_all(store, tenant, many(chance, "n", 2000, 1))
     await with_checkpoint(store, tenant)
     first = await kept(store, tenant)
     assert first is not None
-    await record_all(store, tenant, many(chance, "o", 2000, MIN_UNKEPT - 1))
+    await record_all(store, tenant, many(chance, "o", 3000, MIN_UNKEPT - 1))
     await with_checkpoint(store, tenant)
     assert await kept(store, tenant) == first
-    await record_all(store, tenant, many(chance, "p", 3000, 1))
+    await record_all(store, tenant, many(chance, "p", 5000, 1))
     await with_checkpoint(store, tenant)
     assert await kept(store, tenant) not in (None, first)
 

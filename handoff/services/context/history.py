@@ -22,12 +22,12 @@ from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Customer, candidates_of
 from handoff.services.customers.portions import Portions, read_portions
 from handoff.services.timeline.entries import Entries
-from handoff.services.timeline.reading import Filter, TimelineEntry, decode, decode_plain, merged
+from handoff.services.timeline.reading import Filter, Given, TimelineEntry, decode, decode_plain, merged
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import Rendering
-from handoff.store.reads import Reads
+from handoff.store.reads import Command, Reads
 from handoff.store.repositories.identities import IdentityRecord, doubled
-from handoff.store.repositories.timelines import Row, Window, read_rows
+from handoff.store.repositories.timelines import Row, RowPage, Window, read_rows
 from handoff.store.store import Store
 
 from .items import actor_type, timeline_item
@@ -127,28 +127,18 @@ async def read_history(
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
     homes = list(records)
-    window = Window(limit=max(BRIEF_TOUCHPOINTS + STEP - 1, wanted.limit))
     portions = await read_portions(store, tenant, customer, reads)
-    shown, reader = Filter(min_assurance=wanted.min_assurance), wanted.reader
+    given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
     plain = not shown.active and not reader.limited and not portions.parts
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
-    page = await read_rows(store.connection, store.keys, homes, window, asked)
-    total = page.total + len(portions.given.members)
-    count = max(briefed(total), wanted.limit)
+    page = await _newest(store, homes, wanted, given, asked)
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
-    rows = page.rows[:count]
-    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home in rows}):
-        read.rows = rows
+    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home in page.rows}):
+        read.rows = page.rows
         if page.answers and page.answers[0]:
             known = restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
-    new, kept = overlap(known, read) if known and read.rows else (len(rows), 0)
-    if portions.given.members:
-        merged_page = merged(page.members(), portions.given, window)
-        unknown: Sequence[Member] = merged_page.members[:count]
-    else:
-        unknown = [read_member(*it) for it in (*rows[:new], *rows[new + kept :])]
-    more = page.more or len(page.rows) + len(portions.given.members) > count
-    given = portions.given
+    new, kept = overlap(known, read) if known and read.rows else (len(page.rows), 0)
+    unknown = _unknown(page, given, new, kept)
     every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
     decoded = await seen(store, every, reader)
     entries = decoded.entries
@@ -158,12 +148,12 @@ async def read_history(
     history = History(
         hashes=hashes,
         homes=homes,
-        more=more,
-        total=total - doubled(records),
+        more=page.more,
+        total=page.total - doubled(records),
         entries=Entries([*entries], _decoder(store, hashes, records)),
         named=[rendering.conversation(it.stored, it.body) for it in entries],
         stated=[_stated(it) for it in entries],
-        briefed=briefed(total),
+        briefed=briefed(page.total),
         hidden=len(decoded.entries) - len(entries),
         internal=len(every.entries) - len(decoded.entries),
         unnamed=0 if reader.queues is None else len(candidates_of(store, tenant, customer)),
@@ -176,6 +166,26 @@ async def read_history(
     _recall(history, read, known, new, kept)
     history.recollection = None if shown.active or reader.limited else read
     return history
+
+
+async def _newest(
+    store: Store, homes: Sequence[bytes], wanted: ContextSelection, given: Given, asked: Sequence[Command]
+) -> RowPage:
+    """As many touchpoints as are shown, or a brief is made of. The total includes those that were given."""
+    window = Window(limit=max(BRIEF_TOUCHPOINTS + STEP - 1, wanted.limit))
+    page = await read_rows(store.connection, store.keys, homes, window, asked)
+    total = page.total + len(given.members)
+    count = max(briefed(total), wanted.limit)
+    more = page.more or len(page.rows) + len(given.members) > count
+    return RowPage(rows=page.rows[:count], total=total, more=more, answers=page.answers)
+
+
+def _unknown(page: RowPage, given: Given, new: int, kept: int) -> Sequence[Member]:
+    """The touchpoints that are decoded now: all but `kept` after the `new` ones."""
+    if given.members:
+        count = max(briefed(page.total), len(page.rows))
+        return merged(page.members(), given, Window(limit=count)).members
+    return [read_member(*it) for it in (*page.rows[:new], *page.rows[new + kept :])]
 
 
 def _decoder(

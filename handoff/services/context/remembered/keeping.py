@@ -49,9 +49,10 @@ class KeptLook(Struct, frozen=True, array_like=True):
     story: KeptStory
 
 
-def keep_soon(store: Store, tenant: str, name: Hashable, look: Recollection, *, shared: bool) -> None:
-    """Write a checkpoint after the answer, where it saves the next worker enough. `shared`: the look is among
-    the store's histories under its name, and belongs to whoever takes it."""
+def remember(store: Store, tenant: str, name: Hashable, look: Recollection) -> None:
+    """Leave a look to the next one in this worker, and, where it saves other workers enough, a checkpoint."""
+    shared = store.histories.put(name, look, look.size)
+    # If it is shared now, it belongs to whoever takes it.
     count = len(look.rows)
     if count < MIN_KEPT or look.unkept < max(MIN_UNKEPT, count // UNKEPT_SHARE) or look.story is None:
         return
