@@ -141,23 +141,20 @@ async def read_history(
     unknown = _unknown(page, given, new, kept)
     every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
     decoded = await seen(store, every, reader)
-    entries = decoded.entries
-    if shown.active:
-        entries = [it for it in entries if shown.passes(it.stored, it.body)]
-    rendering = decoded.rendering
+    entries = [it for it in decoded.entries if not shown.active or shown.passes(it.stored, it.body)]
     history = History(
         hashes=hashes,
         homes=homes,
         more=page.more,
         total=page.total - doubled(records),
         entries=Entries([*entries], _decoder(store, hashes, records)),
-        named=[rendering.conversation(it.stored, it.body) for it in entries],
+        named=[decoded.rendering.conversation(it.stored, it.body) for it in entries],
         stated=[_stated(it) for it in entries],
         briefed=briefed(page.total),
         hidden=len(decoded.entries) - len(entries),
         internal=len(every.entries) - len(decoded.entries),
         unnamed=0 if reader.queues is None else len(candidates_of(store, tenant, customer)),
-        rendering=rendering,
+        rendering=decoded.rendering,
         ownership=decoded.ownership,
         portions=portions,
         has_references=any(it.flags & FLAG_REFERENCE for it in unknown),
