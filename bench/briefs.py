@@ -63,7 +63,7 @@ def _lives(length: int) -> list[Life]:
 
 
 def _look_once(started: Started, name: str) -> None:
-    """What only the first request of a process pays for is not counted."""
+    """Keep the cost of a process's first request out of the count."""
     life = Life(name=f"look-{name}", identities=1, touchpoints=10)
     live(started, life)
     _looks(started, [life])

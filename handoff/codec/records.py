@@ -39,7 +39,7 @@ _SORTED = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def digest_of(value: Any) -> bytes:
-    """16 bytes by which two values can be told apart, in this process or another."""
+    """16 bytes that differ between two values, the same in every process."""
     return blake2b(_SORTED.encode(value), digest_size=16).digest()
 
 

@@ -53,7 +53,7 @@ class WorkBehind:
             log.debug("work_behind_failed", error=type(error).__name__)
 
     async def done(self) -> None:
-        """Do immediately what is waiting, and wait for what has begun."""
+        """Do immediately what is waiting, and wait for what has started."""
         if self._timer is not None:
             self._timer.cancel()
             self._begin()
@@ -61,7 +61,7 @@ class WorkBehind:
             await self._task
 
     async def aclose(self) -> None:
-        """Forget what is waiting, and end what has begun."""
+        """Forget what is waiting, and end what has started."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()

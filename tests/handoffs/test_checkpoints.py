@@ -175,7 +175,7 @@ async def test_the_first_look_of_another_worker_decodes_what_it_shows(store: Sto
     assert len(store.decoded._kept) == 50
 
 
-async def test_nobody_opens_a_checkpoint_after_a_deletion(store: Store, tenant: str) -> None:
+async def test_a_deletion_locks_earlier_checkpoints(store: Store, tenant: str) -> None:
     """The text of a deleted touchpoint cannot be read from a checkpoint that was made before."""
     await record_all(store, tenant, many(random.Random(2), "m", 0, MIN_KEPT + 15))
     await with_checkpoint(store, tenant)

@@ -1,7 +1,7 @@
 """A story's state in columns, as it is kept between looks at a customer.
 
 A column holds one field of all touchpoints. It takes less room than a row each, and a few calls in C make a
-thousand touchpoints of it. What follows from other columns is left out and computed again.
+thousand touchpoints of it. Values that follow from other columns are computed again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 Sparse = dict[int, T]
 """Values by the number of their touchpoint, for fields that few have."""
-Place = tuple[str, bool]
+Segment = tuple[str, bool]
+"""A conversation, and whether it is only claimed."""
 
 
 class KeptItems(Struct, frozen=True, array_like=True):
@@ -132,8 +133,8 @@ class KeptStory(Struct, frozen=True, array_like=True):
     loose: list[list[int]]
     """Of the fold: unclear, steps, transfers, talks, nudges."""
     by_conversation: dict[str, list[int]]
-    segments: list[tuple[Place, list[int]]]
-    last_in: list[tuple[Place, Micros]]
+    segments: list[tuple[Segment, list[int]]]
+    last_in: list[tuple[Segment, Micros]]
 
 
 def kept_story(state: StoryState) -> KeptStory:

@@ -1,1 +1,1 @@
-"""What a look at a customer leaves for the next: in the worker for a minute, in the store for days."""
+"""Results of a look at a customer for the next one: in the worker for a minute, in the store for days."""

@@ -52,7 +52,7 @@ class KeptLook(Struct, frozen=True, array_like=True):
 def remember(store: Store, tenant: str, name: Hashable, look: Recollection) -> None:
     """Leave a look to the next one in this worker, and, where it saves other workers enough, a checkpoint."""
     shared = store.histories.put(name, look, look.size)
-    # If it is shared now, it belongs to whoever takes it.
+    # If it is shared now, it belongs to the request that takes it.
     count = len(look.rows)
     if count < MIN_KEPT or look.unkept < max(MIN_UNKEPT, count // UNKEPT_SHARE) or look.story is None:
         return
@@ -136,7 +136,7 @@ def _newest_at(rows: Sequence[Row], place: bytes) -> int | None:
 
 
 def _key(store: Store, tenant: str, episodes: Episodes, stretch: Stretch, rows: Sequence[Row]) -> bytes:
-    """What a look depends on: the rules with their configuration, the homes, the touchpoints."""
+    """Everything that a look depends on: the rules with their configuration, the homes, the touchpoints."""
     homes = list(episodes)
     codes: Mapping[bytes, int] = {home: number for number, home in enumerate(homes)}
     basis = (
