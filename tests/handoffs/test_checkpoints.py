@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from handoff.bootstrap.language_packs import load_packs
-from handoff.codec.checkpoint import opened, stretch_of
 from handoff.domain.brief import BriefRules, SourceRules
 from handoff.domain.clock import DAY, HOUR, MINUTE
 from handoff.domain.identity import Assurance
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context import history
-from handoff.services.context.remembered.keeping import MIN_KEPT, MIN_UNKEPT
+from handoff.services.context.remembered.keeping import MIN_KEPT, MIN_UNKEPT, restored
+from handoff.services.context.remembered.recollection import Recollection
 from handoff.services.customers.link_views import read_links
 from handoff.services.customers.links import Attribution, withdraw
+from handoff.services.timeline.reading import TimelineEntry
 from handoff.store.decoded import RecentBodies
 from handoff.store.histories import RecentHistories
+from handoff.store.repositories.timelines import Row, Window, read_rows
 from handoff.store.store import Store
 from tests.samples import NOON, handle, record_all, touchpoint
 
@@ -177,16 +179,25 @@ async def test_the_first_look_of_another_worker_decodes_what_it_shows(store: Sto
 
 async def test_a_deletion_locks_earlier_checkpoints(store: Store, tenant: str) -> None:
     """The text of a deleted touchpoint cannot be read from a checkpoint that was made before."""
+
+    async def unlocked(checkpoint: bytes) -> bool:
+        members = (await customer_of(store, tenant)).members
+        episodes = {it.key: it.episodes for it in members}
+        page = await read_rows(store.connection, store.keys, list(episodes), Window(limit=1_000))
+        read = Recollection(episodes=episodes, rows=page.rows)
+        return restored(store, tenant, read, checkpoint, never) is not None
+
+    def never(_row: Row) -> TimelineEntry:
+        raise AssertionError("nothing is decoded")
+
     await record_all(store, tenant, many(random.Random(2), "m", 0, MIN_KEPT + 15))
     await with_checkpoint(store, tenant)
     before = await kept(store, tenant)
     assert before is not None
-    assert stretch_of(before) is not None
     assert b"washing" not in before
-    assert opened(before, bytes(32), dict) is None
-    await record_all(
-        store, tenant, [touchpoint("gone", at=NOON, type="message.deleted", text=None, amends="m2")]
-    )
+    assert await unlocked(before)
+    await record_all(store, tenant, [amendment("message.deleted", "m2", 0, text=None)])
+    assert not await unlocked(before)
     await check(store, tenant, "deleted")
 
 
