@@ -106,7 +106,7 @@ def _checked_out(commit: str, directory: Path) -> Path:
 
 
 class Load(Struct, frozen=True):
-    """What both servers are loaded with. `key` chooses it on the command line (`--only`)."""
+    """A kind of request that both servers get. `key` chooses it on the command line (`--only`)."""
 
     key: str
     what: str

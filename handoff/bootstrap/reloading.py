@@ -29,7 +29,7 @@ from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel")
+_FIXED = ("server", "store", "identity", "panel", "audit")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -112,6 +112,7 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)

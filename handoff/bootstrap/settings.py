@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -26,6 +26,8 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.audit.settings import AuditSettings
+from handoff.services.customers.consents import ConsentPolicy, ConsentRules
 from handoff.store.settings import StoreSettings
 
 from .exposed import check_secret_file, check_secrets
@@ -136,6 +138,18 @@ class SecuritySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_default_secrets: bool = False
 
 
+class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits from the law and from customers. `require_consent` names the purpose that a handoff or an export
+    needs consent for; `on_missing_consent` is what happens without it."""
+
+    require_consent: ConsentRules = field(default_factory=ConsentRules)
+    on_missing_consent: Literal["refuse", "mark"] = "refuse"
+
+    @property
+    def consent_policy(self) -> ConsentPolicy:
+        return ConsentPolicy(rules=self.require_consent, on_missing=self.on_missing_consent)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -153,6 +167,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redaction: list[PatternSettings] = field(default_factory=list)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -137,6 +137,11 @@ def flags_of(raw: bytes) -> int:
     return raw[PLACE]
 
 
+def type_of(raw: bytes) -> str:
+    """The type of a member that was not read."""
+    return _TYPE_NAMES[raw[_TYPE_AT]]
+
+
 def is_reference(raw: bytes) -> bool:
     """Whether a member that was not read is a participant's entry."""
     return bool(raw[PLACE] & FLAG_REFERENCE)

@@ -115,6 +115,12 @@ class Measures:
             ["kind", "way"],
             registry=registry,
         )
+        self.audit_failures = Counter(
+            "handoff_audit_failures",
+            "Audit entries that could not be written: refused, or kept in the journal",
+            ["kept"],
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:

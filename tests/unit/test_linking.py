@@ -1,4 +1,4 @@
-"""What a touchpoint's identities write is prepared once, and is the same as if it were written each time."""
+"""Links of identities are prepared once, and are the same as if they were prepared each time."""
 
 from __future__ import annotations
 

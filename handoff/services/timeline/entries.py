@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import overload
 
-from handoff.codec.member import Member, occurred_at, read_member
+from handoff.codec.member import Member, occurred_at, read_member, type_of
 from handoff.domain.clock import Micros
 from handoff.store.repositories.timelines import Row
 
@@ -53,6 +53,15 @@ class Entries(Sequence[TimelineEntry]):
         """When the touchpoint at a place happened."""
         slot = self._slots[at]
         return occurred_at(slot[0]) if isinstance(slot, tuple) else slot.stored.occurred_at
+
+    def of(self, types: Set[str]) -> list[TimelineEntry]:
+        """The entries of these types; no others are decoded."""
+        places = [
+            at
+            for at, slot in enumerate(self._slots)
+            if (type_of(slot[0]) if isinstance(slot, tuple) else slot.stored.type) in types
+        ]
+        return [found for at in places if (found := self._at(at)).stored.type in types]
 
     def members(self) -> Iterator[Member]:
         """The touchpoints as they are stored, without their bodies."""

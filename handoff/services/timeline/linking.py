@@ -1,6 +1,6 @@
-"""What the identities of a touchpoint write: evidence for each further one, and the pointers back to it.
+"""Links: the evidence for each further identity of a touchpoint, and the pointers back to its home.
 
-None of it depends on what was said: the evidence names the touchpoint and its type, no more. One person's
+They do not depend on the text: the evidence names the touchpoint and its type, no more. One person's
 touchpoints repeat it, so it is prepared once.
 """
 
