@@ -104,7 +104,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
-        monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
         parts = RunningParts(
@@ -113,8 +112,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         reloader = _reloader(settings, options, parts)
         delivery = DeliveryService(
             store,
-            monitor,
-            measures,
+            site.monitor,
+            site.measures,
             settings.webhooks,
             names,
             site.public_url,

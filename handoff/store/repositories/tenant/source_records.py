@@ -12,7 +12,7 @@ from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys
 from handoff.store.resp.commands import Command
 
-from .identities import as_mapping
+from handoff.store.repositories.identities import as_mapping
 
 
 class SourceActivity(Struct, frozen=True):
