@@ -78,7 +78,8 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    Raises Restricted for a restricted one. Links below `min_assurance` count as unknown. Round trips as for `by_key`, up to four more if shared.
+    Links below `min_assurance` count as unknown. Raises Restricted for a restricted customer. Round trips as
+    for `by_key`, up to four more if shared.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
