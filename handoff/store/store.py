@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
@@ -17,6 +18,7 @@ from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
+from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.erasures import Graves
@@ -29,6 +31,7 @@ from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
 
+from .behind import WorkBehind
 from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
 from .histories import RecentHistories
@@ -61,12 +64,15 @@ class Store:
         self.redaction = redaction or Redaction()
         self.rules = rules
         self.brief_rules = brief_rules
+        self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
+        self.behind = WorkBehind()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
         self.graves = Graves(connection, functions, self.keys)
+        self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self.unknown = UnknownValues()
@@ -82,6 +88,7 @@ class Store:
             pepper,
             restore=self._restore,
             on_refusal=self._refuse,
+            on_scarce=lambda: self.behind.soon("checkpoints", self.checkpoints.drop_all),
             seen=seen,
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
@@ -108,6 +115,13 @@ class Store:
         """Create what is missing, and compare the store with the data that was last seen in it."""
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
+
+    def rules_digest(self) -> bytes:
+        """A hash of the rules' configuration: packs and declarations of sources."""
+        rules, digest = self._digested
+        if rules is not self.brief_rules:
+            rules, digest = self._digested = self.brief_rules, digest_of(self.brief_rules)
+        return digest
 
     def _refuse(self, reason: str | None) -> None:
         self.recorder.refuses = self.importer.refuses = reason
@@ -190,6 +204,7 @@ async def open_store(
         async with store.recorder, store.importer:
             yield store
     finally:
+        await store.behind.aclose()
         await store.health.aclose()
 
 

@@ -32,6 +32,7 @@ _PARTITION = {
     b"n": "identities",
     b"a": "last arrivals",
     b"c": "conversations",
+    b"p": "checkpoints",
     b"o": "outbox",
     b"k": "cursors and leases",
     b"l": "cursors and leases",
