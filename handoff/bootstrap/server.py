@@ -122,7 +122,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await _repeat_erasures(site)
         await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
@@ -147,6 +146,7 @@ async def _background(
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
+    await _repeat_erasures(site)
     async with (
         _running("live", site.hub.run()),
         delivery.running(),
