@@ -83,8 +83,7 @@ async def find(
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
-    reading = store.of(tenant).people.reader(reads)
-    spellings = respelt(hashes, identities)
+    reading, spellings = store.of(tenant).people.reader(reads), respelt(hashes, identities)
     component = await walk(reading, dict.fromkeys((*keys, *spellings)))
     resolution = resolve_component(store, component)
     guessed = [it for it, key in spellings.items() if key not in component.reached]
