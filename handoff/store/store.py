@@ -22,6 +22,10 @@ from handoff.store.repositories.erasures import Graves
 from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
+from handoff.store.repositories.retention.expiry import Expiry
+from handoff.store.repositories.retention.horizons import Horizons
+from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.resp.address import parse_address
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
@@ -83,6 +87,10 @@ class Store:
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
         self.graves = Graves(connection, functions, self.keys)
+        self.horizons = Horizons(connection, functions, self.keys)
+        self.expiry = Expiry(connection, functions, self.keys)
+        self.identities = IdentityScan(connection, self.keys)
+        self.sweeps = SweepLease(functions, self.keys)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
