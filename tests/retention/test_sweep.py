@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from handoff.codec.member import Member, read_member
+from handoff.codec.member import OTHER_CHANNEL, Member, read_member
 from handoff.domain.clock import DAY, HOUR, Micros
 from handoff.domain.identity import Assurance, Identity, parse_identity
 from handoff.domain.retention import RetentionRule, class_of, days_of
@@ -208,7 +208,10 @@ async def test_what_is_left_is_inside_the_horizons(
     kept = [it for it in events if kept_by(tenant, rules, it)]
     found = [it for who in PEOPLE for it in await members_of(store, tenant, who) if it.reference is None]
     hashes = store.hashes(tenant)
-    assert {it.id for it in found} == {hashes.event(it.id_space, it.event_id) for it in kept}
+    # The channel of deleted content may be unknown once its deletion is gone, too: it stays the longest.
+    named = {it.id for it in found if not (it.blanked and it.channel_number == OTHER_CHANNEL)}
+    expected = {hashes.event(it.id_space, it.event_id) for it in kept}
+    assert named <= expected <= {it.id for it in found}
     for who in PEOPLE:
         await check_consistent(store, tenant, who)
     await _compare_with_the_kept_alone(store, tenant, kept)

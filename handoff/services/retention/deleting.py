@@ -19,7 +19,7 @@ from handoff.store.repositories.identities import has_index
 from handoff.store.repositories.retention.expiry import AT_ONCE, Outdated, entries_in
 from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.repositories.retention.scan import ScannedRecord, ScanStep
-from handoff.store.repositories.timelines import read_at
+from handoff.store.repositories.timelines import read_amendments, read_at
 from handoff.store.store import Store
 
 FIRST_LOOK = 32  # touchpoints of an identity: most have no more that is old
@@ -141,29 +141,24 @@ class Deleter:
             part.emptied.update(home for home, _gone, left in answers if not left)
 
     async def _channels(self, members: Sequence[Member]) -> list[str]:
-        """The channel of each touchpoint; that of a reference from the touchpoint it points at.
-
-        Empty for a declared channel whose name is gone with the content: no rule matches it.
-        """
+        """The channel of each touchpoint. A declared channel has its name in the content: a reference has it
+        in the touchpoint it points at, a deleted touchpoint in its deletion. Empty where it is gone."""
         names = [CHANNELS[it.channel_number] if it.channel_number < len(CHANNELS) else "" for it in members]
         declared = [at for at, it in enumerate(members) if it.channel_number == OTHER_CHANNEL]
-        references = [(at, members[at].reference) for at in declared if members[at].reference is not None]
-        originals = dict(
-            zip(
-                (at for at, _home in references),
-                await read_at(
-                    self._store.connection,
-                    self._store.keys,
-                    [(home, members[at].place) for at, home in references if home is not None],
-                ),
-                strict=True,
-            )
-        )
-        for at in declared:
-            named = originals.get(at, members[at])
-            body = _body(named) if named is not None else None
-            if named is not None and body is not None:
-                names[at] = channel_name(named, body)
+        if not declared:
+            return names
+        connection, keys = self._store.connection, self._store.keys
+        referred = {at: (home, members[at].place) for at in declared if (home := members[at].reference)}
+        originals = dict(zip(referred, await read_at(connection, keys, list(referred.values())), strict=True))
+        named = {at: originals.get(at) if at in referred else members[at] for at in declared}
+        blanked = [(it.home, it.id) for it in named.values() if it is not None and it.blanked]
+        deletions = await read_amendments(connection, keys, blanked)
+        for at, member in named.items():
+            if member is not None and member.blanked:
+                member = deletions.get((member.home, member.id))
+            body = _body(member) if member is not None else None
+            if member is not None and body is not None:
+                names[at] = channel_name(member, body)
         return names
 
     async def _dissolve(self, tenant: str, homes: Sequence[bytes], deleted: Deleted) -> None:

@@ -28,13 +28,17 @@ class TenantHorizons:
 
     def __init__(self, by_channel: Mapping[str, bytes]) -> None:
         self.by_channel = by_channel
+        self._declared = [it for it in by_channel if channel_code(it) == OTHER_CHANNEL]
         packed = [raw[at : at + 8] for raw in by_channel.values() for at in range(0, len(raw), 8)]
         self.latest = max(packed, default=NONE)
         """No horizon is after this one."""
         self.latest_at: Micros = unpack_occurred(self.latest)
 
     def of(self, channel: str, code: int) -> bytes:
-        """The horizon of a type on a channel, packed."""
+        """The horizon of a type on a channel, packed. An empty name is an unknown one of the declared
+        channels: what is on it stays as long as on any of them."""
+        if not channel:
+            return min((self.of(it, code) for it in self._declared), default=NONE)
         return self.by_channel.get(channel, b"")[8 * code : 8 * code + 8] or NONE
 
     def excludes(self, channel: str, type_: str, occurred_at: Micros) -> bool:
