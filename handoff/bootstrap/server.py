@@ -21,6 +21,7 @@ from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.retention import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
@@ -36,6 +37,7 @@ from handoff.services.metrics import Measures
 from handoff.services.privacy.erasing import Eraser
 from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.journal import Journal
+from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -49,6 +51,7 @@ from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .reloading import Reloader, RunningParts
+from .retention import TURN_S, Retention
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
@@ -90,6 +93,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
+    check_rules(settings.retention, names, settings.channel_names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
@@ -104,8 +108,15 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
+        retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
-            site=site, store=store, tenants=names, facts=known_facts, followers=followers, admin=admin
+            site=site,
+            store=store,
+            tenants=names,
+            facts=known_facts,
+            followers=followers,
+            admin=admin,
+            retention=retention,
         )
         reloader = _reloader(settings, options, parts)
         delivery = DeliveryService(
@@ -120,7 +131,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
+        await store.horizons.refresh()
         await stack.enter_async_context(_background(site, timers, delivery, names))
+        await stack.enter_async_context(
+            _repeating("retention", TURN_S, Retention(site, retention, settings.privacy).turn)
+        )
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(

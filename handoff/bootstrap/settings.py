@@ -17,6 +17,7 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
+from handoff.domain.retention import RetentionRule
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -125,6 +126,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oidc: list[IssuerSettings] = field(default_factory=list)
     limits: LimitSettings = field(default_factory=LimitSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    retention: list[RetentionRule] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

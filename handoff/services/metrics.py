@@ -109,6 +109,17 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.retention_deleted = Counter(
+            "handoff_retention_deleted",
+            "Touchpoints that were deleted when their time was over",
+            ["channel", "class"],
+            registry=registry,
+        )
+        self.retention_oldest = Gauge(
+            "handoff_retention_oldest_kept_seconds",
+            "Age of the oldest touchpoint that the last sweep saw and kept",
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:

@@ -29,7 +29,7 @@ from handoff.store.repositories.timelines import Window, read_page
 from handoff.store.store import Store
 
 from .items import actor_type, timeline_item
-from .views import ContextSelection, SharedIdentityView
+from .views import ContextSelection, DeletedView, SharedIdentityView
 
 BRIEF_TOUCHPOINTS = 1_000
 BRIEF_AGE: Micros = 90 * DAY
@@ -84,6 +84,8 @@ class History(Struct, kw_only=True, eq=False):
     rendering: Rendering
     ownership: Mapping[bytes, Ownership]
     portions: Portions
+    deleted: list[DeletedView] = field(default_factory=list)
+    """What the configuration does not keep."""
     shared: Sequence[SharedIdentityView] = ()
     """The shared identities near the customer, as the context shows them."""
     conversations: list[Conversation] = field(default_factory=list)

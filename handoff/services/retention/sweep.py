@@ -7,6 +7,7 @@ finds nothing to do where it was already done.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -47,12 +48,18 @@ class Sweeper:
     """Sweeps in turns of at most a second's share, as long as it has the lease."""
 
     def __init__(
-        self, store: Store, policy: RetentionPolicy, owner: str, settings: SweepSettings | None = None
+        self,
+        store: Store,
+        policy: RetentionPolicy,
+        owner: str,
+        settings: SweepSettings | None = None,
+        on_deleted: Callable[[Deleted], None] = lambda _deleted: None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._owner = owner
         self.settings = settings or SweepSettings()
+        self._on_deleted = on_deleted
 
     async def turn(self) -> SweepState | None:
         """Work for a turn; the sweep's state after it, None if another worker sweeps or nothing is due."""
@@ -82,7 +89,7 @@ class Sweeper:
         for tenant in self._policy.tenants:
             wanted = self._policy.horizons(tenant, now)
             if wanted:
-                await self._store.horizons.raise_to(tenant, wanted)
+                await self._store.horizons.raise_to(tenant, self._policy.channels, wanted)
         await self._store.horizons.refresh()
         log.info("retention_sweep_started")
         return SweepState(started_at=now)
@@ -104,6 +111,7 @@ class Sweeper:
         unused = {it: self._policy.longest(it, state.started_at) for it in self._policy.tenants}
         before = {tenant: at for tenant, at in unused.items() if at is not None}
         deleted = await Deleter(self._store, self._policy.tenants, before).step(found)
+        self._on_deleted(deleted)
         deleted.add(state.deleted)
         return msgspec.structs.replace(
             state,

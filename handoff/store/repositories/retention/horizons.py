@@ -7,7 +7,7 @@ A value has 8 bytes for each code of a type, as in places; zeros where there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from handoff.codec.member import OTHER_CHANNEL, channel_code, pack_occurred, type_code, unpack_occurred
@@ -94,10 +94,12 @@ class Horizons:
         self._known = {tenant: TenantHorizons(it) for tenant, it in by_tenant.items()}
         return True
 
-    async def raise_to(self, tenant: str, wanted: Mapping[tuple[str, str], Micros]) -> None:
-        """Raise the horizons of some channels and classes, in every partition. They never fall."""
+    async def raise_to(
+        self, tenant: str, channels: Sequence[str], wanted: Mapping[tuple[str, str], Micros]
+    ) -> None:
+        """Raise the horizons of the `wanted` channels and classes, in every partition. They never fall."""
         arguments: list[bytes | int | str] = []
-        for channel in sorted({channel for channel, _class in wanted}):
+        for channel in channels:
             packed = [
                 pack_occurred(wanted[channel, it]) if (channel, it) in wanted else NONE for it in TYPE_CLASSES
             ]
