@@ -90,7 +90,7 @@ class Store:
         self.horizons = Horizons(connection, functions, self.keys)
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
-        self.sweeps = SweepLease(functions, self.keys)
+        self.sweeps = SweepLease(connection, functions, self.keys)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

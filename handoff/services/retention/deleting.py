@@ -61,7 +61,7 @@ class _Part(Struct):
 
 
 class Deleter:
-    """Deletes what is outdated for some tenants; with `dry_run` it only counts.
+    """Deletes what is outdated by the horizons of some tenants; with `dry_run` it only counts.
 
     `unused_before` has for each tenant the time before which an identity was last heard of whose record may
     go with its last touchpoint.
@@ -70,16 +70,15 @@ class Deleter:
     def __init__(
         self,
         store: Store,
-        tenants: Sequence[str],
+        horizons: Mapping[str, TenantHorizons],
         unused_before: Mapping[str, Micros],
         *,
         dry_run: bool = False,
     ) -> None:
         self._store = store
+        self._horizons = horizons
         self._unused_before = unused_before
         self._dry_run = dry_run
-        known = ((it, store.horizons.of(it)) for it in tenants)
-        self._horizons = {tenant: horizons for tenant, horizons in known if horizons is not None}
 
     async def step(self, step: ScanStep) -> Deleted:
         """Delete what is outdated of the records of one step of the scan."""

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, SECOND, Micros
+from handoff.store.repositories.retention.horizons import TenantHorizons, pack_horizons
 from handoff.store.repositories.retention.lease import HeldSweep
 from handoff.store.repositories.retention.scan import ScanPlace
 from handoff.store.store import Store
@@ -76,12 +77,12 @@ class Sweeper:
             state = await self._begin(now)
         return await self._work(held, state)
 
-    async def sweep(self) -> SweepState:
-        """A whole sweep at once, whoever else sweeps: for the command line. It goes on where one was."""
-        await self._begin(await self._now())
-        state = SweepState(started_at=await self._now())
+    async def sweep(self, *, dry_run: bool = False) -> SweepState:
+        """A whole sweep without a pause, whoever else sweeps. With `dry_run` it only counts."""
+        now = await self._now()
+        state = SweepState(started_at=now) if dry_run else await self._begin(now)
         while state.finished_at is None:
-            state = await self._step(state)
+            state = await self._step(state, dry_run=dry_run)
         return state
 
     async def _begin(self, now: Micros) -> SweepState:
@@ -105,12 +106,13 @@ class Sweeper:
                 break
         return state
 
-    async def _step(self, state: SweepState) -> SweepState:
+    async def _step(self, state: SweepState, *, dry_run: bool = False) -> SweepState:
         assert state.place is not None
         found = await self._store.identities.step(state.place)
         unused = {it: self._policy.longest(it, state.started_at) for it in self._policy.tenants}
         before = {tenant: at for tenant, at in unused.items() if at is not None}
-        deleted = await Deleter(self._store, self._policy.tenants, before).step(found)
+        horizons = self._planned(state.started_at) if dry_run else self._reached()
+        deleted = await Deleter(self._store, horizons, before, dry_run=dry_run).step(found)
         self._on_deleted(deleted)
         deleted.add(state.deleted)
         return msgspec.structs.replace(
@@ -120,6 +122,19 @@ class Sweeper:
             deleted=deleted,
             finished_at=None if found.next else await self._now(),
         )
+
+    def _reached(self) -> dict[str, TenantHorizons]:
+        known = ((it, self._store.horizons.of(it)) for it in self._policy.tenants)
+        return {tenant: horizons for tenant, horizons in known if horizons is not None}
+
+    def _planned(self, now: Micros) -> dict[str, TenantHorizons]:
+        """The horizons that a sweep now would use, without raising any."""
+        wanted = {it: self._policy.horizons(it, now) for it in self._policy.tenants}
+        return {
+            tenant: TenantHorizons(pack_horizons(self._policy.channels, it))
+            for tenant, it in wanted.items()
+            if it
+        }
 
     async def _now(self) -> Micros:
         """The earlier time of two clocks, the store's and ours: one that runs ahead deletes nothing."""

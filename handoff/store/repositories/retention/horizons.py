@@ -99,16 +99,23 @@ class Horizons:
     ) -> None:
         """Raise the horizons of the `wanted` channels and classes, in every partition. They never fall."""
         arguments: list[bytes | int | str] = []
-        for channel in channels:
-            packed = [
-                pack_occurred(wanted[channel, it]) if (channel, it) in wanted else NONE for it in TYPE_CLASSES
-            ]
-            arguments += (_field(channel, tenant), b"".join(packed))
+        for channel, packed in pack_horizons(channels, wanted).items():
+            arguments += (_field(channel, tenant), packed)
         # The first partition, which workers read, comes last: what they know holds everywhere.
         others = [([self._keys.horizons(it)], arguments) for it in range(1, self._keys.partitions)]
         await self._functions.call_each("timeline_horizon", others)
         await self._functions.call("timeline_horizon", [self._keys.horizons(0)], arguments)
         await self.refresh()
+
+
+def pack_horizons(channels: Sequence[str], wanted: Mapping[tuple[str, str], Micros]) -> dict[str, bytes]:
+    """The horizons of channels and classes by channel, as they are stored."""
+    return {
+        channel: b"".join(
+            [pack_occurred(wanted[channel, it]) if (channel, it) in wanted else NONE for it in TYPE_CLASSES]
+        )
+        for channel in channels
+    }
 
 
 def _field(channel: str, tenant: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 
@@ -22,7 +23,8 @@ class HeldSweep(Struct, frozen=True):
 class SweepLease:
     """One lease for the whole store: one worker sweeps."""
 
-    def __init__(self, functions: Functions, keys: Keys) -> None:
+    def __init__(self, connection: Connection, functions: Functions, keys: Keys) -> None:
+        self._connection = connection
         self._functions = functions
         self._lease = keys.lease(0, _CONSUMER)
         self._cursor = keys.cursor(0, _CONSUMER)
@@ -35,6 +37,10 @@ class SweepLease:
         if not token:
             return None
         return HeldSweep(token, b"" if kept == _NONE else kept)
+
+    async def read(self) -> bytes:
+        """What the last holder kept; empty if there was none."""
+        return await self._connection.call(b"GET", self._cursor, key=self._cursor) or b""
 
     async def keep(self, held: HeldSweep, kept: bytes) -> bool:
         """Keep where the sweep is; False if another worker has the lease now."""
