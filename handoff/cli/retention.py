@@ -89,6 +89,7 @@ def _view(state: SweepState | None) -> dict[str, Any] | None:
         "finished_at": format_time(state.finished_at) if state.finished_at else None,
         "identities": state.seen,
         "deleted": state.deleted.touchpoints,
+        "control_deleted": state.deleted.control,
         "identities_deleted": state.deleted.identities,
     }
 
@@ -100,5 +101,7 @@ def _print(view: dict[str, Any] | None, verb: str = "deleted") -> None:
     until = view["finished_at"] or "running"
     print(f"sweep {view['started_at']} to {until}: {view['identities']} identities looked at")
     for name, count in sorted(view["deleted"].items()):
+        print(f"  {verb} {count} {name}")
+    for name, count in sorted(view["control_deleted"].items()):
         print(f"  {verb} {count} {name}")
     print(f"  {verb} {sum(view['deleted'].values())} touchpoints, {view['identities_deleted']} identities")

@@ -22,7 +22,7 @@ from tests.conftest import fresh_tenant, opened
 from tests.samples import record_all, touchpoint
 from tests.store.servers import valkey_server
 
-from .test_sweep import OWNER, STEPWISE, check_consistent, days_ago, members_of, policy_of
+from .test_sweep import OWNER, STEPWISE, check_consistent, days_ago, everything_is_old, members_of, policy_of
 
 PATIENCE_S = 20.0
 
@@ -78,6 +78,38 @@ async def test_a_cached_context_does_not_show_what_a_sweep_deleted(api: Api) -> 
     rules = [RetentionRule(days=5, tenant=api.tenant)]
     await Sweeper(api.server.store, policy_of(api.tenant, *rules), "another").sweep()
     assert len((await api.context())["timeline"]["touchpoints"]) == 1
+
+
+async def test_ended_handoffs_and_callbacks_are_deleted(api: Api) -> None:
+    await api.record("m", occurred_at=ago(0.1), thread="one")
+    customer = (await api.context())["customer"]["id"]
+    wanted = {
+        "customer_id": customer,
+        "from": {"channel": "chat", "party": "bot"},
+        "to": {"queue": "sales"},
+        "reason": "price",
+    }
+    ended = await api.ok("POST", "/v1/handoffs", wanted, headers={"Idempotency-Key": "a"})
+    await api.ok(
+        "POST", f"/v1/handoffs/{ended['id']}/withdraw", {"reason": "solved", "version": ended["version"]}
+    )
+    back = {"phone": "+358401112233", "identity": "user:anna", "reason": "price"}
+    kept = await api.ok("POST", "/v1/callbacks", back)
+    gone = await api.ok("POST", "/v1/callbacks", back)
+    await api.ok("POST", f"/v1/callbacks/{gone['id']}/cancel", {})
+
+    policy = everything_is_old(policy_of(api.tenant, RetentionRule(days=30)))
+    state = await Sweeper(api.server.store, policy, "another").sweep()
+    assert state.deleted.control == {"handoffs": 1, "callbacks": 1}
+    assert (await api.get(f"/v1/handoffs/{ended['id']}")).status == 404
+    assert (await api.get(f"/v1/handoffs/{ended['id']}/snapshot")).status == 404
+    assert (await api.ok("GET", "/v1/handoffs"))["handoffs"] == []
+    assert [it["id"] for it in (await api.ok("GET", "/v1/callbacks"))["callbacks"]] == [kept["id"]]
+    again = await api.ok("POST", "/v1/handoffs", wanted, headers={"Idempotency-Key": "b"})
+    state = await Sweeper(api.server.store, policy, "another").sweep()
+    assert state.deleted.control == {}
+    assert (await api.get(f"/v1/handoffs/{again['id']}")).status == 200
+    assert (await api.context())["match"] == "one"
 
 
 async def test_the_command_line_shows_and_sweeps(api: Api, tmp_path: Path) -> None:

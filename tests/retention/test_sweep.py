@@ -258,26 +258,29 @@ async def test_an_identity_goes_with_its_last_touchpoint_unless_its_link_is_in_u
     verified = [handle(it, Assurance.VERIFIED) for it in ("user:anna", "email:anna@example.com")]
     await record_all(own_store, tenant, [touchpoint("both", *verified, at=days_ago(20))])
     await record_all(own_store, tenant, [touchpoint("mail", verified[1], at=days_ago(5))])
-    longest = _unused_now(policy_of(tenant, RetentionRule(days=10)))
+    longest = everything_is_old(policy_of(tenant, RetentionRule(days=10)))
     await swept(own_store, longest)
     assert await members_of(own_store, tenant, "user:anna") == []
     assert await record_of(own_store, tenant, "user:anna") is not None
     assert len(await timeline(own_store, tenant, "user:anna")) == 1  # still one customer
-    await swept(own_store, _unused_now(policy_of(tenant, RetentionRule(days=1))))
+    await swept(own_store, everything_is_old(policy_of(tenant, RetentionRule(days=1))))
     for who in ("user:anna", "email:anna@example.com"):
         assert await record_of(own_store, tenant, who) is None
         await check_consistent(own_store, tenant, who)
 
 
-class _UnusedNow(RetentionPolicy):
+class _EverythingIsOld(RetentionPolicy):
     """A policy under which records that were just written count as old."""
 
     def longest(self, tenant: str, now: Micros) -> Micros | None:
         return now + HOUR
 
+    def control(self, tenant: str, now: Micros) -> Micros | None:
+        return now + HOUR
 
-def _unused_now(policy: RetentionPolicy) -> RetentionPolicy:
-    return _UnusedNow(policy.rules, policy.tenants, policy.channels)
+
+def everything_is_old(policy: RetentionPolicy) -> RetentionPolicy:
+    return _EverythingIsOld(policy.rules, policy.tenants, policy.channels)
 
 
 @pytest.mark.parametrize("count", [300, 1200])

@@ -29,9 +29,10 @@ log = structlog.get_logger(__name__)
 
 
 class Deleted(Struct, kw_only=True):
-    """What was deleted, by channel and class (`chat/messages`)."""
+    """What was deleted: touchpoints by channel and class (`chat/messages`), and control records by kind."""
 
     touchpoints: dict[str, int] = field(default_factory=dict)
+    control: dict[str, int] = field(default_factory=dict)
     identities: int = 0
     oldest_kept: Micros | None = None
 
@@ -40,8 +41,9 @@ class Deleted(Struct, kw_only=True):
         return sum(self.touchpoints.values())
 
     def add(self, other: Deleted) -> None:
-        for name, count in other.touchpoints.items():
-            self.touchpoints[name] = self.touchpoints.get(name, 0) + count
+        for ours, theirs in ((self.touchpoints, other.touchpoints), (self.control, other.control)):
+            for name, count in theirs.items():
+                ours[name] = ours.get(name, 0) + count
         self.identities += other.identities
         self.keep(other.oldest_kept)
 

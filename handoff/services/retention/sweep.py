@@ -19,6 +19,7 @@ from handoff.store.repositories.retention.lease import HeldSweep
 from handoff.store.repositories.retention.scan import ScanPlace
 from handoff.store.store import Store
 
+from .control import delete_ended
 from .deleting import Deleted, Deleter
 from .policy import RetentionPolicy
 
@@ -113,6 +114,11 @@ class Sweeper:
         before = {tenant: at for tenant, at in unused.items() if at is not None}
         horizons = self._planned(state.started_at) if dry_run else self._reached()
         deleted = await Deleter(self._store, horizons, before, dry_run=dry_run).step(found)
+        if found.next is None and not dry_run:
+            for tenant in self._policy.tenants:
+                ended_before = self._policy.control(tenant, state.started_at)
+                if ended_before is not None:
+                    deleted.add(await delete_ended(self._store, tenant, ended_before))
         self._on_deleted(deleted)
         deleted.add(state.deleted)
         return msgspec.structs.replace(
