@@ -46,8 +46,9 @@ def show_status(options: argparse.Namespace) -> int:
         return 0
     print(f"{len(found['rules'])} rules")
     for tenant, horizons in found["deleted"].items():
-        for it in horizons:
-            print(f"  {tenant}: before {it['before']}: {', '.join(it['channels'])}: {', '.join(it['types'])}")
+        for horizon in horizons:
+            which = f"{', '.join(horizon['channels'])}: {', '.join(horizon['types'])}"
+            print(f"  {tenant}: before {horizon['before']}: {which}")
     _print(found["sweep"])
     return 0
 
@@ -58,9 +59,7 @@ def sweep(options: argparse.Namespace) -> int:
     async def run() -> SweepState:
         async with _opened(options) as (store, policy):
             if not policy.rules:
-                raise ConfigurationError(
-                    "the configuration has no [[retention]]: everything is kept for ever"
-                )
+                raise ConfigurationError("the configuration has no [[retention]]: everything is kept forever")
             return await Sweeper(store, policy, "command line").sweep(dry_run=options.dry_run)
 
     view = _view(asyncio.run(run()))

@@ -73,7 +73,7 @@ class RetentionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             )
 
     def matches(self, tenant: str, channel: str, class_: str) -> bool:
-        """Whether the rule says how long a touchpoint is kept."""
+        """Whether the rule decides how long a touchpoint is kept."""
         return (
             self.days is not None
             and self.tenant in (None, tenant)
@@ -83,12 +83,12 @@ class RetentionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def days_of(rules: Iterable[RetentionRule], tenant: str, channel: str, class_: str) -> int | None:
-    """How many days a touchpoint is kept; None for ever."""
+    """How many days a touchpoint is kept; None forever."""
     return next((it.days for it in rules if it.matches(tenant, channel, class_)), None)
 
 
 def control_days_of(rules: Iterable[RetentionRule], tenant: str) -> int | None:
-    """How many days the tenant's control records are kept after they ended; None for ever."""
+    """How many days the tenant's control records are kept after they ended; None forever."""
     found = (it.control_days for it in rules if it.tenant in (None, tenant))
     return next((days for days in found if days is not None), None)
 

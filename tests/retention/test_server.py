@@ -59,7 +59,7 @@ async def test_expired_touchpoints_are_counted_and_never_stored(api: Api) -> Non
     assert 'handoff_touchpoints_total{result="expired",source="desk"} 2.0' in metrics
 
 
-async def test_a_context_says_what_is_deleted_by_policy(api: Api) -> None:
+async def test_a_context_states_the_horizons(api: Api) -> None:
     await _horizons_known(api)
     await api.record("new", occurred_at=ago(1.5))
     deleted = (await api.context())["left_out"]["deleted"]
@@ -176,7 +176,7 @@ def _message(event: str, days: float, **changes: object) -> dict[str, object]:
 
 
 async def _horizons_known(api: Api) -> None:
-    """Wait until the server has begun its first sweep."""
+    """Wait until the server has started its first sweep."""
     until = time.monotonic() + PATIENCE_S
     while api.server.store.horizons.of(api.tenant) is None:
         assert time.monotonic() < until

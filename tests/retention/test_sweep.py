@@ -1,4 +1,4 @@
-"""What is left after sweeps is exactly what is inside the horizons, however they were interrupted."""
+"""Sweeps leave exactly the touchpoints inside the horizons, even if they are interrupted."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ def histories(draw: st.DrawFn) -> list[Touchpoint]:
     return draw(st.permutations(found))
 
 
-def kept_by(tenant: str, rules: list[list[RetentionRule]], it: Touchpoint) -> bool:
+def kept_by(tenant: str, rules: list[list[RetentionRule]], one: Touchpoint) -> bool:
     """Whether a touchpoint is inside all horizons that ever applied to it."""
     for some in rules:
-        days = days_of(some, tenant, it.channel, class_of(it.type))
-        if days is not None and it.occurred_at < days_ago(days):
+        days = days_of(some, tenant, one.channel, class_of(one.type))
+        if days is not None and one.occurred_at < days_ago(days):
             return False
     return True
 
@@ -160,8 +160,9 @@ async def file(store: Store, tenant: str, touchpoints: list[Touchpoint]) -> list
     """Record, and file the references of participants, as the relay does."""
     results = await record(store, tenant, touchpoints)
     hashes = store.hashes(tenant)
-    for it in touchpoints:
-        await refer(store, tenant, hashes.identity(it.home.identity), hashes.event(it.id_space, it.event_id))
+    for one in touchpoints:
+        id_ = hashes.event(one.id_space, one.event_id)
+        await refer(store, tenant, hashes.identity(one.home.identity), id_)
     return [it.status for it in results]
 
 
@@ -200,8 +201,8 @@ async def test_what_is_left_is_inside_the_horizons(
     statuses = await file(store, tenant, late)
     again = await record(store, tenant, early)  # retries bring nothing back
     assert {it.status for it in again} <= {"duplicate", "expired"}
-    for it, status in zip(late, statuses, strict=True):
-        assert (status == "expired") == (not kept_by(tenant, rules, it)), (it.event_id, status)
+    for one, status in zip(late, statuses, strict=True):
+        assert (status == "expired") == (not kept_by(tenant, rules, one)), (one.event_id, status)
     for some in rules:
         assert (await swept(store, policy_of(tenant, *some))).deleted.touchpoints == {}
 
@@ -306,8 +307,8 @@ async def test_the_scan_meets_every_identity_of_a_tenant(store: Store) -> None:
     while place is not None:
         step = await store.identities.step(place, 100)
         place = step.next
-        for it in step.records:
-            identity = Identity(*msgspec.msgpack.decode(it.plain)[:3])
-            if hashes.owns(it.home, identity):
+        for scanned in step.records:
+            identity = Identity(*msgspec.msgpack.decode(scanned.plain)[:3])
+            if hashes.owns(scanned.home, identity):
                 found.add(str(identity))
     assert found == set(names)

@@ -54,7 +54,7 @@ def left_out(
 
 
 def deleted_by_policy(horizons: TenantHorizons | None) -> list[DeletedView]:
-    """What is deleted, by time: channels with the same classes together."""
+    """The horizons of a tenant by time, channels with the same classes together."""
     grouped: dict[tuple[Micros, str], list[str]] = {}
     for (channel, class_), before in (horizons.classes() if horizons else {}).items():
         grouped.setdefault((before, channel), []).append(class_)

@@ -85,7 +85,7 @@ class History(Struct, kw_only=True, eq=False):
     ownership: Mapping[bytes, Ownership]
     portions: Portions
     deleted: list[DeletedView] = field(default_factory=list)
-    """What the configuration does not keep."""
+    """The horizons: older history is deleted by policy."""
     shared: Sequence[SharedIdentityView] = ()
     """The shared identities near the customer, as the context shows them."""
     conversations: list[Conversation] = field(default_factory=list)

@@ -106,8 +106,8 @@ class ConversationView(Struct, frozen=True, kw_only=True):
 
 
 class DeletedView(Struct, frozen=True, kw_only=True):
-    """What the configuration does not keep: touchpoints on these channels, of these classes of types, that
-    occurred `before` a time are deleted."""
+    """A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
+    occurred `before` a time."""
 
     before: str
     channels: list[str]

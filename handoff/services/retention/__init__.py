@@ -1,1 +1,1 @@
-"""Retention: what was kept as long as the configuration says is deleted, and does not come back."""
+"""Retention: the periods of the configuration, and the sweeps that delete what is older."""

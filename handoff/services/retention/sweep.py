@@ -79,7 +79,7 @@ class Sweeper:
         return await self._work(held, state)
 
     async def sweep(self, *, dry_run: bool = False) -> SweepState:
-        """A whole sweep without a pause, whoever else sweeps. With `dry_run` it only counts."""
+        """A whole sweep without a pause and without the lease. With `dry_run` it only counts."""
         now = await self._now()
         state = SweepState(started_at=now) if dry_run else await self._begin(now)
         while state.finished_at is None:

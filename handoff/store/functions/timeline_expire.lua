@@ -35,12 +35,12 @@ local function relink(timeline, index, original)
     if alive then chain[#chain + 1] = {edit, string.sub(alive, 1, 16)} end
     edit = entry and string.sub(entry, 17) or ''
   end
-  local stands = member_at(timeline, best)
-  if #chain == 0 and not stands and (kind == 'e' or not kept(timeline, index, original)) then
+  local best_kept = member_at(timeline, best)
+  if #chain == 0 and not best_kept and (kind == 'e' or not kept(timeline, index, original)) then
     redis.call('HDEL', index, 'a' .. original)
     return
   end
-  if kind == 'e' and not stands then
+  if kind == 'e' and not best_kept then
     best = chain[1][2] .. chain[1][1]
     for at = 2, #chain do
       local place = chain[at][2] .. chain[at][1]

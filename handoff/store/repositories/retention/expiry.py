@@ -25,7 +25,7 @@ class OldTouchpoints(Struct, frozen=True):
 
 
 class Outdated(Struct, frozen=True):
-    """A touchpoint to delete. `amends` is the id of the touchpoint that it edits, where it says so."""
+    """A touchpoint to delete. `amends` is the id of the touchpoint that it edits, if known."""
 
     member: Member
     amends: bytes = b""
@@ -48,7 +48,7 @@ class Expiry:
     async def read_old(
         self, homes: Sequence[bytes], before: bytes, after: bytes, limit: int
     ) -> list[OldTouchpoints]:
-        """What occurred before a packed time, after the place `after`, of each home. One round trip."""
+        """The touchpoints of each home before a packed time and after the place `after`. One round trip."""
         low = b"(" + after + b"\xff" * ORDER if after else b"-"
         replies = await self._connection.answers(
             [
@@ -65,8 +65,8 @@ class Expiry:
         """Delete touchpoints, at most AT_ONCE: for each home how many were deleted, and how many entries are
         left. One round trip."""
         by_home: dict[bytes, list[bytes]] = {}
-        for it in outdated:
-            by_home.setdefault(it.member.home, []).append(it.member.raw[:PLACE] + it.amends)
+        for one in outdated:
+            by_home.setdefault(one.member.home, []).append(one.member.raw[:PLACE] + one.amends)
         answers = await self._functions.call_each(
             "timeline_expire", [([self._keys.timeline(home)], places) for home, places in by_home.items()]
         )
@@ -74,7 +74,7 @@ class Expiry:
 
     async def tied_to(self, home: bytes) -> TiedRecords | None:
         """The records that evidence ties to an identity's, directly or through others, if none of them has a
-        touchpoint. None if one has, or if there are too many to tell."""
+        touchpoint. None if one has, or if there are more than MOST_TIED."""
         found: dict[bytes, Mapping[bytes, bytes]] = {}
         wanted = {home}
         while wanted:

@@ -39,7 +39,7 @@ class SweepLease:
         return HeldSweep(token, b"" if kept == _NONE else kept)
 
     async def read(self) -> bytes:
-        """What the last holder kept; empty if there was none."""
+        """The state that the last holder kept; empty if there was none."""
         return await self._connection.call(b"GET", self._cursor, key=self._cursor) or b""
 
     async def keep(self, held: HeldSweep, kept: bytes) -> bool:
@@ -49,5 +49,5 @@ class SweepLease:
         return bool(await self._functions.call("advance", keys, arguments))
 
     async def release(self, owner: str) -> None:
-        """Let another worker go on immediately."""
+        """Let another worker continue immediately."""
         await self._functions.call("release", [self._lease], [owner])

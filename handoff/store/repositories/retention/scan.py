@@ -1,4 +1,4 @@
-"""The scan of all identities of a store, in steps, so that another worker can go on where one ended.
+"""The scan of all identities of a store, in steps, so that another worker can continue where one ended.
 
 The keys name no tenant. A record's plain value proves whose it is: hashed for the right tenant it gives the
 key. The scan goes over the keys of the server, so it needs no list and no memory per identity.
@@ -18,7 +18,7 @@ _HASH = 16
 
 
 class ScanPlace(Struct, frozen=True, kw_only=True):
-    """Where a scan goes on. A cursor is good only on the server process that gave it."""
+    """The place where a scan continues. A cursor is good only on the server process that gave it."""
 
     part: int = 0
     cursor: int = 0
@@ -35,7 +35,7 @@ class ScannedRecord(Struct, frozen=True):
 
 
 class ScanStep(Struct, frozen=True):
-    """What one step found. `next` is None after the last one."""
+    """The records of one step. `next` is None after the last one."""
 
     records: Sequence[ScannedRecord]
     next: ScanPlace | None

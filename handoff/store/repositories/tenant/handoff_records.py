@@ -177,7 +177,7 @@ class HandoffRecords:
         change.put(self._keys.record("r", root), version, chain)
 
     def forget_chain(self, change: Change, root: bytes, version: int, conversations: Iterable[bytes]) -> None:
-        """Delete a chain of this version: its conversations begin anew."""
+        """Delete a chain of this version: its conversations have none then."""
         key = self._keys.record("r", root)
         change.expect(key, version).drop(key)
         for conversation in conversations:
