@@ -40,8 +40,7 @@ def measure(settings: Settings, directory: Path) -> Table:
 
 
 async def _measure(directory: Path, touchpoints: int) -> Table:
-    path = directory / "retention.sock"
-    with valkey(directory, path, "--appendonly", "yes", "--appendfsync", "always"):
+    with valkey(directory / "valkey", core=None) as (_process, path):
         chosen = StoreSettings(url=f"unix://{path}")
         async with Connection(chosen) as connection, open_store(chosen, connection) as store:
             await _fill_swept(store, touchpoints)

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deleted(Struct, kw_only=True):
-    """The deletions of a sweep: touchpoints by channel and class (`chat/messages`), control records by kind."""
+    """The deletions of a sweep: touchpoints by channel and class (`chat/messages`), others by kind."""
 
     touchpoints: dict[str, int] = field(default_factory=dict)
     control: dict[str, int] = field(default_factory=dict)
