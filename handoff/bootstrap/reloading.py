@@ -27,10 +27,11 @@ from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
 from handoff.store.store import Store
 
+from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel")
+_FIXED = ("server", "store", "identity", "panel", "audit")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ class Reloader:
         names = tenants(new, sources)
         tokens = [parts.admin, *(it.token() for it in new.tokens)]
         Access(tokens, names)  # checks them together
+        patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
@@ -98,6 +100,7 @@ class Reloader:
         added = [it for it in names if it not in parts.tenants]
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
+        parts.store.redaction.replace(patterns)
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]
@@ -113,6 +116,7 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.retention.replace(new.retention, names, new.channel_names)
         parts.facts[:] = facts(sources)

@@ -27,6 +27,7 @@ from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
+from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
 from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -47,9 +48,11 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
+from .auditing import keeping, open_trail
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
+from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .retention import TURN_S, Retention
 from .settings import Settings
@@ -98,7 +101,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health: list[Callable[[], str | None]] = [store.workers.ready]
         known_facts = facts(sources)
@@ -131,6 +134,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
+        await _repeat_erasures(site)
         await store.horizons.refresh()
         await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(
@@ -167,10 +171,25 @@ async def _background(
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
         _running("erasures", _erasing(site, tenants)),
+        keeping(site.audit),
+        _repeating("audit_sync", SYNC_S, site.audit.sync),
+        _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
+        _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
+
+
+async def _repeat_erasures(site: AppContext) -> None:
+    """Take out of sight again what a restored backup brought back, before anybody can read it."""
+    try:
+        repeated = await repeat_all(site.store, site.journal)
+    except HandoffError as error:  # a full store, say: the background tries again
+        log.error("erasures_not_repeated", code=error.problem_code)
+        return
+    if repeated:
+        log.warning("erasures_repeated", count=repeated)
 
 
 async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
@@ -183,6 +202,7 @@ async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
                 site.store.forget_reads()
                 site.recent.clear()
             await eraser.run_open()
+            await site.store.compaction.run_due()
         except Exception:  # whatever it is must not stop erasing
             log.exception("erasing_failed")
         with contextlib.suppress(TimeoutError):
@@ -217,6 +237,7 @@ def _site(
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
+    store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -234,7 +255,7 @@ def _site(
         identity_spaces=spaces(sources),
         regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
-        handoffs=Handoffs(store, monitor, measures),
+        handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),
@@ -243,6 +264,7 @@ def _site(
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
+        audit=open_trail(settings, measures),
     )
 
 
@@ -270,7 +292,12 @@ async def _store(
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
-            settings.store, connection, settings.identity, briefs, understood=options.understood
+            settings.store,
+            connection,
+            settings.identity,
+            briefs,
+            understood=options.understood,
+            redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
             yield store

@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     _add_servers(commands)
     _add_reports(commands)
     _add_customer(commands)
+    _add_erasures(commands)
     _add_access(commands)
+    _add_audit(commands)
     _add_import(commands)
     _add_webhooks(commands)
     checking = _command(commands, "check-config", "check a configuration file without starting the server")
@@ -136,6 +138,7 @@ def _add_customer(commands: Any) -> None:
         "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
     )
     _add_remote(export, "customers:export")
+    _add_erasing(actions)
     for name, summary, operand, about in (
         ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
         ("withdraw", "withdraw a piece of evidence", "link", "the id that `handoff customer links` shows"),
@@ -149,6 +152,28 @@ def _add_customer(commands: Any) -> None:
             "--dry-run", action="store_true", help="show the result without changing anything"
         )
         _add_reading(change, f"customers:{name}")
+
+
+def _add_erasing(actions: Any) -> None:
+    erase = _command(actions, "erase", "erase a customer for good", help_texts.ERASE_EXAMPLES)
+    erase.add_argument("customer", help="a customer id, or type:value")
+    erase.add_argument("--identity", help="erase only this identity of the customer, type:value")
+    erase.add_argument("--reason", help="kept with the erasure; do not name the person")
+    erase.add_argument("--wait", action="store_true", help="wait for the end, and print the receipt")
+    erase.add_argument(
+        "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
+    )
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    _add_reading(erase, "erasures:erase")
+
+
+def _add_erasures(commands: Any) -> None:
+    erasures = _command(commands, "erasures", "show erasures and their receipts")
+    actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_reading(_command(actions, "list", "list erasures"), "erasures:show_all")
+    show = _command(actions, "show", "show an erasure with its receipt")
+    show.add_argument("erasure", help="the erasure's id")
+    _add_reading(show, "erasures:show")
 
 
 def _add_access(commands: Any) -> None:
@@ -187,6 +212,27 @@ def _add_access(commands: Any) -> None:
         _command(commands, "reload", "let a running server read its configuration again"),
         "access.commands:reload",
     )
+
+
+def _add_audit(commands: Any) -> None:
+    audit = _command(commands, "audit", "check and search the audit trail", help_texts.AUDIT_EXAMPLES)
+    tools = audit.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    verify = _command(tools, "verify", "check that nothing in the trail's files was changed or removed")
+    _add_store_options(verify, "audit.commands:check")
+    verify.add_argument("--dir", metavar="DIR", help="the trail's directory, or a copy of it")
+    verify.add_argument(
+        "--expect", action="append", default=[], metavar="HASH", help="a hash of a line; can be repeated"
+    )
+    verify.add_argument("--json", action="store_true", help="print the result as JSON")
+    search = _command(tools, "search", "list who read and changed what")
+    search.add_argument("--customer", metavar="CUSTOMER", help="type:value, or a customer id")
+    search.add_argument("--agent", help="only accesses by this agent")
+    search.add_argument("--by-token", dest="token_name", metavar="NAME", help="only accesses by this token")
+    search.add_argument("--action", help="only this operation, such as exportCustomer")
+    search.add_argument("--since", metavar="TIME", help="a time, or an age such as 30d")
+    search.add_argument("--until", metavar="TIME", help="a time, or an age such as 1h")
+    search.add_argument("--limit", type=_count, default=500, metavar="N", help="default: 500")
+    _add_admin(search, "audit.commands:search")
 
 
 def _add_admin(command: argparse.ArgumentParser, run: str) -> None:

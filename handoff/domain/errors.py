@@ -64,10 +64,16 @@ class NotFound(HandoffError):
     code = "not_found"
 
 
-class Gone(HandoffError):
+class Gone(NotFound):
     """The resource existed and was erased for good."""
 
     code = "erased"
+
+
+class Restricted(Forbidden):
+    """The customer's data is restricted: it is kept, and neither shown nor exported."""
+
+    code = "restricted"
 
 
 class Conflict(HandoffError):
@@ -92,6 +98,13 @@ class StoreUnavailable(HandoffError):
     """The store did not confirm in time. The outcome is unknown: retry the same request."""
 
     code = "store_unavailable"
+    retryable = True
+
+
+class AuditUnavailable(HandoffError):
+    """The audit trail cannot be written, so data may not leave: retry later."""
+
+    code = "audit_unavailable"
     retryable = True
 
 

@@ -30,6 +30,7 @@ _CLASS_OF_FAMILY = {
     "survey": "surveys",
     "promise": "promises",
     "complaint": "complaints",
+    "consent": "consents",
 }
 """By the part of a type before the dot."""
 CLASSES = tuple(dict.fromkeys(_CLASS_OF_FAMILY.values()))

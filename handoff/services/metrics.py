@@ -120,6 +120,15 @@ class Measures:
             "Age of the oldest touchpoint that the last sweep saw and kept",
             registry=registry,
         )
+        self.audit_failures = Counter(
+            "handoff_audit_failures", "Audit entries that were not written", ["kept"], registry=registry
+        )
+        self.redacted = Counter(
+            "handoff_redacted",
+            "Card numbers and the like that were masked, by kind and way in (channel, request, quarantine)",
+            ["kind", "way"],
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:

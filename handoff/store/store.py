@@ -9,28 +9,33 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
+from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.erasures import Graves
-from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.identities import as_mapping, forget_identities
 from handoff.store.repositories.lanes import ClusterRecorder
-from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
+from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.repositories.retention.expiry import Expiry
 from handoff.store.repositories.retention.horizons import Horizons
 from handoff.store.repositories.retention.lease import SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.resp.address import parse_address
+from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
 
+from .behind import WorkBehind
 from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
 from .histories import RecentHistories
@@ -57,15 +62,21 @@ class Store:
         brief_rules: BriefRules,
         seen: Path | None = None,
         understood: int = FORMAT,
+        redaction: Redaction | None = None,
     ) -> None:
         self.settings = settings
+        self.redaction = redaction or Redaction()
         self.rules = rules
         self.brief_rules = brief_rules
+        self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
+        self.behind = WorkBehind()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)
+        self.graves = Graves(connection, functions, self.keys)
+        self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self.unknown = UnknownValues()
@@ -81,12 +92,13 @@ class Store:
             pepper,
             restore=self._restore,
             on_refusal=self._refuse,
+            on_scarce=lambda: self.behind.soon("checkpoints", self.checkpoints.drop_all),
             seen=seen,
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
-        self.graves = Graves(connection, functions, self.keys)
+        self.compaction = Compaction(connection, embedded=seen is not None)
         self.horizons = Horizons(connection, functions, self.keys)
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
@@ -95,15 +107,29 @@ class Store:
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
         if self.connection.cluster:
-            return ClusterRecorder(functions, self.keys, self.connection)
-        # Where each call waits for replicas, one large call is better.
-        calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
-        return Recorder(functions, self.keys, in_flight=calls)
+            recorder: Recorder = ClusterRecorder(functions, self.keys, self.connection)
+        else:
+            # Where each call waits for replicas, one large call is better.
+            calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
+            recorder = Recorder(functions, self.keys, in_flight=calls)
+        recorder.on_refused = self._take_back
+        return recorder
+
+    async def _take_back(self, refused: list[Item]) -> None:
+        for item in refused:
+            await self.graves.take_back(item.home, item.pointers)
 
     async def prepare(self) -> None:
         """Create what is missing, and compare the store with the data that was last seen in it."""
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
+
+    def rules_digest(self) -> bytes:
+        """A hash of the rules' configuration: packs and declarations of sources."""
+        rules, digest = self._digested
+        if rules is not self.brief_rules:
+            rules, digest = self._digested = self.brief_rules, digest_of(self.brief_rules)
+        return digest
 
     def _refuse(self, reason: str | None) -> None:
         self.recorder.refuses = self.importer.refuses = reason
@@ -118,6 +144,9 @@ class Store:
         """Forget what was read before: it may have been erased."""
         self.histories.clear()
         self.decoded.clear()
+        forget_identities()
+        for tenant in self._tenants.values():
+            tenant.hashes.forget()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -140,7 +169,8 @@ class Store:
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
-        return self.of(tenant).hashes
+        known = self._tenants.get(tenant)  # asked several times for each touchpoint
+        return known.hashes if known is not None else self.of(tenant).hashes
 
     def seal(self, tenant: str) -> Seal:
         """The seal of a tenant's secrets."""
@@ -163,6 +193,7 @@ async def open_store(
     brief_rules: BriefRules | None = None,
     *,
     understood: int = FORMAT,
+    redaction: Redaction | None = None,
 ) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; creates or checks its layout.
 
@@ -174,13 +205,14 @@ async def open_store(
     require_understood(format_, understood)
     seen = _seen_file(settings, connection.url)
     known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
-    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood)
+    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood, redaction)
     store.workers.current = format_
     await store.prepare()
     try:
         async with store.recorder, store.importer:
             yield store
     finally:
+        await store.behind.aclose()
         await store.health.aclose()
 
 

@@ -17,8 +17,8 @@ from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
 from .repositories.sources import SourceRecords
-from .repositories.sweeping import ControlSweep
 from .repositories.tenant.callback_records import CallbackRecords
+from .repositories.tenant.control_sweep import ControlSweep
 from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords

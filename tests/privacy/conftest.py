@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-from tests.api.conftest import Api, api
+import pytest
 
-__all__ = ["api", "erase", "everything", "finished"]
+from tests.api.conftest import Api, served
+
+__all__ = ["Api", "erase", "everything", "finished"]
 
 PATIENCE_S = 20.0
+
+
+@pytest.fixture
+async def api(valkey: str, tmp_path: Path) -> AsyncIterator[Api]:
+    """A server whose journal of erasures is its own."""
+    async with served(valkey, data_dir=str(tmp_path)) as client:
+        yield client
 
 
 async def erase(api: Api, customer: str, **query: str) -> Any:
@@ -47,8 +58,8 @@ async def everything(api: Api) -> list[bytes]:
         elif isinstance(raw, dict):
             add(list(raw.items()))
         elif isinstance(raw, list | tuple | set):
-            for it in raw:
-                add(it)
+            for member in raw:
+                add(member)
 
     readers = {
         b"string": lambda key: (b"GET", key),

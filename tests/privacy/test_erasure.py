@@ -76,7 +76,7 @@ async def test_an_erased_customer_answers_410(api: Api) -> None:
     assert (await api.call("DELETE", f"/v1/customers/{customer}", token="officer")).status == 410
 
 
-async def test_the_handoff_is_withdrawn_and_says_nothing(api: Api) -> None:
+async def test_the_handoff_is_withdrawn_and_blank(api: Api) -> None:
     customer = await live(api)
     await erase(api, customer)
     page = await api.ok("GET", "/v1/handoffs")
@@ -89,7 +89,7 @@ async def test_the_handoff_is_withdrawn_and_says_nothing(api: Api) -> None:
     assert [(it["state"], it["phone"]) for it in callbacks["callbacks"]] == [("cancelled", "[erased]")]
 
 
-async def test_late_events_bring_nothing_back_and_new_ones_begin_anew(api: Api) -> None:
+async def test_late_events_bring_nothing_back_and_new_ones_begin_a_history(api: Api) -> None:
     customer = await live(api)
     await erase(api, customer)
     late = await api.record("late", identities=[f"email:{EMAIL}"], occurred_at="2026-11-20T10:00:00Z")

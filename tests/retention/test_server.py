@@ -112,6 +112,17 @@ async def test_ended_handoffs_and_callbacks_are_deleted(api: Api) -> None:
     assert (await api.context())["match"] == "one"
 
 
+async def test_a_legal_hold_stops_the_deletion(api: Api) -> None:
+    await api.record("m", occurred_at=ago(5))
+    customer = (await api.context())["customer"]["id"]
+    await api.ok("PUT", f"/v1/customers/{customer}/hold", {"reason": "court"}, token="officer")
+    sweeper = Sweeper(api.server.store, policy_of(api.tenant, RetentionRule(days=3)), "another")
+    assert (await sweeper.sweep()).deleted.touchpoints == {}
+    assert len(await members_of(api.server.store, api.tenant, "user:anna")) == 1
+    await api.ok("DELETE", f"/v1/customers/{customer}/hold", token="officer")
+    assert (await sweeper.sweep()).deleted.touchpoints == {"chat/messages": 1}
+
+
 async def test_the_command_line_shows_and_sweeps(api: Api, tmp_path: Path) -> None:
     await api.ok("POST", "/v1/touchpoints", _message("visit", 5, channel="web", type="page.viewed"))
     file = tmp_path / "handoff.toml"

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about_homes
 from handoff.api.http.exchange import (
     answer,
     bad_parameter,
@@ -26,6 +27,7 @@ from handoff.api.http.exchange import (
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services.access.customer_access import check_customer, check_home, readable
 from handoff.services.access.principal import Principal
@@ -108,6 +110,8 @@ async def create(request: web.Request) -> web.Response:
         raise bad_parameter("requested_at", "requested_at must be in the past")
     with pointing_at("/phone"):
         phone = normal_phone(given.phone)
+    if safe_detail(phone) != phone:
+        raise broken("/phone", "This is a payment card number", "card_number")
     asked = service.CallbackRequest(
         identity=await _customer_identity(site, principal, given, phone),
         phone=phone,
@@ -117,6 +121,7 @@ async def create(request: web.Request) -> web.Response:
         data=given.data,
     )
     made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
+    about_homes(request, [made.home])
     view = callback_view(made, site.store.hashes(principal.tenant))
     return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
 
@@ -154,6 +159,7 @@ async def read(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     found = await read_callback(store, principal.tenant, request.match_info["id"])
+    about_homes(request, [found.home])
     await check_home(store, principal, found.home)
     return answer(callback_view(found, store.hashes(principal.tenant)))
 
@@ -175,6 +181,7 @@ async def list_(request: web.Request) -> web.Response:
     )
     hashes = store.hashes(principal.tenant)
     shown = [it for it in page.callbacks if await _is_readable(store, principal, it)]
+    about_homes(request, (it.home for it in shown))
     views = [callback_view(it, hashes) for it in shown]
     return answer(
         CallbackAnswer(
@@ -230,4 +237,5 @@ async def _change(
             due=due,
         )
     )
+    about_homes(request, [changed.home])
     return answer(callback_view(changed, store.hashes(principal.tenant)))

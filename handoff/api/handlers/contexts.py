@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import nullcontext
 
 import msgspec
@@ -12,13 +12,14 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     answer,
     bad_parameter,
+    broken,
     encode,
-    pointing_at,
     query_ascending,
     query_identities,
     query_limit,
@@ -30,10 +31,11 @@ from handoff.api.http.exchange import (
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import InvalidIdentity, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
 from handoff.domain.phone_readings import sought_identities
+from handoff.domain.text.memo import cached_if_short
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.access.customer_access import check_customer, own_identities, readable
 from handoff.services.access.principal import Principal
@@ -42,6 +44,7 @@ from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
+from handoff.services.customers.consents import ConsentView, consent_view, read_consents
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
@@ -54,6 +57,7 @@ from .conditional import answer_context, fingerprint
 from .context_cache import CachedContext
 
 MAX_IDENTITIES = 20
+_FIELDS = frozenset(ContextView.__struct_fields__)
 
 
 class SoughtIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +82,7 @@ class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 async def look_up(request: web.Request) -> web.Response:
     """`POST /v1/context`."""
     principal = request[PRINCIPAL]
-    given = await read_json(request, ContextInput)
+    given = await read_json(request, ContextInput, stored=False)
     if not 1 <= len(given.identities) <= MAX_IDENTITIES:
         raise bad_parameter("identities", f"identities must have 1 to {MAX_IDENTITIES} entries")
     if not 1 <= given.limit <= MAX_LIMIT:
@@ -101,14 +105,14 @@ async def look_up_by_query(request: web.Request) -> web.Response:
     if not 1 <= len(texts) <= MAX_IDENTITIES:
         raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
-    regions = site.regions_of(tenant)
-    identities = [
-        other
-        for it in texts
-        for reading in query_identities(it, regions)
-        for other in _in_spaces(site, tenant, reading)
-    ]
+    identities = [other for it in texts for other in queried_identities(site, tenant, it)]
     return await _context(request, principal, identities, query_wanted(request, principal))
+
+
+def queried_identities(site: AppContext, tenant: str, text: str) -> tuple[Identity, ...]:
+    """The identities that one in a query string may mean, likeliest first, in all spaces of the sources."""
+    readings = query_identities(text, site.regions_of(tenant))
+    return _in_spaces(readings, site.identity_spaces.get(tenant, ()))
 
 
 def query_wanted(request: web.Request, principal: Principal) -> ContextSelection:
@@ -123,9 +127,8 @@ def query_wanted(request: web.Request, principal: Principal) -> ContextSelection
 def _wanted(
     limit: int, fields: frozenset[str] | None, min_assurance: Assurance, principal: Principal
 ) -> ContextSelection:
-    always = frozenset(ContextView.__struct_fields__)
-    if fields is not None and fields - always:
-        unknown = ", ".join(sorted(fields - always))
+    if fields is not None and fields - _FIELDS:
+        unknown = ", ".join(sorted(fields - _FIELDS))
         raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
     return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, reader=principal.reader)
@@ -144,29 +147,36 @@ async def _context(
             raise NotFound("there is no such customer", match=Match.NONE, customer=None)
         return shown
 
+    sought(request, identities)
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
 
-def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> list[Identity]:
-    with pointing_at(f"/identities/{at}"):
-        regions = site.regions_of(tenant)
-        if not isinstance(given, str) and not isinstance(given.space, UnsetType):
-            return [*sought_identities(given.type, given.value, given.space, regions)]
+def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> Sequence[Identity]:
+    regions, spaces = site.regions_of(tenant), site.identity_spaces.get(tenant, ())
+    try:
         if isinstance(given, str):
-            readings = readings_of(given, regions)
-        else:
-            readings = sought_identities(given.type, given.value, "", regions)
-        return [other for it in readings for other in _in_spaces(site, tenant, it)]
+            return _read(given, regions, spaces)
+        if isinstance(given.space, UnsetType):
+            return _in_spaces(sought_identities(given.type, given.value, "", regions), spaces)
+        return sought_identities(given.type, given.value, given.space, regions)
+    except InvalidIdentity as error:
+        raise broken(f"/identities/{at}", error.detail, error.problem_code) from error
 
 
-def _in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
-    """The identity, and for a vendor's identity without a space, its variants in the sources' spaces."""
-    if sought.space or sought.type in GLOBAL_TYPES:
-        return [sought]
-    spaces = [
-        space for type_, space in site.identity_spaces.get(tenant, ()) if type_ == sought.type and space
-    ]
-    return [sought, *(msgspec.structs.replace(sought, space=space) for space in dict.fromkeys(spaces))]
+@cached_if_short  # several people look at one customer, and look again
+def _read(text: str, regions: tuple[str, ...], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
+    return _in_spaces(readings_of(text, regions), spaces)
+
+
+def _in_spaces(readings: Sequence[Identity], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
+    """The identities, and for vendors' identities without a space, their variants in the sources' spaces."""
+    found: list[Identity] = []
+    for reading in readings:
+        found.append(reading)
+        if not reading.space and reading.type not in GLOBAL_TYPES:
+            own = dict.fromkeys(space for type_, space in spaces if type_ == reading.type and space)
+            found += [msgspec.structs.replace(reading, space=space) for space in own]
+    return tuple(found)
 
 
 async def respond(
@@ -189,6 +199,7 @@ async def respond(
     if kept is None and may_keep and await site.recent.wait_for(key):
         kept = await _cached(site, tenant, key, now)
     if kept:
+        about(request, *kept.customers)
         return answer_context(request, kept.body, kept.etag)
     reads = ReadLog(site.store.connection)
     with site.recent.building(key) if may_keep else nullcontext():
@@ -203,12 +214,20 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag = encode(made.view), fingerprint(made.view)
+        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
-            site.recent.put(key, body, etag, made.basis)
+            site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+def _shown(view: ContextView) -> tuple[str, ...]:
+    """The ids of the customers that a context shows: one, or the candidates."""
+    if view.customer is not None:
+        return (view.customer.id,)
+    return () if isinstance(view.candidates, UnsetType) else tuple(it.customer_id for it in view.candidates)
 
 
 async def _cached(site: AppContext, tenant: str, key: Hashable, now: Micros) -> CachedContext | None:
@@ -244,6 +263,7 @@ async def timeline(request: web.Request) -> web.Response:
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     await check_customer(site.store, principal, customer.group.members)
     records = {it.key: it for it in customer.members}
+    about(request, customer.id)
     portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
         site.store,
@@ -255,6 +275,24 @@ async def timeline(request: web.Request) -> web.Response:
         portions.given,
     )
     return answer(page)
+
+
+class ConsentsAnswer(Struct, frozen=True, kw_only=True):
+    """The customer's current consents, one for each purpose that they ever stated something about."""
+
+    customer_id: str
+    consents: list[ConsentView]
+
+
+async def consents(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/consents`."""
+    principal = request[PRINCIPAL]
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    await check_customer(store, principal, customer.group.members)
+    about(request, customer.id)
+    found = await read_consents(store, principal.tenant, customer, principal.reader)
+    return answer(ConsentsAnswer(customer_id=customer.id, consents=[consent_view(it) for it in found]))
 
 
 def _filter(request: web.Request, principal: Principal) -> Filter:
@@ -294,4 +332,6 @@ async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    return answer(await read_conversation(site.store, principal, request.match_info["id"]))
+    found = await read_conversation(site.store, principal, request.match_info["id"])
+    about(request, found.customer_id)
+    return answer(found)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from handoff.api.handlers.ndjson import MAX_LINE, LineGroup, groups
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
+from handoff.api.http.auditing import about_homes
 from handoff.api.http.exchange import (
     BOM,
     HEADERS,
@@ -45,6 +46,7 @@ from handoff.domain.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.customer_access import check_home, check_recording
@@ -239,7 +241,8 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
             return
         site.measures.count(principal.name, outcome)
         (result,) = outcome
-        site.measures.line_wrong(noted.rule, result)
+        if noted.rule is not None:
+            site.measures.line_wrong(noted.rule, result)
         if result.ok:
             answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:
@@ -313,11 +316,13 @@ async def _store(
 def _rejected(index: int, failed: Result | HandoffError) -> RejectedView:
     if isinstance(failed, HandoffError):
         pointers = failed.fields.get("pointers")
-        return RejectedView(index=index, code=failed.problem_code, detail=failed.detail, errors=pointers)
+        return RejectedView(
+            index=index, code=failed.problem_code, detail=safe_detail(failed.detail), errors=pointers
+        )
     return RejectedView(
         index=index,
         code=failed.code or "rejected",
-        detail=failed.detail or "",
+        detail=safe_detail(failed.detail or ""),
         id=failed.id or None,
         errors=failed.pointers,
     )
@@ -412,5 +417,6 @@ async def read(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store, id_ = request.app[SITE].store, request.match_info["id"]
     home, _id = store.hashes(principal.tenant).private(TOUCHPOINT, id_, 2)
+    about_homes(request, [home])
     await check_home(store, principal, home)
     return answer(await read_touchpoint(store, principal.tenant, id_, principal.reader))

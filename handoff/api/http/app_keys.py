@@ -18,6 +18,8 @@ from handoff.services.access.watch import CredentialWatch
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
 from handoff.services.admission.turns import Turns
+from handoff.services.audit.settings import AuditSettings
+from handoff.services.audit.trail import AuditTrail
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -57,7 +59,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     sources: Mapping[str, Source]
     channels: frozenset[str]
     public_url: str
-    identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
+    identity_spaces: Mapping[str, tuple[tuple[str, str], ...]]
     """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
     regions: Mapping[str, tuple[str, ...]]
     """By tenant: the `default_region` of its sources, in which look-ups read national numbers."""
@@ -75,6 +77,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     erased: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an erasure was requested here: its job begins at once."""
     rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
+    audit: AuditTrail = field(default_factory=lambda: AuditTrail(AuditSettings(), None))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
@@ -94,8 +97,11 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 async def authenticate(request: web.Request, site: AppContext) -> Principal:
     """The caller of a request. Unauthenticated without a valid credential."""
-    secret = bearer(request.headers.get(AUTHORIZATION, ""))
-    return await site.credentials.authenticate(secret, request.headers.get(TENANT_HEADER), request.remote)
+    headers, credentials = request.headers, site.credentials
+    secret, asked = bearer(headers.get(AUTHORIZATION, "")), headers.get(TENANT_HEADER)
+    return credentials.configured(secret, asked) or await credentials.authenticate(
+        secret, asked, request.remote
+    )
 
 
 def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:

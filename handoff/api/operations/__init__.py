@@ -9,6 +9,7 @@ from __future__ import annotations
 from handoff.api.operations.operation import Operation
 
 from . import (
+    audit,
     callbacks,
     customers,
     handoffs,
@@ -33,6 +34,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *sessions.OPERATIONS,
     *tokens.OPERATIONS,
     *privacy.OPERATIONS,
+    *audit.OPERATIONS,
     *operating.OPERATIONS,
     *pages.OPERATIONS,
     *inbound.OPERATIONS,

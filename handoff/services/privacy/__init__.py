@@ -1,1 +1,1 @@
-"""What a person may demand of a business that keeps their history: erasure, and proof of it."""
+"""Rights of the people whose history is kept: erasure with its proof, holds, and restrictions."""

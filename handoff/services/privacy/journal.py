@@ -22,8 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
-    """One erasure, as the journal keeps it."""
+    """One erasure, as the journal keeps it. `store` identifies the store."""
 
+    store: bytes
     tenant: str
     job: bytes
     homes: tuple[bytes, ...]

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Literal
+
+from msgspec import Struct, field
+
+from handoff.services.customers.consents import ConsentPolicy, ConsentRules
 
 
 class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`backup_days` is how long backups of the store are kept: an erasure's receipt states when the last one
-    that has the customer is gone. 0: not stated. A retention sweep begins every `sweep_every_s`, works for
-    `sweep_share` of the time, and deletes at most `sweep_max_per_s` touchpoints a second."""
+    """Limits from the law and from customers.
 
+    `require_consent` names the purpose that a handoff or an export needs consent for; `on_missing_consent` is
+    what happens without it. `backup_days` is how long backups of the store are kept: an erasure's receipt
+    states when the last one that has the customer is gone. 0: not stated.
+
+    A retention sweep begins every `sweep_every_s`, works for `sweep_share` of the time, and deletes at most
+    `sweep_max_per_s` touchpoints a second.
+    """
+
+    require_consent: ConsentRules = field(default_factory=ConsentRules)
+    on_missing_consent: Literal["refuse", "mark"] = "refuse"
     backup_days: int = 0
     sweep_every_s: int = 3600
     sweep_share: float = 0.2
@@ -24,3 +36,7 @@ class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("privacy.sweep_max_per_s must be between 1 and 1000000")
         if not 0 <= self.backup_days <= 36_500:
             raise ValueError("privacy.backup_days must be between 0 and 36500")
+
+    @property
+    def consent_policy(self) -> ConsentPolicy:
+        return ConsentPolicy(rules=self.require_consent, on_missing=self.on_missing_consent)

@@ -29,10 +29,10 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
     """Delete what ended before a time."""
     part = store.of(tenant)
     handoffs = await _each(
-        part.handoffs.everything, part.handoffs.read, before, lambda raw: _handoff(part, raw, before)
+        part.handoffs.everything, part.handoffs.read, before, lambda raw: _handoff(store, part, raw, before)
     )
     callbacks = await _each(
-        part.callbacks.listed(), part.callbacks.read, before, lambda raw: _callback(part, raw, before)
+        part.callbacks.listed(), part.callbacks.read, before, lambda raw: _callback(store, part, raw, before)
     )
     counts = {"handoffs": handoffs, "callbacks": callbacks}
     return Deleted(control={name: count for name, count in counts.items() if count})
@@ -55,10 +55,10 @@ async def _each(
     return deleted
 
 
-async def _handoff(part: TenantStore, raw: bytes, before: Micros) -> bool:
+async def _handoff(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
     handoff = decode_record(raw, Handoff)
     changed = max([handoff.requested_at, *(it.at for it in handoff.history)])
-    if handoff.pending or handoff.owning or changed >= before:
+    if handoff.pending or handoff.owning or changed >= before or await store.expiry.is_held(handoff.home):
         return False
     (id_,) = part.hashes.private(HANDOFF, handoff.id)
     stored = await part.handoffs.chain_of(handoff.conversation)
@@ -77,9 +77,11 @@ async def _handoff(part: TenantStore, raw: bytes, before: Micros) -> bool:
     return await _commit(part, change)
 
 
-async def _callback(part: TenantStore, raw: bytes, before: Micros) -> bool:
+async def _callback(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
     callback = decode_record(raw, Callback)
     if callback.state in OPEN or max(callback.requested_at, callback.due or 0) >= before:
+        return False
+    if await store.expiry.is_held(callback.home):
         return False
     (id_,) = part.hashes.private(CALLBACK, callback.id)
     change = Change()

@@ -70,8 +70,9 @@ local function run(keys, args)
   local timeline = keys[1]
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
   local index, record = tag .. 'i' .. home, tag .. 'n' .. home
-  local head = redis.call('HGET', record, 'h')
-  if not head then return {0, 0} end
+  local kept_by = redis.call('HMGET', record, 'h', 'l') -- the head, and a legal hold
+  local head = kept_by[1]
+  if not head or kept_by[2] then return {0, redis.call('ZCARD', timeline)} end
   local _, filed, latest, assurance, indexed, counters = unpack_head(head)
   local gone, amended, removed = {}, {}, 0
   for _, arg in ipairs(args) do

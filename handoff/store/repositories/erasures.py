@@ -17,12 +17,13 @@ from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 
 from .identities import IdentityRecord, as_mapping, read_record
+from .recorder import IDENTITY, Pointer
 from .timelines import read_at
 
 IDS_KEPT_S = 30 * 86400  # for senders that repeat an event with another time
 AT_ONCE = 500  # entries a call: about 2 ms of the store's time
 KINDS = b"tian"
-"""What is moved: timeline, index, arrivals, record."""
+"""The kinds of keys that are moved: timeline, index, arrivals, record."""
 BIAS = 1 << 63
 
 
@@ -53,7 +54,7 @@ class Graves:
         return int(answer[1])
 
     async def tombstones(self, homes: Sequence[bytes]) -> list[Tombstone | None]:
-        """The tombstone of each identity, also of one that began anew. One round trip."""
+        """The tombstone of each identity, also of one that has a new history. One round trip."""
         if not homes:
             return []
         replies = await self._connection.answers([(b"HGET", self._keys.record(it), b"d") for it in homes])
@@ -113,6 +114,22 @@ class Graves:
         gone = [(b"HDEL", key, it) for (key, it), found in zip(wanted, homes, strict=True) if found == home]
         if gone:
             await self._connection.answers(gone)
+
+    async def take_back(self, home: bytes, pointers: Sequence[Pointer]) -> None:
+        """Undo the pointers of a refused touchpoint: they were written before the store refused it.
+
+        Pointers that a later touchpoint of the same identity has stated as well remain.
+        """
+        record = self._keys.record(home)
+        stated = set(await self._connection.call(b"HKEYS", record, key=record))
+        for pointer in pointers:
+            if pointer.fields[0][0] == IDENTITY:
+                ids = [name[1:] for name, _value in pointer.fields if name[:1] == b"p"]
+                gone = [kind + it for it in ids if b"e" + it not in stated for kind in (b"e", b"p")]
+                if gone:
+                    await self.forget(pointer.hash, home, (), gone)
+            elif b"v" not in stated:
+                await self.drop_conversations(home, [pointer.hash])
 
     async def left_of(self, homes: Sequence[bytes], job: bytes) -> int:
         """How many keys of the graves are left. One round trip."""

@@ -6,6 +6,8 @@ e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdra
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 x ‖ home  references to that home's touchpoints
+d  erased at (8) ‖ job (16); without `v` nothing came since
+l  legal hold, q  restriction: msgpack [who, when, why]
 h  the head of its timeline, which changes with every entry: last arrival (8) ‖ entries ever filed (4) ‖
    latest occurred_at (8) ‖ best assurance of its touchpoints ('0' verified, '9' none) ‖ '1' where the
    timeline has an index, else '0' ‖ counts: (type, channel, 4 bytes) repeated
@@ -20,8 +22,9 @@ from typing import Any
 
 import msgpack
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from handoff.codec.keyed_hash import SIZE
 from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
@@ -43,21 +46,63 @@ def pack_identity(identity: Identity) -> bytes:
     return _PACK((identity.type, identity.space, identity.value))
 
 
+def forget_identities() -> None:
+    """Empty the cache of packed identities, which holds what they are called."""
+    pack_identity.cache_clear()
+
+
 def pack_evidence(evidence: Evidence) -> bytes:
     """The value of `e ‖ id`; the store puts the time of recording in front of it."""
-    return _PACK(
-        [
-            evidence.other,
-            _STATEMENTS.index(evidence.statement),
-            _ASSURANCES.index(evidence.assurance),
-            int(evidence.evidence_class),
-            evidence.source,
-            evidence.touchpoint,
-            evidence.who if evidence.who != f"source:{evidence.source}" else None,
-            _TYPE_CODES.get(evidence.why, evidence.why),
-            *_scope(evidence),
-        ]
+    return _PACK(_row(evidence))
+
+
+class EvidenceTemplate(Struct, frozen=True):
+    """Evidence that many touchpoints state: its id, and its bytes but for the touchpoint and its type."""
+
+    id: bytes
+    before: bytes
+    between: bytes
+    after: bytes
+
+    def stated_by(self, touchpoint: bytes, packed_why: bytes) -> tuple[bytes, bytes]:
+        """The id, and what `pack_evidence` writes for this touchpoint; `packed_why` is of `pack_why`."""
+        return self.id, self.before + touchpoint + self.between + packed_why + self.after
+
+
+def evidence_template(evidence: Evidence) -> EvidenceTemplate:
+    """The template of a piece of evidence, whose touchpoint and reason do not matter."""
+    packed = [_PACK(field) for field in _row(structs.replace(evidence, touchpoint=bytes(SIZE)))]
+    head = bytes((_ARRAY + len(packed),))
+    return EvidenceTemplate(
+        id=evidence.id,
+        before=head + b"".join(packed[: _TOUCHPOINT + 1])[:-SIZE],
+        between=b"".join(packed[_TOUCHPOINT + 1 : _WHY]),
+        after=b"".join(packed[_WHY + 1 :]),
     )
+
+
+@lru_cache(maxsize=256)
+def pack_why(type_: str) -> bytes:
+    """The type of a touchpoint, as the reason of evidence."""
+    return _PACK(_TYPE_CODES.get(type_, type_))
+
+
+def _row(evidence: Evidence) -> list[Any]:
+    return [
+        evidence.other,
+        _STATEMENTS.index(evidence.statement),
+        _ASSURANCES.index(evidence.assurance),
+        int(evidence.evidence_class),
+        evidence.source,
+        evidence.touchpoint,
+        evidence.who if evidence.who != f"source:{evidence.source}" else None,
+        _TYPE_CODES.get(evidence.why, evidence.why),
+        *_scope(evidence),
+    ]
+
+
+_TOUCHPOINT, _WHY = 5, 7  # their places in a row of evidence
+_ARRAY = 0x90  # MessagePack: an array of up to 15
 
 
 def _scope(evidence: Evidence) -> tuple[Any, ...]:
@@ -102,6 +147,10 @@ def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evid
         conversation=conversation,
         whole=whole,
     )
+
+
+HOLD, RESTRICTION = b"l", b"q"
+"""Fields of a record that an officer sets."""
 
 
 class EntryKind(StrEnum):
@@ -174,6 +223,9 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
     passed_over: int = 0
     """Pieces of evidence that only a newer release can judge."""
+    held: bytes | None = None
+    """A legal hold, as it is stored; `restricted` likewise."""
+    restricted: bytes | None = None
 
     @property
     def touchpoints(self) -> int:
@@ -237,6 +289,8 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         withdrawals=withdrawals,
         crowded=is_crowded(evidence, pointers),
         passed_over=len(stated) - len(evidence),
+        held=fields.get(HOLD),
+        restricted=fields.get(RESTRICTION),
     )
 
 

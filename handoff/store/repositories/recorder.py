@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import Context
+from functools import lru_cache
+from itertools import chain
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -26,22 +29,21 @@ MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold i
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
 MAX_WAITING = 20_000  # items: half a second of work; more would only outlast their senders' timeouts
 MAX_WAITING_BYTES = 64 * 1024 * 1024
+IDENTITY = b"v"  # the first field of a pointer to an identity
 OVERLOADED = "too many touchpoints are waiting to be stored"
 
 log = structlog.get_logger(__name__)
 
 
-class Pointer(Struct, frozen=True):
-    """Fields to set where they are absent, before the items; an empty value is the store's clock.
-
-    `occurred` is the packed time of the event that names an identity. Nothing is written if the identity was
-    erased since. It is empty where no event is the reason, and for conversations.
-    """
+class Pointer(Struct, frozen=True, cache_hash=True):
+    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
 
     hash: bytes
     key: bytes
     fields: tuple[tuple[bytes, bytes], ...]
-    occurred: bytes = b""
+
+
+NO_TIMES: Mapping[Pointer, bytes] = MappingProxyType({})
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -105,6 +107,8 @@ class Recorder:
         self._closing = False
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
+        self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
+        """Called with items of erased identities before their senders get an answer."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -179,21 +183,23 @@ class Recorder:
     async def _call(self, batch: list[Entry]) -> None:
         try:
             # One person's touchpoints come together with the same pointers, which are written once.
-            await self._store(batch, _latest([p for item, _ in batch for p in item.pointers]))
+            await self._store(batch, times_of((it, item) for item, _ in batch for it in item.pointers))
         except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
             fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
 
-    async def point(self, pointers: list[Pointer]) -> None:
+    async def point(self, pointers: list[Pointer], times: Mapping[Pointer, bytes] = NO_TIMES) -> None:
         """Write pointers by themselves; a call per slot."""
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
-        calls = (self._functions.call("timeline_record", *program(part, [])) for part in by_slot.values())
+        calls = (
+            self._functions.call("timeline_record", *program(part, [], times)) for part in by_slot.values()
+        )
         await asyncio.gather(*calls)
 
-    async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
-        keys, args = program(pointers, [item for item, _ in batch])
+    async def _store(self, batch: list[Entry], pointers: Mapping[Pointer, bytes]) -> None:
+        keys, args = program(list(pointers), [item for item, _ in batch], pointers)
         try:
             answers = await self._functions.call("timeline_record", keys, args)
         except StoreUnavailable as error:
@@ -202,11 +208,14 @@ class Recorder:
         except Exception as error:
             await self._isolate(batch, pointers, error)
             return
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
+        if refused and self.on_refused is not None:
+            await self.on_refused(refused)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
+    async def _isolate(self, batch: list[Entry], pointers: Mapping[Pointer, bytes], error: Exception) -> None:
         """Store the items one by one, so that a poisoned one fails alone."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
@@ -214,7 +223,8 @@ class Recorder:
             return
         for item, future in batch:
             # On a Cluster pointers are in other slots and were written before the batch.
-            await self._store([(item, future)], list(item.pointers) if pointers else [])
+            own = times_of((it, item) for it in item.pointers) if pointers else {}
+            await self._store([(item, future)], own)
 
     def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
         """Fail the waiting items too: behind a batch that timed out they would only wait as long again."""
@@ -234,42 +244,52 @@ async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorde
     return answers
 
 
-def _latest(pointers: Iterable[Pointer]) -> list[Pointer]:
-    """Each pointer once, with the latest time of those that are the same but for the time."""
-    found: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], Pointer] = {}
-    for pointer in pointers:
-        which = pointer.key, pointer.fields
-        known = found.get(which)
-        if known is None or known.occurred < pointer.occurred:
-            found[which] = pointer
-    return list(found.values())
+def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
+    """Each pointer once, with the packed time of the latest event that names its identity.
+
+    An identity that was erased since is left alone. The time is empty for conversations.
+    """
+    found: dict[Pointer, bytes] = {}
+    for pointer, item in named:
+        occurred = item.fixed[:8] if pointer.fields[0][0] == IDENTITY else b""
+        if found.get(pointer, b"") <= occurred:
+            found[pointer] = occurred
+    return found
 
 
-def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
-    """One pointer a key, with the fields of all of them."""
+def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
+    """One pointer a key, with the fields of all of them and the latest of their times."""
     by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
     latest: dict[bytes, bytes] = {}
-    for pointer in pointers:
+    for pointer, occurred in times.items():
+        latest[pointer.key] = max(latest.get(pointer.key, b""), occurred)
         _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
-        latest[pointer.key] = max(latest.get(pointer.key, b""), pointer.occurred)
         for name, value in pointer.fields:
             fields.setdefault(name, value)
-    return [
-        Pointer(hash_, key, tuple(fields.items()), latest[key]) for key, (hash_, fields) in by_key.items()
-    ]
+    return {
+        Pointer(hash_, key, tuple(fields.items())): latest[key] for key, (hash_, fields) in by_key.items()
+    }
 
 
-def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
+@lru_cache(256)
+def _number(count: int) -> bytes:
+    """A number as it is sent."""
+    return b"%d" % count
+
+
+def program(
+    pointers: Sequence[Pointer], items: Sequence[Item], times: Mapping[Pointer, bytes] = NO_TIMES
+) -> tuple[list[bytes], list[Any]]:
+    """The keys and arguments of `timeline_record`. `times` are those of `times_of`."""
     keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
-    args: list[Any] = [len(pointers), len(items)]
+    args: list[Any] = [_number(len(pointers)), _number(len(items))]
     for pointer in pointers:
-        args += (pointer.occurred, len(pointer.fields))
-        for field, value in pointer.fields:
-            args += (field, value)
+        args += (times.get(pointer, b""), _number(len(pointer.fields)))
+        args += chain.from_iterable(pointer.fields)
     for item in items:
-        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, len(item.evidence))
-        for id_, blob in item.evidence:
-            args += (id_, blob)
+        pieces = item.evidence
+        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, _number(len(pieces)))
+        args += chain.from_iterable(pieces)
     return keys, args
 
 

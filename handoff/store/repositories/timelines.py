@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
-from handoff.codec.member import ORDER, PLACE, Member, read_member
+from handoff.codec.member import ORDER, PLACE, Member, is_reference, read_member
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
 from handoff.store.connection import Connection
@@ -75,50 +74,72 @@ def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
     return (b"ZRANGE", key, high, low, b"BYLEX", b"REV", b"LIMIT", 0, window.limit + 1)
 
 
+Row = tuple[bytes, bytes]
+"""A member as it is stored, and its home."""
+
+
+class RowPage(Struct, frozen=True, kw_only=True):
+    """As a `MemberPage`, of members that were not looked into, with the answers to other questions."""
+
+    rows: list[Row]
+    total: int
+    more: bool
+    answers: list[Any]
+
+    def members(self) -> MemberPage:
+        members = tuple([read_member(raw, home) for raw, home in self.rows])
+        return MemberPage(members=members, total=self.total, more=self.more)
+
+
 async def read_page(
+    connection: Connection, keys: Keys, identities: Sequence[bytes], window: Window
+) -> MemberPage:
+    """One page of the merged timelines of `identities`; one round trip."""
+    return (await read_rows(connection, keys, identities, window)).members()
+
+
+async def read_rows(
     connection: Connection,
     keys: Keys,
     identities: Sequence[bytes],
     window: Window,
-    known: Mapping[bytes, Member] = MappingProxyType({}),
-) -> MemberPage:
-    """One page of the merged timelines of `identities`; one round trip.
-
-    `known` are members read before, by their bytes.
-    """
-    commands: list[tuple[bytes | int, ...]] = []
+    questions: Sequence[Command] = (),
+) -> RowPage:
+    """As `read_page`, with answers to `questions` in the same round trip."""
+    commands: list[Command] = []
     for identity in identities:
         key = keys.timeline(identity)
         commands += (_range(key, window), (b"ZCARD", key))
-    replies = await connection.answers(commands)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, known)
-    return MemberPage(
-        members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
+    replies = await connection.answers([*commands, *questions])
+    answers = replies[len(commands) :]
+    replies = replies[: len(commands)]
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window)
+    return RowPage(
+        rows=merged[: window.limit],
+        total=sum(replies[1::2]),
+        more=len(merged) > window.limit,
+        answers=answers,
     )
 
 
-def _merge(
-    parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window, known: Mapping[bytes, Member]
-) -> list[Member]:
+def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> list[Row]:
     """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
     that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
+    if len(parts) == 1:
+        home, raws = parts[0]
+        return [(raw, home) for raw in raws]
     found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
-    if len(parts) > 1:
-        found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
-    taken: list[Member] = []
+    found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
+    taken: list[Row] = []
     last = b""
     for place, raw, home in found:
         if place == last:
-            if taken[-1].reference is not None:
-                taken[-1] = read_member(raw, home)
+            if is_reference(taken[-1][0]):
+                taken[-1] = (raw, home)
         elif len(taken) > window.limit:
             break
         else:
-            member = known.get(raw)
-            taken.append(member if member and member.home == home else read_member(raw, home))
+            taken.append((raw, home))
             last = place
     return taken
 

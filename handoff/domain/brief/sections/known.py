@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from handoff.domain.consent import CONSENT_TYPES, GIVEN, Consent, current_consents, is_purpose, stated_time
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
+from ..matters import Matter
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
 from ..story import Story
 from .languages import written_in
@@ -82,9 +84,31 @@ class Fact(Struct, frozen=True):
 def known(story: Story) -> list[BriefLine]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
     the customer corrected and what earlier parties passed on, after them the customer's language."""
-    facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
+    facts = [*_withdrawn(story), *_corrected(story), *_passed_on(story), *_stated(story.items)]
     facts[:0] = _unquoted(story, facts)
     return _who_first([*facts, *written_in(story, facts)])
+
+
+def _withdrawn(story: Story) -> list[BriefLine]:
+    """Purposes for which the customer withdrew consent: what the agent must not do now."""
+    items = {it.id: it for it in story.items if it.type in CONSENT_TYPES}
+    stated = [
+        Consent(
+            purpose=str(it.data.get("purpose")),
+            given=it.type == GIVEN,
+            at=stated_time(it.data.get("at")) or it.occurred_at,
+            assurance=Assurance(it.assurance),
+            channel=it.channel,
+            id=it.id,
+        )
+        for it in items.values()
+        if is_purpose(it.data.get("purpose"))
+    ]
+    return [
+        line("consent_withdrawn", {"purpose": it.purpose}, [items[it.id]], f"Consent withdrawn: {it.purpose}")
+        for it in current_consents(stated)
+        if not it.given
+    ]
 
 
 def _who_first(facts: list[BriefLine]) -> list[BriefLine]:
@@ -100,20 +124,32 @@ def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     shown = {same(word(it.params.get("value"))) for it in facts}
     found: dict[str, BriefLine] = {}
     for matter in story.live():
-        quoted = [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
-        for reference in matter.references.values():
-            if reference.value in shown or any(reference.value in it for it in quoted):
-                continue
-            proof = [
-                story.by_id[ask.signal.id]
-                for ask in matter.asks
-                if any(it.value == reference.value for it in ask.signal.references)
-            ]
-            if proof:
+        named = [it for it in matter.references.values() if it.value not in shown]
+        if len(found) == MAX_UNQUOTED:
+            named = [it for it in named if it.value in found]  # a later matter may show it as its own
+        if not named:
+            continue
+        quoted = "\n".join(
+            [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+        )
+        named = [it for it in named if it.value not in quoted]
+        proofs = _proofs(story, matter) if named else {}
+        for reference in named:
+            proof = proofs.get(reference.value)
+            if proof and (len(found) < MAX_UNQUOTED or reference.value in found):
                 name = reference.label or "number"
                 params = {"name": name, "value": reference.shown}
                 found[reference.value] = line("fact", params, proof, f"{name}: {reference.shown}")
-    return list(found.values())[:MAX_UNQUOTED]
+    return list(found.values())
+
+
+def _proofs(story: Story, matter: Matter) -> dict[str, list[TimelineItem]]:
+    """The asks of a matter that name each value."""
+    found: dict[str, list[TimelineItem]] = {}
+    for ask in matter.asks:
+        for value in dict.fromkeys([it.value for it in ask.signal.references]):
+            found.setdefault(value, []).append(story.by_id[ask.signal.id])
+    return found
 
 
 def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:

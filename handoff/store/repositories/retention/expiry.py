@@ -11,7 +11,7 @@ from handoff.codec.member import ORDER, PLACE, Member, read_member
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
 from handoff.store.keys import Keys
-from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.identities import HOLD, as_mapping
 
 AT_ONCE = 500  # touchpoints a call: about 2 ms of the store's time
 MOST_TIED = 64  # records that are looked at, to find out whether a link among them is in use
@@ -72,6 +72,11 @@ class Expiry:
         )
         return [(home, int(gone), int(left)) for home, (gone, left) in zip(by_home, answers, strict=True)]
 
+    async def is_held(self, home: bytes) -> bool:
+        """Whether an identity is under a legal hold. One round trip."""
+        key = self._keys.record(home)
+        return await self._connection.call(b"HGET", key, HOLD, key=key) is not None
+
     async def tied_to(self, home: bytes) -> TiedRecords | None:
         """The records that evidence ties to an identity's, directly or through others, if none of them has a
         touchpoint. None if one has, or if there are more than MOST_TIED."""
@@ -85,7 +90,7 @@ class Expiry:
             wanted = set()
             for key, reply in zip(asked, replies, strict=True):
                 fields = found[key] = as_mapping(reply)
-                if b"d" in fields or _filed(fields.get(b"h", b"")):
+                if b"d" in fields or HOLD in fields or _filed(fields.get(b"h", b"")):
                     return None
                 wanted |= _ends(fields)
             wanted -= found.keys()

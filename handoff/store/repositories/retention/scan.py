@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from handoff.store.connection import Connection
 from handoff.store.keys import Keys
+from handoff.store.repositories.identities import HOLD
 
 AT_ONCE = 1000  # keys that the server looks at in a step: about a millisecond of its time
 _HASH = 16
@@ -42,7 +43,8 @@ class ScanStep(Struct, frozen=True):
 
 
 class IdentityScan:
-    """Scans the records of all identities. One that is there all the time is met at least once."""
+    """Scans the records of all identities. One that is there all the time is met at least
+    once, unless it is under a legal hold."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
         self._connection = connection
@@ -68,11 +70,11 @@ class IdentityScan:
         return ScanStep(found, None if last else ScanPlace(part=place.part + 1))
 
     async def _records(self, names: Sequence[bytes]) -> list[ScannedRecord]:
-        replies = await self._connection.answers([(b"HMGET", it, b"v", b"h", b"f") for it in names])
+        replies = await self._connection.answers([(b"HMGET", it, b"v", b"h", b"f", HOLD) for it in names])
         return [
             ScannedRecord(name[-_HASH:], plain, head or b"", first or b"")
-            for name, (plain, head, first) in zip(names, replies, strict=True)
-            if plain is not None
+            for name, (plain, head, first, hold) in zip(names, replies, strict=True)
+            if plain is not None and hold is None
         ]
 
 

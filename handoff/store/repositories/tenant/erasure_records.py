@@ -33,6 +33,10 @@ class ErasureRecords:
     def unfinished(self) -> RecordList:
         return RecordList(self._control, self._keys.set("erasures:open"))
 
+    def lease(self, job: bytes) -> bytes:
+        """The place of the lease under which a worker does a job."""
+        return self._keys.named(f"erasing:{job.hex()}")
+
     def put(self, change: Change, job: bytes, before: int, version: int, erasure: Any) -> None:
         """Write a job in place of version `before` (0: there is none)."""
         key = self._keys.record("j", job)

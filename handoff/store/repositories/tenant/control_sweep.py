@@ -7,32 +7,36 @@ from collections.abc import AsyncIterator, Sequence
 from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys
 
-_NAMED = {b"s": 32, b"y": 16, b"q": 32, b"de": 16}
+_NAMED = {b"s": 32, b"y": 16, b"q": 16, b"h": 16, b"de": 16, b"da": 32}
 """Bytes of the id behind the letters of each kind."""
+_LISTS = frozenset({b"da"})
 
 
 class ControlSweep:
-    """Reads the values of a kind, and removes or replaces them."""
+    """Reads the values of the kinds that may hold people's data, and removes or replaces them."""
 
     def __init__(self, connection: Connection, keys: ControlKeys) -> None:
         self._connection = connection
         self._keys = keys
 
-    async def values(self, kind: bytes, at_once: int) -> AsyncIterator[tuple[bytes, bytes]]:
-        """The keys of a kind with their values. What is written meanwhile may be missing."""
-        start = self._keys.tag + kind
+    async def values(self, at_once: int) -> AsyncIterator[tuple[bytes, bytes, bytes]]:
+        """All values with their kinds and keys. Values that are written meanwhile may be missing."""
+        tag = self._keys.tag
         cursor: bytes | int = 0
         while True:
             cursor, keys = await self._connection.call(
-                b"SCAN", cursor, b"MATCH", _literal(start) + b"*", b"COUNT", 10 * at_once, key=start
+                b"SCAN", cursor, b"MATCH", _literal(tag) + b"*", b"COUNT", 10 * at_once, key=tag
             )
-            wanted = [it for it in keys if len(it) == len(start) + _NAMED[kind]]
+            wanted = [(kind, key) for key in keys if (kind := _kind_of(key[len(tag) :])) is not None]
             for at in range(0, len(wanted), at_once):
                 some = wanted[at : at + at_once]
-                (found,) = await self._connection.answers([(b"MGET", *some)])
-                for key, raw in zip(some, found, strict=True):
-                    if raw is not None:
-                        yield key, raw
+                commands = [
+                    (b"LRANGE", key, 0, -1) if kind in _LISTS else (b"GET", key) for kind, key in some
+                ]
+                found = await self._connection.answers(commands)
+                for (kind, key), raw in zip(some, found, strict=True):
+                    if raw:
+                        yield kind, key, b"\n".join(raw) if kind in _LISTS else raw
             if int(cursor) == 0:
                 return
 
@@ -59,6 +63,14 @@ class ControlSweep:
     async def drop_entries(self, ids: Sequence[bytes]) -> int:
         stream = self._keys.outbox()
         return int(await self._connection.call_durable(b"XDEL", stream, *ids, key=stream)) if ids else 0
+
+
+def _kind_of(rest: bytes) -> bytes | None:
+    """The kind of a key without its tag; None for one that holds nothing of people."""
+    for kind, size in _NAMED.items():
+        if rest.startswith(kind) and len(rest) == len(kind) + size:
+            return kind
+    return None
 
 
 def _payload(fields: Sequence[bytes]) -> bytes:
