@@ -119,7 +119,7 @@ async def test_a_legal_hold_stops_the_deletion(api: Api) -> None:
     sweeper = Sweeper(api.server.store, policy_of(api.tenant, RetentionRule(days=3)), "another")
     assert (await sweeper.sweep()).deleted.touchpoints == {}
     assert len(await members_of(api.server.store, api.tenant, "user:anna")) == 1
-    await api.ok("DELETE", f"/v1/customers/{customer}/hold", token="officer")
+    await api.call("DELETE", f"/v1/customers/{customer}/hold", token="officer")
     assert (await sweeper.sweep()).deleted.touchpoints == {"chat/messages": 1}
 
 
