@@ -54,9 +54,9 @@ from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
 from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
-from .retention import TURN_S, Retention
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .sweeps import TURN_S, Retention
 
 __all__ = ["Options", "Server", "running", "running_in"]
 

@@ -88,7 +88,7 @@ def _view(state: SweepState | None) -> dict[str, Any] | None:
         "finished_at": format_time(state.finished_at) if state.finished_at else None,
         "identities": state.seen,
         "deleted": state.deleted.touchpoints,
-        "control_deleted": state.deleted.control,
+        "control_deleted": state.deleted.records,
         "identities_deleted": state.deleted.identities,
     }
 

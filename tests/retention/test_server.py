@@ -100,14 +100,14 @@ async def test_ended_handoffs_and_callbacks_are_deleted(api: Api) -> None:
 
     policy = everything_is_old(policy_of(api.tenant, RetentionRule(days=30)))
     state = await Sweeper(api.server.store, policy, "another").sweep()
-    assert state.deleted.control == {"handoffs": 1, "callbacks": 1}
+    assert state.deleted.records == {"handoffs": 1, "callbacks": 1}
     assert (await api.get(f"/v1/handoffs/{ended['id']}")).status == 404
     assert (await api.get(f"/v1/handoffs/{ended['id']}/snapshot")).status == 404
     assert (await api.ok("GET", "/v1/handoffs"))["handoffs"] == []
     assert [it["id"] for it in (await api.ok("GET", "/v1/callbacks"))["callbacks"]] == [kept["id"]]
     again = await api.ok("POST", "/v1/handoffs", wanted, headers={"Idempotency-Key": "b"})
     state = await Sweeper(api.server.store, policy, "another").sweep()
-    assert state.deleted.control == {}
+    assert state.deleted.records == {}
     assert (await api.get(f"/v1/handoffs/{again['id']}")).status == 200
     assert (await api.context())["match"] == "one"
 

@@ -276,7 +276,7 @@ class _EverythingIsOld(RetentionPolicy):
     def longest(self, tenant: str, now: Micros) -> Micros | None:
         return now + HOUR
 
-    def control(self, tenant: str, now: Micros) -> Micros | None:
+    def ended_before(self, tenant: str, now: Micros) -> Micros | None:
         return now + HOUR
 
 

@@ -35,7 +35,7 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
         part.callbacks.listed(), part.callbacks.read, before, lambda raw: _callback(store, part, raw, before)
     )
     counts = {"handoffs": handoffs, "callbacks": callbacks}
-    return Deleted(control={name: count for name, count in counts.items() if count})
+    return Deleted(records={name: count for name, count in counts.items() if count})
 
 
 async def _each(

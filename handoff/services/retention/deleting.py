@@ -32,7 +32,7 @@ class Deleted(Struct, kw_only=True):
     """The deletions of a sweep: touchpoints by channel and class (`chat/messages`), others by kind."""
 
     touchpoints: dict[str, int] = field(default_factory=dict)
-    control: dict[str, int] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
     identities: int = 0
     oldest_kept: Micros | None = None
 
@@ -41,7 +41,7 @@ class Deleted(Struct, kw_only=True):
         return sum(self.touchpoints.values())
 
     def add(self, other: Deleted) -> None:
-        for ours, theirs in ((self.touchpoints, other.touchpoints), (self.control, other.control)):
+        for ours, theirs in ((self.touchpoints, other.touchpoints), (self.records, other.records)):
             for name, count in theirs.items():
                 ours[name] = ours.get(name, 0) + count
         self.identities += other.identities

@@ -39,7 +39,7 @@ class RetentionPolicy:
         days = longest_days(self.rules, tenant)
         return None if days is None else now - days * DAY
 
-    def control(self, tenant: str, now: Micros) -> Micros | None:
+    def ended_before(self, tenant: str, now: Micros) -> Micros | None:
         """Before which time ended control records are deleted; None for never."""
         days = control_days_of(self.rules, tenant)
         return None if days is None else now - days * DAY

@@ -116,7 +116,7 @@ class Sweeper:
         deleted = await Deleter(self._store, horizons, before, dry_run=dry_run).step(found)
         if found.next is None and not dry_run:
             for tenant in self._policy.tenants:
-                ended_before = self._policy.control(tenant, state.started_at)
+                ended_before = self._policy.ended_before(tenant, state.started_at)
                 if ended_before is not None:
                     deleted.add(await delete_ended(self._store, tenant, ended_before))
         self._on_deleted(deleted)

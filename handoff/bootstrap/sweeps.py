@@ -63,7 +63,7 @@ class Retention:
             "retention_swept",
             identities=state.seen,
             deleted=state.deleted.touchpoints,
-            control_deleted=state.deleted.control,
+            control_deleted=state.deleted.records,
             identities_deleted=state.deleted.identities,
             took_s=round((state.finished_at - state.started_at) / 1e6, 1),
         )
