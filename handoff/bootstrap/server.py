@@ -21,6 +21,7 @@ from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
@@ -37,6 +38,7 @@ from handoff.services.metrics import Measures
 from handoff.services.privacy.erasing import Eraser
 from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.journal import Journal
+from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -54,6 +56,7 @@ from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .sweeps import TURN_S, Retention
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -93,6 +96,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
+    check_rules(settings.retention, names, settings.channel_names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
@@ -106,23 +110,23 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         stack.callback(site.inbound.close)
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
+        retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
-            site=site, store=store, tenants=names, facts=known_facts, followers=followers, admin=admin
+            site=site,
+            store=store,
+            tenants=names,
+            facts=known_facts,
+            followers=followers,
+            admin=admin,
+            retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = DeliveryService(
-            store,
-            site.monitor,
-            site.measures,
-            settings.webhooks,
-            names,
-            site.public_url,
-            followers=followers,
-            connectors=settings.connectors,
-            clock_guard=site.handoffs.clock_guard,
-        )
+        delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
+        await store.horizons.refresh()
         await stack.enter_async_context(_background(site, timers, delivery, names))
+        sweeps = Retention(site, retention, settings.privacy)
+        await stack.enter_async_context(_repeating("retention", TURN_S, sweeps.turn))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -138,6 +142,22 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             made_secrets=delivery.made_secrets,
             reloader=reloader,
         )
+
+
+def _delivery(
+    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+) -> DeliveryService:
+    return DeliveryService(
+        site.store,
+        site.monitor,
+        site.measures,
+        settings.webhooks,
+        tenants,
+        site.public_url,
+        followers=followers,
+        connectors=settings.connectors,
+        clock_guard=site.handoffs.clock_guard,
+    )
 
 
 @asynccontextmanager

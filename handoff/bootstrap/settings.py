@@ -19,6 +19,7 @@ from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
+from handoff.domain.retention.rules import RetentionRule
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -157,6 +158,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    retention: list[RetentionRule] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     listing = _command(commands, "adapters", "list the installed adapters")
     listing.set_defaults(run="configured:list_adapters")
     _add_store(commands)
+    _add_retention(commands)
     return top
 
 
@@ -331,6 +332,18 @@ def _add_store(commands: Any) -> None:
         help="keys to measure of each kind; 0 measures all (default: 1000)",
     )
     size.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _add_retention(commands: Any) -> None:
+    retention = _command(commands, "retention", "show or run the deletion of what was kept long enough")
+    tools = retention.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    status = _command(tools, "status", "show the rules, the horizons, and the last sweep")
+    _add_store_options(status, "privacy.retention:show_status")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    sweep = _command(tools, "sweep", "delete now what is older than the rules allow")
+    _add_store_options(sweep, "privacy.retention:sweep")
+    sweep.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
+    sweep.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:

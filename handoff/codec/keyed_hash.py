@@ -49,6 +49,10 @@ class KeyedHash:
         """16 bytes that stand for the identity in key names."""
         return self._hash(self._identity, identity.type, identity.space, identity.value)
 
+    def owns(self, hash_: bytes, identity: Identity) -> bool:
+        """Whether a hash is this identity's at this tenant. For scans: it leaves the cache alone."""
+        return self._identity_hash(identity) == hash_
+
     def event(self, id_space: str, event_id: str) -> bytes:
         """16 bytes: the touchpoint id of an event, the same on every route."""
         state = self._event.copy()

@@ -1917,6 +1917,16 @@ export interface components {
             consents?: components["schemas"]["Consent"][];
         };
         /**
+         * Deleted
+         * @description A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
+         *         occurred `before` a time.
+         */
+        Deleted: {
+            before: string;
+            channels: string[];
+            types: string[];
+        };
+        /**
          * Delivery
          * @description One message of a subscription. `id` is its `webhook-id`, the same in all attempts.
          */
@@ -2254,6 +2264,8 @@ export interface components {
             unattributed?: number | null;
             /** @default null */
             fields?: string[] | null;
+            /** @default null */
+            deleted?: components["schemas"]["Deleted"][] | null;
             /** @default null */
             limited?: boolean | null;
         };
@@ -3174,6 +3186,7 @@ export interface components {
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
          *     - `erased`: The resource was erased.
+         *     - `erasure_unfinished`: Copies of the erased data keep arriving: the erasure goes on by itself.
          *     - `error`: The server failed; its log has details under the request id.
          *     - `forbidden`: The token does not allow this.
          *     - `forbidden_address`: Outgoing requests may not go to this address.
@@ -3244,7 +3257,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**

@@ -109,6 +109,23 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+        self._add_privacy()
+
+    def _add_privacy(self) -> None:
+        """What was masked, deleted, and not audited."""
+        registry = self.registry
+        self.retention_deleted = Counter(
+            "handoff_retention_deleted",
+            "Touchpoints that were deleted when their time was over",
+            ["channel", "class"],
+            registry=registry,
+        )
+        self.retention_oldest = Gauge(
+            "handoff_retention_oldest_kept_seconds",
+            "Age of the oldest touchpoint that the last sweep saw and kept",
+            registry=registry,
+        )
         self.audit_failures = Counter(
             "handoff_audit_failures", "Audit entries that were not written", ["kept"], registry=registry
         )
@@ -118,7 +135,6 @@ class Measures:
             ["kind", "way"],
             registry=registry,
         )
-        self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:
         """An agent called a line of this rule wrong, for the first time."""

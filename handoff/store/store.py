@@ -25,6 +25,10 @@ from handoff.store.repositories.erasures import Graves
 from handoff.store.repositories.identities import as_mapping, forget_identities
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
+from handoff.store.repositories.retention.expiry import Expiry
+from handoff.store.repositories.retention.horizons import Horizons
+from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.resp.address import parse_address
 from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
@@ -95,6 +99,10 @@ class Store:
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
         self.compaction = Compaction(connection, embedded=seen is not None)
+        self.horizons = Horizons(connection, functions, self.keys)
+        self.expiry = Expiry(connection, functions, self.keys)
+        self.identities = IdentityScan(connection, self.keys)
+        self.sweeps = SweepLease(connection, functions, self.keys)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

@@ -187,8 +187,14 @@ async def _permitted(
 
 def _recorded(result: Result) -> RecordedView:
     """The response for one stored touchpoint."""
-    accepted = result.status == "accepted"
-    return RecordedView(accepted=int(accepted), duplicates=int(not accepted), rejected=[], ids=[result.id])
+    accepted, expired = result.status == "accepted", result.status == "expired"
+    return RecordedView(
+        accepted=int(accepted),
+        duplicates=int(not accepted and not expired),
+        rejected=[],
+        ids=[result.id],
+        expired=int(expired),
+    )
 
 
 def _rejection(result: Result) -> web.Response:
@@ -301,6 +307,7 @@ async def _store(
     return RecordedView(
         accepted=sum(1 for it in results if it.status == "accepted"),
         duplicates=sum(1 for it in results if it.status in ("duplicate", "erased")),
+        expired=sum(1 for it in results if it.status == "expired"),
         rejected=rejected[:MAX_REJECTED],
         ids=[it.id if isinstance(it, Result) and it.ok else None for it in entries],
     )
@@ -348,6 +355,7 @@ class _Lines:
             LinesView(
                 accepted=view.accepted,
                 duplicates=view.duplicates,
+                expired=view.expired,
                 rejected=[msgspec.structs.replace(it, index=places[it.index]) for it in view.rejected],
                 ids=view.ids,
                 through=self._through,

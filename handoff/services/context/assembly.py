@@ -18,7 +18,7 @@ from handoff.store.store import Store
 
 from .candidates import candidate_words
 from .completeness import Completeness, Monitor
-from .extent import left_out, shortened, timeline_view
+from .extent import deleted_by_policy, left_out, shortened, timeline_view
 from .history import History, read_history
 from .person import person_view
 from .position import position_of
@@ -64,6 +64,7 @@ async def assemble(
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
+    read.deleted = deleted_by_policy(store.horizons.of(tenant))
     read.shared = await shared_views(store, records, read.portions, wanted, now)
     story = story_of(store, read, now, handoff, handoffs, wanted)
     briefed = _shows(wanted, "brief")

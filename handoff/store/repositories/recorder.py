@@ -77,7 +77,7 @@ class Recorded(Struct, frozen=True):
     arrival: Micros
 
 
-STORED, DUPLICATE, REUSED, ERASED = 0, 1, 2, 3
+STORED, DUPLICATE, REUSED, ERASED, EXPIRED = 0, 1, 2, 3, 4
 
 
 class Awaited(Protocol):

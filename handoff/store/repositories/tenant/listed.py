@@ -21,6 +21,10 @@ class RecordList:
         """Ids with their scores, at most `limit`, after the entry whose `mark` is `below`."""
         return await self._control.ids(self.key, limit=limit, newest_first=newest_first, below=below)
 
+    async def up_to(self, score: int, *, start: int, limit: int) -> list[bytes]:
+        """Ids with at most this score, lowest first: `limit` of them, after `start` others."""
+        return await self._control.up_to(self.key, score, start=start, limit=limit)
+
     async def count(self) -> int:
         """How many ids the list has; one round trip."""
         return await self._control.count(self.key)
