@@ -17,7 +17,6 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
@@ -25,6 +24,7 @@ from handoff.store.repositories.erasures import Graves
 from handoff.store.repositories.identities import as_mapping, forget_identities
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
+from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
 from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
