@@ -113,7 +113,7 @@ class Measures:
         self._add_privacy()
 
     def _add_privacy(self) -> None:
-        """What was masked, deleted, and not audited."""
+        """Metrics of masking, retention, and the audit trail."""
         registry = self.registry
         self.retention_deleted = Counter(
             "handoff_retention_deleted",

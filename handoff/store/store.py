@@ -17,7 +17,6 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
@@ -29,6 +28,7 @@ from handoff.store.repositories.retention.expiry import Expiry
 from handoff.store.repositories.retention.horizons import Horizons
 from handoff.store.repositories.retention.lease import SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
+from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
 from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
@@ -66,8 +66,7 @@ class Store:
     ) -> None:
         self.settings = settings
         self.redaction = redaction or Redaction()
-        self.rules = rules
-        self.brief_rules = brief_rules
+        self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()
         self.histories = RecentHistories()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handoff.domain.identity import parse_identity
 from tests.api.conftest import Api
 
 from .conftest import erase, everything
@@ -119,3 +120,16 @@ async def test_erasing_needs_its_own_scope(api: Api, token: str) -> None:
     answer = await api.call("DELETE", f"/v1/customers/{customer}", token=token)
     assert answer.status == 403
     assert (await api.context(f"email:{EMAIL}"))["match"] == "one"
+
+
+async def test_checkpoints_of_the_customer_are_gone(api: Api) -> None:
+    """A checkpoint has what a look derived; it is at one of the identities, erased alone or not."""
+    customer = await live(api)
+    store = api.server.store
+    names = (f"email:{EMAIL}", f"phone:{PHONE}")
+    homes = [store.hashes(api.tenant).identity(parse_identity(it)) for it in names]
+    for home in homes:
+        await store.checkpoints.put(home, b"a derived history", 1_800_000_000)
+    await erase(api, customer, identity=f"phone:{PHONE}")
+    for home in homes:
+        assert await store.connection.call(b"EXISTS", store.keys.checkpoint(home)) == 0

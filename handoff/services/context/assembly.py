@@ -83,8 +83,7 @@ async def assemble(
         completeness=completeness,
         left_out=left_out(read, customer, wanted, handoff),
     )
-    if read.recollection and not summariser:  # whose thread may still read it
-        remember(store, tenant, key, read.recollection)
+    remember(store, tenant, key, None if summariser else read.recollection)  # its thread may still read it
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)

@@ -78,8 +78,7 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    Links below `min_assurance` count as unknown. Raises Restricted for a restricted customer. Round trips as
-    for `by_key`, up to four more if shared.
+    Links below `min_assurance` count as unknown. Errors and round trips as for `by_key`, four more if shared.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]

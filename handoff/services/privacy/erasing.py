@@ -264,6 +264,8 @@ class Eraser:
             if stated is not None and all(set(side) - set(erasure.homes) for side in stated.sides):
                 continue  # a split of several identities, which is about the others, too
             fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
+        # A checkpoint is kept at one identity of the customer, perhaps one that is not erased.
+        await self._store.checkpoints.drop([record.key, *fields])
         for home, names in fields.items():
             if home in erasure.homes:
                 continue
@@ -312,6 +314,7 @@ class Eraser:
         """The last look: nothing of a grave is left. Without that, the job begins again."""
         if await self._store.graves.left_of(erasure.homes, job):
             return msgspec.structs.replace(erasure, step=STEPS[0])
+        await self._store.checkpoints.drop(erasure.homes)  # a look from before may have kept one since
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
         await self._store.compaction.ask(at_once=erasure.at_once)

@@ -201,6 +201,7 @@ async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | 
 
 async def bury(store: Store, erasure: Erasure, job: bytes) -> int:
     """Take the homes out of sight; the number of their touchpoints."""
+    await store.checkpoints.drop(erasure.homes)
     return sum([await store.graves.bury(home, job, erasure.erased_at) for home in erasure.homes])
 
 
