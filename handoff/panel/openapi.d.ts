@@ -3186,7 +3186,7 @@ export interface components {
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
          *     - `erased`: The resource was erased.
-         *     - `erasure_unfinished`: Copies of the erased data keep arriving: the erasure goes on by itself.
+         *     - `erasure_unfinished`: Copies of the erased data keep arriving: the erasure continues by itself.
          *     - `error`: The server failed; its log has details under the request id.
          *     - `forbidden`: The token does not allow this.
          *     - `forbidden_address`: Outgoing requests may not go to this address.
