@@ -63,7 +63,7 @@ __all__ = ["Options", "Server", "running", "running_in"]
 SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
-ERASE_S = 1.0  # so often a worker looks for erasures that another one was asked for
+ERASE_S = 5.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -207,6 +207,8 @@ async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
                 site.recent.clear()
             await eraser.run_open()
             await site.store.compaction.run_due()
+        except HandoffError as error:
+            log.warning("background_failed", work="erasures", code=error.problem_code)
         except Exception:  # whatever it is must not stop erasing
             log.exception("erasing_failed")
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,9 @@ MAX_CONVERSATIONS = 10_000  # a few hundred bytes each; the one that waited long
 MAX_EVENTS = 16  # messages per conversation whose retries get the same result
 WINDOW = 600 * SECOND  # a longer pause ends a number that somebody types piece by piece
 MAX_DIGITS = 19
+GROUPS = frozenset({4, 6, *range(8, MAX_DIGITS)})
+"""Digits of the groups in which people type the beginning of a card number. Other numbers in a conversation,
+such as quantities and dates, begin none: several of them in a row would look like one."""
 _HEAD = re.compile(r"[\W_]{0,6}\d")
 _HEAD_RUN = re.compile(r"(?:[\W_]{0,6}[0-9])+")
 _TAIL = re.compile(r"[0-9](?:[\W_]{0,6}[0-9])*[\W_]{0,6}\Z")
@@ -85,7 +88,7 @@ def _tail(before: str, text: str) -> str:
         return ""
     text = in_ascii(text[-80:])
     found = _TAIL.search(text)
-    if found is None:
+    if found is None or not all(len(it) in GROUPS for it in re.findall(r"[0-9]+", found.group())):
         return ""
     tail = f"{before} {text}" if before and found.start() == _leading(text) else found.group()
     return tail if sum(it.isdigit() for it in tail) <= MAX_DIGITS - 1 else found.group()
