@@ -195,6 +195,25 @@ async def test_a_full_disk_refuses_reads_and_changes_but_not_touchpoints(
     assert verify(root).ok
 
 
+async def test_the_problem_of_a_change_whose_entry_fails_states_that_it_was_made(
+    audited: tuple[Callers, Path],
+) -> None:
+    callers, root = audited
+    await callers.record("one")
+    size = await fill(callers, root)
+    body = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"}
+    headers = {"Idempotency-Key": "once"}
+    with largest_file(size + 20):
+        refused = await callers.post("/v1/handoffs", body, headers=headers)
+        assert (refused.status, refused.code) == (503, "audit_unavailable")
+        assert "changes were made" in refused.json["detail"]
+        again = await callers.post("/v1/handoffs", body, headers=headers)
+        assert "changes were made" not in again.json["detail"], "this one was refused before it began"
+    made = await callers.ok("POST", "/v1/handoffs", body, headers=headers)
+    (listed,) = (await callers.ok("GET", "/v1/handoffs"))["handoffs"]
+    assert listed["id"] == made["id"]
+
+
 async def test_a_stream_or_an_export_that_cannot_be_audited_sends_nothing(
     audited: tuple[Callers, Path],
 ) -> None:
