@@ -15,13 +15,14 @@ from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import Redaction
+from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.erasures import Graves
-from handoff.store.repositories.identities import as_mapping, forget_identities
+from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.repositories.retention.expiry import Expiry
@@ -143,9 +144,8 @@ class Store:
         """Forget what was read before: it may have been erased."""
         self.histories.clear()
         self.decoded.clear()
-        forget_identities()
-        for tenant in self._tenants.values():
-            tenant.hashes.forget()
+        self.redaction.forget()
+        forget_people()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""

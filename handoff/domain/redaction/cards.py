@@ -21,7 +21,7 @@ _RUN = re.compile(rf"(?<![0-9])[0-9](?:\s{{0,{SPACES}}}+[\W_]{{0,{GAP}}}[0-9]){{
 _DIGIT = re.compile("[0-9]")
 _NEW_NUMBER = re.compile(r"[\s,;/(|]\+|\A\+\Z")
 """A gap after which another telephone number begins."""
-_SHAPES = frozenset(
+SHAPES = frozenset(
     {
         (4, 4, 4, 4),
         (4, 4, 4, 4, 3),
@@ -131,7 +131,7 @@ def _in_run(text: str, run: list[int]) -> Iterator[Number]:
 
 def _plausible(text: str, run: list[int], start: int, end: int, shape: tuple[int, ...]) -> bool:
     """Whether the grouping is one of a card number, and not of several numbers side by side."""
-    if len(shape) == 1 or shape in _SHAPES or (len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]):
+    if len(shape) == 1 or shape in SHAPES or (len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]):
         return True
     between = text[run[start] : run[end - 1]]
     if NUMBER in between:
