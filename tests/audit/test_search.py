@@ -214,6 +214,32 @@ async def test_the_problem_of_a_change_whose_entry_fails_states_that_it_was_made
     assert listed["id"] == made["id"]
 
 
+class CrashingReads:
+    """The connection of a store whose answers make a handler crash."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def answers(self, commands: Any) -> list[Any]:
+        raise ZeroDivisionError
+
+
+async def test_a_request_that_crashes_has_an_entry(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    await callers.record("one")
+    customer = (await callers.ok("GET", "/v1/context?identity=user:anna"))["customer"]["id"]
+    store = callers.server.site.store
+    whole, store.connection = store.connection, CrashingReads(store.connection)  # type: ignore[assignment]
+    answer = await callers.get(f"/v1/customers/{customer}/timeline")
+    store.connection = whole
+    assert (answer.status, answer.code) == (500, "internal")
+    last = entries(root)[-1]
+    assert (last["action"], last["outcome"], last["customers"]) == ("readTimeline", "internal", [customer])
+
+
 async def test_a_stream_or_an_export_that_cannot_be_audited_sends_nothing(
     audited: tuple[Callers, Path],
 ) -> None:

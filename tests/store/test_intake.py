@@ -131,6 +131,26 @@ async def test_a_store_that_refuses_keeps_no_place(own_store: Store, tenant: str
     assert await is_served(intake, tenant)
 
 
+class BrokenRecorder:
+    """A recorder that fails in a way that nobody has thought of."""
+
+    def submit(self, entries: Sequence[object], *, gathered: bool = False) -> None:
+        raise AttributeError("writelines")
+
+
+async def test_a_recorder_that_breaks_answers_everybody_and_keeps_no_place(
+    own_store: Store, tenant: str
+) -> None:
+    intake, whole = Intake(own_store), own_store.recorder
+    own_store.recorder = BrokenRecorder()  # type: ignore[assignment]
+    async with asyncio.timeout(5):
+        await repeat(intake, tenant, stating(touchpoint("1"), touchpoint("2", at=NOON + 1)))
+        with pytest.raises(StoreUnavailable):
+            await record_one(intake, tenant, stating(touchpoint("3")))
+    own_store.recorder = whole
+    assert await is_served(intake, tenant)
+
+
 async def test_callers_that_leave_or_fail_keep_no_place(own_store: Store, tenant: str) -> None:
     intake = Intake(own_store)
     reported = asyncio.Event()
