@@ -103,6 +103,15 @@ async def test_lists_name_every_customer_that_they_show(audited: tuple[Callers, 
     assert set(entries(root)[-1]["customers"]) == {it["customer_id"] for it in page["handoffs"]}
 
 
+async def test_a_repeated_response_names_its_customer(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    body = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"}
+    for _ in range(2):
+        made = await callers.ok("POST", "/v1/handoffs", body, headers={"Idempotency-Key": "once"})
+    first, again = entries(root)[-2:]
+    assert first["customers"] == again["customers"] == [made["customer_id"]]
+
+
 async def test_no_words_of_customers_are_in_the_trail(audited: tuple[Callers, Path]) -> None:
     callers, root = audited
     canary = "canaryword"

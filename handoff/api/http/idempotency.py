@@ -26,6 +26,7 @@ from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.expiring import IdempotencyRecords
 
 from .app_keys import PRINCIPAL, SITE, AppContext
+from .auditing import about
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
 KEEP_S = 7 * 24 * 3600  # longer than clients retry
@@ -92,7 +93,9 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         raise
     if first is not None:
         await _check_repetition(site, principal, first)
-        return _repeat(first, digest, lambda: seal.open(first.body, place))
+        repeated = _repeat(first, digest, lambda: seal.open(first.body, place))
+        _note_customer(request, repeated)
+        return repeated
     assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
@@ -114,6 +117,18 @@ async def _check_repetition(site: AppContext, principal: Principal, first: KeptA
         )
     if first.status and principal.queues is not None:
         await check_resource(site.store, principal, first.location)
+
+
+class _ShownCustomer(Struct, frozen=True):
+    customer_id: str | None = None
+
+
+def _note_customer(request: web.Request, repeated: web.Response) -> None:
+    """Add the customer that a repeated response shows to the audit entry: no handler does."""
+    if not isinstance(repeated.body, bytes):
+        return
+    with contextlib.suppress(msgspec.MsgspecError):
+        about(request, msgspec.json.decode(repeated.body, type=_ShownCustomer).customer_id)
 
 
 def _older_key_parts(principal: Principal) -> tuple[str, ...]:
