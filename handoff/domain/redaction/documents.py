@@ -21,7 +21,7 @@ _FORM = re.compile(r"[^\s=&{}<>]{1,200}=[^\s{}<>]*")
 _FORM_VALUE = re.compile(r"(?<==)([^&]*)")
 LONG = 64 * 1024  # bytes
 DENSE = 5
-"""A long document of which more than a fifth are digits is no message of anybody. Looking for numbers in it
+"""A long document of which more than a fifth are digits has no message in it. Looking for numbers in it
 takes seconds a megabyte, so all of its digits are masked. Base64 has fewer digits."""
 _DIGITS = b"0123456789"
 _HIDDEN = bytes.maketrans(_DIGITS, b"*" * 10)
