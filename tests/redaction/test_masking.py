@@ -19,6 +19,7 @@ from handoff.bootstrap.settings import PatternSettings
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.redaction.documents import LONG, masked_document
+from handoff.domain.redaction.quick import SHORT_RUN, needs_look
 from handoff.domain.redaction.redaction import Redaction, safe_detail
 from handoff.domain.redaction.scan import TenantPattern
 from handoff.domain.redaction.values import masked_texts, masked_value
@@ -279,3 +280,14 @@ def test_numbers_in_long_documents_of_words_and_base64_are_looked_for() -> None:
         masked, counts = masked_document(raw)
         assert counts == {"card_number": 1}
         assert len(masked) == len(raw)
+
+
+@pytest.mark.parametrize("length", [SHORT_RUN - 20, SHORT_RUN, SHORT_RUN + 1, 400])
+def test_a_number_is_noticed_in_short_and_long_runs_of_groups(length: int) -> None:
+    """Two ways to test the same: digits one by one, and by sums."""
+    random = Random(length)
+    for _ in range(20):
+        groups = ["0" * random.randint(1, 3) for _ in range(length // 2)]
+        assert not needs_look(msgspec.json.encode(" ".join(groups)))
+        groups.insert(random.randrange(len(groups)), card(random))
+        assert needs_look(msgspec.json.encode(" ".join(groups)))
