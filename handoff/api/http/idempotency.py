@@ -93,9 +93,7 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         raise
     if first is not None:
         await _check_repetition(site, principal, first)
-        repeated = _repeat(first, digest, lambda: seal.open(first.body, place))
-        _note_customer(request, repeated)
-        return repeated
+        return _noted(request, _repeat(first, digest, lambda: seal.open(first.body, place)))
     assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
@@ -123,12 +121,12 @@ class _ShownCustomer(Struct, frozen=True):
     customer_id: str | None = None
 
 
-def _note_customer(request: web.Request, repeated: web.Response) -> None:
-    """Add the customer that a repeated response shows to the audit entry: no handler does."""
-    if not isinstance(repeated.body, bytes):
-        return
-    with contextlib.suppress(msgspec.MsgspecError):
-        about(request, msgspec.json.decode(repeated.body, type=_ShownCustomer).customer_id)
+def _noted(request: web.Request, repeated: web.Response) -> web.Response:
+    """The repeated response, with the customer that it shows in the audit entry: no handler adds it."""
+    if isinstance(repeated.body, bytes):
+        with contextlib.suppress(msgspec.MsgspecError):
+            about(request, msgspec.json.decode(repeated.body, type=_ShownCustomer).customer_id)
+    return repeated
 
 
 def _older_key_parts(principal: Principal) -> tuple[str, ...]:

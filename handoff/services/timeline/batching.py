@@ -95,7 +95,7 @@ class Intake:
             self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
             fail(entries, error)
-        except Exception as error:  # no request may wait for ever, or keep its tenant's place
+        except Exception as error:  # no request may wait forever, or keep its tenant's place
             log.exception("recorder_failed")
             fail(entries, StoreUnavailable("the store layer failed", reason=type(error).__name__))
         if batch and self._waiting:  # only now: the store already works on this turn's items
