@@ -123,7 +123,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         health.append(delivery.ready)
         await store.horizons.refresh()
         await stack.enter_async_context(_background(site, timers, delivery, names))
-        sweeps = Retention(site, retention, settings.privacy)
+        sweeps = Retention(site, retention)
         await stack.enter_async_context(repeating("retention", TURN_S, sweeps.turn))
         await stack.enter_async_context(repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
