@@ -160,10 +160,10 @@ async def test_an_invalid_reason_is_refused_before_anything_is_read(
 
 async def test_a_card_number_in_the_reason_is_masked(audited: tuple[Callers, Path]) -> None:
     callers, root = audited
-    headers = {"Handoff-Reason": "she said 4111 1111 1111 1111"}
+    headers = {"Handoff-Reason": "ticket 7, 4111 1111 1111 1111"}
     await callers.get("/v1/context?identity=user:anna", headers=headers)
     (entry,) = entries(root)
-    assert entry["reason"].startswith("she said ")
+    assert entry["reason"].startswith("ticket 7, ")
     assert "4111" not in entry["reason"].removesuffix("1111")
 
 

@@ -1,1 +1,1 @@
-"""What a server process does beside requests."""
+"""Tasks of a server process beside its requests."""
