@@ -2001,7 +2001,7 @@ export interface components {
         };
         /**
          * Erasure
-         * @description An erasure as clients see it. The customer is out of sight since `erased_at`.
+         * @description An erasure as clients see it. The data cannot be read from `erased_at` on.
          */
         Erasure: {
             id: string;

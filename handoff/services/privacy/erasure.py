@@ -69,7 +69,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class ErasureView(Struct, frozen=True, kw_only=True):
-    """An erasure as clients see it. Reads of the customer answer 410 from `erased_at` on."""
+    """An erasure as clients see it. The data cannot be read from `erased_at` on."""
 
     id: str
     state: str
