@@ -31,7 +31,7 @@ from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel", "audit")
+_FIXED = ("server", "store", "identity", "panel", "audit", "limits")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -116,6 +116,7 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.privacy = new.privacy
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.retention.replace(new.retention, names, new.channel_names)

@@ -7,10 +7,9 @@ import contextlib
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -35,8 +34,6 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
-from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.journal import Journal
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
@@ -49,6 +46,9 @@ from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
+from .background.erasure_jobs import erasing, repeat_erasures
+from .background.sweeps import TURN_S, Retention
+from .background.tasks import in_background, repeating
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -56,14 +56,12 @@ from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
-from .sweeps import TURN_S, Retention
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
-ERASE_S = 5.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -125,9 +123,9 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         health.append(delivery.ready)
         await store.horizons.refresh()
         await stack.enter_async_context(_background(site, timers, delivery, names))
-        sweeps = Retention(site, retention, settings.privacy)
-        await stack.enter_async_context(_repeating("retention", TURN_S, sweeps.turn))
-        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
+        sweeps = Retention(site, retention)
+        await stack.enter_async_context(repeating("retention", TURN_S, sweeps.turn))
+        await stack.enter_async_context(repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -166,55 +164,23 @@ async def _background(
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
-    await _repeat_erasures(site)
+    await repeat_erasures(site)
     async with (
-        _running("live", site.hub.run()),
+        in_background("live", site.hub.run()),
         delivery.running(),
-        _repeating("timers", TICK_S, timers.fire_due),
-        _running("health", store.health.watch()),
-        _repeating("credentials", CHECK_S, site.watch.check),
-        _repeating("worker", BEAT_S, store.workers.beat),
-        _running("erasures", _erasing(site, tenants)),
+        repeating("timers", TICK_S, timers.fire_due),
+        in_background("health", store.health.watch()),
+        repeating("credentials", CHECK_S, site.watch.check),
+        repeating("worker", BEAT_S, store.workers.beat),
+        in_background("erasures", erasing(site, tenants)),
         keeping(site.audit),
-        _repeating("audit_sync", SYNC_S, site.audit.sync),
-        _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
-        _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
-        _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
-        _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+        repeating("audit_sync", SYNC_S, site.audit.sync),
+        repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
+        repeating("audit_retention", RETENTION_S, site.audit.remove_old),
+        repeating("count", COUNT_S, _counting(store, timers, site.measures)),
+        repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
-
-
-async def _repeat_erasures(site: AppContext) -> None:
-    """Take out of sight again what a restored backup brought back, before anybody can read it."""
-    try:
-        repeated = await repeat_all(site.store, site.journal)
-    except HandoffError as error:  # a full store, say: the background tries again
-        log.error("erasures_not_repeated", code=error.problem_code)
-        return
-    if repeated:
-        log.warning("erasures_repeated", count=repeated)
-
-
-async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
-    """Do the jobs of erasures, first those that a restored backup undid."""
-    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
-    while True:
-        try:
-            checked = checked or await repeat_all(site.store, site.journal) >= 0
-            if await eraser.look():
-                site.store.forget_reads()
-                site.recent.clear()
-            await eraser.run_open()
-            await site.store.compaction.run_due()
-        except HandoffError as error:
-            log.warning("background_failed", work="erasures", code=error.problem_code)
-        except Exception:  # whatever it is must not stop erasing
-            log.exception("erasing_failed")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ERASE_S):
-                await site.erased.wait()
-        site.erased.clear()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
@@ -343,50 +309,6 @@ def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], 
         measures.unviewed.set(await timers.count_unviewed())
 
     return count
-
-
-@asynccontextmanager
-async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` in a task, and cancel it on leaving."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def _repeating(
-    name: str, every_s: float, work: Callable[[], Awaitable[object]], *, at_the_end: bool = False
-) -> AsyncIterator[None]:
-    """Run `work` periodically. Failures are logged and do not stop it.
-
-    `at_the_end` runs it once more on leaving. This takes a whole timeout if the store hangs, so use it
-    only for work that no other process does.
-    """
-
-    async def loop() -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await work()
-            except HandoffError as error:
-                log.warning("background_failed", work=name, code=error.problem_code)
-            except Exception:  # the outermost loop
-                log.exception("background_crashed", work=name)
-
-    task = asyncio.create_task(loop(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        if at_the_end:
-            with contextlib.suppress(HandoffError):
-                await work()
 
 
 def _url(host: str, port: int) -> str:

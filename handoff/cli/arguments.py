@@ -218,7 +218,9 @@ def _add_audit(commands: Any) -> None:
     audit = _command(commands, "audit", "check and search the audit trail", help_texts.AUDIT_EXAMPLES)
     tools = audit.add_subparsers(dest="tool", required=True, metavar="TOOL")
     verify = _command(tools, "verify", "check that nothing in the trail's files was changed or removed")
-    _add_store_options(verify, "audit.commands:check")
+    verify.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration file")
+    verify.add_argument("--data", metavar="DIR", help="the server's data directory")
+    verify.set_defaults(run="audit.commands:check")
     verify.add_argument("--dir", metavar="DIR", help="the trail's directory, or a copy of it")
     verify.add_argument(
         "--expect", action="append", default=[], metavar="HASH", help="a hash of a line; can be repeated"

@@ -1087,7 +1087,7 @@ export interface paths {
         post?: never;
         /**
          * Erase a customer
-         * @description The customer is out of sight when this returns: their ids answer 410. A job then deletes touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before the erasure that arrive later are accepted and dropped; later events start a new history.
+         * @description When this returns, reads of the customer answer 410. A job then deletes touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before the erasure that arrive later are accepted and dropped; later events start a new history.
          *
          *     Needs the scope `privacy:write`.
          */
@@ -1107,7 +1107,7 @@ export interface paths {
         get?: never;
         /**
          * Put a legal hold on a customer
-         * @description The customer cannot be erased until the hold is lifted.
+         * @description Until the hold is lifted, an erasure is refused and retention deletes nothing of the customer.
          *
          *     Needs the scope `privacy:write`.
          */
@@ -2001,7 +2001,7 @@ export interface components {
         };
         /**
          * Erasure
-         * @description An erasure as clients see it. The customer is out of sight since `erased_at`.
+         * @description An erasure as clients see it. The data cannot be read from `erased_at` on.
          */
         Erasure: {
             id: string;
@@ -6827,7 +6827,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            /** @description The id is a former one (`customer_merged`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
@@ -6924,7 +6924,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            /** @description The id is a former one (`customer_merged`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];

@@ -167,6 +167,15 @@ async def test_an_invalid_reason_is_refused_before_anything_is_read(
     assert not entries(root)
 
 
+async def test_a_card_number_in_the_reason_is_masked(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    headers = {"Handoff-Reason": "ticket 7, 4111 1111 1111 1111"}
+    await callers.get("/v1/context?identity=user:anna", headers=headers)
+    (entry,) = entries(root)
+    assert entry["reason"].startswith("ticket 7, ")
+    assert "4111" not in entry["reason"].removesuffix("1111")
+
+
 async def test_pages_follow_each_other(audited: tuple[Callers, Path]) -> None:
     callers, _root = audited
     for number in range(7):

@@ -114,6 +114,12 @@ async def test_one_identity_of_several_is_erased_alone(api: Api) -> None:
     assert f"phone:{PHONE}" not in str(found["customer"])
 
 
+async def test_a_card_number_in_the_reason_is_masked(api: Api) -> None:
+    view = await erase(api, await live(api), reason="wrote 4111 1111 1111 1111")
+    assert view["reason"].startswith("wrote ")
+    assert "4111" not in view["reason"].removesuffix("1111")
+
+
 @pytest.mark.parametrize("token", ["desk", "bot", "nothing"])
 async def test_erasing_needs_its_own_scope(api: Api, token: str) -> None:
     customer = await live(api)

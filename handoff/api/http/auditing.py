@@ -155,4 +155,6 @@ def _reason(request: web.Request) -> str | None:
         raise Unprocessable(
             f"{REASON_HEADER} has at most {MAX_REASON} printable characters", code="invalid_parameter"
         )
-    return reason or None
+    if not reason:
+        return None
+    return request.app[SITE].store.redaction.text(reason, "request", request[PRINCIPAL].tenant)

@@ -69,7 +69,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class ErasureView(Struct, frozen=True, kw_only=True):
-    """An erasure as clients see it. The customer is out of sight since `erased_at`."""
+    """An erasure as clients see it. The data cannot be read from `erased_at` on."""
 
     id: str
     state: str
@@ -122,7 +122,8 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
     """Take a customer out of sight for good, and leave the rest to a job.
 
     Raises NotFound for an unknown customer, Gone for an erased one, and Conflict for a former id
-    (`customer_merged`) or while older releases use the store (`store_format`).
+    (`customer_merged`), under a legal hold (`legal_hold`), or while older releases use the store
+    (`store_format`).
     """
     require_format(store)
     customer = await by_id(store, tenant, order.customer_id, restricted=True)

@@ -22,14 +22,9 @@ log = structlog.get_logger(__name__)
 class Retention:
     """A worker's part in retention, turn by turn."""
 
-    def __init__(self, site: AppContext, policy: RetentionPolicy, settings: PrivacySettings) -> None:
+    def __init__(self, site: AppContext, policy: RetentionPolicy) -> None:
         self._site = site
-        pace = SweepSettings(
-            every_s=settings.sweep_every_s,
-            share=settings.sweep_share * TURN_S / max(1.0 - settings.sweep_share, 0.01),
-            max_per_s=settings.sweep_max_per_s,
-        )
-        self._sweeper = Sweeper(site.store, policy, secrets.token_hex(8), pace, self._count)
+        self._sweeper = Sweeper(site.store, policy, secrets.token_hex(8), _pace(site.privacy), self._count)
         self._look_at = 0.0
 
     async def turn(self) -> None:
@@ -40,6 +35,7 @@ class Retention:
         if await self._site.store.horizons.refresh():
             self._site.store.forget_reads()
             self._site.recent.clear()
+        self._sweeper.settings = _pace(self._site.privacy)  # a reload may have changed it
         state = await self._sweeper.turn()
         if state is None:
             return
@@ -67,3 +63,11 @@ class Retention:
             identities_deleted=state.deleted.identities,
             took_s=round((state.finished_at - state.started_at) / 1e6, 1),
         )
+
+
+def _pace(settings: PrivacySettings) -> SweepSettings:
+    return SweepSettings(
+        every_s=settings.sweep_every_s,
+        share=settings.sweep_share * TURN_S / max(1.0 - settings.sweep_share, 0.01),
+        max_per_s=settings.sweep_max_per_s,
+    )
