@@ -35,8 +35,6 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
-from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.journal import Journal
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
@@ -56,14 +54,13 @@ from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
-from .sweeps import TURN_S, Retention
+from .sweeps import NOTICE_S, TURN_S, Erasures, Retention
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
-ERASE_S = 5.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -124,7 +121,10 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
         await store.horizons.refresh()
-        await stack.enter_async_context(_background(site, timers, delivery, names))
+        erasures = Erasures(site, names)
+        health.append(erasures.ready)
+        await erasures.repeat()
+        await stack.enter_async_context(_background(site, timers, delivery, erasures))
         sweeps = Retention(site, retention, settings.privacy)
         await stack.enter_async_context(_repeating("retention", TURN_S, sweeps.turn))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
@@ -162,11 +162,10 @@ def _delivery(
 
 @asynccontextmanager
 async def _background(
-    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+    site: AppContext, timers: Timers, delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
-    await _repeat_erasures(site)
     async with (
         _running("live", site.hub.run()),
         delivery.running(),
@@ -174,8 +173,9 @@ async def _background(
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
-        _running("erasures", _erasing(site, tenants)),
         keeping(site.audit),
+        _repeating("erased", NOTICE_S, erasures.notice),
+        _running("erasures", erasures.run()),
         _repeating("audit_sync", SYNC_S, site.audit.sync),
         _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
         _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
@@ -183,38 +183,6 @@ async def _background(
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
-
-
-async def _repeat_erasures(site: AppContext) -> None:
-    """Take out of sight again what a restored backup brought back, before anybody can read it."""
-    try:
-        repeated = await repeat_all(site.store, site.journal)
-    except HandoffError as error:  # a full store, say: the background tries again
-        log.error("erasures_not_repeated", code=error.problem_code)
-        return
-    if repeated:
-        log.warning("erasures_repeated", count=repeated)
-
-
-async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
-    """Do the jobs of erasures, first those that a restored backup undid."""
-    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
-    while True:
-        try:
-            checked = checked or await repeat_all(site.store, site.journal) >= 0
-            if await eraser.look():
-                site.store.forget_reads()
-                site.recent.clear()
-            await eraser.run_open()
-            await site.store.compaction.run_due()
-        except HandoffError as error:
-            log.warning("background_failed", work="erasures", code=error.problem_code)
-        except Exception:  # whatever it is must not stop erasing
-            log.exception("erasing_failed")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ERASE_S):
-                await site.erased.wait()
-        site.erased.clear()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
