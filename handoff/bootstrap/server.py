@@ -120,14 +120,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         reloader = _reloader(settings, options, parts)
         delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
-        await store.horizons.refresh()
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
         await stack.enter_async_context(_background(site, timers, delivery, erasures))
-        sweeps = Retention(site, retention, settings.privacy)
-        await stack.enter_async_context(_repeating("retention", TURN_S, sweeps.turn))
-        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
+        await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -181,6 +178,20 @@ async def _background(
         _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def _deleting_old(
+    site: AppContext, policy: RetentionPolicy, settings: Settings, sources: Mapping[str, Source]
+) -> AsyncIterator[None]:
+    """Delete what was kept long enough."""
+    await site.store.horizons.refresh()
+    sweeps = Retention(site, policy, settings.privacy)
+    async with (
+        _repeating("retention", TURN_S, sweeps.turn),
+        _repeating("quarantine", TRIM_S, _trimming(settings, site.store, sources)),
     ):
         yield
 
