@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from handoff.bootstrap.sweeps import Erasures
 from handoff.domain.errors import ConfigurationError, JournalUnavailable, StoreUnavailable
 from handoff.services.customers.customer import by_key
 from handoff.services.privacy.erasing import Eraser
@@ -109,3 +111,26 @@ async def test_workers_that_start_together_repeat_an_erasure(own_store: Store, t
     await asyncio.gather(*(repeat_all(own_store, Journal(tmp_path)) for _ in range(3)))
     assert await own_store.of(tenant).people.records([home]) == {}
     assert await Eraser(own_store, handoffs_of(own_store), [tenant]).run_open() == 1
+
+
+async def test_a_server_is_not_ready_before_it_has_repeated_the_journal(api: Api) -> None:
+    """On a store that takes no writes it serves, and says so."""
+    await api.record("m1")
+    site = api.server.site
+    hashes, erasures = site.store.hashes(api.tenant), Erasures(site, [api.tenant])
+    site.journal.append(
+        msgspec.structs.replace(
+            entry(1),
+            store=hashes.store(),
+            tenant=api.tenant,
+            homes=(hashes.identity(touchpoint("m1").home.identity),),
+            erased_at=await site.store.of(api.tenant).clock(),
+        )
+    )
+    site.store.functions.gate.refuses = "disk"
+    await erasures.repeat()
+    assert erasures.ready() == "erasures"
+    site.store.functions.gate.refuses = None
+    await erasures.repeat()
+    assert erasures.ready() is None
+    assert (await api.context())["match"] == "none"

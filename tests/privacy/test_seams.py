@@ -146,3 +146,20 @@ async def test_a_restricted_customer_is_found_in_the_audit_trail(valkey: str, tm
         await callers.ok("PUT", path, why, token="admin", headers=tenant)
         found = await callers.ok("GET", f"/v1/audit?customer={customer}", token="admin", headers=tenant)
     assert "restrictCustomer" in [it["action"] for it in found["entries"]]
+
+
+async def test_a_late_event_does_not_come_in_with_a_new_one(
+    store: Store, tenant: str, tmp_path: Path
+) -> None:
+    """Two customers name an erased address in one call, one of them before the erasure."""
+    mail = handle("email:anna@example.com", Assurance.CLAIMED)
+    await record_all(store, tenant, [touchpoint("m1", mail)])
+    await request(store, tenant, "email:anna@example.com", Journal(tmp_path))
+    await Eraser(store, handoffs_of(store), [tenant]).run_open()
+    now = await store.of(tenant).clock()
+    late, new = touchpoint("late", "user:otto", mail), touchpoint("new", "user:bert", mail, at=now)
+    assert {it.status for it in await record(store, tenant, [late, new])} == {"accepted"}
+    home = store.hashes(tenant).identity(mail.identity)
+    found = (await store.of(tenant).people.records([home]))[home]
+    bert = store.hashes(tenant).identity(parse_identity("user:bert"))
+    assert {it.home for it in found.pointers} == {bert}

@@ -259,16 +259,15 @@ def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
 
 
 def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
-    """One pointer a key, with the fields of all of them and the latest of their times."""
-    by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
-    latest: dict[bytes, bytes] = {}
+    """One pointer a key and time, with the fields of all of them: an erasure refuses earlier ones only."""
+    fields_of: dict[tuple[bytes, bytes], tuple[bytes, dict[bytes, bytes]]] = {}
     for pointer, occurred in times.items():
-        latest[pointer.key] = max(latest.get(pointer.key, b""), occurred)
-        _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
+        _hash, fields = fields_of.setdefault((pointer.key, occurred), (pointer.hash, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
     return {
-        Pointer(hash_, key, tuple(fields.items())): latest[key] for key, (hash_, fields) in by_key.items()
+        Pointer(hash_, key, tuple(fields.items())): occurred
+        for (key, occurred), (hash_, fields) in fields_of.items()
     }
 
 
