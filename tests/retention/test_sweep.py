@@ -380,3 +380,4 @@ async def test_a_sweep_that_cannot_be_audited_is_not_over(own_store: Store) -> N
         with suppress(AuditUnavailable):
             state = await sweeper.turn()
     assert failed
+    assert state.deleted.by_tenant == {tenant: 1}

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, SECOND, Micros
+from handoff.domain.errors import HandoffError
 from handoff.store.repositories.retention.horizons import TenantHorizons, pack_horizons
 from handoff.store.repositories.retention.lease import HeldSweep
 from handoff.store.repositories.retention.scan import ScanPlace
@@ -103,9 +104,14 @@ class Sweeper:
         deadline = time.monotonic() + self.settings.share
         first = state.deleted.total
         while state.finished_at is None:
-            state = await self._step(state)
+            before, state = state, await self._step(state)
             if state.finished_at is not None and self._before_end is not None:
-                await self._before_end(state)
+                try:
+                    await self._before_end(state)
+                except HandoffError:
+                    again = msgspec.structs.replace(before, deleted=state.deleted)
+                    await self._store.sweeps.keep(held, msgspec.json.encode(again))
+                    raise
             if not await self._store.sweeps.keep(held, msgspec.json.encode(state)):
                 return None
             if time.monotonic() >= deadline or state.deleted.total - first >= self.settings.max_per_s:
