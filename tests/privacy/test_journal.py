@@ -114,7 +114,7 @@ async def test_workers_that_start_together_repeat_an_erasure(own_store: Store, t
 
 
 async def test_a_server_is_not_ready_before_it_has_repeated_the_journal(api: Api) -> None:
-    """On a store that takes no writes it serves, and says so."""
+    """On a store that takes no writes it serves, and reports it."""
     await api.record("m1")
     site = api.server.site
     hashes, erasures = site.store.hashes(api.tenant), Erasures(site, [api.tenant])
