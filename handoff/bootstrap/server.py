@@ -46,7 +46,7 @@ from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
-from .background.erasure_jobs import erasing, repeat_erasures
+from .background.erasure_jobs import NOTICE_S, Erasures
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -121,11 +121,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         reloader = _reloader(settings, options, parts)
         delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
-        await store.horizons.refresh()
-        await stack.enter_async_context(_background(site, timers, delivery, names))
-        sweeps = Retention(site, retention)
-        await stack.enter_async_context(repeating("retention", TURN_S, sweeps.turn))
-        await stack.enter_async_context(repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
+        erasures = Erasures(site, names)
+        health.append(erasures.ready)
+        await erasures.repeat()
+        await stack.enter_async_context(_background(site, timers, delivery, erasures))
+        await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -160,11 +160,10 @@ def _delivery(
 
 @asynccontextmanager
 async def _background(
-    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+    site: AppContext, timers: Timers, delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
-    await repeat_erasures(site)
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
@@ -172,13 +171,28 @@ async def _background(
         in_background("health", store.health.watch()),
         repeating("credentials", CHECK_S, site.watch.check),
         repeating("worker", BEAT_S, store.workers.beat),
-        in_background("erasures", erasing(site, tenants)),
+        repeating("erased", NOTICE_S, erasures.notice),
+        in_background("erasures", erasures.run()),
         keeping(site.audit),
         repeating("audit_sync", SYNC_S, site.audit.sync),
         repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
         repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def _deleting_old(
+    site: AppContext, policy: RetentionPolicy, settings: Settings, sources: Mapping[str, Source]
+) -> AsyncIterator[None]:
+    """Delete what was kept long enough."""
+    await site.store.horizons.refresh()
+    sweeps = Retention(site, policy)
+    async with (
+        repeating("retention", TURN_S, sweeps.turn),
+        repeating("quarantine", TRIM_S, _trimming(settings, site.store, sources)),
     ):
         yield
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from handoff.bootstrap.sweeps import Retention
 from handoff.domain.clock import format_time
 from handoff.domain.retention.rules import RetentionRule
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.retention.sweep import Sweeper
 from tests import serving
 from tests.api.conftest import Api, settings_for
+from tests.audit.conftest import entries, with_trail
 from tests.conftest import fresh_tenant, opened
 from tests.samples import record_all, touchpoint
 from tests.store.servers import valkey_server
@@ -121,6 +124,19 @@ async def test_a_legal_hold_stops_the_deletion(api: Api) -> None:
     assert len(await members_of(api.server.store, api.tenant, "user:anna")) == 1
     await api.call("DELETE", f"/v1/customers/{customer}/hold", token="officer")
     assert (await sweeper.sweep()).deleted.touchpoints == {"chat/messages": 1}
+
+
+async def test_a_sweep_leaves_an_audit_entry(tmp_path: Path) -> None:
+    with valkey_server(appendonly="yes", appendfsync="always") as url:
+        async with with_trail(url, tmp_path / "audit") as callers:
+            await callers.record("m", occurred_at=ago(5))
+            policy = policy_of(callers.tenant, RetentionRule(days=3))
+            sweeps = Retention(callers.server.site, policy, PrivacySettings())
+            await sweeps.turn()
+            made = [it for it in entries(tmp_path / "audit") if it["action"] == "sweepRetention"]
+    assert [(it["tenant"], it["token"], it["reason"]) for it in made] == [
+        (callers.tenant, "retention", "1 deleted")
+    ]
 
 
 async def test_the_command_line_shows_and_sweeps(api: Api, tmp_path: Path) -> None:

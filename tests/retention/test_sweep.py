@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from handoff.bootstrap.sweeps import audit_entries
 from handoff.codec.member import OTHER_CHANNEL, Member, read_member
 from handoff.domain.clock import DAY, HOUR, Micros
+from handoff.domain.errors import AuditUnavailable
 from handoff.domain.identity import Assurance, Identity, parse_identity
 from handoff.domain.retention.rules import RetentionRule, class_of, days_of
 from handoff.domain.touchpoint import CHANNELS, Participant, Touchpoint
@@ -312,3 +315,69 @@ async def test_the_scan_meets_every_identity_of_a_tenant(store: Store) -> None:
             if hashes.owns(scanned.home, identity):
                 found.add(str(identity))
     assert found == set(names)
+
+
+async def test_an_identity_that_was_erased_once_goes_with_its_last_touchpoint(own_store: Store) -> None:
+    """Only the time of the erasure stays of it."""
+    tenant, at = fresh_tenant(), days_ago(20)
+    await record_all(own_store, tenant, [touchpoint("before", at=at)])
+    home = own_store.hashes(tenant).identity(parse_identity("user:anna"))
+    await own_store.graves.bury(home, b"j" * 16, at + 1)
+    verified = [handle(it, Assurance.VERIFIED) for it in ("user:anna", "email:anna@example.com")]
+    await record_all(own_store, tenant, [touchpoint("after", *verified, at=days_ago(15))])
+    assert await record_of(own_store, tenant, "user:anna") is not None
+    state = await swept(own_store, everything_is_old(policy_of(tenant, RetentionRule(days=10))))
+    assert state.deleted.identities == 2
+    for who in ("user:anna", "email:anna@example.com"):
+        assert await record_of(own_store, tenant, who) is None
+    (tombstone,) = await own_store.graves.tombstones([home])
+    assert tombstone is not None
+    assert tombstone.erased_at == at + 1
+    assert (
+        await swept(own_store, everything_is_old(policy_of(tenant, RetentionRule(days=10))))
+    ).deleted.identities == 0
+
+
+async def test_an_expired_touchpoint_leaves_no_pointer(own_store: Store) -> None:
+    """A worker that does not know a new horizon yet writes pointers before the store refuses."""
+    tenant = fresh_tenant()
+    await swept(own_store, policy_of(tenant, RetentionRule(days=10)))
+    own_store.horizons._known = {}
+    verified = [handle(it, Assurance.VERIFIED) for it in ("user:anna", "email:anna@example.com")]
+    (result,) = await record(own_store, tenant, [touchpoint("old", *verified, at=days_ago(11))])
+    assert result.status == "expired"
+    assert await record_of(own_store, tenant, "email:anna@example.com") is None
+
+
+async def test_a_sweep_counts_by_tenant(own_store: Store) -> None:
+    one, other = fresh_tenant(), fresh_tenant()
+    for tenant, count in ((one, 3), (other, 2)):
+        events = [touchpoint(f"e{it}", at=days_ago(20), seq=it) for it in range(count)]
+        await record_all(own_store, tenant, [*events, touchpoint("new", at=days_ago(1.5))])
+    policy = RetentionPolicy([RetentionRule(days=10)], [one, other, fresh_tenant()], CHANNELS)
+    state = await swept(own_store, policy)
+    assert state.deleted.by_tenant == {one: 3, other: 2}
+    assert {it.tenant: it.reason for it in audit_entries(state, "retention")} == {
+        one: "3 deleted",
+        other: "2 deleted",
+    }
+
+
+async def test_a_sweep_that_cannot_be_audited_is_not_over(own_store: Store) -> None:
+    tenant, failed = fresh_tenant(), False
+    await record_all(own_store, tenant, [touchpoint("e", at=days_ago(20))])
+
+    async def fail_once(_state: SweepState) -> None:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise AuditUnavailable()
+
+    policy = policy_of(tenant, RetentionRule(days=10))
+    sweeper = Sweeper(own_store, policy, OWNER, STEPWISE, before_end=fail_once)
+    state = None
+    while state is None or state.finished_at is None:
+        with suppress(AuditUnavailable):
+            state = await sweeper.turn()
+    assert failed
+    assert state.deleted.by_tenant == {tenant: 1}

@@ -1,4 +1,4 @@
-"""Retention in a running server: every worker learns the horizons, one sweeps."""
+"""The sweeps of retention in a running server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import structlog
 
 from handoff.api.http.app_keys import AppContext
+from handoff.services.audit.entry import AuditEntry
 from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.retention.deleting import Deleted
 from handoff.services.retention.policy import RetentionPolicy
@@ -24,7 +25,10 @@ class Retention:
 
     def __init__(self, site: AppContext, policy: RetentionPolicy) -> None:
         self._site = site
-        self._sweeper = Sweeper(site.store, policy, secrets.token_hex(8), _pace(site.privacy), self._count)
+        pace = _pace(site.privacy)
+        self._sweeper = Sweeper(
+            site.store, policy, secrets.token_hex(8), pace, self._count, before_end=self._record
+        )
         self._look_at = 0.0
 
     async def turn(self) -> None:
@@ -49,6 +53,11 @@ class Retention:
             channel, _, class_ = name.partition("/")
             self._site.measures.retention_deleted.labels(channel or "unknown", class_).inc(count)
 
+    async def _record(self, state: SweepState) -> None:
+        """An audit entry for each tenant of which the sweep deleted anything."""
+        for entry in audit_entries(state, "retention"):
+            await self._site.audit.record(entry)
+
     def _report(self, state: SweepState) -> None:
         """The one record of a sweep."""
         assert state.finished_at is not None
@@ -71,3 +80,11 @@ def _pace(settings: PrivacySettings) -> SweepSettings:
         share=settings.sweep_share * TURN_S / max(1.0 - settings.sweep_share, 0.01),
         max_per_s=settings.sweep_max_per_s,
     )
+
+
+def audit_entries(state: SweepState, by: str) -> list[AuditEntry]:
+    """The audit entries of a sweep."""
+    return [
+        AuditEntry(tenant=tenant, action="sweepRetention", outcome="ok", token=by, reason=f"{count} deleted")
+        for tenant, count in state.deleted.by_tenant.items()
+    ]

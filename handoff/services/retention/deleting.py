@@ -29,19 +29,33 @@ log = structlog.get_logger(__name__)
 
 
 class Deleted(Struct, kw_only=True):
-    """The deletions of a sweep: touchpoints by channel and class (`chat/messages`), others by kind."""
+    """The deletions of a sweep: touchpoints by channel and class (`chat/messages`), others by kind.
+
+    `by_tenant` counts all of them.
+    """
 
     touchpoints: dict[str, int] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
     identities: int = 0
+    by_tenant: dict[str, int] = field(default_factory=dict)
     oldest_kept: Micros | None = None
 
     @property
     def total(self) -> int:
         return sum(self.touchpoints.values())
 
+    def of_tenant(self, tenant: str) -> Deleted:
+        """Note that all of this was one tenant's."""
+        count = self.total + sum(self.records.values()) + self.identities
+        self.by_tenant = {tenant: count} if count else {}
+        return self
+
     def add(self, other: Deleted) -> None:
-        for ours, theirs in ((self.touchpoints, other.touchpoints), (self.records, other.records)):
+        for ours, theirs in (
+            (self.touchpoints, other.touchpoints),
+            (self.records, other.records),
+            (self.by_tenant, other.by_tenant),
+        ):
             for name, count in theirs.items():
                 ours[name] = ours.get(name, 0) + count
         self.identities += other.identities
@@ -87,7 +101,8 @@ class Deleter:
         deleted = Deleted()
         for tenant, records in self._by_tenant(step.records).items():
             for at in range(0, len(records), HOMES):
-                deleted.add(await self._delete(tenant, records[at : at + HOMES]))
+                found = await self._delete(tenant, records[at : at + HOMES])
+                deleted.add(found.of_tenant(tenant))
         return deleted
 
     def _by_tenant(self, records: Sequence[ScannedRecord]) -> dict[str, list[ScannedRecord]]:

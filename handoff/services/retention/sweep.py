@@ -7,13 +7,14 @@ finds nothing to do where it was already done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, SECOND, Micros
+from handoff.domain.errors import HandoffError
 from handoff.store.repositories.retention.horizons import TenantHorizons, pack_horizons
 from handoff.store.repositories.retention.lease import HeldSweep
 from handoff.store.repositories.retention.scan import ScanPlace
@@ -56,12 +57,15 @@ class Sweeper:
         owner: str,
         settings: SweepSettings | None = None,
         on_deleted: Callable[[Deleted], None] = lambda _deleted: None,
+        before_end: Callable[[SweepState], Awaitable[None]] | None = None,
     ) -> None:
+        """`before_end` is called before a sweep's end is kept. If it raises, the last step is repeated."""
         self._store = store
         self._policy = policy
         self._owner = owner
         self.settings = settings or SweepSettings()
         self._on_deleted = on_deleted
+        self._before_end = before_end
 
     async def turn(self) -> SweepState | None:
         """Work for a turn; the sweep's state after it, None if another worker sweeps or nothing is due."""
@@ -100,7 +104,14 @@ class Sweeper:
         deadline = time.monotonic() + self.settings.share
         first = state.deleted.total
         while state.finished_at is None:
-            state = await self._step(state)
+            before, state = state, await self._step(state)
+            if state.finished_at is not None and self._before_end is not None:
+                try:
+                    await self._before_end(state)
+                except HandoffError:
+                    again = msgspec.structs.replace(before, deleted=state.deleted)
+                    await self._store.sweeps.keep(held, msgspec.json.encode(again))
+                    raise
             if not await self._store.sweeps.keep(held, msgspec.json.encode(state)):
                 return None
             if time.monotonic() >= deadline or state.deleted.total - first >= self.settings.max_per_s:
@@ -109,24 +120,25 @@ class Sweeper:
 
     async def _step(self, state: SweepState, *, dry_run: bool = False) -> SweepState:
         assert state.place is not None
-        found = await self._store.identities.step(state.place)
+        scanned = await self._store.identities.step(state.place)
         unused = {it: self._policy.longest(it, state.started_at) for it in self._policy.tenants}
         before = {tenant: at for tenant, at in unused.items() if at is not None}
         horizons = self._planned(state.started_at) if dry_run else self._reached()
-        deleted = await Deleter(self._store, horizons, before, dry_run=dry_run).step(found)
-        if found.next is None and not dry_run:
+        deleted = await Deleter(self._store, horizons, before, dry_run=dry_run).step(scanned)
+        if scanned.next is None and not dry_run:
             for tenant in self._policy.tenants:
                 ended_before = self._policy.ended_before(tenant, state.started_at)
                 if ended_before is not None:
-                    deleted.add(await delete_ended(self._store, tenant, ended_before))
+                    found = await delete_ended(self._store, tenant, ended_before)
+                    deleted.add(found.of_tenant(tenant))
         self._on_deleted(deleted)
         deleted.add(state.deleted)
         return msgspec.structs.replace(
             state,
-            place=found.next,
-            seen=state.seen + len(found.records),
+            place=scanned.next,
+            seen=state.seen + len(scanned.records),
             deleted=deleted,
-            finished_at=None if found.next else await self._now(),
+            finished_at=None if scanned.next else await self._now(),
         )
 
     def _reached(self) -> dict[str, TenantHorizons]:

@@ -78,6 +78,7 @@ class Recorded(Struct, frozen=True):
 
 
 STORED, DUPLICATE, REUSED, ERASED, EXPIRED = 0, 1, 2, 3, 4
+REFUSED = frozenset({ERASED, EXPIRED})
 
 
 class Awaited(Protocol):
@@ -108,7 +109,7 @@ class Recorder:
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
         self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
-        """Called with items of erased identities before their senders get an answer."""
+        """Called with items that were erased or have expired, before their senders get an answer."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -208,7 +209,7 @@ class Recorder:
         except Exception as error:
             await self._isolate(batch, pointers, error)
             return
-        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status in REFUSED]
         if refused and self.on_refused is not None:
             await self.on_refused(refused)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
@@ -258,16 +259,15 @@ def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
 
 
 def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
-    """One pointer a key, with the fields of all of them and the latest of their times."""
-    by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
-    latest: dict[bytes, bytes] = {}
+    """One pointer a key and time, with the fields of all of them: an erasure refuses earlier ones only."""
+    fields_of: dict[tuple[bytes, bytes], tuple[bytes, dict[bytes, bytes]]] = {}
     for pointer, occurred in times.items():
-        latest[pointer.key] = max(latest.get(pointer.key, b""), occurred)
-        _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
+        _hash, fields = fields_of.setdefault((pointer.key, occurred), (pointer.hash, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
     return {
-        Pointer(hash_, key, tuple(fields.items())): latest[key] for key, (hash_, fields) in by_key.items()
+        Pointer(hash_, key, tuple(fields.items())): occurred
+        for (key, occurred), (hash_, fields) in fields_of.items()
     }
 
 

@@ -90,11 +90,12 @@ class Expiry:
             wanted = set()
             for key, reply in zip(asked, replies, strict=True):
                 fields = found[key] = as_mapping(reply)
-                if b"d" in fields or HOLD in fields or _filed(fields.get(b"h", b"")):
+                if HOLD in fields or _filed(fields.get(b"h", b"")):
                     return None
                 wanted |= _ends(fields)
             wanted -= found.keys()
-        return TiedRecords({key: fields for key, fields in found.items() if fields})
+        # A tombstone stays.
+        return TiedRecords({key: fields for key, fields in found.items() if fields.keys() - {b"d"}})
 
     async def dissolve(self, tied: TiedRecords) -> int:
         """Delete records, except those that changed since they were read; how many are gone."""

@@ -37,3 +37,9 @@ class RecordList:
 async def count_each(connection: Connection, lists: Sequence[RecordList]) -> list[int | None]:
     """The size of each list, of any tenants; None where one could not be read. One round trip."""
     return await count_lists(connection, [it.key for it in lists])
+
+
+async def read_each(connection: Connection, lists: Sequence[RecordList]) -> list[list[bytes]]:
+    """All ids of each list, of any tenants, lowest first; none where it could not be read. One round trip."""
+    found = await connection.pipeline([(b"ZRANGE", it.key, 0, -1) for it in lists])
+    return [list(ids) if isinstance(ids, list) else [] for ids in found]
