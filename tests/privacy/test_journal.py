@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from handoff.bootstrap.sweeps import Erasures
+from handoff.bootstrap.background.erasure_jobs import Erasures
 from handoff.domain.errors import ConfigurationError, JournalUnavailable, StoreUnavailable
 from handoff.services.customers.customer import by_key
 from handoff.services.privacy.erasing import Eraser

@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from handoff.bootstrap.sweeps import Retention
+from handoff.bootstrap.background.sweeps import Retention
 from handoff.domain.clock import format_time
 from handoff.domain.retention.rules import RetentionRule
-from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.retention.sweep import Sweeper
 from tests import serving
 from tests.api.conftest import Api, settings_for
@@ -131,7 +130,7 @@ async def test_a_sweep_leaves_an_audit_entry(tmp_path: Path) -> None:
         async with with_trail(url, tmp_path / "audit") as callers:
             await callers.record("m", occurred_at=ago(5))
             policy = policy_of(callers.tenant, RetentionRule(days=3))
-            sweeps = Retention(callers.server.site, policy, PrivacySettings())
+            sweeps = Retention(callers.server.site, policy)
             await sweeps.turn()
             made = [it for it in entries(tmp_path / "audit") if it["action"] == "sweepRetention"]
     assert [(it["tenant"], it["token"], it["reason"]) for it in made] == [

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from handoff.bootstrap.sweeps import audit_entries
+from handoff.bootstrap.background.sweeps import audit_entries
 from handoff.codec.member import OTHER_CHANNEL, Member, read_member
 from handoff.domain.clock import DAY, HOUR, Micros
 from handoff.domain.errors import AuditUnavailable
