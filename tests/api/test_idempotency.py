@@ -54,7 +54,7 @@ async def test_a_key_used_for_another_request_is_422(api: Api) -> None:
 
 
 async def test_a_kept_answer_has_no_digest_that_can_be_tried_out(api: Api) -> None:
-    """What an older release kept is repeated all the same."""
+    """An answer with the plain digest of an older release is repeated too."""
     body = CREATING["/v1/callbacks"]
     first = await api.post("/v1/callbacks", body, headers=key("k"))
     connection = api.server.store.connection

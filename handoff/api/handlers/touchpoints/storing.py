@@ -56,7 +56,7 @@ async def store_items(
         accepted=sum(1 for it in results if it.status == "accepted"),
         duplicates=sum(1 for it in results if it.status in ("duplicate", "erased")),
         expired=sum(1 for it in results if it.status == "expired"),
-        rejected=rejected,
+        rejected=rejected[:MAX_REJECTED],
         ids=[it.id if isinstance(it, Result) and it.ok else None for it in entries],
     )
 
