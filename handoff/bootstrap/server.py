@@ -55,11 +55,13 @@ from .opening import BoundServer, Options, opened
 from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
+from .shown_settings import shown_settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
+ACTIVITY_S = 2.0  # of counts and refusals, which a stop may lose
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
@@ -119,6 +121,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
+        site.configuration = lambda it: shown_settings(reloader.settings if reloader else settings, it)
         delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
@@ -179,6 +182,7 @@ async def _background(
         repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+        repeating("activity", ACTIVITY_S, site.inbound.activity.save),
     ):
         yield
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from handoff.adapter.contract import Outcome
-from handoff.domain.clock import SECOND, Micros, format_time
+from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import HandoffError, SignatureRefused
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.text.cleaning import clean

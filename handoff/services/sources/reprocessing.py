@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from handoff.adapter.contract import Adapter, Outcome, Parsed
 from handoff.domain.clock import format_time
-from handoff.domain.errors import HandoffError, NotFound
+from handoff.domain.errors import HandoffError
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.store import Store
@@ -71,21 +71,14 @@ class FailedItem(Struct, frozen=True, kw_only=True):
     detail: str
 
 
-class ManyReplayed(Struct, frozen=True, kw_only=True):
-    """The outcome of replaying many items. `next` is where the next call continues, null at the end."""
+class ReplayedItems(Struct, frozen=True, kw_only=True):
+    """The outcome of replaying the items of one call. `bound` is where the next call continues."""
 
     replayed: int
     accepted: int
     duplicates: int
     failed: list[FailedItem]
-    next: str | None
-
-
-class ManyDismissed(Struct, frozen=True, kw_only=True):
-    """How many items were deleted. `next` is where the next call continues, null at the end."""
-
-    dismissed: int
-    next: str | None
+    bound: int | None
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -168,9 +161,7 @@ async def _selected(store: Store, tenant: str, selection: Selection) -> _Page:
 Replay = Callable[[Quarantined], Awaitable[Outcome]]
 
 
-async def replay_many(
-    store: Store, tenant: str, selection: Selection, replay: Replay
-) -> tuple[ManyReplayed, int | None]:
+async def replay_many(store: Store, tenant: str, selection: Selection, replay: Replay) -> ReplayedItems:
     """Replay the selected items one after another. What cannot be recorded stays, with its reason.
 
     Ids that are not in quarantine are left out: a second call finds what the first one left.
@@ -186,14 +177,13 @@ async def replay_many(
                 raise
             detail = safe_detail(error.detail)[:500]
             failed.append(FailedItem(id=item.id, code=error.problem_code, detail=detail))
-    done = ManyReplayed(
+    return ReplayedItems(
         replayed=len(outcomes),
         accepted=sum(it.accepted for it in outcomes),
         duplicates=sum(it.duplicates for it in outcomes),
         failed=failed,
-        next=None,
+        bound=page.bound,
     )
-    return done, page.bound
 
 
 async def dismiss_many(store: Store, tenant: str, selection: Selection) -> tuple[int, int | None]:
@@ -206,7 +196,3 @@ async def dismiss_many(store: Store, tenant: str, selection: Selection) -> tuple
     for source, ids in by_source.items():
         count += await store.of(tenant).quarantine.drop(source, [bytes.fromhex(it) for it in ids])
     return count, page.bound
-
-
-def source_gone(name: str) -> NotFound:
-    return NotFound(f"The source {name!r} is no longer configured")

@@ -18,7 +18,6 @@ from handoff.store.keys import ControlKeys
 from handoff.store.repositories.identities import as_mapping
 from handoff.store.resp.commands import Command
 
-
 COUNT_S = 300  # of one hash of counts
 COUNTED_S = 3600  # counts are read this far back
 KEEP_COUNTS_S = COUNTED_S + 2 * COUNT_S
