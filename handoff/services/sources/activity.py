@@ -1,7 +1,7 @@
 """What a source's deliveries came to: counts of the last hour, and the last refusals with their reasons.
 
-A worker collects both in memory and adds them to the store every few seconds, where all workers' are summed. A
-flood of refused deliveries costs no writes: equal refusals are one entry, saved once a minute.
+A worker collects both in memory and adds them to the store every few seconds; the store has the sums of all
+workers. A flood of refused deliveries costs no writes: equal refusals are one entry, saved once a minute.
 """
 
 from __future__ import annotations

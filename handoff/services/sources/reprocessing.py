@@ -26,8 +26,8 @@ DESCRIBED = 50  # touchpoints of a trial
 class QuarantineItemView(QuarantineView, frozen=True, kw_only=True):
     """An item with its content as it is stored: card numbers and the like are masked.
 
-    `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery
-    above 1 MiB, of which only the beginning is kept.
+    `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a
+    delivery above 1 MiB, of which only the beginning is kept.
     """
 
     method: str

@@ -101,6 +101,7 @@ def _detail(
     options, counted = source.options, counts or SourceCounts()
     listens = isinstance(source.adapter, Listener)
     last = state.last_seen if state else None
+    silent = last is None or (state is not None and state.behind_s > 0)
     return SourceDetail(
         name=source.name,
         adapter=options.adapter,
@@ -109,8 +110,7 @@ def _detail(
         authenticated=options.authenticated,
         last_heard=last,
         expected_every_s=options.expected_every_s,
-        late=options.expected_every_s is not None
-        and (last is None or (state is not None and state.behind_s > 0)),
+        late=options.expected_every_s is not None and silent,
         quarantined=state.quarantined if state else 0,
         last_hour=counted,
         per_minute=per_minute(counted),

@@ -57,7 +57,10 @@ class LeaseHolder(Struct, frozen=True, kw_only=True):
 
 
 class LeaseStatus(Struct, frozen=True, kw_only=True):
-    """The leases on the outboxes. `free` ones are consumed by nobody; they should be 0 for longer than 5 s."""
+    """The leases on the outboxes. No worker consumes the `free` ones: a lease is free for some seconds at most.
+
+    `unread` counts those that could not be read.
+    """
 
     holders: list[LeaseHolder]
     free: int

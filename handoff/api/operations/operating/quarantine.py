@@ -30,8 +30,8 @@ AUDITED = Audited("quarantine")
 ITEM = path_parameter("id", "The item's id.")
 SOURCE = Parameter(name="source", text="Only items of this source.", example="shop-chat")
 _MANY = (
-    f"Name up to {MAX_IDS} `ids`, or a `source` and perhaps a `code`. A call takes up to {MAX_IDS} items of a "
-    "source, oldest first: send `next` as the `cursor` of the next call until it is null."
+    f"Name up to {MAX_IDS} `ids`, or a `source` and perhaps a `code`. A call takes up to {MAX_IDS} items of "
+    "a source, oldest first: send `next` as the `cursor` of the next call until it is null."
 )
 
 OPERATIONS = (

@@ -1,7 +1,7 @@
 """The activity of a tenant's sources: when each was last heard, its counts, its refusals, its quarantine.
 
-Counts are in hashes of COUNT_S seconds each, which expire. Refusals are in a bounded list of each source. Both
-are the sums of all workers.
+Counts are in hashes of COUNT_S seconds each, which expire. Refusals are in a bounded list of each source.
+Both are the sums of all workers.
 """
 
 from __future__ import annotations
