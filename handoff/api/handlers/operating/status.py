@@ -57,7 +57,7 @@ class LeaseHolder(Struct, frozen=True, kw_only=True):
 
 
 class LeaseStatus(Struct, frozen=True, kw_only=True):
-    """The leases on the outboxes. No worker consumes the `free` ones: a lease is free for some seconds at most.
+    """The leases on the outboxes. No worker consumes the `free` ones: normally there are none for long.
 
     `unread` counts those that could not be read.
     """
