@@ -59,11 +59,11 @@ def print_source(source: Any) -> None:
     )
     if not source["refusals"]:
         print("no refused deliveries in the last 7 days")
-    for it in source["refusals"]:
-        why = printable(it["detail"] or it["code"])
-        print(f"refused {it['count']}×, last {short_time(it['last_at'])}: {why}")
-        if it["signed_url"] is not None:
-            print(f"  the signature was checked for {printable(it['signed_url'])}")
+    for refusal in source["refusals"]:
+        why = printable(refusal["detail"] or refusal["code"])
+        print(f"refused {refusal['count']}×, last {short_time(refusal['last_at'])}: {why}")
+        if refusal["signed_url"] is not None:
+            print(f"  the signature was checked for {printable(refusal['signed_url'])}")
             print("  compare it with the URL in the vendor's settings, and with server.public_url")
 
 
@@ -124,8 +124,9 @@ def print_item(item: Any) -> None:
 def print_trial(trial: Any) -> None:
     if not trial["readable"]:
         print(f"not readable: {printable(trial['code'])}: {printable(trial['detail'] or '')}")
-    for it in trial["touchpoints"]:
-        print(printable(f"{it['occurred_at']}  {it['channel']}  {it['type']}  {it['id']}"))
+    for touchpoint in trial["touchpoints"]:
+        parts = (touchpoint[name] for name in ("occurred_at", "channel", "type", "id"))
+        print(printable("  ".join(parts)))
     for name, count in trial["ignored"].items():
         print(printable(f"ignored: {name} ({count})"))
     print(f"{trial['count']} touchpoints; nothing was stored")
@@ -136,8 +137,8 @@ def print_replayed(answer: Any) -> None:
         f"{answer['replayed']} replayed: {answer['accepted']} touchpoints accepted, "
         f"{answer['duplicates']} duplicates"
     )
-    for it in answer["failed"]:
-        print(printable(f"{it['id']} stays: {it['code']}: {it['detail']}"))
+    for failure in answer["failed"]:
+        print(printable(f"{failure['id']} stays: {failure['code']}: {failure['detail']}"))
 
 
 def print_webhooks(answer: Any) -> None:
@@ -189,10 +190,10 @@ def print_delivery(delivery: Any) -> None:
             ("superseded by", delivery["superseded_by"]),
         ]
     )
-    for it in delivery["attempts"]:
-        print(printable(f"{short_time(it['at'])}  {_outcome(it)}  {it['latency_ms']:.0f} ms"))
-        if it["answer"]:
-            print(f"  {printable(it['answer'])}")
+    for attempt in delivery["attempts"]:
+        print(printable(f"{short_time(attempt['at'])}  {_outcome(attempt)}  {attempt['latency_ms']:.0f} ms"))
+        if attempt["answer"]:
+            print(f"  {printable(attempt['answer'])}")
 
 
 def print_sessions(answer: Any) -> None:

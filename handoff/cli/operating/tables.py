@@ -42,7 +42,7 @@ def print_fields(fields: Sequence[tuple[str, Any]]) -> None:
 
 
 def print_more(next_: str | None, shown: int, total: int | None) -> None:
-    """What a page leaves out, and how to go on."""
+    """The number of entries that a page leaves out, and how to continue."""
     if next_ is not None:
         of = f" of {total}" if total is not None else ""
         print(f"{shown}{of} shown; continue with --cursor {next_}")

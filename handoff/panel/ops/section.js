@@ -101,7 +101,7 @@ export class OpsSection extends PanelElement {
     let again = EVERY_MS;
     try {
       if (!document.hidden) await this.refresh(/** @type {Api} */ (this.api), run);
-      if (this.#failing && !this.ended(run)) this.tell("");
+      if (this.#failing && !this.ended(run)) this.report("");
       this.#failing = false;
     } catch (error) {
       if (this.ended(run)) return;
@@ -118,25 +118,25 @@ export class OpsSection extends PanelElement {
 
   /** @param {unknown} error */
   failed(error) {
-    if (!(error instanceof Refused)) return this.tell(this.m("error.unreachable"));
+    if (!(error instanceof Refused)) return this.report(this.m("error.unreachable"));
     if (error.status === 401) this.announce("handoff-token-needed");
     const scope = error.body.scope;
-    this.tell(error.status === 401 ? this.m("error.token") : scope ? this.m("error.scope", { scope }) : error.message);
+    this.report(error.status === 401 ? this.m("error.token") : scope ? this.m("error.scope", { scope }) : error.message);
   }
 
   /** @param {string} text */
-  tell(text) {
+  report(text) {
     this.regions.setText("status", text);
   }
 
-  /** Run an action of the operator, tell its outcome, and read again. @param {(api: Api) => Promise<string>} action */
+  /** Run an action of the operator, report its outcome, and read again. @param {(api: Api) => Promise<string>} action */
   async act(action) {
     const run = this.run;
-    this.tell(this.m("acting"));
+    this.report(this.m("acting"));
     try {
       const outcome = await action(/** @type {Api} */ (this.api));
       if (this.ended(run)) return;
-      this.tell(outcome);
+      this.report(outcome);
     } catch (error) {
       if (!this.ended(run)) this.failed(error);
       return;
@@ -146,7 +146,7 @@ export class OpsSection extends PanelElement {
 
   /**
    * A button that asks once more before it acts.
-   * @param {string} label @param {string} name what a screen reader says @param {() => void} act
+   * @param {string} label @param {string} name the accessible name @param {() => void} act
    */
   confirmed(label, name, act) {
     const place = h("span", { class: "confirm" });

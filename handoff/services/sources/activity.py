@@ -1,4 +1,4 @@
-"""What a source's deliveries came to: counts of the last hour, and the last refusals with their reasons.
+"""The results of a source's deliveries: counts of the last hour, and the last refusals with their reasons.
 
 A worker collects both in memory and adds them to the store every few seconds; the store has the sums of all
 workers. A flood of refused deliveries costs no writes: equal refusals are one entry, saved once a minute.
@@ -22,7 +22,7 @@ from handoff.domain.text.urls import split_url
 from handoff.store.repositories.tenant.source_records import COUNTED_S, Refusal
 from handoff.store.store import Store
 
-DIFFERENT = 20  # refusals of one source that a worker tells apart
+DIFFERENT = 20  # refusals of one source that a worker distinguishes
 AGAIN_S = 60.0  # between two saves of equal refusals
 SHOWN = 20
 MAX_URL = 300  # characters
@@ -112,7 +112,7 @@ class ActivityLog:
         self._counts[key] = self._counts.get(key, 0) + count
 
     async def save(self) -> None:
-        """Add what is new to the store. What could not be saved is saved next time."""
+        """Add what is new to the store. Anything that could not be saved is saved next time."""
         async with self._saving:  # a second save would add the same again
             if self._store.health.reason is None:
                 due = self._due()
@@ -189,10 +189,10 @@ def per_minute(counts: SourceCounts) -> float:
 def _merged(found: Sequence[Refusal]) -> list[Refusal]:
     """Equal refusals summed, the last one first."""
     merged: dict[_Reason, Refusal] = {}
-    for it in found:
-        reason = (it.code, it.detail, it.signed_url)
+    for refusal in found:
+        reason = (refusal.code, refusal.detail, refusal.signed_url)
         other = merged.get(reason)
-        merged[reason] = it if other is None else _sum(it, other)
+        merged[reason] = refusal if other is None else _sum(refusal, other)
     return sorted(merged.values(), key=lambda it: it.at, reverse=True)[:SHOWN]
 
 

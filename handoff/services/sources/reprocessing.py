@@ -40,7 +40,7 @@ class QuarantineItemView(QuarantineView, frozen=True, kw_only=True):
 
 
 class ReadTouchpoint(Struct, frozen=True, kw_only=True):
-    """A touchpoint that an adapter read, without what it says about the customer."""
+    """A touchpoint that an adapter read, without its data about the customer."""
 
     id: str
     channel: str
@@ -49,7 +49,7 @@ class ReadTouchpoint(Struct, frozen=True, kw_only=True):
 
 
 class TrialView(Struct, frozen=True, kw_only=True):
-    """What the source's adapter reads in an item now. Nothing was stored.
+    """The current reading of an item by its source's adapter. Nothing was stored.
 
     `touchpoints` has the first ones, `count` is their number. `code` and `detail` are set if the adapter
     cannot read the item, or a part of it.
@@ -162,7 +162,7 @@ Replay = Callable[[Quarantined], Awaitable[Outcome]]
 
 
 async def replay_many(store: Store, tenant: str, selection: Selection, replay: Replay) -> ReplayedItems:
-    """Replay the selected items one after another. What cannot be recorded stays, with its reason.
+    """Replay the selected items one after another. Items that cannot be recorded stay, with the reason.
 
     Ids that are not in quarantine are left out: a second call finds what the first one left.
     """

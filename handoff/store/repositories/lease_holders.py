@@ -1,4 +1,4 @@
-"""Who holds the leases of the outboxes now, for operators. Nothing is taken or changed."""
+"""The present holders of the leases on outboxes, for operators. Nothing is taken or changed."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ OPERATIONS = (
         "readable may still be rejected when it is replayed.",
         scopes=SCOPES,
         parameters=(ITEM,),
-        replies=(ResponseSpec(200, "What the adapter reads.", TrialView),),
+        replies=(ResponseSpec(200, "The adapter's reading.", TrialView),),
     ),
     Operation(
         method="POST",
@@ -110,7 +110,7 @@ OPERATIONS = (
         audit=AUDITED,
         tag=TAG,
         summary="Process many quarantined deliveries again",
-        text=_MANY + " What cannot be recorded stays in quarantine, and is listed under `failed`.",
+        text=_MANY + " Items that cannot be recorded stay in quarantine, and are listed under `failed`.",
         scopes=SCOPES,
         body=SelectionInput,
         example={"source": "shop-chat", "code": "unreadable"},

@@ -83,7 +83,7 @@ class SourceRecords:
         await self._connection.answers(commands)
 
     async def counts(self, now: Micros) -> dict[str, dict[str, int]]:
-        """What was counted of each source in the last COUNTED_S; one round trip."""
+        """The counts of each source in the last COUNTED_S; one round trip."""
         last = now // SECOND // COUNT_S
         buckets = range(last - COUNTED_S // COUNT_S + 1, last + 1)
         answers = await self._connection.answers([(b"HGETALL", self._counts(it)) for it in buckets])
