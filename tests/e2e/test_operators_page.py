@@ -20,7 +20,7 @@ from handoff.services.sources import quarantine
 from handoff.store.store import Store
 from tests import serving
 from tests.conftest import fresh_tenant
-from tests.e2e.agents import AgentTab, Backend
+from tests.e2e.agents import PATIENCE_MS, AgentTab, Backend
 from tests.e2e.test_panel_for_people import findings
 from tests.store.servers import valkey_server
 
@@ -116,7 +116,7 @@ async def test_a_wrong_signature_shows_its_reason_and_the_signed_url(operated: O
     await expect(calls).to_contain_text("never")
     await operated.refuse()
     await operated.refuse()
-    await expect(calls).to_contain_text("The signature does not match")  # without a reload
+    await expect(calls).to_contain_text("The signature does not match", timeout=PATIENCE_MS)  # no reload
     await expect(calls.locator(".why code")).to_have_text(f"{PUBLIC}/in/calls/status?From=…")
     await calls.get_by_role("button", name="All reasons: calls").click()
     await expect(calls.locator(".why li")).to_have_count(1)

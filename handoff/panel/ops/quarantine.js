@@ -131,7 +131,7 @@ export class OpsQuarantine extends OpsSection {
   #content(content) {
     return h("div", {},
       h("p", { class: "quiet" }, h("bdi", {}, `${content.method} ${content.path || "/"} ${content.content_type}`), content.complete ? null : ` · ${this.m("quarantine.incomplete")}`),
-      content.text === null ? h("p", {}, this.m("quarantine.binary")) : h("pre", { tabindex: "0", "aria-label": this.m("quarantine.content") }, stored(content.text)),
+      content.text === null ? h("p", {}, this.m("quarantine.binary")) : h("pre", { tabindex: "0", role: "group", "aria-label": this.m("quarantine.content") }, stored(content.text)),
     );
   }
 

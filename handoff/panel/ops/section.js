@@ -11,7 +11,7 @@ import { opsWords } from "./words.js";
 /** @typedef {import("../data/api.js").Api} Api */
 /** @typedef {import("../dom/dom.js").Child} Child */
 
-const EVERY_MS = 5000;
+const EVERY_MS = 3000;
 const RETRY_MS = 3000;
 
 /** @type {Promise<CSSStyleSheet> | undefined} */
@@ -59,11 +59,6 @@ export class OpsSection extends PanelElement {
   /** A message. @param {string} key @param {Record<string, unknown>} [values] */
   m(key, values = {}) {
     return /** @type {Words} */ (this.#words).text(key, values);
-  }
-
-  /** A message as nodes, with values from outside isolated. @param {string} key @param {Record<string, unknown>} values */
-  nodes(key, values) {
-    return /** @type {Words} */ (this.#words).nodes(key, values);
   }
 
   /** A number in the reader's language. @param {number} value */

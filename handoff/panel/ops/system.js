@@ -29,7 +29,7 @@ export class OpsSystem extends OpsSection {
     this.regions.show("configuration", sections, () => [
       h("div", { class: "head" }, h("h2", {}, this.m("configuration.title"))),
       h("p", { class: "quiet" }, this.m("configuration.hint")),
-      h("pre", { tabindex: "0", "aria-label": this.m("configuration.title") }, JSON.stringify(sections, null, 2)),
+      h("pre", { tabindex: "0", role: "group", "aria-label": this.m("configuration.title") }, JSON.stringify(sections, null, 2)),
     ]);
   }
 
