@@ -1,4 +1,4 @@
-"""What operators see of the configuration, and of a URL: nothing that may be a secret or name a person."""
+"""The configuration and URLs as operators see them: without secrets, and without what may name a person."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def settings() -> Settings:
 
 def texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        for it in value.values():
-            yield from texts(it)
+        for part in value.values():
+            yield from texts(part)
     elif isinstance(value, list):
-        for it in value:
-            yield from texts(it)
+        for part in value:
+            yield from texts(part)
     elif isinstance(value, str):
         yield value
 
