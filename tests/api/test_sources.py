@@ -22,6 +22,7 @@ from tests.api.test_inbound import send, track
 from tests.conftest import fresh_tenant
 
 PUBLIC = "https://handoff.example.com"
+CONFIGURED = "https://vendor:password-of-the-url@handoff.example.com"
 PERSON = "+358401234567"
 
 
@@ -44,7 +45,7 @@ async def operated(url: str, tenant: str, other: str) -> AsyncIterator[Api]:
             "expected_every_s": 60,
         },
     ]
-    chosen = serving.settings_for(url, tokens, sources=sources, server={"port": 0, "public_url": PUBLIC})
+    chosen = serving.settings_for(url, tokens, sources=sources, server={"port": 0, "public_url": CONFIGURED})
     async with serving.in_process(chosen) as (server, session):
         yield Api(server, session, tenant, other)
 
@@ -86,6 +87,7 @@ async def test_a_wrong_twilio_signature_shows_which_url_was_signed(api: Api) -> 
     assert found["last_refusal"] == refusal
     assert found["last_hour"]["refused"] == 1
     assert found["url"] == f"{PUBLIC}/in/calls"
+    assert "password-of-the-url" not in str(found)
 
 
 async def test_what_is_kept_of_refusals_is_no_personal_data(api: Api) -> None:

@@ -106,7 +106,7 @@ def _detail(
         name=source.name,
         adapter=options.adapter,
         channel=source.adapter.channel,
-        url=None if listens else f"{site.public_url}/in/{source.name}",
+        url=None if listens else f"{_without_user(site.public_url)}/in/{source.name}",
         authenticated=options.authenticated,
         last_heard=last,
         expected_every_s=options.expected_every_s,
@@ -117,3 +117,10 @@ def _detail(
         last_refusal=refusals[0] if refusals else None,
         refusals=refusals,
     )
+
+
+def _without_user(url: str) -> str:
+    """The URL without a user and password, which vendors may sign."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
