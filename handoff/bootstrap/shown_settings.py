@@ -40,7 +40,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "retention": _NAMES,
 }
 """By section: the keys whose texts are shown."""
-URLS = frozenset({"url", "public_url", "issuer", "jwks_url", "ship_url"})
+URLS = frozenset({"url", "public_url", "issuer", "jwks_url", "ship_url", "sign_in_url"})
 """Shown without user, password, path, and query: any of them may be a secret."""
 _TABLES = frozenset({"whom", "when", "require_consent", "limits"})
 """Tables inside an entry that have keys of their own."""

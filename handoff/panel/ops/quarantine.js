@@ -19,6 +19,7 @@ export class OpsQuarantine extends OpsSection {
   /** @type {Set<string>} */ #picked = new Set();
   /** @type {Map<string, Content>} */ #contents = new Map();
   /** @type {Map<string, Trial>} */ #trials = new Map();
+  /** @type {Schemas["QuarantineList"] | null} */ #page = null;
   #limit = PAGE;
 
   get heading() {
@@ -42,6 +43,7 @@ export class OpsQuarantine extends OpsSection {
     if (this.ended(run)) return;
     const there = new Set(page.items.map((/** @type {Item} */ it) => it.id));
     for (const known of [this.#picked, this.#contents, this.#trials]) for (const id of known.keys()) if (!there.has(id)) known.delete(id);
+    this.#page = page;
     this.#show(page, sources.map((/** @type {Schemas["Source"]} */ it) => it.name));
   }
 
@@ -49,8 +51,8 @@ export class OpsQuarantine extends OpsSection {
   #show(page, sources) {
     const names = this.#source && !sources.includes(this.#source) ? [...sources, this.#source] : sources;
     this.regions.show("filter", [names, this.#source], () => [this.#filter(names)]);
-    this.regions.show("bulk", [page.total, page.items.length, [...this.#picked], this.#source], () => this.#bulk(page));
-    const state = [page, [...this.#picked], [...this.#contents.keys()], [...this.#trials]];
+    this.#showBulk();
+    const state = [page, [...this.#contents.keys()], [...this.#trials]];
     this.regions.show("list", state, () => [
       page.items.length
         ? h("ul", { class: "items" }, page.items.map((it) => this.#item(it)))
@@ -72,6 +74,20 @@ export class OpsQuarantine extends OpsSection {
     return h("label", { class: "pick" }, this.m("quarantine.source"), select);
   }
 
+  /** The actions on what is selected. */
+  #showBulk() {
+    const page = this.#page;
+    if (page) this.regions.show("bulk", [page.total, page.items, [...this.#picked], this.#source], () => this.#bulk(page));
+  }
+
+  /** @param {string[]} ids @param {boolean} picked */
+  #pick(ids, picked) {
+    for (const id of ids) if (picked) this.#picked.add(id);
+    else this.#picked.delete(id);
+    for (const box of this.regions.place("list").querySelectorAll("input")) box.checked = this.#picked.has(String(box.dataset.id));
+    this.#showBulk();
+  }
+
   /** @param {Schemas["QuarantineList"]} page */
   #bulk(page) {
     if (!page.items.length) return [];
@@ -79,11 +95,7 @@ export class OpsQuarantine extends OpsSection {
     const all = ids.every((id) => this.#picked.has(id));
     const count = this.#picked.size;
     const pick = h("input", { type: "checkbox", checked: all, "aria-label": this.m("quarantine.pick_all") });
-    pick.addEventListener("change", () => {
-      for (const id of ids) if (pick.checked) this.#picked.add(id);
-      else this.#picked.delete(id);
-      this.turn(this.run);
-    });
+    pick.addEventListener("change", () => this.#pick(ids, pick.checked));
     return [
       h("label", { class: "pick" }, pick, this.m("quarantine.pick_all")),
       count ? button(this.m("quarantine.replay_picked", { count }), () => this.#replay([...this.#picked])) : null,
@@ -96,12 +108,8 @@ export class OpsQuarantine extends OpsSection {
   #item(it) {
     const content = this.#contents.get(it.id);
     const trial = this.#trials.get(it.id);
-    const pick = h("input", { type: "checkbox", checked: this.#picked.has(it.id), "aria-label": this.m("quarantine.pick", { id: it.id }) });
-    pick.addEventListener("change", () => {
-      if (pick.checked) this.#picked.add(it.id);
-      else this.#picked.delete(it.id);
-      this.turn(this.run);
-    });
+    const pick = h("input", { type: "checkbox", "data-id": it.id, checked: this.#picked.has(it.id), "aria-label": this.m("quarantine.pick", { id: it.id }) });
+    pick.addEventListener("change", () => this.#pick([it.id], pick.checked));
     /** @param {string} key @param {() => void} act */
     const named = (key, act) => button(this.m(key), act, { "aria-label": `${this.m(key)}: ${it.id}` });
     return h("li", { class: "item", "data-id": it.id },
