@@ -22,13 +22,13 @@ async def put(api: Api, *items: bytes, source: str = "shop", code: str = "old_bu
     kept = quarantine.Quarantine(api.server.store, LimitSettings())
     request = InboundRequest(
         method="POST",
-        path="/v1/batch",
+        path="/v1/track",
         url="",
         query=(("a", "b"),),
         headers={"content-type": "application/json"},
         raw=b"",
         body=b"",
-        received_at=1_700_000_000_000_000,
+        received_at=1_795_300_000_000_000,
     )
     rejected = [Rejected(code=code, detail="mended since", item=it) for it in items]
     before = {it["id"] for it in (await listed(api))["items"]}
@@ -49,7 +49,7 @@ async def test_an_item_shows_its_bytes_as_they_are_stored(api: Api) -> None:
     (id_,) = await put(api, event("1", properties={"note": f"my card is {CARD}"}))
     item = await api.ok("GET", f"/v1/quarantine/{id_}")
     assert (item["id"], item["source"], item["code"]) == (id_, "shop", "old_bug")
-    assert (item["method"], item["path"], item["query"]) == ("POST", "/v1/batch", [["a", "b"]])
+    assert (item["method"], item["path"], item["query"]) == ("POST", "/v1/track", [["a", "b"]])
     assert item["complete"] is True
     assert CARD not in item["text"]
     assert msgspec.json.decode(item["text"])["messageId"] == "1"

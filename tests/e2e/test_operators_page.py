@@ -20,6 +20,7 @@ from handoff.services.sources import quarantine
 from handoff.store.store import Store
 from tests import serving
 from tests.conftest import fresh_tenant
+from tests.delivery.subscribers import subscriber, until
 from tests.e2e.agents import PATIENCE_MS, AgentTab, Backend
 from tests.e2e.test_panel_for_people import findings
 from tests.store.servers import valkey_server
@@ -55,16 +56,25 @@ class Operated:
         async with self.backend.http.post(url, data=b"CallSid=CA1", headers=headers) as response:
             assert response.status == 401
 
+    async def subscribe(self, url: str, **more: Any) -> None:
+        """A subscription to a receiver on this machine, which only an admin may make."""
+        loopback = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
+        body = {"url": url, "types": ["handoff.*"], "name": "Desk", **loopback, **more}
+        headers = {"Authorization": f"Bearer {serving.ADMIN}", "Handoff-Tenant": self.tenant}
+        http = self.backend.http
+        async with http.post(f"{self.backend.url}/v1/webhooks", json=body, headers=headers) as response:
+            assert response.status == 201, await response.text()
+
     async def quarantine(self, *items: bytes) -> None:
         request = InboundRequest(
             method="POST",
-            path="/v1/batch",
+            path="/v1/track",
             url="",
             query=(),
             headers={"content-type": "application/json"},
             raw=b"",
             body=b"",
-            received_at=1_700_000_000_000_000,
+            received_at=1_795_300_000_000_000,
         )
         rejected = [quarantine.Rejected(code="old_bug", detail="mended since", item=it) for it in items]
         await quarantine.Quarantine(self.store, LimitSettings()).keep(self.tenant, "shop", request, rejected)
@@ -166,18 +176,21 @@ async def test_selected_items_are_deleted_after_a_question(operated: Operated) -
 @in_the_browser
 async def test_webhooks_show_attempts_and_are_sent_again(operated: Operated) -> None:
     backend = operated.backend
-    hook = {"url": "https://127.0.0.1:9/hook", "types": ["handoff.*"], "name": "Desk", "retry_schedule_s": []}
-    await backend.call("POST", "/v1/webhooks", hook)
-    await backend.record("first")
-    await backend.hand_over()
-    tab = await operated.open("section=webhooks")
-    await tab.page.get_by_role("button", name="Dead letters: Desk").click()
-    message = tab.page.locator("ops-webhooks li.item li.item")
-    await expect(message).to_have_count(1)
-    await expect(message.locator(".attempt")).to_be_visible()
-    await message.get_by_role("button", name=re.compile("^Send again")).click()
-    await expect(tab.page.locator("ops-webhooks .status")).to_have_text("1 message was queued.")
-    assert not tab.errors
+    async with subscriber(status=500) as platform:
+        await operated.subscribe(platform.url, secret=platform.secret, retry_schedule_s=[])
+        await backend.record("first")
+        await backend.hand_over()
+        tab = await operated.open("section=webhooks")
+        await tab.page.get_by_role("button", name="Dead letters: Desk").click()
+        message = tab.page.locator("ops-webhooks li.item li.item")
+        await expect(message).to_have_count(1, timeout=PATIENCE_MS)
+        await expect(message.locator(".attempt")).to_contain_text("500")
+        await expect(message.locator(".attempt")).to_contain_text("received")
+        platform.status = 200
+        await message.get_by_role("button", name=re.compile("^Send again")).click()
+        await expect(tab.page.locator("ops-webhooks .status")).to_have_text("1 message was queued.")
+        await until(lambda: platform.accepted)
+        assert not tab.errors
 
 
 @in_the_browser
@@ -211,8 +224,7 @@ async def test_a_missing_scope_and_an_invalid_token_are_explained(operated: Oper
 async def test_axe_reports_no_violations(operated: Operated, theme: str) -> None:
     await operated.refuse()
     await operated.quarantine(event("1"), b"{")
-    hook = {"url": "https://127.0.0.1:9/hook", "types": ["handoff.*"], "name": "Desk"}
-    await operated.backend.call("POST", "/v1/webhooks", hook)
+    await operated.subscribe("http://127.0.0.1:9443/hook")
     tab = await operated.open(color_scheme=theme, bypass_csp=True)
     for section in SECTIONS:
         await tab.page.evaluate("(it) => { location.hash = it; }", f"section={section}")

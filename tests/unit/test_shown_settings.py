@@ -51,9 +51,16 @@ def settings() -> Settings:
             {"url": url, "tenant": "shop", "secret": SIGNED, "headers": {"name": SECRET, "types": SECRET}}
         ],
         "connectors": [
-            {"name": "desk", "kind": "zendesk", "url": url, "token": SECRET, "user": SECRET, "source": "x"}
+            {
+                "name": "desk",
+                "kind": "zendesk.comment",
+                "url": url,
+                "token": SECRET,
+                "user": SECRET,
+                "source": "x",
+            },
         ],
-        "audit": {"ship_url": url, "ship_token": SECRET, "ship_command": ["sh", "-c", SECRET]},
+        "audit": {"ship_url": url, "ship_token": SECRET},
         "redaction": [{"name": "member", "pattern": SECRET}],
         "identity": {"blocked": [f"email:{SECRET}@example.com"]},
         "retention": [{"days": 30}, {"days": 60, "tenant": "bank"}],
