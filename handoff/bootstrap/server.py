@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -121,7 +122,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        site.configuration = lambda it: shown_settings(reloader.settings if reloader else settings, it)
         delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
@@ -209,9 +209,11 @@ def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequen
 def _reloader(settings: Settings, options: Options, parts: RunningParts) -> Reloader | None:
     """The reloader of a server that has a configuration file."""
     if options.load is None:
+        parts.site.configuration = partial(shown_settings, settings)
         return None
     reloader = Reloader(settings, options.load, parts, options.announce_reload)
     parts.site.reload = reloader.reload_all
+    parts.site.configuration = lambda tenant: shown_settings(reloader.settings, tenant)
     return reloader
 
 

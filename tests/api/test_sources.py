@@ -14,7 +14,7 @@ import pytest
 from handoff.codec.records import decode_as
 from handoff.domain.errors import RateLimited, SignatureRefused
 from handoff.services.sources.activity import AGAIN_S, DIFFERENT, SHOWN, ActivityLog
-from handoff.store.repositories.tenant.source_records import KEEP_REFUSALS, Refusal
+from handoff.store.repositories.tenant.source_records import KEEP_REFUSALS, RefusedDeliveries
 from handoff.store.store import Store
 from tests import serving
 from tests.api.conftest import SECRET, Answer, Api
@@ -236,4 +236,4 @@ def test_the_stored_refusal_is_read_by_later_releases() -> None:
     newer = msgspec.msgpack.encode(
         {"code": "x", "first_at": 1, "at": 2, "count": 3, "more": "of a later release"}
     )
-    assert decode_as(newer, Refusal).count == 3
+    assert decode_as(newer, RefusedDeliveries).count == 3

@@ -38,7 +38,7 @@ from handoff.services.webhooks.subscriptions import Key, Subscription
 from handoff.store import keys, workers
 from handoff.store.repositories import deliveries, outbox
 from handoff.store.repositories import identities as records
-from handoff.store.repositories.tenant.source_records import Refusal
+from handoff.store.repositories.tenant.source_records import RefusedDeliveries
 from handoff_adapters import registry
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ STORED_RECORDS: dict[str, Any] = {
     "api key": ApiKey,
     "kept answer": KeptAnswer,
     "quarantined item": Quarantined,
-    "refusal": Refusal,
+    "refusal": RefusedDeliveries,
     "delivery attempt": DeliveryAttempt,
     "event": Event,
     "stored event": StoredEvent,

@@ -9,7 +9,7 @@ from typing import Any
 AddCommand = Callable[..., argparse.ArgumentParser]
 AddOptions = Callable[[argparse.ArgumentParser, str], None]
 
-_RUN = "operating.commands"
+_RUN = "operating.actions"
 SOURCES_EXAMPLES = """\
 examples:
   handoff sources list

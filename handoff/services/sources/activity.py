@@ -19,7 +19,7 @@ from handoff.domain.errors import HandoffError, SignatureRefused
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.text.cleaning import clean
 from handoff.domain.text.urls import split_url
-from handoff.store.repositories.tenant.source_records import COUNTED_S, Refusal
+from handoff.store.repositories.tenant.source_records import COUNTED_S, RefusedDeliveries
 from handoff.store.store import Store
 
 DIFFERENT = 20  # refusals of one source that a worker distinguishes
@@ -168,15 +168,15 @@ class ActivityLog:
             for source, found in zip(sources, saved, strict=True)
         ]
 
-    def _unsaved(self, tenant: str, source: str) -> list[Refusal]:
+    def _unsaved(self, tenant: str, source: str) -> list[RefusedDeliveries]:
         """Refusals of this worker that wait for their next save."""
         waiting = self._refusals.get((tenant, source), {})
         return [_refusal(reason, seen) for reason, seen in waiting.items() if seen.count]
 
 
-def _refusal(reason: _Reason, seen: _Seen) -> Refusal:
+def _refusal(reason: _Reason, seen: _Seen) -> RefusedDeliveries:
     code, detail, url = reason
-    return Refusal(
+    return RefusedDeliveries(
         code=code, detail=detail, signed_url=url, first_at=seen.first_at, at=seen.at, count=seen.count
     )
 
@@ -186,9 +186,9 @@ def per_minute(counts: SourceCounts) -> float:
     return round((counts.accepted + counts.duplicates) * 60 / COUNTED_S, 2)
 
 
-def _merged(found: Sequence[Refusal]) -> list[Refusal]:
+def _merged(found: Sequence[RefusedDeliveries]) -> list[RefusedDeliveries]:
     """Equal refusals summed, the last one first."""
-    merged: dict[_Reason, Refusal] = {}
+    merged: dict[_Reason, RefusedDeliveries] = {}
     for refusal in found:
         reason = (refusal.code, refusal.detail, refusal.signed_url)
         other = merged.get(reason)
@@ -196,8 +196,8 @@ def _merged(found: Sequence[Refusal]) -> list[Refusal]:
     return sorted(merged.values(), key=lambda it: it.at, reverse=True)[:SHOWN]
 
 
-def _sum(one: Refusal, other: Refusal) -> Refusal:
-    return Refusal(
+def _sum(one: RefusedDeliveries, other: RefusedDeliveries) -> RefusedDeliveries:
+    return RefusedDeliveries(
         code=one.code,
         detail=one.detail,
         signed_url=one.signed_url,
@@ -207,7 +207,7 @@ def _sum(one: Refusal, other: Refusal) -> Refusal:
     )
 
 
-def _view(refusal: Refusal) -> RefusalView:
+def _view(refusal: RefusedDeliveries) -> RefusalView:
     return RefusalView(
         code=refusal.code,
         detail=refusal.detail,

@@ -142,20 +142,20 @@ def _read(touchpoint: Touchpoint) -> ReadTouchpoint:
     )
 
 
-class _Page(Struct):
+class _Selected(Struct):
     """The items of one call, oldest first, and where the next call continues."""
 
     items: list[Quarantined]
     bound: int | None = None
 
 
-async def _selected(store: Store, tenant: str, selection: Selection) -> _Page:
+async def _selected(store: Store, tenant: str, selection: Selection) -> _Selected:
     records = store.of(tenant).quarantine
     if selection.source is None:
-        return _Page(await quarantine.read_known(records, selection.ids))
+        return _Selected(await quarantine.read_known(records, selection.ids))
     found, bound = await quarantine.items_after(records, selection.source, AT_ONCE, selection.after)
     wanted = [it for it in found if selection.code in (None, it.code)]
-    return _Page(wanted, bound)
+    return _Selected(wanted, bound)
 
 
 Replay = Callable[[Quarantined], Awaitable[Outcome]]

@@ -26,7 +26,7 @@ KEEP_REFUSALS_S = 7 * 86400
 _SEPARATOR = b"\0"  # between a source's name and what is counted: no name has it
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
+class RefusedDeliveries(Struct, frozen=True, kw_only=True):
     """Deliveries of a source that were refused for one reason, from `first_at` to `at`.
 
     `detail` and `signed_url` are those of a refused signature. None of it is personal data.
@@ -62,7 +62,7 @@ class SourceRecords:
     async def save_activity(
         self,
         counts: Mapping[tuple[str, str], int],
-        refusals: Mapping[str, Sequence[Refusal]],
+        refusals: Mapping[str, Sequence[RefusedDeliveries]],
         now: Micros,
     ) -> None:
         """Add counts by (source, what is counted), and refusals by source; one round trip.
@@ -95,11 +95,11 @@ class SourceRecords:
                 counted[what.decode()] = counted.get(what.decode(), 0) + int(count)
         return found
 
-    async def refusals(self, sources: Sequence[str]) -> list[list[Refusal]]:
+    async def refusals(self, sources: Sequence[str]) -> list[list[RefusedDeliveries]]:
         """The refusals of each source, those saved last first; one round trip."""
         keys = [self._keys.named(f"refusals.{it}") for it in sources]
         answers = await self._connection.answers([(b"LRANGE", key, 0, -1) for key in keys])
-        return [[decode_as(raw, Refusal) for raw in answer] for answer in answers]
+        return [[decode_as(raw, RefusedDeliveries) for raw in answer] for answer in answers]
 
     def _counts(self, bucket: int) -> bytes:
         return self._keys.named(f"source_counts.{bucket}")
