@@ -1316,7 +1316,7 @@ export interface paths {
         put?: never;
         /**
          * Process many quarantined deliveries again
-         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null. What cannot be recorded stays in quarantine, and is listed under `failed`.
+         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null. Items that cannot be recorded stay in quarantine, and are listed under `failed`.
          *
          *     Needs the scope `operate`.
          */
@@ -3342,7 +3342,7 @@ export interface components {
         };
         /**
          * Trial
-         * @description What the source's adapter reads in an item now. Nothing was stored.
+         * @description The current reading of an item by its source's adapter. Nothing was stored.
          *
          *         `touchpoints` has the first ones, `count` is their number. `code` and `detail` are set if the adapter
          *         cannot read the item, or a part of it.
@@ -3359,7 +3359,7 @@ export interface components {
         };
         /**
          * TrialTouchpoint
-         * @description A touchpoint that an adapter read, without what it says about the customer.
+         * @description A touchpoint that an adapter read, without its data about the customer.
          */
         TrialTouchpoint: {
             id: string;
@@ -7641,7 +7641,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the adapter reads. */
+            /** @description The adapter's reading. */
             200: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
