@@ -99,7 +99,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Stream several topics",
         text="One stream for any number of customers, queues, and agents: browsers open only six "
-        "connections to a server over HTTP/1.1. `pending` is every handoff that the token may see, and starts "
+        "connections to a server over HTTP/1.1. `pending` is every handoff that the token may see; it starts "
         "with the pending ones. Customers need the scope `context:read`, all others `handoffs:read`; if a "
         "topic is refused, the problem's `topic` names it. The data of every event is "
         '`{"topic", "position", "data"}`; events and data are those of the single streams. A topic without '

@@ -1,7 +1,7 @@
 // @ts-check
 /** A handoff's moves: which ones an agent may make, and making them. */
 
-import { path, Refused } from "./api.js";
+import { path, Refused, TimedOut } from "./api.js";
 
 /** @typedef {import("./types.js").Handoff} Handoff */
 /** @typedef {import("./api.js").Session} Session */
@@ -53,6 +53,7 @@ export function partyName(party) {
  * @property {Handoff} [handoff] its current state, even if another agent changed it first
  * @property {string} message for the agent
  * @property {boolean} done
+ * @property {unknown} [error] why it failed, unless another agent was faster
  */
 
 /**
@@ -69,10 +70,11 @@ export async function move(api, handoff, action, reason, words) {
     const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
     return { handoff: moved, message: words.text(`done.${action}`), done: true };
   } catch (error) {
-    if (!(error instanceof Refused)) return { message: words.text("error.unreachable"), done: false };
-    const current = /** @type {Handoff | undefined} */ (error.body.current);
-    if (error.status === 409 && current) return { handoff: current, message: conflictMessage(current, words), done: false };
-    return { message: error.message, done: false };
+    const current = /** @type {Handoff | undefined} */ (error instanceof Refused ? error.body.current : undefined);
+    if (error instanceof Refused && error.status === 409 && current) {
+      return { handoff: current, message: conflictMessage(current, words), done: false };
+    }
+    return { message: reasonOf(error, words), done: false, error };
   }
 }
 
@@ -87,6 +89,18 @@ export function markViewed(api, handoff, session) {
   if (handoff.owner !== agentOf(session) || !may(session, "handoffs:write")) return;
   handoff.viewed_at = new Date().toISOString();
   api.post(path`/v1/handoffs/${handoff.id}/viewed`, {}).catch(() => null);
+}
+
+/** Whether the session has expired or was ended. @param {unknown} error */
+export function isExpired(error) {
+  return error instanceof Refused && error.status === 401;
+}
+
+/** Why a request failed, and what the agent can do. @param {unknown} error @param {import("../text/words.js").Words} words */
+export function reasonOf(error, words) {
+  if (isExpired(error)) return words.text("error.token");
+  if (error instanceof Refused) return error.message;
+  return words.text(error instanceof TimedOut ? "error.timeout" : "error.unreachable");
 }
 
 /** @param {Handoff} current @param {import("../text/words.js").Words} words */

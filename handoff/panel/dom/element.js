@@ -2,6 +2,7 @@
 /** The base of both custom elements: connection to the server, language and life cycle. */
 
 import { Api } from "../data/api.js";
+import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
 import { styles } from "./dom.js";
@@ -111,6 +112,13 @@ export class PanelElement extends HTMLElement {
   /** @param {string} key @param {Record<string, unknown>} [values] */
   text(key, values) {
     return this.locale.words.text(key, values);
+  }
+
+  /** Why a request failed, for the agent. An expired session is announced, so that the page can renew it.
+   * @param {unknown} error */
+  reasonOf(error) {
+    if (isExpired(error)) this.announce("handoff-token-needed");
+    return reasonOf(error, this.locale.words);
   }
 
   /** An event for the page around the element. @param {string} type @param {unknown} [detail] */
