@@ -53,8 +53,9 @@ export class HandoffQueue extends PanelElement {
     this.#sound.close();
   }
 
-  /** @param {string} name */
-  attributeChangedCallback(name) {
+  /** @type {(name: string, before: string | null, after: string | null) => void} */
+  attributeChangedCallback(name, before, after) {
+    if ((before ?? "") === (after ?? "")) return; // starting again would lose the focus
     if (name === "selected") this.#show();
     else this.restart();
   }

@@ -134,11 +134,11 @@ def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
 
 
 def _explain(origin: str) -> web.StreamResponse:
-    """What is missing, for whoever embeds the panel: without it, the frame would be blank. It has no script."""
+    """What the configuration lacks, where the frame would be blank otherwise. The page has no script."""
     text = (
         f"<!doctype html><html lang=en><title>Not allowed here</title><p>{escape(origin)} may not embed this "
-        "panel. Add it to <code>allowed_origins</code> under <code>[panel]</code> in the configuration of the "
-        "server, exactly as it is written here.</p></html>"
+        "panel. Add it to <code>allowed_origins</code> under <code>[panel]</code> in the server's "
+        "configuration, exactly as it is written here.</p></html>"
     )
     headers = {
         **_COMMON,

@@ -67,9 +67,9 @@ export class PanelElement extends HTMLElement {
     this.stop();
   }
 
-  /** @type {(name: string) => void} */
-  attributeChangedCallback() {
-    this.restart();
+  /** @type {(name: string, before: string | null, after: string | null) => void} */
+  attributeChangedCallback(_name, before, after) {
+    if (before !== after) this.restart();
   }
 
   /** Start again, once for several changes in a row. */
