@@ -185,7 +185,7 @@ export class HandoffContext extends PanelElement {
     else this.#passing.delete(place);
   }
 
-  /** The server answers again: remove what says that it does not. */
+  /** The server answers again: remove the texts that deny it. */
   #answersAgain() {
     for (const place of this.#passing) this.#say(place, "");
   }

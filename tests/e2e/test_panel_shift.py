@@ -52,12 +52,12 @@ async def test_an_expired_session_is_renewed_and_the_draft_is_kept(backend: Back
     assert not [it for it in tab.errors if "401" not in it]
 
 
-async def test_an_action_with_an_expired_session_says_so_and_asks_for_a_new_one(backend: Backend) -> None:
+async def test_an_action_with_an_expired_session_shows_that_and_asks_for_a_new_one(backend: Backend) -> None:
     await backend.record("first")
     await backend.hand_over()
     token = await backend.token("ville")
     tab = await backend.new_tab()
-    await tab.page.route("**/v1/events", lambda route: route.abort())  # the stream cannot tell
+    await tab.page.route("**/v1/events", lambda route: route.abort())  # no stream reports it
     await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
     accept = tab.queue.locator(".card").get_by_role("button", name="Accept")
     await accept.wait_for()
@@ -204,7 +204,9 @@ async def test_dates_of_other_years_have_their_year(backend: Backend) -> None:
     assert not re.search(r"20\d\d", shown[1])
 
 
-async def test_a_frame_of_an_origin_that_is_not_allowed_says_why(valkey: str, chromium: Browser) -> None:
+async def test_a_frame_of_an_origin_that_is_not_allowed_shows_the_reason(
+    valkey: str, chromium: Browser
+) -> None:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     chosen = settings(valkey)

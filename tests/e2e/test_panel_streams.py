@@ -154,7 +154,7 @@ async def test_without_locks_every_tab_has_its_own_stream(backend: Backend) -> N
         await expect(tab.queue.locator(".card")).to_have_count(1)
 
 
-async def test_a_request_without_an_answer_times_out_and_says_so(backend: Backend) -> None:
+async def test_a_request_without_an_answer_times_out_and_shows_that(backend: Backend) -> None:
     await backend.record("first")
     await backend.hand_over()
     tab = await backend.new_tab()

@@ -134,7 +134,7 @@ def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
 
 
 def _explain(origin: str) -> web.StreamResponse:
-    """What the configuration lacks, where the frame would be blank otherwise. The page has no script."""
+    """The page for a frame that would be blank otherwise: the missing entry of the configuration."""
     text = (
         f"<!doctype html><html lang=en><title>Not allowed here</title><p>{escape(origin)} may not embed this "
         "panel. Add it to <code>allowed_origins</code> under <code>[panel]</code> in the server's "

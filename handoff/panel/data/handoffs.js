@@ -53,7 +53,7 @@ export function partyName(party) {
  * @property {Handoff} [handoff] its current state, even if another agent changed it first
  * @property {string} message for the agent
  * @property {boolean} done
- * @property {unknown} [error] why it failed, unless another agent was faster
+ * @property {unknown} [error] why it failed, unless another agent had accepted already
  */
 
 /**

@@ -1,5 +1,5 @@
 // @ts-check
-/** What agents have typed and not added yet. Memory only: it is about customers, and nothing goes to disk. */
+/** Notes that agents have typed and not added yet. Memory only: they are about customers, and nothing goes to disk. */
 
 /** @typedef {{kind: string, text: string, due: string, id: string}} Draft `id` is that of the touchpoint it becomes */
 

@@ -1,4 +1,4 @@
-"""What a topic writes its events to: a stream of its own, or one that it shares with other topics.
+"""The way of a topic's events to the client: a stream of its own, or one that it shares with other topics.
 
 On a stream of its own, an event's data is the topic's, and its `id` is the position after it. On a shared
 stream, the data names the topic and the position, because a stream has one `Last-Event-ID` only.
@@ -57,7 +57,7 @@ class Outlet:
 
 
 class Topic(Protocol):
-    """What a client follows: a customer, a queue, an agent, or all pending handoffs."""
+    """The subject of a stream: a customer, a queue, an agent, or all pending handoffs."""
 
     @property
     def position(self) -> str:

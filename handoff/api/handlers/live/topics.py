@@ -85,17 +85,17 @@ def _check(topics: Sequence[TopicInput]) -> None:
     if not 0 < len(topics) <= MAX_TOPICS:
         raise broken("/topics", f"A stream has 1 to {MAX_TOPICS} topics", "too_many_topics")
     seen = set()
-    for at, it in enumerate(topics):
-        kind, _, name = it.topic.partition(":")
+    for at, given in enumerate(topics):
+        kind, _, name = given.topic.partition(":")
         named = kind in _SCOPES and kind != PENDING and 0 < len(name) <= MAX_NAME
-        if not named and it.topic != PENDING:
+        if not named and given.topic != PENDING:
             known = "A topic is customer:ID, queue:NAME, agent:ID, or pending"
             raise broken(f"/topics/{at}/topic", known, "unknown_topic")
-        if it.topic in seen:
+        if given.topic in seen:
             raise broken(f"/topics/{at}/topic", "The topic is listed twice", "duplicate_topic")
-        if it.position is not None and len(it.position) > MAX_POSITION:
+        if given.position is not None and len(given.position) > MAX_POSITION:
             raise broken(f"/topics/{at}/position", f"A position has at most {MAX_POSITION} characters")
-        seen.add(it.topic)
+        seen.add(given.topic)
 
 
 async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> Topic:
@@ -155,11 +155,11 @@ class _Shared:
                 )
                 if not done:
                     await self._stream.beat()
-            for it in done:
-                it.result()
+            for ended in done:
+                ended.result()
         finally:
-            for it in following:
-                it.cancel()
+            for task in following:
+                task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
 
 

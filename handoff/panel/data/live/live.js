@@ -100,7 +100,7 @@ class LiveEvents {
 
   #topicsChanged() {
     if (!this.#connection) {
-      this.joined.then(() => this.tabs.tell({ kind: "follow", from: this.tabs.id, topics: [...this.#positions] }));
+      this.joined.then(() => this.tabs.send({ kind: "follow", from: this.tabs.id, topics: [...this.#positions] }));
       return;
     }
     if (!this.#connected) return;
@@ -118,7 +118,7 @@ class LiveEvents {
       lost: (failures) => this.#share({ kind: "lost", failures }),
       refused: (topic, error) => this.#share({ kind: "refused", topic, status: error.status, body: error.body }),
     });
-    this.tabs.tell({ kind: "lead" });
+    this.tabs.send({ kind: "lead" });
     this.#connect();
   }
 
@@ -132,7 +132,7 @@ class LiveEvents {
 
   /** Pass something on to the other tabs, and take it. @param {object} message */
   #share(message) {
-    this.tabs.tell(message);
+    this.tabs.send(message);
     this.#take(message);
   }
 
@@ -152,7 +152,7 @@ class LiveEvents {
     else this.#others.delete(tab);
     if (!known && topics.size) this.tabs.watch(tab, () => this.#follows(tab, new Map()));
     this.#topicsChanged();
-    if ([...topics.keys()].every((it) => this.#live.has(it))) this.tabs.tell({ kind: "live", topics: [...this.#live] });
+    if ([...topics.keys()].every((it) => this.#live.has(it))) this.tabs.send({ kind: "live", topics: [...this.#live] });
   }
 
   // --- Following -----------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ export class Tabs {
   }
 
   /** @param {object} message */
-  tell(message) {
+  send(message) {
     this.#channel?.postMessage(message);
   }
 
