@@ -10,7 +10,7 @@
  */
 
 import { path, Refused } from "./data/api.js";
-import { agentOf, isExpired, markViewed, may, mayLink, move } from "./data/handoffs.js";
+import { agentOf, isExpired, isUnreachable, markViewed, may, mayLink, move } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
 import { read, targetOf } from "./data/reading.js";
 import { button, h } from "./dom/dom.js";
@@ -181,7 +181,7 @@ export class HandoffContext extends PanelElement {
   /** Show the outcome of something. @param {"status" | "notice"} place @param {string} text @param {unknown} [error] why it failed */
   #say(place, text, error) {
     this.#regions.setText(place, text);
-    if (error && !(error instanceof Refused)) this.#passing.add(place);
+    if (error && isUnreachable(error)) this.#passing.add(place);
     else this.#passing.delete(place);
   }
 

@@ -12,7 +12,7 @@
  */
 
 import { Refused } from "./data/api.js";
-import { agentOf, isExpired, isPending, move, movesOf } from "./data/handoffs.js";
+import { agentOf, isExpired, isPending, isUnreachable, move, movesOf } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
 import { h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
@@ -94,7 +94,7 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {unknown} error */
   #failed(error) {
-    this.#say(this.reasonOf(error), !(error instanceof Refused));
+    this.#say(this.reasonOf(error), isUnreachable(error));
   }
 
   /** @param {string} text @param {boolean} [passing] it goes away once the server answers again */

@@ -63,6 +63,7 @@ async def test_one_stream_has_the_events_of_every_topic(callers: Callers) -> Non
 
 async def test_a_stream_continues_every_topic_after_its_own_position(callers: Callers) -> None:
     await callers.record("first")
+    waiting = await callers.hand_over("user:dora", "sales", "waits")
     customer = f"customer:{(await callers.context())['customer']['id']}"
     async with follow(callers, topics("queue:sales", customer)) as events:
         begun = await until(events, "ready")
@@ -83,7 +84,7 @@ async def test_a_stream_continues_every_topic_after_its_own_position(callers: Ca
     async with follow(callers, topics("queue:sales", customer, **gone)) as events:
         begun = await until(events, "ready")
         assert [name for name, _data in begun] == ["reset", "reset", "ready"]
-        assert [it["id"] for it in begun[0][1]["data"]["handoffs"]] == [missed["id"]]
+        assert [it["id"] for it in begun[0][1]["data"]["handoffs"]] == [missed["id"], waiting["id"]]
         assert begun[1][1]["data"]["reason"] == "changed"
 
 

@@ -204,9 +204,7 @@ async def test_dates_of_other_years_have_their_year(backend: Backend) -> None:
     assert not re.search(r"20\d\d", shown[1])
 
 
-async def test_a_frame_of_an_origin_that_is_not_allowed_shows_the_reason(
-    valkey: str, chromium: Browser
-) -> None:
+async def test_a_frame_of_a_foreign_origin_shows_the_reason(valkey: str, chromium: Browser) -> None:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     chosen = settings(valkey)

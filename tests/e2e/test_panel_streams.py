@@ -162,7 +162,6 @@ async def test_a_request_without_an_answer_times_out_and_shows_that(backend: Bac
     held: list[Any] = []
     await tab.page.route("**/accept", lambda route: held.append(route))
     await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds")
-    await tab.page.clock.run_for(1000)
     await tab.wait_until_live("handoff-queue")
     accept = tab.queue.locator(".card").get_by_role("button", name="Accept")
     await accept.click()

@@ -96,6 +96,11 @@ export function isExpired(error) {
   return error instanceof Refused && error.status === 401;
 }
 
+/** Whether the server could not be reached: that passes by itself. @param {unknown} error */
+export function isUnreachable(error) {
+  return !(error instanceof Refused) && !(error instanceof TimedOut);
+}
+
 /** Why a request failed, and what the agent can do. @param {unknown} error @param {import("../text/words.js").Words} words */
 export function reasonOf(error, words) {
   if (isExpired(error)) return words.text("error.token");

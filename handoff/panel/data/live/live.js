@@ -21,7 +21,13 @@ const LINGER_MS = 2000; // an element that starts again finds its stream still o
  * @property {(state: State, error?: Error) => void} state
  * @property {() => Promise<void>} poll reads everything once without a stream; throws if the server cannot be reached
  */
-/** @typedef {{topic: string, reader: Reader}} Subscription */
+/**
+ * @typedef {object} Subscription
+ * @property {string} topic
+ * @property {Reader} reader
+ * @property {boolean} behind its topic began without it, so it reads everything once the topic is live
+ * @property {boolean} refused
+ */
 
 /** @type {Map<string, LiveEvents>} */
 const open = new Map();
@@ -49,7 +55,6 @@ class LiveEvents {
   /** @type {Set<string>} */ #live = new Set();
   /** @type {Connection | null} if this tab leads */ #connection = null;
   /** @type {State} */ #state = "connecting";
-  /** @type {boolean} the topics may have moved on without this tab */ #stale = false;
   /** @type {number | undefined} */ #leaving;
   /** @type {boolean} there is a connection for the stream */ #connected = false;
   #polled = 0;
@@ -66,11 +71,11 @@ class LiveEvents {
   /** @param {string} topic @param {string | null} position @param {Reader} reader */
   follow(topic, position, reader) {
     window.clearTimeout(this.#leaving);
-    const subscription = { topic, reader };
+    const subscription = { topic, reader, behind: this.#positions.has(topic), refused: false };
     this.#subscriptions.add(subscription);
     if (!this.#positions.has(topic)) this.#positions.set(topic, position);
     reader.state(this.#stateOf(topic));
-    if (this.#live.has(topic)) this.#read([subscription]); // it moves on already: catch up
+    if (this.#live.has(topic)) this.#read([subscription]);
     this.#topicsChanged();
     return () => this.#stop(subscription);
   }
@@ -118,8 +123,15 @@ class LiveEvents {
       lost: (failures) => this.#share({ kind: "lost", failures }),
       refused: (topic, error) => this.#share({ kind: "refused", topic, status: error.status, body: error.body }),
     });
+    this.#restart();
     this.tabs.send({ kind: "lead" });
     this.#connect();
+  }
+
+  #restart() {
+    this.#live.clear();
+    this.#state = "connecting";
+    this.#showState();
   }
 
   /** Open the stream once there is a connection for it. */
@@ -140,8 +152,9 @@ class LiveEvents {
   #message(message) {
     if (this.#connection && message.kind === "follow") return this.#follows(message.from, new Map(message.topics));
     if (message.kind !== "lead") return this.#take(message);
-    this.#live.clear();
-    this.#stale = true; // what the tab that led before has sent last may not have reached this one
+    // The last messages of the tab that led before may not have reached this one.
+    for (const it of this.#subscriptions) it.behind = true;
+    this.#restart();
     this.#topicsChanged();
   }
 
@@ -176,9 +189,8 @@ class LiveEvents {
     const before = this.#live;
     this.#live = new Set(topics);
     this.#state = "live";
-    const mine = [...this.#subscriptions].filter((it) => this.#live.has(it.topic));
-    this.#read(mine.filter((it) => this.#stale || (!this.#connection && !before.has(it.topic))));
-    this.#stale = false;
+    const fresh = [...this.#subscriptions].filter((it) => this.#live.has(it.topic) && !before.has(it.topic));
+    this.#read(fresh.filter((it) => it.behind || !this.#connection));
     this.#showState();
   }
 
@@ -189,16 +201,20 @@ class LiveEvents {
       this.#state = "connecting";
       return this.#showState();
     }
-    if (Date.now() - this.#polled < POLL_MS) return;
+    if (this.#state === "refused" || Date.now() - this.#polled < POLL_MS) return;
     this.#polled = Date.now();
     this.#poll();
   }
 
   async #poll() {
     try {
-      await Promise.all([...this.#subscriptions].map((it) => it.reader.poll()));
+      await Promise.all([...this.#subscriptions].filter((it) => !it.refused).map((it) => it.reader.poll()));
       if (!this.#live.size) this.#state = "polling";
-    } catch {
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) {
+        this.#connection?.stop();
+        return this.#refused(null, error);
+      }
       if (!this.#live.size) this.#state = "lost";
     }
     this.#showState();
@@ -210,14 +226,19 @@ class LiveEvents {
       this.#state = "refused";
       this.closed(this); // an element that starts again tries again
     } else {
-      this.#positions.delete(topic);
+      for (const topics of [this.#positions, ...this.#others.values()]) topics.delete(topic);
     }
-    for (const it of this.#subscriptions) if (topic === null || it.topic === topic) it.reader.state("refused", error);
+    for (const it of this.#subscriptions) {
+      if (topic !== null && it.topic !== topic) continue;
+      it.refused = true;
+      it.reader.state("refused", error);
+    }
   }
 
   /** Read what may have been missed. @param {Subscription[]} subscriptions */
   #read(subscriptions) {
     for (const it of subscriptions) {
+      it.behind = false;
       it.reader.poll().catch((error) => {
         const again = () => this.#subscriptions.has(it) && this.#live.has(it.topic) && this.#read([it]);
         if (!(error instanceof Refused)) window.setTimeout(again, READ_AGAIN_MS);
@@ -226,7 +247,7 @@ class LiveEvents {
   }
 
   #showState() {
-    for (const it of this.#subscriptions) it.reader.state(this.#stateOf(it.topic));
+    for (const it of this.#subscriptions) if (!it.refused) it.reader.state(this.#stateOf(it.topic));
   }
 
   /** @param {string} topic @returns {State} */
