@@ -16,6 +16,7 @@ const SERVER = new URL("../..", import.meta.url).href;
 export class PanelElement extends HTMLElement {
   /** @type {Locale | null} */ #locale = null;
   /** @type {Api | null} */ #api = null;
+  /** @type {string | undefined} the token that was announced as expired */ #expired;
   #run = 0;
   #scheduled = false;
   /** @type {number | undefined} */ #ticking;
@@ -114,10 +115,13 @@ export class PanelElement extends HTMLElement {
     return this.locale.words.text(key, values);
   }
 
-  /** Why a request failed, for the agent. An expired session is announced, so that the page can renew it.
+  /** Why a request failed, for the agent. An expired session is announced once, so that the page can renew it.
    * @param {unknown} error */
   reasonOf(error) {
-    if (isExpired(error)) this.announce("handoff-token-needed");
+    if (isExpired(error) && this.#expired !== this.#api?.token) {
+      this.#expired = this.#api?.token;
+      this.announce("handoff-token-needed");
+    }
     return reasonOf(error, this.locale.words);
   }
 
