@@ -24,8 +24,12 @@ class Streams:
 
     def watch(self, page: Page) -> None:
         page.on("request", self._begun)
-        page.on("requestfailed", self.open.discard)
-        page.on("requestfinished", self.open.discard)
+        page.on("requestfailed", lambda request: self.open.discard(request))
+        page.on("requestfinished", lambda request: self.open.discard(request))
+        page.on("close", lambda _page: self._gone(page))
+
+    def _gone(self, page: Page) -> None:
+        self.open = {it for it in self.open if it.frame.page != page}
 
     def _begun(self, request: Request) -> None:
         if request.url.endswith("/events"):
