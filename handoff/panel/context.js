@@ -91,7 +91,7 @@ export class HandoffContext extends PanelElement {
     try {
       await this.#refresh(run);
       if (this.ended(run)) return;
-      this.#say("status", "");
+      this.#report("status", "");
       this.#follow(run);
     } catch (error) {
       if (this.ended(run)) return;
@@ -175,11 +175,11 @@ export class HandoffContext extends PanelElement {
   /** @param {unknown} error */
   #failed(error) {
     const unknown = error instanceof Refused && error.status === 404;
-    this.#say("status", unknown ? this.text("error.not_found") : this.reasonOf(error), error);
+    this.#report("status", unknown ? this.text("error.not_found") : this.reasonOf(error), error);
   }
 
   /** Show the outcome of something. @param {"status" | "notice"} place @param {string} text @param {unknown} [error] why it failed */
-  #say(place, text, error) {
+  #report(place, text, error) {
     this.#regions.setText(place, text);
     if (error && isUnreachable(error)) this.#passing.add(place);
     else this.#passing.delete(place);
@@ -187,7 +187,7 @@ export class HandoffContext extends PanelElement {
 
   /** The server answers again: remove the texts that deny it. */
   #answersAgain() {
-    for (const place of this.#passing) this.#say(place, "");
+    for (const place of this.#passing) this.#report(place, "");
   }
 
   // --- Showing -------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ export class HandoffContext extends PanelElement {
     try {
       this.#preview(await preview(this.api, customer, candidate, this.text("who.confirm.reason")));
     } catch (error) {
-      this.#say("notice", this.reasonOf(error), error);
+      this.#report("notice", this.reasonOf(error), error);
     }
   }
 
@@ -281,7 +281,7 @@ export class HandoffContext extends PanelElement {
       await decide(this.api, customer, candidate, yes, this.text(yes ? "who.confirm.reason" : "who.refuse.reason"));
       this.#regions.setText("notice", this.text(yes ? "who.confirmed" : "who.refused"));
     } catch (error) {
-      this.#say("notice", this.reasonOf(error), error);
+      this.#report("notice", this.reasonOf(error), error);
     }
     this.#refreshSoon(this.run);
   }
@@ -291,10 +291,10 @@ export class HandoffContext extends PanelElement {
     const handoff = this.#handoff;
     if (!handoff || !this.api || this.#moving) return;
     this.#moving = true;
-    this.#say("notice", this.text("move.working"));
+    this.#report("notice", this.text("move.working"));
     const outcome = await move(this.api, handoff, action, reason, this.locale.words);
     this.#moving = false;
-    this.#say("notice", outcome.error ? this.reasonOf(outcome.error) : outcome.message, outcome.error);
+    this.#report("notice", outcome.error ? this.reasonOf(outcome.error) : outcome.message, outcome.error);
     if (outcome.handoff) {
       this.#handoff = outcome.handoff;
       this.#show();

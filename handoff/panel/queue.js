@@ -94,11 +94,11 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {unknown} error */
   #failed(error) {
-    this.#say(this.reasonOf(error), isUnreachable(error));
+    this.#report(this.reasonOf(error), isUnreachable(error));
   }
 
   /** @param {string} text @param {boolean} [passing] it goes away once the server answers again */
-  #say(text, passing = false) {
+  #report(text, passing = false) {
     this.#status.textContent = text;
     this.#passing = passing;
   }
@@ -166,7 +166,7 @@ export class HandoffQueue extends PanelElement {
     const worst = CONNECTIONS.find((it) => [...this.#states.values()].includes(it)) ?? "connecting";
     const before = this.#connection.dataset.state;
     showConnection(this.#connection, worst, this.locale.words);
-    if (ANSWERS.has(worst) && !ANSWERS.has(String(before)) && this.#passing) this.#say("");
+    if (ANSWERS.has(worst) && !ANSWERS.has(String(before)) && this.#passing) this.#report("");
     if (error) this.#failed(error);
   }
 
@@ -279,11 +279,11 @@ export class HandoffQueue extends PanelElement {
   async #move(it, action, reason) {
     if (this.#moving.has(it.id)) return;
     this.#moving.add(it.id);
-    this.#say(this.text("move.working"));
+    this.#report(this.text("move.working"));
     const outcome = await move(/** @type {Api} */ (this.api), it, action, reason, this.locale.words);
     this.#moving.delete(it.id);
     if (outcome.error) return this.#failed(outcome.error);
-    this.#say(outcome.message);
+    this.#report(outcome.message);
     if (!outcome.handoff) return;
     this.#take(outcome.handoff);
     this.#show();
