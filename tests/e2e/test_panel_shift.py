@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import ClientSession, web
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import PanelSettings, load_settings
@@ -145,6 +145,52 @@ async def test_waiting_ends_with_the_handoff(backend: Backend) -> None:
     await expect(tab.context.locator(".notice")).to_have_text("Completed.")
     await expect(why).not_to_contain_text("Waiting")
     await expect(tab.context.locator(".handoff-line")).not_to_contain_text("waiting")
+
+
+async def test_a_look_at_the_context_does_not_undo_the_agents_next_move(backend: Backend) -> None:
+    """The report that the owner looked makes a new version of the handoff."""
+    await backend.record("first")
+    id_ = await backend.hand_over()
+    token = await backend.token("ville")
+
+    async def look_first(route: Route) -> None:
+        await backend.call("POST", f"/v1/handoffs/{id_}/viewed", {}, token=token)
+        await route.continue_()
+
+    tab = await backend.new_tab()
+    await tab.page.route("**/viewed", lambda route: route.abort())
+    await tab.page.route("**/complete", look_first)
+    await tab.page.goto(f"{backend.url}/panel/#token={token}&handoff={id_}")
+    await tab.context.get_by_role("button", name="Accept").click()
+    await tab.context.get_by_role("button", name="Complete").click()
+    await expect(tab.context.locator(".notice")).to_have_text("Completed.")
+    assert (await backend.call("GET", f"/v1/handoffs/{id_}"))["state"] == "completed"
+
+
+async def test_an_accept_whose_answer_was_lost_can_be_repeated(backend: Backend) -> None:
+    await backend.record("first")
+    id_ = await backend.hand_over()
+    token = await backend.token("ville")
+
+    async def lose_the_answer(route: Route) -> None:
+        await backend.call("POST", f"/v1/handoffs/{id_}/accept", {"version": 1}, token=token)
+        await route.abort()
+
+    tab = await backend.new_tab()
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    await tab.page.route("**/accept", lose_the_answer, times=1)
+    await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
+    accept = tab.queue.locator(".card").get_by_role("button", name="Accept")
+    await accept.wait_for()
+    await tab.page.route(
+        "**/v1/handoffs?*", lambda route: route.abort()
+    )  # the list does not report it either
+    await accept.click()
+    status = tab.queue.locator(".status")
+    await expect(status).to_have_text("The server is not responding.")
+    await accept.click()
+    await expect(status).to_have_text("Accepted. This handoff is yours.")
+    assert (await backend.call("GET", f"/v1/handoffs/{id_}"))["owner"] == "ville"
 
 
 async def test_a_look_up_by_identity_offers_the_pending_handoff(backend: Backend) -> None:

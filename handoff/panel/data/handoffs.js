@@ -6,6 +6,8 @@ import { path, Refused, TimedOut } from "./api.js";
 /** @typedef {import("./types.js").Handoff} Handoff */
 /** @typedef {import("./api.js").Session} Session */
 
+const MOVES = 3; // attempts of a move while only the version changes
+
 /** @param {Session} session @param {string} scope */
 export function may(session, scope) {
   return session.scopes.includes("admin") || session.scopes.includes(scope);
@@ -65,17 +67,32 @@ export function partyName(party) {
  * @returns {Promise<Outcome>}
  */
 export async function move(api, handoff, action, reason, words) {
-  const body = { version: handoff.version, ...(reason ? { reason } : {}) };
-  try {
-    const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
-    return { handoff: moved, message: words.text(`done.${action}`), done: true };
-  } catch (error) {
-    const current = /** @type {Handoff | undefined} */ (error instanceof Refused ? error.body.current : undefined);
-    if (error instanceof Refused && error.status === 409 && current) {
-      return { handoff: current, message: conflictMessage(current, words), done: false };
+  let version = handoff.version;
+  for (let attempt = 1; ; attempt += 1) {
+    const body = { version, ...(reason ? { reason } : {}) };
+    try {
+      const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
+      return { handoff: moved, message: words.text(`done.${action}`), done: true };
+    } catch (error) {
+      const current = /** @type {Handoff | undefined} */ (error instanceof Refused ? error.body.current : undefined);
+      if (!(error instanceof Refused) || error.status !== 409 || !current) {
+        return { message: reasonOf(error, words), done: false, error };
+      }
+      const me = agentOf(await api.session());
+      if (action === "accept" && current.state === "accepted" && current.owner === me) {
+        return { handoff: current, message: words.text("done.accept"), done: true }; // an earlier answer was lost
+      }
+      if (attempt === MOVES || !isAsSeen(current, handoff)) {
+        return { handoff: current, message: conflictMessage(current, words), done: false };
+      }
+      version = current.version;
     }
-    return { message: reasonOf(error, words), done: false, error };
   }
+}
+
+/** Whether a handoff is still as the agent saw it, but for its version: looking at it makes a new one. @param {Handoff} current @param {Handoff} seen */
+function isAsSeen(current, seen) {
+  return current.state === seen.state && current.owner === seen.owner && JSON.stringify(current.to) === JSON.stringify(seen.to);
 }
 
 /**
