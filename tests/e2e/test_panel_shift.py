@@ -159,7 +159,7 @@ async def test_a_look_at_the_context_does_not_undo_the_agents_next_move(backend:
 
     tab = await backend.new_tab()
     await tab.page.route("**/viewed", lambda route: route.abort())
-    await tab.page.route("**/complete", look_first)
+    await tab.page.route("**/complete", look_first, times=1)
     await tab.page.goto(f"{backend.url}/panel/#token={token}&handoff={id_}")
     await tab.context.get_by_role("button", name="Accept").click()
     await tab.context.get_by_role("button", name="Complete").click()
@@ -182,9 +182,7 @@ async def test_an_accept_whose_answer_was_lost_can_be_repeated(backend: Backend)
     await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
     accept = tab.queue.locator(".card").get_by_role("button", name="Accept")
     await accept.wait_for()
-    await tab.page.route(
-        "**/v1/handoffs?*", lambda route: route.abort()
-    )  # the list does not report it either
+    await tab.page.route("**/v1/handoffs?*", lambda route: route.abort())  # nor a list
     await accept.click()
     status = tab.queue.locator(".status")
     await expect(status).to_have_text("The server is not responding.")
