@@ -255,6 +255,7 @@ def _site(
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
+        sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
         audit=open_trail(settings, measures),
     )
