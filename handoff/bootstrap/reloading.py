@@ -27,7 +27,7 @@ from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
 from handoff.store.store import Store
 
-from .redaction import build_patterns
+from .redaction import build_patterns, masked_kinds
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
@@ -101,6 +101,7 @@ class Reloader:
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
         parts.store.redaction.replace(patterns)
+        parts.store.masking.replace(masked_kinds(new.privacy.masking))
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]

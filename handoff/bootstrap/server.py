@@ -52,7 +52,7 @@ from .background.tasks import in_background, repeating
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
-from .redaction import build_redaction
+from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
@@ -286,6 +286,7 @@ async def _store(
             redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
+            store.masking = build_masking(settings.privacy.masking)
             yield store
 
 

@@ -164,16 +164,24 @@ def _add_erasing(actions: Any) -> None:
         "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
     )
     erase.add_argument("--yes", action="store_true", help="do not ask")
-    _add_reading(erase, "privacy.erasures:erase")
+    _add_admin(erase, "privacy.erasures:erase")
+    reveal = _command(actions, "reveal", "show a touchpoint with its bank account and national numbers")
+    reveal.add_argument("touchpoint", help="the touchpoint's id")
+    reveal.add_argument("--reason", required=True, help="audited; a ticket, not a story")
+    _add_admin(reveal, "privacy.revealing:reveal")
 
 
 def _add_erasures(commands: Any) -> None:
     erasures = _command(commands, "erasures", "show erasures and their receipts")
     actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_reading(_command(actions, "list", "list erasures"), "privacy.erasures:show_all")
+    every = _command(actions, "list", "list erasures, newest first")
+    every.add_argument("--limit", type=_page, default=50, metavar="N", help="how many (default: 50)")
+    every.add_argument("--cursor", help="continue where an earlier list ended")
+    every.add_argument("--all", action="store_true", help="all of them, page by page")
+    _add_admin(every, "privacy.erasures:show_all")
     show = _command(actions, "show", "show an erasure with its receipt")
     show.add_argument("erasure", help="the erasure's id")
-    _add_reading(show, "privacy.erasures:show")
+    _add_admin(show, "privacy.erasures:show")
 
 
 def _add_access(commands: Any) -> None:
@@ -357,5 +365,12 @@ def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _page(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 500:
         raise ValueError(text)
     return number

@@ -24,6 +24,7 @@ from handoff.api.http.exchange import (
     read_identity,
     read_json,
 )
+from handoff.api.http.masking import SHOWN, masked_json
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
@@ -304,6 +305,9 @@ async def snapshot(request: web.Request) -> web.Response:
     content = await read_pinned(store.of(principal.tenant).handoffs, ref.sha256)
     if principal.reader.limited and (shown := shown_snapshot(content, principal.reader)) is not None:
         return answer_json(shown)
+    request[SHOWN] = True
+    if (masked := await masked_json(request, content)) is not content:
+        return answer_json(masked)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
     return web.Response(body=content, content_type="application/json", headers=headers)
 

@@ -58,6 +58,7 @@ class _CustomerStream:
         self._principal = principal
         self._tenant = principal.tenant
         self._reader = principal.reader
+        self._shown = partial(site.store.masking.json, self._tenant)
         self._id = request.match_info["id"]
         self._request = request
         self._stream = Stream(request)
@@ -115,7 +116,7 @@ class _CustomerStream:
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [touchpoint_frame(it, decoded) for it in decoded.entries]
+        return [touchpoint_frame(it, decoded, self._shown) for it in decoded.entries]
 
     def _handle_now(self, frame: Frame) -> bool:
         if self._reader.limited or not isinstance(frame, TouchpointFrame):

@@ -139,7 +139,8 @@ async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame, rea
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
     customer_id = await current_customer_id(site.store, tenant, handoff)
-    return ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    raw = ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    return site.store.masking.json(tenant, raw)
 
 
 async def _begin(request: web.Request, stream: Stream, listing: Listing, concerns: Concerns) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import stream_answer
+from handoff.api.http.masking import masked_json
 from handoff.domain.errors import HandoffError
 from handoff.services.access.watch import Watched
 
@@ -104,8 +105,9 @@ class Stream:
         return None if transport is None or transport.is_closing() else transport
 
     async def send(self, event: str, id_: str | None, value: Any) -> None:
-        """One event with a value."""
-        await self.write(event_bytes(event, id_, ENCODER.encode(value)))
+        """One event with a value, as the caller may see it."""
+        shown = await masked_json(self._request, ENCODER.encode(value))
+        await self.write(event_bytes(event, id_, shown))
 
     async def beat(self) -> None:
         await self.write(b": still here\n\n")
