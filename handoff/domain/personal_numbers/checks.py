@@ -26,19 +26,22 @@ def is_date(day: int, month: int) -> bool:
 def fi_hetu(number: str) -> bool:
     """Finland: ddmmyy, a sign of the century, three digits, and a check character modulo 31."""
     digits = number[:6] + number[7:10]
-    return is_date(int(number[:2]), int(number[2:4])) and number[10] == _HETU[int(digits) % 31]
+    given_out = int(digits[6:]) >= 2
+    return given_out and is_date(int(number[:2]), int(number[2:4])) and number[10] == _HETU[int(digits) % 31]
 
 
 def se_personnummer(number: str) -> bool:
     """Sweden: [yy]yymmdd, four digits, and Luhn's check digit. A coordination number has 60 in its day."""
     digits = number[-10:]
     day = int(digits[4:6])
-    return is_date(day - 60 if day > 60 else day, int(digits[2:4])) and luhn(digits)
+    century = number[:-10] in ("", "18", "19", "20")
+    return century and is_date(day - 60 if day > 60 else day, int(digits[2:4])) and luhn(digits)
 
 
 def se_born_before(number: str) -> bool:
     """The same, if the year is none that an order number begins with."""
-    return int(number[-10:-8]) not in _RECENT and number[:-10] in ("", "19", "20") and se_personnummer(number)
+    recent = int(number[-10:-8]) in _RECENT and number[:-10] in ("", "20")
+    return not recent and se_personnummer(number)
 
 
 def de_steuer_id(number: str) -> bool:

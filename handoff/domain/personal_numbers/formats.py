@@ -73,7 +73,7 @@ _BEGIN, _END = r"(?:^|[^0-9A-Za-z]|\\[nrtbf])", r"(?:[^0-9A-Za-z]|$)"
 
 
 def candidates(kinds: Sequence[str] = KINDS) -> str:
-    """A pattern in RE2's syntax for texts, and for JSON in UTF-8, that may hold a number. It finds too many."""
+    """A pattern in RE2's syntax for texts, and for JSON in UTF-8, that may hold a number."""
     parts = []
     if IBAN in kinds:
         parts.append(rf"{_BEGIN}(?:{COUNTRIES})[0-9]{{2}}(?:{_ESCAPED_GAP}[0-9A-Za-z]){{11}}")
