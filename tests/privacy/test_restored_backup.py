@@ -1,4 +1,4 @@
-"""A backup from before an erasure, on a store that takes no writes: nobody is shown, and it is erased later."""
+"""A backup from before an erasure, on a store that takes no writes: it shows nobody, and is erased later."""
 
 from __future__ import annotations
 

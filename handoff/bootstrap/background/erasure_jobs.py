@@ -47,7 +47,7 @@ class Erasures:
             log.warning("erasures_repeated", count=repeated)
 
     async def _withhold(self) -> int | None:
-        """How many identities are withheld; None if the store does not answer, and so shows nothing either."""
+        """How many identities are withheld; None if the store does not answer: it shows nothing."""
         try:
             return await withhold(self._site.store, self._site.journal)
         except HandoffError:
