@@ -1,4 +1,4 @@
-"""Card numbers and codes in deliveries that vendors really send: recorded, and masked in everything kept of them."""
+"""Card numbers and codes in deliveries as vendors send them: recorded, and masked in everything kept."""
 
 from __future__ import annotations
 
@@ -112,14 +112,15 @@ async def by_twilio(api: Api, canary: Canaries) -> None:
 
 
 def by_mail(port: int, canary: Canaries) -> None:
-    """Plain, HTML, quoted-printable and base64 parts, an attachment, its name, headers, and a reply's quote."""
+    """Plain, HTML, quoted-printable, and base64 parts, an attachment, headers, and a quoted mail."""
     html = canary.spaced().replace(" ", "&nbsp;")
     quoted = canary.spaced().replace(" ", "=20")
     encoded = base64.encodebytes(SENT.format(canary.spaced()).encode()).decode()
+    as_quoted = "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     parts = (
-        f"Content-Type: text/plain\r\n\r\n{SENT.format(canary.spaced())}\r\n> on Monday: {canary.spaced()}\r\n",
+        f"Content-Type: text/plain\r\n\r\n{SENT.format(canary.spaced())}\r\n> then: {canary.spaced()}\r\n",
         f"Content-Type: text/html\r\n\r\n<p>{html}</p><p>CVV&nbsp;837</p>\r\n",
-        f"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nagain {quoted}=\r\n.\r\n",
+        f"{as_quoted}again {quoted}=\r\n.\r\n",
         f"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}",
         f'Content-Type: application/pdf; name="{canary.solid()}.pdf"\r\n\r\nx\r\n',
     )
@@ -130,7 +131,8 @@ def by_mail(port: int, canary: Canaries) -> None:
     )
     for kind in ("mixed", "alternative"):
         body = "".join(f"--b\r\n{it}\r\n" for it in parts)
-        raw = f"{head.replace('<', f'<{kind}.', 2)}Content-Type: multipart/{kind}; boundary=b\r\n\r\n{body}--b--\r\n"
+        raw = head.replace("Message-ID: <", f"Message-ID: <{kind}.")
+        raw += f"Content-Type: multipart/{kind}; boundary=b\r\n\r\n{body}--b--\r\n"
         with smtplib.SMTP("127.0.0.1", port, local_hostname="sender.example", timeout=15) as sender:
             sender.sendmail(MAIL, ["support@shop.example"], raw.encode())
 
@@ -168,21 +170,17 @@ async def test_no_vendor_delivery_leaves_a_card_number_or_code(
     hook, receiver = subscriber
     tenant, other = fresh_tenant(), fresh_tenant()
     with logged() as log:
-        async with serving.in_process(configuration(running_store.url, tenant, other, mail, hook)) as (
-            run,
-            session,
-        ):
-            api = Api(run, session, tenant, other)
+        chosen = configuration(running_store.url, tenant, other, mail, hook)
+        async with serving.in_process(chosen) as (running, session):
+            api = Api(running, session, tenant, other)
             await api.record("first")
             await by_chatwoot(api, canary)
             await by_twilio(api, canary)
             await asyncio.to_thread(by_mail, mail, canary)
             await by_shared_identity(api, canary)
             await until(lambda: sum(b"message.received" in it for it in receiver.bodies) >= 6)
-            contexts = {
-                it: await api.context(it, limit=200) for it in ("chatwoot.contact@3:7", f"phone:{NUMBER}")
-            }
-            contexts[MAIL] = await api.context(f"email:{MAIL}", limit=200)
+            who = ("chatwoot.contact@3:7", f"phone:{NUMBER}", f"email:{MAIL}")
+            contexts = {it: await api.context(it, limit=200) for it in who}
             quarantined = (await api.ok("GET", "/v1/quarantine"))["items"]
             stored = (await everything_in(running_store, api)).values()
             seen = {"store": b"\n".join(it for raw in stored for it in whole(raw))}
