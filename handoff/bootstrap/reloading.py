@@ -21,6 +21,7 @@ from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
 from handoff.services.webhooks.configured import configure
@@ -91,6 +92,7 @@ class Reloader:
         Access(tokens, names)  # checks them together
         patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
+        check_masking(new.privacy.masking, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:

@@ -35,6 +35,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
@@ -95,6 +96,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     sources = build_sources(settings)
     names = tenants(settings, sources)
     check_rules(settings.retention, names, settings.channel_names)
+    check_masking(settings.privacy.masking, names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:

@@ -17,6 +17,8 @@ from handoff.api.operations import OPERATIONS
 from handoff.api.operations.operation import Audited, Operation
 from handoff.bootstrap.redaction import masked_kinds
 from handoff.delivery.connectors.zendesk import TICKET
+from handoff.domain.errors import ConfigurationError
+from handoff.services.privacy.settings import MaskingRule, PrivacySettings, check_masking
 from tests import serving
 from tests.access.conftest import WORK, Callers, stream_of
 from tests.access.test_walk import LIVE, body_of, path_of, planted
@@ -242,7 +244,7 @@ async def test_without_an_audit_trail_nothing_is_revealed(valkey: str) -> None:
     assert (answer.status, answer.code) == (409, "audit_off")
 
 
-async def test_a_pinned_context_with_a_number_is_not_said_to_be_the_pinned_bytes(
+async def test_a_pinned_context_with_a_number_comes_without_its_hash(
     masked: tuple[Callers, Path],
 ) -> None:
     callers, _root = masked
@@ -271,6 +273,14 @@ async def test_a_cached_context_does_not_outlive_the_configuration(masked: tuple
     again = await callers.get(path, headers={"If-None-Match": shown.headers["ETag"]})
     assert (again.status, again.raw) == (200, first.raw)
     assert (await callers.get(path, headers={"If-None-Match": first.headers["ETag"]})).status == 304
+
+
+def test_a_misspelt_tenant_or_kind_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="unknown tenant 'shopp'"):
+        check_masking([MaskingRule(tenant="shopp")], ["shop"])
+    for wrong in ([{"kinds": ["ibans"]}], [{"kinds": []}], [{}, {"kinds": ["iban"]}], [{"kind": "iban"}]):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"masking": wrong}, PrivacySettings)
 
 
 async def test_a_stored_answer_is_masked_when_it_is_repeated(masked: tuple[Callers, Path]) -> None:

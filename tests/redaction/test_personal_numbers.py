@@ -161,13 +161,13 @@ def test_times_and_ids_are_no_numbers(masking: NumberMasking) -> None:
 
 
 def shop_order(random: Random) -> str:
-    """Order numbers in groups, with dates, and with letters: likest to national numbers."""
+    """Order numbers in groups, with dates, and with initials: likest to national numbers."""
     any_ = random.randrange
-    letters = "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=2))
+    initials = "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=2))
     return random.choice(
         (
-            lambda: f"{letters}{any_(10**5, 10**8)}",
-            lambda: f"{letters[0]}{any_(10**6, 10**7)}",
+            lambda: f"{initials}{any_(10**5, 10**8)}",
+            lambda: f"{initials[0]}{any_(10**6, 10**7)}",
             lambda: f"202{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
             lambda: f"2{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
             lambda: f"{any_(100, 1000)}-{any_(10**3, 10**4)}-{any_(10**3, 10**4)}",

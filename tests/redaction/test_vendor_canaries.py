@@ -139,13 +139,15 @@ def by_mail(port: int, canary: Canaries) -> None:
 
 async def by_shared_identity(api: Api, canary: Canaries) -> None:
     """A mailbox of several people: its candidates' words are in the pinned context of a handoff."""
-    desk = "email:desk@shop.example"
+    mailbox = "email:desk@shop.example"
     for who in ("user:anna", "user:bert"):
         identities = [who, {"type": "email", "value": "desk@shop.example", "assurance": "verified"}]
         await api.record(f"with-{who}", identities=identities, text=SENT.format(canary.spaced()))
-    await api.ok("POST", "/v1/identities/shared", {"identity": desk, "reason": canary.spaced()})
-    await api.record("shared", identities=[desk], text=SENT.format(canary.spaced()), subject=canary.spaced())
-    handoff = {"identity": desk, "to": {"queue": "sales"}, "reason": SENT.format(canary.spaced())}
+    await api.ok("POST", "/v1/identities/shared", {"identity": mailbox, "reason": canary.spaced()})
+    await api.record(
+        "shared", identities=[mailbox], text=SENT.format(canary.spaced()), subject=canary.spaced()
+    )
+    handoff = {"identity": mailbox, "to": {"queue": "sales"}, "reason": SENT.format(canary.spaced())}
     made = await api.ok("POST", "/v1/handoffs", {**handoff, "context": {"note": canary.solid()}})
     snapshot = (await api.get(f"/v1/handoffs/{made['id']}/snapshot")).raw
     assert b"CVV ***" in snapshot

@@ -122,8 +122,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Read a touchpoint with its bank account and national numbers",
         text="Where `privacy.masking` is set, all other answers have these numbers masked. The audit trail "
-        "keeps the caller and the reason. What was masked before it was stored, such as a card number, stays "
-        "masked.",
+        "keeps the caller and the reason. Card numbers stay masked: they are not stored.",
         queues=True,
         scopes=("context:read", "privacy:reveal"),
         parameters=(path_parameter("id", "The touchpoint's id."),),

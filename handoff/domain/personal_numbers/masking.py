@@ -81,7 +81,7 @@ class NumberMasking:
 
 
 class _Document:
-    """Masks the values of one document. What has no number stays the same object."""
+    """Masks the values of one document. A value without a number stays the same object."""
 
     def __init__(self, kinds: Sequence[str], search: Search) -> None:
         self._kinds = kinds

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
+from handoff.domain.errors import ConfigurationError
 from handoff.services.customers.consents import ConsentPolicy, ConsentRules
 
 
@@ -18,6 +20,13 @@ class MaskingRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         if not self.kinds:
             raise ValueError(f"privacy.masking: tenant {self.tenant!r} has no kinds")
+
+
+def check_masking(rules: Sequence[MaskingRule], tenants: Collection[str]) -> None:
+    """ConfigurationError for a tenant that is unknown: its name is misspelt, and its numbers are shown."""
+    for rule in rules:
+        if rule.tenant not in tenants:
+            raise ConfigurationError(f"privacy.masking names an unknown tenant {rule.tenant!r}")
 
 
 class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
