@@ -137,6 +137,10 @@ def _add_customer(commands: Any) -> None:
     export.add_argument(
         "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
     )
+    export.add_argument(
+        "--reveal", action="store_true", help="with bank account and national numbers; needs --reason"
+    )
+    export.add_argument("--reason", help="kept in the audit trail; a ticket, not a story")
     _add_remote(export, "customers:export")
     _add_erasing(actions)
     for name, summary, operand, about in (

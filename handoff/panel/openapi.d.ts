@@ -4433,6 +4433,8 @@ export interface operations {
                 internal?: boolean;
                 /** @description Leave out less certain touchpoints. Defaults to the token's setting: `inferred`, or `verified` for customer-facing tokens. */
                 min_assurance?: "verified" | "claimed" | "inferred";
+                /** @description `true`: with bank account and national numbers that `privacy.masking` masks. Needs the scope `privacy:reveal`, and a reason in the header `Handoff-Reason`. */
+                reveal?: boolean;
             };
             header?: {
                 /** @description A tenant other than the token's. Needs `admin`. */
@@ -4461,7 +4463,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`). */
+            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`), or the server keeps no audit trail for `reveal` (`audit_off`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];

@@ -20,9 +20,9 @@ from .test_masked_numbers import NUMBERS, WORDS, settings
 PATIENCE_S = 60.0
 
 
-async def command(api: Callers, *arguments: str, code: int = 0) -> str:
+async def command(api: Callers, *arguments: str, code: int = 0, **more: str) -> str:
     """The output of a command with the token of an operator of all tenants."""
-    given = {"HANDOFF_URL": api.url, "HANDOFF_TOKEN": serving.ADMIN, "COLUMNS": "200"}
+    given = {"HANDOFF_URL": api.url, "HANDOFF_TOKEN": serving.ADMIN, "COLUMNS": "200", **more}
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "handoff.cli", *arguments, env=os.environ | given,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -73,3 +73,8 @@ async def test_a_touchpoint_is_revealed(valkey: str, tmp_path: Path) -> None:
         assert f'"id": "{NUMBERS[1]}"' in shown
         refused = await command(api, "customer", "reveal", id_, "--reason", "ticket 7", code=1)
         assert WORDS not in refused
+        asked = ("--reveal", "--reason", "access request 12")
+        customer = (await api.context())["customer"]["id"]
+        given = {"HANDOFF_TOKEN": serving.secret_of("bank", tenant)}
+        assert WORDS in await command(api, "customer", "export", customer, *asked, **given)
+        assert WORDS not in await command(api, "customer", "export", customer, **given)

@@ -47,6 +47,7 @@ def settings(url: str, tenant: str, other: str, root: Path | None, **sections: A
         serving.token("bank", tenant, "context:read", "privacy:reveal", agent="mia"),
         serving.token("bank-sales", tenant, "context:read", "privacy:reveal", queues=["sales"]),
         serving.token("bot", tenant, *WORK, audience="customer"),
+        serving.token("bank-bot", tenant, "context:read", "privacy:reveal", audience="customer"),
         {**serving.token("elsewhere", tenant, *WORK), "tenant": other},
     ]
     audit = {"audit": {"dir": str(root)}} if root is not None else {}
@@ -235,13 +236,43 @@ async def test_revealing_is_refused(
     assert entries(root)[-1]["outcome"] == code
 
 
+@pytest.mark.parametrize("format_", ["json", "vcon"])
+async def test_an_export_for_the_customer_reveals_with_a_reason(
+    masked: tuple[Callers, Path], format_: str
+) -> None:
+    callers, root = masked
+    await callers.record("m1", text=WORDS)
+    customer = (await callers.context())["customer"]["id"]
+    path = f"/v1/customers/{customer}/export?format={format_}"
+    assert read((await callers.get(path, token="bank")).raw) == []
+    reason = {"Handoff-Reason": "access request 12"}
+    answer = await callers.get(f"{path}&reveal=true", token="bank", headers=reason)
+    assert WORDS in str(answer.json)
+    entry = entries(root)[-1]
+    assert (entry["action"], entry["outcome"]) == ("exportCustomer", "revealed")
+    assert (entry["reason"], entry["customers"]) == ("access request 12", [customer])
+    for token, headers, code in (
+        ("bank", {}, "invalid_parameter"),
+        ("desk", reason, "missing_scope"),
+        ("bank-bot", reason, "limited_token"),
+    ):
+        refused = await callers.get(f"{path}&reveal=true", token=token, headers=headers)
+        assert refused.code == code
+        assert entries(root)[-1]["outcome"] == code
+
+
 async def test_without_an_audit_trail_nothing_is_revealed(valkey: str) -> None:
     tenant, other = fresh_tenant(), fresh_tenant()
     async with serving.in_process(settings(valkey, tenant, other, None)) as (server, session):
         callers = Callers(server, session, tenant, other)
         (id_,) = (await callers.record("m1", text=WORDS))["ids"]
-        answer = await callers.post(f"/v1/touchpoints/{id_}/reveal", {"reason": "x"}, token="bank")
-    assert (answer.status, answer.code) == (409, "audit_off")
+        customer = (await callers.context())["customer"]["id"]
+        reason = {"Handoff-Reason": "x"}
+        answers = [
+            await callers.post(f"/v1/touchpoints/{id_}/reveal", {"reason": "x"}, token="bank"),
+            await callers.get(f"/v1/customers/{customer}/export?reveal=true", token="bank", headers=reason),
+        ]
+    assert [(it.status, it.code) for it in answers] == [(409, "audit_off")] * 2
 
 
 async def test_a_pinned_context_with_a_number_comes_without_its_hash(

@@ -9,8 +9,16 @@ from aiohttp import web
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import ACCESS, about, about_homes, write_entry
-from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
-from handoff.api.http.masking import masked_json
+from handoff.api.http.exchange import (
+    JSON,
+    answer,
+    bad_parameter,
+    encode,
+    query_flag,
+    read_assurance,
+    stream_answer,
+)
+from handoff.api.http.masking import REVEALED, masked_json, require_reveal
 from handoff.services.access.customer_access import check_conversation, check_customer
 from handoff.services.customers.consents import check_consent
 from handoff.services.customers.customer import by_id
@@ -62,6 +70,8 @@ async def customer(request: web.Request) -> web.StreamResponse:
     format_, internal = request.query.get("format", FORMATS[0]), _internal(request)
     if format_ not in FORMATS:
         raise bad_parameter("format", f"format must be one of {', '.join(FORMATS)}")
+    if query_flag(request, "reveal", default=False):
+        require_reveal(request)
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
     await check_customer(store, principal, whom.group.members)
@@ -108,7 +118,7 @@ async def _stream(
         response.headers[CONSENT_MISSING] = missing
     async for part in parts:
         if not response.prepared:
-            await write_entry(request)
+            await write_entry(request, "revealed" if REVEALED in request else "ok")
             await response.prepare(request)
         await response.write(part)
     await response.write_eof()

@@ -8,6 +8,7 @@ from msgspec import Struct
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import about_homes, state_reason
 from handoff.api.http.exchange import answer, broken, read_json
+from handoff.api.http.masking import AUDIT_OFF
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import Conflict
 from handoff.services.access.customer_access import check_home
@@ -29,7 +30,7 @@ async def reveal(request: web.Request) -> web.Response:
     """`POST /v1/touchpoints/{id}/reveal`."""
     principal, site = request[PRINCIPAL], request.app[SITE]
     if not site.audit.on:
-        raise Conflict("Numbers are revealed only where an audit trail is kept", code="audit_off")
+        raise Conflict(AUDIT_OFF, code="audit_off")
     given = await read_json(request, RevealInput)
     state_reason(request, given.reason)
     store, id_ = site.store, request.match_info["id"]
