@@ -16,6 +16,7 @@ from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
+from handoff.api.http.masking import mask_answer
 from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, FastRoute, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol
@@ -76,6 +77,7 @@ def around(site: AppContext) -> Middleware:
             if isinstance(error, RateLimited):
                 await asyncio.sleep(REFUSAL_DELAY_S)
             response = answer_to(error)
+            await mask_answer(request, response)
             if request.writer.output_size and request.transport is not None:
                 request.transport.abort()  # a client would read a second response as the rest of the first
         if isinstance(request.protocol, HttpProtocol):

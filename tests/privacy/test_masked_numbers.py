@@ -306,6 +306,20 @@ async def test_a_cached_context_does_not_outlive_the_configuration(masked: tuple
     assert (await callers.get(path, headers={"If-None-Match": first.headers["ETag"]})).status == 304
 
 
+async def test_a_conflict_shows_the_current_state_without_numbers(masked: tuple[Callers, Path]) -> None:
+    callers, _root = masked
+    await callers.record("m1")
+    handoff = await callers.hand_over("user:anna", "hr", WORDS, context={"note": WORDS})
+    body = {"version": 9, "agent": "mia"}
+    stale = await callers.post(f"/v1/handoffs/{handoff['id']}/accept", body)
+    again = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "another"}
+    pending = await callers.post("/v1/handoffs", again)
+    assert [stale.code, pending.code] == ["stale_version", "handoff_pending"]
+    for answer in (stale, pending):
+        assert "30 00" in answer.json["current"]["reason"]
+        assert read(answer.raw) == []
+
+
 def test_a_misspelt_tenant_or_kind_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="unknown tenant 'shopp'"):
         check_masking([MaskingRule(tenant="shopp")], ["shop"])

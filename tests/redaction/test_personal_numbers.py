@@ -122,6 +122,21 @@ def test_the_name_of_a_member_counts_as_the_word_before(masking: NumberMasking) 
     }
 
 
+def test_names_of_members_are_masked_too(masking: NumberMasking) -> None:
+    given = {"131052-308T": 1, "010594Y9021": 2, "******-****": 3}
+    assert document(masking, given) == {"******-*****": 1, "***********": 2, "******-****": 3}
+
+
+def test_letters_of_other_scripts_are_no_digits_and_no_error(masking: NumberMasking) -> None:
+    for text in (
+        "\u212aZ86125KZT5004100100",
+        "RCCMNL83S18D969\u212a",
+        "1234567\u0668Z",
+        "\uff11\uff12345678Z",
+    ):
+        assert document(masking, text) == text
+
+
 def test_identities_stay_since_callers_look_up_by_them(masking: NumberMasking) -> None:
     number = "131052-308T"
     view = {"type": "user", "space": "", "value": number, "assurance": "verified"}

@@ -17,6 +17,7 @@ from .app_keys import PRINCIPAL, SITE
 from .auditing import ACCESS, REASON_HEADER
 from .exchange import JSON
 
+PROBLEM = "application/problem+json"
 ON_THE_LOOP = 64 * 1024  # bytes: a thread masks longer answers, if they may have a number
 SHOWN = web.RequestKey("shown", bool)
 """Set where the answer's body is masked already."""
@@ -41,11 +42,12 @@ def require_reveal(request: web.Request) -> None:
 
 
 async def mask_answer(request: web.Request, response: web.StreamResponse) -> None:
-    """Mask the numbers in an answer."""
-    if not request.app[SITE].store.masking.kinds(request[PRINCIPAL].tenant) or SHOWN in request:
+    """Mask the numbers in an answer, or in a problem that has the current state."""
+    if PRINCIPAL not in request or not request.app[SITE].store.masking.kinds(request[PRINCIPAL].tenant):
         return
     body = response.body if isinstance(response, web.Response) else None
-    if not isinstance(body, bytes) or not body or response.content_type != JSON:
+    media = response.content_type
+    if not isinstance(body, bytes) or media not in (JSON, PROBLEM) or (media == JSON and SHOWN in request):
         return
     shown = await masked_json(request, body)
     if shown is not body:

@@ -87,11 +87,12 @@ def _re2(shape: str) -> str:
     return re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", shape)
 
 
+_FLAGS = re.IGNORECASE | re.ASCII  # no letter of another script folds to an ASCII one
 _COMPILED = tuple(
     (
         it,
-        re.compile(rf"(?<![0-9A-Za-z])(?:{it.shape})(?![0-9A-Za-z])", re.IGNORECASE),
-        re.compile(it.names, re.IGNORECASE) if it.names else None,
+        re.compile(rf"(?<![0-9A-Za-z])(?:{it.shape})(?![0-9A-Za-z])", _FLAGS),
+        re.compile(it.names, _FLAGS) if it.names else None,
     )
     for it in FORMATS
 )

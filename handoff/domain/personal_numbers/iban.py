@@ -18,7 +18,7 @@ LENGTHS = {
 }
 """Characters of an IBAN by country, from SWIFT's IBAN registry (release 99)."""
 COUNTRIES = "|".join(sorted(LENGTHS))
-_HEAD = re.compile(rf"(?<![0-9A-Za-z])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE)
+_HEAD = re.compile(rf"(?<![0-9A-Za-z])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | re.ASCII)
 _GAP = " .-\u2010\u2011\u2013\u00a0\u202f\r\n\t"
 MAX_GAP = 2  # characters between two of an IBAN: a line break of a mail
 

@@ -17,6 +17,7 @@ Compile = Callable[[str], Search]
 MASK = "*"
 KEPT = {IBAN: (2, 4)}
 """Characters that stay at the beginning and at the end: the country, and what a statement shows."""
+SHORTEST = 8  # characters of a number
 SMALLEST = 10**7  # of the numbers that have digits enough
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HANDLE = re.compile(r"[a-z][a-z0-9_]*(?:@[^:]*)?:")
@@ -91,11 +92,7 @@ class _Document:
         if isinstance(value, str):
             return self._text(value, name)
         if isinstance(value, dict):
-            handle = value.keys() >= _IDENTITY
-            rebuilt = {
-                key: it if handle and key == "value" else self.of(it, key) for key, it in value.items()
-            }
-            return rebuilt if any(rebuilt[key] is not it for key, it in value.items()) else value
+            return self._members(value)
         if isinstance(value, list):
             items = [self.of(it, name) for it in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
@@ -104,6 +101,17 @@ class _Document:
             masked = self._text(plain, name)
             return value if masked == plain else masked
         return value
+
+    def _members(self, value: dict[str, Any]) -> dict[str, Any]:
+        handle, same = value.keys() >= _IDENTITY, True
+        rebuilt: dict[str, Any] = {}
+        for name, it in value.items():
+            shown = name if len(name) < SHORTEST else self._text(name, "")
+            while shown is not name and (shown in value or shown in rebuilt):
+                shown += MASK  # two names that are alike once they are masked
+            rebuilt[shown] = inner = it if handle and name == "value" else self.of(it, name)
+            same = same and shown is name and inner is it
+        return value if same else rebuilt
 
     def _text(self, text: str, name: str) -> str:
         """The text, masked. The name of its member counts as the words before it."""
