@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import time
 from collections.abc import Callable
 from random import Random
@@ -13,7 +14,7 @@ from handoff.bootstrap.redaction import build_masking
 from handoff.domain.personal_numbers.masking import NumberMasking, masked_text
 from handoff.services.privacy.settings import MaskingRule
 
-from .numbers import AROUND, order, parcel, phone
+from .measure import readers_alarms
 
 IBANS = (  # examples of SWIFT's registry
     "DE89370400440532013000",
@@ -52,7 +53,7 @@ NATIONAL = (  # examples of the authorities and of the literature
     "my social security number is 536904399",
     "personnummer 20161224-2386",
 )
-MANY = 100_000
+BASE64 = string.ascii_letters + string.digits + "_-"
 
 
 @pytest.fixture(scope="module")
@@ -167,42 +168,18 @@ def test_large_integers_survive_beside_a_number(masking: NumberMasking) -> None:
 
 def test_times_and_ids_are_no_numbers(masking: NumberMasking) -> None:
     random = Random(4)
-    for _ in range(20_000):
+    for _ in range(5_000):
         at = f"2026-{random.randint(1, 12):02d}-{random.randint(1, 28):02d}T{random.randrange(24):02d}:"
         at += f"{random.randrange(60):02d}:{random.randrange(60):02d}.{random.randrange(10**6):06d}Z"
-        id_ = "tp_" + "".join(random.choices("ABCDEFabcdef0123456789_-", k=64))
+        id_ = "tp_" + "".join(random.choices(BASE64, k=64))
         text = f"{at} {id_}"
         assert masked_text(text) == text
 
 
-def shop_order(random: Random) -> str:
-    """Order numbers in groups, with dates, and with initials: likest to national numbers."""
-    any_ = random.randrange
-    initials = "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=2))
-    return random.choice(
-        (
-            lambda: f"{initials}{any_(10**5, 10**8)}",
-            lambda: f"{initials[0]}{any_(10**6, 10**7)}",
-            lambda: f"202{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
-            lambda: f"2{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
-            lambda: f"{any_(100, 1000)}-{any_(10**3, 10**4)}-{any_(10**3, 10**4)}",
-            lambda: f"{any_(10**8, 10**9)}",
-            lambda: f"{any_(10**10, 10**11)}",
-            lambda: f"ORD-2026-{any_(1, 10**6):06d}",
-            lambda: f"{any_(1, 10**6):06d}/{any_(20, 27)}",
-        )
-    )()
-
-
 def test_at_most_one_in_a_thousand_other_numbers_is_masked() -> None:
-    random, alarms = Random(2), []
-    makers = (order, phone, parcel, shop_order)
-    around = ("Bestellung {} bitte", "{} an order of mine", *AROUND)
-    for at in range(MANY):
-        text = random.choice(around).format(makers[at % len(makers)](random))
-        if masked_text(text) != text:
-            alarms.append(text)
-    assert len(alarms) <= MANY / 1000, alarms[:20]
+    """`python -m tests.redaction.measure` does the same with five times as many."""
+    alarms = readers_alarms(20_000)
+    assert len(alarms) <= 20, alarms
 
 
 @pytest.mark.parametrize(
