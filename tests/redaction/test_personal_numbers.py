@@ -128,7 +128,7 @@ def test_names_of_members_are_masked_too(masking: NumberMasking) -> None:
     assert document(masking, given) == {"******-*****": 1, "***********": 2, "******-****": 3}
 
 
-def test_letters_of_other_scripts_are_no_digits_and_no_error(masking: NumberMasking) -> None:
+def test_characters_of_other_scripts_are_no_digits_and_no_error(masking: NumberMasking) -> None:
     for text in (
         "\u212aZ86125KZT5004100100",
         "RCCMNL83S18D969\u212a",

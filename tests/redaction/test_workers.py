@@ -26,7 +26,7 @@ async def workers(valkey: str) -> AsyncIterator[tuple[Store, Store]]:
         yield one, other
 
 
-def said(number: int, text: str, thread: str = "chat", after_s: int = 5) -> Touchpoint:
+def piece(number: int, text: str, thread: str = "chat", after_s: int = 5) -> Touchpoint:
     at = NOON + number * after_s * SECOND
     return touchpoint(f"{thread}-{number}", handle("user:anna"), at=at, text=text, thread=thread)
 
@@ -49,9 +49,9 @@ async def test_the_piece_that_completes_a_number_is_masked_by_any_worker(
     workers: tuple[Store, Store], tenant: str, batched: bool
 ) -> None:
     ids = []
-    for number, piece in enumerate(PIECES):
+    for number, text in enumerate(PIECES):
         worker = workers[number % 2]
-        ids.append((await record_in(worker, tenant, said(number, piece), batched=batched)).id)
+        ids.append((await record_in(worker, tenant, piece(number, text), batched=batched)).id)
     assert await texts(workers[0], tenant, ids) == ["5555", "5555", "5555", "****"]
 
 
@@ -60,10 +60,10 @@ async def test_a_retry_at_the_other_worker_is_a_duplicate(
     workers: tuple[Store, Store], tenant: str, batched: bool
 ) -> None:
     one, other = workers
-    await record_in(one, tenant, said(0, "it is 5555 5555 5555"), batched=batched)
-    first = await record_in(other, tenant, said(1, "4444, thanks"), batched=batched)
+    await record_in(one, tenant, piece(0, "it is 5555 5555 5555"), batched=batched)
+    first = await record_in(other, tenant, piece(1, "4444, thanks"), batched=batched)
     for worker in workers:
-        again = await record_in(worker, tenant, said(1, "4444, thanks"), batched=batched)
+        again = await record_in(worker, tenant, piece(1, "4444, thanks"), batched=batched)
         assert (again.status, again.id) == ("duplicate", first.id)
     assert await texts(one, tenant, [first.id]) == ["****, thanks"]
 
@@ -72,17 +72,17 @@ async def test_other_threads_and_old_messages_are_not_continued(
     workers: tuple[Store, Store], tenant: str
 ) -> None:
     one, other = workers
-    await record_in(one, tenant, said(0, "5555 5555 5555"), batched=False)
-    elsewhere = await record_in(other, tenant, said(1, "4444", thread="another"), batched=False)
-    late = await record_in(other, tenant, said(1, "4444", after_s=601), batched=False)
+    await record_in(one, tenant, piece(0, "5555 5555 5555"), batched=False)
+    elsewhere = await record_in(other, tenant, piece(1, "4444", thread="another"), batched=False)
+    late = await record_in(other, tenant, piece(1, "4444", after_s=601), batched=False)
     assert await texts(one, tenant, [elsewhere.id, late.id]) == ["4444", "4444"]
 
 
 async def test_a_message_in_between_ends_the_number(workers: tuple[Store, Store], tenant: str) -> None:
     one, other = workers
-    await record_in(one, tenant, said(0, "order 5555 5555 5555"), batched=False)
-    await record_in(other, tenant, said(1, "and where is it?"), batched=False)
-    last = await record_in(one, tenant, said(2, "4444 is the code of my door"), batched=False)
+    await record_in(one, tenant, piece(0, "order 5555 5555 5555"), batched=False)
+    await record_in(other, tenant, piece(1, "and where is it?"), batched=False)
+    last = await record_in(one, tenant, piece(2, "4444 is the code of my door"), batched=False)
     assert await texts(one, tenant, [last.id]) == ["4444 is the code of my door"]
 
 
@@ -97,6 +97,6 @@ def test_the_store_is_asked_for_few_messages() -> None:
         "\U0001f44d",
         "Order 5555 5555",
     ]
-    assert continuing([said(at, text) for at, text in enumerate(usual)]) == []
+    assert continuing([piece(at, text) for at, text in enumerate(usual)]) == []
     asking = ["5555", " 5555 4444", "(4444)", "123456789012"]
-    assert len(continuing([said(at, text) for at, text in enumerate(asking)])) == len(asking)
+    assert len(continuing([piece(at, text) for at, text in enumerate(asking)])) == len(asking)

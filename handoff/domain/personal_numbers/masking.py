@@ -105,12 +105,12 @@ class _Document:
     def _members(self, value: dict[str, Any]) -> dict[str, Any]:
         handle, same = value.keys() >= _IDENTITY, True
         rebuilt: dict[str, Any] = {}
-        for name, it in value.items():
+        for name, content in value.items():
             shown = name if len(name) < SHORTEST else self._text(name, "")
             while shown is not name and (shown in value or shown in rebuilt):
                 shown += MASK  # two names that are alike once they are masked
-            rebuilt[shown] = inner = it if handle and name == "value" else self.of(it, name)
-            same = same and shown is name and inner is it
+            rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, name)
+            same = same and shown is name and inner is content
         return value if same else rebuilt
 
     def _text(self, text: str, name: str) -> str:
