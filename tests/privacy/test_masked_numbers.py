@@ -77,8 +77,9 @@ async def written_everywhere(callers: Callers) -> dict[str, str]:
     )
     guest = {"type": "email", "value": "guest@example.com", "role": "cc"}
     await callers.record("cc", identities=["user:otto"], text=WORDS, participants=[guest])
-    handoff = await callers.hand_over("user:anna", "hr", WORDS, context={"note": WORDS})
-    await callers.move(handoff, "accept", agent="victim", reason=WORDS)
+    pending = await callers.ok("GET", f"/v1/handoffs/{ids['handoffs']}")
+    await callers.move(pending, "accept", agent="victim", reason=WORDS)
+    handoff = await callers.hand_over("user:otto", "hr", WORDS, context={"note": WORDS})
     await callers.ok(
         "POST", "/v1/callbacks", {"phone": "+358401234567", "identity": "user:anna", "reason": WORDS}
     )
@@ -106,7 +107,7 @@ async def test_no_answer_shows_a_number(masked: tuple[Callers, Path]) -> None:
                 body = body_of(operation, ids)
                 answer = await callers.call(operation.method, path, body, token=token, headers=headers)
                 assert read(answer.raw) == [], (operation.id, path, token)
-                shown[operation.id, token] = answer
+                shown.setdefault((operation.id, token), answer)
     whole = shown["exportCustomer", "admin"].raw
     assert whole.count(b"DE** **** **** **** **30 00") >= 3
     assert whole.count(b"******-****") >= 3
@@ -143,16 +144,11 @@ async def test_no_stream_shows_a_number(masked: tuple[Callers, Path]) -> None:
             seen.append(await queue.get())
         while "context.changed" not in {name for name, _ in seen}:
             seen.append(await agent.get())
-    resumed = {"Last-Event-ID": "0-0"}
+        async with stream_of(callers, "/v1/agents/victim/events", bearer) as again:
+            seen.append(await again.get())
+    assert seen[-1][1]["handoffs"][0]["history"][-1]["reason"].endswith("******-****")
     assert read(msgspec.json.encode(seen)) == []
     assert "DE** **** **** **** **30 00" in str(seen)
-    async with (
-        asyncio.timeout(30),
-        callers._session.get(
-            callers.url + "/v1/queues/hr/events", headers={"Authorization": f"Bearer {bearer}", **resumed}
-        ) as response,
-    ):
-        assert read(await response.content.read(4096)) == []
 
 
 async def test_no_message_to_subscribers_shows_a_number(
@@ -216,7 +212,7 @@ async def test_revealing_is_a_call_with_a_reason_in_the_audit_trail(masked: tupl
     ("token", "body", "status", "code"),
     [
         ("desk", {"reason": "x"}, 403, "missing_scope"),
-        ("bot", {"reason": "x"}, 403, "limited_token"),
+        ("bank-bot", {"reason": "x"}, 403, "limited_token"),
         ("bank-sales", {"reason": "x"}, 404, "not_found"),
         ("elsewhere", {"reason": "x"}, 403, "missing_scope"),
         ("bank", {"reason": " "}, 422, "invalid"),
