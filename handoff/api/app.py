@@ -11,12 +11,12 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from handoff.api.handlers.privacy.masking import mask_answer
 from handoff.api.http.app_keys import SITE, AppContext, authenticate
 from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.masking import mask_answer
 from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, FastRoute, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol

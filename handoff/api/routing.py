@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from handoff.api.handlers.privacy.masking import mask_answer
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, authenticate
 from handoff.api.http.auditing import audited
 from handoff.api.http.exchange import IDEMPOTENCY_KEY
 from handoff.api.http.idempotency import answer_once
-from handoff.api.http.masking import mask_answer
 from handoff.api.http.plain_requests import FastRoute
 from handoff.api.operations.operation import Audited, NotAudited, Operation
 from handoff.services.access.authorize import authorize

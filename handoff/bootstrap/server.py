@@ -95,8 +95,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
-    check_rules(settings.retention, names, settings.channel_names)
-    check_masking(settings.privacy.masking, names)
+    _check(settings, names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
@@ -142,6 +141,12 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             made_secrets=delivery.made_secrets,
             reloader=reloader,
         )
+
+
+def _check(settings: Settings, tenants: Sequence[str]) -> None:
+    """ConfigurationError for rules that name an unknown tenant or channel."""
+    check_rules(settings.retention, tenants, settings.channel_names)
+    check_masking(settings.privacy.masking, tenants)
 
 
 def _delivery(

@@ -129,19 +129,7 @@ def _add_customer(commands: Any) -> None:
         "--conversation", action="store_true", help="assign everything in the touchpoint's conversation"
     )
     _add_reading(assign, "customers:assign")
-    export = _command(actions, "export", "export everything stored about a customer")
-    export.add_argument("identity", help="type:value, or a customer id")
-    export.add_argument(
-        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
-    )
-    export.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
-    )
-    export.add_argument(
-        "--reveal", action="store_true", help="with bank account and national numbers; needs --reason"
-    )
-    export.add_argument("--reason", help="kept in the audit trail; a ticket, not a story")
-    _add_remote(export, "customers:export")
+    _add_export(actions)
     _add_erasing(actions)
     for name, summary, operand, about in (
         ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
@@ -156,6 +144,22 @@ def _add_customer(commands: Any) -> None:
             "--dry-run", action="store_true", help="show the result without changing anything"
         )
         _add_reading(change, f"customers:{name}")
+
+
+def _add_export(actions: Any) -> None:
+    export = _command(actions, "export", "export everything stored about a customer")
+    export.add_argument("identity", help="type:value, or a customer id")
+    export.add_argument(
+        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
+    )
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
+    )
+    export.add_argument(
+        "--reveal", action="store_true", help="with bank account and national numbers; needs --reason"
+    )
+    export.add_argument("--reason", help="kept in the audit trail; a ticket, not a story")
+    _add_remote(export, "customers:export")
 
 
 def _add_erasing(actions: Any) -> None:

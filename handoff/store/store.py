@@ -67,8 +67,7 @@ class Store:
         redaction: Redaction | None = None,
     ) -> None:
         self.settings = settings
-        self.redaction = redaction or Redaction()
-        self.masking = NumberMasking()
+        self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
@@ -28,7 +29,6 @@ from handoff.api.http.exchange import (
     read_json,
     readings_of,
 )
-from handoff.api.http.masking import SHOWN, masked_json
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time

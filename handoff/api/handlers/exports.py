@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from handoff.api.handlers.privacy.masking import REVEALED, masked_json, require_reveal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import ACCESS, about, about_homes, write_entry
 from handoff.api.http.exchange import (
@@ -18,7 +19,6 @@ from handoff.api.http.exchange import (
     read_assurance,
     stream_answer,
 )
-from handoff.api.http.masking import REVEALED, masked_json, require_reveal
 from handoff.services.access.customer_access import check_conversation, check_customer
 from handoff.services.customers.consents import check_consent
 from handoff.services.customers.customer import by_id

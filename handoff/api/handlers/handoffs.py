@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, field
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import (
@@ -24,7 +25,6 @@ from handoff.api.http.exchange import (
     read_identity,
     read_json,
 )
-from handoff.api.http.masking import SHOWN, masked_json
 from handoff.domain.errors import Forbidden, NotFound
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, Action, Fallback, Handoff, Party, State
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep

@@ -11,9 +11,9 @@ import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from handoff.api.handlers.privacy.masking import masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import stream_answer
-from handoff.api.http.masking import masked_json
 from handoff.domain.errors import HandoffError
 from handoff.services.access.watch import Watched
 

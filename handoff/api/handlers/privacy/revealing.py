@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
+from handoff.api.handlers.privacy.masking import AUDIT_OFF
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import about_homes, state_reason
 from handoff.api.http.exchange import answer, broken, read_json
-from handoff.api.http.masking import AUDIT_OFF
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import Conflict
 from handoff.services.access.customer_access import check_home

@@ -10,12 +10,11 @@ import asyncio
 
 from aiohttp import web
 
+from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.auditing import ACCESS, REASON_HEADER
+from handoff.api.http.exchange import JSON
 from handoff.domain.errors import Conflict, Forbidden, Unprocessable
 from handoff.services.access.principal import Audience
-
-from .app_keys import PRINCIPAL, SITE
-from .auditing import ACCESS, REASON_HEADER
-from .exchange import JSON
 
 PROBLEM = "application/problem+json"
 ON_THE_LOOP = 64 * 1024  # bytes: a thread masks longer answers, if they may have a number
