@@ -101,6 +101,8 @@ def type_name(type_: Any) -> str:
         return " or ".join(type_name(it) for it in arguments if it is not type(None))
     if origin in (list, tuple):
         of = arguments[0]
+        if isinstance(of, type) and issubclass(of, Struct):
+            return "list of tables"
         return f"list of {type_name(of)}" if get_origin(of) is Literal else f"list of {_PLAIN[of]}s"
     if origin is dict:
         return f"table of {_PLAIN[arguments[1]]}s"

@@ -21,13 +21,14 @@ from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
 from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
 from handoff.store.store import Store
 
-from .redaction import build_patterns
+from .redaction import build_patterns, masked_kinds
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
@@ -96,6 +97,7 @@ class Reloader:
         Access(tokens, names)  # checks them together
         patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
+        check_masking(new.privacy.masking, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -106,6 +108,7 @@ class Reloader:
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
         parts.store.redaction.replace(patterns)
+        parts.store.masking.replace(masked_kinds(new.privacy.masking))
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]

@@ -36,6 +36,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
@@ -53,7 +54,7 @@ from .background.tasks import in_background, repeating
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
-from .redaction import build_redaction
+from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
@@ -97,7 +98,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
-    check_rules(settings.retention, names, settings.channel_names)
+    _check(settings, names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
@@ -143,6 +144,12 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             made_secrets=delivery.made_secrets,
             reloader=reloader,
         )
+
+
+def _check(settings: Settings, tenants: Sequence[str]) -> None:
+    """ConfigurationError for rules that name an unknown tenant or channel."""
+    check_rules(settings.retention, tenants, settings.channel_names)
+    check_masking(settings.privacy.masking, tenants)
 
 
 def _delivery(
@@ -293,6 +300,7 @@ async def _store(
             redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
+            store.masking = build_masking(settings.privacy.masking)
             yield store
 
 

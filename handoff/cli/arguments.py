@@ -131,15 +131,7 @@ def _add_customer(commands: Any) -> None:
         "--conversation", action="store_true", help="assign everything in the touchpoint's conversation"
     )
     _add_reading(assign, "customers:assign")
-    export = _command(actions, "export", "export everything stored about a customer")
-    export.add_argument("identity", help="type:value, or a customer id")
-    export.add_argument(
-        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
-    )
-    export.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
-    )
-    _add_remote(export, "customers:export")
+    _add_export(actions)
     _add_erasing(actions)
     for name, summary, operand, about in (
         ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
@@ -156,6 +148,22 @@ def _add_customer(commands: Any) -> None:
         _add_reading(change, f"customers:{name}")
 
 
+def _add_export(actions: Any) -> None:
+    export = _command(actions, "export", "export everything stored about a customer")
+    export.add_argument("identity", help="type:value, or a customer id")
+    export.add_argument(
+        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
+    )
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
+    )
+    export.add_argument(
+        "--reveal", action="store_true", help="with bank account and national numbers; needs --reason"
+    )
+    export.add_argument("--reason", help="kept in the audit trail; a ticket, not a story")
+    _add_remote(export, "customers:export")
+
+
 def _add_erasing(actions: Any) -> None:
     erase = _command(actions, "erase", "erase a customer for good", help_texts.ERASE_EXAMPLES)
     erase.add_argument("customer", help="a customer id, or type:value")
@@ -166,16 +174,24 @@ def _add_erasing(actions: Any) -> None:
         "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
     )
     erase.add_argument("--yes", action="store_true", help="do not ask")
-    _add_reading(erase, "privacy.erasures:erase")
+    _add_admin(erase, "privacy.erasures:erase")
+    reveal = _command(actions, "reveal", "show a touchpoint with its bank account and national numbers")
+    reveal.add_argument("touchpoint", help="the touchpoint's id")
+    reveal.add_argument("--reason", required=True, help="audited; a ticket, not a story")
+    _add_admin(reveal, "privacy.revealing:reveal")
 
 
 def _add_erasures(commands: Any) -> None:
     erasures = _command(commands, "erasures", "show erasures and their receipts")
     actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_reading(_command(actions, "list", "list erasures"), "privacy.erasures:show_all")
+    every = _command(actions, "list", "list erasures, newest first")
+    every.add_argument("--limit", type=_page, default=50, metavar="N", help="how many (default: 50)")
+    every.add_argument("--cursor", help="continue where an earlier list ended")
+    every.add_argument("--all", action="store_true", help="all of them, page by page")
+    _add_admin(every, "privacy.erasures:show_all")
     show = _command(actions, "show", "show an erasure with its receipt")
     show.add_argument("erasure", help="the erasure's id")
-    _add_reading(show, "privacy.erasures:show")
+    _add_admin(show, "privacy.erasures:show")
 
 
 def _add_access(commands: Any) -> None:
@@ -361,5 +377,12 @@ def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _page(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 500:
         raise ValueError(text)
     return number

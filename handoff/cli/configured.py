@@ -35,12 +35,15 @@ def check(options: argparse.Namespace) -> int:
     from handoff.bootstrap.sources import build_sources, tenants
     from handoff.delivery.settings import subscriptions_of
     from handoff.domain.retention.rules import check_rules
+    from handoff.services.privacy.settings import check_masking
 
     settings = load_settings(options.file)
     ignored: list[tuple[str, str]] = []
     sources = build_sources(settings, lambda source, option: ignored.append((source, option)))
     subscriptions_of(settings.webhooks, settings.connectors)
-    check_rules(settings.retention, tenants(settings, sources), settings.channel_names)
+    names = tenants(settings, sources)
+    check_rules(settings.retention, names, settings.channel_names)
+    check_masking(settings.privacy.masking, names)
     print(
         f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
         f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"

@@ -1171,6 +1171,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/touchpoints/{id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a touchpoint with its bank account and national numbers
+         * @description Where `privacy.masking` is set, all other answers have these numbers masked. The audit trail keeps the caller and the reason. Card numbers stay masked: they are not stored.
+         *
+         *     Needs the scope `context:read` and `privacy:reveal`.
+         */
+        post: operations["revealTouchpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/erasures": {
         parameters: {
             query?: never;
@@ -2874,6 +2896,13 @@ export interface components {
             due: string;
             /** @default null */
             reason?: string | null;
+        };
+        /**
+         * RevealInput
+         * @description The body of `POST /v1/touchpoints/{id}/reveal`: the purpose, such as a ticket. It is audited.
+         */
+        RevealInput: {
+            reason: string;
         };
         /**
          * RotateInput
@@ -4895,6 +4924,8 @@ export interface operations {
                 internal?: boolean;
                 /** @description Leave out less certain touchpoints. Defaults to the token's setting: `inferred`, or `verified` for customer-facing tokens. */
                 min_assurance?: "verified" | "claimed" | "inferred";
+                /** @description `true`: with bank account and national numbers that `privacy.masking` masks. Needs the scope `privacy:reveal`, and a reason in the header `Handoff-Reason`. */
+                reveal?: boolean;
             };
             header?: {
                 /** @description A tenant other than the token's. Needs `admin`. */
@@ -4923,7 +4954,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`). */
+            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`), or the server keeps no audit trail for `reveal` (`audit_off`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
@@ -7477,6 +7508,61 @@ export interface operations {
                 };
             };
             410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revealTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The touchpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "refund, ticket 4711"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RevealInput"];
+            };
+        };
+        responses: {
+            /** @description The touchpoint. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Touchpoint"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The server keeps no audit trail (`audit_off`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };

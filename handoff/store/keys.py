@@ -51,6 +51,8 @@ class Keys:
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
+        self.withheld: frozenset[bytes] = frozenset()
+        """Identities whose records readers do not get: erased, as soon as the store takes writes."""
         self._tags = [b"{%d}" % number for number in range(partitions)]
         self.timeline = lru_cache(CACHE_SIZE)(self._timeline)
 

@@ -14,6 +14,7 @@ from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.personal_numbers.masking import NumberMasking
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
@@ -66,7 +67,7 @@ class Store:
         redaction: Redaction | None = None,
     ) -> None:
         self.settings = settings
-        self.redaction = redaction or Redaction()
+        self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()

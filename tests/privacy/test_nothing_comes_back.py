@@ -24,8 +24,9 @@ from handoff.domain.identity import Assurance
 from handoff.services.customers.customer import by_key
 from handoff.services.customers.links import Attribution, link
 from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import STEPS, ErasureOrder, repeat_all, request_erasure
+from handoff.services.privacy.erasure import STEPS, ErasureOrder, request_erasure
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.repeating import repeat_all
 from handoff.services.timeline.pages import read_timeline
 from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import record

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
@@ -53,7 +54,7 @@ from handoff.services.timeline.reading import Filter
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
-from .conditional import answer_context, fingerprint
+from .conditional import MASKED, answer_context, fingerprint
 from .context_cache import CachedContext
 
 MAX_IDENTITIES = 20
@@ -193,7 +194,8 @@ async def respond(
     request bypasses the cache for reading and writing.
     """
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
-    key = (tenant, whom, wanted)
+    key = (tenant, whom, wanted, site.store.masking.kinds(tenant))
+    request[SHOWN] = True
     may_keep = site.summariser is None and "no-store" not in request.headers.get(CACHE_CONTROL, "")
     kept = await _cached(site, tenant, key, now) if may_keep else None
     if kept is None and may_keep and await site.recent.wait_for(key):
@@ -214,7 +216,10 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        raw, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        body = await masked_json(request, raw)
+        if body is not raw:
+            etag += MASKED
         about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))

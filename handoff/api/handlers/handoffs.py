@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, field
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import (
@@ -304,6 +305,9 @@ async def snapshot(request: web.Request) -> web.Response:
     content = await read_pinned(store.of(principal.tenant).handoffs, ref.sha256)
     if principal.reader.limited and (shown := shown_snapshot(content, principal.reader)) is not None:
         return answer_json(shown)
+    request[SHOWN] = True
+    if (masked := await masked_json(request, content)) is not content:
+        return answer_json(masked)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
     return web.Response(body=content, content_type="application/json", headers=headers)
 

@@ -23,6 +23,7 @@ SCOPES = frozenset(
         "callbacks:write",
         "webhooks:write",
         "privacy:write",
+        "privacy:reveal",
         "audit:read",
         "operate",
         "admin",

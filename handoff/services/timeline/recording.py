@@ -30,6 +30,7 @@ from handoff.store.repositories.identities import pack_identity
 from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer
 from handoff.store.store import Store
 
+from .earlier import continuing, learn
 from .linking import links_of
 
 _DELETES = frozenset({"message.deleted"})
@@ -82,7 +83,10 @@ async def record(
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         if at:
             await asyncio.sleep(0)  # other requests get their turn
-        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
+        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        if continued := continuing(part):
+            await learn(store, tenant, continued)
+        part = redacted(store, tenant, part)
         prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)

@@ -52,8 +52,10 @@ class Component(Struct, frozen=True, kw_only=True):
         return {key: record.node for key, record in self.records.items()}
 
 
-async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
-    """The records of the identities that exist, by key; one round trip."""
+async def read_records(
+    reads: Reads, keys: Keys, wanted: Iterable[bytes], *, withheld: bool = False
+) -> dict[bytes, IdentityRecord]:
+    """The records of the identities that exist, by key; one round trip. Without those that are `withheld`."""
     order = list(wanted)
     if not order:
         return {}
@@ -61,7 +63,7 @@ async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dic
     found: dict[bytes, IdentityRecord] = {}
     for key, fields in zip(order, replies, strict=True):
         record = read_record(key, as_mapping(fields))
-        if record:
+        if record and (withheld or key not in keys.withheld):
             found[key] = record
     return found
 
@@ -179,9 +181,11 @@ class People:
         """A reader for one answer; `reads` replaces the connection where the reads are logged."""
         return EvidenceReader(reads or self._connection, self._keys)
 
-    async def records(self, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
-        """The records of the identities that exist, by key; one round trip."""
-        return await read_records(self._connection, self._keys, wanted)
+    async def records(
+        self, wanted: Iterable[bytes], *, withheld: bool = False
+    ) -> dict[bytes, IdentityRecord]:
+        """The records of the identities that exist, by key; one round trip. See `read_records`."""
+        return await read_records(self._connection, self._keys, wanted, withheld=withheld)
 
     async def clock(self, identity: bytes) -> Micros:
         """The clock of the server that holds an identity, in µs."""

@@ -218,4 +218,5 @@ def _number(entry_id: str) -> tuple[int, int]:
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
     customer_id = await current_customer_id(site.store, tenant, handoff)
-    return ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    raw = ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    return site.store.masking.json(tenant, raw)
