@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import field
@@ -73,6 +75,17 @@ def matches(pattern: str, type_: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def check_types(patterns: Iterable[str], known: Collection[str]) -> None:
+    """Raise Unprocessable for a pattern that matches none of the `known` event types."""
+    for at, pattern in enumerate(patterns):
+        if not any(matches(pattern, it) for it in known):
+            detail = f"{pattern[:60]!r} matches no event type"
+            similar = get_close_matches(pattern, known, n=1)
+            hint = f"; did you mean {similar[0]!r}?" if similar else "; /asyncapi.json lists them"
+            pointer = {"pointer": f"/types/{at}", "detail": detail + hint}
+            raise Unprocessable(detail + hint, parameter="types", pointers=[pointer])
 
 
 def check(spec: SubscriptionSpec) -> None:
