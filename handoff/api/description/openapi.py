@@ -213,7 +213,11 @@ def _conflict(operation: Operation) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     headers = _request_id()
     if status == 401:
-        headers["WWW-Authenticate"] = _header(Header(name="WWW-Authenticate", text='`Bearer`, with `error="invalid_token"` if a token was sent.'))
+        headers["WWW-Authenticate"] = _header(
+            Header(
+                name="WWW-Authenticate", text='`Bearer`, with `error="invalid_token"` if a token was sent.'
+            )
+        )
     if status == 503:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {

@@ -175,7 +175,10 @@ class _Issuer:
     def _claims(
         self, token: str, key: Any, algorithm: str, *, or_expired: bool = False
     ) -> dict[str, Any] | None:
-        """The verified claims; None if they are not this issuer's. ExpiredSignatureError unless `or_expired`."""
+        """The verified claims; None if they are not this issuer's.
+
+        ExpiredSignatureError for an expired token, unless `or_expired`.
+        """
         wanted = self.settings
         required = ["exp", "iat", "iss", "aud"]
         try:
