@@ -13,6 +13,7 @@ from typing import Any
 from handoff import __version__
 
 from . import help_texts
+from .setup.arguments import add_setup
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -42,11 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_import(commands)
     _add_webhooks(commands)
-    checking = _command(commands, "check-config", "check a configuration file without starting the server")
-    checking.add_argument("file", type=Path, help="a TOML configuration file")
-    checking.set_defaults(run="configured:check")
-    listing = _command(commands, "adapters", "list the installed adapters")
-    listing.set_defaults(run="configured:list_adapters")
+    add_setup(commands, _command)
     _add_store(commands)
     _add_retention(commands)
     return top

@@ -1,14 +1,16 @@
-"""Commands that read a configuration: `serve`, `demo`, `check-config`; and `adapters`."""
+"""Commands that start from a configuration: `serve` and `demo`; and `adapters`."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from handoff.bootstrap.settings import Settings, load_settings
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import ConfigurationError, HandoffError
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -18,7 +20,7 @@ def serve(options: argparse.Namespace) -> int:
     def load() -> Settings:
         return _overridden(load_settings(options.config), options)
 
-    return serve(load(), load if options.config is not None else None)
+    return serve(_first(load, options), load if options.config is not None else None)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -30,28 +32,6 @@ def demo(options: argparse.Namespace) -> int:
     )
 
 
-def check(options: argparse.Namespace) -> int:
-    """Check a configuration file and summarise it."""
-    from handoff.bootstrap.sources import build_sources, tenants
-    from handoff.delivery.settings import subscriptions_of
-    from handoff.domain.retention.rules import check_rules
-
-    settings = load_settings(options.file)
-    ignored: list[tuple[str, str]] = []
-    sources = build_sources(settings, lambda source, option: ignored.append((source, option)))
-    subscriptions_of(settings.webhooks, settings.connectors)
-    check_rules(settings.retention, tenants(settings, sources), settings.channel_names)
-    print(
-        f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
-        f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"
-    )
-    for source in sources.values():
-        print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")
-    for name, option in ignored:
-        print(f"  {name}: ignored: {option}")
-    return 0
-
-
 def list_adapters(_options: argparse.Namespace) -> int:
     """List the installed adapters with the first line of their description."""
     from handoff_adapters.registry import available
@@ -60,6 +40,24 @@ def list_adapters(_options: argparse.Namespace) -> int:
         words = (kind.__doc__ or "").strip().splitlines()
         print(f"{name:16} {words[0] if words else ''}")
     return 0
+
+
+def _first(load: Callable[[], Settings], options: argparse.Namespace) -> Settings:
+    """The settings of a start. ConfigurationError lists every fault, not only the first one."""
+    try:
+        return load()
+    except ConfigurationError as error:
+        if options.config is None:
+            raise
+        from handoff.bootstrap.checking.checking import check_file  # a start without faults does not need it
+
+        from .setup.checked import fault_lines
+
+        found = [it for it in check_file(options.config, os.environ).faults if it.severity == "error"]
+        if not found:
+            raise
+        lines = "\n".join(fault_lines(options.config, found))
+        raise ConfigurationError(f"the configuration is invalid\n{lines}") from error
 
 
 def demo_configuration() -> Path:

@@ -18,3 +18,5 @@ EVENT_TYPES = frozenset(
     }
 )
 """Every touchpoint type is one, and what the server itself reports. `/asyncapi.json` describes each."""
+FAMILIES = tuple(sorted({f"{it.partition('.')[0]}.*" for it in EVENT_TYPES if "." in it}))
+"""The patterns that match all types with the same first word."""

@@ -14,7 +14,7 @@ from handoff.domain.open_record import OpenRecord
 from handoff.services.conversations.vendor_threads import Desktop
 
 from .destinations import EgressPolicy, check_url, parse_networks
-from .event_types import EVENT_TYPES
+from .event_types import EVENT_TYPES, FAMILIES
 from .signing import Scheme
 
 # The example schedule of Standard Webhooks: with the immediate first attempt, 75 h 35 min 5 s.
@@ -83,7 +83,7 @@ def useless_types(patterns: Iterable[str]) -> dict[int, str]:
     found = {}
     for at, pattern in enumerate(patterns):
         if not any(matches(pattern, it) for it in EVENT_TYPES):
-            similar = get_close_matches(pattern, sorted(EVENT_TYPES), n=1)
+            similar = get_close_matches(pattern, FAMILIES if "*" in pattern else sorted(EVENT_TYPES), n=1)
             hint = f"did you mean {similar[0]!r}?" if similar else "/asyncapi.json lists the event types"
             found[at] = f"{pattern[:60]!r} matches no event type; {hint}"
     return found
