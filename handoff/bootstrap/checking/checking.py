@@ -66,7 +66,7 @@ def check_file(path: Path, env: Mapping[str, str]) -> CheckedConfiguration:
         table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        return _refused(ConfigurationFault(key="", problem=f"{path}: {reason}"))
+        return _refused(ConfigurationFault(key="", problem=f"cannot be read: {reason}"))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         problem = f"not valid TOML: {error}"

@@ -70,7 +70,8 @@ def _add_init(commands: Any, command: AddCommand) -> None:
         "--channel",
         action="append",
         choices=("web", "chat", "phone", "email"),
-        help="a channel to connect, with its built-in adapter; can be repeated",
+        help="a channel to connect, with its built-in adapter; can be repeated "
+        "(default: web, chat and phone; email with --recipient)",
     )
     init.add_argument(
         "--vendor",
