@@ -56,6 +56,7 @@ from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .store_probe import GO_ON
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -304,6 +305,7 @@ async def _registered(store: Store) -> AsyncIterator[None]:
 
 async def _reachable(connection: Connection) -> None:
     """Wait for a store that is still starting. ConfigurationError if it does not respond in time."""
+    reason = f"no answer within {START_WAIT_S:.0f} s"
     try:
         async with asyncio.timeout(START_WAIT_S):
             while True:
@@ -311,10 +313,10 @@ async def _reachable(connection: Connection) -> None:
                     await connection.ping()
                     return
                 except StoreUnavailable as error:
-                    last = error
+                    reason = error.detail
                     await asyncio.sleep(0.2)
-    except TimeoutError:
-        raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
+    except TimeoutError as error:
+        raise ConfigurationError(f"the store at store.url does not respond: {reason}. {GO_ON}") from error
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

@@ -6,7 +6,7 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -63,6 +63,10 @@ class Received(Struct, frozen=True, kw_only=True):
     request: InboundRequest
 
 
+def _log_first(source: str, outcome: Outcome) -> None:
+    log.info("first_delivery", source=source, accepted=outcome.accepted, duplicates=outcome.duplicates)
+
+
 class Inbound:
     """Takes the deliveries of all sources, regardless of the transport."""
 
@@ -82,6 +86,9 @@ class Inbound:
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
+        self._heard: set[str] = set()
+        self.on_first: Callable[[str, Outcome], None] = _log_first
+        """Called with the first accepted delivery of each source since the process started."""
 
     def close(self) -> None:
         """End the process that parses large deliveries."""
@@ -199,7 +206,11 @@ class Inbound:
         self._measures.count(source.name, results)
         for name, count in parsed.ignored.items():
             self._measures.ignored.labels(source.name, _label(name)).inc(count)
-        return _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
+        outcome = _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
+        if (outcome.accepted or outcome.duplicates) and source.name not in self._heard:
+            self._heard.add(source.name)
+            self.on_first(source.name, outcome)
+        return outcome
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         await self._quarantine.keep(source.tenant, source.name, request, items)
