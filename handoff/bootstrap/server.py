@@ -19,7 +19,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
-from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.errors import HandoffError
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
@@ -56,7 +56,7 @@ from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
-from .store_probe import GO_ON
+from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -64,7 +64,6 @@ SAVE_S = 1.0
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
-START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)
 
@@ -275,7 +274,7 @@ async def _store(
 ) -> AsyncIterator[Store]:
     """Open the configured or the embedded store, and check its durability first."""
     async with Connection(settings.store, url=embedded, name=NAME) as connection:
-        await _reachable(connection)
+        await wait_for_store(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
@@ -301,22 +300,6 @@ async def _registered(store: Store) -> AsyncIterator[None]:
         with contextlib.suppress(HandoffError, TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 await store.workers.leave(store.connection)
-
-
-async def _reachable(connection: Connection) -> None:
-    """Wait for a store that is still starting. ConfigurationError if it does not respond in time."""
-    reason = f"no answer within {START_WAIT_S:.0f} s"
-    try:
-        async with asyncio.timeout(START_WAIT_S):
-            while True:
-                try:
-                    await connection.ping()
-                    return
-                except StoreUnavailable as error:
-                    reason = error.detail
-                    await asyncio.sleep(0.2)
-    except TimeoutError as error:
-        raise ConfigurationError(f"the store at store.url does not respond: {reason}. {GO_ON}") from error
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

@@ -1,17 +1,23 @@
-"""Says early that a start waits for a store that nobody can connect to.
+"""Waits for a store that is still starting, and says early that nobody can connect to it.
 
-The server itself waits some seconds for a store that is still starting, so its own error comes late. This
-module imports nothing that connects to stores: it runs while the server's modules are imported.
+This module imports nothing that connects to stores: the probe runs while the server's modules are imported.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
 
+from handoff.domain.errors import ConfigurationError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from handoff.store.connection import Connection
+
 PROBE_S = 0.5
+WAIT_S = 10.0  # how long to wait for a store that is still starting
 GO_ON = (
     "Start the store, correct store.url (HANDOFF_STORE_URL overrides it), "
     "or leave it out to use the embedded store"
@@ -56,3 +62,19 @@ async def _reason(place: tuple[str, int]) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+async def wait_for_store(connection: Connection, *, wait_s: float = WAIT_S) -> None:
+    """Return when the store answers. ConfigurationError if it does not respond in time."""
+    reason = f"no answer within {wait_s:g} s"
+    try:
+        async with asyncio.timeout(wait_s):
+            while True:
+                try:
+                    await connection.ping()
+                    return
+                except StoreUnavailable as error:
+                    reason = error.detail
+                    await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise ConfigurationError(f"the store at store.url does not respond: {reason}. {GO_ON}") from error

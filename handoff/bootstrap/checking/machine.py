@@ -11,7 +11,7 @@ from handoff.domain.errors import ConfigurationError, HandoffError
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.sources.inbound import Source
 from handoff.services.webhooks.destinations import parse_url
-from handoff.store.resp.address import parse_address
+from handoff.store.connection import check_address
 from handoff.store.server.embedded import find_binary
 from handoff.store.settings import StoreSettings
 
@@ -60,7 +60,7 @@ def _check_address(faults: FaultList, url: str) -> None:
         faults.add(path, "has no scheme: write redis://HOST:PORT, or rediss:// for TLS")
         return
     try:
-        parse_address(url)
+        check_address(url)
     except ConfigurationError as error:
         faults.add(path, error.detail.removeprefix("store.url: "))
 
