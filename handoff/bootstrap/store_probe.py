@@ -1,4 +1,4 @@
-"""Waits for a store that is still starting, and says early that nobody can connect to it.
+"""Waits for a store that is still starting, and reports early that nobody can connect to it.
 
 This module imports nothing that connects to stores: the probe runs while the server's modules are imported.
 """

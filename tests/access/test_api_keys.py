@@ -135,7 +135,7 @@ async def test_a_key_expires_and_only_the_whole_key_shows_it(callers: Callers) -
     assert (await with_key(callers, forged)).raw == (await with_key(callers, "unknown")).raw
 
 
-async def test_an_expired_key_from_a_network_that_it_may_not_use_says_nothing(callers: Callers) -> None:
+async def test_an_expired_key_from_a_network_that_it_may_not_use_is_unknown(callers: Callers) -> None:
     key = (await made(callers, ttl_s=1, networks=["10.0.0.0/8"]))["token"]
     await asyncio.sleep(1.1)  # it expires by the clock alone
     assert (await with_key(callers, key)).code == "unauthenticated"

@@ -144,7 +144,7 @@ async def test_a_stream_ends_when_its_session_expires(callers: Callers) -> None:
         assert time.monotonic() - began < 1 + ENDS_S
 
 
-async def test_an_expired_session_is_told_apart_from_one_that_was_ended(callers: Callers) -> None:
+async def test_an_expired_session_differs_from_one_that_was_ended(callers: Callers) -> None:
     expires, ended_early = await callers.session(ttl_s=1), await callers.session()
     await callers.call("DELETE", f"/v1/sessions/{ended_early['id']}")
 

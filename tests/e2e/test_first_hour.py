@@ -1,4 +1,4 @@
-"""An integrator's first hour: a configuration that starts, and a start that says what is missing."""
+"""An integrator's first hour: a configuration that starts, and a start that reports what is missing."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def made(tmp_path: Path) -> tuple[str, str]:
 async def test_what_init_writes_starts_and_its_tokens_and_sources_work(
     tmp_path: Path, made: tuple[str, str]
 ) -> None:
-    desk, key = made
+    token, key = made
     event: Any = {"type": "track", "event": "Order Viewed", "userId": "u-7", "messageId": "m-1"}
     event["writeKey"] = key
     with serving(tmp_path, "--config", "shop.toml") as process:
         url = url_of(process)
-        async with ClientSession(headers={"Authorization": f"Bearer {desk}"}) as http:
+        async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
             async with http.post(f"{url}/in/web", json=event) as answer:
                 assert answer.status == 200, await answer.text()
             async with http.get(f"{url}/v1/context?identity=user:u-7") as answer:
@@ -89,15 +89,15 @@ def _events(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "url", ["redis://user:hush@127.0.0.1:{port}", "redis+sentinel://:hush@127.0.0.1:{port}/main"]
 )
-def test_a_start_against_a_dead_store_says_so_early_and_how_to_go_on(tmp_path: Path, url: str) -> None:
-    """The start itself goes on waiting, for a store that is still starting."""
+def test_a_start_against_a_dead_store_reports_it_early_with_the_remedy(tmp_path: Path, url: str) -> None:
+    """The start itself continues to wait, for a store that is still starting."""
     where = url.format(port=free_port())
     (tmp_path / "handoff.toml").write_text(f'[store]\nurl = "{where}"\ndata_dir = "{tmp_path}"\n')
     with serving(tmp_path, "--config", "handoff.toml", "--port", "0") as process:
         deadline = time.monotonic() + PATIENCE_S
         while not (found := _events(tmp_path)):
             assert time.monotonic() < deadline
-            assert process.poll() is None, "it says so before it gives up"
+            assert process.poll() is None, "the report comes before the end"
             time.sleep(0.05)
         (event,) = found
         assert event["event"] == "store_unreachable"
@@ -106,7 +106,7 @@ def test_a_start_against_a_dead_store_says_so_early_and_how_to_go_on(tmp_path: P
         assert "hush" not in (tmp_path / "log").read_text()
 
 
-async def test_a_store_that_accepts_connections_and_says_nothing_is_given_up_in_time() -> None:
+async def test_a_store_that_accepts_connections_and_never_answers_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = StoreSettings(url=f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=30)
         async with Connection(settings) as connection:

@@ -173,7 +173,7 @@ def test_it_asks_for_what_the_flags_leave_open() -> None:
     assert len(asked) == 7
 
 
-def test_it_asks_again_after_a_wrong_answer_and_says_what_is_possible() -> None:
+def test_it_asks_again_after_a_wrong_answer_with_the_possible_ones() -> None:
     talk, asked = interview("chat fone", "web", "My Shop", "shop", "", "", "")
     answers = talk.complete(flags())
     assert (answers.adapters, answers.tenants) == (["web.segment"], ["shop"])

@@ -1,4 +1,4 @@
-"""`/`: what this server is, and where to go on."""
+"""`/`: names the server and links to its pages."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _check_variables(faults: FaultList, env: Mapping[str, str], named: Collectio
 
 
 def _check_loading(faults: FaultList, path: Path, env: Mapping[str, str]) -> None:
-    """What a start does. It finds nothing that the checks before it did not, unless they have a gap."""
+    """Load the file as a start does. This finds more only if the other checks have a gap."""
     try:
         build_sources(load_settings(path, env), lambda _source, _option: None)
     except ConfigurationError as error:

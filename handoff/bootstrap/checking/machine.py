@@ -1,4 +1,4 @@
-"""What a start needs from its machine: addresses, directories, files, and the embedded store."""
+"""Checks for what a start needs from its machine: addresses, directories, files, the embedded store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration means as a whole: names that must be known or unique, and rules that never apply."""
+"""Checks across entries: names that must be known or unique, and rules that never apply."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def check_policies(faults: FaultList, policies: Mapping[int, Policy]) -> None:
         if policy.whom.deadline_s <= 0:
             faults.add((*path, "whom", "deadline_s"), "must be greater than 0: the handoff expires at once")
         if names.setdefault((policy.tenant, policy.name), at) != at:
-            problem = f"another policy is named {policy.name!r}: logs and handoffs cannot tell them apart"
+            problem = f"another policy is named {policy.name!r}: logs and handoffs show only the name"
             faults.add((*path, "name"), problem, severity="warning")
 
 

@@ -1,4 +1,4 @@
-"""What a configuration refers to: environment variables and files of secrets."""
+"""References of a configuration to environment variables and to files of secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares a configuration with the types of its settings, and goes on after each fault."""
+"""Compares a configuration with the types of its settings, and continues after each fault."""
 
 from __future__ import annotations
 

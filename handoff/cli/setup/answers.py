@@ -1,4 +1,4 @@
-"""What `handoff init` needs to know: from flags, from answers on a terminal, or by default."""
+"""The input of `handoff init`: flags, answers on a terminal, and defaults."""
 
 from __future__ import annotations
 

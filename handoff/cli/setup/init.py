@@ -68,7 +68,7 @@ def _check(file: Path, folder: Path, planned: SetupPlan) -> None:
 
 
 def _write(file: Path, folder: Path, planned: SetupPlan, *, force: bool) -> None:
-    """Write the secrets, then the configuration. What was written is removed again if this fails."""
+    """Write the secrets, then the configuration. A failure removes the new files again."""
     made: list[Path] = []
     try:
         folder.mkdir(mode=FOLDER_MODE, exist_ok=force)

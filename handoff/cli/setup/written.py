@@ -16,7 +16,7 @@ from handoff_adapters.registry import adapter_class
 from .answers import SECRET_OF_VENDOR, SetupAnswers
 
 BOT = ("context:read", "handoffs:write", "callbacks:write", "touchpoints:write")
-DESK = (*BOT, "links:write")
+DESKTOP = (*BOT, "links:write")
 SMTP_PORT = 2525
 _HEAD = """\
 # Written by `handoff init`. docs/configuration.md lists every key, docs/vendors has a page per vendor.
@@ -58,7 +58,7 @@ def plan(answers: SetupAnswers, folder: str) -> SetupPlan:
     parts += [_source(answers, made, it, folder) for it in made.sources]
     for tenant in answers.tenants:
         prefix = "" if answers.tenants == [tenant] else f"{tenant}-"
-        for name, scopes in ("bot", BOT), ("desk", DESK):
+        for name, scopes in ("bot", BOT), ("desk", DESKTOP):
             file = made.tokens[f"{prefix}{name}"] = f"{prefix}{name}-token"
             made.secrets[file] = secrets.token_urlsafe(32)
             table = {"name": name, "scopes": list(scopes), "secret": f"file:{folder}/{file}"}

@@ -48,7 +48,7 @@ class Credentials:
     async def authenticate(self, secret: str, asked_tenant: str | None, peer: str | None) -> Principal:
         """The caller of any credential. Unauthenticated otherwise.
 
-        TokenMissing says that there is none. TokenExpired is for those who have the whole secret of a
+        TokenMissing if there is none. TokenExpired is for those who have the whole secret of a
         credential that has ended by time. All others get the same words, so that nobody learns which exist.
         """
         principal = self.configured(secret, asked_tenant)

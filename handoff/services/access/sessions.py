@@ -28,7 +28,7 @@ CREDENTIAL = b"session"
 DEFAULT_SCOPES = ("context:read", "handoffs:read", "handoffs:write")
 DEFAULT_TTL_S = 3600
 MAX_TTL_S = 24 * 3600
-KEPT_S = 24 * 3600  # after its end: an agent who comes back the next morning is told why the token fails
+KEPT_S = 24 * 3600  # after its end: an agent who returns the next morning sees why the token fails
 
 
 class Session(Struct, frozen=True, kw_only=True):
