@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,10 @@ def serve(options: argparse.Namespace) -> int:
     def load() -> Settings:
         return _overridden(load_settings(options.config), options)
 
-    return serve(_first(load, options), load if options.config is not None else None)
+    try:
+        return serve(load(), load if options.config is not None else None)
+    except ConfigurationError as error:
+        raise _with_every_fault(options.config, error) from error
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -42,22 +44,23 @@ def list_adapters(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _first(load: Callable[[], Settings], options: argparse.Namespace) -> Settings:
-    """The settings of a start. ConfigurationError lists every fault, not only the first one."""
+def _with_every_fault(file: Path | None, error: ConfigurationError) -> ConfigurationError:
+    """The error of a start; if the file is the reason, with every fault of it and not only the first one."""
+    # Imported after a failure, since a start does not need these modules.
+    from handoff.bootstrap.checking.checking import check_file
+    from handoff.bootstrap.sources import build_sources
+
+    from .setup.checked import fault_lines
+
+    if file is None:
+        return error
     try:
-        return load()
-    except ConfigurationError as error:
-        if options.config is None:
-            raise
-        from handoff.bootstrap.checking.checking import check_file  # a start without faults does not need it
-
-        from .setup.checked import fault_lines
-
-        found = [it for it in check_file(options.config, os.environ).faults if it.severity == "error"]
-        if not found:
-            raise
-        lines = "\n".join(fault_lines(options.config, found))
-        raise ConfigurationError(f"the configuration is invalid\n{lines}") from error
+        build_sources(load_settings(file), lambda _source, _option: None)
+        return error
+    except ConfigurationError:
+        found = [it for it in check_file(file, os.environ).faults if it.severity == "error"]
+    lines = "\n".join(fault_lines(file, found))
+    return ConfigurationError(f"the configuration is invalid\n{lines}") if found else error
 
 
 def demo_configuration() -> Path:
