@@ -177,6 +177,22 @@ def test_a_policy_behind_one_that_takes_all_its_handoffs_never_applies(
     assert fires or "comes first" in found[0].problem
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "reported"),
+    [
+        ("", "", True),
+        ("when = { within_s = 600 }\n", "when = { within_s = 60 }\n", True),
+        ("when = { within_s = 60 }\n", "when = { within_s = 600 }\n", False),
+        ('when = { types = ["form.failed"] }\n', "", False),
+    ],
+)
+def test_a_policy_that_watches_for_the_same_as_an_earlier_one_is_a_warning(
+    tmp_path: Path, first: str, second: str, reported: bool
+) -> None:
+    found = checked(tmp_path, POLICY + first + POLICY.replace('"p"', '"other"') + second)
+    assert [(it.key, it.severity) for it in found.faults] == [("policies[1]", "warning")] * reported
+
+
 def test_a_misspelt_queue_is_a_warning_and_numbered_ones_are_not(tmp_path: Path) -> None:
     queues = ["billing", "biling", "team-1", "team-2", "sales"]
     text = TOKEN + f"queues = {queues[:1] + queues[2:]}\n" + HOOK + f"queues = {queues}\n"

@@ -109,10 +109,10 @@ def check_policies(faults: FaultList, policies: Mapping[int, Policy]) -> None:
     for at, policy in policies.items():
         path = ("policies", at)
         if policy.when.transfers is None:
-            _check_detecting(faults, policy, at)
+            _check_detecting(faults, policy, at, earlier)
         else:
             _check_transfers(faults, policy, at, earlier)
-            earlier.append(policy)
+        earlier.append(policy)
         if policy.whom.deadline_s <= 0:
             faults.add((*path, "whom", "deadline_s"), "must be greater than 0: the handoff expires at once")
         if names.setdefault((policy.tenant, policy.name), at) != at:
@@ -120,10 +120,21 @@ def check_policies(faults: FaultList, policies: Mapping[int, Policy]) -> None:
             faults.add((*path, "name"), problem, severity="warning")
 
 
-def _check_detecting(faults: FaultList, policy: Policy, at: int) -> None:
+def _check_detecting(faults: FaultList, policy: Policy, at: int, earlier: Sequence[Policy]) -> None:
     if policy.when.within_s <= 0:
         problem = "this policy never applies: no conversation is that new; must be greater than 0"
         faults.add(("policies", at, "when", "within_s"), problem)
+        return
+    for other in earlier:
+        same = other.when.transfers is None and _watched(other) == _watched(policy)
+        if same and other.when.within_s >= policy.when.within_s:
+            problem = f"policy {other.name!r} comes first and takes every handoff of this one"
+            faults.add(("policies", at), problem, severity="warning")
+            return
+
+
+def _watched(policy: Policy) -> tuple[object, ...]:
+    return policy.tenant, policy.sender, policy.to, frozenset(policy.when.types)
 
 
 def _check_transfers(faults: FaultList, policy: Policy, at: int, earlier: Sequence[Policy]) -> None:
@@ -132,7 +143,7 @@ def _check_transfers(faults: FaultList, policy: Policy, at: int, earlier: Sequen
         faults.add(path, "must be at least 1: with 0, every handoff is redirected")
         return
     for other in earlier:
-        if other.tenant == policy.tenant and (other.when.transfers or 0) <= needed:
+        if other.tenant == policy.tenant and 0 < (other.when.transfers or 0) <= needed:
             problem = (
                 f"this policy never applies: policy {other.name!r} comes first and takes every handoff after "
                 f"{other.when.transfers} transfers"
