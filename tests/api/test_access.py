@@ -192,7 +192,7 @@ async def test_responses_must_not_be_cached(api: Api) -> None:
     assert len(answer.headers["Handoff-Request-Id"]) == 16
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/touchpoints", "/in/nobody"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/nothing", "/v2/touchpoints", "/in/nobody"])
 async def test_an_unknown_path_gets_a_problem_document(api: Api, path: str) -> None:
     answer = await api.post(path, {})
     assert (answer.status, answer.code) == (404, "not_found")

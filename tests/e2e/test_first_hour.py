@@ -72,7 +72,7 @@ async def test_what_init_writes_starts_and_its_tokens_and_sources_work(
     with serving(tmp_path, "--config", "shop.toml") as process:
         url = url_of(process)
         async with ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
-            async with http.post(f"{url}/in/web", json=event) as answer:
+            async with http.post(f"{url}/in/web/v1/track", json=event) as answer:
                 assert answer.status == 200, await answer.text()
             async with http.get(f"{url}/v1/context?identity=user:u-7") as answer:
                 context = await answer.json()

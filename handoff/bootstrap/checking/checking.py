@@ -36,7 +36,7 @@ from handoff.store.settings import StoreSettings
 from . import machine, meaning
 from .faults import ConfigurationFault, FaultList, KeyPath
 from .key_lines import key_lines
-from .references import OWN_VARIABLES, References, strange_variables
+from .references import OWN_VARIABLES, FileReferences, strange_variables
 from .shape import ShapeCheck
 from .source_tables import check_sources
 
@@ -73,7 +73,7 @@ def check_file(path: Path, env: Mapping[str, str]) -> CheckedConfiguration:
         return _refused(ConfigurationFault(key="", problem=problem, line=int(line[1]) if line else None))
     variables = _override(table, env)
     faults = FaultList(key_lines(text), variables)
-    references = References(faults, env, path.parent, readable=allows_readable(table))
+    references = FileReferences(faults, env, path.parent, readable=allows_readable(table))
     resolved = references.resolve(table)
     sources = _ConfigurationCheck(faults, resolved, references.secret, env).run()
     _check_variables(faults, env, references.named)
@@ -191,7 +191,7 @@ class _ConfigurationCheck:
             key: it for key, it in table.items() if key in known and not self._faults.within((*path, key))
         }
         try:
-            return msgspec.convert(right, type_)
+            return msgspec.convert(self._faults.without_unknown(right, path), type_)
         except msgspec.ValidationError:
             return None  # reported with the wrong key, or needs it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -46,6 +46,7 @@ class FaultList:
         self._variables = variables
         self.found: list[ConfigurationFault] = []
         self._places: set[KeyPath] = set()
+        self._unknown: set[KeyPath] = set()
 
     def add(
         self,
@@ -63,7 +64,9 @@ class FaultList:
         """
         values = tuple(sorted(allowed))
         similar = get_close_matches(given, values, n=1) if isinstance(given, str) else []
-        if severity == "error" and not unknown:
+        if unknown:
+            self._unknown.add(path)
+        elif severity == "error":
             self._places.add(path)
         self.found.append(
             ConfigurationFault(
@@ -79,6 +82,18 @@ class FaultList:
     def within(self, path: KeyPath) -> bool:
         """Whether the value at `path`, or a part of it, has an error other than an unknown key."""
         return any(it[: len(path)] == path for it in self._places)
+
+    def without_unknown(self, value: Any, path: KeyPath) -> Any:
+        """The value at `path` without the unknown keys in it."""
+        if isinstance(value, dict):
+            return {
+                key: self.without_unknown(it, (*path, key))
+                for key, it in value.items()
+                if (*path, key) not in self._unknown
+            }
+        if isinstance(value, list):
+            return [self.without_unknown(it, (*path, at)) for at, it in enumerate(value)]
+        return value
 
     def _line(self, path: KeyPath) -> int | None:
         """The line of a value, or of the nearest table that has it."""

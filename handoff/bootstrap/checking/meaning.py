@@ -60,7 +60,9 @@ def check_subscriptions(
             configured = entry.configured()
         except ConfigurationError as error:
             problem = error.detail.partition(f"{entry.name or entry.url!r}: ")[2] or error.detail
-            faults.add((section, at, *_named_in(problem, entry)), problem)
+            parameter = getattr(error.__cause__, "fields", {}).get("parameter")
+            key = (str(parameter),) if parameter else _named_in(problem, entry)
+            faults.add((section, at, *key), problem)
             continue
         if configured.id in known:
             faults.add((section, at, "url"), "duplicate URL: give each entry a different name")

@@ -27,7 +27,7 @@ OWN_VARIABLES = frozenset(
 """Variables that are read besides those that override `[server]` and `[store]`."""
 
 
-class References:
+class FileReferences:
     """Resolves the references of one file."""
 
     def __init__(self, faults: FaultList, env: Mapping[str, str], base: Path, *, readable: bool) -> None:

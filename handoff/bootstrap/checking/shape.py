@@ -107,7 +107,7 @@ class ShapeCheck:
 
     def _converted(self, table: Mapping[str, Any], type_: type[Struct], path: KeyPath) -> Struct | None:
         try:
-            return msgspec.convert(table, type_)
+            return msgspec.convert(self._faults.without_unknown(table, path), type_)
         except msgspec.ValidationError as error:
             problem = str(error).partition(" - at `$")[0]
             self._faults.add(_guilty(problem, table, path), problem)
@@ -115,9 +115,15 @@ class ShapeCheck:
 
 
 def _guilty(problem: str, table: Mapping[str, Any], path: KeyPath) -> KeyPath:
-    """The key that a table's own check complains about: the first one that the text names."""
-    words = re.findall(r"\w+", problem)
-    return next(((*path, it) for it in words if it in table and it != "name"), path)
+    """The key that a table's own check complains about: the first one that the text names or quotes."""
+    words = re.findall(r"\w+", problem.partition(": ")[2] or problem)
+    quoting = (key for key, value in table.items() if any(repr(it) in problem for it in _texts(value)))
+    found = next((it for it in words if it in table), None) or next(quoting, None)
+    return path if found is None else (*path, found)
+
+
+def _texts(value: Any) -> list[str]:
+    return [it for it in (value if isinstance(value, list) else [value]) if isinstance(it, str)]
 
 
 def _is_required(field: FieldInfo) -> bool:
