@@ -75,8 +75,7 @@ async def test_what_init_writes_starts_and_its_tokens_and_sources_work(
             async with http.post(f"{url}/in/web/v1/track", json=event) as answer:
                 assert answer.status == 200, await answer.text()
             async with http.get(f"{url}/v1/context?identity=user:u-7") as answer:
-                context = await answer.json()
-            assert [it["text"] or it["data"] for it in context["timeline"]]
+                assert "Order Viewed" in await answer.text()
     first = [it for it in _events(tmp_path) if it["event"] == "first_delivery"]
     assert [(it["source"], it["accepted"]) for it in first] == [("web", 1)]
 
@@ -100,6 +99,7 @@ def test_a_start_against_a_dead_store_reports_it_early_with_the_remedy(tmp_path:
             assert process.poll() is None, "the report comes before the end"
             time.sleep(0.05)
         (event,) = found
+        process.kill()  # it would wait for its store
         assert event["event"] == "store_unreachable"
         assert event["reason"] == os.strerror(111) or "refused" in event["reason"].lower()
         assert "leave it out to use the embedded store" in event["next"]
