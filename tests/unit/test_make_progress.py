@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.unit.test_project import ROOT
 
-PATIENCE_S = 30
+PATIENCE_S = 30.0
 PIP = """\
 #!/bin/sh
 echo "Collecting aiohttp==3.13.5 (from conversation-handoff==0.1.0)"
@@ -41,7 +43,10 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
+        self._limit = threading.Timer(PATIENCE_S, os.killpg, (self.process.pid, signal.SIGKILL))
+        self._limit.start()  # a pip that nobody continues would wait forever
 
     def until(self, words: str) -> None:
         assert self.process.stdout
@@ -54,6 +59,7 @@ class Installation:
         """Let pip finish; returns the status and what make printed since."""
         self.pipe.write_text("\n")
         out, err = self.process.communicate(timeout=PATIENCE_S)
+        self._limit.cancel()
         return self.process.returncode, out, err
 
 
