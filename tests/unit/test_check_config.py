@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handoff.bootstrap.checking.checking import CheckedConfiguration, check_file
-from handoff.cli.main import main
+from tests.commands import run_command
 from tests.unit.test_project import ROOT
 
 TOKEN = '[[tokens]]\nname = "desk"\nscopes = ["operate"]\nsecret = "0d9f83c1a7b2"\n'.replace(
@@ -263,7 +263,7 @@ def test_the_projects_own_configurations_are_valid(tmp_path: Path, monkeypatch: 
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = main(["check-config", *arguments])
+    status = run_command("check-config", *arguments)
     output = capsys.readouterr()
     return status, output.out, output.err
 

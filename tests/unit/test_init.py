@@ -14,8 +14,8 @@ from handoff.bootstrap.checking.checking import check_file
 from handoff.bootstrap.settings import Settings, load_settings
 from handoff.bootstrap.sources import build_sources
 from handoff.cli.arguments import parser
-from handoff.cli.main import main
 from handoff.cli.setup.answers import Interview
+from tests.commands import run_command
 
 OUTSIDE = {"HOME": "/nonexistent"}
 """An environment without variables that override keys."""
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made(*arguments: str, file: str = "handoff.toml") -> Settings:
     """Run the command without questions, check what it wrote, and read it."""
-    assert main(["init", file, "--yes", *arguments]) == 0
+    assert run_command("init", file, "--yes", *arguments) == 0
     assert check_file(Path(file), OUTSIDE).faults == []
     return load_settings(Path(file), OUTSIDE)
 
@@ -107,7 +107,7 @@ def test_a_stores_password_is_kept_out_of_the_configuration(folder: Path) -> Non
 def test_nothing_is_overwritten_without_the_flag(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = made()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert main(["init", "handoff.toml", "--yes"]) == 1
+    assert run_command("init", "handoff.toml", "--yes") == 1
     assert "overwrite with --force" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert made("--force").tokens != first.tokens
@@ -116,7 +116,7 @@ def test_nothing_is_overwritten_without_the_flag(folder: Path, capsys: pytest.Ca
 @pytest.mark.parametrize("there", ["handoff.toml", "handoff-secrets"])
 def test_either_of_both_is_enough_to_refuse(folder: Path, there: str) -> None:
     (folder / there).symlink_to("nowhere")
-    assert main(["init", "--yes"]) == 1
+    assert run_command("init", "--yes") == 1
     assert [it.name for it in folder.iterdir()] == [there]
 
 
@@ -136,13 +136,13 @@ def test_either_of_both_is_enough_to_refuse(folder: Path, there: str) -> None:
 def test_a_wrong_flag_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert main(["init", "--yes", *arguments]) == 1
+    assert run_command("init", "--yes", *arguments) == 1
     assert words in capsys.readouterr().err
     assert list(folder.iterdir()) == []
 
 
 def test_a_missing_directory_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", "not/there/handoff.toml", "--yes"]) == 1
+    assert run_command("init", "not/there/handoff.toml", "--yes") == 1
     assert "the directory not/there does not exist" in capsys.readouterr().err
 
 

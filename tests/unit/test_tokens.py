@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from handoff.bootstrap.settings import Settings, load_settings
-from handoff.cli.main import main
 from handoff.domain.errors import ConfigurationError
 from handoff.services.access.access import RESERVED_NAMES, Access, Token, hash_secret
+from tests.commands import run_command
 
 
 def token(name: str, **changes: Any) -> dict[str, Any]:
@@ -81,5 +81,5 @@ def test_the_admins_secret_is_no_other_tokens() -> None:
 
 def test_check_config_reports_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, token("admin"))
-    assert main(["check-config", str(path)]) == 1
+    assert run_command("check-config", str(path)) == 1
     assert "handoff.toml:2: tokens[0].name: token 'admin': this name is reserved" in capsys.readouterr().err
