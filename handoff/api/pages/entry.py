@@ -23,7 +23,7 @@ _LINKS = {
     "ready": ("readyz", "Is the server ready?"),
 }
 """Relative, since a proxy may serve us on any path."""
-_ITEMS = "\n".join(f'<li><a href="{path}">{text}</a></li>' for path, text in _LINKS.values())
+_ITEMS = "\n".join(f'<p><a href="{path}">{text}</a></p>' for path, text in _LINKS.values())
 _PAGE = f"""\
 <!doctype html>
 <html lang="en">
@@ -37,9 +37,9 @@ _PAGE = f"""\
 <main>
 <h1>conversation-handoff</h1>
 <p>The server is running. Senders deliver to <code>/in/SOURCE</code>; the API is under <code>/v1</code>.</p>
-<ul>
+<nav aria-label="Pages">
 {_ITEMS}
-</ul>
+</nav>
 </main>
 </body>
 </html>
