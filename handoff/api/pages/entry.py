@@ -9,7 +9,7 @@ from handoff import __version__
 
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -30,8 +30,8 @@ _PAGE = f"""\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
 <title>conversation-handoff</title>
+<link rel="icon" href="docs/favicon-32x32.png">
 </head>
 <body>
 <main>
