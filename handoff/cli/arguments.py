@@ -14,6 +14,7 @@ from handoff import __version__
 
 from . import help_texts
 from .operating import arguments as operating
+from .setup.arguments import add_setup
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -44,11 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _add_import(commands)
     _add_webhooks(commands)
     operating.add(commands, _command, _add_admin)
-    checking = _command(commands, "check-config", "check a configuration file without starting the server")
-    checking.add_argument("file", type=Path, help="a TOML configuration file")
-    checking.set_defaults(run="configured:check")
-    listing = _command(commands, "adapters", "list the installed adapters")
-    listing.set_defaults(run="configured:list_adapters")
+    add_setup(commands, _command)
     _add_store(commands)
     _add_retention(commands)
     return top

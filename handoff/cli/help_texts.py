@@ -13,6 +13,7 @@ environment:
 
 examples:
   handoff demo
+  handoff init /etc/handoff.toml
   handoff check-config /etc/handoff.toml
   handoff serve --config /etc/handoff.toml
   handoff context email:anna@example.com

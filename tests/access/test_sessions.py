@@ -144,6 +144,28 @@ async def test_a_stream_ends_when_its_session_expires(callers: Callers) -> None:
         assert time.monotonic() - began < 1 + ENDS_S
 
 
+async def test_an_expired_session_differs_from_one_that_was_ended(callers: Callers) -> None:
+    expires, ended_early = await callers.session(ttl_s=1), await callers.session()
+    await callers.call("DELETE", f"/v1/sessions/{ended_early['id']}")
+
+    async def code(token: str) -> str:
+        path, headers = "/v1/sessions/current", {"Authorization": f"Bearer {token}"}
+        answer = await callers.get(path, token=None, headers=headers)
+        return "" if answer.status == 200 else answer.code
+
+    assert await code(ended_early["token"]) == "unauthenticated"
+    deadline = time.monotonic() + ENDS_S
+    while not await code(expires["token"]):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert await code(expires["token"]) == "token_expired"
+    listed = await callers.ok("GET", "/v1/sessions?agent=sam")
+    assert listed["sessions"] == []
+    assert await code(expires["token"][:-1] + "~") == "unauthenticated"
+    await callers.ok("DELETE", "/v1/sessions?all=true")
+    assert await code(expires["token"]) == "unauthenticated"
+
+
 async def test_other_streams_stay(callers: Callers) -> None:
     mia, sam = await callers.session(agent="mia"), await callers.session(agent="sam")
     async with (

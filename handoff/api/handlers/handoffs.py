@@ -119,7 +119,8 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         steps = {f"/fallback/{at}": it for at, it in enumerate(self.fallback)}
         for pointer, party in ({"/from": self.sender, "/to": self.to} | steps).items():
             if party.channel is not None and party.channel not in declared:
-                detail = f"The channel {party.channel[:40]!r} is not declared"
+                channels = ", ".join(sorted(declared))
+                detail = f"The channel {party.channel[:40]!r} is not declared; allowed: {channels}"
                 raise broken(f"{pointer}/channel", detail, "unknown_channel")
 
 
