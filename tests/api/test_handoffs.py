@@ -35,7 +35,7 @@ async def moved(api: Api, handoff: Any, action: str, **changes: Any) -> Any:
 
 
 async def eventually_in(api: Api, handoff: Any, state: str) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (found := await api.ok("GET", f"/v1/handoffs/{handoff['id']}"))["state"] != state:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return found
