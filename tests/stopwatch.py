@@ -21,8 +21,11 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        elapsed = time.monotonic() - self._began
-        return max(elapsed - sum(one.seconds() for one in self._queued), 0.0)
+        return max(time.monotonic() - self._began - self.left_out_s, 0.0)
+
+    @property
+    def left_out_s(self) -> float:
+        return sum(one.seconds() for one in self._queued)
 
 
 class _Queued:

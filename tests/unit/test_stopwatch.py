@@ -1,4 +1,4 @@
-"""What a busy machine adds is left out, and nothing else."""
+"""The stopwatch leaves out the time in which other processes had the processors, and nothing else."""
 
 from __future__ import annotations
 
