@@ -37,6 +37,10 @@ COVERAGE_FLOOR := 91
 TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 PYTEST = $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
+# Of property tests and measured promises, CI takes all examples. People wait for a quarter of them, which is where a
+# mistake mostly shows.
+HANDOFF_EXAMPLES ?= 0.25
+
 # On a fresh checkout, one process compiles the tests for all of them.
 COMPILE_TESTS = [ -d tests/unit/__pycache__ ] || [ -n "$(strip $(ARGS))" ] \
 	|| $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
@@ -61,15 +65,19 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 .PHONY: test
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test; ARGS=tests/unit runs a part
 	@$(COMPILE_TESTS)
-	@$(PYTEST) $(ARGS)
+	@HANDOFF_EXAMPLES=$(HANDOFF_EXAMPLES) $(PYTEST) $(ARGS)
 
 # Coverage costs the traced processes almost as much again: people run the tests without, CI runs them with it.
 .PHONY: coverage
 coverage: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with the coverage floors, as CI does
 	@$(COMPILE_TESTS)
-	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
+	@HANDOFF_EXAMPLES=1 $(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 	@$(BIN)/python -m coverage report --show-missing --fail-under=100 \
 		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
+
+.PHONY: properties
+properties: $(VENV)/dev.stamp tools ## run the property tests with 20 times as many examples, at random (about an hour)
+	@HANDOFF_EXAMPLES=20 $(PYTEST) --timeout 0 -m hypothesis $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp node_modules/.stamp ## check style, format, import rules, the Dockerfile

@@ -15,11 +15,16 @@ from hypothesis import HealthCheck, settings
 from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
+from tests.examples import SHARE, examples
 from tests.store.servers import cluster_of_three, redis7_server, valkey_server
 
-# Shared machines can be slow, and a failure must be reproducible.
+# Shared machines can be slow, and a failure of CI must be reproducible.
 settings.register_profile(
-    "shared", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "shared",
+    deadline=None,
+    derandomize=SHARE <= 1,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("shared")
 
