@@ -18,7 +18,7 @@ import handoff
 from handoff.api.description.asyncapi import CHANNEL, document
 from handoff.domain.touchpoint import TYPES
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 from .conftest import Api
 
@@ -53,7 +53,7 @@ def at(reference: str) -> dict[str, Any]:
 def types_in_the_source() -> Iterator[str]:
     """The event types in the source, where events are created."""
     for path in (ROOT / "handoff").rglob("*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
