@@ -262,8 +262,7 @@ async def test_a_stream_position_that_is_too_old_or_invalid_requires_a_new_read(
     await api.record("m1")
     context = await api.context()
     path = f"/v1/customers/{context['customer']['id']}/events"
-    for i in range(300):
-        await api.record(f"n{i}")
+    await api.ok("POST", "/v1/touchpoints", [message(f"n{i}") for i in range(300)])
     async with streamed(api, path, context["as_of"]) as events:
         assert (events[0][0], events[0][2]["reason"]) == ("reset", "too_old")
     async with streamed(api, path, "AAAA") as events:
