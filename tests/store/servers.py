@@ -26,8 +26,8 @@ ENOUGH = 2 * 1024**3  # bytes; containers often have a RAM disk of 64 MiB
 
 
 def new_directory() -> Path:
-    """A directory for a server. On a RAM disk, thousands of tests do not wait for a disk at every write, and a
-    killed server still finds what it wrote. The figures of `make faults` are those of a disk."""
+    """A directory for a server. On a RAM disk, thousands of tests do not wait for a disk at every write, and
+    a killed server still finds what it wrote. The figures of `make faults` are those of a disk."""
     tests = "PYTEST_VERSION" in os.environ
     roomy = tests and RAM_DISK.is_dir() and shutil.disk_usage(RAM_DISK).free > ENOUGH
     return Path(tempfile.mkdtemp(prefix="handoff-test-", dir=RAM_DISK if roomy else None))
