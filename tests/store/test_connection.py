@@ -312,7 +312,7 @@ async def test_a_command_of_ours_that_is_wrong_is_no_outage(single: Server) -> N
 
 async def test_a_long_running_script_is_busy() -> None:
     with server(valkey_binary(), busy_reply_threshold="50") as running:
-        async with connect(running.url, timeout_s=1) as store, connect(running.url, timeout_s=0.3) as other:
+        async with connect(running.url, timeout_s=1) as store, connect(running.url, timeout_s=1) as other:
             spin = asyncio.create_task(store.call("EVAL", "while true do end", 0))
             with unavailable("busy"):
                 while True:  # until the script has started

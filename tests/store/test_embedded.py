@@ -306,7 +306,7 @@ async def test_a_torn_last_entry_is_cut_off_and_reported(tmp_path: Path) -> None
 async def test_while_it_cannot_start_it_is_down_with_a_reason_and_heals_when_the_cause_is_gone(
     tmp_path: Path,
 ) -> None:
-    settings = settings_in(tmp_path, timeout_s=0.3)
+    settings = settings_in(tmp_path, timeout_s=1.0)
     await fill(settings, 200)
     async with (
         EmbeddedValkey(settings).running() as valkey,
