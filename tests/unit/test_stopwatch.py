@@ -66,12 +66,12 @@ def test_sleep_and_work_count() -> None:
 
 def test_the_wait_of_another_process_is_left_out_and_it_may_end() -> None:
     with crowded():
-        code = "import time\nwhile time.process_time() < 0.6: pass"
+        code = "import time\nwhile time.process_time() < 0.2: pass"
         worker = subprocess.Popen([sys.executable, "-c", code])  # on the same processor
         began, watch = time.monotonic(), Stopwatch(worker.pid)
         while Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
             time.sleep(0.01)
             while_running, elapsed = watch.seconds, time.monotonic() - began
-        assert while_running < elapsed - 0.3
+        assert while_running < elapsed - 0.1
         worker.wait()
         assert watch.seconds < time.monotonic() - began, "what was known of it is kept"
