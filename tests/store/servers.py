@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 REDIS7 = Path("/usr/bin/redis-server")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory_policy": "noeviction", "save": ""}
 
 
