@@ -1213,28 +1213,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/store": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Identify the store behind this token
-         * @description A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or another store at the same address, has a different `id`.
-         *
-         *     Needs the scope `touchpoints:write`.
-         */
-        get: operations["describeStore"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/quarantine": {
         parameters: {
             query?: never;
@@ -1251,6 +1229,54 @@ export interface paths {
         get: operations["listQuarantine"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a quarantined delivery
+         * @description With its content as it is stored: card numbers and the like are masked. It may show personal data.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readQuarantined"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a quarantined delivery
+         * @description Needs the scope `operate`.
+         */
+        delete: operations["dismissQuarantined"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a quarantined delivery against its adapter
+         * @description Shows what the source's adapter reads in it now, and stores nothing. A delivery that is readable may still be rejected when it is replayed.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["tryQuarantined"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1279,7 +1305,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/quarantine/{id}": {
+    "/v1/quarantine/replay": {
         parameters: {
             query?: never;
             header?: never;
@@ -1288,12 +1314,146 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
         /**
-         * Delete a quarantined delivery
-         * @description Needs the scope `operate`.
+         * Process many quarantined deliveries again
+         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null. Items that cannot be recorded stay in quarantine, and are listed under `failed`.
+         *
+         *     Needs the scope `operate`.
          */
-        delete: operations["dismissQuarantined"];
+        post: operations["replayManyQuarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete many quarantined deliveries
+         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["dismissManyQuarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sources with what they deliver
+         * @description Counts of the last hour, of all workers, and the last refusal with its reason.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["listSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a source with its last refusals
+         * @description A refused signature shows the URL that it was checked for, if the vendor signs URLs.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readSource"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the state of the server
+         * @description The store, the lag of the fan-out, the living workers, the leases on outboxes, and the tenant's webhooks together. `store` and `lag` are those of the worker that answers.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the configuration as loaded, without secrets
+         * @description Only values that are known to be no secret are shown, and URLs without path and query.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Identify the store behind this token
+         * @description A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or another store at the same address, has a different `id`.
+         *
+         *     Needs the scope `touchpoints:write`.
+         */
+        get: operations["describeStore"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1459,6 +1619,28 @@ export interface paths {
          *     Public: no token needed.
          */
         get: operations["panel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/panel/ops/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The operators' page
+         * @description The page asks for a token with the scope `operate` and contains no data itself.
+         *
+         *     Public: no token needed.
+         */
+        get: operations["operatorsPanel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1779,6 +1961,18 @@ export interface components {
             sources: components["schemas"]["SourceState"][];
         };
         /**
+         * Configuration
+         * @description The configuration as loaded, without secrets.
+         *
+         *         `sections` has them under the names of the configuration file. A value that is set and not shown is
+         *         `"(set)"`. Tokens with `admin` see everything, others what belongs to their tenant.
+         */
+        Configuration: {
+            sections: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Conflict
          * @description Evidence that a guard prevented from joining two customers.
          */
@@ -2054,6 +2248,15 @@ export interface components {
             below_min_assurance: number;
         };
         /**
+         * FailedItem
+         * @description An item that stays in quarantine, and why.
+         */
+        FailedItem: {
+            id: string;
+            code: string;
+            detail: string;
+        };
+        /**
          * Fallback
          * @description The party to offer the handoff to after a decline or a missed deadline, and its deadline.
          */
@@ -2240,6 +2443,33 @@ export interface components {
             assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * LagStatus
+         * @description Seconds for which the oldest change has waited to be fanned out; `backlog_s` with quiet imports.
+         */
+        LagStatus: {
+            behind_s: number;
+            backlog_s: number;
+        };
+        /**
+         * LeaseHolder
+         * @description A relay that fans out, and how many outboxes it has the lease of.
+         */
+        LeaseHolder: {
+            owner: string;
+            outboxes: number;
+        };
+        /**
+         * LeaseStatus
+         * @description The leases on the outboxes. No worker consumes the `free` ones: normally there are none for long.
+         *
+         *         `unread` counts those that could not be read.
+         */
+        LeaseStatus: {
+            holders: components["schemas"]["LeaseHolder"][];
+            free: number;
+            unread: number;
+        };
+        /**
          * LeftOut
          * @description The omissions of this answer and where to read them: nothing is cut silently.
          */
@@ -2307,6 +2537,27 @@ export interface components {
         LinkList: {
             customer_id: string;
             links: components["schemas"]["Link"][];
+        };
+        /**
+         * ManyDismissed
+         * @description How many items were deleted. `next` is where the next call continues, null at the end.
+         */
+        ManyDismissed: {
+            dismissed: number;
+            next: string | null;
+        };
+        /**
+         * ManyReplayed
+         * @description The outcome of replaying many items. `failed` stay in quarantine.
+         *
+         *         `next` is where the next call continues, null at the end.
+         */
+        ManyReplayed: {
+            replayed: number;
+            accepted: number;
+            duplicates: number;
+            failed: components["schemas"]["FailedItem"][];
+            next: string | null;
         };
         /**
          * MoveInput
@@ -2410,6 +2661,48 @@ export interface components {
             next: string | null;
         };
         /**
+         * QuarantineSelection
+         * @description Quarantined items: either those with `ids`, or those of a `source`, of one `code` if it is given.
+         *
+         *         `cursor` is `next` of the previous answer, for a source.
+         */
+        QuarantineSelection: {
+            /** @default [] */
+            ids?: string[];
+            /** @default null */
+            source?: string | null;
+            /** @default null */
+            code?: string | null;
+            /** @default null */
+            cursor?: string | null;
+        };
+        /**
+         * QuarantinedContent
+         * @description An item with its content as it is stored: card numbers and the like are masked.
+         *
+         *         `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a
+         *         delivery above 1 MiB, of which only the beginning is kept.
+         */
+        QuarantinedContent: {
+            id: string;
+            source: string;
+            /** Format: date-time */
+            received_at: string;
+            code: string;
+            detail: string;
+            size: number;
+            method: string;
+            path: string;
+            query: [
+                string,
+                string
+            ][];
+            content_type: string;
+            complete: boolean;
+            text: string | null;
+            base64: string;
+        };
+        /**
          * QuarantinedItem
          * @description An item as operators see it, without its content, which may hold personal data.
          */
@@ -2471,6 +2764,23 @@ export interface components {
             ids: (string | null)[];
             through: number;
             expired: number;
+        };
+        /**
+         * Refusal
+         * @description Deliveries that were refused for one reason.
+         *
+         *         `signed_url` is the URL that the signature was checked for, with hidden values: the vendor must have
+         *         signed exactly this one. null if the vendor signs no URL.
+         */
+        Refusal: {
+            code: string;
+            detail: string;
+            signed_url: string | null;
+            count: number;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
         };
         /**
          * Rejected
@@ -2550,6 +2860,19 @@ export interface components {
         RotateInput: {
             /** @default 86400 */
             overlap_s?: number;
+        };
+        /**
+         * ServerStatus
+         * @description The state of the server. `problem` is why it is not ready, null if it is.
+         */
+        ServerStatus: {
+            release: string;
+            problem: string | null;
+            store: components["schemas"]["StoreStatus"];
+            lag: components["schemas"]["LagStatus"];
+            workers: components["schemas"]["WorkerStatus"][];
+            leases: components["schemas"]["LeaseStatus"];
+            webhooks: components["schemas"]["WebhooksStatus"];
         };
         /**
          * Session
@@ -2670,6 +2993,67 @@ export interface components {
             assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * Source
+         * @description A configured source with its activity, of all workers.
+         *
+         *         `url` is where its vendor delivers, null for a mail listener. `authenticated`: only holders of a secret
+         *         can send to it. `late` is true if it has been silent for longer than `expected_every_s`. `quarantined`
+         *         counts the items that are in quarantine now, `per_minute` touchpoints in the last hour.
+         */
+        Source: {
+            name: string;
+            adapter: string;
+            channel: string;
+            url: string | null;
+            authenticated: boolean;
+            last_heard: string | null;
+            expected_every_s: number | null;
+            late: boolean;
+            quarantined: number;
+            last_hour: components["schemas"]["SourceCounts"];
+            per_minute: number;
+            last_refusal: components["schemas"]["Refusal"] | null;
+        };
+        /**
+         * SourceCounts
+         * @description Deliveries and touchpoints of a source in the last hour. `refused` counts deliveries.
+         */
+        SourceCounts: {
+            accepted: number;
+            duplicates: number;
+            expired: number;
+            ignored: number;
+            quarantined: number;
+            refused: number;
+        };
+        /**
+         * SourceDetail
+         * @description A source with its refusals of the last 7 days, at most 20, the last one first.
+         */
+        SourceDetail: {
+            name: string;
+            adapter: string;
+            channel: string;
+            url: string | null;
+            authenticated: boolean;
+            last_heard: string | null;
+            expected_every_s: number | null;
+            late: boolean;
+            quarantined: number;
+            last_hour: components["schemas"]["SourceCounts"];
+            per_minute: number;
+            last_refusal: components["schemas"]["Refusal"] | null;
+            refusals: components["schemas"]["Refusal"][];
+        };
+        /**
+         * SourceList
+         * @description All sources of the tenant, by name.
+         */
+        SourceList: {
+            sources: components["schemas"]["Source"][];
+            returned: number;
+        };
+        /**
          * SourceState
          * @description One source of the tenant as of now; `behind_s` is how late its newest delivery was recorded.
          */
@@ -2721,6 +3105,22 @@ export interface components {
         Store: {
             id: string;
             tenant: string;
+        };
+        /**
+         * StoreStatus
+         * @description The store as the worker that answers sees it.
+         *
+         *         `problem` is why it takes no writes, null if it does. `memory_share` is the part of `maxmemory` that is
+         *         used, null without a limit.
+         */
+        StoreStatus: {
+            problem: string | null;
+            embedded: boolean;
+            durability: string;
+            partitions: number;
+            format: number;
+            memory_share: number | null;
+            memory_limit: number | null;
         };
         /**
          * Summary
@@ -2941,6 +3341,34 @@ export interface components {
             source?: string | null;
         };
         /**
+         * Trial
+         * @description The current reading of an item by its source's adapter. Nothing was stored.
+         *
+         *         `touchpoints` has the first ones, `count` is their number. `code` and `detail` are set if the adapter
+         *         cannot read the item, or a part of it.
+         */
+        Trial: {
+            readable: boolean;
+            count: number;
+            touchpoints: components["schemas"]["TrialTouchpoint"][];
+            ignored: {
+                [key: string]: number;
+            };
+            code: string | null;
+            detail: string | null;
+        };
+        /**
+         * TrialTouchpoint
+         * @description A touchpoint that an adapter read, without its data about the customer.
+         */
+        TrialTouchpoint: {
+            id: string;
+            channel: string;
+            type: string;
+            /** Format: date-time */
+            occurred_at: string;
+        };
+        /**
          * Vcon
          * @description A conversation (§4.1). `uuid` is the same in every export.
          */
@@ -3131,6 +3559,18 @@ export interface components {
             overlap_s?: number;
         };
         /**
+         * WebhooksStatus
+         * @description All subscriptions of the tenant together. `dead` counts dead letters since they were created.
+         */
+        WebhooksStatus: {
+            subscriptions: number;
+            disabled: number;
+            failing: number;
+            pending: number;
+            dead: number;
+            oldest_pending_at: string | null;
+        };
+        /**
          * WithdrawInput
          * @description The body of `POST …/links/{link}/withdraw`.
          */
@@ -3145,6 +3585,16 @@ export interface components {
             who: string;
             at: string;
             why: string;
+        };
+        /**
+         * WorkerStatus
+         * @description A worker that is alive. `format` is the highest that its release understands.
+         */
+        WorkerStatus: {
+            host: string;
+            pid: number;
+            release: string;
+            format: number;
         };
         /** @description An RFC 9457 problem document. */
         Problem: {
@@ -7072,38 +7522,14 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    describeStore: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A tenant other than the token's. Needs `admin`. */
-                "Handoff-Tenant"?: components["parameters"]["Tenant"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The store. */
-            200: {
-                headers: {
-                    "Handoff-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Store"];
-                };
-            };
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            429: components["responses"]["Problem429"];
-            503: components["responses"]["Problem503"];
-        };
-    };
     listQuarantine: {
         parameters: {
             query?: {
+                /**
+                 * @description Only items of this source.
+                 * @example shop-chat
+                 */
+                source?: string;
                 /** @description Maximum number of items. */
                 limit?: number;
                 /** @description `next` of the previous page, unchanged. */
@@ -7134,6 +7560,100 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedContent"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    tryQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The adapter's reading. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
@@ -7171,7 +7691,123 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    dismissQuarantined: {
+    replayManyQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "source": "shop-chat",
+                 *       "code": "unreadable"
+                 *     }
+                 */
+                "application/json": components["schemas"]["QuarantineSelection"];
+            };
+        };
+        responses: {
+            /** @description The outcome. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManyReplayed"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissManyQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "4f0c9a5f1d2b4c60a7b8c9d0e1f2a3b4"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["QuarantineSelection"];
+            };
+        };
+        responses: {
+            /** @description How many were deleted. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManyDismissed"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listSources: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All sources of the tenant. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readSource: {
         parameters: {
             query?: never;
             header?: {
@@ -7179,20 +7815,112 @@ export interface operations {
                 "Handoff-Tenant"?: components["parameters"]["Tenant"];
             };
             path: {
-                /** @description The item's id. */
-                id: string;
+                /**
+                 * @description The source's name.
+                 * @example shop-phone
+                 */
+                name: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted. */
-            204: {
+            /** @description The source. */
+            200: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["SourceDetail"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readStatus: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerStatus"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readConfiguration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The configuration. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    describeStore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The store. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Store"];
+                };
             };
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
@@ -7428,6 +8156,37 @@ export interface operations {
             };
         };
     };
+    operatorsPanel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    /** @description Changes with the content. A request with a matching `If-None-Match` gets 304. */
+                    ETag?: string;
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The caller's copy is current. */
+            304: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     panelAsset: {
         parameters: {
             query?: never;
@@ -7455,6 +8214,16 @@ export interface operations {
             /** @description The caller's copy is current. */
             304: {
                 headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `ops` has moved to `ops/`. */
+            308: {
+                headers: {
+                    /** @description The page. */
+                    Location?: string;
                     "Handoff-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };

@@ -48,6 +48,9 @@ BODIES: dict[str, Any] = {
     "createToken": {"name": "eve", "scopes": []},
     "rotateToken": {},
     "replayQuarantined": None,
+    "tryQuarantined": None,
+    "replayManyQuarantined": {"source": "shop"},
+    "dismissManyQuarantined": {"source": "shop"},
     "reloadConfiguration": None,
 }
 """A body for each operation that changes something, or None where it takes none or changes only its own."""
@@ -209,6 +212,8 @@ def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
     limitless = {it.id for it in OPERATIONS if not it.public and not (it.queues or it.customers)}
     assert limitless == {
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),
+        *("readQuarantined", "tryQuarantined", "replayManyQuarantined", "dismissManyQuarantined"),
+        *("listSources", "readSource", "readStatus", "readConfiguration"),
         *("assignTouchpoint", "listCandidates"),
         *("eraseCustomer", "listErasures", "readErasure"),
         *("holdCustomer", "liftHold", "restrictCustomer", "liftRestriction"),

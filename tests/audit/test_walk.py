@@ -26,6 +26,9 @@ def test_only_these_operations_are_not_audited() -> None:
         "recordTouchpoints",
         "describeStore",
         "readCurrentSession",
+        "listSources",
+        "readSource",
+        "readStatus",
     }
 
 

@@ -1,8 +1,8 @@
-"""`/panel/`: the agents' panel, static files of this package.
+"""`/panel/` and `/panel/ops/`: the pages of agents and of operators, static files of this package.
 
 The server reads every file at start, compresses it on the first request, and answers with ETags. The page
 runs only scripts of this server, creates no markup from text (Trusted Types without a policy), and may be
-framed only by the configured desktops.
+framed only by the configured desktops. Nothing may frame the operators' page.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from msgspec import Struct
 from handoff.domain.errors import NotFound
 
 PAGE = "index.html"
+OPS = "ops"
+OPS_PAGE = f"{OPS}/index.html"
 _MEDIA = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -53,10 +55,11 @@ class Asset(Struct, frozen=True, dict=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """All files by name, and the page's Content-Security-Policy."""
+    """All files by name, with the Content-Security-Policy of the agents' page and of the operators' page."""
 
     assets: Mapping[str, Asset]
     policy: str
+    ops_policy: str
 
 
 PANEL = web.AppKey("panel", Panel)
@@ -65,7 +68,8 @@ PANEL = web.AppKey("panel", Panel)
 def make_panel(origins: Sequence[str]) -> Panel:
     """The files of the package. `origins` may frame the page and exchange messages with it."""
     assets = {name: _asset(name, body, origins) for name, body in _read(files("handoff") / "panel", "")}
-    return Panel(assets=assets, policy=_policy(origins))
+    framed_by_desktops = " ".join(("'self'", *origins))
+    return Panel(assets=assets, policy=_policy(framed_by_desktops), ops_policy=_policy("'none'"))
 
 
 def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -82,7 +86,7 @@ def _asset(name: str, body: bytes, origins: Sequence[str]) -> Asset:
     return Asset(body, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
 
 
-def _policy(origins: Sequence[str]) -> str:
+def _policy(ancestors: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
@@ -92,7 +96,7 @@ def _policy(origins: Sequence[str]) -> str:
             "img-src 'self' data:",
             "base-uri 'none'",
             "form-action 'none'",
-            " ".join(("frame-ancestors 'self'", *origins)),
+            f"frame-ancestors {ancestors}",
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )
@@ -109,8 +113,15 @@ async def page(request: web.Request) -> web.StreamResponse:
     return _answer(request, request.app[PANEL], PAGE)
 
 
+async def ops_page(request: web.Request) -> web.StreamResponse:
+    """`GET /panel/ops/`."""
+    return _answer(request, request.app[PANEL], OPS_PAGE)
+
+
 async def asset(request: web.Request) -> web.StreamResponse:
     """`GET /panel/{asset}`."""
+    if request.match_info["asset"] == OPS:
+        return web.Response(status=308, headers={"Location": f"{OPS}/", "Cache-Control": "no-cache"})
     return _answer(request, request.app[PANEL], request.match_info["asset"])
 
 
@@ -118,7 +129,8 @@ def _answer(request: web.Request, panel: Panel, name: str) -> web.StreamResponse
     found = panel.assets.get(name)
     if found is None:
         raise NotFound("The panel has no such file")
-    headers = {**_COMMON, "Content-Security-Policy": panel.policy}
+    policy = panel.ops_policy if name == OPS_PAGE else panel.policy
+    headers = {**_COMMON, "Content-Security-Policy": policy}
     if any(it.value in (found.etag, "*") for it in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
     elif "gzip" in request.headers.get("Accept-Encoding", ""):
