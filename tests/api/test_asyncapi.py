@@ -19,7 +19,7 @@ from handoff.api.description.asyncapi import CHANNEL, KINDS, document
 from handoff.domain.touchpoint import TYPES
 from handoff.services.webhooks.event_types import EVENT_TYPES
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 from .conftest import Api
 
@@ -54,7 +54,7 @@ def at(reference: str) -> dict[str, Any]:
 def types_in_the_source() -> Iterator[str]:
     """The event types in the source, where events are created."""
     for path in (ROOT / "handoff").rglob("*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)

@@ -26,15 +26,15 @@ from handoff.services.timeline.recording import record
 from handoff.store.repositories.identities import IdentityRecord, as_mapping, read_record
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
+from tests.examples import examples
 from tests.samples import handle, record_all, timeline, touchpoint
 
 PEOPLE = ("user:anna", "email:anna@example.com", "user:otto")
 DECLARED = "sms"
 OWNER = "worker"
 EXAMPLES = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
-    derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a sweep goes over the whole store: shrinking takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
