@@ -41,6 +41,7 @@ from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
 from .histories import RecentHistories
 from .keys import META, Keys
+from .pacing.pace import Pace
 from .settings import StoreSettings
 from .tenant import TenantStore
 from .unknown import UnknownValues
@@ -72,6 +73,7 @@ class Store:
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
         self.behind = WorkBehind()
+        self.pace = Pace()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)

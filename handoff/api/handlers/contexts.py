@@ -48,8 +48,10 @@ from handoff.services.customers.consents import ConsentView, consent_view, read_
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
+from handoff.services.timeline.encoding import with_encoded_touchpoints
 from handoff.services.timeline.pages import read_timeline
 from handoff.services.timeline.reading import Filter
+from handoff.services.timeline.views import TimelineView
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
@@ -214,13 +216,22 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        shown = await _encoded(site, tenant, made.view)
+        body, etag, customers = encode(shown), fingerprint(shown), _shown(made.view)
         about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
             site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+async def _encoded(site: AppContext, tenant: str, view: ContextView) -> ContextView:
+    """The context for its encoder, with its touchpoints encoded already."""
+    if not isinstance(view.timeline, TimelineView):
+        return view
+    timeline = await with_encoded_touchpoints(site.store, tenant, view.timeline, encode)
+    return msgspec.structs.replace(view, timeline=timeline)
 
 
 def _shown(view: ContextView) -> tuple[str, ...]:
@@ -274,7 +285,7 @@ async def timeline(request: web.Request) -> web.Response:
         principal.reader,
         portions.given,
     )
-    return answer(page)
+    return answer(await with_encoded_touchpoints(site.store, principal.tenant, page, encode))
 
 
 class ConsentsAnswer(Struct, frozen=True, kw_only=True):

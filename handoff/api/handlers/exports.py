@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 from aiohttp import web
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
@@ -22,6 +23,8 @@ from handoff.services.export.customer import (
 )
 from handoff.services.export.vcon import Vcon, export_conversation
 from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.services.timeline.encoding import encoded_each
+from handoff.store.store import Store
 
 CONSENT_MISSING = "Handoff-Consent-Missing"
 FORMATS = ("json", "vcon")
@@ -44,7 +47,7 @@ async def conversation(request: web.Request) -> web.Response:
         min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
         reader=principal.reader,
     )
-    return answer(exported)
+    return answer(await _around(store, principal.tenant, exported))
 
 
 def _internal(request: web.Request) -> bool:
@@ -70,29 +73,34 @@ async def customer(request: web.Request) -> web.StreamResponse:
     reader = principal.reader
     if format_ == "vcon":
         vcons = export_conversations(store, tenant, whom, least, internal=internal, reader=reader)
-        return await _stream(request, _listed(vcons), missing)
+        return await _stream(request, _listed(store, tenant, vcons), missing)
     begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000, reader)
-    parts = _written(begun, export_touchpoints(store, tenant, whom, least, reader))
+    parts = _written(store, tenant, begun, export_touchpoints(store, tenant, whom, least, reader))
     return await _stream(request, parts, missing)
 
 
-async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
+async def _written(store: Store, tenant: str, begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, page by page."""
     before = encode(begun)[:-1] + b',"touchpoints":['
     returned = hidden = 0
     async for views, below in pages:
         returned, hidden = returned + len(views), hidden + below
         if views:
-            yield before + encode(views)[1:-1]
+            yield before + b",".join(await store.pace.each(tenant, encode, views))
             before = b","
     end = b'],"returned":%d,"below_min_assurance":%d}' % (returned, hidden)
     yield end if returned else before + end
 
 
-async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
+async def _around(store: Store, tenant: str, vcon: Vcon) -> Vcon:
+    """The vCon for its encoder, with its dialogs encoded already."""
+    return msgspec.structs.replace(vcon, dialog=await encoded_each(store, tenant, vcon.dialog, encode))
+
+
+async def _listed(store: Store, tenant: str, vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
     mark = b"["
     async for vcon in vcons:
-        yield mark + encode(vcon)
+        yield mark + encode(await _around(store, tenant, vcon))
         mark = b","
     yield b"[]" if mark == b"[" else b"]"
 

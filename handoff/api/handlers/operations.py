@@ -71,9 +71,9 @@ async def metrics(request: web.Request) -> web.Response:
 async def list_quarantine(request: web.Request) -> web.Response:
     """`GET /v1/quarantine`."""
     principal = request[PRINCIPAL]
-    records = request.app[SITE].store.of(principal.tenant).quarantine
     page = await quarantine.page(
-        records,
+        request.app[SITE].store,
+        principal.tenant,
         limit=query_limit(request),
         newest_first=not query_ascending(request),
         below=number_cursor(request),

@@ -174,28 +174,29 @@ async def read(records: QuarantineRecords, id_: str) -> Quarantined:
 
 
 async def page(
-    records: QuarantineRecords, *, limit: int, newest_first: bool, below: int | None
+    store: Store, tenant: str, *, limit: int, newest_first: bool, below: int | None
 ) -> QuarantinePage:
     """Items in order of arrival, oldest or newest first."""
+    records = store.of(tenant).quarantine
     listed = records.listed
     found = await listed.entries(limit=limit + 1, newest_first=newest_first, below=below)
     raws = await records.read(id_ for id_, _ in found[:limit])
-    items = [decode_record(raw, Quarantined) for raw in raws if raw]
-    views = [
-        QuarantineView(
-            id=it.id,
-            source=it.source,
-            received_at=format_time(it.received_at),
-            code=it.code,
-            detail=it.detail,
-            size=it.size,
-        )
-        for it in items
-    ]
     return QuarantinePage(
-        items=views,
+        items=await store.pace.each(tenant, _view, [raw for raw in raws if raw]),
         total=await listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+def _view(raw: bytes) -> QuarantineView:
+    item = decode_record(raw, Quarantined)
+    return QuarantineView(
+        id=item.id,
+        source=item.source,
+        received_at=format_time(item.received_at),
+        code=item.code,
+        detail=item.detail,
+        size=item.size,
     )
 
 

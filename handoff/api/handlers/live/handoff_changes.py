@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -157,15 +158,22 @@ async def _begin(request: web.Request, stream: Stream, listing: Listing, concern
     pages = await asyncio.gather(
         *(
             list_handoffs(
-                site.store.of(tenant).handoffs, msgspec.structs.replace(listing, state=state, limit=200)
+                site.store.of(tenant).handoffs,
+                msgspec.structs.replace(listing, state=state, limit=200),
+                site.store.pace,
             )
             for state in (State.REQUESTED, State.OFFERED, State.ACCEPTED)
         )
     )
     hashes = site.store.hashes(tenant)
-    if homes := [it.home for page in pages for it in page.handoffs]:
+    found = [it for page in pages for it in page.handoffs]
+    if homes := [it.home for it in found]:
         about_homes(request, homes)
         await write_entry(request, "pending")
-    views = [handoff_view(listing.reader.shown(it), hashes) for page in pages for it in page.handoffs]
+
+    def encoded(handoff: Handoff) -> msgspec.Raw:
+        return msgspec.Raw(ENCODER.encode(handoff_view(listing.reader.shown(handoff), hashes)))
+
+    views: list[Any] = await site.store.pace.each(tenant, encoded, found)
     await stream.send("reset" if known else "ready", newest, QueueView(handoffs=views))
     return newest
