@@ -41,7 +41,7 @@ class RecentHistories:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
         self.cleared = 0
-        """How often everything was forgotten. What was read before must not be put back."""
+        """How often everything was forgotten. A reader must not put back a value that it read before."""
 
     def clear(self) -> None:
         """Forget all histories."""

@@ -335,8 +335,8 @@ def _restored_signals(kept: KeptSignals, items: Sequence[TimelineItem]) -> list[
 
 def _restoring_folded(kept: KeptStory, signals: Sequence[Signal]) -> Steps[Folded]:
     matters = []
-    for number, it in enumerate(kept.matters, start=1):
-        matters.append(_restored_matter(it, number, signals))
+    for number, one in enumerate(kept.matters, start=1):
+        matters.append(_restored_matter(one, number, signals))
         yield
     unclear, steps, transfers, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
     folded = Folded(

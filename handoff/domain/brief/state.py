@@ -52,7 +52,7 @@ def advancing(
 ) -> Steps[StoryState]:
     """The state after these touchpoints, given oldest first: `state` itself where they extend it.
 
-    Whoever stops in between must not use `state` again.
+    A caller that stops in between must not use `state` again.
     """
     if state is not None:
         known = len(state.items)

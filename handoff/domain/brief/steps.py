@@ -1,4 +1,4 @@
-"""Work in steps: whoever runs it may do something else between two of them."""
+"""Work in steps: its caller may do something else between two of them."""
 
 from __future__ import annotations
 

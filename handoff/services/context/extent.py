@@ -74,10 +74,12 @@ async def late_of(store: Store, history: History, handoff: Handoff | None) -> li
     pinned, hashes = handoff.snapshots[-1].taken_at, history.hashes
 
     def late(at: int) -> str | None:
-        it = history.entries.member(at)
-        if not it.occurred_at < pinned < it.recorded_at or it.type.startswith(("handoff.", "identity.")):
+        member = history.entries.member(at)
+        if not member.occurred_at < pinned < member.recorded_at or member.type.startswith(
+            ("handoff.", "identity.")
+        ):
             return None
-        return hashes.public(TOUCHPOINT, it.home, it.id)
+        return hashes.public(TOUCHPOINT, member.home, member.id)
 
     found = await store.pace.each(hashes.tenant, late, range(len(history.entries)))
     return [it for it in found if it is not None]

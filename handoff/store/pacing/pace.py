@@ -1,8 +1,8 @@
 """Long work on the event loop, in slices: other requests are served between two of them.
 
-A round of the event loop has room for one slice of long work, whoever it belongs to. Work that ends with its
-first step needs no turn. Where several tenants have long work, they take turns; of one tenant, the work that
-has begun goes on first, so a tenant's long reads run one after the other.
+A round of the event loop has room for one slice of long work of all tenants together. Work that ends with its
+first step needs no turn. Tenants with long work take turns. Within a tenant, started work continues before
+other work starts, so a tenant's long reads run one after the other.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class Pace:
 
     async def run(self, whose: str, steps: Generator[None, None, T]) -> T:
         """The result of work that yields after each of its steps, which are short."""
-        begun = False
+        started = False
         try:
             next(steps)
             while True:
                 if not self._has_time():
-                    await self._wait(whose, begun=begun)
-                    begun = True
+                    await self._wait(whose, started=started)
+                    started = True
                 next(steps)
         except StopIteration as done:
             value: T = done.value
             return value
 
     async def each(self, whose: str, make: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """What `make` makes of each item."""
+        """The results of `make` for each item, in order."""
         if len(items) <= AT_ONCE:
             return [make(it) for it in items]
         return await self.run(whose, _each(make, items))
@@ -55,7 +55,7 @@ class Pace:
     async def breathe(self, whose: str) -> None:
         """Between two steps of a loop that may take long: wait if this round's slice is over."""
         if not self._has_time():
-            await self._wait(whose, begun=True)
+            await self._wait(whose, started=True)
 
     def _has_time(self) -> bool:
         if self._until:
@@ -66,11 +66,11 @@ class Pace:
         self._tick_soon()
         return True
 
-    async def _wait(self, whose: str, *, begun: bool) -> None:
+    async def _wait(self, whose: str, *, started: bool) -> None:
         """Return at the start of this work's next slice."""
         turn = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(whose, deque())
-        if begun:
+        if started:
             waiting.appendleft(turn)
         else:
             waiting.append(turn)
