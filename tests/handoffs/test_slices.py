@@ -44,7 +44,7 @@ async def arriving(store: Store, tenant: str, count: int) -> None:
 
 async def decoding(store: Store) -> None:
     """Return when the first touchpoints have been decoded."""
-    while not store.decoded._kept:  # noqa: ASYNC110 - nothing tells when they are
+    while not store.decoded._kept:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
 
 

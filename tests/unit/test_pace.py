@@ -44,7 +44,7 @@ class Done:
             self.steps.append("|")
 
     def slices(self) -> list[str]:
-        """What was done in each round, without empty ones."""
+        """The steps of each round that had any."""
         return [it for it in "".join(self.steps).split("|") if it]
 
 
