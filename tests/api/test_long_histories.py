@@ -23,7 +23,6 @@ TOUCHPOINTS = 10_000
 LONGEST_S = 0.01
 TRIES = 3  # the least counts: the client, too, runs on this loop
 LIVE = "Live"
-NEVER_ENDS = {"endSession", "endSessions"}
 
 MORE = {
     "lookUpByQuery": ["?identity=user:anna&limit=500"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Generator
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -24,6 +26,7 @@ from .test_checkpoints import check, forget, kept, many, without
 from .test_recollections import context, customer_of, from_scratch, recollection
 
 PACKS = load_packs()
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -40,6 +43,20 @@ async def arriving(store: Store, tenant: str, count: int) -> None:
         minute = 5_000 + number if number % 3 else number
         at = NOON + minute * MINUTE
         await record_all(store, tenant, [touchpoint(f"new{number}", at=at, text=f"And A-{number}?")])
+
+
+class Held(Pace):
+    """Its first work waits until it is set free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.free = asyncio.Event(), asyncio.Event()
+
+    async def run(self, whose: str, steps: Generator[None, None, T]) -> T:
+        if not self.reached.is_set():
+            self.reached.set()
+            await self.free.wait()
+        return await super().run(whose, steps)
 
 
 async def decoding(store: Store) -> None:
@@ -89,13 +106,14 @@ async def test_a_look_that_is_broken_off_leaves_nothing_half_done(store: Store, 
 async def test_the_checkpoint_of_a_look_does_not_replace_a_later_look(store: Store, tenant: str) -> None:
     await record_all(store, tenant, many(random.Random(4), "m", 0, MIN_KEPT + 20))
     await context(store, tenant)
+    store.pace = held = Held()
     writing = asyncio.create_task(store.behind.done())
-    for _ in range(5):
-        await asyncio.sleep(0)  # it has taken the look, and packs it in slices
-    assert not writing.done()
+    async with asyncio.timeout(10):
+        await held.reached.wait()  # it has taken the look, and would pack it now
     await arriving(store, tenant, 2)
     await context(store, tenant)
     later = await recollection(store, tenant)
+    held.free.set()
     await writing
     assert await recollection(store, tenant) is later
     assert len(later.rows) == MIN_KEPT + 22

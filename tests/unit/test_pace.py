@@ -60,7 +60,7 @@ async def test_of_several_works_each_round_has_one_slice() -> None:
     done = Done()
     works = [done.pace.run(f"t{n}", done.work(str(n), 8)) for n in range(6)]
     await asyncio.gather(*works, done.loop(100))
-    assert sorted(done.slices()[0]) == ["0", "0", *"12345"]  # the first step of each needs no turn
+    assert sorted(done.slices()[0]) == [*"000", *"12345"]  # the first step of each needs no turn
     assert {len(it) for it in done.slices()[1:]} <= {1, 2}, done.slices()
 
 
