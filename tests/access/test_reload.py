@@ -22,7 +22,6 @@ from tests.conftest import fresh_tenant
 from tests.e2e.agents import free_port
 from tests.store.servers import valkey_binary
 
-
 LATER = "2026-11-21T10:05:00Z"
 
 
@@ -105,7 +104,7 @@ async def test_patterns_of_what_is_masked_are_replaced(valkey: str) -> None:
 
 
 async def test_contexts_follow_the_new_declarations_of_sources_at_once(valkey: str) -> None:
-    """Signals of touchpoints, stories, and contexts that the worker remembers are by the declarations before."""
+    """The worker remembers signals, stories, and contexts by the declarations before."""
     async with reloadable(valkey) as (callers, file):
         name = f"shop-{callers.tenant}"
         await callers.record("asked", text="Where is my order A-17?")
