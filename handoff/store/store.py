@@ -70,10 +70,8 @@ class Store:
         self.redaction = redaction or Redaction()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
-        self.decoded = RecentBodies()
-        self.histories = RecentHistories()
-        self.behind = WorkBehind()
-        self.pace = Pace()
+        self.decoded, self.histories = RecentBodies(), RecentHistories()
+        self.behind, self.pace = WorkBehind(), Pace()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)

@@ -17,12 +17,13 @@ from handoff.api.operations.operation import Operation
 from handoff.services.timeline.recording import record
 from tests.handoffs.test_checkpoints import many
 
-from .conftest import ADMIN, Answer, Api, message
+from .conftest import Answer, Api, message
 
 TOUCHPOINTS = 10_000
 LONGEST_S = 0.01
 TRIES = 3  # the least counts: the client, too, runs on this loop
-LIVE = "Live"
+ELSEWHERE = {"Live", "Webhooks", "Access", "Sessions"}
+"""Tags of operations that read no history, or never end."""
 
 MORE = {
     "lookUpByQuery": ["?identity=user:anna&limit=500"],
@@ -75,14 +76,11 @@ class Stalls:
 
     @contextmanager
     def measured(self, name: str) -> Iterator[None]:
-        gc.collect()
-        gc.disable()  # its pauses are those of the whole process with all of its tests
         watching = asyncio.create_task(self._watch())
         try:
             yield
         finally:
             watching.cancel()
-            gc.enable()
             self.least[name] = min(self.least.get(name, 9.0), self._worst)
 
     async def _watch(self) -> None:
@@ -100,13 +98,15 @@ async def long_history(api: Api) -> dict[str, str]:
         await record(api.server.store, api.tenant, history[at : at + 1_000])
     await api.record("newest")
     context = await api.context(limit=500)
+    admin: dict[str, Any] = {"token": "admin", "headers": within(api)}
     newest, customer = context["timeline"]["touchpoints"][0], context["customer"]["id"]
     busiest = [it["conversation_id"] for it in context["timeline"]["touchpoints"] if it["thread"]]
     handoff = await api.ok("POST", "/v1/handoffs", BODIES["requestHandoff"])
     callback = await api.ok("POST", "/v1/callbacks", BODIES["requestCallback"])
-    hook = await api.ok("POST", "/v1/webhooks", {"url": "https://example.com/a", "types": ["handoff.*"]})
-    link = await api.ok("POST", f"/v1/customers/{customer}/links", {"identity": "user:ben", "reason": "x"})
-    session = await api.ok("POST", "/v1/sessions", {"agent": "victim", "scopes": []})
+    hook = await api.ok("POST", "/v1/webhooks", {"url": "https://example.com/a"}, **admin)
+    joint = {"identity": "email:anna@example.com", "reason": "x"}
+    link = await api.ok("POST", f"/v1/customers/{customer}/links", joint, **admin)
+    session = await api.ok("POST", "/v1/sessions", {"agent": "victim", "scopes": []}, **admin)
     return {
         "customers": customer,
         "touchpoints": newest["id"],
@@ -120,6 +120,11 @@ async def long_history(api: Api) -> dict[str, str]:
     }
 
 
+def within(api: Api) -> dict[str, str]:
+    """The header with which an admin token works in a tenant."""
+    return {"Handoff-Tenant": api.tenant}
+
+
 def paths_of(operation: Operation, ids: Mapping[str, str]) -> list[str]:
     kind = operation.path.split("/")[2] if operation.path.count("/") > 1 else ""
     path = operation.path.replace("{id}", ids.get(kind, "00")).replace("{link}", ids["link"])
@@ -129,34 +134,44 @@ def paths_of(operation: Operation, ids: Mapping[str, str]) -> list[str]:
 
 
 async def call(api: Api, operation: Operation, path: str) -> Answer:
-    headers = {
-        "Authorization": f"Bearer {ADMIN}",
-        "Handoff-Tenant": api.tenant,
-        "Accept-Encoding": "identity",  # or the client unpacks on this loop
-    }
+    headers = {**within(api), "Accept-Encoding": "identity"}  # or the client unpacks on this loop
     method = "POST" if operation.method == "*" else operation.method
     body = BODIES.get(operation.id, {} if method in ("POST", "PUT", "PATCH") else None)
-    return await api.call(method, path, body, token=None, headers=headers)
+    return await api.call(method, path, body, token="admin", headers=headers)
 
 
 @pytest.mark.no_cover
 async def test_no_operation_holds_the_loop_for_long(api: Api) -> None:
     ids, stalls = await long_history(api), Stalls()
+    gc.disable()  # its pauses are those of a process with many tests
+    try:
+        statuses = await walked(api, ids, stalls)
+    finally:
+        gc.enable()
+    long = {name: round(taken, 4) for name, taken in stalls.least.items() if taken > LONGEST_S}
+    assert not long, long
+    assert [it for it in statuses.items() if it[1] in (400, 401, 403, 405, 422)] == []
+
+
+async def walked(api: Api, ids: Mapping[str, str], stalls: Stalls) -> dict[str, int]:
+    """The first status of each operation."""
     statuses: dict[str, int] = {}
-    reading = [it for it in OPERATIONS if it.method == "GET" and it.tag != LIVE]
+    reading = [it for it in OPERATIONS if it.method == "GET"]
     changing = [it for it in OPERATIONS if it.method != "GET"]
     changing.sort(key=lambda it: it.id == "eraseCustomer")
-    for operation in (*reading, *changing):
+    for operation in [it for it in (*reading, *changing) if it.tag not in ELSEWHERE]:
         for path in paths_of(operation, ids):
+            name = f"{operation.id} {path.partition('?')[2]}".strip()
             for _ in range(TRIES):
                 api.server.store.forget_reads()
                 api.server.site.recent.clear()
                 await api.server.store.checkpoints.drop_all()
-                name = f"{operation.id} {path.partition('?')[2]}".strip()
                 with stalls.measured(name):
                     answer = await call(api, operation, path)
                 assert answer.status < 500, (name, answer.raw)
                 statuses.setdefault(name, answer.status)
-    long = {name: round(taken, 4) for name, taken in stalls.least.items() if taken > LONGEST_S}
-    assert not long, long
-    assert [it for it in statuses.items() if it[1] in (400, 401, 403, 405, 422)] == []
+                if stalls.least[name] <= LONGEST_S:
+                    break
+    print(sorted(((round(1000 * it, 1), name) for name, it in stalls.least.items()), reverse=True)[:40])
+    print(statuses)
+    return statuses

@@ -14,6 +14,7 @@ from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
 from handoff.services.customers.lookup import LookUp
 from handoff.services.handoffs.records import handoff_view, read_chains, read_of_homes
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.store import Store
 
 from .candidates import candidate_words
@@ -65,21 +66,18 @@ async def assemble(
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
-    read.late = await late_of(store, read, handoff)
-    read.deleted = deleted_by_policy(store.horizons.of(tenant))
-    read.shared = await shared_views(store, records, read.portions, wanted, now)
+    await _complete(store, records, read, handoff, wanted, now)
     story = await story_of(store, read, now, handoff, handoffs, wanted)
     briefed = _shows(wanted, "brief")
     if briefed and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
         story.candidates = await candidate_words(store, watch or store.connection, tenant, customer, story)
+    person = await person_view(store, tenant, customer, read, wanted.reader) if look_up.customer else None
     view = ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
         as_of=position_of(customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=await person_view(store, tenant, customer, read, wanted.reader)
-        if look_up.customer
-        else None,
+        customer=person,
         conversations=await store.pace.run(tenant, making_conversation_views(read, chains, story)),
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
         brief=await _brief(store, tenant, story, summariser if briefed else None),
@@ -87,13 +85,27 @@ async def assemble(
         completeness=completeness,
         left_out=left_out(read, customer, wanted),
     )
-    look = None if summariser else read.recollection  # its thread may still read it
-    remember(store, tenant, key, look, cleared)
+    if not summariser:  # its thread may still read it
+        remember(store, tenant, key, read.recollection, cleared)
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
     view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
     return Assembled(view, basis, partial(shortened, view, read, customer, wanted))
+
+
+async def _complete(
+    store: Store,
+    records: HandoffRecords,
+    read: History,
+    handoff: Handoff | None,
+    wanted: ContextSelection,
+    now: Micros,
+) -> None:
+    """Add to what was read what is missing in it, and what is near the customer."""
+    read.late = await late_of(store, read, handoff)
+    read.deleted = deleted_by_policy(store.horizons.of(records.tenant))
+    read.shared = await shared_views(store, records, read.portions, wanted, now)
 
 
 async def _with_candidates(
