@@ -21,7 +21,7 @@ from .conftest import Answer, Api, message
 
 TOUCHPOINTS = 10_000
 LONGEST_S = 0.025
-"""On an idle machine 0.005. In one piece, a cold context takes 0.05 or more, and a page of an export 0.015."""
+"""Seconds of processor time; 0.005 on an idle machine. In one piece, a cold context takes 0.05 or more."""
 TRIES = 3  # the least counts: the client, too, runs on this loop
 ELSEWHERE = {"Live", "Webhooks", "Access", "Sessions", "Sources"}
 """Tags of operations that read no history, or never end. `test_stalls.py` has the sources."""
