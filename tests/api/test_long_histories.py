@@ -168,7 +168,7 @@ async def walked(api: Api, ids: Mapping[str, str], stalls: Stalls) -> dict[str, 
                 await api.server.store.checkpoints.drop_all()
                 with stalls.measured(name):
                     answer = await call(api, operation, path)
-                assert answer.status < 500, (name, answer.raw)
+                assert answer.status < 500 or operation.id == "readiness", (name, answer.raw)
                 statuses.setdefault(name, answer.status)
                 if stalls.least[name] <= LONGEST_S:
                     break
