@@ -9,6 +9,8 @@ import pytest
 
 from handoff.store.pacing.pace import AT_ONCE, SLICE_S, Pace
 
+STEP_S = SLICE_S * 1.01  # two halves are more than a slice, however they are rounded
+
 
 class Clock:
     """Moves when work is done."""
@@ -34,7 +36,7 @@ class Done:
             if number:
                 yield
             self.steps.append(name)
-            self.clock.now += SLICE_S * share
+            self.clock.now += STEP_S * share
         return name
 
     async def loop(self, rounds: int) -> None:
@@ -98,7 +100,7 @@ async def test_each_makes_all_values_in_their_order() -> None:
     done = Done()
 
     def double(number: int) -> int:
-        done.clock.now += SLICE_S / AT_ONCE
+        done.clock.now += STEP_S / AT_ONCE
         return 2 * number
 
     made, _ = await asyncio.gather(done.pace.each("shop", double, range(100)), done.loop(30))
@@ -113,7 +115,7 @@ async def test_a_loop_breathes() -> None:
         for _ in range(8):
             await done.pace.breathe("shop")
             done.steps.append("a")
-            done.clock.now += SLICE_S
+            done.clock.now += STEP_S
 
     await asyncio.gather(loop(), done.loop(40))
     assert set(done.slices()) == {"a"}

@@ -52,24 +52,22 @@ async def assemble(
     summariser: Summariser | None = None,
     watch: ReadLog | None = None,
 ) -> Assembled:
-    """The context of a look-up as of `now`, for `handoff` if one is given.
-
-    A `watch` has recorded the look-up. A round trip each for timelines, handoffs and completeness."""
+    """The context as of `now`, for a `handoff` if given. A `watch` has recorded the look-up. Three round trips."""
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
     key, records = (tenant, *(it.key for it in customer.members)), store.of(tenant).handoffs.through(watch)
-    cleared = store.histories.cleared
-    known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
+    histories, limited = store.histories, wanted.reader.limited  # all touchpoints are in a history
+    cleared, known = histories.cleared, None if limited else histories.take(key)
     read = await read_history(store, tenant, customer, wanted, known, watch or store.connection)
     chains = await read_chains(records, [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
-    handoff = wanted.reader.shown(handoff) if handoff else None
+    handoff = handoff and wanted.reader.shown(handoff)
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
     await _complete(store, records, read, handoff, wanted, now)
     story = await story_of(store, read, now, handoff, handoffs, wanted)
-    briefed = _shows(wanted, "brief")
-    if briefed and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
+    briefed, unproved = _shows(wanted, "brief"), wanted.min_assurance is not Assurance.VERIFIED
+    if briefed and unproved and wanted.reader.queues is None:
         story.candidates = await candidate_words(store, watch or store.connection, tenant, customer, story)
     person = await person_view(store, tenant, customer, read, wanted.reader) if look_up.customer else None
     view = ContextView(
@@ -85,8 +83,7 @@ async def assemble(
         completeness=completeness,
         left_out=left_out(read, customer, wanted),
     )
-    if not summariser:  # its thread may still read it
-        remember(store, tenant, key, read.recollection, cleared)
+    remember(store, tenant, key, None if summariser else read.recollection, cleared)  # its thread reads it
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)

@@ -1,8 +1,8 @@
 """Long work on the event loop, in slices: other requests are served between two of them.
 
-Every second round of the event loop has room for one slice of long work of all tenants together. Work that ends with its
-first step needs no turn. Tenants with long work take turns. Within a tenant, started work continues before
-other work starts, so a tenant's long reads run one after the other.
+Every second round of the event loop has room for one slice of long work of all tenants together. Work that
+ends with its first step needs no turn. Tenants with long work take turns. Within a tenant, started work
+continues before other work starts, so a tenant's long reads run one after the other.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Pace:
             asyncio.get_running_loop().call_soon(self._tick)
 
     def _tick(self) -> None:
-        """Begin a round: grant the next slice, which starts before the next tick, or leave the round to others."""
+        """Begin a round: grant the next slice, which starts before the next tick, or leave it to others."""
         self._until = 0.0
         self._granted = self._rested and self._grant()
         self._rested = not self._granted
