@@ -52,7 +52,7 @@ async def assemble(
     summariser: Summariser | None = None,
     watch: ReadLog | None = None,
 ) -> Assembled:
-    """The context as of `now`, for a `handoff` if given. A `watch` has recorded the look-up. Three round trips."""
+    """The context of a look-up, which `watch` recorded, as of `now`, for `handoff`. Three round trips."""
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
