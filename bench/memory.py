@@ -17,8 +17,8 @@ from bench.processes import Failed, used_memory, valkey
 from bench.rounds import call
 from bench.table import Table
 from bench.touchpoints import journeys, native
-from handoff.delivery.outbox.consumers import CONSUMER
 from handoff.store.keys import Keys
+from handoff.store.repositories.outbox import RELAY
 from handoff.store.settings import StoreSettings
 
 TOUCHPOINTS = 30_000  # enough that what a store costs empty, 0.1 MB for outboxes, does not decide
@@ -109,7 +109,7 @@ def _trim_outboxes(socket: Path) -> int:
     with Redis(unix_socket_path=str(socket)) as store:
         before = used_memory(socket)
         for number in range(keys.partitions):
-            cursor = store.get(keys.cursor(number, CONSUMER))
+            cursor = store.get(keys.cursor(number, RELAY))
             if isinstance(cursor, bytes):
                 store.xtrim(keys.outbox(number), minid=cursor.decode(), approximate=False)
         return before - used_memory(socket)

@@ -1,4 +1,4 @@
-"""Pictures of the panel for the README, of the demo's journey: `python docs/screenshots.py`.
+"""Pictures of the panel and of the operators' page, of the demo's journey: `python docs/screenshots.py`.
 
 They are taken from the running product, so that they stay true. Needs the extra `demo`, Playwright
 and a Chromium of the machine.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from handoff.bootstrap.server import Options, running
 from handoff.bootstrap.settings import Settings, load_settings
@@ -86,7 +86,22 @@ async def _pictures(url: str, session: tuple[str, str], targets: Path) -> None:
             await page.wait_for_timeout(300)
             await page.screenshot(path=targets / f"panel-{theme}.png")
             await context.close()
+        await _operators_page(browser, url, targets)
         await browser.close()
+
+
+async def _operators_page(browser: Browser, url: str, targets: Path) -> None:
+    """The sources, after a vendor's signature did not match."""
+    signed = {"X-Twilio-Signature": "d3Jvbmc=", "Content-Type": "application/x-www-form-urlencoded"}
+    async with aiohttp.ClientSession(url) as http:
+        for _ in range(3):
+            await http.post("/in/shop-phone/status", data=b"CallSid=CA1", headers=signed)
+    context = await browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Helsinki")
+    page = await context.new_page()
+    await page.goto(f"{url}/panel/ops/#token={ADMIN}&section=sources")
+    await page.locator("ops-sources .why").wait_for()
+    await page.screenshot(path=targets / "operations.png")
+    await context.close()
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def make_app(site: AppContext) -> web.Application:
         app.on_response_prepare.append(mark_answers(site.allowed_origins))
     app.on_shutdown.append(_end_streams)
     app[docs_page.DOCS] = docs_page.Docs()
-    app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins))
+    app[panel.PANEL] = panel.make_panel(sorted(site.allowed_origins), site.sign_in_url)
     app.add_routes(routes(OPERATIONS))
     return app
 

@@ -65,6 +65,11 @@ class Reloader:
         self._announce = announce
         self._lock = asyncio.Lock()
 
+    @property
+    def settings(self) -> Settings:
+        """The configuration in effect. Sections that need a restart are those of the file."""
+        return self._settings
+
     async def reload(self) -> Reloaded:
         """ConfigurationError if the configuration is invalid. Nothing has changed then."""
         async with self._lock:

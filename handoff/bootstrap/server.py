@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -55,11 +56,13 @@ from .opening import BoundServer, Options, opened
 from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
+from .shown_settings import shown_settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
+ACTIVITY_S = 2.0  # of counts and refusals, which a stop may lose
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
@@ -179,6 +182,7 @@ async def _background(
         repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+        repeating("activity", ACTIVITY_S, site.inbound.activity.save),
     ):
         yield
 
@@ -205,9 +209,11 @@ def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequen
 def _reloader(settings: Settings, options: Options, parts: RunningParts) -> Reloader | None:
     """The reloader of a server that has a configuration file."""
     if options.load is None:
+        parts.site.configuration = partial(shown_settings, settings)
         return None
     reloader = Reloader(settings, options.load, parts, options.announce_reload)
     parts.site.reload = reloader.reload_all
+    parts.site.configuration = lambda tenant: shown_settings(reloader.settings, tenant)
     return reloader
 
 
@@ -249,6 +255,7 @@ def _site(
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
+        sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
         audit=open_trail(settings, measures),
     )

@@ -20,6 +20,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import ALL_DIGITS, CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.retention.rules import RetentionRule
+from handoff.domain.text.urls import split_url
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -106,13 +107,24 @@ class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The panel. `allowed_origins` may frame it and call the API from a browser."""
+    """The panel. `allowed_origins` may frame it and call the API from a browser.
+
+    `sign_in_url` is the page on which agents get a session; the panel links to it when there is none.
+    """
 
     allowed_origins: list[str] = field(default_factory=list)
+    sign_in_url: str | None = None
 
     def __post_init__(self) -> None:
         for origin in self.allowed_origins:
             check_origin(origin)
+        if self.sign_in_url is None:
+            return
+        parts = split_url(self.sign_in_url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.host or parts.fragment:
+            raise ValueError(
+                f"sign_in_url {self.sign_in_url!r} is not a URL such as https://desk.example.com/"
+            )
 
 
 class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from typing import Any
 from handoff import __version__
 
 from . import help_texts
+from .operating import arguments as operating
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_import(commands)
     _add_webhooks(commands)
+    operating.add(commands, _command, _add_admin)
     checking = _command(commands, "check-config", "check a configuration file without starting the server")
     checking.add_argument("file", type=Path, help="a TOML configuration file")
     checking.set_defaults(run="configured:check")
@@ -200,8 +202,9 @@ def _add_access(commands: Any) -> None:
     revoke = _command(actions, "revoke", "revoke an API key at once")
     revoke.add_argument("id", help="the key's id")
     _add_admin(revoke, "access.commands:revoke")
-    sessions = _command(commands, "sessions", "end agents' sessions")
+    sessions = _command(commands, "sessions", "list and end agents' sessions", operating.SESSIONS_EXAMPLES)
     ends = sessions.add_subparsers(dest="action", required=True, metavar="ACTION")
+    operating.add_session_list(ends, _command, _add_admin)
     end = _command(ends, "end", "end sessions; their streams end, too")
     whose = end.add_mutually_exclusive_group(required=True)
     whose.add_argument("--agent", help="sessions of this agent")
@@ -285,8 +288,9 @@ def _add_import(commands: Any) -> None:
 
 
 def _add_webhooks(commands: Any) -> None:
-    webhooks = _command(commands, "webhooks", "test webhook receivers")
+    webhooks = _command(commands, "webhooks", "list subscriptions, and test webhook receivers")
     tools = webhooks.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    operating.add_webhook_list(tools, _command, _add_admin)
     test = _command(tools, "test", "send a signed test event to a URL", help_texts.WEBHOOK_EXAMPLES)
     test.add_argument("url", help="the receiver's URL")
     test.add_argument(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 TOP_EXAMPLES = """\
 environment:
-  HANDOFF_URL, HANDOFF_TOKEN  the server and token for context, handoffs,
-                              customer and import
+  HANDOFF_URL, HANDOFF_TOKEN  the server and token for commands that ask a
+                              running server
   HANDOFF_ADMIN_TOKEN         the server's admin token; without it,
                               `handoff serve` prints a new one
   HANDOFF_SERVER_*            override [server] in the configuration file

@@ -41,9 +41,17 @@ class InvalidIdentity(Unprocessable):
 
 
 class SignatureRefused(HandoffError):
-    """The signature is missing or invalid."""
+    """The signature is missing or invalid.
+
+    Operators read the detail, so it never quotes the request. `signed_url` is the URL that the signature
+    should cover, for vendors that sign one: it is for operators, and not part of the answer.
+    """
 
     code = "signature_refused"
+
+    def __init__(self, detail: str = "", *, signed_url: str | None = None) -> None:
+        super().__init__(detail)
+        self.signed_url = signed_url
 
 
 class Unauthenticated(HandoffError):

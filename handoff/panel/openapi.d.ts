@@ -903,6 +903,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stream several topics
+         * @description One stream for any number of customers, queues, and agents: browsers open only six connections to a server over HTTP/1.1. `pending` is every handoff that the token may see; it starts with the pending ones. Customers need the scope `context:read`, all others `handoffs:read`; if a topic is refused, the problem's `topic` names it. The data of every event is `{"topic", "position", "data"}`; events and data are those of the single streams. A topic without `position` begins with `started` and its state, and one with it with what came since, or with `reset`. Once all topics are live, `ready` lists the position of each. To change topics, open a new stream with the last positions, and close the old one after the new one's `ready`. If one topic ends, as that of an erased customer does, the stream ends with `resume` and names it. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last positions. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         *
+         *     Needs a token with any scope.
+         */
+        post: operations["watchTopics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sessions": {
         parameters: {
             query?: never;
@@ -1213,28 +1235,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/store": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Identify the store behind this token
-         * @description A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or another store at the same address, has a different `id`.
-         *
-         *     Needs the scope `touchpoints:write`.
-         */
-        get: operations["describeStore"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/quarantine": {
         parameters: {
             query?: never;
@@ -1251,6 +1251,54 @@ export interface paths {
         get: operations["listQuarantine"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a quarantined delivery
+         * @description With its content as it is stored: card numbers and the like are masked. It may show personal data.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readQuarantined"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a quarantined delivery
+         * @description Needs the scope `operate`.
+         */
+        delete: operations["dismissQuarantined"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a quarantined delivery against its adapter
+         * @description Shows what the source's adapter reads in it now, and stores nothing. A delivery that is readable may still be rejected when it is replayed.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["tryQuarantined"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1279,7 +1327,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/quarantine/{id}": {
+    "/v1/quarantine/replay": {
         parameters: {
             query?: never;
             header?: never;
@@ -1288,12 +1336,146 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
         /**
-         * Delete a quarantined delivery
-         * @description Needs the scope `operate`.
+         * Process many quarantined deliveries again
+         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null. Items that cannot be recorded stay in quarantine, and are listed under `failed`.
+         *
+         *     Needs the scope `operate`.
          */
-        delete: operations["dismissQuarantined"];
+        post: operations["replayManyQuarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete many quarantined deliveries
+         * @description Name up to 100 `ids`, or a `source` and perhaps a `code`. A call takes up to 100 items of a source, oldest first: send `next` as the `cursor` of the next call until it is null.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["dismissManyQuarantined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sources with what they deliver
+         * @description Counts of the last hour, of all workers, and the last refusal with its reason.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["listSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a source with its last refusals
+         * @description A refused signature shows the URL that it was checked for, if the vendor signs URLs.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readSource"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the state of the server
+         * @description The store, the lag of the fan-out, the living workers, the leases on outboxes, and the tenant's webhooks together. `store` and `lag` are those of the worker that answers.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the configuration as loaded, without secrets
+         * @description Only values that are known to be no secret are shown, and URLs without path and query.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["readConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Identify the store behind this token
+         * @description A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or another store at the same address, has a different `id`.
+         *
+         *     Needs the scope `touchpoints:write`.
+         */
+        get: operations["describeStore"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1459,6 +1641,28 @@ export interface paths {
          *     Public: no token needed.
          */
         get: operations["panel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/panel/ops/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The operators' page
+         * @description The page asks for a token with the scope `operate` and contains no data itself.
+         *
+         *     Public: no token needed.
+         */
+        get: operations["operatorsPanel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1779,6 +1983,18 @@ export interface components {
             sources: components["schemas"]["SourceState"][];
         };
         /**
+         * Configuration
+         * @description The configuration as loaded, without secrets.
+         *
+         *         `sections` has them under the names of the configuration file. A value that is set and not shown is
+         *         `"(set)"`. Tokens with `admin` see everything, others what belongs to their tenant.
+         */
+        Configuration: {
+            sections: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Conflict
          * @description Evidence that a guard prevented from joining two customers.
          */
@@ -2054,6 +2270,15 @@ export interface components {
             below_min_assurance: number;
         };
         /**
+         * FailedItem
+         * @description An item that stays in quarantine, and why.
+         */
+        FailedItem: {
+            id: string;
+            code: string;
+            detail: string;
+        };
+        /**
          * Fallback
          * @description The party to offer the handoff to after a decline or a missed deadline, and its deadline.
          */
@@ -2240,6 +2465,33 @@ export interface components {
             assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * LagStatus
+         * @description Seconds for which the oldest change has waited to be fanned out; `backlog_s` with quiet imports.
+         */
+        LagStatus: {
+            behind_s: number;
+            backlog_s: number;
+        };
+        /**
+         * LeaseHolder
+         * @description A relay that fans out, and how many outboxes it has the lease of.
+         */
+        LeaseHolder: {
+            owner: string;
+            outboxes: number;
+        };
+        /**
+         * LeaseStatus
+         * @description The leases on the outboxes. No worker consumes the `free` ones: normally there are none for long.
+         *
+         *         `unread` counts those that could not be read.
+         */
+        LeaseStatus: {
+            holders: components["schemas"]["LeaseHolder"][];
+            free: number;
+            unread: number;
+        };
+        /**
          * LeftOut
          * @description The omissions of this answer and where to read them: nothing is cut silently.
          */
@@ -2307,6 +2559,27 @@ export interface components {
         LinkList: {
             customer_id: string;
             links: components["schemas"]["Link"][];
+        };
+        /**
+         * ManyDismissed
+         * @description How many items were deleted. `next` is where the next call continues, null at the end.
+         */
+        ManyDismissed: {
+            dismissed: number;
+            next: string | null;
+        };
+        /**
+         * ManyReplayed
+         * @description The outcome of replaying many items. `failed` stay in quarantine.
+         *
+         *         `next` is where the next call continues, null at the end.
+         */
+        ManyReplayed: {
+            replayed: number;
+            accepted: number;
+            duplicates: number;
+            failed: components["schemas"]["FailedItem"][];
+            next: string | null;
         };
         /**
          * MoveInput
@@ -2410,6 +2683,48 @@ export interface components {
             next: string | null;
         };
         /**
+         * QuarantineSelection
+         * @description Quarantined items: either those with `ids`, or those of a `source`, of one `code` if it is given.
+         *
+         *         `cursor` is `next` of the previous answer, for a source.
+         */
+        QuarantineSelection: {
+            /** @default [] */
+            ids?: string[];
+            /** @default null */
+            source?: string | null;
+            /** @default null */
+            code?: string | null;
+            /** @default null */
+            cursor?: string | null;
+        };
+        /**
+         * QuarantinedContent
+         * @description An item with its content as it is stored: card numbers and the like are masked.
+         *
+         *         `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a
+         *         delivery above 1 MiB, of which only the beginning is kept.
+         */
+        QuarantinedContent: {
+            id: string;
+            source: string;
+            /** Format: date-time */
+            received_at: string;
+            code: string;
+            detail: string;
+            size: number;
+            method: string;
+            path: string;
+            query: [
+                string,
+                string
+            ][];
+            content_type: string;
+            complete: boolean;
+            text: string | null;
+            base64: string;
+        };
+        /**
          * QuarantinedItem
          * @description An item as operators see it, without its content, which may hold personal data.
          */
@@ -2471,6 +2786,23 @@ export interface components {
             ids: (string | null)[];
             through: number;
             expired: number;
+        };
+        /**
+         * Refusal
+         * @description Deliveries that were refused for one reason.
+         *
+         *         `signed_url` is the URL that the signature was checked for, with hidden values: the vendor must have
+         *         signed exactly this one. null if the vendor signs no URL.
+         */
+        Refusal: {
+            code: string;
+            detail: string;
+            signed_url: string | null;
+            count: number;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
         };
         /**
          * Rejected
@@ -2550,6 +2882,19 @@ export interface components {
         RotateInput: {
             /** @default 86400 */
             overlap_s?: number;
+        };
+        /**
+         * ServerStatus
+         * @description The state of the server. `problem` is why it is not ready, null if it is.
+         */
+        ServerStatus: {
+            release: string;
+            problem: string | null;
+            store: components["schemas"]["StoreStatus"];
+            lag: components["schemas"]["LagStatus"];
+            workers: components["schemas"]["WorkerStatus"][];
+            leases: components["schemas"]["LeaseStatus"];
+            webhooks: components["schemas"]["WebhooksStatus"];
         };
         /**
          * Session
@@ -2670,6 +3015,67 @@ export interface components {
             assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * Source
+         * @description A configured source with its activity, of all workers.
+         *
+         *         `url` is where its vendor delivers, null for a mail listener. `authenticated`: only holders of a secret
+         *         can send to it. `late` is true if it has been silent for longer than `expected_every_s`. `quarantined`
+         *         counts the items that are in quarantine now, `per_minute` touchpoints in the last hour.
+         */
+        Source: {
+            name: string;
+            adapter: string;
+            channel: string;
+            url: string | null;
+            authenticated: boolean;
+            last_heard: string | null;
+            expected_every_s: number | null;
+            late: boolean;
+            quarantined: number;
+            last_hour: components["schemas"]["SourceCounts"];
+            per_minute: number;
+            last_refusal: components["schemas"]["Refusal"] | null;
+        };
+        /**
+         * SourceCounts
+         * @description Deliveries and touchpoints of a source in the last hour. `refused` counts deliveries.
+         */
+        SourceCounts: {
+            accepted: number;
+            duplicates: number;
+            expired: number;
+            ignored: number;
+            quarantined: number;
+            refused: number;
+        };
+        /**
+         * SourceDetail
+         * @description A source with its refusals of the last 7 days, at most 20, the last one first.
+         */
+        SourceDetail: {
+            name: string;
+            adapter: string;
+            channel: string;
+            url: string | null;
+            authenticated: boolean;
+            last_heard: string | null;
+            expected_every_s: number | null;
+            late: boolean;
+            quarantined: number;
+            last_hour: components["schemas"]["SourceCounts"];
+            per_minute: number;
+            last_refusal: components["schemas"]["Refusal"] | null;
+            refusals: components["schemas"]["Refusal"][];
+        };
+        /**
+         * SourceList
+         * @description All sources of the tenant, by name.
+         */
+        SourceList: {
+            sources: components["schemas"]["Source"][];
+            returned: number;
+        };
+        /**
          * SourceState
          * @description One source of the tenant as of now; `behind_s` is how late its newest delivery was recorded.
          */
@@ -2721,6 +3127,22 @@ export interface components {
         Store: {
             id: string;
             tenant: string;
+        };
+        /**
+         * StoreStatus
+         * @description The store as the worker that answers sees it.
+         *
+         *         `problem` is why it takes no writes, null if it does. `memory_share` is the part of `maxmemory` that is
+         *         used, null without a limit.
+         */
+        StoreStatus: {
+            problem: string | null;
+            embedded: boolean;
+            durability: string;
+            partitions: number;
+            format: number;
+            memory_share: number | null;
+            memory_limit: number | null;
         };
         /**
          * Summary
@@ -2824,6 +3246,22 @@ export interface components {
         Tokens: {
             tokens: components["schemas"]["TokenInfo"][];
             returned: number;
+        };
+        /**
+         * TopicInput
+         * @description `customer:ID`, `queue:NAME`, `agent:ID`, or `pending`, and the last `position` received of it.
+         */
+        TopicInput: {
+            topic: string;
+            /** @default null */
+            position?: string | null;
+        };
+        /**
+         * TopicsInput
+         * @description The body of `POST /v1/events`: the topics to follow.
+         */
+        TopicsInput: {
+            topics: components["schemas"]["TopicInput"][];
         };
         /**
          * Touchpoint
@@ -2939,6 +3377,34 @@ export interface components {
              * @default null
              */
             source?: string | null;
+        };
+        /**
+         * Trial
+         * @description The current reading of an item by its source's adapter. Nothing was stored.
+         *
+         *         `touchpoints` has the first ones, `count` is their number. `code` and `detail` are set if the adapter
+         *         cannot read the item, or a part of it.
+         */
+        Trial: {
+            readable: boolean;
+            count: number;
+            touchpoints: components["schemas"]["TrialTouchpoint"][];
+            ignored: {
+                [key: string]: number;
+            };
+            code: string | null;
+            detail: string | null;
+        };
+        /**
+         * TrialTouchpoint
+         * @description A touchpoint that an adapter read, without its data about the customer.
+         */
+        TrialTouchpoint: {
+            id: string;
+            channel: string;
+            type: string;
+            /** Format: date-time */
+            occurred_at: string;
         };
         /**
          * Vcon
@@ -3131,6 +3597,18 @@ export interface components {
             overlap_s?: number;
         };
         /**
+         * WebhooksStatus
+         * @description All subscriptions of the tenant together. `dead` counts dead letters since they were created.
+         */
+        WebhooksStatus: {
+            subscriptions: number;
+            disabled: number;
+            failing: number;
+            pending: number;
+            dead: number;
+            oldest_pending_at: string | null;
+        };
+        /**
          * WithdrawInput
          * @description The body of `POST …/links/{link}/withdraw`.
          */
@@ -3145,6 +3623,16 @@ export interface components {
             who: string;
             at: string;
             why: string;
+        };
+        /**
+         * WorkerStatus
+         * @description A worker that is alive. `format` is the highest that its release understands.
+         */
+        WorkerStatus: {
+            host: string;
+            pid: number;
+            release: string;
+            format: number;
         };
         /** @description An RFC 9457 problem document. */
         Problem: {
@@ -3184,6 +3672,7 @@ export interface components {
          *     - `customer_erased`: The customer was erased; `erased_at` is the time.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
+         *     - `duplicate_topic`: The request lists a topic twice.
          *     - `empty`: The request is empty.
          *     - `erased`: The resource was erased.
          *     - `erasure_unfinished`: Copies of the erased data keep arriving: the erasure continues by itself.
@@ -3245,11 +3734,13 @@ export interface components {
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
          *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
+         *     - `too_many_topics`: A stream needs at least one topic, and has a greatest number of them.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
          *     - `unauthenticated`: The bearer token is missing, unknown, or expired.
          *     - `unknown_channel`: The channel is neither built in nor declared in the configuration.
          *     - `unknown_scope`: Unknown scope.
          *     - `unknown_tenant`: Unknown tenant.
+         *     - `unknown_topic`: The topic is not a customer, a queue, an agent, or `pending`.
          *     - `unknown_type`: Unknown touchpoint type.
          *     - `unreadable`: The delivery cannot be read and is in quarantine.
          *     - `unsupported_media_type`: This resource does not support the content type or encoding.
@@ -3258,7 +3749,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -6295,6 +6786,56 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    watchTopics: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description 1 to 100 different topics. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "topics": [
+                 *         {
+                 *           "topic": "queue:refunds"
+                 *         },
+                 *         {
+                 *           "topic": "agent:maria"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["TopicsInput"];
+            };
+        };
+        responses: {
+            /** @description Server-Sent Events. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listSessions: {
         parameters: {
             query?: {
@@ -7072,38 +7613,14 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    describeStore: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A tenant other than the token's. Needs `admin`. */
-                "Handoff-Tenant"?: components["parameters"]["Tenant"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The store. */
-            200: {
-                headers: {
-                    "Handoff-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Store"];
-                };
-            };
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            429: components["responses"]["Problem429"];
-            503: components["responses"]["Problem503"];
-        };
-    };
     listQuarantine: {
         parameters: {
             query?: {
+                /**
+                 * @description Only items of this source.
+                 * @example shop-chat
+                 */
+                source?: string;
                 /** @description Maximum number of items. */
                 limit?: number;
                 /** @description `next` of the previous page, unchanged. */
@@ -7134,6 +7651,100 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedContent"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    tryQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The item's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The adapter's reading. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
@@ -7171,7 +7782,123 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    dismissQuarantined: {
+    replayManyQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "source": "shop-chat",
+                 *       "code": "unreadable"
+                 *     }
+                 */
+                "application/json": components["schemas"]["QuarantineSelection"];
+            };
+        };
+        responses: {
+            /** @description The outcome. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManyReplayed"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissManyQuarantined: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "4f0c9a5f1d2b4c60a7b8c9d0e1f2a3b4"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["QuarantineSelection"];
+            };
+        };
+        responses: {
+            /** @description How many were deleted. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManyDismissed"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listSources: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All sources of the tenant. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readSource: {
         parameters: {
             query?: never;
             header?: {
@@ -7179,20 +7906,112 @@ export interface operations {
                 "Handoff-Tenant"?: components["parameters"]["Tenant"];
             };
             path: {
-                /** @description The item's id. */
-                id: string;
+                /**
+                 * @description The source's name.
+                 * @example shop-phone
+                 */
+                name: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted. */
-            204: {
+            /** @description The source. */
+            200: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["SourceDetail"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readStatus: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerStatus"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readConfiguration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The configuration. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    describeStore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The store. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Store"];
+                };
             };
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
@@ -7428,6 +8247,37 @@ export interface operations {
             };
         };
     };
+    operatorsPanel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    /** @description Changes with the content. A request with a matching `If-None-Match` gets 304. */
+                    ETag?: string;
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The caller's copy is current. */
+            304: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     panelAsset: {
         parameters: {
             query?: never;
@@ -7455,6 +8305,16 @@ export interface operations {
             /** @description The caller's copy is current. */
             304: {
                 headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `ops` has moved to `ops/`. */
+            308: {
+                headers: {
+                    /** @description The page. */
+                    Location?: string;
                     "Handoff-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };

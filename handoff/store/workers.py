@@ -78,11 +78,15 @@ class Workers:
         elif self.current > before:
             log.info("store_format_raised", format=self.current)
 
-    async def hosts(self) -> set[str]:
-        """The machines with workers that are alive; one round trip."""
+    async def alive(self) -> list[WorkerInfo]:
+        """The registered workers that are alive; one round trip."""
         # A dry run for a format that no worker understands names them all.
         alive = await self._functions.call("worker_raise", [META, WORKERS], [NO_FORMAT, ALIVE_MS, 0, 1])
-        return {_info(it).host for it in alive[1]} | {socket.gethostname()}
+        return [_info(it) for it in alive[1]]
+
+    async def hosts(self) -> set[str]:
+        """The machines with workers that are alive; one round trip."""
+        return {it.host for it in await self.alive()} | {socket.gethostname()}
 
     async def leave(self, connection: Connection) -> None:
         """Deregister now instead of after ALIVE_MS."""

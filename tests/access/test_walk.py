@@ -48,7 +48,11 @@ BODIES: dict[str, Any] = {
     "createToken": {"name": "eve", "scopes": []},
     "rotateToken": {},
     "replayQuarantined": None,
+    "tryQuarantined": None,
+    "replayManyQuarantined": {"source": "shop"},
+    "dismissManyQuarantined": {"source": "shop"},
     "reloadConfiguration": None,
+    "watchTopics": {"topics": [{"topic": "pending"}, {"topic": "agent:victim"}]},
 }
 """A body for each operation that changes something, or None where it takes none or changes only its own."""
 
@@ -139,16 +143,17 @@ async def streamed(callers: Callers, ids: dict[str, str], token: str) -> None:
     """Open every stream as a foreigner while hr works: nothing of it arrives."""
     received, more = b"", asyncio.Event()
 
-    async def listen(path: str) -> None:
+    async def listen(operation: Operation) -> None:
         nonlocal received
         headers = {"Authorization": f"Bearer {secret(token, callers.tenant)}"}
-        async with callers._session.get(callers.url + path, headers=headers) as response:
+        url, body = callers.url + path_of(operation, ids), body_of(operation, ids)
+        async with callers._session.request(operation.method, url, json=body, headers=headers) as response:
             async for part in response.content.iter_any():
                 received += part
                 more.set()
 
-    paths = [path_of(it, ids) for it in OPERATIONS if it.tag == LIVE]
-    assert len(paths) == 3
+    streams = [it for it in OPERATIONS if it.tag == LIVE]
+    assert len(streams) == 4
 
     async def arrived(words: bytes) -> None:
         async with asyncio.timeout(30):
@@ -156,7 +161,7 @@ async def streamed(callers: Callers, ids: dict[str, str], token: str) -> None:
                 more.clear()
                 await more.wait()
 
-    listening = [asyncio.create_task(listen(path)) for path in paths]
+    listening = [asyncio.create_task(listen(it)) for it in streams]
     try:
         await arrived(b"event: ready")  # the agent's stream, which every caller may open
         handoff = await callers.hand_over("user:carl", "hr", CANARY)
@@ -209,6 +214,8 @@ def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
     limitless = {it.id for it in OPERATIONS if not it.public and not (it.queues or it.customers)}
     assert limitless == {
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),
+        *("readQuarantined", "tryQuarantined", "replayManyQuarantined", "dismissManyQuarantined"),
+        *("listSources", "readSource", "readStatus", "readConfiguration"),
         *("assignTouchpoint", "listCandidates"),
         *("eraseCustomer", "listErasures", "readErasure"),
         *("holdCustomer", "liftHold", "restrictCustomer", "liftRestriction"),

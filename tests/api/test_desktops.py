@@ -107,8 +107,18 @@ async def test_the_panel_serves_only_its_own_files(embedding: Api) -> None:
         assert (await embedding.get(f"/panel/{name}", token=None, headers=known)).status == 304
     for name in ("../api/app.py", "%2e%2e/api/app.py", "messages/", "no.js", "messages/../../api/app.py"):
         assert (await embedding.get(f"/panel/{name}", token=None)).status == 404
+    entry = await embedding.get("/panel/ops", token=None, allow_redirects=False)
+    assert (entry.status, entry.headers["Location"]) == (308, "ops/")
     entry = await embedding.get("/panel", token=None, allow_redirects=False)
     assert (entry.status, entry.headers["Location"]) == (308, "panel/")
+
+
+async def test_nothing_may_frame_the_operators_page(embedding: Api) -> None:
+    page = await embedding.get("/panel/ops/", token=None)
+    assert page.status == 200
+    assert "frame-ancestors 'none';" in page.headers["Content-Security-Policy"]
+    for name in re.findall(r'(?:src|href)="([\w./]+)"', page.raw.decode()):
+        assert (await embedding.get(f"/panel/ops/{name}", token=None)).status == 200, name
 
 
 async def test_a_token_can_read_its_agent_and_scopes(api: Api) -> None:

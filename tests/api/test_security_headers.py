@@ -32,6 +32,8 @@ async def test_every_operation_answers_with_security_headers(api: Api) -> None:
             await check(api, method, path)
 
 
-@pytest.mark.parametrize("path", ["/panel/", "/panel", "/docs", "/nothing", "/v1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/panel/", "/panel", "/panel/ops/", "/panel/ops", "/docs", "/nothing", "/v1/nothing"]
+)
 async def test_pages_and_unknown_paths_too(api: Api, path: str) -> None:
     await check(api, "GET", path)

@@ -38,6 +38,7 @@ from handoff.services.webhooks.subscriptions import Key, Subscription
 from handoff.store import keys, workers
 from handoff.store.repositories import deliveries, outbox
 from handoff.store.repositories import identities as records
+from handoff.store.repositories.tenant.source_records import RefusedDeliveries
 from handoff_adapters import registry
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,7 @@ STORED_RECORDS: dict[str, Any] = {
     "api key": ApiKey,
     "kept answer": KeptAnswer,
     "quarantined item": Quarantined,
+    "refusal": RefusedDeliveries,
     "delivery attempt": DeliveryAttempt,
     "event": Event,
     "stored event": StoredEvent,

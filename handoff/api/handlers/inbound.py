@@ -23,7 +23,7 @@ from handoff.api.http.plain_requests import (
     refuse_later,
 )
 from handoff.api.http.problems import problem_of
-from handoff.domain.errors import NotFound, RateLimited
+from handoff.domain.errors import HandoffError, NotFound, RateLimited
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs, clean_parsed
 from handoff.services.sources.inbound import Received, Source
 
@@ -42,14 +42,22 @@ async def deliver(request: web.Request) -> web.Response:
     early = site.inbound.refuse_early(Received(source=source, request=head))
     if early is not None:
         return _response(_answer_of(early))
+    try:
+        raw, body = await _bodies(request)
+    except HandoffError as error:
+        site.inbound.activity.refused(source.tenant, source.name, error)
+        raise
+    plain = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
+    return _response(plain)
+
+
+async def _bodies(request: web.Request) -> tuple[bytes, bytes]:
+    """The body as received, and decompressed."""
     raw = await read_body(request, MAX_INBOUND)
     encoding = request.headers.get("Content-Encoding", "")
     if len(raw) > _THREAD_ABOVE:
-        body = await asyncio.to_thread(decompress, raw, encoding, MAX_INBOUND)
-    else:
-        body = decompress(raw, encoding, MAX_INBOUND)
-    plain = await _answer(site, source, _inbound_request(request, raw, body, site.public_url))
-    return _response(plain)
+        return raw, await asyncio.to_thread(decompress, raw, encoding, MAX_INBOUND)
+    return raw, decompress(raw, encoding, MAX_INBOUND)
 
 
 def _response(plain: PlainAnswer) -> web.Response:

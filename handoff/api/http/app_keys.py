@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
@@ -69,6 +70,8 @@ class AppContext(Struct, kw_only=True, eq=False):
     hub: Hub
     reload: Callable[[], Awaitable[Reloaded]] | None = None
     """Reads the configuration again; None if the server was not started from one."""
+    configuration: Callable[[str | None], dict[str, Any]] = lambda _tenant: {}
+    """The configuration as loaded, without secrets: of one tenant, or the whole (None)."""
     on_reload: list[Callable[[], None]] = field(default_factory=list)
     protect_metrics: bool = False
     turns: Turns = field(default_factory=Turns)
@@ -81,6 +84,8 @@ class AppContext(Struct, kw_only=True, eq=False):
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
+    sign_in_url: str | None = None
+    """The page on which agents get a session, for the panel."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
 

@@ -99,6 +99,18 @@ OPERATIONS = (
     ),
     Operation(
         method="GET",
+        path="/panel/ops/",
+        handler=panel.ops_page,
+        id="operatorsPanel",
+        audit=NO_PERSONAL_DATA,
+        tag=TAG,
+        summary="The operators' page",
+        text="The page asks for a token with the scope `operate` and contains no data itself.",
+        public=True,
+        replies=(ResponseSpec(200, "The page.", {HTML: str}, (ETAG,)), NOT_MODIFIED),
+    ),
+    Operation(
+        method="GET",
         path="/panel/{asset}",
         pattern="/panel/{asset:.+}",
         handler=panel.asset,
@@ -113,6 +125,12 @@ OPERATIONS = (
                 200, "The file.", {"text/javascript": str, "text/css": str, "application/json": str}
             ),
             NOT_MODIFIED,
+            ResponseSpec(
+                308,
+                "`ops` has moved to `ops/`.",
+                None,
+                (Header(name="Location", text="The page."),),
+            ),
         ),
     ),
 )

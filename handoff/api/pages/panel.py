@@ -1,8 +1,8 @@
-"""`/panel/`: the agents' panel, static files of this package.
+"""`/panel/` and `/panel/ops/`: the pages of agents and of operators, static files of this package.
 
 The server reads every file at start, compresses it on the first request, and answers with ETags. The page
 runs only scripts of this server, creates no markup from text (Trusted Types without a policy), and may be
-framed only by the configured desktops.
+framed only by the configured desktops. Nothing may frame the operators' page.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from aiohttp import web
 from aiohttp.helpers import ETag
 from msgspec import Struct
 
+from handoff.api.http.cors import check_origin
 from handoff.domain.errors import NotFound
+from handoff.domain.text.urls import split_url
 
 PAGE = "index.html"
+OPS = "ops"
+OPS_PAGE = f"{OPS}/index.html"
 _MEDIA = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -29,7 +33,7 @@ _MEDIA = {
     ".json": "application/json",
     ".ts": "text/plain",  # the TypeScript types of the API, for custom desktops
 }
-_ORIGINS = "{{origins}}"
+_ORIGINS, _SIGN_IN = "{{origins}}", "{{sign_in}}"
 _COMMON = {
     "Cache-Control": "no-cache",  # browsers notice updates; unchanged files cost a 304
     "Referrer-Policy": "no-referrer",
@@ -53,19 +57,31 @@ class Asset(Struct, frozen=True, dict=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """All files by name, and the page's Content-Security-Policy."""
+    """All files by name, each page's Content-Security-Policy, and the origins that may frame the agents'."""
 
     assets: Mapping[str, Asset]
     policy: str
+    ops_policy: str
+    origins: frozenset[str]
 
 
 PANEL = web.AppKey("panel", Panel)
 
 
-def make_panel(origins: Sequence[str]) -> Panel:
-    """The files of the package. `origins` may frame the page and exchange messages with it."""
-    assets = {name: _asset(name, body, origins) for name, body in _read(files("handoff") / "panel", "")}
-    return Panel(assets=assets, policy=_policy(origins))
+def make_panel(origins: Sequence[str], sign_in_url: str | None = None) -> Panel:
+    """The files of the package. `origins` may frame the page and exchange messages with it.
+
+    `sign_in_url` is where agents without a session get one.
+    """
+    filled = {_ORIGINS: " ".join(origins), _SIGN_IN: sign_in_url or ""}
+    assets = {name: _asset(name, body, filled) for name, body in _read(files("handoff") / "panel", "")}
+    framed_by_desktops = " ".join(("'self'", *origins))
+    return Panel(
+        assets=assets,
+        policy=_policy(framed_by_desktops),
+        ops_policy=_policy("'none'"),
+        origins=frozenset(origins),
+    )
 
 
 def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -76,13 +92,14 @@ def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
             yield prefix + entry.name, entry.read_bytes()
 
 
-def _asset(name: str, body: bytes, origins: Sequence[str]) -> Asset:
+def _asset(name: str, body: bytes, filled: Mapping[str, str]) -> Asset:
     if name == PAGE:
-        body = body.replace(_ORIGINS.encode(), escape(" ".join(origins)).encode())
+        for gap, text in filled.items():
+            body = body.replace(gap.encode(), escape(text).encode())
     return Asset(body, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
 
 
-def _policy(origins: Sequence[str]) -> str:
+def _policy(ancestors: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
@@ -92,7 +109,7 @@ def _policy(origins: Sequence[str]) -> str:
             "img-src 'self' data:",
             "base-uri 'none'",
             "form-action 'none'",
-            " ".join(("frame-ancestors 'self'", *origins)),
+            f"frame-ancestors {ancestors}",
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )
@@ -106,11 +123,50 @@ async def redirect(_request: web.Request) -> web.StreamResponse:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """`GET /panel/`."""
-    return _answer(request, request.app[PANEL], PAGE)
+    panel = request.app[PANEL]
+    framing = _foreign_frame(request, panel.origins)
+    return _explain(framing) if framing else _answer(request, panel, PAGE)
+
+
+def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
+    """The origin that frames the page and may not, if the browser states it (Fetch Metadata, `Referer`)."""
+    if request.headers.get("Sec-Fetch-Dest") not in ("iframe", "frame"):
+        return None
+    if request.headers.get("Sec-Fetch-Site") in (None, "same-origin", "none"):
+        return None
+    parts = split_url(request.headers.get("Referer", ""))
+    origin = f"{parts.scheme}://{parts.netloc}".lower() if parts else ""
+    try:
+        return None if check_origin(origin) in allowed else origin
+    except ValueError:
+        return None  # not stated: the browser refuses the page by its policy, and shows nothing
+
+
+def _explain(origin: str) -> web.StreamResponse:
+    """The page for a frame that would be blank otherwise: the missing entry of the configuration."""
+    text = (
+        f"<!doctype html><html lang=en><title>Not allowed here</title><p>{escape(origin)} may not embed this "
+        "panel. Add it to <code>allowed_origins</code> under <code>[panel]</code> in the server's "
+        "configuration, exactly as it is written here.</p></html>"
+    )
+    headers = {
+        **_COMMON,
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {origin}",
+    }
+    return web.Response(status=403, text=text, content_type="text/html", headers=headers)
+
+
+async def ops_page(request: web.Request) -> web.StreamResponse:
+    """`GET /panel/ops/`."""
+    return _answer(request, request.app[PANEL], OPS_PAGE)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
     """`GET /panel/{asset}`."""
+    if request.match_info["asset"] == OPS:
+        return web.Response(status=308, headers={"Location": f"{OPS}/", "Cache-Control": "no-cache"})
     return _answer(request, request.app[PANEL], request.match_info["asset"])
 
 
@@ -118,7 +174,8 @@ def _answer(request: web.Request, panel: Panel, name: str) -> web.StreamResponse
     found = panel.assets.get(name)
     if found is None:
         raise NotFound("The panel has no such file")
-    headers = {**_COMMON, "Content-Security-Policy": panel.policy}
+    policy = panel.ops_policy if name == OPS_PAGE else panel.policy
+    headers = {**_COMMON, "Content-Security-Policy": policy}
     if any(it.value in (found.etag, "*") for it in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
     elif "gzip" in request.headers.get("Accept-Encoding", ""):

@@ -18,17 +18,18 @@ from handoff.domain.errors import HandoffError
 from handoff.store.errors import StoreError
 from handoff.store.repositories.outbox import (
     LEASE_MS,
+    RELAY,
     Lease,
     Outbox,
     OutboxEntry,
     advance,
     is_quiet,
+    partition_outboxes,
     release_leases,
     take_leases,
 )
 from handoff.store.store import Store
 
-CONSUMER = "relay"
 RELEASE_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -143,17 +144,8 @@ class OutboxConsumers:
                 consumer.measure(())
 
     def _outboxes(self) -> list[Outbox]:
-        keys = self._store.keys
-        found = [
-            Outbox(
-                stream=keys.outbox(number),
-                cursor=keys.cursor(number, CONSUMER),
-                lease=keys.lease(number, CONSUMER),
-                partition=number,
-            )
-            for number in range(keys.partitions)
-        ]
-        return found + [self._store.of(it).outbox.of_consumer(it, CONSUMER) for it in self._tenants]
+        found = partition_outboxes(self._store.keys, RELAY)
+        return found + [self._store.of(it).outbox.of_consumer(it, RELAY) for it in self._tenants]
 
 
 def _quiet(entry: OutboxEntry) -> bool:

@@ -61,10 +61,11 @@ class StreamLimits(Struct, frozen=True, kw_only=True):
 
 
 class PositionChange(Struct, frozen=True):
-    """The position before and after a touchpoint, and the bytes of its event."""
+    """The position before and after a touchpoint; the latter's text, and the bytes of the event."""
 
     before: Position
     after: Position
+    text: str
     event: bytes
 
 

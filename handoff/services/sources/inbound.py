@@ -22,7 +22,13 @@ from handoff.adapter.contract import (
     Reply,
     SourceOptions,
 )
-from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
+from handoff.domain.errors import (
+    HandoffError,
+    InvalidPayload,
+    RateLimited,
+    SignatureRefused,
+    Unprocessable,
+)
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
@@ -34,6 +40,7 @@ from handoff.services.timeline.recording import Result, redacted
 from handoff.store.store import Store
 
 from . import quarantine
+from .activity import ActivityLog
 from .parsing import THREAD_ABOVE, Parsing, parse
 from .quarantine import Rejected
 from .settling import depends_on_history, settle
@@ -74,8 +81,10 @@ class Inbound:
         measures: Measures,
         kept: quarantine.Quarantine | None = None,
         rates: RateLimits | None = None,
+        activity: ActivityLog | None = None,
     ) -> None:
         self._store = store
+        self.activity = activity or ActivityLog(store)
         self._parsing = Parsing()
         self._rates = rates or RateLimits(LimitSettings())
         self._quarantine = kept or quarantine.Quarantine(store, LimitSettings())
@@ -89,7 +98,11 @@ class Inbound:
 
     def check_rate(self, source: Source) -> None:
         """RateLimited while the source or its tenant sends too fast."""
-        self._rates.check_source(source.tenant, source.name)
+        try:
+            self._rates.check_source(source.tenant, source.name)
+        except RateLimited as error:
+            self.activity.refused(source.tenant, source.name, error)
+            raise
 
     def refuse_early(self, received: Received) -> Reply | None:
         """The reply to a delivery that its head alone shows to be invalid; None for any other."""
@@ -101,6 +114,7 @@ class Inbound:
         except HandoffError as error:
             if isinstance(error, SignatureRefused):
                 self._count_refused(received.source, error)
+            self.activity.refused(received.source.tenant, received.source.name, error)
             return Reply(status=400, headers=adapter.headers(request), error=error)
         return None
 
@@ -121,6 +135,8 @@ class Inbound:
             outcome = await self._record(received.source, request)
         except HandoffError as error:
             kept = isinstance(error, InvalidPayload)
+            if not kept:
+                self.activity.refused(received.source.tenant, received.source.name, error)
             return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
         if len(request.body) > THREAD_ABOVE:
             return await self._parsing.in_thread(adapter.answer, request, outcome)
@@ -152,6 +168,7 @@ class Inbound:
             self._rates.charge_source(source.tenant, source.name, 1)
             whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
             await self._keep(source, request, [whole])
+            self.activity.quarantined(source.tenant, source.name)
             raise
         return await self._finish(source, request, delivery.parsed, touchpoints, results)
 
@@ -199,7 +216,9 @@ class Inbound:
         self._measures.count(source.name, results)
         for name, count in parsed.ignored.items():
             self._measures.ignored.labels(source.name, _label(name)).inc(count)
-        return _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
+        outcome = _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
+        self.activity.recorded(source.tenant, source.name, outcome)
+        return outcome
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         await self._quarantine.keep(source.tenant, source.name, request, items)
@@ -213,19 +232,8 @@ class Inbound:
 
         Raises Unprocessable (`still_malformed`) if it still cannot be recorded; it then stays in quarantine.
         """
-        content = item.content()
-        request = InboundRequest(
-            method=item.method,
-            path=item.path,
-            url="",
-            query=item.query,
-            headers={"content-type": item.content_type},
-            raw=content,
-            body=content,
-            received_at=item.received_at,
-        )
         try:
-            parsed = parse(source.adapter, request)
+            parsed = parse(source.adapter, item.request())
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
         if parsed.malformed or not (parsed.touchpoints or parsed.legs or parsed.ignored):

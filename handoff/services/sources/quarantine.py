@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +33,8 @@ ITEMS_AT_ONCE = 50
 SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
 PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
 
+_ID = re.compile(r"[0-9a-f]{32}")
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +56,20 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
     def content(self) -> bytes:
         return decompress(self.codec, self.item)
+
+    def request(self) -> InboundRequest:
+        """The request to parse again, without its signature, which was verified when it was received."""
+        content = self.content()
+        return InboundRequest(
+            method=self.method,
+            path=self.path,
+            url="",
+            query=self.query,
+            headers={"content-type": self.content_type},
+            raw=content,
+            body=content,
+            received_at=self.received_at,
+        )
 
 
 class QuarantineView(Struct, frozen=True, kw_only=True):
@@ -173,23 +190,43 @@ async def read(records: QuarantineRecords, id_: str) -> Quarantined:
     return decode_record(raw, Quarantined)
 
 
+async def read_known(records: QuarantineRecords, ids: Sequence[str]) -> list[Quarantined]:
+    """The items with these ids, without those that are not in quarantine."""
+    known = [bytes.fromhex(it) for it in ids if _ID.fullmatch(it)]
+    return [decode_record(raw, Quarantined) for raw in await records.read(known) if raw]
+
+
+async def items_after(
+    records: QuarantineRecords, source: str, limit: int, after: int | None
+) -> tuple[list[Quarantined], int | None]:
+    """Items of a source, oldest first, and where the next ones begin."""
+    listed = records.listed_of(source)
+    found = await listed.entries(limit=limit + 1, newest_first=False, below=after)
+    raws = await records.read(id_ for id_, _ in found[:limit])
+    items = [decode_record(raw, Quarantined) for raw in raws if raw]
+    return items, mark(found[limit - 1]) if len(found) > limit else None
+
+
 async def page(
-    store: Store, tenant: str, *, limit: int, newest_first: bool, below: int | None
+    records: QuarantineRecords,
+    *,
+    limit: int,
+    newest_first: bool,
+    below: int | None,
+    source: str | None = None,
 ) -> QuarantinePage:
-    """Items in order of arrival, oldest or newest first."""
-    records = store.of(tenant).quarantine
-    listed = records.listed
+    """Items in order of arrival, oldest or newest first; of one source if it is given."""
+    listed = records.listed if source is None else records.listed_of(source)
     found = await listed.entries(limit=limit + 1, newest_first=newest_first, below=below)
     raws = await records.read(id_ for id_, _ in found[:limit])
     return QuarantinePage(
-        items=await store.pace.each(tenant, _view, [raw for raw in raws if raw]),
+        items=[item_view(decode_record(raw, Quarantined)) for raw in raws if raw],
         total=await listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
     )
 
 
-def _view(raw: bytes) -> QuarantineView:
-    item = decode_record(raw, Quarantined)
+def item_view(item: Quarantined) -> QuarantineView:
     return QuarantineView(
         id=item.id,
         source=item.source,

@@ -15,9 +15,11 @@ from msgspec import Struct
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.keys import ControlKeys
+from handoff.store.keys import ControlKeys, Keys
 from handoff.store.repositories.control import Change
 
+RELAY = "relay"
+"""The consumer that fans out."""
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
 TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
 """Kinds of entries. A worker passes over those that it does not know."""
@@ -33,6 +35,19 @@ class Outbox(Struct, frozen=True, kw_only=True):
     lease: bytes
     tenant: str | None = None
     partition: int | None = None
+
+
+def partition_outboxes(keys: Keys, consumer: str) -> list[Outbox]:
+    """The outbox of each partition, with a consumer's cursor and lease."""
+    return [
+        Outbox(
+            stream=keys.outbox(number),
+            cursor=keys.cursor(number, consumer),
+            lease=keys.lease(number, consumer),
+            partition=number,
+        )
+        for number in range(keys.partitions)
+    ]
 
 
 class OutboxEntry(Struct, frozen=True, kw_only=True):

@@ -80,7 +80,7 @@ def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[
         for message in messages
     ]
     if not any_equal(given.encode("utf-8", "replace"), expected):
-        raise SignatureRefused("The signature does not match")
+        raise SignatureRefused("The signature does not match", signed_url=request.url)
 
 
 def _settings(header: str) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _parameters(request: InboundRequest) -> list[str]:
     if hashes and not is_form(request):
         body_hash = hashlib.sha256(request.raw).hexdigest()
         if not hmac.compare_digest(body_hash.encode(), hashes[0].lower().encode("utf-8", "replace")):
-            raise SignatureRefused("The body does not match the signed hash")
+            raise SignatureRefused("The body does not match the signed hash", signed_url=request.url)
         return [""]
     try:
         pairs = form(request)

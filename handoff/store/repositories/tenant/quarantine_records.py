@@ -49,6 +49,10 @@ class QuarantineRecords:
         """All items, in order of arrival."""
         return RecordList(self._control, self._keys.set("quarantine"))
 
+    def listed_of(self, source: str) -> RecordList:
+        """The items of one source, in order of arrival."""
+        return RecordList(self._control, self._keys.set(f"quarantine:{source}"))
+
     async def keep(self, source: str, items: Sequence[QuarantineItem], bounds: QuarantineBounds) -> int:
         """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
         arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since]

@@ -1,25 +1,14 @@
-"""Operations for operators: the store's identity, quarantine, health, and metrics."""
+"""Health, readiness, metrics, and the store's identity."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-from handoff.adapter.contract import Outcome
 from handoff.api.handlers import operations as handlers
-from handoff.api.handlers.operations import QuarantineAnswer, StoreView
-from handoff.api.operations.operation import (
-    CURSOR,
-    LIMIT,
-    NO_PERSONAL_DATA,
-    ORDER,
-    Audited,
-    Operation,
-    ResponseSpec,
-    path_parameter,
-)
+from handoff.api.handlers.operations import StoreView
+from handoff.api.operations.operation import NO_PERSONAL_DATA, Operation, ResponseSpec
 
 TAG = "Operations"
-ITEM = path_parameter("id", "The item's id.")
 
 
 class Health(TypedDict):
@@ -51,45 +40,6 @@ OPERATIONS = (
         scopes=("touchpoints:write",),
         replies=(ResponseSpec(200, "The store.", StoreView),),
         problems=(503,),
-    ),
-    Operation(
-        method="GET",
-        path="/v1/quarantine",
-        handler=handlers.list_quarantine,
-        id="listQuarantine",
-        audit=Audited("quarantine"),
-        tag=TAG,
-        summary="List quarantined deliveries",
-        text="Without their content. `code` is the error of the source's adapter.",
-        scopes=("operate",),
-        parameters=(LIMIT, CURSOR, ORDER),
-        replies=(ResponseSpec(200, "A page.", QuarantineAnswer),),
-    ),
-    Operation(
-        method="POST",
-        path="/v1/quarantine/{id}/replay",
-        handler=handlers.replay,
-        id="replayQuarantined",
-        audit=Audited("quarantine"),
-        tag=TAG,
-        summary="Process a quarantined delivery again",
-        text="422 `still_malformed` keeps the delivery in quarantine.",
-        scopes=("operate",),
-        parameters=(ITEM,),
-        replies=(ResponseSpec(200, "The outcome; the delivery has left quarantine.", Outcome),),
-        problems=(422,),
-    ),
-    Operation(
-        method="DELETE",
-        path="/v1/quarantine/{id}",
-        handler=handlers.dismiss,
-        id="dismissQuarantined",
-        audit=Audited("quarantine"),
-        tag=TAG,
-        summary="Delete a quarantined delivery",
-        scopes=("operate",),
-        parameters=(ITEM,),
-        replies=(ResponseSpec(204, "Deleted."),),
     ),
     Operation(
         method="GET",

@@ -1,0 +1,1 @@
+"""The operator's commands: `handoff sources`, `quarantine`, `deliveries`, `status`, and `show-config`."""
