@@ -131,6 +131,8 @@ class Reloader:
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)
         parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
+        parts.store.forget_reads()  # it was read by the rules from before
+        site.recent.clear()
         for use in site.on_reload:
             use()
 

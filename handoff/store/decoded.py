@@ -35,11 +35,13 @@ class RecentBodies:
         self._kept: OrderedDict[bytes, RecentBody] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._cleared_until = 0.0
 
     def clear(self) -> None:
         """Forget all bodies."""
         self._kept.clear()
         self._size = 0
+        self._cleared_until = time.monotonic() + KEPT_S
 
     def sweep(self) -> float:
         """Drop bodies not read for KEPT_S. Returns the time until which a body read now is kept."""
@@ -62,8 +64,10 @@ class RecentBodies:
             self.sweep()
 
     def of(self, member: Member, until: float) -> RecentBody:
-        """The body of a member, decoded now or recently."""
+        """The body of a member, decoded now or recently. `until` is what `sweep` returned for this read."""
         known = self._kept.get(member.raw)
+        if known is None and until <= self._cleared_until:  # a read that began before
+            return RecentBody(member.body(), until)
         if known is None:
             known = self._kept[member.raw] = RecentBody(member.body(), until)
             self._size += len(member.raw)

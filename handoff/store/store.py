@@ -42,6 +42,7 @@ from .decoded import RecentBodies
 from .formats import FORMAT, require_understood
 from .histories import RecentHistories
 from .keys import META, Keys
+from .pacing.pace import Pace
 from .settings import StoreSettings
 from .tenant import TenantStore
 from .unknown import UnknownValues
@@ -70,9 +71,8 @@ class Store:
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
-        self.decoded = RecentBodies()
-        self.histories = RecentHistories()
-        self.behind = WorkBehind()
+        self.decoded, self.histories = RecentBodies(), RecentHistories()
+        self.behind, self.pace = WorkBehind(), Pace()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions)

@@ -49,8 +49,10 @@ from handoff.services.customers.consents import ConsentView, consent_view, read_
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
+from handoff.services.timeline.encoding import with_encoded_touchpoints
 from handoff.services.timeline.pages import read_timeline
 from handoff.services.timeline.reading import Filter
+from handoff.services.timeline.views import TimelineView
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
@@ -216,7 +218,8 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        raw, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        shown = await _encoded(site, tenant, made.view)
+        raw, etag, customers = encode(shown), fingerprint(shown), _shown(made.view)
         body = await masked_json(request, raw)
         if body is not raw:
             etag += MASKED
@@ -226,6 +229,14 @@ async def respond(
         if made.basis and may_keep:
             site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+async def _encoded(site: AppContext, tenant: str, view: ContextView) -> ContextView:
+    """The context for its encoder, with its touchpoints encoded already."""
+    if not isinstance(view.timeline, TimelineView):
+        return view
+    timeline = await with_encoded_touchpoints(site.store, tenant, view.timeline, encode)
+    return msgspec.structs.replace(view, timeline=timeline)
 
 
 def _shown(view: ContextView) -> tuple[str, ...]:
@@ -279,7 +290,7 @@ async def timeline(request: web.Request) -> web.Response:
         principal.reader,
         portions.given,
     )
-    return answer(page)
+    return answer(await with_encoded_touchpoints(site.store, principal.tenant, page, encode))
 
 
 class ConsentsAnswer(Struct, frozen=True, kw_only=True):

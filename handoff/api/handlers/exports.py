@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 from aiohttp import web
 
 from handoff.api.handlers.privacy.masking import REVEALED, masked_json, require_reveal
@@ -31,6 +32,8 @@ from handoff.services.export.customer import (
 )
 from handoff.services.export.vcon import Vcon, export_conversation
 from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.services.timeline.encoding import encoded_each
+from handoff.store.store import Store
 
 CONSENT_MISSING = "Handoff-Consent-Missing"
 FORMATS = ("json", "vcon")
@@ -53,7 +56,7 @@ async def conversation(request: web.Request) -> web.Response:
         min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
         reader=principal.reader,
     )
-    return answer(exported)
+    return answer(await _around(store, principal.tenant, exported))
 
 
 def _internal(request: web.Request) -> bool:
@@ -89,21 +92,29 @@ async def customer(request: web.Request) -> web.StreamResponse:
 
 async def _written(request: web.Request, begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, page by page."""
+    pace, tenant = request.app[SITE].store.pace, request[PRINCIPAL].tenant
     before = (await masked_json(request, encode(begun)))[:-1] + b',"touchpoints":['
     returned = hidden = 0
     async for views, below in pages:
         returned, hidden = returned + len(views), hidden + below
         if views:
-            yield before + (await masked_json(request, encode(views)))[1:-1]
+            part = b"[" + b",".join(await pace.each(tenant, encode, views)) + b"]"
+            yield before + (await masked_json(request, part))[1:-1]
             before = b","
     end = b'],"returned":%d,"below_min_assurance":%d}' % (returned, hidden)
     yield end if returned else before + end
 
 
+async def _around(store: Store, tenant: str, vcon: Vcon) -> Vcon:
+    """The vCon for its encoder, with its dialogs encoded already."""
+    return msgspec.structs.replace(vcon, dialog=await encoded_each(store, tenant, vcon.dialog, encode))
+
+
 async def _listed(request: web.Request, vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
+    store, tenant = request.app[SITE].store, request[PRINCIPAL].tenant
     mark = b"["
     async for vcon in vcons:
-        yield mark + await masked_json(request, encode(vcon))
+        yield mark + await masked_json(request, encode(await _around(store, tenant, vcon)))
         mark = b","
     yield b"[]" if mark == b"[" else b"]"
 

@@ -18,6 +18,7 @@ from handoff.api.http.exchange import (
     bad_parameter,
     broken,
     check_reason,
+    encode,
     encode_number,
     number_cursor,
     query_ascending,
@@ -334,15 +335,22 @@ async def list_(request: web.Request) -> web.Response:
             bound=number_cursor(request),
             reader=reader,
         ),
+        store.pace,
     )
     hashes = store.hashes(principal.tenant)
     ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
     about(request, *ids.values())
     about_homes(request, (it.home for it in page.handoffs))
     permitted = [reader.shown(it) for it in page.handoffs]
-    omitted = [it.id for it in permitted if _is_long(it.context)]
-    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in permitted]
-    views = [handoff_view(it, hashes, ids[it.id]) for it in shown]
+    long = await store.pace.each(principal.tenant, _is_long, permitted)
+    omitted = [it.id for it, left_out in zip(permitted, long, strict=True) if left_out]
+
+    def encoded(handoff: Handoff) -> msgspec.Raw:
+        context = None if handoff.id in omitted else handoff.context
+        shown = msgspec.structs.replace(handoff, context=context)
+        return msgspec.Raw(encode(handoff_view(shown, hashes, ids[handoff.id])))
+
+    views: list[Any] = await store.pace.each(principal.tenant, encoded, permitted)
     return answer(
         ListView(
             handoffs=views,
@@ -355,5 +363,6 @@ async def list_(request: web.Request) -> web.Response:
     )
 
 
-def _is_long(context: Any) -> bool:
+def _is_long(handoff: Handoff) -> bool:
+    context = handoff.context
     return context is not None and len(msgspec.msgpack.encode(context)) > LISTED_CONTEXT

@@ -188,7 +188,7 @@ class HandoffTopic:
     async def _listed(self) -> list[Handoff]:
         records = self._site.store.of(self._tenant).handoffs
         wanted = [msgspec.structs.replace(self._listing, state=state) for state in self._states]
-        pages = await asyncio.gather(*(list_handoffs(records, it) for it in wanted))
+        pages = await asyncio.gather(*(list_handoffs(records, it, self._site.store.pace) for it in wanted))
         return [it for page in pages for it in page.handoffs]
 
     async def _send(self, frame: Frame) -> None:
