@@ -28,7 +28,7 @@ from handoff.store.store import Store
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel")
+_FIXED = ("server", "store", "identity", "panel", "privacy")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -92,6 +92,7 @@ class Reloader:
         except Unprocessable as error:
             raise ConfigurationError(error.detail) from error
         added = [it for it in names if it not in parts.tenants]
+        await parts.store.prepare_tenants(added)
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
         parts.tenants.extend(added)

@@ -37,6 +37,7 @@ from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
+from handoff.store.sealing.sealing import Sealing
 from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
@@ -51,6 +52,7 @@ from .sources import build_sources, facts, regions, source_rules, spaces, tenant
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
+KEYS_S = 1.0  # how soon a server uses another key epoch
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
@@ -92,6 +94,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health: list[Callable[[], str | None]] = [store.workers.ready]
+        if store.sealing is not None:
+            await store.prepare_tenants(names)
+            health.append(store.sealing.ready)
+            refresh = _refreshing(store.sealing)
+            await stack.enter_async_context(_repeating("keys", KEYS_S, refresh))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
@@ -176,6 +183,8 @@ def _site(
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
+    if store.sealing is not None:
+        store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -227,7 +236,12 @@ async def _store(
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
-            settings.store, connection, settings.identity, briefs, understood=options.understood
+            settings.store,
+            connection,
+            settings.identity,
+            briefs,
+            understood=options.understood,
+            sealed=settings.privacy.sealing,
         )
         async with opening as store, _registered(store):
             yield store
@@ -259,6 +273,13 @@ async def _reachable(connection: Connection) -> None:
                     await asyncio.sleep(0.2)
     except TimeoutError:
         raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
+
+
+def _refreshing(sealing: Sealing) -> Callable[[], Awaitable[object]]:
+    async def refresh() -> None:
+        sealing.epochs.refresh()
+
+    return refresh
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

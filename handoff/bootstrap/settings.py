@@ -24,6 +24,7 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.store.sealing.settings import SealingSettings
 from handoff.store.settings import StoreSettings
 
 T = TypeVar("T", bound=Struct)
@@ -108,6 +109,12 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             check_origin(origin)
 
 
+class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How personal data is protected in the store."""
+
+    sealing: SealingSettings | None = None
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -123,6 +130,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     panel: PanelSettings = field(default_factory=PanelSettings)
     oidc: list[IssuerSettings] = field(default_factory=list)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -21,6 +21,7 @@ from handoff.domain.touchpoint import (
 )
 
 from .compression import KNOWN, compress, decompress
+from .data_key import DataKey
 
 _DIRECTIONS = (Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL)
 _VISIBILITIES = (Visibility.PUBLIC, Visibility.INTERNAL)
@@ -144,6 +145,8 @@ def opaque_body(name: str) -> Body:
 
 
 UNREADABLE = opaque_body("unreadable_body")
+LOCKED = opaque_body("sealed_body")
+"""Shown for a sealed body whose key is gone or does not open it."""
 
 
 def encode_body(
@@ -226,11 +229,19 @@ def _pack_participant(participant: Participant) -> list[str]:
     return [one.type, one.space, one.value, participant.role]
 
 
-DIGEST_VERSION = b"\x01"
-"""First byte of a digest; raised when the digest's input changes. Another version counts as equal."""
+DIGEST_VERSION, KEYED_DIGEST = b"\x01", b"\x02"
+"""First byte of a digest; raised when the digest's input changes. Another version counts as equal.
+
+A sealed touchpoint has the keyed hash of its digest, because an unkeyed one would confirm a guessed text.
+"""
 DIGEST_SIZE = 9  # bytes: the version and 64 bits of hash
 DIGEST_KEPT = 6  # of them are in the member: one in 10¹² reused ids is mistaken for a retry
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
+
+
+def keyed_digest(content: bytes, key: DataKey) -> bytes:
+    """What a sealed touchpoint keeps of its digest."""
+    return KEYED_DIGEST + key.hash(content, DIGEST_KEPT - 1)
 
 
 def digest(touchpoint: Touchpoint) -> bytes:

@@ -109,6 +109,12 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.unreadable = Counter(
+            "handoff_sealed_unreadable",
+            "Sealed values that their key does not open: changed, moved, or without a key",
+            ["what"],
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from handoff import __version__
 from handoff.domain.errors import ConfigurationError
 
-FORMAT = 1
+FORMAT = 2
 """The highest format that this release reads and writes. A store that names none has format 1."""
+SEALED_FORMAT = 2
+"""The format from which values may be sealed: releases that do not know it cannot read them."""
 
 
 def require_understood(current: int, understood: int) -> None:

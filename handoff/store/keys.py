@@ -24,6 +24,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from handoff.domain.text.memo import CACHE_SIZE
+from handoff.store.sealing.sealing import Sealing
 
 META = b"handoff:meta"
 WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
@@ -42,10 +43,11 @@ def api_keys_of(tenant: str) -> bytes:
 
 
 class Keys:
-    """Keys of a store with `partitions` partitions."""
+    """Keys of a store with `partitions` partitions. With `sealing`, what they name may be sealed."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, sealing: Sealing | None = None) -> None:
         self.partitions = partitions
+        self.sealing = sealing
         self._tags = [b"{%d}" % number for number in range(partitions)]
         self.timeline = lru_cache(CACHE_SIZE)(self._timeline)
 

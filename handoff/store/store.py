@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
 from handoff.store.resp.address import parse_address
+from handoff.store.sealing.opening import mark_sealed, open_sealing, open_tenant_keys
+from handoff.store.sealing.sealing import Sealing
+from handoff.store.sealing.settings import SealingSettings
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
@@ -52,15 +55,17 @@ class Store:
         brief_rules: BriefRules,
         seen: Path | None = None,
         understood: int = FORMAT,
+        sealing: Sealing | None = None,
     ) -> None:
         self.settings = settings
+        self.sealing = sealing
         self.rules = rules
         self.brief_rules = brief_rules
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
         self.connection = connection
         self.functions = functions
-        self.keys = Keys(settings.partitions)
+        self.keys = Keys(settings.partitions, sealing)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self.unknown = UnknownValues()
@@ -95,6 +100,14 @@ class Store:
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
 
+    async def prepare_tenants(self, tenants: Iterable[str]) -> None:
+        """Read the keys of the tenants' control partitions, if the store is sealed.
+
+        StoreUnavailable (`keys_unavailable`) if one does not open.
+        """
+        if self.sealing is not None:
+            await open_tenant_keys(self.connection, self.sealing, tenants)
+
     def _refuse(self, reason: str | None) -> None:
         self.recorder.refuses = self.importer.refuses = reason
 
@@ -102,6 +115,8 @@ class Store:
         """The store's pepper, after the layout was put back where it was missing: the next start would create
         another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
+        if self.sealing is not None:
+            await mark_sealed(self.connection, self.sealing)
         return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
 
     def of(self, tenant: str) -> TenantStore:
@@ -148,18 +163,21 @@ async def open_store(
     brief_rules: BriefRules | None = None,
     *,
     understood: int = FORMAT,
+    sealed: SealingSettings | None = None,
 ) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; creates or checks its layout.
 
-    `understood` is the highest format that this code reads and writes.
+    `understood` is the highest format that this code reads and writes. ConfigurationError if the store is
+    sealed and the keys in `sealed` do not open it.
     """
     functions = Functions(connection)
     await functions.load()
     pepper, format_ = await _meta(connection, settings, understood)
     require_understood(format_, understood)
+    sealing = await open_sealing(connection, sealed, settings.data_dir, format_)
     seen = _seen_file(settings, connection.url)
     known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
-    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood)
+    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood, sealing)
     store.workers.current = format_
     await store.prepare()
     try:

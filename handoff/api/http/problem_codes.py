@@ -48,6 +48,7 @@ PROBLEM_CODES = MappingProxyType(
         "invalid_time": "The time must be RFC 3339 with a zone.",
         "invalid_url": "The URL cannot be used for a webhook.",
         "issuer_unavailable": "The identity provider's keys cannot be fetched: send the request again later.",
+        "keys_unavailable": "The keys of the sealed data cannot be used: send the request again later.",
         "limited_token": "The token is limited to queues or to what customers may see, and this is neither.",
         "method_not_allowed": "The path does not support this method; `Allow` lists those it does.",
         "missing_scope": "The token lacks a scope; `scope` names it.",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
+from handoff.codec.data_key import DataKey
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_name
 from handoff.domain.brief import StoryState, TimelineItem
@@ -48,6 +49,8 @@ class Recollection(Struct, kw_only=True, eq=False):
     """
 
     episodes: Episodes
+    locks: Mapping[bytes, DataKey | None] = {}
+    """The data keys of the homes: what another key opened is not reused."""
     raws: list[bytes] = field(default_factory=list)
     """Empty where touchpoints depend on other entries than their own: then only `story` is reused."""
     members: dict[bytes, Member] = field(default_factory=dict)
@@ -148,7 +151,10 @@ async def read_history(
     flags = 0
     for member in page.members:
         flags |= member.flags
-    read = Recollection(episodes={key: record.episodes for key, record in records.items()})
+    read = Recollection(
+        episodes={key: record.episodes for key, record in records.items()},
+        locks={key: record.lock for key, record in records.items()},
+    )
     if not shown.active and not reader.limited and not flags & _ON_OTHERS and not portions.parts:
         read.raws = [it.raw for it in page.members]
         read.members = dict(zip(read.raws, page.members, strict=True))
@@ -202,7 +208,8 @@ def _recall(history: History, read: Recollection, known: Recollection | None, ne
 
 def _overlap(known: Recollection, read: Recollection) -> tuple[int, int]:
     """How many touchpoints are newer than those known, and how many of the known ones follow unchanged."""
-    if known.episodes == read.episodes and known.raws and known.raws[0] in read.members:
+    same = known.episodes == read.episodes and known.locks == read.locks
+    if same and known.raws and known.raws[0] in read.members:
         new = read.raws.index(known.raws[0])
         count = min(len(read.raws) - new, len(known.raws))
         if read.raws[new : new + count] == known.raws[:count]:

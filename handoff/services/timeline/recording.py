@@ -134,7 +134,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     refuse_placeholder(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
     fields = ((b"v", pack_identity(identity)), (b"f", b""))
-    await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
+    pointer = Pointer(key, store.keys.record(key), fields, tenant.encode())
+    await store.recorder.point([pointer])
     return key
 
 
@@ -248,7 +249,7 @@ def _evidence(
         piece = automatic_evidence(touchpoint, handle, hashes, home, other, id_)
         pieces.append((piece.id, pack_evidence(piece)))
         fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
-        pointers.append(Pointer(other, keys.record(other), fields))
+        pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
     return pieces, pointers
 
 

@@ -9,7 +9,10 @@
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
 --                  the channel whose episode it resolves (or ''), number of evidence,
 --                  then evidence id (16) and blob each
--- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused.
+-- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 sealed with a key
+-- that is not the home's: nothing is stored, and the home's key, or '', is in the place.
+-- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
+-- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
 -- QUIET is for readers of the outbox: the entry has it, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
@@ -19,6 +22,7 @@
 
 local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
+local SEALED, KEY = 1, 64
 local FIXED = 36
 
 -- Strings compare by the locale in Lua; places compare by their bytes.
@@ -128,6 +132,12 @@ local function store(keys, args, k, a, now)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
   local last, filed, latest, best, indexed, counters = read_head(record)
   local known, amended
+  local plain, key = args[a + 2], nil
+  if string.byte(plain) == SEALED then
+    local standing = redis.call('HGET', record, 'k') or ''
+    key, plain = string.sub(plain, 3, 2 + KEY), string.sub(plain, 3 + KEY)
+    if standing ~= key and (standing ~= '' or string.sub(args[a + 2], 2, 2) == '=') then return {3, standing, 0} end
+  end
   if indexed then
     local found = redis.call('HMGET', index, id, 'a' .. id)
     known, amended = found[1] and member_at(timeline, string.sub(found[1], 1, 16) .. id), found[2]
@@ -168,8 +178,9 @@ local function store(keys, args, k, a, now)
     redis.call('HSET', record, 'h', head)
   else
     redis.call('HSETNX', record, 'f', packed)
-    redis.call('HSET', record, 'v', args[a + 2], 'h', head)
+    redis.call('HSET', record, 'v', plain, 'h', head)
   end
+  if key then redis.call('HSETNX', record, 'k', key) end
   if amends then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do

@@ -60,7 +60,7 @@ async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dic
     replies = await reads.answers([(b"HGETALL", keys.record(key)) for key in order])
     found: dict[bytes, IdentityRecord] = {}
     for key, fields in zip(order, replies, strict=True):
-        record = read_record(key, as_mapping(fields))
+        record = read_record(key, as_mapping(fields), keys.sealing)
         if record:
             found[key] = record
     return found

@@ -1,6 +1,8 @@
 """The record of an identity: one hash that holds everything about it except its timeline.
 
 v  its plain value, msgpack [type, space, value]      f  first recorded
+   sealed: 1 (a byte) ‖ the same, sealed with
+k  its data key, wrapped in an epoch: see `handoff.store.sealing`
 s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
@@ -22,12 +24,14 @@ import msgpack
 import msgspec
 from msgspec import Struct
 
+from handoff.codec.data_key import DataKey
 from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import TYPES
+from handoff.store.sealing.sealing import Sealing
 
 _PACK = msgspec.msgpack.Encoder().encode
 SHARED, NOT_SHARED = b"1", b"0"
@@ -174,6 +178,8 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
     passed_over: int = 0
     """Pieces of evidence that only a newer release can judge."""
+    lock: DataKey | None = None
+    """Its data key, if the store is sealed."""
 
     @property
     def touchpoints(self) -> int:
@@ -190,10 +196,14 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
         )
 
 
-def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
-    """The record of the identity with this key, or None if there is none."""
-    head = fields.get(b"h", b"")
+def read_record(
+    key: bytes, fields: Mapping[bytes, bytes], sealing: Sealing | None = None
+) -> IdentityRecord | None:
+    """The record of the identity with this key, or None if there is none, or if its data key is gone."""
+    head, lock = fields.get(b"h", b""), None
     plain = fields.get(b"v")
+    if sealing is not None:
+        plain, lock = sealing.value_of(key, fields)
     if plain is None:
         return None
     withdrawals = tuple(
@@ -237,6 +247,7 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
         withdrawals=withdrawals,
         crowded=is_crowded(evidence, pointers),
         passed_over=len(stated) - len(evidence),
+        lock=lock,
     )
 
 

@@ -21,6 +21,7 @@ from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
+from handoff.store.sealing.writing import BatchSeal
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
@@ -32,11 +33,15 @@ log = structlog.get_logger(__name__)
 
 
 class Pointer(Struct, frozen=True):
-    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
+    """Fields to set where they are absent, before the items; an empty value is the store's clock.
+
+    `tenant` is set where the first field is the plain value of an identity, which may have to be sealed.
+    """
 
     hash: bytes
     key: bytes
     fields: tuple[tuple[bytes, bytes], ...]
+    tenant: bytes = b""
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -71,6 +76,8 @@ class Recorded(Struct, frozen=True):
 
 
 STORED, DUPLICATE, REUSED = 0, 1, 2
+RESEAL = 3  # not stored: sealed with a key that is not the home's, whose key is in the place
+RESEALS = 5  # tries: each fails because somebody else has just given the home a key, or taken it
 
 
 class Awaited(Protocol):
@@ -100,6 +107,7 @@ class Recorder:
         self._closing = False
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
+        self.sealing = keys.sealing
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -181,6 +189,8 @@ class Recorder:
 
     async def point(self, pointers: list[Pointer]) -> None:
         """Write pointers by themselves; a call per slot."""
+        if self.sealing is not None:
+            pointers = list(map(BatchSeal(self.sealing).pointer, pointers))
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
@@ -188,18 +198,50 @@ class Recorder:
         await asyncio.gather(*calls)
 
     async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
-        keys, args = program(pointers, [item for item, _ in batch])
-        try:
-            answers = await self._functions.call("timeline_record", keys, args)
-        except StoreUnavailable as error:
-            self._fail_all(batch, error)
+        if self.sealing is not None:
+            await self._store_sealed(batch, pointers, BatchSeal(self.sealing))
             return
-        except Exception as error:
-            await self._isolate(batch, pointers, error)
+        keys, args = program(pointers, [item for item, _ in batch])
+        answers = await self._answers(batch, pointers, keys, args)
+        if answers is None:
             return
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
+
+    async def _answers(
+        self, batch: list[Entry], pointers: list[Pointer], keys: list[bytes], args: list[Any]
+    ) -> list[Any] | None:
+        """What the store answers for the items. None after an error, when each item has its outcome."""
+        try:
+            answers: list[Any] = await self._functions.call("timeline_record", keys, args)
+            return answers
+        except StoreUnavailable as error:
+            self._fail_all(batch, error)
+        except Exception as error:
+            await self._isolate(batch, pointers, error)
+        return None
+
+    async def _store_sealed(self, batch: list[Entry], pointers: list[Pointer], seal: BatchSeal) -> None:
+        """The same for a sealed store. What is sealed with another key than its home's is sealed again."""
+        for _try in range(RESEALS):
+            sealed: list[Item] = []
+            entries: list[Entry] = []
+            try:
+                keyed = list(map(seal.pointer, pointers))
+                for entry in batch:
+                    sealed.append(seal.item(entry[0]))
+                    entries.append(entry)
+            except StoreUnavailable as error:  # the keys cannot be used: nothing is stored in clear instead
+                fail(batch, error)
+                return
+            answers = await self._answers(entries, pointers, *program(keyed, sealed))
+            if answers is None:
+                return
+            batch, pointers = _refused(entries, answers, seal), []
+            if not batch:
+                return
+        fail(batch, StoreUnavailable("the identity's key changes too fast", reason="busy"))
 
     async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
         """Store the items one by one, so that a poisoned one fails alone."""
@@ -227,6 +269,25 @@ async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorde
         except HandoffError as error:
             answers.append(error)
     return answers
+
+
+def _refused(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) -> list[Entry]:
+    """Report the items that were taken; those that must be sealed again."""
+    again: list[Entry] = []
+    for entry, (status, place, arrival) in zip(entries, answers, strict=True):
+        item, future = entry
+        if status != RESEAL:
+            seal.stored(item.home)
+            if not future.done():
+                future.set_result(Recorded(status, place, arrival))
+            continue
+        try:
+            seal.refused(item.home, place)
+        except StoreUnavailable as error:
+            fail([entry], error)
+        else:
+            again.append(entry)
+    return again
 
 
 def merged(pointers: Iterable[Pointer]) -> list[Pointer]:

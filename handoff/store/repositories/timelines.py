@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
+from handoff.codec.data_key import DataKey
 from handoff.codec.member import ORDER, PLACE, Member, read_member
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
 from handoff.store.connection import Connection
 from handoff.store.keys import Keys
 from handoff.store.resp.commands import Command
+from handoff.store.sealing.sealing import FIELD, Sealing
 
 from .identities import IdentityRecord, as_mapping, has_index, read_record
 
@@ -90,18 +92,39 @@ async def read_page(
     for identity in identities:
         key = keys.timeline(identity)
         commands += (_range(key, window), (b"ZCARD", key))
-    replies = await connection.answers(commands)
+    replies, locks = await _read(connection, keys, commands, identities)
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, known)
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, known, locks)
     return MemberPage(
         members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
     )
 
 
+Locks = Mapping[bytes, DataKey | None]
+"""The data keys of homes; empty if the store is not sealed."""
+
+
+async def _read(
+    connection: Connection, keys: Keys, commands: Sequence[Command], homes: Iterable[bytes]
+) -> tuple[list[Any], Locks]:
+    """The replies, and the data keys of the homes: read after what they open, so that nothing opens that was
+    erased before it was read. One round trip, none without commands."""
+    if keys.sealing is None or not commands:
+        return await connection.answers(commands), {}
+    order = list(dict.fromkeys(homes))
+    replies = await connection.answers([*commands, *((b"HGET", keys.record(it), FIELD) for it in order)])
+    wrapped = replies[len(commands) :]
+    locks = {home: keys.sealing.key(home, it) for home, it in zip(order, wrapped, strict=True)}
+    return replies[: len(commands)], locks
+
+
 def _merge(
-    parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window, known: Mapping[bytes, Member]
+    parts: Sequence[tuple[bytes, Sequence[bytes]]],
+    window: Window,
+    known: Mapping[bytes, Member],
+    locks: Locks,
 ) -> list[Member]:
     """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
     that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
@@ -113,12 +136,14 @@ def _merge(
     for place, raw, home in found:
         if place == last:
             if taken[-1].reference is not None:
-                taken[-1] = read_member(raw, home)
+                taken[-1] = read_member(raw, home, locks.get(home))
         elif len(taken) > window.limit:
             break
         else:
-            member = known.get(raw)
-            taken.append(member if member and member.home == home else read_member(raw, home))
+            member, lock = known.get(raw), locks.get(home)
+            if not member or member.home != home or member.lock is not lock:
+                member = read_member(raw, home, lock)
+            taken.append(member)
             last = place
     return taken
 
@@ -131,9 +156,10 @@ async def read_at(
     connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
 ) -> list[Member | None]:
     """The members at (identity, place ‖ id); one round trip, none for none."""
-    replies = await connection.answers([_at(keys.timeline(home), place) for home, place in places])
+    commands = [_at(keys.timeline(home), place) for home, place in places]
+    replies, locks = await _read(connection, keys, commands, [home for home, _place in places])
     return [
-        read_member(reply[0], home) if reply else None
+        read_member(reply[0], home, locks.get(home)) if reply else None
         for (home, _place), reply in zip(places, replies, strict=True)
     ]
 
@@ -144,11 +170,14 @@ class Filed(Struct, frozen=True):
     home: bytes
     members: list[bytes]
     fields: Any
+    sealing: Sealing | None = None
 
     def read(self) -> tuple[Member, IdentityRecord] | None:
         """The member and its home's record, None if either is gone. ValueError if they cannot be read."""
-        record = read_record(self.home, as_mapping(self.fields))
-        return (read_member(self.members[0], self.home), record) if self.members and record else None
+        record = read_record(self.home, as_mapping(self.fields), self.sealing)
+        if not self.members or record is None:
+            return None
+        return read_member(self.members[0], self.home, record.lock), record
 
 
 async def read_filed(
@@ -161,7 +190,7 @@ async def read_filed(
     asked = [(_at(keys.timeline(home), place), (b"HGETALL", keys.record(home))) for home, place in places]
     replies = await connection.answers([command for commands in asked for command in commands])
     parts = zip(places, replies[::2], replies[1::2], strict=True)
-    return [Filed(home, members, fields) for (home, _place), members, fields in parts]
+    return [Filed(home, members, fields, keys.sealing) for (home, _place), members, fields in parts]
 
 
 async def read_places(
@@ -179,12 +208,18 @@ async def read_places(
         (home, id_, _asked_for(keys.timeline(home), id_, head, entry))
         for (home, id_), head, entry in zip(wanted, replies[::2], replies[1::2], strict=True)
     ]
-    answers = await connection.answers([command for *_which, command in asked if command])
+    answers, locks = await _read(
+        connection,
+        keys,
+        [command for *_which, command in asked if command],
+        [home for home, _id, command in asked if command],
+    )
     found: list[Member | None] = []
     members = iter(answers)
     for home, id_, command in asked:
         raws = next(members) if command else ()
-        found.append(next((read_member(raw, home) for raw in raws if raw[ORDER:PLACE] == id_), None))
+        raw = next((raw for raw in raws if raw[ORDER:PLACE] == id_), None)
+        found.append(None if raw is None else read_member(raw, home, locks.get(home)))
     return found
 
 
@@ -222,16 +257,16 @@ async def read_arrivals_after(
     size, listed = await connection.pipeline([(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)])
     if not listed:
         # No list yet: the whole timeline is short enough to be read.
-        (members,) = await connection.pipeline([(b"ZRANGE", timeline, 0, size)])
-        found = [read_member(raw, home) for raw in members]
+        (members,), locks = await _read(connection, keys, [(b"ZRANGE", timeline, 0, size)], [home])
+        found = [read_member(raw, home, locks.get(home)) for raw in members]
     else:
         numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
         if numbered[-1][0] > arrival:
             return None
         places = [place for number, place in numbered if number > arrival]
         commands = [_at(timeline, place) for place in places if len(place) == PLACE]
-        replies = await connection.pipeline(commands) if commands else []
-        found = [read_member(reply[0], home) for reply in replies if reply]
+        replies, locks = await _read(connection, keys, commands, [home])
+        found = [read_member(reply[0], home, locks.get(home)) for reply in replies if reply]
     late = [member for member in found if member.recorded_at > arrival]
     return sorted(late, key=lambda member: member.recorded_at)
 

@@ -1,0 +1,60 @@
+"""A data key: everything that is sealed with it becomes noise when it is destroyed.
+
+AES-256-GCM with a nonce that is a keyed hash of the place and the plain text (as in SIV, RFC 5297): sealing
+the same again gives the same bytes, so that a repeated write is recognised. The place is in the nonce too,
+because two places would otherwise share a nonce for equal texts, which reveals GCM's authentication key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from hashlib import blake2b
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+SECRET = 32  # bytes
+NONCE = 12
+OVERHEAD = NONCE + 16  # bytes that sealing adds
+
+
+def new_secret() -> bytes:
+    return os.urandom(SECRET)
+
+
+class DataKey:
+    """The key of one owner: an identity (its home), or a tenant's control partition.
+
+    `wrapped` is the key as stored. `broken` is called with the kind of each value that does not open.
+    """
+
+    __slots__ = ("_broken", "_cipher", "_nonces", "owner", "secret", "wrapped")
+
+    def __init__(self, secret: bytes, owner: bytes, wrapped: bytes, broken: Callable[[str], None]) -> None:
+        self.secret = secret
+        self.owner = owner
+        self.wrapped = wrapped
+        self._broken = broken
+        self._cipher = AESGCM(secret)
+        self._nonces = blake2b(digest_size=NONCE, key=secret, person=b"nonce")
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        """The sealed text. It opens at the same `place` only."""
+        state = self._nonces.copy()
+        state.update(len(place).to_bytes(2, "big") + place)
+        state.update(plain)
+        nonce = state.digest()
+        return nonce + self._cipher.encrypt(nonce, plain, place)
+
+    def open(self, sealed: bytes, place: bytes, what: str) -> bytes | None:
+        """The plain text. None, and counted as `what`, when it was changed, or sealed elsewhere."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], place)
+        except (InvalidTag, ValueError):
+            self._broken(what)
+            return None
+
+    def hash(self, value: bytes, size: int) -> bytes:
+        """A keyed hash: nobody without the key can try out what the value is made of."""
+        return blake2b(value, digest_size=size, key=self.secret, person=b"digest").digest()
