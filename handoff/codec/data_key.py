@@ -1,4 +1,4 @@
-"""A data key: everything that is sealed with it becomes noise when it is destroyed.
+"""Data keys and the keys that wrap them. What a data key sealed becomes noise when the key is destroyed.
 
 AES-256-GCM with a nonce that is a keyed hash of the place and the plain text (as in SIV, RFC 5297): sealing
 the same again gives the same bytes, so that a repeated write is recognised. The place is in the nonce too,
@@ -13,6 +13,8 @@ from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SECRET = 32  # bytes
 NONCE = 12
@@ -21,6 +23,32 @@ OVERHEAD = NONCE + 16  # bytes that sealing adds
 
 def new_secret() -> bytes:
     return os.urandom(SECRET)
+
+
+def derived(master: bytes, purpose: bytes) -> bytes:
+    """A key from a secret of any length."""
+    return HKDF(algorithm=SHA256(), length=SECRET, salt=None, info=purpose).derive(master)
+
+
+class WrappingKey:
+    """Wraps other keys with a random nonce. A wrapped key is nonce (12) ‖ key ‖ tag (16)."""
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = AESGCM(secret)
+
+    def wrap(self, secret: bytes, owner: bytes) -> bytes:
+        """The wrapped key. It unwraps for this `owner` only."""
+        nonce = os.urandom(NONCE)
+        return nonce + self._cipher.encrypt(nonce, secret, owner)
+
+    def unwrap(self, wrapped: bytes, owner: bytes) -> bytes | None:
+        """The key; None if it was changed, or is another owner's or another wrapping key's."""
+        try:
+            return self._cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], owner)
+        except (InvalidTag, ValueError):
+            return None
 
 
 class DataKey:

@@ -6,27 +6,22 @@ identity's record compact on a server with default settings.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec.structs import replace
 
-from handoff.codec.data_key import NONCE, SECRET
+from handoff.codec.data_key import OVERHEAD, SECRET, WrappingKey, derived, new_secret
 from handoff.domain.errors import ConfigurationError
 from handoff.store.errors import KEYS_UNAVAILABLE, unavailable
 
 from .key_file import Epoch, KeySet, locked, new_key_set, read_key_file, stamp, write_key_file
 
 ID = 4  # bytes
-WRAPPED = ID + NONCE + SECRET + 16
+WRAPPED = ID + SECRET + OVERHEAD
 STALE_S = 10.0
 """A key file that could not be read this long makes no new data keys: their epoch may be destroyed by now."""
 
@@ -40,9 +35,7 @@ class Epochs:
         self, path: Path, master: bytes, content: KeySet, clock: Callable[[], float] = time.time
     ) -> None:
         self.path = path
-        self._master = AESGCM(
-            HKDF(algorithm=SHA256(), length=SECRET, salt=None, info=b"handoff key epochs").derive(master)
-        )
+        self._master = WrappingKey(derived(master, b"handoff key epochs"))
         self._clock = clock
         self._stamp: tuple[int, int, int] | None = None
         self._fresh_until = 0.0
@@ -55,18 +48,17 @@ class Epochs:
         """Open all epochs first, so that a wrong master key changes nothing."""
         opened = {bytes.fromhex(it.id): self._open(content.id, it) for it in content.epochs if it.wrapped}
         self.content = content
-        self._ciphers = opened
+        self._wrapping = opened
         self._current = {it.tenant: bytes.fromhex(it.id) for it in content.epochs if _is_current(it)}
 
-    def _open(self, set_: str, epoch: Epoch) -> AESGCM:
-        raw = bytes.fromhex(epoch.wrapped)
-        try:
-            return AESGCM(self._master.decrypt(raw[:NONCE], raw[NONCE:], _bound(set_, epoch)))
-        except (InvalidTag, ValueError) as error:
+    def _open(self, set_: str, epoch: Epoch) -> WrappingKey:
+        secret = self._master.unwrap(bytes.fromhex(epoch.wrapped), _bound(set_, epoch))
+        if secret is None:
             raise ConfigurationError(
                 f"privacy.sealing.keys does not open the key file {self.path}: it is not the master key of "
                 "this store, or the file was changed"
-            ) from error
+            )
+        return WrappingKey(secret)
 
     def refresh(self) -> None:
         """Read the key file again if it was replaced. Never fails: see `failing`."""
@@ -108,24 +100,20 @@ class Epochs:
     def wrap(self, tenant: str, owner: bytes, secret: bytes) -> bytes:
         """A data key as it is stored, in the tenant's current epoch."""
         id_ = self.current(tenant)
-        nonce = os.urandom(NONCE)
-        return id_ + nonce + self._ciphers[id_].encrypt(nonce, secret, owner)
+        return id_ + self._wrapping[id_].wrap(secret, owner)
 
     def unwrap(self, owner: bytes, wrapped: bytes) -> bytes | None:
         """The data key; None if it was changed or is another owner's.
 
         StoreUnavailable (`keys_unavailable`) if this server does not have its epoch.
         """
-        cipher = self._ciphers.get(wrapped[:ID])
-        if cipher is None:
+        wrapping = self._wrapping.get(wrapped[:ID])
+        if wrapping is None:
             self.refresh()  # another process may have begun the epoch
-            cipher = self._ciphers.get(wrapped[:ID])
-        if cipher is None:
+            wrapping = self._wrapping.get(wrapped[:ID])
+        if wrapping is None:
             raise unavailable(KEYS_UNAVAILABLE)
-        try:
-            return cipher.decrypt(wrapped[ID : ID + NONCE], wrapped[ID + NONCE :], owner)
-        except (InvalidTag, ValueError):
-            return None
+        return wrapping.unwrap(wrapped[ID:], owner)
 
     def is_current(self, wrapped: bytes) -> bool:
         """Whether a data key is wrapped in its tenant's current epoch."""
@@ -148,9 +136,8 @@ class Epochs:
                 for it in content.epochs
             ]
             new = Epoch(id=self._new_id(), tenant=tenant, created_at=now)
-            nonce = os.urandom(NONCE)
-            sealed = self._master.encrypt(nonce, os.urandom(SECRET), _bound(content.id, new))
-            self._write([*epochs, replace(new, wrapped=(nonce + sealed).hex())])
+            wrapped = self._master.wrap(new_secret(), _bound(content.id, new))
+            self._write([*epochs, replace(new, wrapped=wrapped.hex())])
 
     def destroy(self, id_: str) -> None:
         """Destroy a retired epoch's key. ConfigurationError for a current or unknown one."""
