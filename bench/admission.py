@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bench.attacks import Attack, answered, touchpoint
 from bench.contenders import Started, ours
@@ -27,7 +27,7 @@ secret = "{NEIGHBOUR}"
 [[tokens]]
 name = "flooder"
 tenant = "flooder"
-scopes = ["touchpoints:write"]
+scopes = ["touchpoints:write", "context:read"]
 secret = "{FLOODER}"
 
 [[sources]]
@@ -59,7 +59,11 @@ SLOW = (
     Case("1 000 slow bodies", "slow_body", 1_000),
     Case("200 unfinished bodies of 4 MiB", "unfinished_body", 200),
 )
-FLOOD = "flood", 64, FLOOD_S
+FLOODS = (
+    Case("another tenant's flood of touchpoints", "flood", 64, FLOOD_S),
+    Case("another tenant's flood of contexts", "reads", 64, FLOOD_S),
+)
+HISTORY = 200  # touchpoints of the customer whose contexts are read
 
 
 class Healthy:
@@ -114,10 +118,11 @@ def measure(directory: Path) -> Table:
     rows: list[tuple[str, ...]] = []
     with ours(directory / "slow", more=CONFIG) as started:
         rows += [asyncio.run(_row(case, started)) for case in SLOW]
-        rows.append(asyncio.run(_row(Case("another tenant's flood, default rates", *FLOOD), started)))
+        asyncio.run(_history(started.target.port))
+        rows += [asyncio.run(_row(case, started)) for case in FLOODS]
     with ours(directory / "limited", more=CONFIG + LIMITED) as started:
-        name = f"another tenant's flood, token_per_s = {RATE:.0f}"
-        rows.append(asyncio.run(_row(Case(name, *FLOOD), started)))
+        name = f"{FLOODS[0].name}, token_per_s = {RATE:.0f}"
+        rows.append(asyncio.run(_row(structs.replace(FLOODS[0], name=name), started)))
     return Table(
         title="Admission: healthy requests during attacks",
         columns=(
@@ -143,6 +148,16 @@ def measure(directory: Path) -> Table:
     )
 
 
+async def _history(port: int) -> None:
+    """Record the customer whose contexts the flood reads."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for number in range(HISTORY):
+        writer.write(touchpoint(f"read-{number}", FLOODER, "read"))
+        if await answered(reader) != 200:
+            raise Failed("a touchpoint of the history was refused")
+    writer.close()
+
+
 async def _row(case: Case, started: Started) -> tuple[str, ...]:
     print(f"  {case.name}", flush=True)
     healthy, memory = Healthy(started.target.port), Memory(started.process.popen.pid)
@@ -162,7 +177,7 @@ async def _row(case: Case, started: Started) -> tuple[str, ...]:
         f"{p99_alone:.1f}",
         f"{p99:.1f}",
         f"{p99 / p99_alone:.1f}",
-        f"{found.closed}/{case.count}" if case.kind != "flood" else "-",
+        f"{found.closed}/{case.count}" if case in SLOW else "-",
         f"{found.last_s:.1f}" if found.last_s else "-",
         *(f"{it:.0f}" for it in (memory.before, memory.peak, memory.now())),
     )

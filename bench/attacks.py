@@ -95,7 +95,21 @@ async def flood(task: Task) -> float:
     return 0.0
 
 
-def touchpoint(event: str, token: str) -> bytes:
+async def reads(task: Task) -> float:
+    """Contexts of one customer, one after the other, rebuilt each time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", task.port)
+    end, number = task.ends_at, 0
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while time.monotonic() < end:
+            number += 1
+            body = msgspec.json.encode({"identities": ["user:read"], "limit": 1 + number % 100})
+            writer.write(request("/v1/context", task.token, body))
+            await answered(reader)
+    writer.transport.abort()
+    return 0.0
+
+
+def touchpoint(event: str, token: str, who: str = "") -> bytes:
     """A request that records one message."""
     body = msgspec.json.encode(
         {
@@ -103,11 +117,16 @@ def touchpoint(event: str, token: str) -> bytes:
             "channel": "chat",
             "type": "message.received",
             "occurred_at": "2026-09-21T14:13:20Z",
-            "identities": [f"user:{event}"],
+            "identities": [f"user:{who or event}"],
             "text": "Where is my order?",
         }
     )
-    head = f"POST /v1/touchpoints HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+    return request("/v1/touchpoints", token, body)
+
+
+def request(path: str, token: str, body: bytes) -> bytes:
+    """A POST request with a JSON body."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -125,6 +144,7 @@ KINDS: dict[str, Callable[[Task], Awaitable[float]]] = {
     "slow_body": slow_body,
     "unfinished_body": unfinished_body,
     "flood": flood,
+    "reads": reads,
 }
 
 

@@ -51,15 +51,20 @@ def guarded(operation: Operation) -> Handler:
     """The operation's handler behind its access checks and its Idempotency-Key."""
     handler, permission = operation.handler, operation.permission
     creating, duplicates = operation.creating, operation.duplicates
+    fair = operation.reads
     if operation.public:
         return handler
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        principal = request[PRINCIPAL] = await authenticate(request, request.app[SITE])
+        site = request.app[SITE]
+        principal = request[PRINCIPAL] = await authenticate(request, site)
         authorize(principal, permission, principal.tenant)
-        request.app[SITE].rates.admit_caller(principal.tenant, principal.credential)
+        site.rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)
+        if fair:
+            async with site.turns.turn(principal.tenant):
+                return await handler(request)
         return await handler(request)
 
     return handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from handoff.adapter.admission import ByteBudget
 
 CHECK_S = 2.0
+PAUSE_S = 10.0  # a collection stops the event loop for some milliseconds
 LARGE = 16 * 1024 * 1024  # bytes in flight after which it is worthwhile
 SPARE_FILES = 512  # for the store, webhooks, and files
 
@@ -34,7 +36,9 @@ async def _give_back(budget: ByteBudget) -> None:
         await asyncio.sleep(CHECK_S)
         if budget.peak > LARGE and budget.used < budget.peak // 4:
             budget.peak = budget.used
+            gc.collect()  # the frames of refused requests still refer to their bodies, in cycles
             await asyncio.to_thread(trim, 0)
+            await asyncio.sleep(PAUSE_S)
 
 
 def _malloc_trim() -> ctypes._NamedFuncPointer | None:

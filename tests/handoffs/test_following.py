@@ -177,9 +177,8 @@ async def test_quiet_touchpoints_trigger_no_reactions(api: Api) -> None:
     await api.record("m1", thread="one")
     await act(api, await ask(api), "accept", agent="maria")
     customer = (await api.context())["customer"]["id"]
-    await api.record(
-        "w1", channel="web", type="form.failed", identities=["user:otto"], data={"form": "refund"}
-    )
+    data = {"form": "refund"}
+    await api.record("w1", channel="web", type="form.failed", identities=["user:otto"], data=data)
     async with (
         streamed(api, "/v1/agents/maria/events") as notices,
         streamed(api, f"/v1/customers/{customer}/events") as seen,

@@ -162,3 +162,17 @@ async def test_a_failing_callback_does_not_stop_the_others(store: Store, tenant:
     assert (await record_one(intake, tenant, stating(touchpoint("waited for", at=NOON + 2)))).ok
     assert [it.status for (it,) in outcomes] == ["accepted"]
     assert len(await timeline(store, tenant)) == 3
+
+
+async def test_a_tenant_does_not_wait_for_the_flood_of_another(store: Store, tenant: str) -> None:
+    intake, order = Intake(store), list[str]()
+
+    async def one(of: str, event: str) -> None:
+        await record_one(intake, of, stating(touchpoint(event)))
+        order.append(of)
+
+    flood = [asyncio.create_task(one("flood", f"e{number}")) for number in range(MAX_REQUESTS * 10)]
+    await asyncio.sleep(0)
+    await one(tenant, "waits for its own turn only")
+    assert order.index(tenant) < MAX_REQUESTS * 3
+    await asyncio.gather(*flood)

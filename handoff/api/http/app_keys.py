@@ -16,6 +16,7 @@ from handoff.services.access.principal import Principal
 from handoff.services.access.watch import CredentialWatch
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
+from handoff.services.admission.turns import Turns
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -65,6 +66,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     """Reads the configuration again; None if the server was not started from one."""
     on_reload: list[Callable[[], None]] = field(default_factory=list)
     protect_metrics: bool = False
+    turns: Turns = field(default_factory=Turns)
     rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()

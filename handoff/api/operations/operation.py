@@ -16,6 +16,7 @@ from handoff.domain.identity import Assurance
 from handoff.services.access.authorize import Permission
 
 JSON = "application/json"
+READING = ("context:read",)
 Content = type | Any
 """A type that msgspec can describe: a struct, a TypedDict, `list[X]`, or a plain type."""
 
@@ -100,6 +101,11 @@ class Operation(Struct, frozen=True, kw_only=True):
     def permission(self) -> Permission:
         """The permission that a caller needs."""
         return Permission(scopes=self.scopes, queues=self.queues, customers=self.customers)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it answers with what is stored, in one piece."""
+        return not self.streamed and not self.creating and (self.method == "GET" or self.scopes == READING)
 
     @property
     def route(self) -> str:

@@ -6,23 +6,31 @@
 Handling one request completely before the next evicts each step's code from the processor's caches: reading
 and preparing a touchpoint then takes three times as long as in a tight loop. Requests that arrive in the same
 turn of the event loop are therefore processed step by step. No request waits for others to arrive.
+
+Tenants take turns: a tenant that sends much more than the worker can store delays its own requests, not those
+of others.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
-from handoff.store.repositories.recorder import Entry, Item, Recorded
+from handoff.services.admission.turns import Neighbours
+from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded
 from handoff.store.store import Store
 
 from .recording import Result, prepare_or_reject, result_of
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
+SHARED_REQUESTS = 8  # of a tenant while several send: those of others wait behind them for the store
 MAX_BYTES = 64 * 1024  # of request bodies per turn: as much as one delivery may have that is parsed inline
 
 Reader = Callable[[], Sequence[Touchpoint]]
@@ -36,7 +44,8 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[_BatchedRequest] = []
+        self._waiting = FairQueue[_BatchedRequest](Neighbours())
+        self._turn: asyncio.Handle | None = None
 
     def submit(self, tenant: str, read: Reader, size: int, done: Done) -> None:
         """Record the touchpoints that `read` parses from a request of `size` bytes.
@@ -44,9 +53,10 @@ class Intake:
         `done` is called once: with the results, in order, when all of them are durable, or with the error
         that `read` raised, or with StoreUnavailable or Overloaded as `recording.record` raises them.
         """
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._run_turn)
-        self._waiting.append(_BatchedRequest(self._store, tenant, read, size, done))
+        self._waiting.put(
+            _BatchedRequest(self._store, tenant, read, size, partial(self._settled, tenant, done))
+        )
+        self._schedule()
 
     async def record(self, tenant: str, read: Reader, size: int = 0) -> list[Result]:
         """`submit`, and wait for the results."""
@@ -65,8 +75,19 @@ class Intake:
         self.submit(tenant, read, size, done)
         return await future
 
+    def _schedule(self) -> None:
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
+
+    def _settled(self, tenant: str, done: Done, outcome: list[Result] | Exception) -> None:
+        self._waiting.settle(tenant)
+        if self._waiting:
+            self._schedule()
+        done(outcome)
+
     def _run_turn(self) -> None:
-        batch = self._take()
+        self._turn = None
+        batch = self._waiting.take()
         readable = [request for request in batch if request.read()]
         entries = [entry for request in readable for entry in request.prepare()]
         try:
@@ -75,19 +96,76 @@ class Intake:
             for _item, pending in entries:
                 if not pending.done():
                     pending.set_exception(error)
-        if self._waiting:  # only now: the store already works on this turn's items
-            asyncio.get_running_loop().call_soon(self._run_turn)
+        if batch and self._waiting:  # only now: the store already works on this turn's items
+            self._schedule()
 
-    def _take(self) -> list[_BatchedRequest]:
-        """The requests of this turn: the first one, and more up to the limits."""
-        count = size = 0
-        for request in self._waiting:
-            size += request.size
-            if count and (count == MAX_REQUESTS or size > MAX_BYTES):
+
+class Sized(Protocol):
+    """A request of a tenant, and the size of its body in bytes."""
+
+    @property
+    def tenant(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+Queued = TypeVar("Queued", bound=Sized)
+
+
+class FairQueue(Generic[Queued]):
+    """Requests that wait for their turn: in order for each tenant, and one of each tenant after the other.
+
+    While several tenants send, each has a few requests in progress at most.
+    """
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self._neighbours = neighbours
+        self._tenants: dict[str, deque[Queued]] = {}
+        """Tenants with waiting requests; the first one has the next turn."""
+        self._running: dict[str, int] = {}
+        """The number of each tenant's requests that were taken and are not settled."""
+
+    def __bool__(self) -> bool:
+        return bool(self._tenants)
+
+    def put(self, request: Queued) -> None:
+        tenant = request.tenant
+        self._neighbours.note(tenant)
+        waiting = self._tenants.get(tenant)
+        if waiting is None:
+            self._tenants[tenant] = deque((request,))
+        else:
+            waiting.append(request)
+
+    def take(self) -> list[Queued]:
+        """The requests of this turn, up to the limits; none while each tenant has enough in progress."""
+        batch: list[Queued] = []
+        most, size = SHARED_REQUESTS if self._neighbours.several() else MAX_WAITING, 0
+        turns = deque(self._tenants)
+        while turns and len(batch) < MAX_REQUESTS:
+            tenant = turns.popleft()
+            waiting, running = self._tenants[tenant], self._running.get(tenant, 0)
+            if running >= most:
+                continue
+            size += waiting[0].size
+            if batch and size > MAX_BYTES:
                 break
-            count += 1
-        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            batch.append(waiting.popleft())
+            self._running[tenant] = running + 1
+            del self._tenants[tenant]
+            if waiting:  # behind the others
+                self._tenants[tenant] = waiting
+                turns.append(tenant)
         return batch
+
+    def settle(self, tenant: str) -> None:
+        """A request of this tenant has its outcome."""
+        left = self._running[tenant] - 1
+        if left:
+            self._running[tenant] = left
+        else:
+            del self._running[tenant]
 
 
 class _BatchedRequest:
