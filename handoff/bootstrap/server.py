@@ -37,7 +37,6 @@ from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
 from handoff.store.formats import require_understood
-from handoff.store.sealing.sealing import Sealing
 from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
@@ -94,11 +93,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health: list[Callable[[], str | None]] = [store.workers.ready]
-        if store.sealing is not None:
-            await store.prepare_tenants(names)
-            health.append(store.sealing.ready)
-            refresh = _refreshing(store.sealing)
-            await stack.enter_async_context(_repeating("keys", KEYS_S, refresh))
+        await stack.enter_async_context(_keys(store, names, health))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
@@ -275,11 +270,23 @@ async def _reachable(connection: Connection) -> None:
         raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
 
 
-def _refreshing(sealing: Sealing) -> Callable[[], Awaitable[object]]:
-    async def refresh() -> None:
-        sealing.epochs.refresh()
+@asynccontextmanager
+async def _keys(
+    store: Store, tenants: Sequence[str], health: list[Callable[[], str | None]]
+) -> AsyncIterator[None]:
+    """Open the tenants' keys of a sealed store, and follow changes of its key file."""
+    if store.sealing is None:
+        yield
+        return
+    await store.prepare_tenants(tenants)
+    health.append(store.sealing.ready)
+    epochs = store.sealing.epochs
 
-    return refresh
+    async def refresh() -> None:
+        epochs.refresh()
+
+    async with _repeating("keys", KEYS_S, refresh):
+        yield
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

@@ -112,7 +112,7 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How personal data is protected in the store."""
 
-    sealing: SealingSettings | None = None
+    sealing: SealingSettings = field(default_factory=SealingSettings)
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

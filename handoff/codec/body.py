@@ -240,7 +240,7 @@ _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 
 def keyed_digest(content: bytes, key: DataKey) -> bytes:
-    """What a sealed touchpoint keeps of its digest."""
+    """The digest of a sealed touchpoint as stored."""
     return KEYED_DIGEST + key.hash(content, DIGEST_KEPT - 1)
 
 

@@ -1,4 +1,4 @@
-"""Data keys and the keys that wrap them. What a data key sealed becomes noise when the key is destroyed.
+"""Data keys and the keys that wrap them. Destroying a data key turns everything it sealed into noise.
 
 AES-256-GCM with a nonce that is a keyed hash of the place and the plain text (as in SIV, RFC 5297): sealing
 the same again gives the same bytes, so that a repeated write is recognised. The place is in the nonce too,

@@ -22,9 +22,9 @@ from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
 from handoff.store.resp.address import parse_address
-from handoff.store.sealing.opening import mark_sealed, open_sealing, open_tenant_keys
 from handoff.store.sealing.sealing import Sealing
 from handoff.store.sealing.settings import SealingSettings
+from handoff.store.sealing.store_keys import mark_sealed, open_sealing, open_tenant_keys
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen

@@ -207,7 +207,7 @@ async def test_a_destroyed_key_takes_everything_with_it(
     with pytest.raises(NotFound):
         await by_key(sealed_store, tenant, home)
     await record_all(sealed_store, tenant, [touchpoint("b", "user:bob", "user:anna", at=NOON + 1)])
-    await record_all(sealed_store, tenant, [touchpoint("c", text="begins anew", at=NOON + 2)])
+    await record_all(sealed_store, tenant, [touchpoint("c", text="later", at=NOON + 2)])
     assert await field(sealed_store, home, "k") not in (None, old)
     raw = await member_of(sealed_store, home)
     assert sealed_store.sealing is not None

@@ -18,11 +18,10 @@ from handoff.store.keys import META, WORKERS
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from handoff.store.workers import Upgrade, raise_format
-from tests.conftest import opened
 from tests.store.servers import cluster_of_three, valkey_server
 
 NEWER = 2
-"""A format that no release has yet: handed to the composition, as a newer release's own constant would be."""
+"""The format of a newer release: handed to the composition, as that release's own constant would be."""
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ async def upgrade(url: str, wanted: int = NEWER, **options: bool) -> Upgrade:
 
 
 async def test_a_store_that_names_no_format_has_the_first(url: str) -> None:
-    async with opened(url) as store:
+    async with release(url, 1) as store:
         assert b"format" not in await store.connection.call(b"HKEYS", META, key=META)
         assert store.workers.current == 1
 
@@ -143,7 +142,8 @@ async def test_a_worker_that_fell_silent_counts_no_more(url: str) -> None:
 
 
 async def test_a_worker_that_describes_itself_otherwise_counts_all_the_same(url: str) -> None:
-    async with opened(url) as store:
+    async with release(url, 1) as store:
+        await store.workers.leave(store.connection)
         stranger = b"%d 1 \xff whatever" % (2**42)
         await store.connection.call(b"HSET", WORKERS, b"x", stranger, key=WORKERS)
         refused = await upgrade(url)

@@ -25,7 +25,7 @@ from handoff.services.timeline.reading import Filter, TimelineEntry, decode, mer
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import Rendering
 from handoff.store.reads import Reads
-from handoff.store.repositories.identities import doubled
+from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import Window, read_page
 from handoff.store.store import Store
 
@@ -151,10 +151,7 @@ async def read_history(
     flags = 0
     for member in page.members:
         flags |= member.flags
-    read = Recollection(
-        episodes={key: record.episodes for key, record in records.items()},
-        locks={key: record.lock for key, record in records.items()},
-    )
+    read = _of_records(records)
     if not shown.active and not reader.limited and not flags & _ON_OTHERS and not portions.parts:
         read.raws = [it.raw for it in page.members]
         read.members = dict(zip(read.raws, page.members, strict=True))
@@ -184,6 +181,13 @@ async def read_history(
     _recall(history, read, known, new, count)
     history.recollection = None if shown.active or reader.limited else read
     return history
+
+
+def _of_records(records: Mapping[bytes, IdentityRecord]) -> Recollection:
+    return Recollection(
+        episodes={key: record.episodes for key, record in records.items()},
+        locks={key: record.lock for key, record in records.items()},
+    )
 
 
 def _recall(history: History, read: Recollection, known: Recollection | None, new: int, count: int) -> None:

@@ -235,13 +235,7 @@ def read_record(
             name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
         },
         own_assurance=_DIGITS.get(head[20:21]),
-        episodes=tuple(
-            sorted(
-                (raw[:16] + name[1:], raw[16:].decode())
-                for name, raw in fields.items()
-                if name[:1] == b"r" and len(name) > 1
-            )
-        ),
+        episodes=_read_episodes(fields),
         evidence=evidence,
         pointers=pointers,
         withdrawals=withdrawals,
@@ -249,6 +243,11 @@ def read_record(
         passed_over=len(stated) - len(evidence),
         lock=lock,
     )
+
+
+def _read_episodes(fields: Mapping[bytes, bytes]) -> tuple[tuple[bytes, str], ...]:
+    ends = ((name[1:], raw) for name, raw in fields.items() if name[:1] == b"r" and len(name) > 1)
+    return tuple(sorted((raw[:16] + id_, raw[16:].decode()) for id_, raw in ends))
 
 
 def has_index(head: bytes) -> bool:

@@ -21,7 +21,7 @@ from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
-from handoff.store.sealing.writing import BatchSeal
+from handoff.store.sealing.batch_seal import BatchSeal
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
@@ -212,7 +212,7 @@ class Recorder:
     async def _answers(
         self, batch: list[Entry], pointers: list[Pointer], keys: list[bytes], args: list[Any]
     ) -> list[Any] | None:
-        """What the store answers for the items. None after an error, when each item has its outcome."""
+        """The store's answers for the items. None after an error, when each item has its outcome."""
         try:
             answers: list[Any] = await self._functions.call("timeline_record", keys, args)
             return answers
@@ -223,7 +223,7 @@ class Recorder:
         return None
 
     async def _store_sealed(self, batch: list[Entry], pointers: list[Pointer], seal: BatchSeal) -> None:
-        """The same for a sealed store. What is sealed with another key than its home's is sealed again."""
+        """The same for a sealed store. Items sealed with another key than their home's are sealed again."""
         for _try in range(RESEALS):
             sealed: list[Item] = []
             entries: list[Entry] = []

@@ -109,7 +109,7 @@ class Epochs:
         """
         wrapping = self._wrapping.get(wrapped[:ID])
         if wrapping is None:
-            self.refresh()  # another process may have begun the epoch
+            self.refresh()  # another process may have added the epoch
             wrapping = self._wrapping.get(wrapped[:ID])
         if wrapping is None:
             raise unavailable(KEYS_UNAVAILABLE)
@@ -193,5 +193,5 @@ def _is_current(epoch: Epoch) -> bool:
 
 
 def _bound(set_: str, epoch: Epoch) -> bytes:
-    """What an epoch's key is bound to, so that it opens for its tenant only."""
+    """The owner of an epoch's key: it unwraps for its tenant only."""
     return f"{set_}\0{epoch.id}\0{epoch.tenant}".encode()

@@ -1,4 +1,4 @@
-"""The key file: a store's key epochs, each wrapped by the master key. It never lies in the store.
+"""The key file: a store's key epochs, each wrapped by the master key. It is never in the store.
 
 It is replaced as a whole (a new file, fsync, rename), under a lock, so that a crash leaves the old or the new
 one. A destroyed epoch stays listed without its key.

@@ -139,7 +139,7 @@ def seal_value(key: DataKey, plain: bytes) -> bytes:
 def seal_for(key: DataKey | None, name: bytes, content: bytes) -> bytes:
     """Bytes about one person, such as a checkpoint of what was read: sealed if the store is.
 
-    `key` is the `lock` of the person's record. `name` says what they are: they open under it only.
+    `key` is the `lock` of the person's record. They open under the same `name` only.
     """
     if key is None:
         return content
@@ -147,8 +147,10 @@ def seal_for(key: DataKey | None, name: bytes, content: bytes) -> bytes:
 
 
 def open_for(key: DataKey | None, name: bytes, stored: bytes) -> bytes | None:
-    """What `seal_for` was given; None if the key is gone or another's. Clear content must not start with
-    SEALED_VALUE."""
+    """The content that `seal_for` sealed; None if the key is gone or another's.
+
+    Clear content must not start with SEALED_VALUE.
+    """
     if stored[:1] != SEALED_VALUE:
         return stored
     return key.open(stored[1:], b"x" + name + key.owner, name.decode()) if key else None

@@ -17,7 +17,7 @@ COMMAND_S = 20.0
 
 
 class SealingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Sealing of stored personal data. The section turns it on, for good.
+    """Sealing of stored personal data. `keys` turns it on, for good.
 
     `keys` is the master key: `env:NAME`, `file:PATH`, or `command:PROGRAM ARGUMENTS`, which a key-management
     service's tool prints. It opens the epochs in `key_file`, which the server creates: by default
@@ -25,15 +25,19 @@ class SealingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     together with the store.
     """
 
-    keys: str
+    keys: str | None = None
     key_file: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.keys.startswith(COMMAND) and len(self.keys) < MIN_MASTER:
+        if self.keys is not None and _too_short(self.keys):
             raise ValueError(f"privacy.sealing.keys has at least {MIN_MASTER} characters")
 
     def __repr__(self) -> str:
         return f"SealingSettings(key_file={self.key_file!r})"
+
+    @property
+    def on(self) -> bool:
+        return self.keys is not None
 
     def path(self, data_dir: str) -> Path:
         """Where the key file is."""
@@ -41,9 +45,12 @@ class SealingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def master(self) -> bytes:
         """The master key. ConfigurationError if its command fails."""
-        if not self.keys.startswith(COMMAND):
-            return self.keys.encode()
-        return _printed(self.keys.removeprefix(COMMAND))
+        keys = self.keys or ""
+        return _printed(keys.removeprefix(COMMAND)) if keys.startswith(COMMAND) else keys.encode()
+
+
+def _too_short(keys: str) -> bool:
+    return not keys.startswith(COMMAND) and len(keys) < MIN_MASTER
 
 
 def _printed(command: str) -> bytes:

@@ -26,7 +26,7 @@ async def open_sealing(
     """
     found: bytes | None = await connection.call(b"HGET", META, KEY_SET, key=META)
     expected = found.decode() if found else None
-    if settings is None:
+    if settings is None or not settings.on:
         if expected:
             raise ConfigurationError("the store is sealed: set keys in [privacy.sealing]")
         return None
@@ -64,5 +64,5 @@ async def open_tenant_keys(connection: Connection, sealing: Sealing, tenants: It
 
 
 def owner_of(tenant: str) -> bytes:
-    """What a tenant's own key is bound to."""
+    """The owner of a tenant's own key."""
     return b"tenant:" + tenant.encode()
