@@ -92,8 +92,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        health: list[Callable[[], str | None]] = [store.workers.ready]
-        await stack.enter_async_context(_keys(store, names, health))
+        health = await stack.enter_async_context(_keys_open(store, names))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
@@ -271,22 +270,22 @@ async def _reachable(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _keys(
-    store: Store, tenants: Sequence[str], health: list[Callable[[], str | None]]
-) -> AsyncIterator[None]:
-    """Open the tenants' keys of a sealed store, and follow changes of its key file."""
+async def _keys_open(store: Store, tenants: Sequence[str]) -> AsyncIterator[list[Callable[[], str | None]]]:
+    """Open the tenants' keys of a sealed store, and follow changes of its key file.
+
+    Yields checks of the store: each returns why this server should get no requests, or None.
+    """
     if store.sealing is None:
-        yield
+        yield [store.workers.ready]
         return
     await store.prepare_tenants(tenants)
-    health.append(store.sealing.ready)
     epochs = store.sealing.epochs
 
     async def refresh() -> None:
         epochs.refresh()
 
     async with _repeating("keys", KEYS_S, refresh):
-        yield
+        yield [store.workers.ready, store.sealing.ready]
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
