@@ -87,6 +87,12 @@ class Keys:
         return self._tags[partition] + b"l" + consumer.encode()
 
 
+def tenant_of(key: bytes) -> str | None:
+    """The tenant whose control partition has this key; None for another key."""
+    tag, _, rest = key.partition(b"}")
+    return tag[3:].decode() if tag[:3] == b"{c." and rest else None
+
+
 class ControlKeys:
     """Keys of one tenant's control partition."""
 

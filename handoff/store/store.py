@@ -130,6 +130,7 @@ class Store:
                 self.keys,
                 pepper=self._pepper,
                 secrets=self._secrets,
+                sealing=self.sealing,
             )
         return known
 

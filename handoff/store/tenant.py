@@ -18,13 +18,14 @@ from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
 from .repositories.quarantine import QuarantineRecords
 from .repositories.sources import SourceRecords
+from .sealing.sealing import Sealing
 
 
 class TenantStore:
     """The repositories of one tenant. Get it with `Store.of`.
 
-    `hashes` makes the tenant's keyed hashes and public ids. `seal` encrypts its secrets: with the first
-    secret, opening with any of them.
+    `hashes` makes the tenant's keyed hashes and public ids. `seal` encrypts its secrets: with the tenant's
+    key if the store is sealed, else with the first secret, opening with any of them.
     """
 
     def __init__(
@@ -36,23 +37,28 @@ class TenantStore:
         *,
         pepper: bytes,
         secrets: Sequence[bytes],
+        sealing: Sealing | None = None,
     ) -> None:
         self.tenant = tenant
         self.hashes = KeyedHash(pepper, tenant)
-        self.control = Control(connection, functions, tenant)
+        self.control = Control(connection, functions, tenant, sealing)
         self._connection = connection
         self._functions = functions
         self._keys = keys
         self._secrets = secrets
+        self._sealing = sealing
 
     @cached_property
     def seal(self) -> Seal:
-        return Seal(self._secrets, self.tenant)
+        """StoreUnavailable (`keys_unavailable`) if the tenant's key was not read."""
+        if self._sealing is None:
+            return Seal(self._secrets, self.tenant)
+        return Seal([self._sealing.tenant_key(self.tenant).secret, *self._secrets], self.tenant)
 
     @cached_property
     def deliveries(self) -> Deliveries:
         """The queues of the tenant's webhook subscriptions."""
-        return Deliveries(self._connection, self._functions, self.tenant)
+        return Deliveries(self._connection, self._functions, self.tenant, seal=self.control.seal)
 
     @cached_property
     def sessions(self) -> SessionRecords:
@@ -64,7 +70,7 @@ class TenantStore:
 
     @cached_property
     def quarantine(self) -> QuarantineRecords:
-        return QuarantineRecords(self._functions, self.control.keys)
+        return QuarantineRecords(self._functions, self.control.keys, self.control.seal)
 
     @cached_property
     def sources(self) -> SourceRecords:
@@ -73,7 +79,7 @@ class TenantStore:
     @cached_property
     def outbox(self) -> ControlOutbox:
         """The outbox of the tenant's control partition."""
-        return ControlOutbox(self._connection, self.control.keys.outbox())
+        return ControlOutbox(self._connection, self.control.keys.outbox(), self.control.seal)
 
     @cached_property
     def people(self) -> People:

@@ -30,7 +30,7 @@ async def check_customer(
     """
     if principal.queues is None:
         return
-    control = ControlReads(reads or store.connection, principal.tenant)
+    control = ControlReads(reads or store.connection, principal.tenant, store.sealing)
     found = await read_of_homes(control, homes)
     authorize(principal, None, principal.tenant, CustomerFile(handoffs=found, now=time.time_ns() // 1000))
 

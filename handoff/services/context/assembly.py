@@ -60,7 +60,8 @@ async def assemble(
     key, reads = (tenant, *(it.key for it in customer.members)), watch or store.connection
     known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
     read = await read_history(store, tenant, customer, wanted, known, reads)
-    chains = await read_chains(control := ControlReads(reads, tenant), [it.id for it in read.conversations])
+    control = ControlReads(reads, tenant, store.sealing)
+    chains = await read_chains(control, [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)

@@ -64,7 +64,7 @@ async def begin_export(
     """
     hashes = store.hashes(tenant)
     homes = [it.key for it in customer.members]
-    handoffs = await read_of_homes(ControlReads(store.connection, tenant), homes, limit=None)
+    handoffs = await read_of_homes(ControlReads(store.connection, tenant, store.sealing), homes, limit=None)
     return ExportHead(
         exported_at=format_time(now),
         requested_id=requested_id,

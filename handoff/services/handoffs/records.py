@@ -244,7 +244,7 @@ def pin(control: Control, change: Change, content: bytes) -> str:
 
 async def read_pinned(control: Control, sha256: str) -> bytes:
     """The pinned bytes. Raises NotFound after an erasure, which leaves only the hash."""
-    (raw,) = await control.read([control.keys.snapshot(bytes.fromhex(sha256))])
+    raw = await control.kept(control.keys.snapshot(bytes.fromhex(sha256)))
     if raw is None:
         raise NotFound("the snapshot was erased; its hash remains with the handoff", sha256=sha256)
     return decompress(raw[0], raw[1:])

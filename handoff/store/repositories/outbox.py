@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
+from handoff.store.keys import tenant_of
+from handoff.store.sealing.control_seal import ControlSeal
+from handoff.store.sealing.sealing import Sealing
 
 LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third of it
 TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
@@ -119,9 +123,17 @@ async def advance(functions: Functions, steps: Sequence[tuple[Outbox, Lease, byt
 
 
 async def read_entries(
-    connection: Connection, places: list[tuple[bytes, bytes]], *, count: int, block_ms: int | None
+    connection: Connection,
+    places: list[tuple[bytes, bytes]],
+    *,
+    count: int,
+    block_ms: int | None,
+    sealing: Sealing | None = None,
 ) -> dict[bytes, list[OutboxEntry]]:
-    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first."""
+    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first.
+
+    `sealing` opens the entries of control partitions; without it their payloads are as stored.
+    """
     if not places:
         return {}
     streams = [stream for stream, _cursor in places]
@@ -140,8 +152,22 @@ async def read_entries(
         if isinstance(reply, Exception):
             raise reply
         for stream, entries in reply or ():
-            found[stream] = [read_entry_of(id_, fields) for id_, fields in entries]
+            read = [read_entry_of(id_, fields) for id_, fields in entries]
+            tenant = tenant_of(stream) if sealing is not None else None
+            found[stream] = read if tenant is None else _opened(read, stream, ControlSeal(sealing, tenant))
     return found
+
+
+def _opened(entries: list[OutboxEntry], stream: bytes, seal: ControlSeal) -> list[OutboxEntry]:
+    """The entries with their plain payloads; empty, which is unreadable, where one does not open."""
+    if not seal.on:
+        return entries
+    return [
+        msgspec.structs.replace(it, payload=seal.open(stream, it.payload) or b"")
+        if it.kind == CONTROL_ENTRY
+        else it
+        for it in entries
+    ]
 
 
 async def newest_ids(connection: Connection, streams: Sequence[bytes]) -> list[bytes | Exception | None]:
@@ -171,8 +197,9 @@ class EntriesAfter(Struct, frozen=True):
 class ControlOutbox:
     """The outbox of one tenant's control partition, for readers that resume."""
 
-    def __init__(self, connection: Connection, stream: bytes) -> None:
+    def __init__(self, connection: Connection, stream: bytes, seal: ControlSeal) -> None:
         self._connection = connection
+        self._seal = seal
         self.stream = stream
 
     async def newest_id(self) -> str | None:
@@ -195,7 +222,7 @@ class ControlOutbox:
         )
         if any(isinstance(it, Exception) for it in (oldest, newest, found)) or not oldest or not newest:
             return None
-        entries = [read_entry_of(entry, fields) for entry, fields in found]
+        entries = _opened([read_entry_of(entry, fields) for entry, fields in found], self.stream, self._seal)
         return EntriesAfter(oldest[0][0].decode(), newest[0][0].decode(), entries)
 
 

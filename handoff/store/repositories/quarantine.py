@@ -9,6 +9,7 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 from handoff.store.functions.library import Functions
 from handoff.store.keys import ControlKeys
+from handoff.store.sealing.control_seal import ControlSeal
 
 AT_ONCE = 500  # items that one call deletes: some milliseconds of the store's time
 
@@ -32,15 +33,18 @@ class QuarantineItem(Struct, frozen=True):
 class QuarantineRecords:
     """The quarantine of one tenant. Deleting works in a full store too."""
 
-    def __init__(self, functions: Functions, keys: ControlKeys) -> None:
+    def __init__(self, functions: Functions, keys: ControlKeys, seal: ControlSeal) -> None:
         self._functions = functions
+        self._keys = keys
         self._tag = keys.tag
+        self._seal = seal
 
     async def keep(self, source: str, items: Sequence[QuarantineItem], bounds: QuarantineBounds) -> int:
         """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
         arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since]
         for item in items:
-            arguments += (item.id, item.at, item.record)
+            record = self._seal.seal_record(self._keys.record("q", item.id), item.record)
+            arguments += (item.id, item.at, record)
         return int(await self._functions.call("quarantine_keep", [self._tag], arguments))
 
     async def drop(self, source: str, ids: Sequence[bytes]) -> int:
