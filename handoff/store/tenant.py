@@ -84,4 +84,4 @@ class TenantStore:
     @cached_property
     def people(self) -> People:
         """The records of the tenant's identities."""
-        return People(self._connection, self._functions, self._keys)
+        return People(self._connection, self._functions, self._keys, self.tenant)

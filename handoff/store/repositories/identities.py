@@ -5,6 +5,7 @@ v  its plain value, msgpack [type, space, value]      f  first recorded
 k  its data key, wrapped in an epoch: see `handoff.store.sealing`
 s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
+   what agents state in e, w and s may be sealed: 1 (a byte) in front
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 x ‖ home  references to that home's touchpoints
@@ -31,7 +32,7 @@ from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import TYPES
-from handoff.store.sealing.sealing import Sealing
+from handoff.store.sealing.sealing import Sealing, open_text
 
 _PACK = msgspec.msgpack.Encoder().encode
 SHARED, NOT_SHARED = b"1", b"0"
@@ -77,9 +78,15 @@ def _why(code: int) -> str:
     return TYPES[code] if code < len(TYPES) else f"unknown_type:{code}"
 
 
-def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence | None:
-    """None for a statement or class that only a newer release can judge: it joins no identities here."""
-    row = msgpack.unpackb(raw[8:])
+def _read_evidence(
+    id_: bytes, home: bytes, raw: bytes, withdrawn: bool, lock: DataKey | None
+) -> Evidence | None:
+    """None for a statement or class that only a newer release can judge, and for sealed evidence that does
+    not open: it joins no identities here."""
+    content = open_text(lock, b"e" + id_, raw[8:])
+    if content is None:
+        return None
+    row = msgpack.unpackb(content)
     other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
     if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
         return None
@@ -206,15 +213,10 @@ def read_record(
         plain, lock = sealing.value_of(key, fields)
     if plain is None:
         return None
-    withdrawals = tuple(
-        Withdrawal(evidence=name[1:], who=who, at=at, why=why)
-        for name, raw in fields.items()
-        if name[:1] == b"w"
-        for who, at, why in (msgpack.unpackb(raw)[:3],)
-    )
+    withdrawals = tuple(_read_withdrawal(name, raw, lock) for name, raw in fields.items() if name[:1] == b"w")
     taken_back = {it.evidence for it in withdrawals}
     stated = [
-        _read_evidence(name[1:], key, raw, name[1:] in taken_back)
+        _read_evidence(name[1:], key, raw, name[1:] in taken_back, lock)
         for name, raw in fields.items()
         if name[:1] == b"e" and len(name) > 1
     ]
@@ -243,6 +245,13 @@ def read_record(
         passed_over=len(stated) - len(evidence),
         lock=lock,
     )
+
+
+def _read_withdrawal(name: bytes, raw: bytes, lock: DataKey | None) -> Withdrawal:
+    """A withdrawal counts even if its author and reason do not open."""
+    content = open_text(lock, name, raw)
+    who, at, why = msgpack.unpackb(content)[:3] if content is not None else ("", 0, "")
+    return Withdrawal(evidence=name[1:], who=who, at=at, why=why)
 
 
 def _read_episodes(fields: Mapping[bytes, bytes]) -> tuple[tuple[bytes, str], ...]:

@@ -292,12 +292,15 @@ def _refused(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) 
 
 def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     """One pointer a key, with the fields of all of them."""
-    by_key: dict[bytes, tuple[bytes, dict[bytes, bytes]]] = {}
+    by_key: dict[bytes, tuple[Pointer, dict[bytes, bytes]]] = {}
     for pointer in pointers:
-        _hash, fields = by_key.setdefault(pointer.key, (pointer.hash, {}))
+        _first, fields = by_key.setdefault(pointer.key, (pointer, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
-    return [Pointer(hash_, key, tuple(fields.items())) for key, (hash_, fields) in by_key.items()]
+    return [
+        Pointer(first.hash, key, tuple(fields.items()), first.tenant)
+        for key, (first, fields) in by_key.items()
+    ]
 
 
 def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:

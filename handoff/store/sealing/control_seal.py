@@ -38,7 +38,7 @@ class ControlSeal:
         return plain if key is None or not plain else SEALED_VALUE + key.seal(plain, place)
 
     def open(self, place: bytes, stored: bytes) -> bytes | None:
-        """The plain value; None, and counted, if it does not open. No clear value starts with SEALED_VALUE."""
+        """The plain value, which must not start with SEALED_VALUE; None, and counted, if it does not open."""
         if self._sealing is None or stored[:1] != SEALED_VALUE:
             return stored
         return self._sealing.tenant_key(self._tenant).open(stored[1:], place, "control")

@@ -136,6 +136,18 @@ def seal_value(key: DataKey, plain: bytes) -> bytes:
     return SEALED_VALUE + key.seal(plain, value_at(key.owner))
 
 
+def seal_text(key: DataKey | None, field: bytes, content: bytes) -> bytes:
+    """The content of a field of an identity's record, sealed if the store is."""
+    return content if key is None else SEALED_VALUE + key.seal(content, field + key.owner)
+
+
+def open_text(key: DataKey | None, field: bytes, stored: bytes) -> bytes | None:
+    """The content of a field; None, and counted, if it does not open."""
+    if stored[:1] != SEALED_VALUE:
+        return stored
+    return key.open(stored[1:], field + key.owner, "evidence") if key else None
+
+
 def seal_for(key: DataKey | None, name: bytes, content: bytes) -> bytes:
     """Bytes about one person, such as a checkpoint of what was read: sealed if the store is.
 
