@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     listing = _command(commands, "adapters", "list the installed adapters")
     listing.set_defaults(run="configured:list_adapters")
     _add_store(commands)
+    _add_keys(commands)
     return top
 
 
@@ -275,6 +276,10 @@ def _add_store(commands: Any) -> None:
         tools, "accept-loss", "resume writes after the store lost data", description=help_texts.ACCEPT_LOSS
     )
     _add_store_options(accepting, "maintenance:accept_loss_of_data")
+    sealing = _command(
+        tools, "seal", "seal what was stored before sealing was on", description=help_texts.SEAL
+    )
+    _add_store_options(sealing, "sealing.commands:seal_store")
     size = _command(tools, "size", "show how the store uses its memory")
     _add_store_options(size, "maintenance:show_sizes")
     size.add_argument(
@@ -285,6 +290,21 @@ def _add_store(commands: Any) -> None:
         help="keys to measure of each kind; 0 measures all (default: 1000)",
     )
     size.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _add_keys(commands: Any) -> None:
+    keys = _command(commands, "keys", "list, rotate and destroy the keys of a sealed store")
+    tools = keys.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    _add_store_options(_command(tools, "list", "list the key epochs"), "sealing.commands:show_keys")
+    rotating = _command(
+        tools, "rotate", "begin a key epoch and wrap all data keys in it", description=help_texts.ROTATE
+    )
+    _add_store_options(rotating, "sealing.commands:rotate_keys")
+    rotating.add_argument("--tenant", help="only this tenant's (default: all tenants')")
+    rotating.add_argument("--resume", action="store_true", help="continue without beginning an epoch")
+    destroying = _command(tools, "destroy", "destroy retired epochs", description=help_texts.DESTROY)
+    destroying.add_argument("epoch", nargs="+", help="an epoch's id, from `handoff keys list`")
+    _add_store_options(destroying, "sealing.commands:destroy_keys")
 
 
 def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:

@@ -45,7 +45,7 @@ def prune_functions(options: argparse.Namespace) -> int:
 
 def accept_loss_of_data(options: argparse.Namespace) -> int:
     """Resume writes after the store lost acknowledged data."""
-    settings, url = _running_store(options)
+    settings, url = running_store(options)
 
     async def run() -> list[Loss]:
         async with Connection(settings, url=url) as connection:
@@ -63,7 +63,7 @@ def accept_loss_of_data(options: argparse.Namespace) -> int:
 
 def upgrade_store(options: argparse.Namespace) -> int:
     """Raise the store's format to this release's if every live worker understands it."""
-    settings, url = _running_store(options)
+    settings, url = running_store(options)
 
     async def run() -> Upgrade:
         async with Connection(settings, url=url) as connection:
@@ -84,7 +84,7 @@ def upgrade_store(options: argparse.Namespace) -> int:
     return 0
 
 
-def _running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
+def running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
     """The settings and URL of the configured store, or of a running embedded one."""
     settings = load_settings(options.config).store
     if options.data is not None:
@@ -94,7 +94,7 @@ def _running_store(options: argparse.Namespace) -> tuple[StoreSettings, str]:
 
 def show_sizes(options: argparse.Namespace) -> int:
     """Show memory use by kind of key and per touchpoint."""
-    settings, url = _running_store(options)
+    settings, url = running_store(options)
 
     async def run() -> Sizes:
         async with Connection(settings, url=url) as connection:

@@ -240,8 +240,8 @@ _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 
 def keyed_digest(content: bytes, key: DataKey) -> bytes:
-    """The digest of a sealed touchpoint as stored."""
-    return KEYED_DIGEST + key.hash(content, DIGEST_KEPT - 1)
+    """The digest of a sealed touchpoint as stored, made of the one of a clear touchpoint as stored."""
+    return KEYED_DIGEST + key.hash(content[:DIGEST_KEPT], DIGEST_KEPT - 1)
 
 
 def digest(touchpoint: Touchpoint) -> bytes:

@@ -38,6 +38,9 @@ NAMES = (
     "quarantine_trim",
     "worker_beat",
     "worker_raise",
+    "rewrap",
+    "reseal",
+    "replace",
 )
 HEARTBEAT = "heartbeat"
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
@@ -47,7 +50,7 @@ redis.register_function{{function_name = '{name}', callback = run{flags}}}
 """
 FREEING = frozenset(
     {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
-    | {"quarantine_trim", "worker_beat"}
+    | {"quarantine_trim", "worker_beat", "rewrap"}
 )
 """Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them
 a full store could never be emptied, and a server could not start on it."""

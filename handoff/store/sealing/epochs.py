@@ -32,9 +32,15 @@ class Epochs:
     """The epochs of one store, as its key file has them."""
 
     def __init__(
-        self, path: Path, master: bytes, content: KeySet, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        master: bytes,
+        content: KeySet,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        self._monotonic = monotonic
         self._master = WrappingKey(derived(master, b"handoff key epochs"))
         self._clock = clock
         self._stamp: tuple[int, int, int] | None = None
@@ -76,16 +82,16 @@ class Epochs:
             self.failing = True
             return
         self.failing = False
-        self._fresh_until = time.monotonic() + STALE_S
+        self._fresh_until = self._monotonic() + STALE_S
 
     def current(self, tenant: str) -> bytes:
         """The id of the epoch that wraps the tenant's new keys; the first one is made now.
 
         StoreUnavailable (`keys_unavailable`) if the key file cannot be used.
         """
-        if time.monotonic() > self._fresh_until:
+        if self._monotonic() > self._fresh_until:
             self.refresh()
-            if self.failing and time.monotonic() > self._fresh_until:
+            if self.failing and self._monotonic() > self._fresh_until:
                 raise unavailable(KEYS_UNAVAILABLE)
         known = self._current.get(tenant)
         if known is None:

@@ -1,0 +1,266 @@
+"""Rotation, and sealing what was stored before: both can be stopped at any step and started again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from handoff.codec.compression import SEALED
+from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.domain.identity import parse_identity
+from handoff.services.customers.links import Attribution, mark_shared
+from handoff.services.timeline.recording import record
+from handoff.store.functions.library import Functions
+from handoff.store.keys import Keys
+from handoff.store.repositories.control import Change
+from handoff.store.sealing.destroying import destroy_key
+from handoff.store.sealing.rewriting import Rewriting, SealProgress
+from handoff.store.sealing.rotation import RETIRED_S, RewrapProgress, Rotation
+from handoff.store.store import Store
+from tests.conftest import fresh_tenant, opened
+from tests.samples import NOON, record_all, timeline, touchpoint
+from tests.store.servers import cluster_of_three
+
+from .conftest import opened_sealed, sealing
+from .test_timelines import CANARY, field, home_of, stored
+
+PEOPLE = 30
+
+
+async def fill(store: Store, tenant: str) -> None:
+    people = [f"user:p{number}" for number in range(PEOPLE)]
+    await record_all(
+        store, tenant, [touchpoint(f"of-{it}", it, f"email:{it[5:]}@x.example") for it in people]
+    )
+
+
+async def check(store: Store, tenant: str) -> None:
+    for number in range(PEOPLE):
+        texts = [it.text for it in await timeline(store, tenant, f"user:p{number}")]
+        assert texts == [f"text of of-user:p{number}"]
+
+
+def rotation(store: Store) -> Rotation:
+    assert store.sealing is not None
+    functions = Functions(store.connection)
+    return Rotation(store.connection, store.settings.url or "", functions, store.sealing.epochs)
+
+
+async def finished(steps: AsyncIterator[RewrapProgress]) -> RewrapProgress:
+    progress = RewrapProgress()
+    async for step in steps:
+        progress = step
+    return progress
+
+
+async def test_a_rotation_that_stops_anywhere_is_continued(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    """After each step another process starts again; a server with cached keys works all the time."""
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as serving:
+        await fill(serving, tenant)
+        assert serving.sealing is not None
+        old = serving.sealing.epochs.current(tenant).hex()
+        serving.sealing.epochs.begin(tenant)
+        stop, seen = 1, 0
+        while True:
+            async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+                steps, count = rotation(store).run(), 0
+                async for progress in steps:
+                    count, seen = count + 1, max(seen, progress.rewrapped)
+                    if count == stop:
+                        break
+                await steps.aclose()
+                await check(store, tenant)
+            await record_all(
+                serving, tenant, [touchpoint(f"later{stop}", f"user:late{stop}", at=NOON + stop)]
+            )
+            if count < stop:
+                break
+            stop += 1
+        await finished(rotation(serving).run())
+        assert (await rotation(serving).count())[old] == 0
+        await check(serving, tenant)
+        retired = serving.sealing.epochs.content.epochs[0].retired_at or 0
+        with pytest.raises(ConfigurationError, match="wait"):
+            await rotation(serving).destroy(old)
+        await rotation(serving).destroy(old, clock=lambda: retired + RETIRED_S)
+        await check(serving, tenant)
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await check(store, tenant)
+
+
+async def test_an_epoch_that_still_wraps_keys_is_not_destroyed(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await fill(store, tenant)
+        assert store.sealing is not None
+        old = store.sealing.epochs.current(tenant).hex()
+        with pytest.raises(ConfigurationError, match="in use"):
+            await rotation(store).destroy(old)
+        store.sealing.epochs.begin(tenant)
+        with pytest.raises(ConfigurationError, match="still wraps"):
+            await rotation(store).destroy(old, clock=lambda: time.time() + RETIRED_S + 1)
+        await check(store, tenant)
+
+
+async def test_a_backup_of_before_a_rotation_cannot_be_read_after_it(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await record_all(store, tenant, [touchpoint("a")])
+        home = home_of(store, tenant)
+        backup = await field(store, home, "k")
+        assert store.sealing is not None
+        old = store.sealing.epochs.current(tenant).hex()
+        store.sealing.epochs.begin(tenant)
+        await finished(rotation(store).run())
+        await rotation(store).destroy(old, clock=lambda: time.time() + RETIRED_S + 1)
+        await store.connection.call("HSET", store.keys.record(home), "k", backup)
+        progress = await finished(rotation(store).run())
+        assert progress.unreadable == 1
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        with pytest.raises(StoreUnavailable, match="keys that seal"):
+            await timeline(store, tenant)
+        with pytest.raises(StoreUnavailable, match="keys that seal"):
+            await record_all(store, tenant, [touchpoint("b")])
+
+
+async def test_a_key_that_was_changed_is_left_alone(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await record_all(store, tenant, [touchpoint("a")])
+        home = home_of(store, tenant)
+        key = await field(store, home, "k") or b""
+        await store.connection.call("HSET", store.keys.record(home), "k", key[:-1] + b"?")
+        assert store.sealing is not None
+        store.sealing.epochs.begin(tenant)
+        assert (await finished(rotation(store).run())).unreadable == 1
+
+
+def rewriting(store: Store, tenant: str) -> Rewriting:
+    keys = Keys(store.settings.partitions, store.sealing)
+    return Rewriting(store.connection, store.settings.url or "", store.functions, keys, [tenant])
+
+
+async def rewritten(steps: AsyncIterator[SealProgress]) -> SealProgress:
+    progress = SealProgress()
+    async for step in steps:
+        progress = step
+    return progress
+
+
+async def old_data(store: Store, tenant: str) -> None:
+    await fill(store, tenant)
+    many = [touchpoint(f"long{n}", "user:long", at=NOON + n, text=f"{CANARY} {n}") for n in range(250)]
+    await record_all(store, tenant, many)
+    await record_all(store, tenant, [touchpoint("seq", "user:seq", seq=7, text=CANARY)])
+    edit = touchpoint("edit", "user:seq", type="message.edited", amends="seq", text="later", at=NOON + 1)
+    await record_all(store, tenant, [edit])
+    identity = parse_identity(f"email:{CANARY}@desk.example")
+    by = Attribution(who=CANARY, reason=CANARY)
+    await mark_shared(store, tenant, identity, by, shared=True, now=NOON)
+
+
+async def test_sealing_what_was_stored_before_stops_and_continues_anywhere(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    async with opened(fresh_valkey) as store:
+        await old_data(store, tenant)
+        assert CANARY.encode() in await stored(store)
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as serving:
+        stop, complete = 1, False
+        while not complete:
+            async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+                steps, count, complete = rewriting(store, tenant).run(), 0, True
+                async for _progress in steps:
+                    count += 1
+                    if count == stop:
+                        complete = False
+                        break
+                await steps.aclose()
+            stop = stop * 3
+            await check(serving, tenant)
+        progress = await rewritten(rewriting(serving, tenant).run())
+        assert (progress.sealed, progress.skipped) == (0, 0)
+        dump = await stored(serving)
+        assert CANARY.encode() not in dump
+        assert b"x.example" not in dump
+        await check(serving, tenant)
+        views = await timeline(serving, tenant, "user:long")
+        assert [it.text for it in views] == [f"{CANARY} {n}" for n in range(250)]
+        again = await record_all(serving, tenant, [touchpoint("long3", "user:long", text=f"{CANARY} 3")])
+        assert [it.status for it in again] == ["duplicate"]
+        (changed,) = await record(serving, tenant, [touchpoint("long3", "user:long", text="other")])
+        assert changed.code == "id_reused"
+        assert (await timeline(serving, tenant, "user:seq"))[0].text == "later"
+        for name in await serving.connection.call("KEYS", "{*}t*"):
+            for raw in await serving.connection.call("ZRANGE", name, 0, -1):
+                assert raw[35] & SEALED
+
+
+async def test_nobodys_identities_are_reported(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with opened(fresh_valkey) as store:
+        await record_all(store, "gone", [touchpoint("a")])
+        await record_all(store, tenant, [touchpoint("a")])
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        progress = await rewritten(rewriting(store, tenant).run())
+        assert progress.skipped == 1
+        key = b"k" * 64
+        await store.connection.call("HSET", store.keys.record(home_of(store, tenant)), "k", key)
+        assert (await rewritten(rewriting(store, tenant).run())).skipped == 2
+
+
+async def test_control_values_of_before_are_sealed(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with opened(fresh_valkey) as store:
+        control = store.control(tenant)
+        key, kept = control.keys.record("h", b"h" * 16), control.keys.snapshot(b"s" * 32)
+        await control.commit(Change().put(key, 1, CANARY).keep(kept, b"\0" + CANARY.encode()))
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        control = store.control(tenant)
+        before = await control.read([key]), await control.kept(kept)
+        assert (await rewritten(rewriting(store, tenant).run())).sealed == 2
+        assert CANARY.encode() not in await stored(store)
+        assert (await control.read([key]), await control.kept(kept)) == before
+        assert (await rewritten(rewriting(store, tenant).run())).sealed == 0
+
+
+async def test_an_erased_identity_gets_no_key(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    """What is left of a record without its value stays without a key."""
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await record_all(store, tenant, [touchpoint("a")])
+        home = home_of(store, tenant)
+        await destroy_key(store.connection, store.keys, home)
+        progress = await rewritten(rewriting(store, tenant).run())
+        assert progress.sealed == 0
+        assert await field(store, home, "k") is None
+
+
+@asynccontextmanager
+async def cluster(tmp_path: Path, tenant: str) -> AsyncIterator[Store]:
+    with cluster_of_three() as url:
+        async with opened(url) as store:
+            await fill(store, tenant)
+        async with opened_sealed(url, sealing(tmp_path), tenant) as store:
+            yield store
+
+
+async def test_a_cluster_is_sealed_and_rotated_too(tmp_path: Path) -> None:
+    tenant = fresh_tenant()
+    async with cluster(tmp_path, tenant) as store:
+        await check(store, tenant)
+        await record_all(store, tenant, [touchpoint("new", "user:new", "email:new@x.example", text=CANARY)])
+        assert (await timeline(store, tenant, "user:new"))[0].text == CANARY
+        await rewritten(rewriting(store, tenant).run())
+        await check(store, tenant)
+        assert store.sealing is not None
+        old = store.sealing.epochs.current(tenant).hex()
+        assert [it.tenant for it in store.sealing.epochs.content.epochs] == [tenant]
+        store.sealing.epochs.begin(tenant)
+        await finished(rotation(store).run())
+        assert (await rotation(store).count())[old] == 0
+        await check(store, tenant)
