@@ -14,7 +14,6 @@ from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
 from handoff.store.reads import Reads
-from handoff.store.repositories.control import ControlReads
 from handoff.store.store import Store
 
 from .authorize import CustomerFile, authorize
@@ -30,7 +29,7 @@ async def check_customer(
     """
     if principal.queues is None:
         return
-    control = ControlReads(reads or store.connection, principal.tenant, store.sealing)
+    control = store.reads_of(principal.tenant, reads or store.connection)
     found = await read_of_homes(control, homes)
     authorize(principal, None, principal.tenant, CustomerFile(handoffs=found, now=time.time_ns() // 1000))
 

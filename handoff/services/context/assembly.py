@@ -14,7 +14,6 @@ from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
 from handoff.services.customers.lookup import LookUp
 from handoff.services.handoffs.records import handoff_view, read_chains, read_of_homes
-from handoff.store.repositories.control import ControlReads
 from handoff.store.store import Store
 
 from .candidates import candidate_words
@@ -60,8 +59,7 @@ async def assemble(
     key, reads = (tenant, *(it.key for it in customer.members)), watch or store.connection
     known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
     read = await read_history(store, tenant, customer, wanted, known, reads)
-    control = ControlReads(reads, tenant, store.sealing)
-    chains = await read_chains(control, [it.id for it in read.conversations])
+    chains = await read_chains(control := store.reads_of(tenant, reads), [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)

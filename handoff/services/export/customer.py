@@ -20,7 +20,6 @@ from handoff.services.handoffs.records import HandoffView, handoff_view, read_of
 from handoff.services.timeline.reading import PAGE, Filter, Given, decode, read_whole
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import TouchpointView, public_conversation
-from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import read_at
 from handoff.store.store import Store
@@ -64,7 +63,7 @@ async def begin_export(
     """
     hashes = store.hashes(tenant)
     homes = [it.key for it in customer.members]
-    handoffs = await read_of_homes(ControlReads(store.connection, tenant, store.sealing), homes, limit=None)
+    handoffs = await read_of_homes(store.control(tenant), homes, limit=None)
     return ExportHead(
         exported_at=format_time(now),
         requested_id=requested_id,

@@ -132,11 +132,15 @@ local function store(keys, args, k, a, now)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
   local last, filed, latest, best, indexed, counters = read_head(record)
   local known, amended
-  local plain, key = args[a + 2], nil
+  local plain, key = args[a + 2], nil -- the key: one that has to be set
   if string.byte(plain) == SEALED then
     local standing = redis.call('HGET', record, 'k') or ''
-    key, plain = string.sub(plain, 3, 2 + KEY), string.sub(plain, 3 + KEY)
-    if standing ~= key and (standing ~= '' or string.sub(args[a + 2], 2, 2) == '=') then return {3, standing, 0} end
+    local given = string.sub(plain, 3, 2 + KEY)
+    if standing ~= given then
+      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {3, standing, 0} end
+      key = given
+    end
+    plain = string.sub(plain, 3 + KEY)
   end
   if indexed then
     local found = redis.call('HMGET', index, id, 'a' .. id)
@@ -180,7 +184,7 @@ local function store(keys, args, k, a, now)
     redis.call('HSETNX', record, 'f', packed)
     redis.call('HSET', record, 'v', plain, 'h', head)
   end
-  if key then redis.call('HSETNX', record, 'k', key) end
+  if key then redis.call('HSET', record, 'k', key, 'v', plain) end
   if amends then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do
