@@ -136,7 +136,7 @@ async def test_a_key_that_was_changed_is_left_alone(fresh_valkey: str, tmp_path:
         await record_all(store, tenant, [touchpoint("a")])
         home = home_of(store, tenant)
         key = await field(store, home, "k") or b""
-        await store.connection.call("HSET", store.keys.record(home), "k", key[:-1] + b"?")
+        await store.connection.call("HSET", store.keys.record(home), "k", key[:-1] + bytes((key[-1] ^ 1,)))
         assert store.sealing is not None
         store.sealing.epochs.begin(tenant)
         assert (await finished(rotation(store).run())).unreadable == 1
@@ -201,6 +201,24 @@ async def test_sealing_what_was_stored_before_stops_and_continues_anywhere(
         for name in await serving.connection.call("KEYS", "{*}t*"):
             for raw in await serving.connection.call("ZRANGE", name, 0, -1):
                 assert raw[35] & SEALED
+
+
+async def test_what_changed_meanwhile_is_not_replaced(sealed_store: Store, tenant: str) -> None:
+    """The functions that rewrite compare with what was read."""
+    await record_all(sealed_store, tenant, [touchpoint("a")])
+    home = home_of(sealed_store, tenant)
+    record_, line = sealed_store.keys.record(home), sealed_store.keys.timeline(home)
+    key = await field(sealed_store, home, "k") or b""
+    call = sealed_store.functions.call
+    assert await call("rewrap", [record_], [b"another", b"new"]) == 0
+    arguments = [key, 1, b"v", b"another", b"new", b"no such entry", b"new entry"]
+    assert await call("reseal", [record_, line], arguments) == [1, 0]
+    assert await call("reseal", [record_, line], [b"another key", 0]) == [0, key]
+    await sealed_store.connection.call("SET", "{x}string", "value", "EX", 100)
+    assert await call("replace", [b"{x}string"], [b"another", b"new"]) == 0
+    assert await call("replace", [b"{x}string"], [b"value", b"new"]) == 1
+    assert await sealed_store.connection.call("TTL", "{x}string") > 90
+    assert len(await timeline(sealed_store, tenant)) == 1
 
 
 async def test_nobodys_identities_are_reported(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:

@@ -215,6 +215,20 @@ async def test_a_destroyed_key_takes_everything_with_it(
     assert read_member(raw, home, lock).body() == LOCKED
 
 
+async def test_a_known_key_is_never_set_again(
+    valkey: str, keys_folder: Path, sealed_store: Store, tenant: str
+) -> None:
+    """A process that has the destroyed key in memory writes with a new one."""
+    await record_all(sealed_store, tenant, [touchpoint("a")])
+    home = home_of(sealed_store, tenant)
+    old = await field(sealed_store, home, "k")
+    async with opened_sealed(valkey, sealing(keys_folder)) as other:
+        await destroy_key(other.connection, other.keys, home)
+    await record_all(sealed_store, tenant, [touchpoint("b", text="later", at=NOON + 1)])
+    assert await field(sealed_store, home, "k") not in (None, old)
+    assert [it.text for it in await timeline(sealed_store, tenant)] == [None, "later"]
+
+
 async def test_without_sealing_nothing_is_destroyed(own_clear: Store, tenant: str) -> None:
     await record_all(own_clear, tenant, [touchpoint("a")])
     assert not await destroy_key(own_clear.connection, own_clear.keys, home_of(own_clear, tenant))
