@@ -45,7 +45,7 @@ def api_keys_of(tenant: str) -> bytes:
 def is_record(key: bytes) -> bool:
     """Whether a key is that of an identity's record."""
     tag, _, rest = key.partition(b"}")
-    return tag[:1] == b"{" and tag[1:].isdigit() and rest[:1] == b"n" and len(rest) == 17
+    return tag[1:].isdigit() and rest[:1] == b"n" and len(rest) == 17
 
 
 class Keys:

@@ -131,9 +131,9 @@ async def working_ways(api: Api, canary: Canaries) -> None:
     await api.ok("POST", f"{customer}/links/{split['id']}/withdraw", undone)
     shared = {"identity": "email:desk@shop.example", "reason": canary.word("mark's reason")}
     await api.ok("POST", "/v1/identities/shared", shared)
-    told = await api.record("shared", identities=["email:desk@shop.example"])
+    recorded = await api.record("shared", identities=["email:desk@shop.example"])
     assigned = {"identity": "user:anna", "reason": canary.word("assignment's reason")}
-    await api.ok("POST", f"/v1/touchpoints/{told['ids'][0]}/assign", assigned)
+    await api.ok("POST", f"/v1/touchpoints/{recorded['ids'][0]}/assign", assigned)
 
 
 async def vendors_ways(api: Api, canary: Canaries) -> None:
@@ -182,7 +182,10 @@ async def contents(connection: Connection) -> dict[bytes, bytes]:
     }
     found: dict[bytes, bytes] = {}
     for key in await connection.call("KEYS", "*"):
-        name, *rest = commands[await connection.call("TYPE", key)]
+        kind = await connection.call("TYPE", key)
+        if kind == b"none":  # expired meanwhile
+            continue
+        name, *rest = commands[kind]
         found[key] = flat(await connection.call(name, key, *rest))
     return found
 

@@ -47,7 +47,7 @@ def test_another_process_reads_the_same_keys(path: Path) -> None:
     epochs = open_epochs(path, MASTER, expected=None)
     other = open_epochs(path, MASTER, expected=epochs.content.id)
     wrapped = epochs.wrap("acme", OWNER, b"s" * 32)
-    assert other.unwrap(OWNER, wrapped) == b"s" * 32, "an epoch that was begun meanwhile is found"
+    assert other.unwrap(OWNER, wrapped) == b"s" * 32, "an epoch that another process started is found"
     assert other.wrap("acme", OWNER, b"t" * 32)[:4] == wrapped[:4]
 
 

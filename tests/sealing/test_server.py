@@ -1,4 +1,4 @@
-"""A server on a sealed store: caches forget with the key, and without its keys it refuses and says so."""
+"""A server on a sealed store: caches forget with the key, and without its keys it refuses."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ async def test_a_tenant_whose_keys_are_unknown_gets_503(
         await store.connection.call("HSET", record, "k", b"\0\0\0\0" + key[4:])
         answer = await api.post("/v1/context", {"identities": ["user:anna"]})
         assert (answer.status, answer.code) == (503, "keys_unavailable")
-        answer = await api.post("/v1/touchpoints", {"id": "b", **told("user:anna")})
+        answer = await api.post("/v1/touchpoints", {"id": "b", **stated("user:anna")})
         assert (answer.status, answer.code) == (503, "keys_unavailable")
-        await api.ok("POST", "/v1/touchpoints", {"id": "c", **told("user:bob")})
+        await api.ok("POST", "/v1/touchpoints", {"id": "c", **stated("user:bob")})
 
 
-def told(identity: str) -> dict[str, Any]:
+def stated(identity: str) -> dict[str, Any]:
     common = {"channel": "chat", "type": "message.received", "occurred_at": "2026-11-21T10:00:00Z"}
     return {**common, "identities": [identity], "text": "words"}
 

@@ -179,7 +179,7 @@ class People:
         self._tenant = tenant
 
     async def sealed(self, identity: bytes, field: bytes, content: bytes) -> bytes:
-        """What an agent stated about a known identity, as its record holds it in a field.
+        """A field of an identity's record that an agent states, as it is stored.
 
         No round trip, one or two if the store is sealed.
         """

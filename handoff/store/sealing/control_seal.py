@@ -1,7 +1,7 @@
 """Seals what a tenant's control partition holds: handoffs, callbacks, snapshots, events, quarantine.
 
-One key for each tenant, in its control partition, wrapped in an epoch like an identity's: whoever erases a
-person deletes these values, and a backup forgets them when the epoch is destroyed.
+One key for each tenant, in its control partition, wrapped in an epoch like an identity's. Erasing a
+person deletes these values; a backup forgets them when the epoch is destroyed.
 """
 
 from __future__ import annotations

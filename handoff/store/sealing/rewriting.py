@@ -1,6 +1,6 @@
 """`handoff store seal`: seals what was stored before sealing was turned on, beside the running servers.
 
-Bounded steps; each replaces a value only if it is unchanged. What is sealed is passed over, so that an
+Bounded steps; each replaces a value only if it is unchanged. Sealed values are passed over, so that an
 interrupted run is continued by starting it again.
 """
 
@@ -100,7 +100,7 @@ class Rewriting:
             progress.skipped += 1
 
     async def _key(self, home: bytes) -> DataKey | None:
-        """The identity's key, or a new one. None if it is nobody's."""
+        """The identity's key, or a new one. None if no configured tenant has it."""
         record = self._keys.record(home)
         standing, plain = await self._connection.call(b"HMGET", record, FIELD, b"v", key=record)
         if standing:
@@ -109,7 +109,7 @@ class Rewriting:
         return None if tenant is None else self._sealing.candidate(tenant, home)
 
     def _tenant_of(self, home: bytes, plain: bytes) -> str | None:
-        """The tenant of an identity: its key is a hash of both."""
+        """The tenant of an identity, whose key is a hash of both."""
         identity = Identity(*msgpack.unpackb(plain)[:3])
         return next((it.tenant for it in self._hashes if it.identity(identity) == home), None)
 

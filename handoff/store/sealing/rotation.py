@@ -1,7 +1,7 @@
 """Rotation: every data key is wrapped again in its tenant's current epoch, then the old epoch is destroyed.
 
-A scan beside the running servers, in bounded steps. What is done is passed over, so that an interrupted
-rotation is continued by starting it again.
+A scan beside the running servers, in bounded steps. Keys of the current epoch are passed over, so that an
+interrupted rotation is continued by starting it again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Rotation:
         self._epochs = epochs
 
     async def run(self) -> AsyncIterator[RewrapProgress]:
-        """Rewrap every key that is not in its tenant's current epoch, a step at a time."""
+        """Rewrap every key whose epoch is not its tenant's current one, a step at a time."""
         progress = RewrapProgress()
         async for keys in self._stored():
             progress.seen += len(keys)
