@@ -134,7 +134,7 @@ class DeliveryService:
             found = await self._store.deliveries(tenant).states([it.id for it in subscriptions])
             for subscription, state in zip(subscriptions, found, strict=True):
                 states[public_id(hashes, subscription.id)] = state
-            now_ms = await self._store.control(tenant).clock() // 1000
+            now_ms = await self._store.of(tenant).clock() // 1000
         self._gauges.show(states, now_ms)
 
 

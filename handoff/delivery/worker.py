@@ -242,7 +242,7 @@ class Worker:
         context = None
         if subscription.wishes.include == "context" and event.snapshot is not None:
             with suppress(NotFound):  # erased: the event is sent without the context
-                context = await read_pinned(self._store.control(tenant), event.snapshot)
+                context = await read_pinned(self._store.of(tenant).handoffs, event.snapshot)
         supersedes = [hashes.public(EVENT, older) for older in claimed.supersedes]
         return await self._sender.post(
             subscription.wishes.url,

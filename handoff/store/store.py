@@ -16,13 +16,12 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
-from handoff.store.repositories.control import Control, ControlReads
+from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
 from handoff.store.resp.address import parse_address
-from handoff.store.resp.commands import Reads
 from handoff.store.sealing.sealing import Sealing
 from handoff.store.sealing.settings import SealingSettings
 from handoff.store.sealing.store_keys import mark_sealed, open_sealing, open_tenant_keys
@@ -149,12 +148,8 @@ class Store:
         return self.of(tenant).seal
 
     def control(self, tenant: str) -> Control:
-        """The control partition of a tenant."""
+        """The control partition of a tenant. For repositories and for tests: services use `of`."""
         return self.of(tenant).control
-
-    def reads_of(self, tenant: str, reads: Reads) -> ControlReads:
-        """Reads of a tenant's control partition over `reads`, which may record them."""
-        return ControlReads(reads, tenant, self.sealing)
 
     def deliveries(self, tenant: str) -> Deliveries:
         """The queues of a tenant's webhook subscriptions."""

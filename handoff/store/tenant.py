@@ -12,12 +12,15 @@ from .connection import Connection
 from .functions.library import Functions
 from .keys import Keys
 from .repositories.components import People
-from .repositories.control import Control
+from .repositories.control import Change, Control
 from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
-from .repositories.quarantine import QuarantineRecords
 from .repositories.sources import SourceRecords
+from .repositories.tenant.callback_records import CallbackRecords
+from .repositories.tenant.handoff_records import HandoffRecords
+from .repositories.tenant.quarantine_records import QuarantineRecords
+from .repositories.tenant.subscription_records import SubscriptionRecords
 from .sealing.sealing import Sealing
 
 
@@ -48,6 +51,15 @@ class TenantStore:
         self._secrets = secrets
         self._sealing = sealing
 
+    async def commit(self, change: Change) -> None:
+        """Apply what repositories added to a change. Changed when another writer was first; then nothing
+        happened."""
+        await self.control.commit(change)
+
+    async def clock(self) -> int:
+        """The store's clock in µs; one round trip."""
+        return await self.control.clock()
+
     @cached_property
     def seal(self) -> Seal:
         """StoreUnavailable (`keys_unavailable`) if the tenant's key was not read."""
@@ -61,6 +73,20 @@ class TenantStore:
         return Deliveries(self._connection, self._functions, self.tenant, seal=self.control.seal)
 
     @cached_property
+    def handoffs(self) -> HandoffRecords:
+        """Handoffs with their chains, lists, timers, and snapshots."""
+        return HandoffRecords(self.control)
+
+    @cached_property
+    def callbacks(self) -> CallbackRecords:
+        return CallbackRecords(self.control)
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionRecords:
+        """Webhook subscriptions; `deliveries` has their queues."""
+        return SubscriptionRecords(self.control)
+
+    @cached_property
     def sessions(self) -> SessionRecords:
         return SessionRecords(self._connection, self.control.keys)
 
@@ -70,7 +96,7 @@ class TenantStore:
 
     @cached_property
     def quarantine(self) -> QuarantineRecords:
-        return QuarantineRecords(self._functions, self.control.keys, self.control.seal)
+        return QuarantineRecords(self._functions, self.control)
 
     @cached_property
     def sources(self) -> SourceRecords:
@@ -79,7 +105,7 @@ class TenantStore:
     @cached_property
     def outbox(self) -> ControlOutbox:
         """The outbox of the tenant's control partition."""
-        return ControlOutbox(self._connection, self.control.keys.outbox(), self.control.seal)
+        return ControlOutbox(self._connection, self.control.keys, self.control.seal)
 
     @cached_property
     def people(self) -> People:

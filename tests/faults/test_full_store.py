@@ -14,7 +14,7 @@ import pytest
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.repositories.control import Change
-from handoff.store.repositories.quarantine import QuarantineBounds, QuarantineItem
+from handoff.store.repositories.tenant.quarantine_records import QuarantineBounds, QuarantineItem
 from handoff.store.server.memory import embedded_limit
 from handoff.store.store import Store
 from tests import serving

@@ -19,8 +19,8 @@ from handoff.services.context.completeness import Monitor
 from handoff.services.handoffs.lifecycle import HandoffMove, HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_handoff
 from handoff.services.handoffs.timers import Timers
-from handoff.services.handoffs.writing import DEADLINE_TIMER, UNVIEWED, VIEW_TIMER
 from handoff.services.metrics import Measures
+from handoff.store.repositories.tenant.handoff_records import DEADLINE_TIMER, VIEW_TIMER
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
 
@@ -152,8 +152,8 @@ async def _check_ends(
     last = {handoff.id: handoff for _type, handoff in events}
     assert set(last) == set(ids)
     for id_ in ids:
-        assert await read_handoff(control, hashes, id_) == last[id_]
-    chains = await read_chains(control, list({it.conversation for it in last.values()}))
+        assert await read_handoff(store.of(tenant), id_) == last[id_]
+    chains = await read_chains(store.of(tenant).handoffs, list({it.conversation for it in last.values()}))
     for handoff in last.values():
         chain = chains[handoff.conversation]
         pending = [other for other in last.values() if other.state in PENDING and other.root == chain.root]
@@ -167,5 +167,5 @@ async def _check_ends(
     assert {member[1:] for member, _score in due if member[:1] == DEADLINE_TIMER} == pending_ids
     owning_ids = {hashes.private("ho_", it.id)[0] for it in last.values() if it.state in OWNING}
     assert {member[1:] for member, _score in due if member[:1] == VIEW_TIMER} == owning_ids
-    unviewed = await control.ids(control.keys.set(UNVIEWED), limit=1000)
+    unviewed = await store.of(tenant).handoffs.unviewed.entries(limit=1000)
     assert {member for member, _score in unviewed} == owning_ids

@@ -44,7 +44,7 @@ async def test_a_snapshot_keeps_as_many_touchpoints_as_fit(
 ) -> None:
     await record_history(store, tenant, texts=texts, size=size)
     handoff = await hand_over(store, tenant)
-    content = await read_pinned(store.control(tenant), handoff.snapshots[0].sha256)
+    content = await read_pinned(store.of(tenant).handoffs, handoff.snapshots[0].sha256)
     pinned = msgspec.json.decode(content)
     assert len(content) <= MAX_SNAPSHOT
     assert pinned["timeline"]["returned"] == len(pinned["timeline"]["touchpoints"]) == kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from handoff.services.webhooks.subscriptions import record_key
 from handoff.store.repositories.deliveries import QueueEntry
 from handoff.store.repositories.worker_heartbeats import exchange_beats
 from handoff.store.store import Store
@@ -32,7 +31,7 @@ async def test_numbers_are_written_read_and_taken_back_for_many_tenants_at_once(
 
 async def test_a_claim_beats_and_a_release_takes_the_number_back(store: Store, tenant: str) -> None:
     queue, subscription, event = store.deliveries(tenant), b"s" * 16, b"e" * 16
-    record = record_key(store.control(tenant), subscription)
+    record = store.control(tenant).keys.record("w", subscription)
     await store.connection.call(b"SET", record, b"1", key=record)
     await queue.put(QueueEntry(event=event, blob=b"x", type="a"), [subscription])
 

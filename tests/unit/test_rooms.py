@@ -103,6 +103,40 @@ command = [b"XREAD", b"COUNT", 1]
     assert not list(redis_commands(ast.parse(others)))
 
 
+def control_uses(tree: ast.Module) -> Iterator[int]:
+    """The lines that reach around a tenant's repositories: to its control partition, or to its keys."""
+    private = {"Control", "ControlReads", "ControlKeys", "count_lists"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "control":
+            # A consumer of the relay has a flag of this name.
+            if not (isinstance(node.value, ast.Name) and node.value.id in {"self", "it", "consumer"}):
+                yield node.lineno
+        elif isinstance(node, ast.ImportFrom) and private & {it.name for it in node.names}:
+            yield node.lineno
+
+
+def test_uses_of_control_records_are_found() -> None:
+    spelled = """
+from handoff.store.repositories.control import Change, Control
+from handoff.store.keys import ControlKeys
+store.control(tenant).keys.outbox()
+self._store.control(tenant)
+site.store.of(tenant).control.read([])
+"""
+    assert sorted(control_uses(ast.parse(spelled))) == [2, 3, 4, 5, 6]
+    others = "if self.control or it.control: store.of(tenant).handoffs.read([])"
+    assert not list(control_uses(ast.parse(others)))
+
+
+def test_control_records_are_reached_through_repositories_only() -> None:
+    assert not {
+        f"{name}:{line}"
+        for name, _, tree in sources()
+        if not name.startswith("handoff/store/")
+        for line in control_uses(tree)
+    }
+
+
 def test_redis_commands_are_in_the_store_only() -> None:
     assert not {
         f"{name}:{line}"

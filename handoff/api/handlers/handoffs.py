@@ -248,7 +248,7 @@ async def _read(request: web.Request) -> tuple[Principal, Handoff]:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     tenant = principal.tenant
-    handoff = await read_handoff(store.control(tenant), store.hashes(tenant), request.match_info["id"])
+    handoff = await read_handoff(store.of(tenant), request.match_info["id"])
     authorize(principal, None, tenant, handoff)
     return principal, handoff
 
@@ -295,7 +295,7 @@ async def snapshot(request: web.Request) -> web.Response:
     ref = refs[-1]
     store = request.app[SITE].store
     await check_home(store, principal, handoff.home)
-    content = await read_pinned(store.control(principal.tenant), ref.sha256)
+    content = await read_pinned(store.of(principal.tenant).handoffs, ref.sha256)
     if principal.reader.limited and (shown := shown_snapshot(content, principal.reader)) is not None:
         return answer_json(shown)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
@@ -313,7 +313,7 @@ async def list_(request: web.Request) -> web.Response:
     if queue:
         authorize_queue(principal, queue)
     page = await listing.list_handoffs(
-        store.control(principal.tenant),
+        store.of(principal.tenant).handoffs,
         listing.Listing(
             state=State(state) if state else None,
             queue=queue,

@@ -71,9 +71,9 @@ async def metrics(request: web.Request) -> web.Response:
 async def list_quarantine(request: web.Request) -> web.Response:
     """`GET /v1/quarantine`."""
     principal = request[PRINCIPAL]
-    control = request.app[SITE].store.control(principal.tenant)
+    records = request.app[SITE].store.of(principal.tenant).quarantine
     page = await quarantine.page(
-        control,
+        records,
         limit=query_limit(request),
         newest_first=not query_ascending(request),
         below=number_cursor(request),
@@ -89,7 +89,7 @@ async def replay(request: web.Request) -> web.Response:
     """`POST /v1/quarantine/{id}/replay`."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    item = await quarantine.read(site.store.control(principal.tenant), request.match_info["id"])
+    item = await quarantine.read(site.store.of(principal.tenant).quarantine, request.match_info["id"])
     source = site.sources.get(item.source)
     if source is None or source.tenant != principal.tenant:
         raise NotFound(f"The source {item.source!r} is no longer configured")
@@ -100,6 +100,6 @@ async def dismiss(request: web.Request) -> web.Response:
     """`DELETE /v1/quarantine/{id}`."""
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
-    item = await quarantine.read(store.control(principal.tenant), request.match_info["id"])
+    item = await quarantine.read(store.of(principal.tenant).quarantine, request.match_info["id"])
     await quarantine.dismiss(store, principal.tenant, item)
     return web.Response(status=204)

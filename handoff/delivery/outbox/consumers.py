@@ -110,7 +110,7 @@ class OutboxConsumers:
         for outbox in self._outboxes():
             self._by_stream.setdefault(outbox.stream, OutboxConsumer(outbox))
         before = time.time() * 1000
-        now_us = await self._store.control("default").clock()
+        now_us = await self._store.of("default").clock()
         self._clock_ahead_ms = now_us / 1000 - (before + time.time() * 1000) / 2
         consumers = self.all()
         leases = await take_leases(self._store.functions, [it.outbox for it in consumers], self._owner)
@@ -153,11 +153,7 @@ class OutboxConsumers:
             )
             for number in range(keys.partitions)
         ]
-        for tenant in self._tenants:
-            control = self._store.control(tenant).keys
-            cursor, lease = control.named(f"cursor.{CONSUMER}"), control.named(f"lease.{CONSUMER}")
-            found.append(Outbox(stream=control.outbox(), cursor=cursor, lease=lease, tenant=tenant))
-        return found
+        return found + [self._store.of(it).outbox.of_consumer(it, CONSUMER) for it in self._tenants]
 
 
 def _quiet(entry: OutboxEntry) -> bool:

@@ -29,8 +29,7 @@ async def check_customer(
     """
     if principal.queues is None:
         return
-    control = store.reads_of(principal.tenant, reads or store.connection)
-    found = await read_of_homes(control, homes)
+    found = await read_of_homes(store.of(principal.tenant).handoffs.through(reads), homes)
     authorize(principal, None, principal.tenant, CustomerFile(handoffs=found, now=time.time_ns() // 1000))
 
 
@@ -120,7 +119,7 @@ async def check_resource(store: Store, principal: Principal, location: str | Non
     """NotFound unless the caller may still read what a kept answer shows, by its `Location`."""
     kind, _, id_ = (location or "").removeprefix("/v1/").partition("/")
     if kind == "handoffs":
-        control, hashes = store.control(principal.tenant), store.hashes(principal.tenant)
-        authorize(principal, None, principal.tenant, await read_handoff(control, hashes, id_))
+        handoff = await read_handoff(store.of(principal.tenant), id_)
+        authorize(principal, None, principal.tenant, handoff)
     elif kind == "callbacks":
         await check_home(store, principal, (await read_callback(store, principal.tenant, id_)).home)

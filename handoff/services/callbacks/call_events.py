@@ -66,7 +66,7 @@ async def _file_under_callback(store: Store, tenant: str, touchpoint: Touchpoint
 
 async def _follow(store: Store, tenant: str, public_id: str, touchpoint: Touchpoint) -> None:
     """Move a callback along with its call. Each event counts once; a closed callback stays closed."""
-    control, hashes = store.control(tenant), store.hashes(tenant)
+    part, hashes = store.of(tenant), store.hashes(tenant)
     event = hashes.event(touchpoint.id_space, touchpoint.event_id)
     for _attempt in range(ATTEMPTS):
         try:
@@ -83,7 +83,7 @@ async def _follow(store: Store, tenant: str, public_id: str, touchpoint: Touchpo
             followed=(*before.followed, event)[-_FOLLOWED:],
         )
         try:
-            await control.commit(writing(control, hashes, before, after))
+            await part.commit(writing(part, before, after))
         except Changed:
             continue
         return

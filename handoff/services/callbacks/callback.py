@@ -10,8 +10,9 @@ from handoff.domain.errors import NotFound
 from handoff.domain.identity import Handle, default_assurance
 from handoff.domain.open_record import OpenRecord
 from handoff.store.repositories.components import read_records
-from handoff.store.repositories.control import Change, Control, decode_record, mark
+from handoff.store.repositories.control import Change, decode_record, mark
 from handoff.store.store import Store
+from handoff.store.tenant import TenantStore
 
 STATES = ("requested", "scheduled", "attempted", "missed", "completed", "cancelled", "given_up")
 OPEN = frozenset({"requested", "scheduled", "attempted", "missed"})
@@ -78,8 +79,8 @@ def callback_view(callback: Callback, hashes: KeyedHash, customer_id: str | None
 
 async def read_callback(store: Store, tenant: str, public_id: str) -> Callback:
     """One callback by its public id; one round trip."""
-    control, hashes = store.control(tenant), store.hashes(tenant)
-    (raw,) = await control.read([control.keys.record("b", hashes.private(CALLBACK, public_id)[0])])
+    part = store.of(tenant)
+    (raw,) = await part.callbacks.read(part.hashes.private(CALLBACK, public_id))
     if raw is None:
         raise NotFound("there is no such callback")
     return decode_record(raw, Callback)
@@ -89,26 +90,23 @@ async def list_callbacks(
     store: Store, tenant: str, *, state: str | None, limit: int, newest_first: bool, below: int | None
 ) -> CallbackPage:
     """All callbacks, or those in one state."""
-    control = store.control(tenant)
-    key = control.keys.set(f"callbacks:{state}" if state else "callbacks")
-    found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
-    raws = await control.read([control.keys.record("b", id_) for id_, _ in found[:limit]])
+    records = store.of(tenant).callbacks
+    listed = records.listed(state)
+    found = await listed.entries(limit=limit + 1, newest_first=newest_first, below=below)
+    raws = await records.read(id_ for id_, _ in found[:limit])
     return CallbackPage(
         callbacks=[decode_record(raw, Callback) for raw in raws if raw],
-        total=await control.count(key),
+        total=await listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
     )
 
 
-def writing(control: Control, hashes: KeyedHash, before: Callback | None, after: Callback) -> Change:
+def writing(tenant: TenantStore, before: Callback | None, after: Callback) -> Change:
     """The change that writes a callback, together with its lists."""
-    (id_,) = hashes.private(CALLBACK, after.id)
-    key = control.keys.record("b", id_)
-    change = Change().expect(key, before.version if before else 0).put(key, after.version, after)
-    change.add(control.keys.set("callbacks"), after.requested_at, id_)
-    change.add(control.keys.set(f"callbacks:{after.state}"), after.requested_at, id_)
-    if before and before.state != after.state:
-        change.remove(control.keys.set(f"callbacks:{before.state}"), id_)
+    (id_,) = tenant.hashes.private(CALLBACK, after.id)
+    change, records = Change(), tenant.callbacks
+    records.put(change, id_, before.version if before else 0, after.version, after)
+    records.relist(change, id_, after.requested_at, before.state if before else None, after.state)
     return change
 
 

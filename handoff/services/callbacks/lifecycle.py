@@ -46,7 +46,7 @@ class CallbackRequest(Struct, frozen=True, kw_only=True):
 async def request_callback(store: Store, tenant: str, wanted: CallbackRequest, now: Micros) -> Callback:
     """Promise a call. Records `callback.requested`, and `callback.scheduled` if a time was agreed."""
     refuse_placeholder(wanted.identity, store.rules)
-    control, hashes = store.control(tenant), store.hashes(tenant)
+    part, hashes = store.of(tenant), store.hashes(tenant)
     callback = Callback(
         id=hashes.public(CALLBACK, secrets.token_bytes(SIZE)),
         tenant=tenant,
@@ -66,7 +66,7 @@ async def request_callback(store: Store, tenant: str, wanted: CallbackRequest, n
         steps.append(_step(callback, "callback.scheduled", handle, wanted.by, now + 1))
     for step in steps:
         prepare(step, hashes, store.keys)  # promise no call whose steps cannot be recorded
-    await control.commit(writing(control, hashes, None, callback))
+    await part.commit(writing(part, None, callback))
     await _record(store, tenant, steps)
     return callback
 
@@ -83,7 +83,7 @@ async def change_callback(
     due: Micros | None = None,
 ) -> Callback:
     """Reschedule or cancel an open callback. Raises Conflict if it is no longer open."""
-    control, hashes = store.control(tenant), store.hashes(tenant)
+    part, hashes = store.of(tenant), store.hashes(tenant)
     for _attempt in range(ATTEMPTS):
         before = await read_callback(store, tenant, public_id)
         if before.state not in OPEN:
@@ -97,7 +97,7 @@ async def change_callback(
             before, state=state, version=before.version + 1, due=due or before.due
         )
         try:
-            await control.commit(writing(control, hashes, before, after))
+            await part.commit(writing(part, before, after))
         except Changed:
             continue
         handle = await home_handle(store, after)

@@ -56,18 +56,18 @@ async def assemble(
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
-    key, reads = (tenant, *(it.key for it in customer.members)), watch or store.connection
+    key, records = (tenant, *(it.key for it in customer.members)), store.of(tenant).handoffs.through(watch)
     known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
-    read = await read_history(store, tenant, customer, wanted, known, reads)
-    chains = await read_chains(control := store.reads_of(tenant, reads), [it.id for it in read.conversations])
-    handoffs = [wanted.reader.shown(it) for it in await read_of_homes(control, read.homes)]
+    read = await read_history(store, tenant, customer, wanted, known, watch or store.connection)
+    chains = await read_chains(records, [it.id for it in read.conversations])
+    handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
-    read.shared = await shared_views(store, control, read.portions, wanted, now)
+    read.shared = await shared_views(store, records, read.portions, wanted, now)
     story = story_of(store, read, now, handoff, handoffs, wanted)
     briefed = _shows(wanted, "brief")
     if briefed and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
-        story.candidates = await candidate_words(store, reads, tenant, customer, story)
+        story.candidates = await candidate_words(store, watch or store.connection, tenant, customer, story)
     view = ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,

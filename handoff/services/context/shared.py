@@ -15,8 +15,8 @@ from handoff.services.customers.lookup import LookUp
 from handoff.services.customers.portions import Portions, SharedPart
 from handoff.services.handoffs.records import read_of_homes
 from handoff.services.timeline.reading import Decoded, Filter, TimelineEntry, decode
-from handoff.store.repositories.control import ControlReads
 from handoff.store.repositories.identities import EntryKind, IdentityRecord
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.repositories.timelines import Window, read_page
 from handoff.store.store import Store
 
@@ -30,7 +30,7 @@ MAX_SUMMARIES = 10  # candidates of a look-up, the likeliest
 
 
 async def shared_views(
-    store: Store, control: ControlReads, portions: Portions, wanted: ContextSelection, now: Micros
+    store: Store, records: HandoffRecords, portions: Portions, wanted: ContextSelection, now: Micros
 ) -> list[SharedIdentityView]:
     """The identities that a customer shares with others, with their unassigned touchpoints.
 
@@ -42,8 +42,8 @@ async def shared_views(
     if not parts or wanted.reader.limited:
         return []
     parts = parts[:MAX_SHARED]
-    handoffs = await read_of_homes(control, [it.record.key for it in parts])
-    found = await asyncio.gather(*(_unassigned(store, control.tenant, it, wanted) for it in parts))
+    handoffs = await read_of_homes(records, [it.record.key for it in parts])
+    found = await asyncio.gather(*(_unassigned(store, records.tenant, it, wanted) for it in parts))
     views = []
     for part, (decoded, entries) in zip(parts, found, strict=True):
         pending = [it.id for it in handoffs if it.pending and it.home == part.record.key]

@@ -39,17 +39,17 @@ class ConversationDetail(Struct, frozen=True, kw_only=True):
 async def read_conversation(store: Store, principal: Principal, conversation_id: str) -> ConversationDetail:
     """A conversation by its id, as the caller may see it. Raises NotFound for an unknown one."""
     tenant, reader = principal.tenant, principal.reader
-    hashes, control = store.hashes(tenant), store.control(tenant)
+    hashes, records = store.hashes(tenant), store.of(tenant).handoffs
     conversation = read_conversation_id(hashes, conversation_id)
     customer = await customer_of(store, tenant, await home_of(store, conversation), conversation)
     await check_customer(store, principal, customer.group.members)
     conversations = await conversations_of(store, tenant, customer, reader)
     known = {it.id: it for it in conversations}.get(conversation)
-    chain = (await read_chains(control, [conversation])).get(conversation)
+    chain = (await read_chains(records, [conversation])).get(conversation)
     if known is None and chain is None:
         raise NotFound("there is no such conversation")
     members = {it for it, _ in chain.members} if chain else {conversation}
-    found = await read_of_homes(control, [it.key for it in customer.members])
+    found = await read_of_homes(records, [it.key for it in customer.members])
     handoffs = [it for it in found if it.conversation in members]
     previous = chain.previous_of(conversation) if chain else None
     return ConversationDetail(

@@ -62,7 +62,7 @@ async def read_threads(store: Store, tenant: str, customer_id: str, conversation
         conversation = read_conversation_id(hashes, conversation_id)
     except NotFound:  # erased in the meantime
         return Threads()
-    chain = (await read_chains(store.control(tenant), [conversation])).get(conversation)
+    chain = (await read_chains(store.of(tenant).handoffs, [conversation])).get(conversation)
     chained = {it for it, _previous in chain.members} if chain else set()
     records = {record.key: record for record in customer.members}
     page = await read_page(store.connection, store.keys, list(records), Window(limit=BRIEF_TOUCHPOINTS))

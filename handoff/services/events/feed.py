@@ -170,7 +170,7 @@ class Hub:
 
     async def watch_tenant(self, feed: Feed, tenant: str) -> None:
         """Send `feed` the handoff changes and events of the tenant from now on."""
-        stream = self._store.control(tenant).keys.outbox()
+        stream = self._store.of(tenant).outbox.stream
         await self._tail({stream})
         self._tenants.setdefault(stream, set()).add(feed)
 

@@ -2,7 +2,7 @@
 
 Code that changes something in a tenant's control partition posts the event in the same commit:
 
-    change.post(control.keys.outbox(), encode_event(Event(key=…, type="queue.opened", …)))
+    store.of(tenant).outbox.post(change, encode_event(Event(key=…, type="queue.opened", …)))
 
 Code that changes nothing there calls `publish`. The relay queues the event once for every subscription that
 wants its type, regardless of repetitions and restarts.
@@ -145,5 +145,5 @@ def decode_entry(payload: bytes) -> HandoffEntry | Event | UnknownEntry:
 
 async def publish(store: Store, tenant: str, event: Event) -> None:
     """Publish an event by itself; durable when this returns. One round trip."""
-    control = store.control(tenant)
-    await control.commit(Change().post(control.keys.outbox(), encode_event(event)))
+    part = store.of(tenant)
+    await part.commit(part.outbox.post(Change(), encode_event(event)))

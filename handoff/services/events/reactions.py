@@ -26,7 +26,7 @@ from handoff.services.handoffs.targets import read_conversation_id
 from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.participation import refer
 from handoff.services.timeline.views import TouchpointView
-from handoff.store.repositories.control import count_lists
+from handoff.store.repositories.tenant.listed import count_each
 from handoff.store.store import Store
 
 from .payloads import ChangeKind, ContextChange, ContextChanged
@@ -71,8 +71,8 @@ class Followers:
         touchpoint is missed.
         """
         names = list(tenants)
-        keys = [self._store.control(it).keys.set("state:accepted") for it in names]
-        sizes = await count_lists(self._store.connection, keys)
+        lists = [self._store.of(it).handoffs.accepted for it in names]
+        sizes = await count_each(self._store.connection, lists)
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:
@@ -116,7 +116,7 @@ class Followers:
         concerned = [customer, *await self._people(tenant, customer, view)]
         for one in concerned:
             homes = [it.key for it in one.members]
-            for handoff in await read_of_homes(self._store.control(tenant), homes):
+            for handoff in await read_of_homes(self._store.of(tenant).handoffs, homes):
                 if handoff.owning and handoff.snapshots and view.recorded_at > _pinned(handoff):
                     await self._publish_change(tenant, one, handoff, view, shared=one is not customer)
 
@@ -157,7 +157,7 @@ class Followers:
             key=f"{handoff.id}/context/{view.id}",
             type="context.changed",
             subject=handoff.id,
-            at=await self._store.control(tenant).clock(),
+            at=await self._store.of(tenant).clock(),
             data=ContextChanged(
                 handoff=handoff.id,
                 agent=handoff.owner,
@@ -178,10 +178,10 @@ class Followers:
         store, hashes = self._store, self._store.hashes(tenant)
         here = read_conversation_id(hashes, view.conversation_id)
         conversations = await conversations_of(store, tenant, customer)
-        chains = await read_chains(store.control(tenant), [it.id for it in conversations])
+        chains = await read_chains(store.of(tenant).handoffs, [it.id for it in conversations])
         if here in chains:
             return  # already handed over, or requested
-        now = await store.control(tenant).clock()
+        now = await store.of(tenant).clock()
         for policy in mine:
             found = unresolved(policy, conversations, here, now)
             before = chains.get(found.id) if found else None

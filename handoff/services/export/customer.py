@@ -63,7 +63,7 @@ async def begin_export(
     """
     hashes = store.hashes(tenant)
     homes = [it.key for it in customer.members]
-    handoffs = await read_of_homes(store.control(tenant), homes, limit=None)
+    handoffs = await read_of_homes(store.of(tenant).handoffs, homes, limit=None)
     return ExportHead(
         exported_at=format_time(now),
         requested_id=requested_id,

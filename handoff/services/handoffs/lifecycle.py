@@ -44,13 +44,14 @@ from handoff.services.access.principal import Principal
 from handoff.services.context.completeness import Monitor
 from handoff.services.customers.lookup import LookUp
 from handoff.services.metrics import Measures
-from handoff.store.repositories.control import Change, Changed, Control, decode_record
+from handoff.store.repositories.control import Change, Changed, decode_record
 from handoff.store.store import Store
+from handoff.store.tenant import TenantStore
 
 from .announcements import record_handoff_events
 from .chains import chain_for, read_chain, read_members
 from .listing import current_customer_id
-from .records import Chain, handoff_key, handoff_view, read_handoffs
+from .records import Chain, handoff_id, handoff_view, read_handoffs
 from .snapshots import pinned, pinned_content
 from .targets import Target, TargetSelector, find_target, target_of
 from .writing import raw_id, write_handoff
@@ -150,53 +151,54 @@ class Handoffs:
     async def _try_request(
         self, tenant: str, wanted: HandoffRequest, target: Target, customer_id: str
     ) -> HandoffResult:
-        store, control, hashes = self._store, self._store.control(tenant), self._store.hashes(tenant)
-        now = await control.clock()
-        found = await chain_for(control, target, wanted.previous)
+        store, part, hashes = self._store, self._store.of(tenant), self._store.hashes(tenant)
+        now = await part.clock()
+        found = await chain_for(part.handoffs, target, wanted.previous)
         chain = found.chain
-        before = await read_members(control, chain)
+        before = await read_members(part.handoffs, chain)
         pending = before.get(chain.pending) if chain.pending else None
         if pending:
             result = _same_or_conflict(pending, wanted, hashes, customer_id)
-            await self._confirm(control, hashes, pending)
+            await self._confirm(part, pending)
             return result
         handoff = _new_handoff(tenant, hashes, wanted, target, chain, before, now)
         content = await pinned_content(store, self._monitor, tenant, target, handoff, now)
-        change = Change().expect(found.key, found.version)
+        change = Change()
+        part.handoffs.expect_chain(change, found.root, found.version)
         if found.joins:
-            change.expect(found.joins, 0).put(found.joins, 1, chain.root)
-        handoff = pinned(control, change, handoff, "requested", content, now)
+            part.handoffs.join(change, found.joins, chain.root)
+        handoff = pinned(part.handoffs, change, handoff, "requested", content, now)
         id_ = raw_id(hashes, handoff)
         after = msgspec.structs.replace(chain, pending=id_, latest=id_)
-        change.put(found.key, found.version + 1, after)
-        write_handoff(control, hashes, change, None, handoff, "handoff.requested")
-        await control.commit(change)
+        part.handoffs.put_chain(change, found.root, found.version + 1, after)
+        write_handoff(part, change, None, handoff, "handoff.requested")
+        await part.commit(change)
         changed = (("handoff.requested", handoff),)
         return HandoffResult(handoff=handoff, changed=changed, customer_id=customer_id)
 
-    async def _confirm(self, control: Control, hashes: KeyedHash, pending: Handoff) -> None:
+    async def _confirm(self, part: TenantStore, pending: Handoff) -> None:
         """Raise StoreUnavailable unless replicas have the handoff.
 
         Its own request may have failed for lack of replicas: a primary that is cut off still returns it, and
         a failover removes it. Writing the same record again waits for them.
         """
         if self._store.settings.durability == "replicated":
-            key = handoff_key(control, hashes, pending.id)
-            change = Change().expect(key, pending.version).put(key, pending.version, pending)
-            await control.commit(change)
+            change, version = Change(), pending.version
+            part.handoffs.put(change, raw_id(part.hashes, pending), version, version, pending)
+            await part.commit(change)
 
     async def move(self, tenant: str, public_id: str, wanted: HandoffMove) -> HandoffResult:
         """Apply a transition. Accepting a conversation that has an owner transfers it from that owner.
 
         Raises Conflict, with the handoff under `current`, for a stale version or an illegal transition.
         """
-        store, control, hashes = self._store, self._store.control(tenant), self._store.hashes(tenant)
-        key = handoff_key(control, hashes, public_id)
+        store, part, hashes = self._store, self._store.of(tenant), self._store.hashes(tenant)
+        id_ = handoff_id(hashes, public_id)
         for _attempt in range(ATTEMPTS):
-            (raw,) = await control.read([key])
+            (raw,) = await part.handoffs.read([id_])
             if raw is None:
                 raise NotFound("there is no such handoff")
-            before, now = decode_record(raw, Handoff), await control.clock()
+            before, now = decode_record(raw, Handoff), await part.clock()
             if wanted.caller:
                 authorize(wanted.caller, wanted.action, tenant, before)
             _check_move(before, wanted, hashes, now, self.clock_guard)
@@ -220,28 +222,28 @@ class Handoffs:
     async def _commit_move(
         self, tenant: str, before: Handoff, after: Handoff, wanted: HandoffMove, now: Micros
     ) -> HandoffChanges:
-        store, control, hashes = self._store, self._store.control(tenant), self._store.hashes(tenant)
-        chain_key, chain_version, chain = await read_chain(control, before.conversation, before.home)
-        id_ = raw_id(hashes, before)
-        change = Change().expect(chain_key, chain_version)
+        store, part = self._store, self._store.of(tenant)
+        found = await read_chain(part.handoffs, before.conversation, before.home)
+        chain, id_, change = found.chain, raw_id(part.hashes, before), Change()
+        part.handoffs.expect_chain(change, found.root, found.version)
         changed: HandoffChanges = ()
         if wanted.action is Action.ACCEPT:
             if chain.owning and chain.owning != id_:
-                ended = await _end_ownership(control, hashes, change, chain.owning, after, wanted, now)
+                ended = await _end_ownership(part, change, chain.owning, after, wanted, now)
                 changed = (("handoff.transferred", ended),)
                 hops = tuple(hop for hop in after.hops if hop.id != ended.id)
                 after = msgspec.structs.replace(after, hops=(*hops, hop_of(ended))[-MAX_HOPS:])
             target = await target_of(store, tenant, after)
             content = await pinned_content(store, self._monitor, tenant, target, after, now)
-            after = pinned(control, change, after, "accepted", content, now)
+            after = pinned(part.handoffs, change, after, "accepted", content, now)
             chain = msgspec.structs.replace(chain, owner=after.owner, owning=id_, pending=None)
         elif before.state in PENDING and after.state not in PENDING:
             chain = msgspec.structs.replace(chain, pending=None)
         elif before.state in OWNING and after.state not in OWNING:
             chain = msgspec.structs.replace(chain, owner=after.owner, owning=None)
-        change.put(chain_key, chain_version + 1, chain)
-        write_handoff(control, hashes, change, before, after, EVENTS[wanted.action])
-        await control.commit(change)
+        part.handoffs.put_chain(change, found.root, found.version + 1, chain)
+        write_handoff(part, change, before, after, EVENTS[wanted.action])
+        await part.commit(change)
         return (*changed, (EVENTS[wanted.action], after))
 
     async def _publish(self, changed: HandoffChanges) -> None:
@@ -298,8 +300,7 @@ def _check_move(
 
 
 async def _end_ownership(
-    control: Control,
-    hashes: KeyedHash,
+    part: TenantStore,
     change: Change,
     owning: bytes,
     successor: Handoff,
@@ -307,10 +308,10 @@ async def _end_ownership(
     now: Micros,
 ) -> Handoff:
     """End the handoff that owns the conversation as transferred to its successor."""
-    (before,) = await read_handoffs(control, [owning])
+    (before,) = await read_handoffs(part.handoffs, [owning])
     act = Act(action=Action.TRANSFER, at=now, by=wanted.by, reason=successor.reason)
     ended = apply(before, act)
-    write_handoff(control, hashes, change, before, ended, "handoff.transferred")
+    write_handoff(part, change, before, ended, "handoff.transferred")
     return ended
 
 

@@ -11,7 +11,9 @@ from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.reader import EVERYTHING, Reader
-from handoff.store.repositories.control import Control, decode_record, mark
+from handoff.store.repositories.control import decode_record, mark
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
+from handoff.store.repositories.tenant.listed import RecordList
 from handoff.store.store import Store
 
 from .targets import customer_of
@@ -38,19 +40,18 @@ class HandoffPage(Struct, frozen=True, kw_only=True):
     scanned_to: int | None
 
 
-async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
+async def list_handoffs(records: HandoffRecords, wanted: Listing) -> HandoffPage:
     """Handoffs by state, queue and agent. Three round trips; combined filters may take more."""
     queue = wanted.queue or _only_queue(wanted.reader)
-    names = [f"agent:{wanted.agent}"] * bool(wanted.agent) + [f"queue:{queue}"] * bool(queue)
-    names += [f"state:{wanted.state}"] * bool(wanted.state)
-    key = control.keys.set(names[0] if names else "all")
+    lists = _lists(records, wanted.agent, queue, wanted.state)
+    listed = lists[0] if lists else records.everything
     found: list[Handoff] = []
     bound, more = wanted.bound, True
     while more and len(found) < wanted.limit:
-        ids = await control.ids(key, limit=wanted.limit + 1, newest_first=wanted.newest_first, below=bound)
+        ids = await listed.entries(limit=wanted.limit + 1, newest_first=wanted.newest_first, below=bound)
         more = len(ids) > wanted.limit
         page = ids[: wanted.limit]
-        raws = await control.read([control.keys.record("h", id_) for id_, _ in page])
+        raws = await records.read(id_ for id_, _ in page)
         for entry, raw in zip(page, raws, strict=True):
             if len(found) == wanted.limit:
                 more = True
@@ -60,7 +61,7 @@ async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
             if handoff is not None and _matches(handoff, wanted) and wanted.reader.sees(handoff):
                 found.append(handoff)
     all_visible = wanted.reader.queues is None or bool(queue)
-    total = await control.count(key) if len(names) <= 1 and all_visible else None
+    total = await listed.count() if len(lists) <= 1 and all_visible else None
     return HandoffPage(
         handoffs=found,
         total=total,
@@ -68,6 +69,15 @@ async def list_handoffs(control: Control, wanted: Listing) -> HandoffPage:
         # A reader limited to queues gets no position in the lists of others.
         scanned_to=bound if total is None and all_visible else None,
     )
+
+
+def _lists(
+    records: HandoffRecords, agent: str | None, queue: str | None, state: State | None
+) -> list[RecordList]:
+    """The stored list of each filter, usually the shortest first."""
+    lists = [records.of_agent(agent)] if agent else []
+    lists += [records.of_queue(queue)] if queue else []
+    return lists + ([records.in_state(state)] if state else [])
 
 
 def _only_queue(reader: Reader) -> str | None:

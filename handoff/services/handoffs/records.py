@@ -15,7 +15,9 @@ from handoff.domain.errors import NotFound
 from handoff.domain.handoff import Fallback, Handoff, Hop, Party
 from handoff.domain.open_record import OpenRecord
 from handoff.services.timeline.views import public_conversation
-from handoff.store.repositories.control import Change, Control, ControlReads, decode_record
+from handoff.store.repositories.control import Change, decode_record
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
+from handoff.store.tenant import TenantStore
 
 MAX_HANDOFFS = 50  # in one context, newest first
 
@@ -187,64 +189,54 @@ def handoff_view(handoff: Handoff, hashes: KeyedHash, customer_id: str | None = 
     )
 
 
-def handoff_key(control: Control, hashes: KeyedHash, public_id: str) -> bytes:
-    """The key of a handoff's record. Raises NotFound for an id that is not this tenant's."""
-    (id_,) = hashes.private(HANDOFF, public_id)
-    return control.keys.record("h", id_)
+def handoff_id(hashes: KeyedHash, public_id: str) -> bytes:
+    """The 16 bytes behind a public id. Raises NotFound for an id that is not this tenant's."""
+    return hashes.private(HANDOFF, public_id)[0]
 
 
-async def read_handoff(control: Control, hashes: KeyedHash, public_id: str) -> Handoff:
+async def read_handoff(tenant: TenantStore, public_id: str) -> Handoff:
     """One handoff by its public id; one round trip."""
-    (raw,) = await control.read([handoff_key(control, hashes, public_id)])
+    (raw,) = await tenant.handoffs.read([handoff_id(tenant.hashes, public_id)])
     if raw is None:
         raise NotFound("there is no such handoff")
     return decode_record(raw, Handoff)
 
 
-async def read_handoffs(control: ControlReads, ids: Iterable[bytes]) -> list[Handoff]:
+async def read_handoffs(records: HandoffRecords, ids: Iterable[bytes]) -> list[Handoff]:
     """The handoffs with these ids, in order; one round trip."""
-    raws = await control.read([control.keys.record("h", id_) for id_ in ids])
-    return [decode_record(raw, Handoff) for raw in raws if raw is not None]
+    return [decode_record(raw, Handoff) for raw in await records.read(ids) if raw is not None]
 
 
 async def read_of_homes(
-    control: ControlReads, homes: Sequence[bytes], limit: int | None = MAX_HANDOFFS
+    records: HandoffRecords, homes: Sequence[bytes], limit: int | None = MAX_HANDOFFS
 ) -> list[Handoff]:
     """The handoffs of a customer's homes, newest first, up to `limit` if there is one. Two round trips."""
     if not homes:
         return []
-    keys = [control.keys.set("home:", home) for home in homes]
-    ids = await control.newest(keys, limit)
-    found = await read_handoffs(control, dict.fromkeys(ids))
+    ids = await records.of_homes(homes, limit)
+    found = await read_handoffs(records, dict.fromkeys(ids))
     found.sort(key=lambda it: (it.requested_at, it.id), reverse=True)
     return found[:limit]
 
 
-async def read_chains(control: ControlReads, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
+async def read_chains(records: HandoffRecords, conversations: Sequence[bytes]) -> dict[bytes, Chain]:
     """The chains of those conversations that have one; two round trips."""
-    roots = await control.read([control.keys.record("m", it) for it in conversations])
-    by_conversation = {
-        it: (decode_record(raw, bytes) if raw else it) for it, raw in zip(conversations, roots, strict=True)
-    }
-    raws = await control.read([control.keys.record("r", root) for root in by_conversation.values()])
-    return {
-        it: decode_record(raw, Chain)
-        for it, raw in zip(by_conversation, raws, strict=True)
-        if raw is not None
-    }
+    roots = dict(zip(conversations, await records.read_roots(conversations), strict=True))
+    raws = await records.read_chains(list(roots.values()))
+    return {it: decode_record(raw, Chain) for it, raw in zip(roots, raws, strict=True) if raw is not None}
 
 
-def pin(control: Control, change: Change, content: bytes) -> str:
+def pin(records: HandoffRecords, change: Change, content: bytes) -> str:
     """Store the bytes under their SHA-256, once; returns the hex digest."""
     digest = hashlib.sha256(content).digest()
     codec, packed = compress(content)
-    change.keep(control.keys.snapshot(digest), bytes((codec,)) + packed)
+    records.keep_snapshot(change, digest, bytes((codec,)) + packed)
     return digest.hex()
 
 
-async def read_pinned(control: Control, sha256: str) -> bytes:
+async def read_pinned(records: HandoffRecords, sha256: str) -> bytes:
     """The pinned bytes. Raises NotFound after an erasure, which leaves only the hash."""
-    raw = await control.kept(control.keys.snapshot(bytes.fromhex(sha256)))
+    raw = await records.read_snapshot(bytes.fromhex(sha256))
     if raw is None:
         raise NotFound("the snapshot was erased; its hash remains with the handoff", sha256=sha256)
     return decompress(raw[0], raw[1:])

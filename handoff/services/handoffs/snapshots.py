@@ -11,7 +11,8 @@ from handoff.services.context.assembly import assemble
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.views import DEFAULT_LIMIT, ContextSelection, ContextView
 from handoff.services.customers.lookup import LookUp, Match, look_up_of
-from handoff.store.repositories.control import Change, Control
+from handoff.store.repositories.control import Change
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.store import Store
 
 from .records import pin
@@ -47,10 +48,15 @@ def encode_context(view: ContextView) -> bytes:
 
 
 def pinned(
-    control: Control, change: Change, handoff: Handoff, at: str, content: tuple[bytes, str], now: Micros
+    records: HandoffRecords,
+    change: Change,
+    handoff: Handoff,
+    at: str,
+    content: tuple[bytes, str],
+    now: Micros,
 ) -> Handoff:
     """The handoff with a reference to the snapshot, which the change writes."""
-    sha256 = pin(control, change, content[0])
+    sha256 = pin(records, change, content[0])
     ref = SnapshotRef(
         at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now, rules=RULES
     )

@@ -135,7 +135,7 @@ async def _ranked(store: Store, tenant: str, matters: Matters, wanted: TargetSel
     found = [it for it in matters.conversations if it.open and it.last_inbound_at is not None]
     if not found or (len(found) == 1 and "form.submitted" not in found[0].types):
         return found
-    asked, waiting = matters.asking(await store.control(tenant).clock())
+    asked, waiting = matters.asking(await store.of(tenant).clock())
     own: set[bytes] = set()
     if wanted.identity is not None and wanted.identity.type not in STRONG_TYPES:
         own = matters.of_handle(wanted.identity)
@@ -158,7 +158,7 @@ async def _opened_by_handoff(
     That handoff opened the conversation. A further request, even from another channel, is for the same one.
     """
     known = {it.id for it in conversations}
-    found = await read_of_homes(store.control(tenant), [it.key for it in customer.members])
+    found = await read_of_homes(store.of(tenant).handoffs, [it.key for it in customer.members])
     return next((it for it in found if (it.pending or it.owning) and it.conversation not in known), None)
 
 

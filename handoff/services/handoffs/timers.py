@@ -14,11 +14,11 @@ from handoff.domain.handoff import Action, State
 from handoff.services.events.payloads import ClockJumped, Unviewed
 from handoff.services.events.publishing import Event, encode_event, publish
 from handoff.store.repositories.control import Change
+from handoff.store.repositories.tenant.handoff_records import VIEW_TIMER
 from handoff.store.store import Store
 
 from .lifecycle import HandoffMove, Handoffs
 from .records import read_handoff
-from .writing import UNVIEWED, VIEW_TIMER, read_due_timers
 
 TICK_S = 0.2  # so long after its deadline a handoff may still be pending, if nothing else is slow
 
@@ -41,7 +41,7 @@ class Timers:
 
     async def fire_due(self) -> int:
         """Fire the due timers; returns their number. None fire for a while after the store's clock jumped."""
-        now = await self._store.control(self._tenants[0]).clock()
+        now = await self._store.of(self._tenants[0]).clock()
         monotonic = time.monotonic_ns() // 1000
         jump = self._guard.look(now, monotonic)
         if jump:
@@ -50,7 +50,7 @@ class Timers:
             return 0
         fired = 0
         for tenant in self._tenants:
-            found = await read_due_timers(self._store.control(tenant), now)
+            found = await self._store.of(tenant).handoffs.due_timers(now)
             if found.passed_over:
                 self._store.unknown.met("timer", found.passed_over)
             for timer in found.timers:
@@ -71,12 +71,12 @@ class Timers:
             await publish(self._store, tenant, event)
 
     async def _fire(self, tenant: str, timer: bytes) -> bool:
-        control, hashes = self._store.control(tenant), self._store.hashes(tenant)
-        public_id = hashes.public(HANDOFF, timer[1:])
+        part = self._store.of(tenant)
+        public_id = part.hashes.public(HANDOFF, timer[1:])
         if timer[:1] == VIEW_TIMER:
             return await self._report_unviewed(tenant, public_id, timer)
         try:
-            handoff = await read_handoff(control, hashes, public_id)
+            handoff = await read_handoff(part, public_id)
             if handoff.state not in set(State):
                 self._store.unknown.met("handoff_state", handoff.state)
                 return False
@@ -90,31 +90,31 @@ class Timers:
 
     async def _report_unviewed(self, tenant: str, public_id: str, timer: bytes) -> bool:
         """Publish `handoff.unviewed` if the new owner of a conversation has not opened its context."""
-        control, hashes = self._store.control(tenant), self._store.hashes(tenant)
+        part = self._store.of(tenant)
         try:
-            handoff = await read_handoff(control, hashes, public_id)
+            handoff = await read_handoff(part, public_id)
         except NotFound:
             handoff = None
-        change = Change().remove(control.keys.timers(), timer)
+        change = Change()
+        part.handoffs.drop_timer(change, timer)
         unviewed = handoff is not None and handoff.owning and handoff.viewed_at is None
         if handoff is not None and unviewed:
             event = Event(
                 key=f"{handoff.id}/{handoff.version}/unviewed",
                 type="handoff.unviewed",
                 subject=handoff.id,
-                at=await control.clock(),
+                at=await part.clock(),
                 data=Unviewed(handoff=handoff.id, agent=handoff.owner, version=handoff.version),
                 correlation=handoff.id,
                 queues=handoff.queues,
             )
-            change.post(control.keys.outbox(), encode_event(event))
-        await control.commit(change)
+            part.outbox.post(change, encode_event(event))
+        await part.commit(change)
         return unviewed
 
     async def count_unviewed(self) -> int:
         """The number of accepted handoffs whose owner has not opened the context."""
         total = 0
         for tenant in self._tenants:
-            control = self._store.control(tenant)
-            total += await control.count(control.keys.set(UNVIEWED))
+            total += await self._store.of(tenant).handoffs.unviewed.count()
         return total

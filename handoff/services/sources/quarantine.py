@@ -16,8 +16,12 @@ from handoff.domain.errors import NotFound
 from handoff.domain.text.cleaning import clean, clean_pairs
 from handoff.services.admission.limits import LimitSettings
 from handoff.store.errors import unavailable
-from handoff.store.repositories.control import Control, decode_record, mark, pack_record
-from handoff.store.repositories.quarantine import QuarantineBounds, QuarantineItem
+from handoff.store.repositories.control import decode_record, mark, pack_record
+from handoff.store.repositories.tenant.quarantine_records import (
+    QuarantineBounds,
+    QuarantineItem,
+    QuarantineRecords,
+)
 from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
@@ -149,19 +153,21 @@ def _raw_id(id_: str) -> bytes:
         raise NotFound("there is no such item in quarantine") from error
 
 
-async def read(control: Control, id_: str) -> Quarantined:
+async def read(records: QuarantineRecords, id_: str) -> Quarantined:
     """One item by its id. Raises NotFound if it is not in quarantine."""
-    (raw,) = await control.read([control.keys.record("q", _raw_id(id_))])
+    (raw,) = await records.read([_raw_id(id_)])
     if raw is None:
         raise NotFound("there is no such item in quarantine")
     return decode_record(raw, Quarantined)
 
 
-async def page(control: Control, *, limit: int, newest_first: bool, below: int | None) -> QuarantinePage:
+async def page(
+    records: QuarantineRecords, *, limit: int, newest_first: bool, below: int | None
+) -> QuarantinePage:
     """Items in order of arrival, oldest or newest first."""
-    key = control.keys.set("quarantine")
-    found = await control.ids(key, limit=limit + 1, newest_first=newest_first, below=below)
-    raws = await control.read([control.keys.record("q", id_) for id_, _ in found[:limit]])
+    listed = records.listed
+    found = await listed.entries(limit=limit + 1, newest_first=newest_first, below=below)
+    raws = await records.read(id_ for id_, _ in found[:limit])
     items = [decode_record(raw, Quarantined) for raw in raws if raw]
     views = [
         QuarantineView(
@@ -176,7 +182,7 @@ async def page(control: Control, *, limit: int, newest_first: bool, below: int |
     ]
     return QuarantinePage(
         items=views,
-        total=await control.count(key),
+        total=await listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
     )
 

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from handoff.codec.keyed_hash import SIZE
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Conflict
-from handoff.store.repositories.control import Change, Changed, Control
+from handoff.store.repositories.control import Change, Changed
 from handoff.store.store import Store
+from handoff.store.tenant import TenantStore
 
 from .signing import check_key
 from .spec import SubscriptionSpec, check
@@ -24,14 +25,11 @@ from .subscriptions import (
     Key,
     Subscription,
     drop,
-    ids_of,
     keys_for,
     opened,
     put,
-    read_sealed,
     rotated,
     set_pace,
-    touched,
 )
 
 ORIGIN = "configuration"
@@ -66,56 +64,55 @@ async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Confi
         ids = list(mine)
         for at in range(0, len(ids), MAX_WRITTEN):
             part = {id_: mine[id_] for id_ in ids[at : at + MAX_WRITTEN]}
-            new = await _configure(store, store.control(tenant), part)
+            new = await _configure(store, store.of(tenant), part)
             generated += [it for it in new if mine[it.id].secret is None]
-        await _drop_and_reseal(store, store.control(tenant), mine)
+        await _drop_and_reseal(store, store.of(tenant), mine)
     return generated
 
 
-async def _drop_and_reseal(store: Store, control: Control, wanted: Collection[bytes]) -> None:
+async def _drop_and_reseal(store: Store, tenant: TenantStore, wanted: Collection[bytes]) -> None:
     """Delete configured subscriptions that are not wanted, and reseal those not sealed with the first key."""
-    ids = await ids_of(control)
-    sealed = await read_sealed(store, control.tenant, ids)
-    seal = store.seal(control.tenant)
+    ids = await tenant.subscriptions.ids()
+    sealed = await tenant.subscriptions.read(ids)
     gone, stale = [], []
     for id_, raw in zip(ids, sealed, strict=True):
-        subscription = opened(store, control.tenant, id_, raw) if raw else None
+        subscription = opened(store, tenant.tenant, id_, raw) if raw else None
         if subscription and subscription.origin == ORIGIN and id_ not in wanted:
             gone.append(id_)
-        elif subscription and raw and not seal.is_current(raw):
+        elif subscription and raw and not tenant.seal.is_current(raw):
             stale.append(subscription)
     if gone:
-        await drop(store, control, gone)
+        await drop(tenant, gone)
     for at in range(0, len(stale), MAX_WRITTEN):
         change = Change()
         for subscription in stale[at : at + MAX_WRITTEN]:
-            put(store, control, change, subscription, subscription.version)
+            put(tenant, change, subscription, subscription.version)
         with suppress(Changed):  # a concurrent change reseals its subscription; the next start does the rest
-            await control.commit(change)
+            await tenant.commit(change)
 
 
 async def _configure(
-    store: Store, control: Control, wanted: Mapping[bytes, Configured]
+    store: Store, tenant: TenantStore, wanted: Mapping[bytes, Configured]
 ) -> list[Subscription]:
     """Write the changed subscriptions; returns the new ones. Several workers may do this concurrently."""
     for _attempt in range(ATTEMPTS):
-        sealed = await read_sealed(store, control.tenant, list(wanted))
+        sealed = await tenant.subscriptions.read(list(wanted))
         found = zip(wanted, sealed, strict=True)
-        before = {id_: opened(store, control.tenant, id_, it) for id_, it in found if it}
-        now = await control.clock()
+        before = {id_: opened(store, tenant.tenant, id_, it) for id_, it in found if it}
+        now = await tenant.clock()
         after = [_configured(it, before.get(id_), now) for id_, it in wanted.items()]
         changed = [it for it in after if it != before.get(it.id)]
         if not changed:
             return []
         # Before the subscriptions are written, so that the next start repeats it after a crash in between.
         paced = [it for it in changed if it.wishes.rate_per_s != _rate(before.get(it.id))]
-        await asyncio.gather(*(set_pace(store, it) for it in paced))
+        await asyncio.gather(*(set_pace(tenant, it) for it in paced))
         change = Change()
         for subscription in changed:
             known = before.get(subscription.id)
-            put(store, control, change, subscription, known.version if known else 0)
+            put(tenant, change, subscription, known.version if known else 0)
         try:
-            await control.commit(touched(control, change))
+            await tenant.commit(tenant.subscriptions.touch(change))
         except Changed:
             continue
         return [it for it in changed if it.id not in before]

@@ -163,7 +163,7 @@ async def queue_test(store: Store, subscription: Subscription, by: str) -> str:
     await _require_enabled(store, subscription)
     queue, hashes = store.deliveries(subscription.tenant), store.hashes(subscription.tenant)
     id_ = public_id(hashes, subscription.id)
-    now = await store.control(subscription.tenant).clock()
+    now = await store.of(subscription.tenant).clock()
     key = f"test/{id_}/{secrets.token_hex(8)}"
     data = WebhookTest(message="This is a test.", subscription=id_, by=by)
     event = Event(key=key, type="webhook.test", subject=id_, at=now, data=data)

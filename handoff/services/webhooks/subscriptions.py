@@ -13,8 +13,9 @@ from handoff.codec.records import decode_as, encode_record
 from handoff.domain.clock import SECOND, Micros
 from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.open_record import OpenRecord
-from handoff.store.repositories.control import Change, Changed, Control, decode_record
+from handoff.store.repositories.control import Change, Changed
 from handoff.store.store import Store
+from handoff.store.tenant import TenantStore
 
 from .signing import Scheme, check_key, make_key
 from .spec import SubscriptionSpec, check, matches, wrong
@@ -71,26 +72,13 @@ def public_id(hashes: KeyedHash, id_: bytes) -> str:
     return hashes.public(WEBHOOK, id_)
 
 
-def record_key(control: Control, id_: bytes) -> bytes:
-    return control.keys.record("w", id_)
-
-
-def touched(control: Control, change: Change) -> Change:
-    """Add to a change the mark that makes every worker read the tenant's subscriptions again."""
-    return change.put(_generation(control), secrets.randbits(62), None)
-
-
-def _generation(control: Control) -> bytes:
-    return control.keys.named("webhooks")
-
-
 async def create(
     store: Store, tenant: str, spec: SubscriptionSpec, secret: str | None = None
 ) -> Subscription:
     """Create a subscription; events are queued for it from now on. Conflict (`too_many`) above the limit."""
     check(spec)
-    control = store.control(tenant)
-    known = await ids_of(control)
+    part = store.of(tenant)
+    known = await part.subscriptions.ids()
     if len(known) >= MAX_SUBSCRIPTIONS:
         raise Conflict(f"a tenant has at most {MAX_SUBSCRIPTIONS} subscriptions", code="too_many")
     subscription = Subscription(
@@ -99,32 +87,30 @@ async def create(
         wishes=spec,
         keys=keys_for(spec, secret),
         origin="api",
-        created_at=await control.clock(),
+        created_at=await part.clock(),
     )
-    await _write(store, control, subscription, 0)
+    await _write(part, subscription, 0)
     return subscription
 
 
-def put(store: Store, control: Control, change: Change, subscription: Subscription, version: int) -> None:
+def put(tenant: TenantStore, change: Change, subscription: Subscription, version: int) -> None:
     """Add to a change a subscription, sealed, that replaces this version of it (0: none)."""
-    key = record_key(control, subscription.id)
-    seal = store.seal(subscription.tenant)
-    sealed = seal.seal(encode_record(subscription), SEALED_AS + subscription.id)
-    change.expect(key, version).put(key, subscription.version, sealed)
-    change.add(control.keys.set("webhooks"), subscription.created_at, subscription.id)
+    id_, created_at = subscription.id, subscription.created_at
+    sealed = tenant.seal.seal(encode_record(subscription), SEALED_AS + id_)
+    tenant.subscriptions.put(change, id_, version, subscription.version, sealed, created_at=created_at)
 
 
-async def set_pace(store: Store, subscription: Subscription) -> None:
+async def set_pace(tenant: TenantStore, subscription: Subscription) -> None:
     """Apply the subscription's rate limit to its queue."""
-    rate, queues = subscription.wishes.rate_per_s, store.deliveries(subscription.tenant)
-    await queues.switch(subscription.id, "pace", round(1000 / rate) if rate else 0)
+    rate = subscription.wishes.rate_per_s
+    await tenant.deliveries.switch(subscription.id, "pace", round(1000 / rate) if rate else 0)
 
 
-async def _write(store: Store, control: Control, subscription: Subscription, version: int) -> None:
+async def _write(tenant: TenantStore, subscription: Subscription, version: int) -> None:
     change = Change()
-    put(store, control, change, subscription, version)
-    await control.commit(touched(control, change))
-    await set_pace(store, subscription)
+    put(tenant, change, subscription, version)
+    await tenant.commit(tenant.subscriptions.touch(change))
+    await set_pace(tenant, subscription)
 
 
 async def change(
@@ -132,13 +118,13 @@ async def change(
 ) -> Subscription:
     """Replace settings and keys. Raises Conflict (`configured`) for a subscription of the configuration."""
     check(spec)
-    control = store.control(tenant)
+    part = store.of(tenant)
     for _attempt in range(ATTEMPTS):
         before = await read(store, tenant, id_)
         require_own(before)
         after = msgspec.structs.replace(before, wishes=spec, keys=keys, version=before.version + 1)
         try:
-            await _write(store, control, after, before.version)
+            await _write(part, after, before.version)
         except Changed:
             continue
         return after
@@ -165,23 +151,21 @@ def rotated(
 
 async def delete(store: Store, tenant: str, id_: bytes) -> None:
     """Delete a subscription and its queue."""
-    control = store.control(tenant)
     require_own(await read(store, tenant, id_))
-    await drop(store, control, [id_])
+    await drop(store.of(tenant), [id_])
 
 
-async def drop(store: Store, control: Control, ids: Sequence[bytes]) -> None:
+async def drop(tenant: TenantStore, ids: Sequence[bytes]) -> None:
     """Delete subscriptions of any origin, with their queues."""
     change = Change()
     for id_ in ids:
-        change.drop(record_key(control, id_)).remove(control.keys.set("webhooks"), id_)
-    await control.commit(touched(control, change))
-    queues = store.deliveries(control.tenant)
-    await asyncio.gather(*(queues.drop(id_) for id_ in ids))
+        tenant.subscriptions.drop(change, id_)
+    await tenant.commit(tenant.subscriptions.touch(change))
+    await asyncio.gather(*(tenant.deliveries.drop(id_) for id_ in ids))
 
 
 async def read(store: Store, tenant: str, id_: bytes) -> Subscription:
-    (sealed,) = await read_sealed(store, tenant, [id_])
+    (sealed,) = await store.of(tenant).subscriptions.read([id_])
     if sealed is None:
         raise NotFound("there is no such webhook")
     return opened(store, tenant, id_, sealed)
@@ -189,25 +173,14 @@ async def read(store: Store, tenant: str, id_: bytes) -> Subscription:
 
 async def read_all(store: Store, tenant: str, ids: Iterable[bytes] | None = None) -> list[Subscription]:
     """The subscriptions with these ids, or all of them, oldest first."""
-    wanted = list(ids) if ids is not None else await ids_of(store.control(tenant))
-    found = await read_sealed(store, tenant, wanted)
+    wanted = list(ids) if ids is not None else await store.of(tenant).subscriptions.ids()
+    found = await store.of(tenant).subscriptions.read(wanted)
     return [opened(store, tenant, id_, it) for id_, it in zip(wanted, found, strict=True) if it]
-
-
-async def read_sealed(store: Store, tenant: str, ids: Sequence[bytes]) -> list[bytes | None]:
-    """The sealed subscriptions. They are sealed as a whole, because URLs and headers may hold secrets too."""
-    control = store.control(tenant)
-    raws = await control.read([record_key(control, id_) for id_ in ids])
-    return [decode_record(raw, bytes) if raw else None for raw in raws]
 
 
 def opened(store: Store, tenant: str, id_: bytes, sealed: bytes) -> Subscription:
     """Open a sealed subscription. ConfigurationError if `store.secret_keys` lacks the key that sealed it."""
     return decode_as(store.seal(tenant).open(sealed, SEALED_AS + id_), Subscription)
-
-
-async def ids_of(control: Control) -> list[bytes]:
-    return await control.oldest(control.keys.set("webhooks"))
 
 
 class Directory:
@@ -219,8 +192,7 @@ class Directory:
 
     async def of(self, tenant: str) -> tuple[Subscription, ...]:
         """The tenant's current subscriptions; one round trip while none changes."""
-        control = self._store.control(tenant)
-        generation = await control.value(_generation(control))
+        generation = await self._store.of(tenant).subscriptions.generation()
         known = self._known.get(tenant)
         if known is None or known[0] != generation:
             # Read after the generation, so that a change in between is noticed next time.

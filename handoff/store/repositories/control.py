@@ -123,6 +123,11 @@ class ControlReads:
         self.keys = ControlKeys(tenant)
         self.tenant = tenant
         self.seal = ControlSeal(sealing, tenant)
+        self._sealing = sealing
+
+    def through(self, reads: Reads) -> ControlReads:
+        """The same partition, read through `reads`."""
+        return ControlReads(reads, self.tenant, self._sealing)
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The records at the keys, their versions in front; one round trip."""

@@ -16,7 +16,8 @@ from msgspec import Struct
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.keys import tenant_of
+from handoff.store.keys import ControlKeys, tenant_of
+from handoff.store.repositories.control import Change
 from handoff.store.sealing.control_seal import ControlSeal
 from handoff.store.sealing.sealing import Sealing
 
@@ -195,12 +196,23 @@ class EntriesAfter(Struct, frozen=True):
 
 
 class ControlOutbox:
-    """The outbox of one tenant's control partition, for readers that resume."""
+    """The outbox of one tenant's control partition: written with a change, read by consumers and by readers
+    that resume."""
 
-    def __init__(self, connection: Connection, stream: bytes, seal: ControlSeal) -> None:
+    def __init__(self, connection: Connection, keys: ControlKeys, seal: ControlSeal) -> None:
         self._connection = connection
         self._seal = seal
-        self.stream = stream
+        self._keys = keys
+        self.stream = keys.outbox()
+
+    def post(self, change: Change, payload: bytes) -> Change:
+        """Append an entry with the change that it announces."""
+        return change.post(self.stream, payload)
+
+    def of_consumer(self, tenant: str, consumer: str) -> Outbox:
+        """The outbox with a consumer's cursor and lease."""
+        cursor, lease = self._keys.named(f"cursor.{consumer}"), self._keys.named(f"lease.{consumer}")
+        return Outbox(stream=self.stream, cursor=cursor, lease=lease, tenant=tenant)
 
     async def newest_id(self) -> str | None:
         """The id of the newest entry, None before there is one; one round trip."""

@@ -122,11 +122,11 @@ class Rewriting:
         while True:
             command = (b"ZRANGE", timeline, last, b"+", b"BYLEX", b"LIMIT", 0, MEMBERS)
             members = await self._connection.call(*command, key=timeline)
-            pairs = [it for raw in members if (it := _sealed_member(key, raw))]
+            pairs = [pair for raw in members if (pair := _sealed_member(key, raw))]
             if changed or pairs:
                 arguments: list[bytes | int | str] = [key.wrapped, len(changed)]
-                arguments += [it for field in changed for it in field]
-                arguments += [it for pair in pairs for it in pair]
+                arguments += [part for field in changed for part in field]
+                arguments += [part for pair in pairs for part in pair]
                 ours, count = await self._functions.call("reseal", [record, timeline], arguments)
                 if not ours:
                     return done, False

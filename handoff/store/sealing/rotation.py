@@ -58,14 +58,14 @@ class Rotation:
         async for keys in self._stored():
             progress.seen += len(keys)
             calls: list[Call] = []
-            for it in keys:
-                if self._epochs.is_current(it.wrapped):
+            for stored in keys:
+                if self._epochs.is_current(stored.wrapped):
                     continue
-                new = self._rewrapped(it)
+                new = self._rewrapped(stored)
                 if new is None:
                     progress.unreadable += 1
                 else:
-                    calls.append(([it.place], [it.wrapped, new]))
+                    calls.append(([stored.place], [stored.wrapped, new]))
             if calls:
                 progress.rewrapped += sum(await self._functions.call_each("rewrap", calls))
             yield progress

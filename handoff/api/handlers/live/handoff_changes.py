@@ -158,7 +158,7 @@ async def _begin(
     pages = await asyncio.gather(
         *(
             list_handoffs(
-                site.store.control(tenant), msgspec.structs.replace(listing, state=state, limit=200)
+                site.store.of(tenant).handoffs, msgspec.structs.replace(listing, state=state, limit=200)
             )
             for state in (State.REQUESTED, State.OFFERED, State.ACCEPTED)
         )

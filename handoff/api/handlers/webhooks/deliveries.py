@@ -101,7 +101,7 @@ async def replay(request: web.Request) -> web.Response:
     if given.id is not None:
         replayed = await deliveries.replay_one(store, subscription, given.id)
     else:
-        now = await store.control(subscription.tenant).clock()
+        now = await store.of(subscription.tenant).clock()
         since = _time("since", given.since or "")
         until = _time("until", given.until) if given.until else now
         replayed = await deliveries.replay_since(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
 from handoff.store.functions.library import Functions
-from handoff.store.keys import ControlKeys
-from handoff.store.sealing.control_seal import ControlSeal
+from handoff.store.repositories.control import ControlReads
+
+from .listed import RecordList
 
 AT_ONCE = 500  # items that one call deletes: some milliseconds of the store's time
 
@@ -33,17 +34,26 @@ class QuarantineItem(Struct, frozen=True):
 class QuarantineRecords:
     """The quarantine of one tenant. Deleting works in a full store too."""
 
-    def __init__(self, functions: Functions, keys: ControlKeys, seal: ControlSeal) -> None:
+    def __init__(self, functions: Functions, control: ControlReads) -> None:
         self._functions = functions
-        self._keys = keys
-        self._tag = keys.tag
-        self._seal = seal
+        self._control = control
+        self._keys = control.keys
+        self._tag = control.keys.tag
+
+    async def read(self, ids: Iterable[bytes]) -> list[bytes | None]:
+        """The records with these ids; one round trip."""
+        return await self._control.read([self._keys.record("q", id_) for id_ in ids])
+
+    @property
+    def listed(self) -> RecordList:
+        """All items, in order of arrival."""
+        return RecordList(self._control, self._keys.set("quarantine"))
 
     async def keep(self, source: str, items: Sequence[QuarantineItem], bounds: QuarantineBounds) -> int:
         """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
         arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since]
         for item in items:
-            record = self._seal.seal_record(self._keys.record("q", item.id), item.record)
+            record = self._control.seal.seal_record(self._keys.record("q", item.id), item.record)
             arguments += (item.id, item.at, record)
         return int(await self._functions.call("quarantine_keep", [self._tag], arguments))
 

@@ -1,0 +1,1 @@
+"""The repositories of one tenant's control partition: handoffs, callbacks, subscriptions, quarantine."""
