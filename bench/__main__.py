@@ -32,6 +32,7 @@ from bench import (
     memory,
     panel,
     reads,
+    sealing,
     start,
     streams,
     vendor,
@@ -77,6 +78,7 @@ MEASUREMENTS = {
     "desktops": Measurement(lambda _settings, directory: desktops.measure(directory), full=True),
     "panel": Measurement(lambda _settings, directory: panel.measure(directory), full=True),
     "admission": Measurement(lambda _settings, directory: admission.measure(directory), full=True),
+    "sealing": Measurement(sealing.measure, full=True),
     "against": Measurement(against.measure, full=True),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }
