@@ -9,6 +9,8 @@ FORMAT = 2
 """The highest format that this release reads and writes. A store that names none has format 1."""
 SEALED_FORMAT = 2
 """The format from which values may be sealed: releases that do not know it cannot read them."""
+LAYOUT, SEALED_LAYOUT = 1, 2
+"""Versions of the structures in a store. Releases that check no format refuse a sealed store by its layout."""
 
 
 def require_understood(current: int, understood: int) -> None:

@@ -25,7 +25,7 @@ async def open_keys(
     functions = Functions(connection)
     await functions.load()
     format_ = await connection.call(b"HGET", META, b"format", key=META)
-    sealing = await open_sealing(connection, settings, data_dir, int(format_ or 1))
+    sealing = await open_sealing(functions, connection, settings, data_dir, int(format_ or 1))
     if sealing is None:
         raise ConfigurationError("set keys in [privacy.sealing]")
     return sealing, functions

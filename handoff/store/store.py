@@ -30,16 +30,13 @@ from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_h
 from handoff.store.server.seen import SEEN, Floor, read_seen
 
 from .decoded import RecentBodies
-from .formats import FORMAT, require_understood
+from .formats import FORMAT, LAYOUT, SEALED_LAYOUT, require_understood
 from .histories import RecentHistories
 from .keys import META, Keys
 from .settings import StoreSettings
 from .tenant import TenantStore
 from .unknown import UnknownValues
 from .workers import Workers
-
-LAYOUT = 1
-"""Version of everything that `keys`, `repositories` and the codec define. Raised when it changes."""
 
 
 class Store:
@@ -115,9 +112,10 @@ class Store:
         """The store's pepper, after the layout was put back where it was missing: the next start would create
         another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
+        state = await _state(self.connection, self.settings, self._pepper, self.workers.current)
         if self.sealing is not None:
             await mark_sealed(self.connection, self.sealing)
-        return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
+        return state[b"pepper"]
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -175,7 +173,7 @@ async def open_store(
     await functions.load()
     pepper, format_ = await _meta(connection, settings, understood)
     require_understood(format_, understood)
-    sealing = await open_sealing(connection, sealed, settings.data_dir, format_)
+    sealing = await open_sealing(functions, connection, sealed, settings.data_dir, format_)
     seen = _seen_file(settings, connection.url)
     known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
     store = Store(settings, connection, functions, pepper, known, briefs, seen, understood, sealing)
@@ -199,7 +197,7 @@ def _seen_file(settings: StoreSettings, url: str) -> Path | None:
 async def _meta(connection: Connection, settings: StoreSettings, understood: int) -> tuple[bytes, int]:
     """The store's pepper and format. ConfigurationError where layout or partitions are not as expected."""
     found = await _state(connection, settings, secrets.token_bytes(32), understood)
-    if int(found[b"layout"]) != LAYOUT:
+    if int(found[b"layout"]) not in (LAYOUT, SEALED_LAYOUT):
         raise ConfigurationError(
             f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
         )
