@@ -10,7 +10,7 @@ FORMAT = 2
 SEALED_FORMAT = 2
 """The format from which values may be sealed: releases that do not know it cannot read them."""
 LAYOUT, SEALED_LAYOUT = 1, 2
-"""Versions of the structures in a store. Releases that check no format refuse a sealed store by its layout."""
+"""Versions of the structures in a store. Releases that check no format refuse a sealed store by this."""
 
 
 def require_understood(current: int, understood: int) -> None:
