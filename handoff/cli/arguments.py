@@ -301,6 +301,7 @@ def _add_keys(commands: Any) -> None:
     )
     _add_store_options(rotating, "sealing.commands:rotate_keys")
     rotating.add_argument("--tenant", help="only this tenant's (default: all tenants')")
+    rotating.set_defaults(settle_s=12.0)  # more than the 10 s for which a server may use an older key file
     rotating.add_argument("--resume", action="store_true", help="continue without beginning an epoch")
     destroying = _command(tools, "destroy", "destroy retired epochs", description=help_texts.DESTROY)
     destroying.add_argument("epoch", nargs="+", help="an epoch's id, from `handoff keys list`")

@@ -20,11 +20,8 @@ from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
 from handoff.store.keys import Keys
 from handoff.store.maintenance import RewrapProgress, Rewriting, Rotation, open_keys
-from handoff.store.sealing.epochs import STALE_S
 from handoff.store.sealing.key_file import Epoch, read_key_file
 from handoff.store.sealing.sealing import Sealing
-
-SETTLE_S = STALE_S + 2.0  # until all servers use the new epoch
 
 
 class SealedStore(Struct, frozen=True):
@@ -94,7 +91,7 @@ async def _rotate(options: argparse.Namespace) -> int:
         begun = time.monotonic()
         await _rewrapped(store.rotation)
         # Until then a server may have made keys in the old epoch.
-        await asyncio.sleep(max(0.0, begun + SETTLE_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, begun + options.settle_s - time.monotonic()))
         progress = await _rewrapped(store.rotation)
     print(f"{progress.seen} data keys are in their tenants' current epochs")
     if progress.unreadable:
