@@ -31,12 +31,17 @@ TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromiu
 # Lines and branches of the whole suite. It may only rise; a part of the suite (ARGS) has no floor.
 COVERAGE_FLOOR := 91
 
-# Tests wait for servers more than they compute, so use more processes than processors (0: one process).
+# Tests wait for servers more than they compute, so use more processes than processors (0: one process). Each takes
+# one test file after another, in the order of the folders: sorted by their number of tests, the files with the fewest
+# and longest tests would come last, with the other processes idle.
 TEST_PROCESSES ?= 3
 
 # Payloads from real senders, if they are available next to the checkout.
 HANDOFF_SHARED ?= $(abspath $(wildcard ../shared))
 export HANDOFF_SHARED
+
+# Tests start hundreds of processes: without bytecode files, each compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 SOAK_MINUTES ?= 60
 
@@ -50,7 +55,8 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 
 .PHONY: test
 test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile \
+	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m pytest --collect-only -qq >/dev/null || true # compiles the tests once
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
 	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
 		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
@@ -80,6 +86,25 @@ words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=-
 .PHONY: freeze
 freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
 	@$(BIN)/python -m tests.frozen
+
+.PHONY: audit
+audit: $(VENV)/dev.stamp ## compare the pinned versions with known vulnerabilities; skipped with a reason without network
+	@mkdir -p build; $(BIN)/python -m venv build/audit-venv \
+	&& build/audit-venv/bin/python -m pip install --quiet pip-audit==2.10.1 >/dev/null 2>&1 \
+	|| { echo "not audited: no package index can be reached"; exit 0; }; \
+	build/audit-venv/bin/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt \
+		>build/audit.txt 2>&1; \
+	if grep -qE "^Found [0-9]+ known" build/audit.txt; then cat build/audit.txt; exit 1; fi; \
+	if grep -qE "^No known" build/audit.txt && ! grep -q "could not be audited" build/audit.txt; then \
+	cat build/audit.txt; else echo "not audited: the advisories cannot be reached (build/audit.txt)"; fi
+
+.PHONY: sbom
+sbom: $(VENV)/dev.stamp ## write a software bill of materials (CycloneDX) to build/sbom.json; skipped without network
+	@mkdir -p build; $(BIN)/python -m venv build/sbom-venv \
+	&& build/sbom-venv/bin/python -m pip install --quiet cyclonedx-bom==7.5.0 >/dev/null 2>&1 \
+	|| { echo "no SBOM: no package index can be reached"; exit 0; }; \
+	build/sbom-venv/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o build/sbom.json \
+	&& echo "wrote build/sbom.json"
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp tools ## measure and print tables (bench/README.md); ARGS=--write saves them

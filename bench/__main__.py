@@ -95,6 +95,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=Settings().seconds, help="of one run")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="of the ingest table")
     parser.add_argument("--against", default="", help="a commit, for the table of that name (last release)")
+    parser.add_argument("--cpu", action="store_true", help="the table against compares CPU per request")
+    parser.add_argument("--requests", type=int, default=0, help="of one run, in place of --seconds")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the order of the runs")
     parser.add_argument("--data", type=Path, default=ROOT, help="where the stores' files go: a real disk")
     arguments = parser.parse_args()
@@ -150,6 +152,8 @@ def main() -> int:
         connections=arguments.connections,
         seed=arguments.seed,
         against=arguments.against,
+        cpu=arguments.cpu,
+        requests=arguments.requests,
     )
     directory = Path(tempfile.mkdtemp(prefix=".handoff-bench-", dir=arguments.data.resolve()))
     try:

@@ -1,18 +1,22 @@
-"""This tree against an earlier commit of it: the same load on both servers, in interleaved rounds."""
+"""This tree against an earlier commit of it: the same load on both servers, in interleaved rounds.
+
+With `--cpu` the figure is the CPU time of each server per request, over runs of equal numbers of requests. It
+hardly depends on what else the machine does.
+"""
 
 from __future__ import annotations
 
-import functools
 import statistics
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 
-import msgspec
+from msgspec import Struct, json, structs
 
 from bench import reads, vendor
 from bench.contenders import UNCACHED, Started, ours
@@ -22,10 +26,13 @@ from bench.processes import ROOT, Failed
 from bench.rounds import (
     Fresh,
     Lane,
+    Round,
+    Rounds,
     Settings,
     call,
     how,
     interleaved,
+    middle,
     no_refusals,
     ratios,
     same,
@@ -37,29 +44,53 @@ from bench.table import Table, spread, thousands
 LAST_RELEASE = (ROOT / ".ci/last-release").read_text().strip()
 BEFORE, NOW = "before", "now"
 CUSTOMERS = 4  # whose contexts are looked at fresh in a round
+CPU_REQUESTS = 2_000  # of one run: short runs alternate often, so that both trees have the same neighbours
 
 
 def measure(settings: Settings, directory: Path) -> Table:
     """Ingest, a vendor's webhook and contexts, on the server of `settings.against` and on this one."""
+    if settings.cpu:
+        settings = structs.replace(settings, requests=settings.requests or CPU_REQUESTS)
     commit = settings.against or LAST_RELEASE
     tree = _checked_out(commit, directory / "tree")
     starts: dict[str, Callable[[Path], AbstractContextManager[Started]]] = {
-        BEFORE: functools.partial(ours, more=vendor.SOURCE, tree=tree),
-        NOW: functools.partial(ours, more=vendor.SOURCE),
+        BEFORE: partial(ours, more=vendor.SOURCE, tree=tree),
+        NOW: partial(ours, more=vendor.SOURCE),
     }
     runs = count(1)
     with together(starts, directory) as servers:
-        rows = [_row(what, loads, servers, settings, runs) for what, loads in _loads(servers, directory)]
-        rows += [_fresh(length, servers, settings.rounds) for length in (50, 1_000)]
+        rows = [
+            _row(load.what, found, settings)
+            for load in _loads(servers, directory, settings)
+            if (found := _measured(load, servers, settings, runs))
+        ]
+        if not settings.cpu and not settings.only:
+            rows += [_fresh(length, servers, settings.rounds) for length in (50, 1_000)]
     return Table(
         title=f"This tree against {commit[:12]}",
-        columns=("what", "before", "now", "now × before", "server µs now × before"),
+        columns=CPU_COLUMNS if settings.cpu else COLUMNS,
         rows=tuple(rows),
-        notes=(
-            how(settings),
-            "contexts: 10 identities, 1 000 touchpoints; fresh: CPU of a first look at a customer (less is "
-            "better); all else: requests per second (more is better)",
-        ),
+        notes=_notes(settings),
+    )
+
+
+COLUMNS = ("what", "before", "now", "now × before", "server µs now × before")
+CPU_COLUMNS = ("what", "before µs", "now µs", "before ÷ now", "of the cheapest", "store µs now × before")
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    if settings.cpu:
+        return (
+            f"{settings.rounds} rounds of {settings.requests} requests to each tree in turn, in random order",
+            "CPU time per request of the server, user and system; median (quartiles)",
+            "before ÷ now: requests for the same CPU time, in the same round (more is better); of the "
+            "cheapest: the same of each tree's cheapest run, which neighbours disturbed least",
+            "contexts: 10 identities, 1 000 touchpoints",
+        )
+    return (
+        how(settings),
+        "contexts: 10 identities, 1 000 touchpoints; fresh: CPU of a first look at a customer (less is "
+        "better); all else: requests per second (more is better)",
     )
 
 
@@ -74,48 +105,83 @@ def _checked_out(commit: str, directory: Path) -> Path:
     return directory
 
 
-Loads = Callable[[str, Started], Lane]
+class Load(Struct, frozen=True):
+    """A kind of request that both servers get. `key` chooses it on the command line (`--only`)."""
+
+    key: str
+    what: str
+    lane: Callable[[str, Started], Lane]
 
 
-def _loads(servers: dict[str, Started], directory: Path) -> Iterator[tuple[str, Loads]]:
-    templates = directory / "templates.jsonl"
+def _loads(servers: dict[str, Started], directory: Path, settings: Settings) -> Iterator[Load]:
+    templates, requests = directory / "templates.jsonl", settings.requests
     write_templates(templates)
-    for connections, what in ((64, "touchpoints, 64 connections"), (1, "touchpoints, one connection")):
-        yield what, functools.partial(_touchpoints, templates, connections)
-    yield "Chatwoot's messages, signed, 64 connections", functools.partial(_vendor, directory)
+    for key, connections, what in (("ingest", 64, "64 connections"), ("one", 1, "one connection")):
+        yield Load(key, f"touchpoints, {what}", partial(_touchpoints, templates, connections, requests))
+    chatwoot = "Chatwoot's messages, signed, 64 connections"
+    yield Load("vendor", chatwoot, partial(_vendor, directory, requests))
     for started in servers.values():
         live(started, reads.KNOWN)
-    for name, headers in (("cached", ()), ("rebuilt", UNCACHED)):
-        yield f"contexts, {name}", functools.partial(_contexts, directory / name, headers)
+    for key, what, more in (
+        ("cached", "contexts, cached", {}),
+        ("rebuilt", "contexts, rebuilt", {}),
+        ("lookup", "look-ups without a timeline, rebuilt", {"fields": ["customer"]}),
+    ):
+        headers = () if key == "cached" else UNCACHED
+        yield Load(key, what, partial(_contexts, directory / key, headers, more, requests))
 
 
-def _touchpoints(templates: Path, connections: int, key: str, started: Started) -> Lane:
-    return Lane(key=key, name=key, started=started, fire=touchpoints(started, templates, connections))
+def _touchpoints(templates: Path, connections: int, requests: int, key: str, started: Started) -> Lane:
+    fire = touchpoints(started, templates, connections, requests=requests)
+    return Lane(key=key, name=key, started=started, fire=fire)
 
 
-def _vendor(directory: Path, key: str, started: Started) -> Lane:
+def _vendor(directory: Path, requests: int, key: str, started: Started) -> Lane:
     target = Target(port=started.target.port, path=vendor.PATH)
-    make = functools.partial(vendor.signed_messages, target)
-    fire = Fresh(target, directory / f"messages-{key}", make, 64, vendor.LIKELY)
+    make = partial(vendor.signed_messages, target)
+    fire = Fresh(target, directory / f"messages-{key}", make, 64, vendor.LIKELY, requests)
     return Lane(key=key, name=key, started=started, fire=fire)
 
 
-def _contexts(path: Path, headers: tuple[tuple[str, str], ...], key: str, started: Started) -> Lane:
-    target = msgspec.structs.replace(started.target, path="/v1/context")
-    asked = msgspec.json.encode({"identities": [identity(reads.KNOWN, 0)]})
+def _contexts(
+    path: Path,
+    headers: tuple[tuple[str, str], ...],
+    more: dict[str, list[str]],
+    requests: int,
+    key: str,
+    started: Started,
+) -> Lane:
+    target = structs.replace(started.target, path="/v1/context")
+    asked = json.encode({"identities": [identity(reads.KNOWN, 0)], **more})
     sent = path.with_name(f"{path.name}-{key}")
-    fire = same(target, request(target, asked, headers), sent, reads.CONNECTIONS)
+    fire = same(target, request(target, asked, headers), sent, reads.CONNECTIONS, requests)
     return Lane(key=key, name=key, started=started, fire=fire)
 
 
-def _row(
-    what: str, loads: Loads, servers: dict[str, Started], settings: Settings, runs: Iterator[int]
-) -> tuple[str, ...]:
-    print(f"  {what}", flush=True)
-    found = interleaved([loads(key, it) for key, it in servers.items()], settings, runs)
+def _measured(
+    load: Load, servers: dict[str, Started], settings: Settings, runs: Iterator[int]
+) -> Rounds | None:
+    """The rounds of both trees; None if other loads were chosen."""
+    if settings.only and load.key not in settings.only:
+        return None
+    print(f"  {load.what}", flush=True)
+    found = interleaved([load.lane(key, it) for key, it in servers.items()], settings, runs)
     for key, rounds in found.items():
         no_refusals(key, rounds)
+    return found
+
+
+def _row(what: str, found: Rounds, settings: Settings) -> tuple[str, ...]:
     before, now = found[BEFORE], found[NOW]
+    if settings.cpu:
+        return (
+            what,
+            middle(it.server_us for it in before),
+            middle(it.server_us for it in now),
+            spread(ratios(before, now, lambda it: it.server_us), 3),
+            f"{min(it.server_us for it in before) / min(it.server_us for it in now):.3f}",
+            _times(before, now, lambda it: it.store_us),
+        )
     return (
         what,
         thousands(statistics.median(it.shot.rate for it in before)),
@@ -123,6 +189,11 @@ def _row(
         spread(ratios(now, before)),
         spread(ratios(now, before, lambda it: it.server_us)),
     )
+
+
+def _times(before: Sequence[Round], now: Sequence[Round], of: Callable[[Round], float]) -> str:
+    """How many times as much as before; `-` where a run spends nothing measurable."""
+    return spread(ratios(now, before, of)) if all(map(of, before)) else "-"
 
 
 def _fresh(length: int, servers: dict[str, Started], rounds: int) -> tuple[str, ...]:
@@ -138,7 +209,7 @@ def _fresh(length: int, servers: dict[str, Started], rounds: int) -> tuple[str, 
                 live(started, life)
             before = started.process.cpu_s()
             for life in lives:
-                asked = msgspec.json.encode({"identities": [identity(life, 0)]})
+                asked = json.encode({"identities": [identity(life, 0)]})
                 call(started, "/v1/context", asked, UNCACHED)
             spent[key].append((started.process.cpu_s() - before) * 1000 / CUSTOMERS)
     before_ms, now_ms = (statistics.median(spent[key]) for key in (BEFORE, NOW))

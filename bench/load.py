@@ -22,6 +22,7 @@ TEMPLATES = 400  # customers whose touchpoints the load is made of
 EVENT, PERSON = "\x01", "\x02"
 SEED = 7
 PATIENCE_S = 10
+PATIENT_S = 300  # for a stated number of requests on a busy machine
 
 
 class Unanswered(Failed):
@@ -56,11 +57,13 @@ class Target(Struct, frozen=True, kw_only=True):
 class Pressure(Struct, frozen=True, kw_only=True):
     """How hard a server is loaded, and whether it may refuse most of it.
 
-    `core` None lets the load generator run on any.
+    `core` None lets the load generator run on any. With `requests` a run ends after so many of them,
+    however long they take.
     """
 
     connections: int
     seconds: float
+    requests: int = 0
     may_refuse: bool = False
     core: int | None = LOAD_CORE
 
@@ -140,19 +143,20 @@ def write_requests(path: Path, requests: Iterable[bytes]) -> int:
 def _fire(target: Target, script: str, environment: dict[str, str], pressure: Pressure) -> Shot:
     url = f"http://127.0.0.1:{target.port}{target.path}"
     tool, seconds, connections = wrk(), pressure.seconds, pressure.connections
-    if tool:
+    if tool and not pressure.requests:  # wrk only runs for a time
         # Slow responses show in the latencies; a connection without a response for this long is broken.
         limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={PATIENCE_S}s"]
         command = [tool, *limits, "-s", str(ROOT / "bench" / script), url]
     else:
         command = python("bench.load_loop", str(target.port), str(connections), str(seconds))
+        environment = environment | {"BENCH_COUNT": str(pressure.requests)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         pinned(pressure.core, command),
         env=os.environ | environment,
         cwd=ROOT,
         capture_output=True,
-        timeout=seconds + 60,
+        timeout=seconds + (PATIENT_S if pressure.requests else 60),
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]

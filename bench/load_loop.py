@@ -1,6 +1,7 @@
 """The load of load.lua and ready.lua without wrk: slower than wrk, so that fast servers wait for it.
 
-`python -m bench.load_loop PORT CONNECTIONS SECONDS` with the environment that `bench.load` sets.
+`python -m bench.load_loop PORT CONNECTIONS SECONDS` with the environment that `bench.load` sets. With
+BENCH_COUNT above 0 it ends after so many requests instead of after SECONDS.
 """
 
 from __future__ import annotations
@@ -51,13 +52,33 @@ class Ready:
         return next(self._requests)
 
 
+class Quota:
+    """How many requests are left to send and to be answered; as many as there is time for if `count` is 0."""
+
+    def __init__(self, count: int) -> None:
+        self.unsent = self._unanswered = count or sys.maxsize
+        self.answered = asyncio.Event()
+
+    def take(self) -> bool:
+        self.unsent -= 1
+        return self.unsent >= 0
+
+    def settle(self) -> None:
+        self._unanswered -= 1
+        if self._unanswered == 0:
+            self.answered.set()
+
+
 class Client(asyncio.Protocol):
     """One connection: the next request when the last is answered."""
 
-    def __init__(self, bodies: Bodies | Ready, latencies: list[int], refused: list[int]) -> None:
+    def __init__(
+        self, bodies: Bodies | Ready, latencies: list[int], refused: list[int], quota: Quota
+    ) -> None:
         self._bodies = bodies
         self._latencies = latencies
         self._refused = refused
+        self._quota = quota
         self._answer = bytearray()
         self.lost = False
 
@@ -67,6 +88,8 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        if exc is not None or self._quota.unsent > 0:
+            self._quota.answered.set()  # its request stays unanswered
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -76,9 +99,12 @@ class Client(asyncio.Protocol):
         if self._answer[9:10] != b"2":
             self._refused.append(int(self._answer[9:12]))
         self._answer.clear()
+        self._quota.settle()
         self._send()
 
     def _send(self) -> None:
+        if not self._quota.take():
+            return
         self._sent = time.perf_counter_ns()
         self._transport.write(self._bodies.next())
 
@@ -95,16 +121,21 @@ def _whole(answer: bytearray) -> bool:
     return len(answer) >= end + 4 + (int(rest.partition(b"\r\n")[0]) if found else 0)
 
 
-async def load(port: int, connections: int, seconds: float, bodies: Bodies | Ready) -> dict[str, float]:
+async def load(
+    port: int, connections: int, seconds: float, bodies: Bodies | Ready, count: int = 0
+) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     latencies: list[int] = []
     refused: list[int] = []
+    quota = Quota(count)
     begun = time.perf_counter()
     clients = []
     for _ in range(connections):
-        made = await loop.create_connection(lambda: Client(bodies, latencies, refused), "127.0.0.1", port)
+        made = await loop.create_connection(
+            lambda: Client(bodies, latencies, refused, quota), "127.0.0.1", port
+        )
         clients.append(made)
-    await asyncio.sleep(seconds)
+    await (quota.answered.wait() if count else asyncio.sleep(seconds))
     spent = time.perf_counter() - begun
     broken = sum(client.lost for _, client in clients)
     for transport, _ in clients:
@@ -122,7 +153,8 @@ async def load(port: int, connections: int, seconds: float, bodies: Bodies | Rea
 
 def main() -> None:
     port, connections, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    result = uvloop.run(load(port, connections, seconds, _bodies(os.environ)))
+    count = int(os.environ.get("BENCH_COUNT", "0"))
+    result = uvloop.run(load(port, connections, seconds, _bodies(os.environ), count))
     print(msgspec.json.encode(result).decode())
 
 

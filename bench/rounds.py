@@ -46,6 +46,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     seed: int = 1
     against: str = ""
     """The commit that the `against` table compares with; the last release if empty."""
+    cpu: bool = False
+    """The `against` table compares CPU per request, over `requests` in each run."""
+    requests: int = 0
+    """Ends a run after so many requests instead of after `seconds`."""
 
 
 class Lane(Struct, frozen=True, kw_only=True):
@@ -117,22 +121,32 @@ def touchpoints(
     *,
     core: int | None = LOAD_CORE,
     may_refuse: bool = False,
+    requests: int = 0,
 ) -> Callable[[int, float], Shot]:
     """Loads with touchpoints of the templates, one per request."""
     if not templates.exists():
         write_templates(templates)
 
     def fire(run: int, seconds: float) -> Shot:
-        pressure = Pressure(connections=connections, seconds=seconds, core=core, may_refuse=may_refuse)
+        pressure = Pressure(
+            connections=connections, seconds=seconds, core=core, may_refuse=may_refuse, requests=requests
+        )
         return shoot(started.target, templates, pressure, run)
 
     return fire
 
 
-def same(target: Target, request: bytes, path: Path, connections: int) -> Callable[[int, float], Shot]:
+def same(
+    target: Target, request: bytes, path: Path, connections: int, requests: int = 0
+) -> Callable[[int, float], Shot]:
     """Loads with one request, again and again."""
     write_requests(path, [request])
-    return lambda _run, seconds: shoot_ready(target, path, Pressure(connections=connections, seconds=seconds))
+
+    def fire(_run: int, seconds: float) -> Shot:
+        pressure = Pressure(connections=connections, seconds=seconds, requests=requests)
+        return shoot_ready(target, path, pressure)
+
+    return fire
 
 
 class Fresh:
@@ -148,20 +162,25 @@ class Fresh:
         make: Callable[[int, Iterable[int]], Iterator[bytes]],
         connections: int,
         likely: float,
+        requests: int = 0,
     ) -> None:
-        """`likely`: requests per second that are surely not reached in the first run."""
+        """`likely`: requests per second that are surely not reached in the first run.
+
+        With `requests` each run sends exactly so many.
+        """
         self._target = target
         self._path = path
         self._make = make
         self._connections = connections
         self._likely = likely
         self._least = likely / 4
+        self._requests = requests
 
     def __call__(self, run: int, seconds: float) -> Shot:
         """Fire one run. Failed if there were too few requests: a repeated touchpoint would be a duplicate."""
-        wanted = int(self._likely * seconds) + self._connections + 1
+        wanted = (self._requests or int(self._likely * seconds)) + self._connections + 1
         made = write_requests(self._path, self._make(run, range(wanted)))
-        pressure = Pressure(connections=self._connections, seconds=seconds)
+        pressure = Pressure(connections=self._connections, seconds=seconds, requests=self._requests)
         shot = shoot_ready(self._target, self._path, pressure)
         self._path.unlink()
         # wrk asks its script for one request more than it sends, and has some under way at the end.

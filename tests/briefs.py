@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from handoff.bootstrap.language_packs import load_packs
 from handoff.domain.brief import Brief, BriefRules, TimelineItem, build_brief
 from handoff.domain.clock import HOUR, MINUTE, parse_time
 from handoff.domain.touchpoint import default_direction, default_visibility
+from tests.packs import packs
 
-RULES = BriefRules(packs=load_packs())
+RULES = BriefRules(packs=packs())
 NOW = parse_time("2026-11-21T12:00:00Z")
 SECTIONS = ("why_now", "wants", "tried", "answered", "promised", "known", "feelings")
 

@@ -39,6 +39,11 @@ def pytest_asyncio_loop_factories(
 
 
 BACKENDS = {"valkey": valkey_server, "redis-7.0": redis7_server, "cluster": cluster_of_three}
+BACKEND_PARAMS = [
+    "valkey",
+    pytest.param("redis-7.0", marks=pytest.mark.no_cover),  # runs the same lines as on Valkey
+    "cluster",
+]
 _tenants = itertools.count()
 
 
@@ -66,7 +71,7 @@ async def slot_errors(store: Store) -> int:
     return count
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+@pytest.fixture(scope="session", params=BACKEND_PARAMS)
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a server of each kind, without persistence."""
     with BACKENDS[request.param](appendonly="no") as url:

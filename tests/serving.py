@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from aiohttp import ClientSession
 
 from handoff.bootstrap.server import Options, Server, running
 from handoff.bootstrap.settings import Settings
+from tests.packs import packs
 
 ADMIN = "admin-token-of-the-tests"
 PATIENCE_S = 30.0
@@ -53,11 +55,18 @@ def settings_for(
 @asynccontextmanager
 async def in_process(settings: Settings, **options: Any) -> AsyncIterator[tuple[Server, ClientSession]]:
     """A running server in this process, and an HTTP session for its callers."""
-    chosen = Options(**{"admin_token": ADMIN, **options})
-    async with running(settings, chosen) as server, ClientSession() as session:
-        # Tests share the store: events that other tests left in its outbox must not make it unready.
-        server.site.monitor.fan_out_behind_s = lambda: 0.0
-        yield server, session
+    try:
+        async with running(settings, options_of(**options)) as server, ClientSession() as session:
+            # Tests share the store: events that other tests left in its outbox must not make it unready.
+            server.site.monitor.fan_out_behind_s = lambda: 0.0
+            yield server, session
+    finally:
+        gc.unfreeze()  # the server froze what lives as long as its process; here it lives as long as a test
+
+
+def options_of(**options: Any) -> Options:
+    """Options of a server in this process. Language packs are read once for all of them."""
+    return Options(**{"admin_token": ADMIN, "packs": packs(), **options})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
 from handoff.api.http.cors import answer_preflight, is_preflight, mark_answers
 from handoff.api.http.fast_path import FastPath
-from handoff.api.http.plain_requests import REFUSAL_DELAY_S, FastRoute, is_host
+from handoff.api.http.plain_requests import REFUSAL_DELAY_S, SECURITY_HEADERS, FastRoute, is_host
 from handoff.api.http.problems import answer_to, problem
 from handoff.api.http.protocol import HttpProtocol
 from handoff.api.http.request_ids import HEADER as REQUEST_ID_HEADER
@@ -69,7 +69,8 @@ def around(site: AppContext) -> Middleware:
             elif request.method == "OPTIONS" and is_preflight(request):
                 response = answer_preflight(request, allowed)
             else:
-                await _check_unrouted(request, site)
+                if request.match_info.http_exception is not None:
+                    await _check_unrouted(request, site)
                 response = await handler(request)
         except Exception as error:  # the outermost loop
             if isinstance(error, RateLimited):
@@ -87,7 +88,8 @@ def around(site: AppContext) -> Middleware:
             if route in COMPRESSED:
                 await compress(request, response)
             response.headers[REQUEST_ID_HEADER] = request_id
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            for name, value in SECURITY_HEADERS:
+                response.headers.setdefault(name, value)
         return response
 
     return answer
@@ -95,7 +97,7 @@ def around(site: AppContext) -> Middleware:
 
 async def _check_unrouted(request: web.Request, site: AppContext) -> None:
     """Unauthenticated for an unknown path or method of the API: only callers learn which exist."""
-    if request.match_info.http_exception is not None and request.path.startswith("/v1/"):
+    if request.path.startswith("/v1/"):
         await authenticate(request, site)
 
 

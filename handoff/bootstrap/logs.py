@@ -14,6 +14,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from handoff.domain.redaction.redaction import safe_detail
+
 WINDOW_S = 10.0
 LINES = 20  # alike lines of a window that are written
 MAX_KINDS = 1000  # kinds of lines whose number is known
@@ -94,7 +96,7 @@ class _Window:
 
 
 class _Lossy:
-    """A stream that drops lines it cannot write.
+    """A stream that masks card numbers and the like, and drops lines it cannot write.
 
     A full disk or a closed pipe must not stop the task that logs, such as the store's health check.
     """
@@ -104,7 +106,7 @@ class _Lossy:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self._out.write(text)
+            self._out.write(safe_detail(text))
 
     def flush(self) -> None:
         with suppress(OSError):

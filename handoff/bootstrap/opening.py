@@ -9,6 +9,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -17,6 +18,9 @@ from handoff.store.formats import FORMAT
 from handoff.store.server.embedded import EmbeddedValkey
 
 from .settings import Settings
+
+if TYPE_CHECKING:  # the embedded store does not wait for the import of the domain
+    from handoff.domain.brief.packs import Packs
 
 SHUTDOWN_S = 6.0  # with 3 s for deliveries, a stop takes less than an orchestrator's usual 10 s
 
@@ -37,6 +41,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Reads the configuration again."""
     announce_reload: Callable[[], None] | None = None
     """Lets the other workers read it as well."""
+    packs: Packs | None = None
+    """Language packs to use; None reads those of the package."""
 
 
 class BoundServer(Struct, frozen=True):

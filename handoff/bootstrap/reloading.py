@@ -25,6 +25,7 @@ from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
 from handoff.store.store import Store
 
+from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
@@ -85,6 +86,7 @@ class Reloader:
         names = tenants(new, sources)
         tokens = [parts.admin, *(it.token() for it in new.tokens)]
         Access(tokens, names)  # checks them together
+        patterns = build_patterns(new.redaction)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -95,6 +97,7 @@ class Reloader:
         await parts.store.prepare_tenants(added)
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
+        parts.store.redaction.replace(patterns)
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]

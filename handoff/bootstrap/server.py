@@ -44,6 +44,7 @@ from handoff.store.workers import BEAT_S, NAME
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
+from .redaction import build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
@@ -90,7 +91,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health = await stack.enter_async_context(_keys_open(store, names))
         known_facts = facts(sources)
@@ -179,6 +180,7 @@ def _site(
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
+    store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -236,6 +238,7 @@ async def _store(
             briefs,
             understood=options.understood,
             sealed=settings.privacy.sealing,
+            redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
             yield store

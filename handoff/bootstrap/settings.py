@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
+from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -26,6 +28,8 @@ from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
 from handoff.store.sealing.settings import SealingSettings
 from handoff.store.settings import StoreSettings
+
+from .exposed import check_secret_file, check_secrets
 
 T = TypeVar("T", bound=Struct)
 ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
@@ -115,6 +119,30 @@ class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sealing: SealingSettings = field(default_factory=SealingSettings)
 
 
+class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pattern of a tenant for what must not be stored: an RE2 regular expression."""
+
+    name: str
+    pattern: str
+    tenant: str = "default"
+    keep_last: int = 0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", self.name):
+            raise ValueError(f"redaction pattern {self.name!r}: names match [a-z][a-z0-9_]*")
+        if self.name in (CARD_NUMBER, CARD_CODE, TRACK_DATA):
+            raise ValueError(f"redaction pattern {self.name!r}: the name is built in")
+        if not 0 <= self.keep_last <= 8:
+            raise ValueError(f"redaction pattern {self.name!r}: keep_last must be 0 to 8")
+
+
+class SecuritySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exceptions from the checks of secrets at the start."""
+
+    allow_readable_secrets: bool = False
+    allow_default_secrets: bool = False
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -129,15 +157,30 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policies: list[Policy] = field(default_factory=list)
     panel: PanelSettings = field(default_factory=PanelSettings)
     oidc: list[IssuerSettings] = field(default_factory=list)
+    redaction: list[PatternSettings] = field(default_factory=list)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)
+        if not self.security.allow_default_secrets:
+            check_secrets(self.server.host, _named_secrets(self))
 
     @property
     def channel_names(self) -> frozenset[str]:
         return frozenset(CHANNELS) | {it.name for it in self.channels}
+
+
+def _named_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The secrets with which others call the server."""
+    for token in settings.tokens:
+        yield f"token {token.name!r}", token.secret
+    for source in settings.sources:
+        given = source.get("secrets")
+        for secret in given if isinstance(given, list) else ():
+            if isinstance(secret, str):
+                yield f"source {source.get('name', '?')!r}", secret
 
 
 _OVERRIDABLE: dict[str, type[Struct]] = {"server": ServerSettings, "store": StoreSettings}
@@ -156,9 +199,13 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     _override(table, env)
-    resolved = _resolve(table, env, base=path.parent if path else Path())
+    check = _may_be_read if _allows_readable(table) else check_secret_file
+    resolved = _resolve(table, env, path.parent if path else Path(), check)
     try:
-        return msgspec.convert(resolved, Settings)
+        settings = msgspec.convert(resolved, Settings)
+        if not settings.security.allow_default_secrets and env.get(ADMIN_TOKEN):
+            check_secrets(settings.server.host, [(ADMIN_TOKEN, env[ADMIN_TOKEN])])
+        return settings
     except (msgspec.ValidationError, ConfigurationError) as error:
         raise ConfigurationError(f"{path or 'configuration'}: {error}") from error
 
@@ -182,12 +229,21 @@ def _plain(value: str) -> int | float | str:
     return value
 
 
-def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
+def _allows_readable(table: Mapping[str, Any]) -> bool:
+    security = table.get("security")
+    return isinstance(security, dict) and security.get("allow_readable_secrets") is True
+
+
+def _may_be_read(_path: Path) -> None:
+    """Any permissions of a secret's file will do."""
+
+
+def _resolve(value: Any, env: Mapping[str, str], base: Path, check: Callable[[Path], None]) -> Any:
     """Replace every `env:NAME` and `file:PATH` in the configuration by the value it refers to."""
     if isinstance(value, dict):
-        return {key: _resolve(it, env, base) for key, it in value.items()}
+        return {key: _resolve(it, env, base, check) for key, it in value.items()}
     if isinstance(value, list):
-        return [_resolve(it, env, base) for it in value]
+        return [_resolve(it, env, base, check) for it in value]
     if isinstance(value, str) and value.startswith("env:"):
         name = value.removeprefix("env:")
         if not env.get(name):
@@ -195,6 +251,7 @@ def _resolve(value: Any, env: Mapping[str, str], base: Path) -> Any:
         return env[name]
     if isinstance(value, str) and value.startswith("file:"):
         path = base / value.removeprefix("file:")
+        check(path)
         try:
             return path.read_text(encoding="utf-8").strip()
         except OSError as error:

@@ -82,12 +82,12 @@ def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
     }
 
 
-def spaces(sources: Mapping[str, Source]) -> dict[str, list[tuple[str, str]]]:
+def spaces(sources: Mapping[str, Source]) -> dict[str, tuple[tuple[str, str], ...]]:
     """The (type, space) pairs of the handles that each tenant's sources may send."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
     for source in sources.values():
-        known = found.setdefault(source.tenant, [])
-        known += [pair for pair in source.adapter.identity_spaces if pair not in known]
+        known = found.get(source.tenant, ())
+        found[source.tenant] = tuple(dict.fromkeys((*known, *source.adapter.identity_spaces)))
     return found
 
 

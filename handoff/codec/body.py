@@ -58,6 +58,7 @@ class Body(Struct, frozen=True, kw_only=True, array_like=True):
     actor: dict[str, Any] | None = None
     stated_traits: dict[str, Any] | None = None
     channel: str | None = None
+    stated_redacted: dict[str, int] | None = None
 
     @property
     def stated(self) -> tuple[Direction, Visibility, Assurance]:
@@ -184,6 +185,7 @@ def pack_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: byt
         touchpoint.actor,
         touchpoint.traits or None,
         touchpoint.channel if touchpoint.channel not in CHANNELS else None,
+        touchpoint.redacted or None,
     ]
     while row[-1] is None:
         row.pop()

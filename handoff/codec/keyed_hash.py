@@ -72,6 +72,10 @@ class KeyedHash:
         """16 bytes that stand for an idempotency key."""
         return self._hash(self._request, *words)
 
+    def pseudonym(self, value: str) -> str:
+        """8 characters that distinguish masked values without revealing them."""
+        return self._hash(self._request, "masked", value).hex()[:8]
+
     def _hash(self, base: blake2b, *words: str) -> bytes:
         state = base.copy()
         # Each word after its length, so that no two lists of words make one text.

@@ -52,7 +52,7 @@ def weaker(one: Assurance, other: Assurance) -> Assurance:
     return one if ASSURANCE_RANK[one] <= ASSURANCE_RANK[other] else other
 
 
-class Identity(Struct, frozen=True, order=True):
+class Identity(Struct, frozen=True, order=True, cache_hash=True):
     """One handle of a person. Create it with `identity()`, which normalises."""
 
     type: str
@@ -64,7 +64,7 @@ class Identity(Struct, frozen=True, order=True):
         return f"{head}:{self.value}"
 
 
-class Handle(Struct, frozen=True):
+class Handle(Struct, frozen=True, cache_hash=True):
     """An identity in a touchpoint, with its assurance."""
 
     identity: Identity

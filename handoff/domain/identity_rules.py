@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from handoff.domain.text.memo import CACHE_SIZE
 
-from .identity import Identity
+from .identity import Handle, Identity
 
 BLOCKED = (
     "email:noreply@*",
@@ -56,6 +56,17 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def is_placeholder(self, identity: Identity) -> bool:
         """Whether the value is a placeholder for an unknown person."""
         return self._cached_match(identity)
+
+    def has_placeholder(self, handles: tuple[Handle, ...]) -> bool:
+        """Whether one of the identities is a placeholder."""
+        return self._cached_search(handles)
+
+    @cached_property
+    def _cached_search(self) -> Callable[[tuple[Handle, ...]], bool]:
+        def search(handles: tuple[Handle, ...]) -> bool:
+            return any(self._matches(it.identity) for it in handles)
+
+        return lru_cache(maxsize=CACHE_SIZE)(search)
 
     @cached_property
     def _cached_match(self) -> Callable[[Identity], bool]:

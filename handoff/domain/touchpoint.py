@@ -189,6 +189,8 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     envelope: tuple[str, ...] = ()
+    redacted: dict[str, int] = msgspec.field(default_factory=dict)
+    """Masked places by kind, such as `card_number`. Set at the border, never by senders."""
 
     def __post_init__(self) -> None:
         problem = _problem(self)

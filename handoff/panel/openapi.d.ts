@@ -2561,6 +2561,9 @@ export interface components {
             amended_by: string | null;
             deleted: boolean;
             participant_of: components["schemas"]["Participant"] | null;
+            redacted: {
+                [key: string]: number;
+            };
             assigned?: components["schemas"]["Assigned"];
         };
         /**

@@ -109,12 +109,7 @@ class Measures:
             ["what"],
             registry=registry,
         )
-        self.unreadable = Counter(
-            "handoff_sealed_unreadable",
-            "Sealed values that their key does not open: changed, moved, or without a key",
-            ["what"],
-            registry=registry,
-        )
+        self.unreadable, self.redacted = _privacy(registry)
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:
@@ -126,3 +121,20 @@ class Measures:
         """Count a source's touchpoints by their results."""
         for result in results:
             self._tally.touchpoint(source, result.status)
+
+
+def _privacy(registry: CollectorRegistry) -> tuple[Counter, Counter]:
+    """Counters of sealed values that do not open, and of masked places."""
+    unreadable = Counter(
+        "handoff_sealed_unreadable",
+        "Sealed values that their key does not open: changed, moved, or without a key",
+        ["what"],
+        registry=registry,
+    )
+    redacted = Counter(
+        "handoff_redacted",
+        "Card numbers and the like that were masked, by kind and way in (channel, request, quarantine)",
+        ["kind", "way"],
+        registry=registry,
+    )
+    return unreadable, redacted

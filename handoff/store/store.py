@@ -13,6 +13,7 @@ from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
@@ -53,9 +54,11 @@ class Store:
         seen: Path | None = None,
         understood: int = FORMAT,
         sealing: Sealing | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         self.settings = settings
         self.sealing = sealing
+        self.redaction = redaction or Redaction()
         self.rules = rules
         self.brief_rules = brief_rules
         self.decoded = RecentBodies()
@@ -139,7 +142,8 @@ class Store:
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
-        return self.of(tenant).hashes
+        known = self._tenants.get(tenant)  # asked several times for each touchpoint
+        return known.hashes if known is not None else self.of(tenant).hashes
 
     def seal(self, tenant: str) -> Seal:
         """The seal of a tenant's secrets."""
@@ -163,6 +167,7 @@ async def open_store(
     *,
     understood: int = FORMAT,
     sealed: SealingSettings | None = None,
+    redaction: Redaction | None = None,
 ) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; creates or checks its layout.
 
@@ -176,7 +181,9 @@ async def open_store(
     sealing = await open_sealing(functions, connection, sealed, settings.data_dir, format_)
     seen = _seen_file(settings, connection.url)
     known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
-    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood, sealing)
+    store = Store(
+        settings, connection, functions, pepper, known, briefs, seen, understood, sealing, redaction
+    )
     store.workers.current = format_
     await store.prepare()
     try:

@@ -88,6 +88,19 @@ async def test_tenants_tokens_and_sources_are_added_while_streams_stay(valkey: s
             assert (await asyncio.wait_for(events.get(), 20))[0] == "handoff.requested"
 
 
+async def test_patterns_of_what_is_masked_are_replaced(valkey: str) -> None:
+    async with reloadable(valkey) as (callers, file):
+        await callers.record("before", text="LC12345678")
+        file.change(
+            tokens=[msgspec.to_builtins(it) for it in file.chosen.tokens],
+            redaction=[{"name": "loyalty", "pattern": "LC[0-9]{8}", "tenant": callers.tenant}],
+        )
+        assert (await reload(callers))["needs_restart"] == []
+        await callers.record("after", text="LC12345678")
+        found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
+        assert sorted(it["text"] for it in found["timeline"]["touchpoints"]) == ["**********", "LC12345678"]
+
+
 async def test_a_removed_token_is_refused_on_every_path_and_its_stream_ends(valkey: str) -> None:
     """The fast path caches the heads of requests, and with them whose they are."""
     async with reloadable(valkey) as (callers, file):
@@ -109,6 +122,7 @@ async def test_a_reload_that_fails_changes_nothing(valkey: str) -> None:
         before = file.chosen
         broken: list[dict[str, Any]] = [
             {"sources": [{"name": "x", "adapter": "web.nothing"}], "tokens": tokens[1:]},
+            {"redaction": [{"name": "x", "pattern": "("}], "tokens": tokens[1:]},
             {"webhooks": [{"url": "http://insecure.example.com/"}], "tokens": tokens[1:]},
             {"tokens": [*tokens[1:], {**tokens[1], "name": "twin", "secret": serving.ADMIN}]},
         ]

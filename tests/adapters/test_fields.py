@@ -59,6 +59,7 @@ def outcome(function: Callable[[Any], Any], value: Any) -> str:
         return f"{error.problem_code}: {error.detail}"
 
 
+@pytest.mark.no_cover
 @settings(max_examples=600, deadline=None)
 @given(
     value=hostile,

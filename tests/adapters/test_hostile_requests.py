@@ -69,6 +69,7 @@ BODIES = st.one_of(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda it: it.name)
 @given(
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5),

@@ -15,9 +15,10 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import Settings, load_settings
 from handoff.services.access.principal import SCOPES
+from tests.serving import options_of
 
 ADMIN = "admin-token-of-the-tests"
 DOCUMENT = "urn:description"
@@ -165,7 +166,7 @@ def _absolute(schema: Any) -> Any:
 @asynccontextmanager
 async def described_server(directory: Path) -> AsyncIterator[Described]:
     """A running server, and a client that checks it against its description."""
-    options = Options(admin_token=ADMIN)
+    options = options_of()
     async with running(settings(directory), options) as server, ClientSession(server.url) as http:
         async with http.get("/openapi.json") as response:
             document = await response.json()

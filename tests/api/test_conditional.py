@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
-import msgspec
 import pytest
-from aiohttp import web
 
 from handoff.api.handlers.context_cache import ContextCache
-from handoff.api.http.app_keys import SITE, AppContext
 from handoff.domain.errors import StoreUnavailable
-from handoff.services.context import assembly as contexts
+from handoff.services.context.completeness import Completeness
 from handoff.services.context.validation import Validator
-from handoff.store.connection import Connection
 from handoff.store.reads import prepare
+from tests.reads import CountingMonitor, NoValidation
 
 from .conftest import Api
 
@@ -24,97 +21,109 @@ PATH = "/v1/context?identity=user:anna"
 
 
 @pytest.fixture
-def assembled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A list that grows with every context built from a timeline."""
-    made: list[int] = []
-    read = contexts.read_history
-
-    async def counted(*args: Any) -> Any:
-        made.append(1)
-        return await read(*args)
-
-    monkeypatch.setattr(contexts, "read_history", counted)
-    return made
+def built(api: Api) -> CountingMonitor:
+    """Counts the contexts that the server assembles."""
+    counting = CountingMonitor(api.server.site.monitor)
+    api.server.site.monitor = counting  # type: ignore[assignment]
+    return counting
 
 
 async def looked(api: Api, etag: str, path: str = PATH) -> int:
     return (await api.get(path, headers={"If-None-Match": etag})).status
 
 
-async def test_the_timeline_is_not_read_again_while_nothing_changed(api: Api, assembled: list[int]) -> None:
+async def test_the_timeline_is_not_read_again_while_nothing_changed(api: Api, built: CountingMonitor) -> None:
     await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
-    assert len(assembled) == 1
+    assert built.assembled == 1
     assert [await looked(api, etag) for _ in range(3)] == [304, 304, 304]
-    assert len(assembled) == 1
+    assert built.assembled == 1
     assert await looked(api, etag, PATH + "&fields=brief") == 200
     assert await looked(api, 'W/"another"') == 200
 
 
-async def test_values_that_depend_on_the_clock_are_refreshed(api: Api, assembled: list[int]) -> None:
+async def test_values_that_depend_on_the_clock_are_refreshed(api: Api, built: CountingMonitor) -> None:
     api.server.site.recent.trusted_s = 0.05
     await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
     async with asyncio.timeout(10):
-        while len(assembled) < 2:
+        while built.assembled < 2:
             assert await looked(api, etag) == 304
 
 
 async def test_equal_lookups_get_the_cached_bytes_while_they_are_valid(
-    api: Api, assembled: list[int]
+    api: Api, built: CountingMonitor
 ) -> None:
     await api.record("one")
     asked = {"identities": ["user:anna"]}
     responses = [(await api.call("POST", "/v1/context", asked)).raw for _ in range(3)]
-    assert len(set(responses)) == len(assembled) == 1
+    assert len(set(responses)) == built.assembled == 1
     fewer = await api.call("POST", "/v1/context", {**asked, "limit": 1, "fields": ["timeline"]})
     assert fewer.raw != responses[0]
     await api.record("two")
     again = await api.call("POST", "/v1/context", asked)
     assert again.json["timeline"]["total"] == 2
-    assert len(assembled) == 3
+    assert built.assembled == 3
 
 
-async def test_concurrent_equal_lookups_build_one_context(api: Api, assembled: list[int]) -> None:
+async def test_concurrent_equal_lookups_build_one_context(api: Api, built: CountingMonitor) -> None:
     await api.record("one")
     asked = {"identities": ["user:anna"]}
     responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(12)))
-    assert len({it.raw for it in responses}) == len(assembled) == 1
+    assert len({it.raw for it in responses}) == built.assembled == 1
 
 
-async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(
-    api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Gathering(ContextCache):
+    """A cache that knows when a number of lookups wait for the one that is being built."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._left = count
+        self.gathered = asyncio.Event()
+
+    async def wait_for(self, lookup: Hashable) -> bool:
+        if lookup in self._building:
+            self._left -= 1
+            if not self._left:
+                self.gathered.set()
+        return await super().wait_for(lookup)
+
+
+class FailsOnce(CountingMonitor):
+    """A monitor whose first answer is a failure, once `when` is set."""
+
+    when: asyncio.Event
+
+    async def completeness(self, tenant: str, **given: Any) -> Completeness:
+        if not self.assembled:
+            self.assembled += 1
+            async with asyncio.timeout(10):
+                await self.when.wait()
+            raise StoreUnavailable("gone")
+        return await super().completeness(tenant, **given)
+
+
+async def test_a_lookup_that_waited_for_a_failed_one_builds_its_own(api: Api) -> None:
     await api.record("one")
-    counted = contexts.read_history
-
-    async def failing(*args: Any) -> Any:
-        await asyncio.sleep(0.05)  # the other lookups arrive meanwhile
-        monkeypatch.setattr(contexts, "read_history", counted)
-        raise StoreUnavailable("gone")
-
-    monkeypatch.setattr(contexts, "read_history", failing)
+    site = api.server.site
+    site.recent = cache = Gathering(4)
+    failing = FailsOnce(site.monitor)
+    failing.when = cache.gathered
+    site.monitor = failing  # type: ignore[assignment]
     asked = {"identities": ["user:anna"]}
     responses = await asyncio.gather(*(api.call("POST", "/v1/context", asked) for _ in range(5)))
     assert sorted(it.status for it in responses) == [200, 200, 200, 200, 503]
 
 
-async def test_the_cache_is_not_used_while_the_store_is_down(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_cache_is_not_used_while_the_store_is_down(api: Api) -> None:
     await api.record("one")
     etag = (await api.get(PATH)).headers["Etag"]
-
-    async def gone(*_asked: Any) -> Any:
-        raise StoreUnavailable("gone")
-
-    monkeypatch.setattr(Connection, "answers_to", gone)
+    store = api.server.store
+    store.connection = NoValidation(store.connection)  # type: ignore[assignment]
     assert (await api.get(PATH)).status == await looked(api, etag) == 503
 
 
-async def test_with_a_summariser_nothing_is_cached_or_shared(
-    api: Api, assembled: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_with_a_summariser_nothing_is_cached_or_shared(api: Api, built: CountingMonitor) -> None:
     """A summary takes seconds and is never cached, so no lookup waits for another."""
 
     class Slow:
@@ -125,25 +134,17 @@ async def test_with_a_summariser_nothing_is_cached_or_shared(
 
     together = asyncio.Barrier(4)
     await api.record("one")
-    site = api.server.site
-    app_site = msgspec.structs.replace(site, summariser=Slow())
-    monkeypatch.setattr(web.Application, "__getitem__", with_site(app_site))
+    api.server.site.summariser = Slow()
     answers = await asyncio.gather(*(api.get(PATH) for _ in range(4)))
     assert {it.status for it in answers} == {200}
-    assert len(assembled) == 4
+    assert built.assembled == 4
 
 
-def with_site(site: AppContext) -> Callable[..., Any]:
-    """An application's key lookup that returns another context."""
-    plain = web.Application.__getitem__
-    return lambda app, key: site if key is SITE else plain(app, key)
-
-
-async def test_no_store_bypasses_the_cache(api: Api, assembled: list[int]) -> None:
+async def test_no_store_bypasses_the_cache(api: Api, built: CountingMonitor) -> None:
     await api.record("one")
     for _ in range(2):
         assert (await api.get(PATH, headers={"Cache-Control": "no-store"})).status == 200
-    assert len(assembled) == 2
+    assert built.assembled == 2
 
 
 async def test_entries_leave_memory_when_they_expire(api: Api) -> None:
@@ -205,15 +206,15 @@ async def test_completeness_affects_only_contexts_that_show_it(api: Api) -> None
     assert (degraded.status, degraded.json["completeness"]["state"]) == (200, "degraded")
 
 
-async def test_contexts_of_handoffs_are_cached_too(api: Api, assembled: list[int]) -> None:
+async def test_contexts_of_handoffs_are_cached_too(api: Api, built: CountingMonitor) -> None:
     await api.record("one")
     asked = {"identity": "user:anna", "to": {"queue": "refunds"}, "reason": "Refund"}
     handoff = await api.ok("POST", "/v1/handoffs", asked)
     path = f"/v1/handoffs/{handoff['id']}/context"
     etag = (await api.get(path)).headers["Etag"]
-    before = len(assembled)
+    before = built.assembled
     assert await looked(api, etag, path) == 304
-    assert len(assembled) == before
+    assert built.assembled == before
     await api.ok("POST", f"/v1/handoffs/{handoff['id']}/accept", {"version": 1, "agent": "mia"})
     assert await looked(api, etag, path) == 200
 

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import Settings
-from tests.api.conftest import ADMIN, Api, served, settings_for
+from tests.api.conftest import Api, served, settings_for
 from tests.conftest import fresh_tenant
+from tests.serving import options_of
 
 DESKTOP = "https://desk.example.com"
 
@@ -31,7 +32,7 @@ async def embedding(valkey: str) -> AsyncIterator[Api]:
     settings = msgspec.structs.replace(
         settings_for(valkey, tenant, other), panel=msgspec.convert({"panel": panel}, Settings).panel
     )
-    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
+    async with running(settings, options_of()) as server, ClientSession() as session:
         yield Api(server, session, tenant, other)
 
 

@@ -14,9 +14,10 @@ from aiohttp import ClientSession
 
 from handoff.api.description.openapi import document
 from handoff.api.operations import DOCUMENTED
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import load_settings
 from tests.api.conftest import ADMIN
+from tests.serving import options_of
 from tests.store.servers import valkey_binary
 
 DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
@@ -37,7 +38,7 @@ async def demo_server(directory: Path) -> AsyncIterator[ClientSession]:
     text = DEMO.read_text().replace("port = 8080", "port = 0").replace(":2525", ":0")
     path = directory / "demo.toml"
     path.write_text(text.replace('data_dir = ".handoff"', f'data_dir = "{directory}"'))
-    options = Options(admin_token=ADMIN)
+    options = options_of()
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with (
         running(load_settings(path, {}), options) as server,

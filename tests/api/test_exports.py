@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,11 +13,11 @@ from jsonschema import Draft202012Validator
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.errors import StoreUnavailable
 from handoff.services.export import customer as exports
-from handoff.services.timeline import reading as timelines
 from handoff.services.timeline.participation import refer
-from handoff.store.repositories.timelines import read_at, read_page
+from handoff.store.repositories.timelines import read_at
 from tests.api.conftest import Api, message, secret
 from tests.api.vcon_schema import VCON
+from tests.reads import Wanted, WatchedReads, of_a_page
 
 VALIDATOR = Draft202012Validator(VCON, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -161,27 +160,22 @@ async def test_an_export_without_permission_is_refused(api: Api) -> None:
     assert (await api.get(path)).headers["Handoff-Request-Id"]
 
 
-class Failing:
-    """A store connection that fails after a number of reads."""
-
-    def __init__(self, read: Callable[..., Awaitable[Any]], calls: int) -> None:
-        self._read = read
-        self._left = calls
-
-    async def __call__(self, *given: Any) -> Any:
-        if not self._left:
-            raise StoreUnavailable("the store is gone")
-        self._left -= 1
-        return await self._read(*given)
+def watched(api: Api, wanted: Wanted, *, allowed: int | None = None) -> WatchedReads:
+    """The reads of the server from now on."""
+    store = api.server.store
+    reads = WatchedReads(store.connection, wanted, allowed=allowed)
+    store.connection = reads  # type: ignore[assignment]
+    return reads
 
 
-async def test_an_export_that_fails_midway_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_that_fails_midway_is_cut_off(api: Api) -> None:
     path = f"/v1/customers/{await long_history(api, 1_203)}/export"
-    monkeypatch.setattr(timelines, "read_page", Failing(read_page, 2))
+    working = api.server.store.connection
+    watched(api, of_a_page, allowed=2)
     with pytest.raises(ClientPayloadError):
         await api.get(path)
     assert (await api.get(path)).code == "store_unavailable"  # nothing has been sent yet
-    monkeypatch.undo()
+    api.server.store.connection = working
     assert (await api.get(path)).status == 200
 
 
@@ -192,24 +186,25 @@ async def test_a_list_of_vcons_that_fails_midway_is_cut_off(
         await api.record(f"m{number}", thread=f"thread-{number}")
     path = f"/v1/customers/{await customer_id(api)}/export?format=vcon"
     assert len((await api.get(path)).json) == 3
-    monkeypatch.setattr(exports, "read_at", Failing(read_at, 2))
+    left = 2
+
+    async def failing(*given: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoreUnavailable("the store is gone")
+        return await read_at(*given)
+
+    monkeypatch.setattr(exports, "read_at", failing)  # reactions to the new touchpoints read in the same way
     with pytest.raises(ClientPayloadError):
         await api.get(path)
 
 
-async def test_an_export_is_read_no_faster_than_the_client_reads(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.no_cover
+async def test_an_export_is_read_no_faster_than_the_client_reads(api: Api) -> None:
     """A client that stops reading costs the server only a few pages, however long the history is."""
     customer = await long_history(api, 6_000, "x" * 2_000)
-    asked = 0
-
-    async def counted(*given: Any) -> Any:
-        nonlocal asked
-        asked += given[-1].ascending  # what the last touchpoint sets off reads its timelines newest first
-        return await read_page(*given)
-
-    monkeypatch.setattr(timelines, "read_page", counted)
+    reads = watched(api, of_a_page)
     host = api.url.removeprefix("http://")
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # otherwise the system buffers megabytes
@@ -219,13 +214,13 @@ async def test_an_export_is_read_no_faster_than_the_client_reads(
     head = f"GET /v1/customers/{customer}/export HTTP/1.1\r\nHost: {host}\r\n"
     writer.write(f"{head}Authorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
     before = -1
-    while asked != before or not asked:
-        before = asked
+    while reads.asked != before or not reads.asked:
+        before = reads.asked
         await asyncio.sleep(0.3)
-    assert asked < 10  # of twelve pages of a megabyte
+    assert reads.asked < 10  # of twelve pages of a megabyte
     whole = await reader.read()
     writer.close()
     await writer.wait_closed()
     _head, _, body = whole.partition(b"\r\n\r\n")
-    assert asked == 12
+    assert reads.asked == 12
     assert body.endswith(b"0\r\n\r\n")

@@ -404,10 +404,9 @@ async def test_reading_pauses_while_a_sender_is_too_fast(both: Both) -> None:
     raw = touchpoint_request(both.api, "e1", text="x" * 2000)
     count = 3 * MAX_BUFFERED // len(raw) + 200
     async with connected(both.fast) as line:
-        sending = asyncio.create_task(line.send(raw * count))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(PATIENCE_S):
+            await line.send(raw * count)
         answers = [await line.receive() for _ in range(count)]
-        await sending
     assert {it.status for it in answers} == {200}
     assert both.left == []
 
@@ -489,7 +488,7 @@ async def test_a_shutdown_closes_idle_connections_and_answers_open_requests() ->
             assert (await idle.receive()).status == 200
             await api.server.store.connection.call("CLIENT", "PAUSE", "300", "ALL")
             await waiting.send(touchpoint_request(api, "e1"))
-            await asyncio.sleep(0.05)
+            await until(lambda: any(it._busy for it in both.path.open))
             stopping = asyncio.create_task(both.path.end(PATIENCE_S))
             assert await idle.is_over()
             last = await waiting.receive()
@@ -591,7 +590,7 @@ async def test_unread_responses_do_not_pile_up() -> None:
 
         way.take = take  # type: ignore[method-assign]
         sending = asyncio.create_task(line.send(asking(b"a" * 20_000, path="/slow") * 600))
-        await asyncio.sleep(0.5)
+        await until(lambda: any(it._full for it in path.open))
         assert len(way.bodies) < 200
         assert not sending.done()
         for _ in range(600):
@@ -603,11 +602,10 @@ async def test_unread_responses_do_not_pile_up() -> None:
 
 async def test_a_large_buffer_moves_to_aiohttp_with_the_connection() -> None:
     """Bytes buffered while reading was paused go to aiohttp, and so do later ones."""
-    async with waiting() as (way, _path, port), connected(port) as line:
+    async with waiting() as (way, path, port), connected(port) as line:
         rest = bytes(range(256)) * (4 * MAX_BUFFERED // 256)
         sending = asyncio.create_task(line.send(asking(b"a", path="/slow") + rest))
-        await until(lambda: way.answers)
-        await asyncio.sleep(0.2)  # as much as the buffer holds
+        await until(lambda: any(it._paused for it in path.open))
         way.answers.pop()(PlainAnswer(200, b"done"))
         assert (await line.receive()).body == b"done"
         async with asyncio.timeout(PATIENCE_S):

@@ -13,11 +13,12 @@ import pytest
 from aiohttp import ClientSession
 
 from handoff.api.operations import OPERATIONS
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import TokenSettings
-from tests.api.conftest import ADMIN, Answer, Api, message, served, settings_for
+from tests.api.conftest import Answer, Api, message, served, settings_for
 from tests.conftest import fresh_tenant
 from tests.faults.proxy import cutting_proxy
+from tests.serving import options_of
 from tests.store.servers import server, valkey_binary
 
 CREATING: dict[str, dict[str, Any]] = {
@@ -159,7 +160,7 @@ async def configured(
     settings = settings_for(url, tenant, fresh_tenant())
     more = msgspec.convert(token, TokenSettings)
     settings = msgspec.structs.replace(settings, tokens=[*settings.tokens, more])
-    async with running(settings, Options(admin_token=ADMIN)) as server, ClientSession() as session:
+    async with running(settings, options_of()) as server, ClientSession() as session:
         yield Api(server, session, tenant, tenant), {"Authorization": f"Bearer {token['secret']}"}
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.domain.identity import parse_identity
 from handoff.services.customers.customer import by_id
 from handoff.services.events.feed import Feed, StreamLimits, TouchpointFrame
-from tests.api.conftest import ADMIN, Api, secret, served, settings_for
+from tests.api.conftest import Api, secret, served, settings_for
+from tests.serving import options_of
 from tests.store.servers import cluster_of_three, valkey_server
 
 LONG = "x" * 50_000
@@ -284,7 +285,7 @@ async def test_touchpoints_of_another_server_on_the_store_arrive_too(api: Api, v
     path = await watched(api)
     settings = settings_for(valkey, api.tenant, api.other)
     async with (
-        running(settings, Options(admin_token=ADMIN)) as server,
+        running(settings, options_of()) as server,
         ClientSession() as session,
         reading(api, path) as reader,
     ):

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 from prometheus_client import CollectorRegistry
 
-from handoff.bootstrap.server import Options, Server, running
+from handoff.bootstrap.server import Server, running
 from handoff.bootstrap.settings import Settings
 from handoff.store.connection import Connection
 from handoff.store.keys import META, WORKERS
@@ -28,6 +28,7 @@ from handoff.store.settings import StoreSettings
 from tests.compat.release_client import DUE, ReleaseClient, everything
 from tests.compat.releases import TOKEN
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
+from tests.serving import options_of
 from tests.store.servers import valkey_server
 
 ANNA, BEN = "user:anna", "email:ben@example.org"
@@ -167,7 +168,7 @@ async def served(settings: StoreSettings, hooks: Subscriber) -> AsyncIterator[tu
     table = {"server": {"port": 0}, "webhooks": [webhook]}
     built = msgspec.structs.replace(msgspec.convert(table, Settings), store=settings)
     async with (
-        running(built, Options(admin_token=TOKEN)) as server,
+        running(built, options_of(admin_token=TOKEN)) as server,
         ClientSession(timeout=ClientTimeout(total=30)) as session,
     ):
         yield server, ReleaseClient(Process("this", server.url), session)

@@ -10,10 +10,11 @@ import pytest
 from aiohttp import web
 
 from handoff import client as sdk
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.client import Client, ClientError, LiveEvent, Party
 from handoff.client.live import parse_frame
-from tests.e2e.agents import ADMIN, free_port, settings
+from tests.e2e.agents import free_port, settings
+from tests.serving import options_of
 
 BOT = Party(channel="chat", party="Refund bot")
 QUEUE = Party(channel="chat", queue="refunds")
@@ -35,7 +36,7 @@ def touchpoint(event: str, **changes: Any) -> dict[str, Any]:
 async def client(valkey: str) -> AsyncIterator[Client]:
     chosen = settings(valkey)
     async with (
-        running(chosen, Options(admin_token=ADMIN)) as server,
+        running(chosen, options_of()) as server,
         Client(server.url, chosen.tokens[0].secret) as opened,
     ):
         yield opened
@@ -113,7 +114,7 @@ async def test_live_events_resume_after_a_restart_without_duplicates(valkey: str
     chosen = settings(valkey, free_port())
     received: list[str | None] = []
     async with asyncio.timeout(30):
-        async with running(chosen, Options(admin_token=ADMIN)) as server:
+        async with running(chosen, options_of()) as server:
             client = await Client(server.url, chosen.tokens[0].secret).__aenter__()
             await client.record(touchpoint("before"))
             context = await client.context("user:anna")
@@ -121,7 +122,7 @@ async def test_live_events_resume_after_a_restart_without_duplicates(valkey: str
             events = client.customer_events(context.customer.id, after=context.as_of)
             await client.record(touchpoint("first", text="x" * 150_000))
             received.append((await _next_touchpoint(events)).touchpoint().text)
-        async with running(chosen, Options(admin_token=ADMIN)):
+        async with running(chosen, options_of()):
             await client.record(touchpoint("meanwhile"), touchpoint("last"))
             received += [(await _next_touchpoint(events)).touchpoint().text for _ in range(2)]
             await events.aclose()  # type: ignore[attr-defined]

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import ClientSession
 
 from docs import typescript
-from handoff.bootstrap.server import Options, running
-from tests.e2e.agents import ADMIN, settings
+from handoff.bootstrap.server import running
+from tests.e2e.agents import settings
+from tests.serving import options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TSC = ROOT / "node_modules" / ".bin" / "tsc"
@@ -75,7 +76,7 @@ async def test_the_guides_typescript_accepts_a_handoff(compiled: tuple[Path, str
     secret = chosen.tokens[0].secret
     headers = {"Authorization": f"Bearer {secret}"}
     async with (
-        running(chosen, Options(admin_token=ADMIN)) as server,
+        running(chosen, options_of()) as server,
         ClientSession(server.url, headers=headers) as http,
     ):
         request = {

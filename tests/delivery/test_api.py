@@ -10,11 +10,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import Settings
 from handoff.store.store import Store
 from tests.delivery.conftest import stored_values
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
+from tests.serving import options_of
 
 ADMIN = "admin-token-of-these-tests"
 SCOPES = {
@@ -85,7 +86,7 @@ async def api(server_url: str, store: Store) -> AsyncIterator[Api]:
     }
     settings = msgspec.convert(table, Settings)
     async with (
-        running(settings, Options(admin_token=ADMIN)) as server,
+        running(settings, options_of(admin_token=ADMIN)) as server,
         aiohttp.ClientSession() as session,
     ):
         yield Api(server.url, session)

@@ -13,9 +13,10 @@ import pytest
 from aiohttp import ClientSession, web
 from playwright.async_api import Browser, expect
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import PanelSettings
-from tests.e2e.agents import ADMIN, Backend, free_port, settings
+from tests.e2e.agents import Backend, free_port, settings
+from tests.serving import options_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "desktop.md").read_text()
@@ -39,7 +40,7 @@ async def desktop(store: str, started: Browser, allowed: bool = True) -> AsyncIt
     chosen = msgspec.structs.replace(
         settings(store), panel=PanelSettings(allowed_origins=[origin] if allowed else [])
     )
-    options = Options(admin_token=ADMIN)
+    options = options_of()
     async with running(chosen, options) as server, ClientSession() as http:
         backend = Backend(server.url, chosen.tokens[0].secret, http, started)
 

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Locator, expect
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.cli.journey import DemoTargets, play
 from tests.e2e.agents import ADMIN, REASON, Backend, free_port, settings
+from tests.serving import options_of
 from tests.store.servers import valkey_binary
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,7 +26,7 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
     from docs import screenshots  # the journey in the README's pictures
 
     chosen = screenshots.settings(str(tmp_path / "data"))
-    options = Options(admin_token=ADMIN)
+    options = options_of()
     async with running(chosen, options) as server, ClientSession() as http:
         secrets = {it["name"]: it["secrets"][0] for it in chosen.sources if it.get("secrets")}
         bot = next(it.secret for it in chosen.tokens if it.name == "bot")
@@ -256,7 +257,7 @@ async def test_a_candidate_is_confirmed_or_refused_from_the_panel(backend: Backe
 
 async def test_the_panel_continues_after_a_server_restart(valkey: str, chromium: Browser) -> None:
     chosen = settings(valkey, free_port())
-    options = Options(admin_token=ADMIN)
+    options = options_of()
     async with ClientSession() as http:
         async with running(chosen, options) as server:
             backend = Backend(server.url, chosen.tokens[0].secret, http, chromium)

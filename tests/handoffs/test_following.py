@@ -12,11 +12,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from handoff.bootstrap.server import Options, running
+from handoff.bootstrap.server import running
 from handoff.domain.policies import Policy
-from tests.api.conftest import ADMIN, Api, message, secret, settings_for
+from tests.api.conftest import Api, message, secret, settings_for
 from tests.conftest import fresh_tenant
 from tests.handoffs.test_field_failures import act, ask
+from tests.serving import options_of
 
 POLICIES = [
     {
@@ -38,7 +39,7 @@ async def api(valkey: str) -> AsyncIterator[Api]:
     settings = settings_for(valkey, tenant, other)
     store = msgspec.structs.replace(settings.store, partitions=1)
     settings = msgspec.structs.replace(settings, policies=policies, store=store)
-    async with running(settings, Options(admin_token=ADMIN)) as server, aiohttp.ClientSession() as session:
+    async with running(settings, options_of()) as server, aiohttp.ClientSession() as session:
         yield Api(server, session, tenant, other)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ OPS = st.tuples(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(turns=st.lists(st.lists(OPS, min_size=1, max_size=5), min_size=1, max_size=10))
 def test_the_protocol_holds_under_concurrent_operations(valkey: str, turns: list[list[Any]]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from handoff.domain.clock import DAY, MINUTE, SECOND
 from handoff.domain.identity import Assurance, Handle, parse_identity
 from handoff.domain.touchpoint import Touchpoint
@@ -119,6 +121,7 @@ async def test_later_touchpoints_extend_the_results_of_the_last_context(store: S
     assert after.entries[1:] == before.entries
 
 
+@pytest.mark.no_cover
 async def test_a_history_longer_than_the_brief_slides(store: Store, tenant: str) -> None:
     numbers = range(BRIEF_TOUCHPOINTS)
     texts = [touchpoint(f"m{n}", at=NOON + n * SECOND, text=f"Where is A-{n % 7}?") for n in numbers]

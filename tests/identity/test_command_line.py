@@ -10,11 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from handoff.domain.errors import StoreUnavailable
-from handoff.services.timeline import reading as timelines
 from tests.api.conftest import secret
+from tests.reads import WatchedReads, of_a_later_page
 from tests.store.servers import free_port
 
 from .conftest import Shop, identities, message
@@ -127,7 +124,7 @@ async def a_proxys_page(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def test_customer_export_writes_everything_or_reports_an_interruption(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, tmp_path: Path
 ) -> None:
     history(tmp_path / "history.ndjson", 6_000)
     await command(shop, "import", tmp_path / "history.ndjson")
@@ -141,11 +138,8 @@ async def test_customer_export_writes_everything_or_reports_an_interruption(
     vcons = json.loads(await command(shop, "customer", "export", "user:u1", "--format", "vcon"))
     assert sum(len(it["dialog"]) for it in vcons) == 600
 
-    async def broken(*_given: object) -> None:
-        raise StoreUnavailable("the store is gone")
-
-    pages = timelines.read_page
-    monkeypatch.setattr(timelines, "read_page", lambda *given: broken() if given[-1].after else pages(*given))
+    store = shop.server.store
+    store.connection = WatchedReads(store.connection, of_a_later_page, allowed=0)  # type: ignore[assignment]
     async with await asyncio.start_server(a_proxys_page, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         page = f"http://127.0.0.1:{port}"

@@ -506,6 +506,7 @@ def machine() -> Iterator[type[Identities]]:
         runner.run(stack.aclose())
 
 
+@pytest.mark.no_cover
 def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     run_state_machine_as_test(
         machine,
@@ -519,6 +520,7 @@ def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     )
 
 
+@pytest.mark.no_cover
 def test_whose_it_is_on_shared_identities_follows_the_model(machine: type[Identities]) -> None:
     del machine  # the subclass uses its stores
     run_state_machine_as_test(

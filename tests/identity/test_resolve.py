@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +115,7 @@ def together(resolution: Resolution, *numbers: int) -> bool:
     return set(map(key, numbers)) <= set(resolution.group_of(key(numbers[0])).members)
 
 
+@pytest.mark.no_cover
 @EXAMPLES
 @given(components(), st.randoms(use_true_random=False))
 def test_no_order_of_evidence_or_identities_changes_anything(

@@ -52,8 +52,9 @@ async def filled(url: str, folder: Path | None) -> None:
 
 async def read_back(url: str, folder: Path) -> None:
     async with opened_sealed(url, sealing(folder), "default") as store:
-        for it in people():
-            assert [view.text for view in await timeline(store, "default", it)] == [f"text of of-{it}"]
+        for person in people():
+            texts = [view.text for view in await timeline(store, "default", person)]
+            assert texts == [f"text of of-{person}"]
 
 
 def rotate(config: Path, *arguments: str) -> int:

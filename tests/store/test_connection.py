@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,7 @@ redis.register_function('once_1', function(keys, args)
   return {0, redis.call('GET', keys[1])}
 end)
 """
+PATIENCE_S = 10.0
 KINDS = {
     "valkey": valkey_server,
     "redis-7.0": redis7_server,
@@ -65,6 +66,19 @@ def in_use(store: Connection) -> int:
     assert client.cluster is not None
     nodes = client.cluster.get_nodes()
     return sum(len(node._connections) - len(node._free) for node in nodes)
+
+
+async def blocked(store: Connection) -> None:
+    """Wait until a client of the servers is blocked."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(b"blocked_clients:0" not in it for it in await store.on_primaries("INFO", "clients")):
+            pass
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.001)
 
 
 @contextmanager
@@ -137,15 +151,22 @@ async def test_a_pipeline_answers_in_order_with_errors_in_place_in_one_round_tri
 
 
 async def test_a_blocking_read_outlasts_the_deadline_of_calls_and_ends_when_cancelled(url: str) -> None:
-    async with connect(url, timeout_s=1.0) as store, store.blocking(5.0) as reader:
+    async with (
+        connect(url, timeout_s=0.4) as impatient,
+        connect(url) as store,
+        impatient.blocking(5.0) as reader,
+    ):
         read = ("XREAD", "BLOCK", 4000, "STREAMS", "s", "$")
         waiting = asyncio.create_task(reader.call(*read, key=b"s"))
-        await asyncio.sleep(1.3)
+        await blocked(store)
+        with unavailable("timeout"):  # a call that began after the read
+            await impatient.call("BLPOP", "nothing", 0, key=b"nothing")
         await store.call("XADD", "s", "*", "f", "v")
         ((stream, entries),) = await waiting
         assert (stream, entries[0][1]) == (b"s", [b"f", b"v"])
+    async with connect(url) as store, store.blocking(5.0) as reader:
         waiting = asyncio.create_task(reader.call(*read, key=b"s"))
-        await asyncio.sleep(0.05)
+        await blocked(store)
         waiting.cancel()
         began = time.monotonic()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -170,9 +191,7 @@ async def test_a_storm_of_cancellations_mixes_no_answers_up_and_leaves_nothing_b
                 chance.choice(tasks).cancel()
             done = await asyncio.gather(*tasks, return_exceptions=True)
             assert {type(result) for result in done} <= {type(None), asyncio.CancelledError}
-        async with asyncio.timeout(2):
-            while store.in_flight:  # noqa: ASYNC110 - what was given up is still finished
-                await asyncio.sleep(0.01)
+        await until(lambda: not store.in_flight)  # what was given up is still finished
         await asyncio.gather(*(read(n) for n in range(50)))
         assert store.repeats == 0
         assert in_use(store) == 0
@@ -203,7 +222,7 @@ async def test_closing_ends_what_still_runs(single: Server) -> None:
     store = connect(single.url)
     single.pause()
     waiting = asyncio.create_task(store.call("PING"))
-    await asyncio.sleep(0.05)
+    await until(lambda: store.in_flight)
     with unavailable("closed"):
         await store.aclose()
         await waiting
@@ -252,7 +271,7 @@ async def test_the_first_call_after_a_restart_succeeds(single: Server) -> None:
         await asyncio.gather(*(store.call("SET", f"r{n}", n) for n in range(10)))
         single.kill()
         waiting = [asyncio.create_task(store.call("GET", f"r{n}")) for n in range(10)]
-        await asyncio.sleep(0.1)
+        await until(lambda: store.repeats)
         with server(valkey_binary(), directory=single.directory):
             assert await asyncio.gather(*waiting) == [b"%d" % n for n in range(10)]
             assert store.repeats > 0
@@ -293,9 +312,9 @@ async def test_a_long_running_script_is_busy() -> None:
     with server(valkey_binary(), busy_reply_threshold="50") as running:
         async with connect(running.url, timeout_s=1) as store, connect(running.url, timeout_s=0.3) as other:
             spin = asyncio.create_task(store.call("EVAL", "while true do end", 0))
-            await asyncio.sleep(0.2)
             with unavailable("busy"):
-                await other.call("PING")
+                while True:  # until the script has started
+                    await other.call("PING")
             await other.call("SCRIPT", "KILL")
             with pytest.raises(StoreError):
                 await spin

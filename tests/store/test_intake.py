@@ -88,12 +88,12 @@ async def test_a_caller_that_leaves_withdraws_nothing(store: Store, tenant: str)
 async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store, tenant: str) -> None:
     intake = Intake(store)
     count = MAX_REQUESTS * 2 + 3
-    asked = (record_one(intake, tenant, stating(touchpoint(f"e{n}", text=f"{n}"))) for n in range(count))
+    asked = (record_one(intake, tenant, stating(touchpoint(f"e{n}", text=f"text {n}"))) for n in range(count))
     became = await asyncio.gather(*asked)
     assert {it.status for it in became} == {"accepted"}
     # All at one moment: what was asked first arrived first.
     texts = [it.text for it in await timeline(store, tenant)]
-    assert texts == [f"{n}" for n in range(count)]
+    assert texts == [f"text {n}" for n in range(count)]
 
 
 async def test_every_caller_learns_that_the_store_takes_nothing(valkey: str, tenant: str) -> None:

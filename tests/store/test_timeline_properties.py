@@ -21,6 +21,9 @@ from handoff.store.store import Store
 from tests.conftest import fresh_tenant
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint
 
+# Tracing triples the cost of these properties, and examples elsewhere run the same lines.
+pytestmark = pytest.mark.no_cover
+
 EXAMPLES = settings(
     max_examples=50,
     deadline=None,  # a real server on a shared machine

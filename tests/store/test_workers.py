@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from handoff.bootstrap.opening import Options
 from handoff.bootstrap.server import Server, running
 from handoff.bootstrap.settings import ServerSettings, Settings
 from handoff.domain.errors import ConfigurationError
@@ -18,6 +17,7 @@ from handoff.store.keys import META, WORKERS
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from handoff.store.workers import Upgrade, raise_format
+from tests.serving import options_of
 from tests.store.servers import cluster_of_three, valkey_server
 
 NEWER = 2
@@ -171,7 +171,7 @@ async def test_on_a_cluster_the_registry_lies_beside_the_format() -> None:
 @asynccontextmanager
 async def server(url: str, understood: int) -> AsyncIterator[Server]:
     settings = Settings(server=ServerSettings(port=0), store=StoreSettings(url=url))
-    async with running(settings, Options(admin_token="t" * 24, understood=understood)) as started:
+    async with running(settings, options_of(admin_token="t" * 24, understood=understood)) as started:
         yield started
 
 

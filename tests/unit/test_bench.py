@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import Measurement, Without, measured
+from bench.load_loop import Quota
 from bench.processes import Failed, Missing
 from bench.rounds import Settings
 from bench.table import Table, page, renewed, spread
@@ -65,3 +66,19 @@ def test_one_table_takes_the_place_of_the_one_that_was_there() -> None:
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
     assert spread([1, 2, 3, 4, 5]) == "3.00 (2.00-4.00)"
     assert spread([0.5], 1) == "0.5"
+
+
+def test_a_run_of_a_stated_number_of_requests_ends_when_all_are_answered() -> None:
+    quota = Quota(2)
+    assert [quota.take() for _ in range(3)] == [True, True, False]
+    quota.settle()
+    assert not quota.answered.is_set()
+    quota.settle()
+    assert quota.answered.is_set()
+
+
+def test_a_run_for_a_time_has_no_last_request() -> None:
+    quota = Quota(0)
+    assert all(quota.take() for _ in range(1000))
+    quota.settle()
+    assert not quota.answered.is_set()

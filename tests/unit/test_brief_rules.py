@@ -410,6 +410,7 @@ def journeys(draw: st.DrawFn) -> list[TimelineItem]:
     return found
 
 
+@pytest.mark.no_cover
 @given(journeys())
 def test_any_journey_gives_one_brief_with_proof_and_marks(items: list[TimelineItem]) -> None:
     one = brief_of(items, pending=pending())
@@ -426,6 +427,7 @@ def test_any_journey_gives_one_brief_with_proof_and_marks(items: list[TimelineIt
                 assert {(it.direction, it.visibility) for it in proof} == {("inbound", "public")}
 
 
+@pytest.mark.no_cover
 @given(journeys(), st.randoms(use_true_random=False))
 def test_the_order_among_equal_times_moves_nothing_between_unrelated_matters(
     items: list[TimelineItem], random: Any

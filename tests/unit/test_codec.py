@@ -65,6 +65,7 @@ fields = st.fixed_dictionaries(
 handles = st.lists(st.builds(Handle, identities, st.sampled_from(Assurance)), min_size=1, max_size=3)
 
 
+@pytest.mark.no_cover
 @given(fields, handles, st.none() | st.binary(min_size=16, max_size=32))
 def test_a_body_is_read_back_as_it_was_written(
     given_: dict[str, Any], stated: list[Handle], conversation: bytes | None

@@ -133,6 +133,7 @@ json = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @given(st.dictionaries(st.sampled_from([*MESSAGE, "seq", "data", "actor", "amends", "thread"]), json))
 def test_no_values_end_in_another_error(changes: dict[str, Any]) -> None:
     with suppress(InvalidPayload, Unprocessable):

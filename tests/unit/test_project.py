@@ -46,6 +46,7 @@ AT_HOME = {
     "uvloop": ("handoff.cli",),
     "rich": ("handoff.cli",),
     "segment": ("handoff.cli",),
+    "re2": ("handoff.bootstrap",),
 }
 """Packages that only these modules import."""
 

@@ -105,10 +105,10 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def text(value: object) -> str | None:
     """A trimmed string. Numbers are converted; an empty string or any other value is None."""
-    if value is None:
-        return None
     if isinstance(value, str):
         return (value if value.isascii() else clean(value)).strip() or None
+    if value is None:
+        return None
     if isinstance(value, int):
         return None if isinstance(value, bool) or not -_TOO_LONG < value < _TOO_LONG else str(value)
     if isinstance(value, float) and math.isfinite(value):

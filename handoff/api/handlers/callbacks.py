@@ -26,6 +26,7 @@ from handoff.api.http.exchange import (
 from handoff.domain.clock import Micros, parse_time
 from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
 from handoff.services.access.customer_access import check_customer, check_home, readable
 from handoff.services.access.principal import Principal
@@ -108,6 +109,8 @@ async def create(request: web.Request) -> web.Response:
         raise bad_parameter("requested_at", "requested_at must be in the past")
     with pointing_at("/phone"):
         phone = normal_phone(given.phone)
+    if safe_detail(phone) != phone:
+        raise broken("/phone", "This is a payment card number", "card_number")
     asked = service.CallbackRequest(
         identity=await _customer_identity(site, principal, given, phone),
         phone=phone,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import nullcontext
 
 import msgspec
@@ -17,8 +17,8 @@ from handoff.api.http.exchange import (
     MAX_LIMIT,
     answer,
     bad_parameter,
+    broken,
     encode,
-    pointing_at,
     query_ascending,
     query_identities,
     query_limit,
@@ -30,10 +30,11 @@ from handoff.api.http.exchange import (
 from handoff.codec.member import PLACE, pack_occurred
 from handoff.domain.brief import Brief
 from handoff.domain.clock import Micros, parse_time
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import InvalidIdentity, NotFound
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import GLOBAL_TYPES, Assurance, Identity
 from handoff.domain.phone_readings import sought_identities
+from handoff.domain.text.memo import cached_if_short
 from handoff.domain.touchpoint import TYPE_SET
 from handoff.services.access.customer_access import check_customer, own_identities, readable
 from handoff.services.access.principal import Principal
@@ -54,6 +55,7 @@ from .conditional import answer_context, fingerprint
 from .context_cache import CachedContext
 
 MAX_IDENTITIES = 20
+_FIELDS = frozenset(ContextView.__struct_fields__)
 
 
 class SoughtIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +80,7 @@ class ContextInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 async def look_up(request: web.Request) -> web.Response:
     """`POST /v1/context`."""
     principal = request[PRINCIPAL]
-    given = await read_json(request, ContextInput)
+    given = await read_json(request, ContextInput, stored=False)
     if not 1 <= len(given.identities) <= MAX_IDENTITIES:
         raise bad_parameter("identities", f"identities must have 1 to {MAX_IDENTITIES} entries")
     if not 1 <= given.limit <= MAX_LIMIT:
@@ -102,12 +104,8 @@ async def look_up_by_query(request: web.Request) -> web.Response:
         raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
     regions = site.regions_of(tenant)
-    identities = [
-        other
-        for it in texts
-        for reading in query_identities(it, regions)
-        for other in _in_spaces(site, tenant, reading)
-    ]
+    spaces = site.identity_spaces.get(tenant, ())
+    identities = [other for it in texts for other in _in_spaces(query_identities(it, regions), spaces)]
     return await _context(request, principal, identities, query_wanted(request, principal))
 
 
@@ -123,9 +121,8 @@ def query_wanted(request: web.Request, principal: Principal) -> ContextSelection
 def _wanted(
     limit: int, fields: frozenset[str] | None, min_assurance: Assurance, principal: Principal
 ) -> ContextSelection:
-    always = frozenset(ContextView.__struct_fields__)
-    if fields is not None and fields - always:
-        unknown = ", ".join(sorted(fields - always))
+    if fields is not None and fields - _FIELDS:
+        unknown = ", ".join(sorted(fields - _FIELDS))
         raise bad_parameter("fields", f"Unknown fields: {unknown}")
     chosen = fields & OPTIONAL_FIELDS if fields is not None else None
     return ContextSelection(limit=limit, fields=chosen, min_assurance=min_assurance, reader=principal.reader)
@@ -147,26 +144,32 @@ async def _context(
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
 
-def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> list[Identity]:
-    with pointing_at(f"/identities/{at}"):
-        regions = site.regions_of(tenant)
-        if not isinstance(given, str) and not isinstance(given.space, UnsetType):
-            return [*sought_identities(given.type, given.value, given.space, regions)]
+def _sought(site: AppContext, tenant: str, at: int, given: str | SoughtIdentity) -> Sequence[Identity]:
+    regions, spaces = site.regions_of(tenant), site.identity_spaces.get(tenant, ())
+    try:
         if isinstance(given, str):
-            readings = readings_of(given, regions)
-        else:
-            readings = sought_identities(given.type, given.value, "", regions)
-        return [other for it in readings for other in _in_spaces(site, tenant, it)]
+            return _read(given, regions, spaces)
+        if isinstance(given.space, UnsetType):
+            return _in_spaces(sought_identities(given.type, given.value, "", regions), spaces)
+        return sought_identities(given.type, given.value, given.space, regions)
+    except InvalidIdentity as error:
+        raise broken(f"/identities/{at}", error.detail, error.problem_code) from error
 
 
-def _in_spaces(site: AppContext, tenant: str, sought: Identity) -> list[Identity]:
-    """The identity, and for a vendor's identity without a space, its variants in the sources' spaces."""
-    if sought.space or sought.type in GLOBAL_TYPES:
-        return [sought]
-    spaces = [
-        space for type_, space in site.identity_spaces.get(tenant, ()) if type_ == sought.type and space
-    ]
-    return [sought, *(msgspec.structs.replace(sought, space=space) for space in dict.fromkeys(spaces))]
+@cached_if_short  # several people look at one customer, and look again
+def _read(text: str, regions: tuple[str, ...], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
+    return _in_spaces(readings_of(text, regions), spaces)
+
+
+def _in_spaces(readings: Sequence[Identity], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
+    """The identities, and for vendors' identities without a space, their variants in the sources' spaces."""
+    found: list[Identity] = []
+    for sought in readings:
+        found.append(sought)
+        if not sought.space and sought.type not in GLOBAL_TYPES:
+            own = dict.fromkeys(space for type_, space in spaces if type_ == sought.type and space)
+            found += [msgspec.structs.replace(sought, space=space) for space in own]
+    return tuple(found)
 
 
 async def respond(

@@ -24,7 +24,7 @@ from handoff.api.http.plain_requests import (
 )
 from handoff.api.http.problems import problem_of
 from handoff.domain.errors import NotFound, RateLimited
-from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
+from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs, clean_parsed
 from handoff.services.sources.inbound import Received, Source
 
 MAX_INBOUND = 4 * 1024 * 1024  # bytes, compressed or not: RudderStack's limit, the largest of all vendors
@@ -94,7 +94,7 @@ def fast_routes_below(site: AppContext, _scopes: tuple[str, ...]) -> dict[bytes,
 
 
 def _open(site: AppContext, source: Source, path: str, headers: Headers) -> BodyHandler:
-    return partial(_take, site, source, path, clean_headers(headers.items()))
+    return partial(_take, site, source, path, clean_parsed(headers))
 
 
 def _take(site: AppContext, source: Source, path: str, headers: Headers, raw: bytes, answer: Answer) -> bool:

@@ -45,6 +45,7 @@ from handoff.domain.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
+from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.customer_access import check_home, check_recording
@@ -233,7 +234,8 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
             return
         site.measures.count(principal.name, outcome)
         (result,) = outcome
-        site.measures.line_wrong(noted.rule, result)
+        if noted.rule is not None:
+            site.measures.line_wrong(noted.rule, result)
         if result.ok:
             answer(PlainAnswer(200, encode(_recorded(result)), HEADERS))
         else:
@@ -306,11 +308,13 @@ async def _store(
 def _rejected(index: int, failed: Result | HandoffError) -> RejectedView:
     if isinstance(failed, HandoffError):
         pointers = failed.fields.get("pointers")
-        return RejectedView(index=index, code=failed.problem_code, detail=failed.detail, errors=pointers)
+        return RejectedView(
+            index=index, code=failed.problem_code, detail=safe_detail(failed.detail), errors=pointers
+        )
     return RejectedView(
         index=index,
         code=failed.code or "rejected",
-        detail=failed.detail or "",
+        detail=safe_detail(failed.detail or ""),
         id=failed.id or None,
         errors=failed.pointers,
     )

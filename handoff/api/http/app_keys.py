@@ -54,7 +54,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     sources: Mapping[str, Source]
     channels: frozenset[str]
     public_url: str
-    identity_spaces: Mapping[str, Sequence[tuple[str, str]]]
+    identity_spaces: Mapping[str, tuple[tuple[str, str], ...]]
     """By tenant: the (type, space) pairs of its sources, which lookups without a space try."""
     regions: Mapping[str, tuple[str, ...]]
     """By tenant: the `default_region` of its sources, in which look-ups read national numbers."""
@@ -87,8 +87,11 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 async def authenticate(request: web.Request, site: AppContext) -> Principal:
     """The caller of a request. Unauthenticated without a valid credential."""
-    secret = bearer(request.headers.get(AUTHORIZATION, ""))
-    return await site.credentials.authenticate(secret, request.headers.get(TENANT_HEADER), request.remote)
+    headers, credentials = request.headers, site.credentials
+    secret, asked = bearer(headers.get(AUTHORIZATION, "")), headers.get(TENANT_HEADER)
+    return credentials.configured(secret, asked) or await credentials.authenticate(
+        secret, asked, request.remote
+    )
 
 
 def principal_of(site: AppContext, authorization: str, asked_tenant: str | None) -> Principal | None:

@@ -16,6 +16,8 @@ from struct import pack
 from aiohttp import web
 from aiohttp.hdrs import ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, VARY
 
+from handoff.domain.text.memo import cached_if_short
+
 WORTH_IT = 1024  # bytes: a smaller response fits into one packet either way
 ON_THE_LOOP = 128 * 1024  # bytes: takes about a millisecond; a thread compresses larger responses
 BLUR = 100  # maximum bytes of padding
@@ -32,7 +34,8 @@ async def compress(request: web.Request, response: web.StreamResponse) -> None:
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes) or len(body) < WORTH_IT or CONTENT_ENCODING in response.headers:
         return
-    if not takes_gzip(request.headers.get(ACCEPT_ENCODING, "")):
+    accepted = request.headers.get(ACCEPT_ENCODING)
+    if not accepted or not takes_gzip(accepted):
         return
     packed = gzipped(body) if len(body) <= ON_THE_LOOP else await asyncio.to_thread(gzipped, body)
     assert isinstance(response, web.Response)
@@ -51,6 +54,7 @@ def gzipped(body: bytes) -> bytes:
     return b"".join((head, packer.compress(body), packer.flush(), pack("<LL", zlib.crc32(body), len(body))))
 
 
+@cached_if_short  # browsers send the same again and again
 def takes_gzip(accepted: str) -> bool:
     """Whether an `Accept-Encoding` names gzip, or `*`, without `q=0`."""
     weights: dict[str, bool] = {}

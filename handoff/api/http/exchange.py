@@ -23,7 +23,7 @@ from handoff.domain.identity import Assurance, Identity, split_identity
 from handoff.domain.phone_readings import sought_identities
 from handoff.services.sources.native import IdentityInput, invalid
 
-from .app_keys import PRINCIPAL
+from .app_keys import PRINCIPAL, SITE
 from .protocol import HttpProtocol
 from .request_ids import HEADER as REQUEST_ID_HEADER
 from .request_ids import REQUEST_ID
@@ -36,6 +36,27 @@ MAX_NUMBER = 40  # digits of a number in a query: a cursor of 192 bits in base 3
 encode = msgspec.json.Encoder().encode
 JSON = "application/json"
 HEADERS = (("Content-Type", JSON), ("Cache-Control", "no-store"))
+_HEADERS = dict(HEADERS)
+
+_NO_CONTENT = frozenset(
+    {
+        "identity",
+        "identities",
+        "customer_id",
+        "conversation_id",
+        "phone",
+        "url",
+        "secret",
+        "headers",
+        "allow_networks",
+        "retry_schedule_s",
+        "rate_per_s",
+        "deadline_s",
+        "ttl_s",
+        "version",
+    }
+)
+"""Members of requests that have a check of their own or no place for what somebody wrote."""
 
 TOO_MANY_BYTES = "Too many requests are being received: send the same request again later."
 
@@ -79,10 +100,21 @@ def refuse_encoding(request: web.Request) -> None:
         raise UnsupportedMedia("This resource does not support Content-Encoding")
 
 
-async def read_json(request: web.Request, type_: type[T], *, optional: bool = False) -> T:
-    """The body as `type_`. InvalidPayload if it is not JSON, Unprocessable if it does not fit the type."""
+async def read_json(
+    request: web.Request, type_: type[T], *, optional: bool = False, stored: bool = True
+) -> T:
+    """The body as `type_`. InvalidPayload if it is not JSON, Unprocessable if it does not fit the type.
+
+    Card numbers and the like in it are masked, unless nothing of it is `stored`.
+    """
     refuse_encoding(request)
     body = await read_body(request)
+    if stored:
+        redaction, tenant = request.app[SITE].store.redaction, request[PRINCIPAL].tenant
+        if redaction.suspects(body, tenant):
+            given = decode(body, Any)
+            masked = redaction.value(given, "request", tenant, skip=_NO_CONTENT)
+            body = body if masked is given else encode(masked)
     return decode(body or b"{}" if optional else body, type_)
 
 
@@ -106,7 +138,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def answer_json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """Like `answer`, from encoded JSON."""
-    return web.Response(status=status, body=body, headers={**dict(HEADERS), **(headers or {})})
+    return web.Response(status=status, body=body, headers={**_HEADERS, **headers} if headers else _HEADERS)
 
 
 def stream_answer(media: str) -> web.StreamResponse:

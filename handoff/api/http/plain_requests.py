@@ -175,6 +175,12 @@ def serialize(
 
 
 _REQUEST_ID = REQUEST_ID_HEADER.encode()
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+"""For responses that set none of their own. Pages have a policy of their own."""
 _PHRASES = {it.value: it.phrase for it in HTTPStatus}
 _EMPTY = frozenset({HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value})
 
@@ -185,7 +191,7 @@ def _first_lines(
 ) -> bytes:
     """The status line and the headers that do not change between responses."""
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"]
-    every = (*common, ("X-Content-Type-Options", "nosniff"), ("Server", SERVER_SOFTWARE))
+    every = (*common, *SECURITY_HEADERS, ("Server", SERVER_SOFTWARE))
     named = {name.lower() for name, _value in headers}
     for name, value in (*headers, *(it for it in every if it[0].lower() not in named)):
         if "\r" in value or "\n" in value:

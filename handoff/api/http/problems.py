@@ -9,6 +9,8 @@ import structlog
 from aiohttp import web
 
 from handoff.domain import errors
+from handoff.domain.redaction.redaction import safe_detail
+from handoff.domain.redaction.values import masked_value
 from handoff.domain.text.cleaning import clean
 
 RETRY_AFTER_S = 1  # the store restarts in less than a second
@@ -60,9 +62,9 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
         "type": f"urn:handoff:problem:{code}",
         "title": TITLES.get(status, "Error"),
         "status": status,
-        "detail": detail,
+        "detail": safe_detail(detail),
         "code": code,
-        **({"errors": pointers} if pointers else {}),
+        **({"errors": masked_value(pointers)[0]} if pointers else {}),
         **fields,
     }
     wait = fields.get("retry_after_s", RETRY_AFTER_S)

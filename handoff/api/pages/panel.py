@@ -1,14 +1,15 @@
 """`/panel/`: the agents' panel, static files of this package.
 
-The server reads and compresses every file once, at start, and answers with ETags. The page runs only scripts
-of this server, creates no markup from text (Trusted Types without a policy), and may be framed only by the
-configured desktops.
+The server reads every file at start, compresses it on the first request, and answers with ETags. The page
+runs only scripts of this server, creates no markup from text (Trusted Types without a policy), and may be
+framed only by the configured desktops.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -38,13 +39,17 @@ _COMMON = {
 }
 
 
-class Asset(Struct, frozen=True):
-    """One file, plain and compressed, with its ETag."""
+class Asset(Struct, frozen=True, dict=True):
+    """One file with its ETag."""
 
     body: bytes
-    packed: bytes
     media: str
     etag: str
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The file compressed: not at start, since most workers never serve the panel."""
+        return gzip.compress(self.body, mtime=0)
 
 
 class Panel(Struct, frozen=True, kw_only=True):
@@ -74,8 +79,7 @@ def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
 def _asset(name: str, body: bytes, origins: Sequence[str]) -> Asset:
     if name == PAGE:
         body = body.replace(_ORIGINS.encode(), escape(" ".join(origins)).encode())
-    packed = gzip.compress(body, mtime=0)
-    return Asset(body, packed, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
+    return Asset(body, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
 
 
 def _policy(origins: Sequence[str]) -> str:

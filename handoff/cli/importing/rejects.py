@@ -3,8 +3,8 @@
     {"rejected": {"line": 7, "code": "…", "detail": "…"}, "touchpoint": {…}}
     {"rejected": {"line": 9, "code": "invalid_json", "detail": "…"}, "text": "{\\"id\\": …"}
 
-`touchpoint` is the original line. `text` holds a line that is not JSON; surrogates replace bytes that are
-not UTF-8.
+`touchpoint` is the original line, with card numbers and the like masked. `text` holds a line that is not
+JSON; surrogates replace bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from handoff.domain.errors import HandoffError
+from handoff.domain.redaction.documents import masked_document
 
 from .progress import Prefix
 from .source import LONGEST_KEPT, SourceLine
@@ -96,7 +97,7 @@ class Rejects:
             reason["errors"] = errors
         if line.size > LONGEST_KEPT:
             reason["cut"] = f"only the first {len(line.raw)} of {line.size} bytes are here"
-        name, content = _content(touchpoint_of(line.raw))
+        name, content = _content(masked_document(touchpoint_of(line.raw))[0])
         entry = msgspec.json.encode({"rejected": reason, name: Raw(content)}) + b"\n"
         self._open().write(entry)
         self._hash.update(entry)

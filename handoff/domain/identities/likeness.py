@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+")
 def likeness(traits: Mapping[str, Any], data: Mapping[str, Any]) -> Handle | None:
     """The reference of the name and address in traits, or in the fields of a form; None without both."""
     for stated in (traits, data.get("fields")):
-        if isinstance(stated, Mapping) and stated and _names_a_place(tuple(map(str, stated))):
+        if stated and isinstance(stated, Mapping) and _names_a_place(tuple(map(str, stated))):
             plain = {_plain(name): value for name, value in stated.items()}
             name, address = _name(plain), _address(plain)
             if name and address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -27,6 +27,13 @@ def clean_headers(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in given:
         headers.setdefault(clean(name).lower(), clean(value))
     return headers
+
+
+def clean_parsed(given: Mapping[str, str]) -> Mapping[str, str]:
+    """`clean_headers` of headers whose names are unique and in lower case; nearly all are clean already."""
+    if "".join(given).isascii() and "".join(given.values()).isascii():
+        return given
+    return clean_headers(given.items())
 
 
 def clean_pairs(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -28,6 +28,7 @@ from handoff.store.store import Store
 from .principal import Audience, Principal
 from .reader import ACCESS_AFTER_S
 
+PREFIX = "hk_"
 CREDENTIAL = b"key"
 MAX_KEYS = 500  # of a tenant
 LIVE = 2  # keys with one name: the one that is in use, and the one that replaces it
@@ -35,7 +36,7 @@ DEFAULT_OVERLAP_S = 24 * 3600
 _DIGITS = string.digits + string.ascii_letters
 _ID, _SECRET, _CHECKSUM = 12, 43, 6  # characters: 71, 256, and 32 bits
 _KEY = re.compile(
-    rf"hk_([a-z0-9]{{1,16}})_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECKSUM}}})"
+    rf"{PREFIX}([a-z0-9]{{1,16}})_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECKSUM}}})"
 )
 _NAME = re.compile(rf"[0-9A-Za-z]{{{_ID}}}")
 _UNKNOWN = bytes(32)
@@ -104,7 +105,7 @@ async def create_key(store: Store, tenant: str, wish: ApiKeyWish, by: str, now: 
     """
     _check_room(await list_keys(store, tenant, now), wish.name, more=1)
     id_ = _random(_ID)
-    head = f"hk_{wish.environment}_{id_}_{_random(_SECRET)}"
+    head = f"{PREFIX}{wish.environment}_{id_}_{_random(_SECRET)}"
     token = head + _checksum(head)
     key = ApiKey(
         id=id_,

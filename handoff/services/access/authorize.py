@@ -57,7 +57,8 @@ def authorize(
         raise NotFound("there is no such resource")
     if isinstance(action, Permission):
         for scope in action.scopes:
-            principal.require(scope)
+            if scope not in principal.scopes:
+                principal.require(scope)
         if principal.queues is not None and not action.queues:
             raise Forbidden("Tokens that are limited to queues cannot do this", code="limited_token")
         if principal.audience is Audience.CUSTOMER and not action.customers:

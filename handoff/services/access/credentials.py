@@ -15,10 +15,13 @@ from handoff.domain.clock import Micros
 from handoff.domain.errors import Unauthenticated
 from handoff.store.store import Store
 
-from . import api_keys, sessions
+from . import api_keys, oidc, sessions
 from .access import UNKNOWN_TOKEN, Access
 from .oidc import Issuers
 from .principal import Principal
+
+_ELSEWHERE = (sessions.PREFIX, api_keys.PREFIX, oidc.PREFIX)
+"""How tokens begin that are not in memory. A configured token may begin likewise."""
 
 
 class Credentials:
@@ -34,7 +37,7 @@ class Credentials:
 
         Unauthenticated for a token that is none of these.
         """
-        if (
+        if secret.startswith(_ELSEWHERE) and (
             sessions.token_tenant(secret) is not None
             or api_keys.key_id(secret)
             or self.issuers.issued(secret)

@@ -26,6 +26,7 @@ from .principal import SCOPES, Principal
 from .reader import ACCESS_AFTER_S
 
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
+PREFIX = "eyJ"  # how a JWT begins: `{"` in base64
 CREDENTIAL = b"oidc"
 TYPES = frozenset({None, "JWT", "at+jwt", "application/at+jwt"})
 MAX_TOKEN = 8 * 1024  # characters
@@ -98,7 +99,7 @@ class Issuers:
 
     def issued(self, token: str) -> bool:
         """Whether this looks like a token of an issuer."""
-        return bool(self._issuers) and token.startswith("eyJ") and token.count(".") == 2
+        return bool(self._issuers) and token.startswith(PREFIX) and token.count(".") == 2
 
     def made(self, credential: bytes) -> bool:
         """Whether a credential is one of an issuer that is still configured."""

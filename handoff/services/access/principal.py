@@ -11,7 +11,7 @@ from handoff.domain.clock import Micros
 from handoff.domain.errors import Forbidden
 from handoff.domain.identity import Assurance
 
-from .reader import ACCESS_AFTER_S, Reader
+from .reader import ACCESS_AFTER_S, EVERYTHING, Reader
 
 SCOPES = frozenset(
     {
@@ -70,7 +70,7 @@ class Principal(Struct, frozen=True, kw_only=True):
         """The limits of what this caller may see."""
         internal = self.audience is not Audience.CUSTOMER
         if internal and self.queues is None:
-            return Reader()
+            return EVERYTHING
         return Reader(
             internal=internal,
             queues=self.queues,

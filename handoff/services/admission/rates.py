@@ -21,30 +21,29 @@ MAX_BUCKETS = 10_000  # sessions come and go: full buckets are forgotten
 class TokenBucket:
     """A bucket that fills at `rate` a second, up to two seconds' worth. Batches may overdraw it."""
 
-    __slots__ = ("_at", "_left", "_rate")
+    __slots__ = ("_at", "_left", "_rate", "_size")
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
-        self._left = self.size
+        self._left = self._size = max(1.0, rate * BURST_S)
         self._at = now
-
-    @property
-    def size(self) -> float:
-        return max(1.0, self._rate * BURST_S)
 
     def wait_s(self, now: float) -> float:
         """Seconds until it has one request to give; 0 now."""
+        left = self._left
         if now > self._at:
-            self._left = min(self.size, self._left + (now - self._at) * self._rate)
-            self._at = now
-        return 0.0 if self._left >= 1 else (1 - self._left) / self._rate
+            left += (now - self._at) * self._rate
+            if left > self._size:
+                left = self._size
+            self._left, self._at = left, now
+        return 0.0 if left >= 1 else (1 - left) / self._rate
 
     def take(self, count: float) -> None:
         self._left -= count
 
     def is_full(self, now: float) -> bool:
         self.wait_s(now)
-        return self._left >= self.size
+        return self._left >= self._size
 
 
 class RateLimits:
@@ -60,9 +59,8 @@ class RateLimits:
     def admit_caller(self, tenant: str, credential: bytes) -> None:
         """Take a request of a token from its bucket and its tenant's. RateLimited if one of them is empty."""
         now = self._clock()
-        own = self._bucket(self._callers, credential, self._limits.token_per_s, now)
-        of_tenant = self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now)
-        self._check(now, "token", own, of_tenant)
+        own, of_tenant = self._of_caller(credential, now), self._of_tenant(tenant, now)
+        _check("token", own.wait_s(now), of_tenant.wait_s(now))
         own.take(1)
         of_tenant.take(1)
 
@@ -72,38 +70,44 @@ class RateLimits:
         Nothing is taken before the delivery is verified: a stranger must not use up what the source may send.
         """
         now = self._clock()
-        self._check(
-            now,
-            "source",
-            self._bucket(self._sources, source, self._limits.source_per_s, now),
-            self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now),
-        )
+        own, of_tenant = self._of_source(source, now), self._of_tenant(tenant, now)
+        _check("source", own.wait_s(now), of_tenant.wait_s(now))
 
     def charge(self, tenant: str, credential: bytes, count: int) -> None:
         """Take the further items of an admitted batch: what follows waits for them."""
         now = self._clock()
-        self._bucket(self._callers, credential, self._limits.token_per_s, now).take(count)
-        self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now).take(count)
+        self._of_caller(credential, now).take(count)
+        self._of_tenant(tenant, now).take(count)
 
     def charge_source(self, tenant: str, source: str, count: int) -> None:
         """Take the events of a verified delivery."""
         now = self._clock()
-        self._bucket(self._sources, source, self._limits.source_per_s, now).take(count)
-        self._bucket(self._tenants, tenant, self._limits.tenant_per_s, now).take(count)
+        self._of_source(source, now).take(count)
+        self._of_tenant(tenant, now).take(count)
 
-    def _check(self, now: float, kind: str, own: TokenBucket, of_tenant: TokenBucket) -> None:
-        wait, limit = own.wait_s(now), kind
-        if (longer := of_tenant.wait_s(now)) > wait:
-            wait, limit = longer, "tenant"
-        if wait > 0:
-            seconds = min(MAX_WAIT_S, ceil(wait))
-            raise RateLimited(f"The {limit} sends too fast", retry_after_s=seconds, limit=limit)
+    def _of_caller(self, credential: bytes, now: float) -> TokenBucket:
+        known = self._callers.get(credential)
+        return known or _fill(self._callers, credential, self._limits.token_per_s, now)
 
-    def _bucket(self, buckets: dict[Key, TokenBucket], key: Key, rate: float, now: float) -> TokenBucket:
-        bucket = buckets.get(key)
-        if bucket is None:
-            if len(buckets) >= MAX_BUCKETS:
-                for other in [it for it, each in buckets.items() if each.is_full(now)]:
-                    del buckets[other]
-            bucket = buckets[key] = TokenBucket(rate, now)
-        return bucket
+    def _of_source(self, source: str, now: float) -> TokenBucket:
+        return self._sources.get(source) or _fill(self._sources, source, self._limits.source_per_s, now)
+
+    def _of_tenant(self, tenant: str, now: float) -> TokenBucket:
+        return self._tenants.get(tenant) or _fill(self._tenants, tenant, self._limits.tenant_per_s, now)
+
+
+def _fill(buckets: dict[Key, TokenBucket], key: Key, rate: float, now: float) -> TokenBucket:
+    """A new bucket, in place of full ones if there are too many."""
+    if len(buckets) >= MAX_BUCKETS:
+        for other in [it for it, each in buckets.items() if each.is_full(now)]:
+            del buckets[other]
+    bucket = buckets[key] = TokenBucket(rate, now)
+    return bucket
+
+
+def _check(kind: str, own_s: float, tenant_s: float) -> None:
+    """RateLimited where the bucket of a caller, or that of its tenant, needs a wait."""
+    wait, limit = (tenant_s, "tenant") if tenant_s > own_s else (own_s, kind)
+    if wait > 0:
+        seconds = min(MAX_WAIT_S, ceil(wait))
+        raise RateLimited(f"The {limit} sends too fast", retry_after_s=seconds, limit=limit)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.domain.clock import SECOND, Micros, format_time
@@ -18,6 +19,7 @@ MAX_FAN_OUT_S = 5.0
 PACE_S = 2.5  # of backlog: well under MAX_FAN_OUT_S, above what other workers' saved cursors seem behind
 MAX_PAUSE_S = 5.0  # a fan-out that does not get on slows imports down and never stops them
 _LOOK_S = 0.05
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
@@ -46,12 +48,24 @@ class Completeness(Struct, frozen=True, kw_only=True):
     sources: list[SourceState]
 
 
+class _Judged(Struct, frozen=True):
+    """A source, and whether something of it is late or missing."""
+
+    name: str
+    last: Micros | None
+    quarantined: int
+    silent: bool
+    missing: bool
+
+
 class Monitor:
     """When each source was last heard and whether the fan-out keeps up; shared through the store."""
 
     def __init__(self, store: Store, sources: Sequence[SourceFacts]) -> None:
         self._store = store
-        self._sources = sources
+        self._by_tenant: dict[str, list[SourceFacts]] = {}
+        for source in sources:
+            self._by_tenant.setdefault(source.tenant, []).append(source)
         self._unsaved: dict[tuple[str, str], Micros] = {}
         self.fan_out_behind_s: Callable[[], float] = lambda: 0.0
         """Age of the oldest outbox entry not fanned out, asked for each answer."""
@@ -95,25 +109,45 @@ class Monitor:
 
     def completeness_by(self, tenant: str, answers: Sequence[Any], now: Micros) -> Completeness:
         """The state as of `now` by the store's answers."""
+        judged = self._judged(tenant, answers, now)
+        states = [
+            SourceState(
+                name=it.name,
+                last_seen=format_time(it.last) if it.last else None,
+                behind_s=round((now - it.last) / SECOND, 3) if it.silent and it.last else 0.0,
+                spooled=0,
+                quarantined=it.quarantined,
+            )
+            for it in judged
+        ]
+        return Completeness(state=self._state(judged), sources=states)
+
+    def still_by(self, tenant: str, answers: Sequence[Any], now: Micros) -> bytes:
+        """`still` of `completeness_by`, without making it."""
+        judged = self._judged(tenant, answers, now)
+        return _ENCODE((self._state(judged), [(it.name, 0, it.quarantined) for it in judged]))
+
+    def _judged(self, tenant: str, answers: Sequence[Any], now: Micros) -> list[_Judged]:
         activity = SourceRecords.decode(answers)
-        states = []
-        degraded = self.fan_out_behind_s() > MAX_FAN_OUT_S
+        judged = []
         for source, quarantined in zip(self._of(tenant), activity.quarantined, strict=True):
             last = self._unsaved.get((tenant, source.name)) or activity.last_heard.get(source.name)
             silent = source.expected_every_s is not None and (
                 last is None or now - last > source.expected_every_s * SECOND
             )
-            degraded = degraded or silent or (source.secret and quarantined > 0)
-            states.append(
-                SourceState(
-                    name=source.name,
-                    last_seen=format_time(last) if last else None,
-                    behind_s=round((now - last) / SECOND, 3) if silent and last else 0.0,
-                    spooled=0,
-                    quarantined=quarantined,
-                )
-            )
-        return Completeness(state="degraded" if degraded else "complete", sources=states)
+            missing = silent or (source.secret and quarantined > 0)
+            judged.append(_Judged(source.name, last, quarantined, silent, missing))
+        return judged
 
-    def _of(self, tenant: str) -> list[SourceFacts]:
-        return [it for it in self._sources if it.tenant == tenant]
+    def _state(self, judged: Sequence[_Judged]) -> str:
+        late = self.fan_out_behind_s() > MAX_FAN_OUT_S
+        return "degraded" if late or any(it.missing for it in judged) else "complete"
+
+    def _of(self, tenant: str) -> Sequence[SourceFacts]:
+        return self._by_tenant.get(tenant, ())
+
+
+def still(completeness: Completeness) -> bytes:
+    """Completeness without the last receipt of each source, which changes nothing for the customer."""
+    sources = [(source.name, source.spooled, source.quarantined) for source in completeness.sources]
+    return _ENCODE((completeness.state, sources))

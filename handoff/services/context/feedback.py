@@ -27,7 +27,8 @@ class Noted:
 
     def __call__(self) -> tuple[Touchpoint]:
         touchpoint = self._read()
-        self.rule = wrong_rule(touchpoint)
+        if touchpoint.type == LINE_WRONG:
+            self.rule = wrong_rule(touchpoint)
         return (touchpoint,)
 
 

@@ -18,7 +18,7 @@ from handoff.domain.clock import Micros
 from handoff.store.reads import Command, Prepared, Reads, prepare
 from handoff.store.store import Store
 
-from .completeness import Completeness, Monitor
+from .completeness import Completeness, Monitor, still
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _SIZE = 16  # bytes: no two states of a customer meet by chance
@@ -40,7 +40,7 @@ class ReadLog:
 
     def basis(self, completeness: Completeness | None, questions: Sequence[Command]) -> Validator:
         """A validator of all reads so far. `completeness` is as shown, `questions` the reads behind it."""
-        shown = _still(completeness) if completeness else None
+        shown = still(completeness) if completeness else None
         return Validator(
             asked=prepare((*self._questions, *(questions if completeness else ()))),
             count=len(self._answers),
@@ -65,14 +65,8 @@ async def is_still(store: Store, monitor: Monitor, tenant: str, basis: Validator
         return False
     if basis.completeness is None:
         return True
-    return _still(monitor.completeness_by(tenant, answers[basis.count :], now)) == basis.completeness
+    return monitor.still_by(tenant, answers[basis.count :], now) == basis.completeness
 
 
 def _digest(answers: Sequence[Any]) -> bytes:
     return blake2b(_ENCODE(answers), digest_size=_SIZE).digest()
-
-
-def _still(completeness: Completeness) -> bytes:
-    """Completeness without the last receipt of each source, which changes nothing for the customer."""
-    sources = [(source.name, source.spooled, source.quarantined) for source in completeness.sources]
-    return _ENCODE((completeness.state, sources))

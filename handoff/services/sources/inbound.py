@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from handoff.adapter.contract import (
     Adapter,
+    CallLeg,
     HeadChecker,
     InboundRequest,
     Outcome,
@@ -29,7 +30,7 @@ from handoff.services.callbacks.call_events import names_callback, record_call_e
 from handoff.services.context.completeness import Monitor
 from handoff.services.metrics import Measures
 from handoff.services.timeline.batching import Intake
-from handoff.services.timeline.recording import Result
+from handoff.services.timeline.recording import Result, redacted
 from handoff.store.store import Store
 
 from . import quarantine
@@ -157,7 +158,23 @@ class Inbound:
     async def _settle(self, source: Source, parsed: Parsed) -> Parsed:
         if not depends_on_history(parsed):
             return parsed
-        return await settle(self._store, source.tenant, parsed)
+        return await settle(self._store, source.tenant, self._masked(source.tenant, parsed))
+
+    def _masked(self, tenant: str, parsed: Parsed) -> Parsed:
+        """With everything masked, since it is compared with what is stored."""
+
+        def mask(touchpoint: Touchpoint) -> Touchpoint:
+            return redacted(self._store, tenant, [touchpoint])[0]
+
+        legs = [
+            CallLeg(
+                passed_on=mask(it.passed_on),
+                alone=it.alone if isinstance(it.alone, str) else mask(it.alone),
+            )
+            for it in parsed.legs
+        ]
+        touchpoints = tuple(map(mask, parsed.touchpoints))
+        return msgspec.structs.replace(parsed, touchpoints=touchpoints, legs=tuple(legs))
 
     async def _record_parsed(
         self, source: Source, parsed: Parsed
@@ -174,17 +191,8 @@ class Inbound:
     ) -> Outcome:
         """Quarantine the rejected items and count everything."""
         events = len(touchpoints) + len(parsed.malformed)
-        self._rates.charge_source(source.tenant, source.name, max(1, events))
-        kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
-        kept += [
-            Rejected(
-                code=result.code or "rejected",
-                detail=result.detail or "",
-                item=msgspec.json.encode(touchpoint),
-            )
-            for touchpoint, result in zip(touchpoints, results, strict=True)
-            if not result.ok
-        ]
+        self._rates.charge_source(source.tenant, source.name, events or 1)
+        kept = _rejected(parsed, touchpoints, results)
         if kept:
             await self._keep(source, request, kept)
         self._monitor.seen(source.tenant, source.name, request.received_at)
@@ -230,6 +238,16 @@ class Inbound:
         await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
+
+
+def _rejected(parsed: Parsed, touchpoints: Sequence[Touchpoint], results: Sequence[Result]) -> list[Rejected]:
+    """The items of a delivery that were not recorded."""
+    kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
+    for touchpoint, result in zip(touchpoints, results, strict=True):
+        if not result.ok:
+            item = msgspec.json.encode(touchpoint)
+            kept.append(Rejected(code=result.code or "rejected", detail=result.detail or "", item=item))
+    return kept
 
 
 class _Delivery:

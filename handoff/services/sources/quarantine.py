@@ -1,4 +1,4 @@
-"""Quarantine: items that could not be recorded are stored unchanged and counted, and can be replayed."""
+"""Quarantine: items that could not be recorded are stored and counted, and can be replayed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from handoff.adapter.contract import InboundRequest
 from handoff.codec.compression import compress, decompress
 from handoff.domain.clock import DAY, Micros, format_time
 from handoff.domain.errors import NotFound
+from handoff.domain.redaction.redaction import Redaction, safe_detail
 from handoff.domain.text.cleaning import clean, clean_pairs
 from handoff.services.admission.limits import LimitSettings
 from handoff.store.errors import unavailable
@@ -26,7 +27,7 @@ from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
-TURN_ABOVE = 64 * 1024  # bytes
+LARGE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
 ITEMS_AT_ONCE = 50
 SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
 PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
@@ -93,15 +94,17 @@ class Quarantine:
     ) -> None:
         """Store the items, and delete the source's oldest ones beyond its limits. One round trip.
 
+        Card numbers and the like are masked first, in whatever format the item is.
         StoreUnavailable (`out_of_memory`) while only the store's reserve is left.
         """
         if self._store.health.memory.full:
             raise unavailable(OUT_OF_MEMORY)
         records: list[QuarantineItem] = []
         for place, rejected in enumerate(items):
-            records.append(_record(source, request, place, rejected))
+            masked = await _masked(self._store.redaction, tenant, rejected.item)
+            records.append(_record(source, request, place, rejected, masked))
             # The compressor belongs to the loop's thread: large items are compressed there, one in each turn.
-            if len(rejected.item) > TURN_ABOVE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+            if len(rejected.item) > LARGE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
                 await asyncio.sleep(0)
         gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
         if gone:
@@ -125,25 +128,34 @@ class Quarantine:
         return QuarantineBounds(items=limits.quarantine_items, bytes=size, since=since)
 
 
-def _record(source: str, request: InboundRequest, place: int, rejected: Rejected) -> QuarantineItem:
-    """An item as it is stored, with the parts of its request that a replay needs."""
-    codec, packed = compress(rejected.item[:MAX_ITEM])
+def _record(
+    source: str, request: InboundRequest, place: int, rejected: Rejected, masked: bytes
+) -> QuarantineItem:
+    """A `masked` item as it is stored, with the parts of its request that a replay needs, masked too."""
+    codec, packed = compress(masked[:MAX_ITEM])
     id_ = secrets.token_hex(16)
+    query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
     record = Quarantined(
         id=id_,
         source=source,
         received_at=request.received_at + place,
         code=rejected.code,
-        detail=clean(rejected.detail[:500]),
+        detail=safe_detail(clean(rejected.detail))[:500],
         method=clean(request.method),
-        path=clean(request.path),
-        query=clean_pairs(request.query),
-        content_type=clean(request.headers.get("content-type", "")),
+        path=safe_detail(clean(request.path)),
+        query=query,
+        content_type=safe_detail(clean(request.headers.get("content-type", ""))),
         codec=codec,
         item=packed,
         size=len(rejected.item),
     )
     return QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record))
+
+
+async def _masked(redaction: Redaction, tenant: str, item: bytes) -> bytes:
+    if len(item) > LARGE:
+        return await asyncio.to_thread(redaction.document, item, "quarantine", tenant)
+    return redaction.document(item, "quarantine", tenant)
 
 
 def _raw_id(id_: str) -> bytes:

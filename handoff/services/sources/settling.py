@@ -63,6 +63,8 @@ async def _settled(store: Store, tenant: str, leg: CallLeg) -> Touchpoint | str:
     if home is None or home not in records:
         return leg.alone
     known = records[home]
+    if store.hashes(tenant).identity(known.identity) != home:  # stored masked: it does not lead back
+        return leg.alone
     dialled = leg.alone.home.identity.type if isinstance(leg.alone, Touchpoint) else None
     if known.identity.type in _SOFTPHONES and dialled == "phone":
         return leg.alone

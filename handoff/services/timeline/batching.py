@@ -27,7 +27,7 @@ from handoff.services.admission.turns import Neighbours
 from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .recording import Result, prepare_or_reject, result_of
+from .recording import Result, prepare_or_reject, redacted, result_of
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
 SHARED_REQUESTS = 8  # of a tenant while several send: those of others wait behind them for the store
@@ -89,6 +89,7 @@ class Intake:
         self._turn = None
         batch = self._waiting.take()
         readable = [request for request in batch if request.read()]
+        readable = [request for request in readable if request.redact()]
         entries = [entry for request in readable for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
@@ -188,6 +189,14 @@ class _BatchedRequest:
         try:
             self.touchpoints = self._read()
         except Exception as error:  # hostile bytes fail their own request only
+            self._report(error)
+            return False
+        return True
+
+    def redact(self) -> bool:
+        try:
+            self.touchpoints = redacted(self.store, self.tenant, self.touchpoints)
+        except Exception as error:  # as above
             self._report(error)
             return False
         return True

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from operator import is_
 
 import msgspec
 from msgspec import Struct
@@ -19,16 +20,17 @@ from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
-from handoff.domain.evidence import Evidence, EvidenceClass, Statement
-from handoff.domain.identities.likeness import likeness
-from handoff.domain.identity import REFERENCE, Assurance, Handle, Identity, weaker
+from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
-from handoff.domain.touchpoint import Touchpoint
-from handoff.services.timeline.mentions import mentioned
+from handoff.domain.redaction.redaction import may_be_card, storable_identity
+from handoff.domain.text.memo import CACHE_SIZE
+from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
-from handoff.store.repositories.identities import pack_evidence, pack_identity, pack_pointer
+from handoff.store.repositories.identities import pack_identity
 from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer
 from handoff.store.store import Store
+
+from .linking import links_of
 
 _DELETES = frozenset({"message.deleted"})
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
@@ -75,7 +77,7 @@ async def record(
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         if at:
             await asyncio.sleep(0)  # other requests get their turn
-        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
         prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
@@ -89,6 +91,12 @@ async def record(
             raise answer
         results.append(result_of(hashes, item, answer.status))
     return results
+
+
+def redacted(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
+    """The touchpoints with card numbers and the like masked. The first step of every way in."""
+    mask, pseudonym = store.redaction.touchpoint, store.hashes(tenant).pseudonym
+    return [mask(tenant, it, pseudonym) for it in touchpoints]
 
 
 def prepare_or_reject(
@@ -133,7 +141,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     """
     refuse_placeholder(identity, store.rules)
     key = store.hashes(tenant).identity(identity)
-    fields = ((b"v", pack_identity(identity)), (b"f", b""))
+    shown = storable_identity(identity, store.hashes(tenant).pseudonym)
+    fields = ((b"v", pack_identity(shown)), (b"f", b""))
     pointer = Pointer(key, store.keys.record(key), fields, tenant.encode())
     await store.recorder.point([pointer])
     return key
@@ -150,9 +159,9 @@ def refuse_placeholder(identity: Identity, rules: IdentityRules) -> None:
 
 def without_placeholders(touchpoint: Touchpoint, rules: IdentityRules) -> Touchpoint:
     """The touchpoint without placeholder identities. Raises Unprocessable if no other identity is left."""
-    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
-    if len(known) == len(touchpoint.identities):
+    if not rules.has_placeholder(touchpoint.identities):
         return touchpoint
+    known = tuple([it for it in touchpoint.identities if not rules.is_placeholder(it.identity)])
     if not known:
         detail = "its only identity is a placeholder that identifies no one"
         raise Unprocessable(
@@ -173,24 +182,25 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
 def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False) -> Item:
     """The item to store for a touchpoint. A pure function, so that a retry prepares the same item."""
     stated = touchpoint.identities[0]
-    home = hashes.identity(stated.identity)
+    links = links_of(touchpoint, hashes, keys)
+    home, timeline = links.home, links.timeline
     id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
     conversation = conversation_of(touchpoint, hashes)
     amends = b""
     moved = False
     if touchpoint.amends is not None:
         original_home, amends = _original(touchpoint, hashes, home)
-        moved, home = original_home != home, original_home
-    codec, body = encode_body(touchpoint, conversation=touchpoint.conversation, amends=amends or None)
-    evidence, pointers = ([], []) if moved else _evidence(touchpoint, hashes, keys, home, id_)
+        moved = original_home != home
+        home, timeline = original_home, keys.timeline(original_home)
+    stored = _with_storable_identities(touchpoint, hashes)
+    codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
+    pointers = () if moved else links.pointers
     if conversation is not None and len(conversation) == SIZE:
-        pointers.append(
-            Pointer(conversation, keys.conversations(conversation), ((conversation, home),)),
-        )
+        pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
     return Item(
         home=home,
-        timeline=keys.timeline(home),
+        timeline=timeline,
         id=id_,
         digest=content_digest,
         fixed=b"".join(
@@ -206,11 +216,36 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
             )
         ),
         body=body,
-        plain=pack_identity(stated.identity),
+        plain=links.plain,
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=tuple(evidence),
-        pointers=tuple(pointers),
+        evidence=() if moved else links.evidence(id_, type_),
+        pointers=pointers,
+    )
+
+
+@lru_cache(CACHE_SIZE)
+def _thread_pointer(keys: Keys, conversation: bytes, home: bytes) -> Pointer:
+    """The pointer from a thread's conversation to the home of its first touchpoint."""
+    return Pointer(conversation, keys.conversations(conversation), ((conversation, home),))
+
+
+def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touchpoint:
+    """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
+    if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
+        return touchpoint
+    named = [it.identity for it in touchpoint.identities]
+    named += [it.identity for it in touchpoint.participants]
+    shown = [storable_identity(it, hashes.pseudonym) for it in named]
+    if all(map(is_, named, shown)):
+        return touchpoint
+    count = len(touchpoint.identities)
+    handles = zip(shown, touchpoint.identities, strict=False)
+    others = zip(shown[count:], touchpoint.participants, strict=True)
+    return msgspec.structs.replace(
+        touchpoint,
+        identities=tuple(Handle(one, it.assurance) for one, it in handles),
+        participants=tuple(Participant(one, it.role) for one, it in others),
     )
 
 
@@ -233,42 +268,3 @@ def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[b
     except NotFound:
         return home, hashes.event(touchpoint.id_space, amends)
     return original_home, id_
-
-
-def _evidence(
-    touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, home: bytes, id_: bytes
-) -> tuple[list[tuple[bytes, bytes]], list[Pointer]]:
-    """One piece of evidence for each further identity, with the pointer that leads back to the home."""
-    pieces: list[tuple[bytes, bytes]] = []
-    pointers: list[Pointer] = []
-    alike = likeness(touchpoint.traits, touchpoint.data)
-    for handle in (*touchpoint.identities[1:], *mentioned(touchpoint), *([alike] if alike else ())):
-        other = hashes.identity(handle.identity)
-        if other == home:
-            continue
-        piece = automatic_evidence(touchpoint, handle, hashes, home, other, id_)
-        pieces.append((piece.id, pack_evidence(piece)))
-        fields = ((b"v", pack_identity(handle.identity)), (b"f", b""), pack_pointer(piece))
-        pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
-    return pieces, pointers
-
-
-def automatic_evidence(
-    touchpoint: Touchpoint, handle: Handle, hashes: KeyedHash, home: bytes, other: bytes, id_: bytes
-) -> Evidence:
-    """The evidence that links a touchpoint's home to a further handle. Repeating it adds no second piece."""
-    assurance = weaker(touchpoint.home.assurance, handle.assurance)
-    return Evidence(
-        id=hashes.evidence(home, other, Statement.SAME, assurance, touchpoint.source),
-        one=home,
-        other=other,
-        statement=Statement.SAME,
-        assurance=assurance,
-        evidence_class=EvidenceClass.AUTOMATIC,
-        source=touchpoint.source,
-        touchpoint=id_,
-        who=f"source:{touchpoint.source}",
-        recorded_at=0,  # the store's clock, when it is written
-        why=touchpoint.type,
-        finds=REFERENCE in (touchpoint.home.identity.type, handle.identity.type),
-    )

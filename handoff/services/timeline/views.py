@@ -79,6 +79,9 @@ class TouchpointView(Struct, frozen=True):
     deleted: bool = False
     participant_of: ParticipantView | None = None
     """Set if the touchpoint is another customer's, and this customer only took part in it."""
+    redacted: dict[str, int] = field(default_factory=dict)
+    """Places masked before the touchpoint was stored, by kind: `card_number`, `card_code`, `track_data`, or
+    the name of a tenant's pattern."""
     assigned: AssignedView | UnsetType = UNSET
     """Set if the touchpoint is on a shared identity and an agent assigned it."""
 
@@ -219,6 +222,7 @@ def touchpoint_view(
         public_id(amendment[0].id) if amendment else None,
         stored.blanked,
         _taking_part(body, rendering, entry) if entry and entry is not stored else None,
+        shown.stated_redacted or {},
     )
 
 
@@ -254,6 +258,7 @@ def _folded(body: Body, edit: Body) -> Body:
         language=edit.language or body.language,
         stated_attachments=edit.attachments or body.attachments,
         stated_data=body.data | edit.data,
+        stated_redacted=(body.stated_redacted or {}) | (edit.stated_redacted or {}),
     )
 
 

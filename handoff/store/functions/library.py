@@ -7,7 +7,7 @@ share a server. `prune` removes those of other releases.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -105,11 +105,12 @@ class Functions:
         connection: Connection,
         route: StoreRoute | None = None,
         gate: Gate | None = None,
+        libraries: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> None:
         self.gate = gate or Gate()
         self._connection = connection
         self._route = route
-        self._libraries = {operation: library(operation) for operation in NAMES}
+        self._libraries = libraries or {operation: library(operation) for operation in NAMES}
         self._names = {operation: name for operation, (name, _source) in self._libraries.items()}
 
     async def load(self) -> None:
@@ -138,7 +139,7 @@ class Functions:
 
     def on_own_route(self) -> Functions:
         """The same functions over connections that no other caller uses."""
-        return Functions(self._connection, self._connection.new_route(), self.gate)
+        return Functions(self._connection, self._connection.new_route(), self.gate, self._libraries)
 
     async def call(self, operation: str, keys: Sequence[bytes], args: Sequence[bytes | int | str]) -> Any:
         """Call a function; where the server has lost its libraries they are loaded again.

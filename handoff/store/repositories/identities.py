@@ -23,9 +23,10 @@ from typing import Any
 
 import msgpack
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handoff.codec.data_key import DataKey
+from handoff.codec.keyed_hash import SIZE
 from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
@@ -50,19 +51,56 @@ def pack_identity(identity: Identity) -> bytes:
 
 def pack_evidence(evidence: Evidence) -> bytes:
     """The value of `e ‖ id`; the store puts the time of recording in front of it."""
-    return _PACK(
-        [
-            evidence.other,
-            _STATEMENTS.index(evidence.statement),
-            _ASSURANCES.index(evidence.assurance),
-            int(evidence.evidence_class),
-            evidence.source,
-            evidence.touchpoint,
-            evidence.who if evidence.who != f"source:{evidence.source}" else None,
-            _TYPE_CODES.get(evidence.why, evidence.why),
-            *_scope(evidence),
-        ]
+    return _PACK(_row(evidence))
+
+
+class EvidenceTemplate(Struct, frozen=True):
+    """Evidence that many touchpoints state: its id, and its bytes but for the touchpoint and its type."""
+
+    id: bytes
+    before: bytes
+    between: bytes
+    after: bytes
+
+    def stated_by(self, touchpoint: bytes, packed_why: bytes) -> tuple[bytes, bytes]:
+        """The id, and what `pack_evidence` writes for this touchpoint; `packed_why` is of `pack_why`."""
+        return self.id, self.before + touchpoint + self.between + packed_why + self.after
+
+
+def evidence_template(evidence: Evidence) -> EvidenceTemplate:
+    """The template of a piece of evidence, whose touchpoint and reason do not matter."""
+    packed = [_PACK(field) for field in _row(structs.replace(evidence, touchpoint=bytes(SIZE)))]
+    head = bytes((_ARRAY + len(packed),))
+    return EvidenceTemplate(
+        id=evidence.id,
+        before=head + b"".join(packed[: _TOUCHPOINT + 1])[:-SIZE],
+        between=b"".join(packed[_TOUCHPOINT + 1 : _WHY]),
+        after=b"".join(packed[_WHY + 1 :]),
     )
+
+
+@lru_cache(maxsize=256)
+def pack_why(type_: str) -> bytes:
+    """The type of a touchpoint, as the reason of evidence."""
+    return _PACK(_TYPE_CODES.get(type_, type_))
+
+
+def _row(evidence: Evidence) -> list[Any]:
+    return [
+        evidence.other,
+        _STATEMENTS.index(evidence.statement),
+        _ASSURANCES.index(evidence.assurance),
+        int(evidence.evidence_class),
+        evidence.source,
+        evidence.touchpoint,
+        evidence.who if evidence.who != f"source:{evidence.source}" else None,
+        _TYPE_CODES.get(evidence.why, evidence.why),
+        *_scope(evidence),
+    ]
+
+
+_TOUCHPOINT, _WHY = 5, 7  # their places in a row of evidence
+_ARRAY = 0x90  # MessagePack: an array of up to 15
 
 
 def _scope(evidence: Evidence) -> tuple[Any, ...]:

@@ -11,6 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextvars import Context
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Protocol
 
 import structlog
@@ -32,7 +34,7 @@ OVERLOADED = "too many touchpoints are waiting to be stored"
 log = structlog.get_logger(__name__)
 
 
-class Pointer(Struct, frozen=True):
+class Pointer(Struct, frozen=True, cache_hash=True):
     """Fields to set where they are absent, before the items; an empty value is the store's clock.
 
     `tenant` is set where the first field is the plain value of an identity, which may have to be sealed.
@@ -303,17 +305,22 @@ def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
     ]
 
 
+@lru_cache(256)
+def _number(count: int) -> bytes:
+    """A number as it is sent."""
+    return b"%d" % count
+
+
 def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
     keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
-    args: list[Any] = [len(pointers), len(items)]
+    args: list[Any] = [_number(len(pointers)), _number(len(items))]
     for pointer in pointers:
-        args.append(len(pointer.fields))
-        for field, value in pointer.fields:
-            args += (field, value)
+        args.append(_number(len(pointer.fields)))
+        args += chain.from_iterable(pointer.fields)
     for item in items:
-        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, len(item.evidence))
-        for id_, blob in item.evidence:
-            args += (id_, blob)
+        pieces = item.evidence
+        args += (item.fixed, item.body, item.plain, item.tenant, item.resolves, _number(len(pieces)))
+        args += chain.from_iterable(pieces)
     return keys, args
 
 

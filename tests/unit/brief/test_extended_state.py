@@ -109,6 +109,7 @@ STEP = st.tuples(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150)
 @given(st.lists(STEP, min_size=2, max_size=30))
 def test_an_extended_state_gives_the_brief_of_a_new_one(

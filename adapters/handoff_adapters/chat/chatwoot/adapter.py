@@ -69,10 +69,12 @@ class ChatwootAdapter:
         payload = Payload(request.body, request.received_at)
         reader = READERS.get(payload.event)
         try:
-            deletions = tuple(nested_deletions(payload))
+            deletions = nested_deletions(payload)
             fact = reader(payload) if reader else _name_of_ignored(payload)
-            facts = (*([] if isinstance(fact, str) else [fact]), *deletions)
-            made = {it.key: self._touchpoint(payload, it) for it in _without_undone(facts)}
+            facts: tuple[ChatFact, ...] = () if isinstance(fact, str) else (fact,)
+            if deletions:
+                facts = _without_undone((*facts, *deletions))
+            made = {it.key: self._touchpoint(payload, it) for it in facts}
         except Unprocessable as error:
             if reader is None:
                 return Parsed(ignored={_name_of_ignored(payload): 1})
@@ -115,10 +117,10 @@ def _name_of_ignored(payload: Payload) -> str:
     return payload.event if payload.event in IGNORED_EVENTS else "unknown_event"
 
 
-def _without_undone(facts: Sequence[ChatFact]) -> Sequence[ChatFact]:
+def _without_undone(facts: Sequence[ChatFact]) -> tuple[ChatFact, ...]:
     """The facts without an edit of a message that is deleted: its new text is only Chatwoot's notice."""
     gone = {it.amends for it in facts if it.type == "message.deleted"}
-    return [it for it in facts if it.type != "message.edited" or it.amends not in gone]
+    return tuple([it for it in facts if it.type != "message.edited" or it.amends not in gone])
 
 
 def _spaces(options: ChatwootOptions) -> Sequence[tuple[str, str]]:

@@ -6,7 +6,7 @@ conversation. Only the copy under `conversation.messages` states which message i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from handoff.domain.touchpoint import Direction, Visibility
@@ -16,13 +16,17 @@ from .events import ChatFact
 from .payload import Payload, message_type
 
 
-def nested_deletions(payload: Payload) -> Iterator[ChatFact]:
+def nested_deletions(payload: Payload) -> list[ChatFact]:
     """The deletion of each message whose nested copy is marked as deleted."""
+    found: list[ChatFact] = []
     for stated in sequence(payload.conversation.get("messages")):
         copy = mapping(stated)
-        number = text(copy.get("id"))
-        if number and mapping(copy.get("content_attributes")).get("deleted") is True:
-            yield _deletion(payload, f"message/{number}", copy)
+        attributes = copy.get("content_attributes")
+        if not attributes or mapping(attributes).get("deleted") is not True:
+            continue
+        if number := text(copy.get("id")):
+            found.append(_deletion(payload, f"message/{number}", copy))
+    return found
 
 
 def _deletion(payload: Payload, key: str, copy: Mapping[str, Any]) -> ChatFact:

@@ -74,9 +74,13 @@ class Payload:
     def inbox_address(self) -> str | None:
         """Where the inbox reaches the contact, as `inbox/source id`: an id is unique in its inbox."""
         source = text(self.contact_inbox.get("source_id"))
-        contact = text(self.contact_inbox.get("contact_id")) or self.contact_id
+        if (
+            source is None
+            or (text(self.contact_inbox.get("contact_id")) or self.contact_id) != self.contact_id
+        ):
+            return None
         inbox = text(self.contact_inbox.get("inbox_id")) or text(self.conversation.get("inbox_id"))
-        return f"{inbox or ''}/{source}" if source and contact == self.contact_id else None
+        return f"{inbox or ''}/{source}"
 
     @property
     def sender(self) -> Mapping[str, Any]:

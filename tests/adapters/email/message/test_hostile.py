@@ -198,6 +198,7 @@ mails = st.tuples(
 ).map(lambda one: b"".join(one[0]) + b"\r\n" + b"".join(one[1]))
 
 
+@pytest.mark.no_cover
 @settings(max_examples=300, deadline=None)
 @given(raw=st.binary(max_size=400) | mails)
 @example(raw=b"From: a@b.c\r\n\r\n")
@@ -205,6 +206,7 @@ def test_any_bytes_end_in_a_touchpoint_or_a_refusal(raw: bytes) -> None:
     survive(raw)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=200, deadline=None)
 @given(raw=mails)
 def test_reading_is_pure_and_quarantined_mail_reads_the_same_again(raw: bytes) -> None:

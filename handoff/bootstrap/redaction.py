@@ -1,0 +1,53 @@
+"""Builds the scrubber from the configuration. Patterns run on RE2, whose search takes linear time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import re2
+
+from handoff.domain.errors import ConfigurationError
+from handoff.domain.redaction.redaction import Redaction
+from handoff.domain.redaction.scan import TenantPattern
+
+from .settings import PatternSettings
+
+MAX_PATTERNS = 20  # of a tenant: each is searched in every text
+MAX_LENGTH = 500  # characters of a pattern
+MAX_MEMORY = 1024 * 1024  # bytes of a compiled pattern: bounds the time per character
+
+
+def build_redaction(settings: Sequence[PatternSettings]) -> Redaction:
+    """The scrubber. ConfigurationError for a pattern that RE2 does not accept."""
+    return Redaction(build_patterns(settings))
+
+
+def build_patterns(settings: Sequence[PatternSettings]) -> dict[str, list[TenantPattern]]:
+    """The compiled patterns by tenant. ConfigurationError as above."""
+    patterns: dict[str, list[TenantPattern]] = {}
+    for pattern in settings:
+        known = patterns.setdefault(pattern.tenant, [])
+        if len(known) == MAX_PATTERNS:
+            tenant = pattern.tenant
+            raise ConfigurationError(f"redaction: tenant {tenant!r} has more than {MAX_PATTERNS} patterns")
+        known.append(_compiled(pattern))
+    return patterns
+
+
+def _compiled(given: PatternSettings) -> TenantPattern:
+    if len(given.pattern) > MAX_LENGTH:
+        raise _invalid(given, f"it has more than {MAX_LENGTH} characters")
+    options = re2.Options()
+    options.max_mem = MAX_MEMORY
+    options.log_errors = False
+    try:
+        search = re2.compile(given.pattern, options)
+    except re2.error as error:
+        raise _invalid(given, str(error)) from error
+    if search.search(""):
+        raise _invalid(given, "it matches the empty text")
+    return TenantPattern(name=given.name, search=search, keep_last=given.keep_last)
+
+
+def _invalid(given: PatternSettings, why: str) -> ConfigurationError:
+    return ConfigurationError(f"redaction pattern {given.name!r}: {why}")

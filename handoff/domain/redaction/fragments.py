@@ -1,0 +1,96 @@
+"""Card numbers split over consecutive messages: the digits with which a conversation's last message ended."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from handoff.domain.clock import SECOND, Micros
+
+from .digits import in_ascii
+
+MAX_CONVERSATIONS = 10_000  # a few hundred bytes each; the one that waited longest is forgotten
+MAX_EVENTS = 16  # messages per conversation whose retries get the same result
+WINDOW = 600 * SECOND  # a longer pause ends a number that somebody types piece by piece
+MAX_DIGITS = 19
+_HEAD = re.compile(r"[\W_]{0,6}\d")
+_HEAD_RUN = re.compile(r"(?:[\W_]{0,6}[0-9])+")
+_TAIL = re.compile(r"[0-9](?:[\W_]{0,6}[0-9])*[\W_]{0,6}\Z")
+_ENDS_IN_DIGIT = re.compile(r"\d[\W_]{0,6}\Z")
+
+
+class _Conversation:
+    __slots__ = ("at", "events", "tail")
+
+    def __init__(self) -> None:
+        self.at: Micros = 0
+        self.tail = ""
+        self.events: OrderedDict[str, str] = OrderedDict()
+
+
+class Fragments:
+    """The ends of the last messages of conversations, in this process's memory and bounded.
+
+    A retry of a message sees what the message itself saw, so that it gets the same result.
+    """
+
+    def __init__(self) -> None:
+        self._conversations: OrderedDict[Hashable, _Conversation] = OrderedDict()
+
+    @staticmethod
+    def concerns(text: str) -> bool:
+        """Whether a message begins or ends with a digit. Others neither continue a number nor begin one."""
+        if text[:1].isalpha() and (text[-1:].isalpha() or (text[-1:] in ".!?" and text[-2:-1].isalpha())):
+            return False  # most of them
+        return _HEAD.match(text) is not None or _ENDS_IN_DIGIT.search(text, max(0, len(text) - 8)) is not None
+
+    def before(self, conversation: Hashable, event: str, at: Micros) -> str:
+        """The digits that the message continues; empty if there are none."""
+        known = self._conversations.get(conversation)
+        if known is None:
+            return ""
+        if event in known.events:
+            return known.events[event]
+        return known.tail if 0 <= at - known.at <= WINDOW else ""
+
+    def note(self, conversation: Hashable, event: str, at: Micros, before: str, text: str) -> None:
+        """Remember the end of a message. `text` is empty if a number was completed and masked."""
+        known, tail = self._conversations.get(conversation), _tail(before, text)
+        if known is None:
+            if not tail:
+                return
+            known = self._conversations[conversation] = _Conversation()
+        if event in known.events:
+            return
+        known.events[event] = before
+        if len(known.events) > MAX_EVENTS:
+            known.events.popitem(last=False)
+        known.tail, known.at = tail, at
+        self._conversations.move_to_end(conversation)
+        if len(self._conversations) > MAX_CONVERSATIONS:
+            self._conversations.popitem(last=False)
+
+
+def masked_head(text: str) -> str:
+    """The text without the digits at its beginning: the rest of a number, of which nothing is kept."""
+    head = _HEAD_RUN.match(in_ascii(text))
+    end = head.end() if head else 0
+    return re.sub("[0-9]", "*", in_ascii(text[:end])) + text[end:]
+
+
+def _tail(before: str, text: str) -> str:
+    """The digits at the end of the message, with those it continues if it has nothing else."""
+    if not text:
+        return ""
+    text = in_ascii(text[-80:])
+    found = _TAIL.search(text)
+    if found is None:
+        return ""
+    tail = f"{before} {text}" if before and found.start() == _leading(text) else found.group()
+    return tail if sum(it.isdigit() for it in tail) <= MAX_DIGITS - 1 else found.group()
+
+
+def _leading(text: str) -> int:
+    match = _HEAD.match(text)
+    return match.end() - 1 if match else -1

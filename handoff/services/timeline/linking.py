@@ -1,0 +1,102 @@
+"""Links: the evidence for each further identity of a touchpoint, and the pointers back to its home.
+
+They do not depend on the text: the evidence names the touchpoint and its type, no more. One person's
+touchpoints repeat it, so it is prepared once.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.evidence import Evidence, EvidenceClass, Statement
+from handoff.domain.identities.likeness import likeness
+from handoff.domain.identity import REFERENCE, Handle, weaker
+from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.touchpoint import Touchpoint
+from handoff.services.timeline.mentions import mentioned
+from handoff.store.keys import Keys
+from handoff.store.repositories.identities import (
+    EvidenceTemplate,
+    evidence_template,
+    pack_identity,
+    pack_pointer,
+    pack_why,
+)
+from handoff.store.repositories.recorder import Pointer
+
+PREPARED = 4096  # lists of identities whose links are kept: a few megabytes at most
+MAX_PREPARED = 5  # identities: longer lists are rare, and senders choose them
+
+
+class Links(Struct, frozen=True):
+    """The home of a touchpoint, and the evidence that links it with the further identities."""
+
+    home: bytes
+    timeline: bytes
+    plain: bytes
+    pieces: tuple[EvidenceTemplate, ...]
+    pointers: tuple[Pointer, ...]
+
+    def evidence(self, touchpoint: bytes, type_: str) -> tuple[tuple[bytes, bytes], ...]:
+        """The id and the bytes of each piece, as this touchpoint states it."""
+        if not self.pieces:
+            return ()
+        why = pack_why(type_)
+        return tuple([it.stated_by(touchpoint, why) for it in self.pieces])
+
+
+def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
+    """The links of a touchpoint's identities and of the references that it contains."""
+    handles, data = touchpoint.identities, touchpoint.data
+    if len(handles) == 1:
+        handles = (*handles, *mentioned(touchpoint))
+    if (touchpoint.traits or "fields" in data) and (alike := likeness(touchpoint.traits, data)):
+        handles = (*handles, alike)
+    prepare = _prepared if len(handles) <= MAX_PREPARED else _prepare
+    return prepare(hashes, keys, handles, touchpoint.source)
+
+
+def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source: str) -> Links:
+    first, *others = handles
+    home = hashes.identity(first.identity)
+    pieces: list[EvidenceTemplate] = []
+    pointers: list[Pointer] = []
+    for handle in others:
+        other = hashes.identity(handle.identity)
+        if other == home:
+            continue
+        piece = _automatic_evidence(hashes, (first, home), (handle, other), source)
+        pieces.append(evidence_template(piece))
+        shown = storable_identity(handle.identity, hashes.pseudonym)
+        fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
+        pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
+    plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
+    return Links(home, keys.timeline(home), plain, tuple(pieces), tuple(pointers))
+
+
+_prepared = lru_cache(PREPARED)(_prepare)
+
+
+def _automatic_evidence(
+    hashes: KeyedHash, home: tuple[Handle, bytes], far: tuple[Handle, bytes], source: str
+) -> Evidence:
+    """The evidence that links a touchpoint's home to a further handle. Repeating it adds no second piece."""
+    (first, one), (handle, other) = home, far
+    assurance = weaker(first.assurance, handle.assurance)
+    return Evidence(
+        id=hashes.evidence(one, other, Statement.SAME, assurance, source),
+        one=one,
+        other=other,
+        statement=Statement.SAME,
+        assurance=assurance,
+        evidence_class=EvidenceClass.AUTOMATIC,
+        source=source,
+        touchpoint=b"",  # each touchpoint puts its own id and type there
+        who=f"source:{source}",
+        recorded_at=0,  # the store's clock, when it is written
+        why="",
+        finds=REFERENCE in (first.identity.type, handle.identity.type),
+    )
