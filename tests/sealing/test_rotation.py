@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from handoff.codec.compression import SEALED
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
+from handoff.domain.evidence import Statement
 from handoff.domain.identity import parse_identity
-from handoff.services.customers.links import Attribution, mark_shared
+from handoff.services.customers.links import Attribution, agent_evidence, mark_shared, write_evidence
+from handoff.services.events.publishing import StoredEvent, pack_event
 from handoff.services.timeline.recording import record
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
+from handoff.store.repositories.components import read_records
 from handoff.store.repositories.control import Change
+from handoff.store.repositories.recorder import Pointer
 from handoff.store.sealing.destroying import destroy_key
 from handoff.store.sealing.rewriting import Rewriting, SealProgress
 from handoff.store.sealing.rotation import RETIRED_S, RewrapProgress, Rotation
@@ -164,6 +170,14 @@ async def old_data(store: Store, tenant: str) -> None:
     await record_all(store, tenant, [edit])
     identity = parse_identity(f"email:{CANARY}@desk.example")
     by = Attribution(who=CANARY, reason=CANARY)
+    one, other = home_of(store, tenant, "user:p1"), home_of(store, tenant, "user:p2")
+    piece = agent_evidence(one, other, Statement.NOT_SAME, by)
+    await write_evidence(store, tenant, piece)
+    withdrawn: bytes = msgpack.packb([CANARY, NOON, CANARY])
+    place = Pointer(one, store.keys.record(one), ((b"w" + piece.id, withdrawn),))
+    await store.recorder.point([place])
+    blob = pack_event(StoredEvent(id="e", type="t", subject=CANARY, at=0, recorded_at=0, data=b"{}"))
+    await store.connection.call("SET", f"{{c.{tenant}}}de".encode() + b"e" * 16, blob)
     await mark_shared(store, tenant, identity, by, shared=True, now=NOON)
 
 
@@ -192,6 +206,10 @@ async def test_sealing_what_was_stored_before_stops_and_continues_anywhere(
         assert CANARY.encode() not in dump
         assert b"x.example" not in dump
         await check(serving, tenant)
+        home = home_of(serving, tenant, "user:p1")
+        (record_,) = (await read_records(serving.connection, serving.keys, [home])).values()
+        assert [(it.who, it.why) for it in record_.evidence if it.who == CANARY] == [(CANARY, CANARY)]
+        assert [(it.who, it.why) for it in record_.withdrawals] == [(CANARY, CANARY)]
         views = await timeline(serving, tenant, "user:long")
         assert [it.text for it in views] == [f"{CANARY} {n}" for n in range(250)]
         again = await record_all(serving, tenant, [touchpoint("long3", "user:long", text=f"{CANARY} 3")])
@@ -222,6 +240,30 @@ async def test_what_changed_meanwhile_is_not_replaced(sealed_store: Store, tenan
     assert await call("replace", [b"{x}string"], [b"value", b"new"]) == 1
     assert await sealed_store.connection.call("TTL", "{x}string") > 90
     assert len(await timeline(sealed_store, tenant)) == 1
+
+
+async def test_two_runs_at_once_agree_on_the_keys(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with opened(fresh_valkey) as store:
+        await old_data(store, tenant)
+    async with (
+        opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as one,
+        opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as other,
+    ):
+        runs = [rewritten(rewriting(it, tenant).run()) for it in (one, other, one, other)]
+        assert [it.skipped for it in await asyncio.gather(*runs)] == [0] * 4
+        assert CANARY.encode() not in await stored(one)
+        for store in (one, other):
+            await check(store, tenant)
+
+
+async def test_names_are_looked_through_in_many_steps(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    """Among thousands of keys of others, some steps find nothing; some names only look like ours."""
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
+        await fill(store, tenant)
+        await store.connection.pipeline([("SET", f"other:{number}", "x") for number in range(3_000)])
+        await store.connection.call("HSET", f"{{c.{tenant}}}x:another", "k", "no key")
+        progress = await finished(rotation(store).run())
+        assert (progress.seen, progress.rewrapped) == (2 * PEOPLE + 1, 0)
 
 
 async def test_identities_of_unknown_tenants_are_reported(

@@ -16,9 +16,10 @@ from handoff.bootstrap.server import Options
 from handoff.bootstrap.settings import PrivacySettings, Settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
-from handoff.store.keys import META
+from handoff.store.keys import META, WORKERS
 from handoff.store.sealing.destroying import destroy_key
 from handoff.store.sealing.key_file import read_key_file
+from handoff.store.sealing.store_keys import mark_sealed
 from handoff.store.settings import StoreSettings
 from tests import serving
 from tests.api.conftest import Api, settings_for
@@ -139,6 +140,24 @@ async def test_a_store_of_an_older_format_is_sealed_after_an_upgrade(
         async with serving.in_process(sealed(fresh_valkey, tmp_path, tenant), understood=1):
             pass
     assert Options().understood >= 2
+
+
+async def test_a_store_is_not_sealed_beside_a_server_that_cannot_read_it(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    async with serving.in_process(sealed(fresh_valkey, tmp_path, tenant, None)) as (running, _session):
+        old = b'%d 1 {"host": "desk-3", "pid": 411, "release": "0.0.1"}' % (2**42)
+        await running.store.connection.call("HSET", WORKERS, "old", old)
+        with pytest.raises(ConfigurationError, match=r"cannot read sealed data.*(\n|.)*host desk-3"):
+            async with served(fresh_valkey, tmp_path, tenant):
+                pass
+        await running.store.connection.call("HDEL", WORKERS, "old")
+    async with served(fresh_valkey, tmp_path, tenant) as api:
+        store = api.server.store
+        await store.connection.call("HSET", META, "sealing", "another key set")
+        assert store.sealing is not None
+        with pytest.raises(ConfigurationError, match="another key file"):
+            await mark_sealed(store.connection, store.sealing)
 
 
 async def test_a_store_that_was_emptied_is_still_marked_as_sealed(

@@ -183,15 +183,21 @@ def open_epochs(path: Path, master: bytes, *, expected: str | None) -> Epochs:
             f"the store is sealed and its key file {path} is missing: restore it, or set "
             "privacy.sealing.key_file to where it is"
         )
-    if content is None:
-        with locked(path):
-            content = read_key_file(path)
-            if content is None:
-                content = new_key_set()
-                write_key_file(path, content)
+    content = content or _created(path)
     if expected is not None and content.id != expected:
         raise ConfigurationError(f"the key file {path} is another store's: this one expects {expected}")
     return Epochs(path, master, content)
+
+
+def _created(path: Path) -> KeySet:
+    """The key set of a new file, or of the one that another process has just made."""
+    with locked(path):
+        return read_key_file(path) or _written(path, new_key_set())
+
+
+def _written(path: Path, content: KeySet) -> KeySet:
+    write_key_file(path, content)
+    return content
 
 
 def _is_current(epoch: Epoch) -> bool:

@@ -7,6 +7,7 @@ interrupted run is continued by starting it again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import msgpack
 from msgspec import Struct
@@ -29,7 +30,6 @@ from .sealing import FIELD, SEALED_VALUE, Sealing, seal_text, seal_value
 from .store_keys import open_tenant_keys
 
 MEMBERS = 100  # touchpoints of one call: some milliseconds of the server's time
-TRIES = 3  # for one identity: its key may be made by a server at the same time
 _FLAGS_AT, _CODEC_AT, _DIGEST_AT = 32, 35, 36
 _RECORDS = (b"h", b"r", b"m", b"b", b"w", b"q")
 """Kinds of versioned records in a control partition."""
@@ -84,28 +84,24 @@ class Rewriting:
             yield progress
 
     async def _identity(self, home: bytes, progress: SealProgress) -> None:
-        try:
-            for _try in range(TRIES):
-                key = await self._key(home)
-                if key is None:
-                    progress.skipped += 1
-                    return
-                done, complete = await self._seal_identity(home, key)
-                progress.sealed += done
-                if complete:
-                    return
-        except StoreUnavailable as error:
-            if error.problem_code != "keys_unavailable":
-                raise
-            progress.skipped += 1
+        complete = False
+        while not complete:  # its key may be made by a server at the same time
+            key = await self._key(home)
+            if key is None:
+                progress.skipped += 1
+                return
+            done, complete = await self._seal_identity(home, key)
+            progress.sealed += done
 
     async def _key(self, home: bytes) -> DataKey | None:
-        """The identity's key, or a new one. None if no configured tenant has it."""
+        """The identity's key, or a new one. None if it does not open, or if no configured tenant has it."""
         record = self._keys.record(home)
         standing, plain = await self._connection.call(b"HMGET", record, FIELD, b"v", key=record)
         if standing:
-            return self._sealing.standing(home, standing)
-        tenant = self._tenant_of(home, plain) if plain else None
+            with suppress(StoreUnavailable):
+                return self._sealing.key(home, standing)
+            return None
+        tenant = None if plain is None or plain[:1] == SEALED_VALUE else self._tenant_of(home, plain)
         return None if tenant is None else self._sealing.candidate(tenant, home)
 
     def _tenant_of(self, home: bytes, plain: bytes) -> str | None:

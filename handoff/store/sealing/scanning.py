@@ -24,7 +24,6 @@ async def scan_names(connection: Connection, url: str, pattern: bytes) -> AsyncI
             cursor = b"0"
             while True:
                 cursor, names = await node.call("SCAN", cursor, "MATCH", pattern, "COUNT", STEP)
-                if names:
-                    yield list(names)
+                yield list(names)
                 if cursor == b"0":
                     break
