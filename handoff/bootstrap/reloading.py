@@ -29,7 +29,7 @@ from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel", "privacy")
+_FIXED = ("server", "store", "identity", "panel", "audit")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -101,6 +101,7 @@ class Reloader:
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]
+        changed += ["privacy.sealing"] * (old.privacy.sealing != new.privacy.sealing)
         restart = changed + ["sources"] * waiting
         return Reloaded(tenants=added, tokens=len(new.tokens), sources=len(sources), needs_restart=restart)
 
@@ -113,6 +114,7 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)

@@ -25,6 +25,7 @@ from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
+from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
 from handoff.services.context.completeness import Monitor, SourceFacts
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
@@ -41,6 +42,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
+from .auditing import open_trail, shipping
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -98,6 +100,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
+        site.handoffs.consent = settings.privacy.consent_policy
+        stack.push_async_callback(site.audit.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -146,6 +150,10 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
+        shipping(site.audit),
+        _repeating("audit_sync", SYNC_S, site.audit.sync),
+        _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
+        _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
@@ -205,6 +213,7 @@ def _site(
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),
         summariser=load_summariser(),
+        audit=open_trail(settings, measures),
     )
 
 

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -26,6 +26,8 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.audit.settings import AuditSettings
+from handoff.services.customers.consents import ConsentPolicy, ConsentRules
 from handoff.store.sealing.settings import SealingSettings
 from handoff.store.settings import StoreSettings
 
@@ -113,12 +115,6 @@ class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             check_origin(origin)
 
 
-class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How personal data is protected in the store."""
-
-    sealing: SealingSettings = field(default_factory=SealingSettings)
-
-
 class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pattern of a tenant for what must not be stored: an RE2 regular expression."""
 
@@ -143,6 +139,19 @@ class SecuritySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_default_secrets: bool = False
 
 
+class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits from the law and from customers. `require_consent` names the purpose that a handoff or an export
+    needs consent for; `on_missing_consent` is what happens without it. `sealing` protects the store."""
+
+    require_consent: ConsentRules = field(default_factory=ConsentRules)
+    on_missing_consent: Literal["refuse", "mark"] = "refuse"
+    sealing: SealingSettings = field(default_factory=SealingSettings)
+
+    @property
+    def consent_policy(self) -> ConsentPolicy:
+        return ConsentPolicy(rules=self.require_consent, on_missing=self.on_missing_consent)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration. `sources` are tables, because each adapter defines its own keys."""
 
@@ -161,6 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     security: SecuritySettings = field(default_factory=SecuritySettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     _add_reports(commands)
     _add_customer(commands)
     _add_access(commands)
+    _add_audit(commands)
     _add_import(commands)
     _add_webhooks(commands)
     checking = _command(commands, "check-config", "check a configuration file without starting the server")
@@ -187,6 +188,27 @@ def _add_access(commands: Any) -> None:
         _command(commands, "reload", "let a running server read its configuration again"),
         "access.commands:reload",
     )
+
+
+def _add_audit(commands: Any) -> None:
+    audit = _command(commands, "audit", "check and search the audit trail", help_texts.AUDIT_EXAMPLES)
+    tools = audit.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    verify = _command(tools, "verify", "check that nothing in the trail's files was changed or removed")
+    _add_store_options(verify, "audit.commands:check")
+    verify.add_argument("--dir", metavar="DIR", help="the trail's directory, or a copy of it")
+    verify.add_argument(
+        "--expect", action="append", default=[], metavar="HASH", help="a hash of a line; can be repeated"
+    )
+    verify.add_argument("--json", action="store_true", help="print the result as JSON")
+    search = _command(tools, "search", "list who read and changed what")
+    search.add_argument("--customer", metavar="CUSTOMER", help="type:value, or a customer id")
+    search.add_argument("--agent", help="only accesses by this agent")
+    search.add_argument("--by-token", dest="token_name", metavar="NAME", help="only accesses by this token")
+    search.add_argument("--action", help="only this operation, such as exportCustomer")
+    search.add_argument("--since", metavar="TIME", help="a time, or an age such as 30d")
+    search.add_argument("--until", metavar="TIME", help="a time, or an age such as 1h")
+    search.add_argument("--limit", type=_count, default=500, metavar="N", help="default: 500")
+    _add_admin(search, "audit.commands:search")
 
 
 def _add_admin(command: argparse.ArgumentParser, run: str) -> None:

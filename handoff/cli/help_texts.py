@@ -70,6 +70,16 @@ examples:
 
 A key is printed once. The server keeps its HMAC.
 """
+AUDIT_EXAMPLES = """\
+examples:
+  handoff audit search --customer email:anna@example.com --since 30d
+  handoff audit search --agent ville --action exportCustomer
+  handoff audit verify --data /var/lib/handoff
+  handoff audit verify --dir /mnt/archive/audit --expect 3f…
+
+verify exits with 1 if a line or a file was changed, removed, or reordered.
+search needs the scope audit:read.
+"""
 WEBHOOK_EXAMPLES = """\
 examples:
   handoff webhooks test https://desk.example.com/handoff --secret whsec_…

@@ -89,6 +89,13 @@ class StoreUnavailable(HandoffError):
     retryable = True
 
 
+class AuditUnavailable(HandoffError):
+    """The audit trail cannot be written, so data may not leave: retry later."""
+
+    code = "audit_unavailable"
+    retryable = True
+
+
 class IssuerUnavailable(HandoffError):
     """The identity provider's keys were never fetched and cannot be now: retry the same request later."""
 

@@ -177,6 +177,8 @@ class Handoff(OpenRecord, frozen=True, kw_only=True):
     queues: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     """All queues and agents that have had the handoff. They are notified of its end."""
+    consent_missing: str | None = None
+    """The purpose that needed the customer's consent and did not have it when the handoff was requested."""
 
     @property
     def pending(self) -> bool:

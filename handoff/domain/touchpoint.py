@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from .clock import Micros, parse_time
+from .consent import CONSENT_TYPES, consent_problem
 from .errors import Unprocessable
 from .identity import Assurance, Handle, Identity
 
@@ -73,6 +74,8 @@ TYPES: tuple[str, ...] = (
     "complaint.opened",
     "complaint.resolved",
     "brief.line_wrong",
+    "consent.given",
+    "consent.withdrawn",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -232,6 +235,8 @@ def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
     if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
         return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
     if touchpoint.type == "brief.line_wrong" and (problem := _feedback_problem(touchpoint.data)):
+        return problem
+    if touchpoint.type in CONSENT_TYPES and (problem := consent_problem(touchpoint.data)):
         return problem
     nested = touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits
     return _depth_problem(touchpoint) if nested else None

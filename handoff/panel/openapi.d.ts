@@ -129,6 +129,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/consents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what a customer has consented to
+         * @description For each purpose, the statement that counts, from the customer's whole timeline. The newest counts, whatever its channel; but only a verified identity can give consent again after a withdrawal.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["readConsents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/customers/{id}/export": {
         parameters: {
             query?: never;
@@ -1053,6 +1075,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find out who read and changed what
+         * @description Newest first. With `customer`, the accesses to one customer, under any of their ids, now or then. The server searches the files of its own machine and those in `audit.also_read`; `not_searched` names the machines whose files it does not have. Searching is an access as well.
+         *
+         *     Needs the scope `audit:read`.
+         */
+        get: operations["searchAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/store": {
         parameters: {
             query?: never;
@@ -1393,6 +1437,58 @@ export interface components {
             next_in_s: number | null;
         };
         /**
+         * AuditAnswer
+         * @description A page of accesses, newest first.
+         *
+         *         The server searches the files that its own machine can read. `not_searched` are other machines with living
+         *         workers whose files are not among them. `scanned_to` is set if the search stopped before it had a page.
+         */
+        AuditAnswer: {
+            entries: components["schemas"]["AuditEntry"][];
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
+            writers: components["schemas"]["AuditWriter"][];
+            not_searched: string[];
+        };
+        /**
+         * AuditEntry
+         * @description One access. `n` and `hash` are its place in the chain of `writer`.
+         */
+        AuditEntry: {
+            at: string;
+            action: string;
+            outcome: string;
+            token: string;
+            via: string;
+            agent: string | null;
+            resource: string;
+            customers: string[];
+            identities: components["schemas"]["AuditIdentity"][];
+            request_id: string;
+            reason: string | null;
+            writer: string;
+            n: number;
+            hash: string;
+        };
+        /**
+         * AuditIdentity
+         * @description An identity of a look-up, masked, and the id of the customer that it is by itself.
+         */
+        AuditIdentity: {
+            id: string;
+            masked: string;
+        };
+        /**
+         * AuditWriter
+         * @description A process whose entries were searched, and the times of its first and last line.
+         */
+        AuditWriter: {
+            writer: string;
+            first: string | null;
+            last: string | null;
+        };
+        /**
          * Brief
          * @description The sections in the order in which they are of use; `left_out` counts the lines of each
          *         section that did not fit.
@@ -1577,6 +1673,30 @@ export interface components {
             link: string;
         };
         /**
+         * Consent
+         * @description The statement that counts for one purpose. `touchpoint` is its proof.
+         */
+        Consent: {
+            purpose: string;
+            /** @enum {unknown} */
+            state: "given" | "withdrawn";
+            at: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            channel: string;
+            touchpoint: string;
+            source: string | null;
+            text_version: string | null;
+        };
+        /**
+         * ConsentsAnswer
+         * @description The customer's current consents, one for each purpose that they ever stated something about.
+         */
+        ConsentsAnswer: {
+            customer_id: string;
+            consents: components["schemas"]["Consent"][];
+        };
+        /**
          * Context
          * @description The contract's context. `customer` is null unless the match is `one`.
          *
@@ -1678,6 +1798,7 @@ export interface components {
             conflicts: components["schemas"]["Conflict"][];
             shared: boolean;
             shared_identities: components["schemas"]["SharedIdentity"][];
+            consents?: components["schemas"]["Consent"][];
         };
         /**
          * Delivery
@@ -1855,6 +1976,7 @@ export interface components {
             snapshots: components["schemas"]["Snapshot"][];
             candidates?: components["schemas"]["HandoffCandidate"][];
             question?: string;
+            consent_missing?: string;
         };
         /**
          * HandoffCandidate
@@ -2576,7 +2698,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -2859,6 +2981,8 @@ export interface components {
         /**
          * @description - `all_rejected`: No touchpoint of the batch was stored; `rejected` has a reason for each.
          *     - `ambiguous_identity`: Several customers match the identity: name one person.
+         *     - `audit_off`: The server keeps no audit trail.
+         *     - `audit_unavailable`: The audit trail cannot be written: send the same request again later.
          *     - `bad_request`: The request is not valid HTTP.
          *     - `blocked_identity`: The only identity is a placeholder that many senders use.
          *     - `busy_callback`: Other requests are changing the callback: send the same request again.
@@ -2868,6 +2992,7 @@ export interface components {
          *     - `configuration`: The configuration is invalid; the detail states where.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
+         *     - `consent_missing`: The customer has not consented to this; `purpose` names what for.
          *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
@@ -2940,7 +3065,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "keys_unavailable" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "keys_unavailable" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3503,6 +3628,17 @@ export interface components {
                 withheld?: boolean;
             };
         };
+        /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
+        BriefLineConsentWithdrawn: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "consent_withdrawn";
+            params: {
+                purpose: string;
+            };
+        };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
         BriefLineWritesIn: {
             /**
@@ -3555,7 +3691,7 @@ export interface components {
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */
@@ -4021,6 +4157,38 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    readConsents: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The consents, by purpose. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsentsAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     exportCustomer: {
         parameters: {
             query?: {
@@ -4046,6 +4214,8 @@ export interface operations {
             /** @description The export. */
             200: {
                 headers: {
+                    /** @description The purpose for which the customer has given no consent, where the configuration asks for it. */
+                    "Handoff-Consent-Missing"?: string;
                     "Handoff-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
@@ -4056,6 +4226,16 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
@@ -4602,7 +4782,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description Another handoff of the conversation is pending (see `current`), or several customers match the identity, or the customer id is a former one. */
+            /** @description Another handoff of the conversation is pending (see `current`), or several customers match the identity, or the customer id is a former one, or the customer has not given a consent that the configuration asks for (`consent_missing`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
@@ -6286,6 +6466,71 @@ export interface operations {
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
             /** @description The server was started without a configuration file.. */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    searchAudit: {
+        parameters: {
+            query?: {
+                /** @description Only accesses to this customer, by a current or former id. */
+                customer?: string;
+                /** @description The same by an identity, `type:value`, even of a stranger. */
+                identity?: string;
+                /**
+                 * @description Only accesses by this agent.
+                 * @example ville
+                 */
+                agent?: string;
+                /** @description Only accesses by this token's name, or by `key:ID` or `session:ID`. */
+                token?: string;
+                /**
+                 * @description Only this operation, by its `operationId`.
+                 * @example exportCustomer
+                 */
+                action?: string;
+                /** @description Not before this RFC 3339 time. */
+                from?: string;
+                /** @description Before this RFC 3339 time. */
+                to?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The server keeps no audit trail (`audit_off`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];

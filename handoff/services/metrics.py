@@ -109,7 +109,7 @@ class Measures:
             ["what"],
             registry=registry,
         )
-        self.unreadable, self.redacted = _privacy(registry)
+        self.unreadable, self.redacted, self.audit_failures = _privacy(registry)
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
 
     def line_wrong(self, rule: str | None, result: Result) -> None:
@@ -123,8 +123,8 @@ class Measures:
             self._tally.touchpoint(source, result.status)
 
 
-def _privacy(registry: CollectorRegistry) -> tuple[Counter, Counter]:
-    """Counters of sealed values that do not open, and of masked places."""
+def _privacy(registry: CollectorRegistry) -> tuple[Counter, Counter, Counter]:
+    """Counters of sealed values that do not open, masked places, and audit entries that were not written."""
     unreadable = Counter(
         "handoff_sealed_unreadable",
         "Sealed values that their key does not open: changed, moved, or without a key",
@@ -137,4 +137,10 @@ def _privacy(registry: CollectorRegistry) -> tuple[Counter, Counter]:
         ["kind", "way"],
         registry=registry,
     )
-    return unreadable, redacted
+    audit_failures = Counter(
+        "handoff_audit_failures",
+        "Audit entries that could not be written: refused, or kept in the journal",
+        ["kept"],
+        registry=registry,
+    )
+    return unreadable, redacted, audit_failures

@@ -26,6 +26,7 @@ from .formats import FORMAT
 from .keys import META, WORKERS
 
 BEAT_S = 2.0  # how soon a worker notices that the format was raised
+NO_FORMAT = 2**31
 ALIVE_MS = 15_000  # a worker that was silent this long is gone, or must check the format when it returns
 NAME, FORMER_NAME = "handoff-worker", "handoff"
 """Names of the connections of workers, and of workers of releases that do not register."""
@@ -76,6 +77,12 @@ class Workers:
             log.error("store_format_not_understood", format=self.current, understood=self.understood)
         elif self.current > before:
             log.info("store_format_raised", format=self.current)
+
+    async def hosts(self) -> set[str]:
+        """The machines with workers that are alive; one round trip."""
+        # A dry run for a format that no worker understands names them all.
+        alive = await self._functions.call("worker_raise", [META, WORKERS], [NO_FORMAT, ALIVE_MS, 0, 1])
+        return {_info(it).host for it in alive[1]} | {socket.gethostname()}
 
     async def leave(self, connection: Connection) -> None:
         """Deregister now instead of after ALIVE_MS."""

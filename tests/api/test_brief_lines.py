@@ -184,6 +184,10 @@ STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
     "handoff_ended": ([WANTED, item("handoff.completed", 3, text="Refunded", data={"reason": "refund"})], {}),
     "held": ([WANTED, sent(3, "One moment please")], {}),
     "noted": ([WANTED, item("note.added", 3, text="Paid twice", by="agent", name="Mia")], {}),
+    "consent_withdrawn": (
+        [{"type": "consent.withdrawn", "channel": "web", "data": {"purpose": "marketing"}}],
+        {},
+    ),
     "passed_on": ([WANTED], {"handoffs": [EARLIER]}),
     "promise_candidate": ([WANTED, sent(3, "I will send the refund tomorrow.")], {}),
     "returned": (

@@ -327,6 +327,12 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         params={"name": TEXT, "value": TEXT_OR_NULL, "from": TEXT},
         optional={"withheld": {"type": "boolean"}},
     ),
+    "consent_withdrawn": BriefCode(
+        section="known",
+        meaning="The customer withdrew their consent for a purpose, and has not given it again.",
+        template="Consent withdrawn: {purpose}",
+        params={"purpose": TEXT},
+    ),
     "writes_in": BriefCode(
         section="known",
         meaning="The language in which the customer writes, as a code of two letters. `others` has the "

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about_homes
 from handoff.api.http.exchange import (
     answer,
     bad_parameter,
@@ -120,6 +121,7 @@ async def create(request: web.Request) -> web.Response:
         data=given.data,
     )
     made = await asyncio.shield(service.request_callback(site.store, principal.tenant, asked, requested_at))
+    about_homes(request, [made.home])
     view = callback_view(made, site.store.hashes(principal.tenant))
     return answer(view, status=201, headers={"Location": f"/v1/callbacks/{made.id}"})
 
@@ -157,6 +159,7 @@ async def read(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     found = await read_callback(store, principal.tenant, request.match_info["id"])
+    about_homes(request, [found.home])
     await check_home(store, principal, found.home)
     return answer(callback_view(found, store.hashes(principal.tenant)))
 
@@ -178,6 +181,7 @@ async def list_(request: web.Request) -> web.Response:
     )
     hashes = store.hashes(principal.tenant)
     shown = [it for it in page.callbacks if await _is_readable(store, principal, it)]
+    about_homes(request, (it.home for it in shown))
     views = [callback_view(it, hashes) for it in shown]
     return answer(
         CallbackAnswer(
@@ -233,4 +237,5 @@ async def _change(
             due=due,
         )
     )
+    about_homes(request, [changed.home])
     return answer(callback_view(changed, store.hashes(principal.tenant)))

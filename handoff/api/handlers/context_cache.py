@@ -29,6 +29,8 @@ class CachedContext(Struct, frozen=True):
     etag: str
     basis: Validator
     expires: float
+    customers: tuple[str, ...] = ()
+    """The ids of the customers that it shows."""
 
     @property
     def size(self) -> int:
@@ -70,9 +72,11 @@ class ContextCache:
         await building.wait()
         return True
 
-    def put(self, lookup: Hashable, body: bytes, etag: str, basis: Validator) -> None:
+    def put(
+        self, lookup: Hashable, body: bytes, etag: str, basis: Validator, customers: tuple[str, ...] = ()
+    ) -> None:
         self._drop(lookup)
-        kept = CachedContext(body, etag, basis, time.monotonic() + self.trusted_s)
+        kept = CachedContext(body, etag, basis, time.monotonic() + self.trusted_s, customers)
         if kept.size > self._max_bytes // 8:
             return
         self._kept[lookup] = kept

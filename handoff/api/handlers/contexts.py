@@ -12,6 +12,7 @@ from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -43,6 +44,7 @@ from handoff.services.context.feedback import rules_of
 from handoff.services.context.validation import ReadLog, is_still
 from handoff.services.context.views import OPTIONAL_FIELDS, ContextSelection, ContextView
 from handoff.services.conversations.detail import read_conversation
+from handoff.services.customers.consents import ConsentView, consent_view, read_consents
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
@@ -103,10 +105,14 @@ async def look_up_by_query(request: web.Request) -> web.Response:
     if not 1 <= len(texts) <= MAX_IDENTITIES:
         raise bad_parameter("identity", f"identity must be given 1 to {MAX_IDENTITIES} times")
     site, tenant = request.app[SITE], principal.tenant
-    regions = site.regions_of(tenant)
-    spaces = site.identity_spaces.get(tenant, ())
-    identities = [other for it in texts for other in _in_spaces(query_identities(it, regions), spaces)]
+    identities = [other for it in texts for other in queried_identities(site, tenant, it)]
     return await _context(request, principal, identities, query_wanted(request, principal))
+
+
+def queried_identities(site: AppContext, tenant: str, text: str) -> tuple[Identity, ...]:
+    """The identities that one in a query string may mean, likeliest first, in all spaces of the sources."""
+    readings = query_identities(text, site.regions_of(tenant))
+    return _in_spaces(readings, site.identity_spaces.get(tenant, ()))
 
 
 def query_wanted(request: web.Request, principal: Principal) -> ContextSelection:
@@ -141,6 +147,7 @@ async def _context(
             raise NotFound("there is no such customer", match=Match.NONE, customer=None)
         return shown
 
+    sought(request, identities)
     return await respond(request, principal, ("identities", *identities), look, wanted)
 
 
@@ -164,11 +171,11 @@ def _read(text: str, regions: tuple[str, ...], spaces: tuple[tuple[str, str], ..
 def _in_spaces(readings: Sequence[Identity], spaces: tuple[tuple[str, str], ...]) -> tuple[Identity, ...]:
     """The identities, and for vendors' identities without a space, their variants in the sources' spaces."""
     found: list[Identity] = []
-    for sought in readings:
-        found.append(sought)
-        if not sought.space and sought.type not in GLOBAL_TYPES:
-            own = dict.fromkeys(space for type_, space in spaces if type_ == sought.type and space)
-            found += [msgspec.structs.replace(sought, space=space) for space in own]
+    for reading in readings:
+        found.append(reading)
+        if not reading.space and reading.type not in GLOBAL_TYPES:
+            own = dict.fromkeys(space for type_, space in spaces if type_ == reading.type and space)
+            found += [msgspec.structs.replace(reading, space=space) for space in own]
     return tuple(found)
 
 
@@ -192,6 +199,7 @@ async def respond(
     if kept is None and may_keep and await site.recent.wait_for(key):
         kept = await _cached(site, tenant, key, now)
     if kept:
+        about(request, *kept.customers)
         return answer_context(request, kept.body, kept.etag)
     reads = ReadLog(site.store.connection)
     with site.recent.building(key) if may_keep else nullcontext():
@@ -206,12 +214,20 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag = encode(made.view), fingerprint(made.view)
+        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
-            site.recent.put(key, body, etag, made.basis)
+            site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+def _shown(view: ContextView) -> tuple[str, ...]:
+    """The ids of the customers that a context shows: one, or the candidates."""
+    if view.customer is not None:
+        return (view.customer.id,)
+    return () if isinstance(view.candidates, UnsetType) else tuple(it.customer_id for it in view.candidates)
 
 
 async def _cached(site: AppContext, tenant: str, key: Hashable, now: Micros) -> CachedContext | None:
@@ -247,6 +263,7 @@ async def timeline(request: web.Request) -> web.Response:
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     await check_customer(site.store, principal, customer.group.members)
     records = {it.key: it for it in customer.members}
+    about(request, customer.id)
     portions = await read_portions(site.store, principal.tenant, customer)
     page = await read_timeline(
         site.store,
@@ -258,6 +275,24 @@ async def timeline(request: web.Request) -> web.Response:
         portions.given,
     )
     return answer(page)
+
+
+class ConsentsAnswer(Struct, frozen=True, kw_only=True):
+    """The customer's current consents, one for each purpose that they ever stated something about."""
+
+    customer_id: str
+    consents: list[ConsentView]
+
+
+async def consents(request: web.Request) -> web.Response:
+    """`GET /v1/customers/{id}/consents`."""
+    principal = request[PRINCIPAL]
+    store = request.app[SITE].store
+    customer = await by_id(store, principal.tenant, request.match_info["id"])
+    await check_customer(store, principal, customer.group.members)
+    about(request, customer.id)
+    found = await read_consents(store, principal.tenant, customer, principal.reader)
+    return answer(ConsentsAnswer(customer_id=customer.id, consents=[consent_view(it) for it in found]))
 
 
 def _filter(request: web.Request, principal: Principal) -> Filter:
@@ -297,4 +332,6 @@ async def conversation(request: web.Request) -> web.Response:
     """`GET /v1/conversations/{id}`: its threads, state, owner, and handoffs."""
     principal = request[PRINCIPAL]
     site = request.app[SITE]
-    return answer(await read_conversation(site.store, principal, request.match_info["id"]))
+    found = await read_conversation(site.store, principal, request.match_info["id"])
+    about(request, found.customer_id)
+    return answer(found)

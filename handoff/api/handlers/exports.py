@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.auditing import ACCESS, about, about_homes, write_entry
 from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
 from handoff.services.access.customer_access import check_conversation, check_customer
+from handoff.services.customers.consents import check_consent
 from handoff.services.customers.customer import by_id
 from handoff.services.export.customer import (
     ExportHead,
@@ -19,7 +21,9 @@ from handoff.services.export.customer import (
     export_touchpoints,
 )
 from handoff.services.export.vcon import Vcon, export_conversation
+from handoff.services.handoffs.targets import home_of, read_conversation_id
 
+CONSENT_MISSING = "Handoff-Consent-Missing"
 FORMATS = ("json", "vcon")
 
 
@@ -29,6 +33,9 @@ async def conversation(request: web.Request) -> web.Response:
     store, id_ = request.app[SITE].store, request.match_info["id"]
     if principal.queues is not None:
         await check_conversation(store, principal, id_)
+    if ACCESS in request:
+        conversation_key = read_conversation_id(store.hashes(principal.tenant), id_)
+        about_homes(request, [await home_of(store, conversation_key)])
     exported = await export_conversation(
         store,
         principal.tenant,
@@ -57,12 +64,16 @@ async def customer(request: web.Request) -> web.StreamResponse:
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
     await check_customer(store, principal, whom.group.members)
+    about(request, whom.id)
+    policy = request.app[SITE].handoffs.consent
+    missing = await check_consent(store, tenant, whom, policy.rules.export, policy)
     reader = principal.reader
     if format_ == "vcon":
         vcons = export_conversations(store, tenant, whom, least, internal=internal, reader=reader)
-        return await _stream(request, _listed(vcons))
+        return await _stream(request, _listed(vcons), missing)
     begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000, reader)
-    return await _stream(request, _written(begun, export_touchpoints(store, tenant, whom, least, reader)))
+    parts = _written(begun, export_touchpoints(store, tenant, whom, least, reader))
+    return await _stream(request, parts, missing)
 
 
 async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
@@ -86,12 +97,17 @@ async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
     yield b"[]" if mark == b"[" else b"]"
 
 
-async def _stream(request: web.Request, parts: AsyncIterator[bytes]) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, parts: AsyncIterator[bytes], missing: str | None
+) -> web.StreamResponse:
     """Write the parts as fast as the client reads. An error after the first part cuts the connection, so that
     no client takes the part for the whole."""
     response = stream_answer(JSON)
+    if missing is not None:
+        response.headers[CONSENT_MISSING] = missing
     async for part in parts:
         if not response.prepared:
+            await write_entry(request)
             await response.prepare(request)
         await response.write(part)
     await response.write_eof()

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import UNSET, Struct, field
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import (
     answer,
     answer_json,
@@ -185,6 +186,8 @@ async def create(request: web.Request) -> web.Response:
         policies=[it for it in site.policies if it.tenant == principal.tenant],
     )
     moved = await asyncio.shield(site.handoffs.request(principal.tenant, asked))
+    about_homes(request, [moved.handoff.home])
+    about(request, moved.customer_id)
     shown = principal.reader.shown(moved.handoff)
     view = handoff_view(shown, site.store.hashes(principal.tenant), moved.customer_id)
     if moved.look_up is not None and not principal.reader.limited:
@@ -240,6 +243,8 @@ async def move(request: web.Request) -> web.Response:
         caller=principal,
     )
     moved = await asyncio.shield(site.handoffs.move(principal.tenant, request.match_info["id"], asked))
+    about_homes(request, [moved.handoff.home])
+    about(request, moved.customer_id)
     shown = principal.reader.shown(moved.handoff)
     return answer(handoff_view(shown, site.store.hashes(principal.tenant), moved.customer_id))
 
@@ -249,6 +254,7 @@ async def _read(request: web.Request) -> tuple[Principal, Handoff]:
     store = request.app[SITE].store
     tenant = principal.tenant
     handoff = await read_handoff(store.of(tenant), request.match_info["id"])
+    about_homes(request, [handoff.home])
     authorize(principal, None, tenant, handoff)
     return principal, handoff
 
@@ -326,6 +332,8 @@ async def list_(request: web.Request) -> web.Response:
     )
     hashes = store.hashes(principal.tenant)
     ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
+    about(request, *ids.values())
+    about_homes(request, (it.home for it in page.handoffs))
     permitted = [reader.shown(it) for it in page.handoffs]
     omitted = [it.id for it in permitted if _is_long(it.context)]
     shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in permitted]

@@ -9,6 +9,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
+from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
 from handoff.services.access.principal import Principal
@@ -16,7 +17,7 @@ from handoff.services.customers import assignments
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
 from handoff.services.customers.explanations import ExplainedCandidate, explain_candidates
-from handoff.services.customers.link_views import LinkView, read_links
+from handoff.services.customers.link_views import ForecastView, LinkView, read_links
 from handoff.services.sources.native import IdentityInput
 
 
@@ -103,6 +104,7 @@ async def list_(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store = request.app[SITE].store
     customer = await by_id(store, principal.tenant, request.match_info["id"])
+    about(request, customer.id)
     views = await read_links(store, principal.tenant, customer)
     return answer(LinksAnswer(customer_id=customer.id, links=views))
 
@@ -113,6 +115,7 @@ async def candidates(request: web.Request) -> web.Response:
     store = request.app[SITE].store
     customer = await by_id(store, principal.tenant, request.match_info["id"])
     explained, left_out = await explain_candidates(store, principal.tenant, customer)
+    about(request, customer.id, *(it.customer_id for it in explained))
     return answer(CandidatesAnswer(customer_id=customer.id, candidates=explained, left_out=left_out))
 
 
@@ -133,6 +136,7 @@ async def create(request: web.Request) -> web.Response:
             now=time.time_ns() // 1000,
         )
     )
+    _about_parts(request, forecast)
     return answer(forecast, status=201 if forecast.id else 200)
 
 
@@ -151,6 +155,7 @@ async def withdraw(request: web.Request) -> web.Response:
             now=time.time_ns() // 1000,
         )
     )
+    _about_parts(request, forecast)
     return answer(forecast)
 
 
@@ -173,7 +178,12 @@ async def split(request: web.Request) -> web.Response:
             now=time.time_ns() // 1000,
         )
     )
+    _about_parts(request, forecast)
     return answer(forecast)
+
+
+def _about_parts(request: web.Request, forecast: ForecastView) -> None:
+    about(request, *(it.customer_id for it in (*forecast.before, *forecast.after)))
 
 
 async def mark_shared(request: web.Request) -> web.Response:
@@ -189,6 +199,7 @@ async def mark_shared(request: web.Request) -> web.Response:
         shared=given.shared,
         now=time.time_ns() // 1000,
     )
+    about_homes(request, [request.app[SITE].store.hashes(principal.tenant).identity(identity)])
     return answer({"identity": str(identity), "shared": given.shared})
 
 
@@ -207,4 +218,5 @@ async def assign(request: web.Request) -> web.Response:
             now=time.time_ns() // 1000,
         )
     )
+    about(request, view.customer_id)
     return answer(view, status=201 if view.created else 200)

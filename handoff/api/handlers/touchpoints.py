@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from handoff.api.handlers.ndjson import MAX_LINE, LineGroup, groups
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, principal_of
+from handoff.api.http.auditing import about_homes
 from handoff.api.http.exchange import (
     BOM,
     HEADERS,
@@ -408,5 +409,6 @@ async def read(request: web.Request) -> web.Response:
     principal = request[PRINCIPAL]
     store, id_ = request.app[SITE].store, request.match_info["id"]
     home, _id = store.hashes(principal.tenant).private(TOUCHPOINT, id_, 2)
+    about_homes(request, [home])
     await check_home(store, principal, home)
     return answer(await read_touchpoint(store, principal.tenant, id_, principal.reader))

@@ -17,6 +17,8 @@ from handoff.services.access.watch import CredentialWatch
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
 from handoff.services.admission.turns import Turns
+from handoff.services.audit.settings import AuditSettings
+from handoff.services.audit.trail import AuditTrail
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
@@ -68,6 +70,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     protect_metrics: bool = False
     turns: Turns = field(default_factory=Turns)
     rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
+    audit: AuditTrail = field(default_factory=lambda: AuditTrail(AuditSettings(), None))
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""

@@ -13,8 +13,11 @@ from aiohttp import web
 from handoff.domain.text.urls import split_url
 
 METHODS = "GET, POST, PATCH, DELETE"
-SENT = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Handoff-Tenant"
-SHOWN = "ETag, Handoff-Request-Id, Handoff-Sha256, Location, Retry-After"
+SENT = (
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Handoff-Tenant, "
+    "Handoff-Reason"
+)
+SHOWN = "ETag, Handoff-Consent-Missing, Handoff-Request-Id, Handoff-Sha256, Location, Retry-After"
 MAX_AGE_S = 600  # browsers cache a preflight this long: short, to notice a changed configuration
 _PREFIXES = ("/v1/", "/panel/")
 

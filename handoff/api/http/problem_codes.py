@@ -8,6 +8,8 @@ PROBLEM_CODES = MappingProxyType(
     {
         "all_rejected": "No touchpoint of the batch was stored; `rejected` has a reason for each.",
         "ambiguous_identity": "Several customers match the identity: name one person.",
+        "audit_off": "The server keeps no audit trail.",
+        "audit_unavailable": "The audit trail cannot be written: send the same request again later.",
         "bad_request": "The request is not valid HTTP.",
         "blocked_identity": "The only identity is a placeholder that many senders use.",
         "busy_callback": "Other requests are changing the callback: send the same request again.",
@@ -17,6 +19,7 @@ PROBLEM_CODES = MappingProxyType(
         "chains_differ": "Both conversations have their own history of handoffs and cannot be joined.",
         "configuration": "The configuration is invalid; the detail states where.",
         "conflict": "The current state does not allow this; `current` shows it.",
+        "consent_missing": "The customer has not consented to this; `purpose` names what for.",
         "context_too_large": "The handoff's `context` is larger than allowed.",
         "customer_merged": "The id is a former one; `current` is the current id.",
         "due_in_the_past": "A callback must be due in the future.",

@@ -25,6 +25,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.UnsupportedMedia: 415,
     errors.Unprocessable: 422,
     errors.RateLimited: 429,
+    errors.AuditUnavailable: 503,
     errors.IssuerUnavailable: 503,
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from handoff.api.operations.operation import Operation
 
 from . import (
+    audit,
     callbacks,
     customers,
     handoffs,
@@ -31,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *live.OPERATIONS,
     *sessions.OPERATIONS,
     *tokens.OPERATIONS,
+    *audit.OPERATIONS,
     *operating.OPERATIONS,
     *pages.OPERATIONS,
     *inbound.OPERATIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from handoff.api.handlers import contexts, exports, links
-from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.handlers.contexts import MAX_IDENTITIES, ConsentsAnswer, ContextInput
 from handoff.api.handlers.exports import FORMATS
 from handoff.api.handlers.links import (
     AssignInput,
@@ -27,6 +27,8 @@ from handoff.api.operations.operation import (
     MIN_ASSURANCE,
     NOT_MODIFIED,
     ORDER,
+    Audited,
+    Header,
     Operation,
     Parameter,
     ResponseSpec,
@@ -65,6 +67,10 @@ LOOK_UP = (
     "minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass "
     "the cache."
 )
+CONSENT_MISSING = Header(
+    name=exports.CONSENT_MISSING,
+    text="The purpose for which the customer has given no consent, where the configuration asks for it.",
+)
 INTERNAL = Parameter(
     name="internal",
     text="`true`: include internal notes, which the customer never saw.",
@@ -81,6 +87,7 @@ _CONTEXTS = (
         handler=contexts.look_up,
         compressed=True,
         id="lookUp",
+        audit=Audited("context"),
         tag=TAG,
         summary="Look up a customer's context",
         text=f"The lookup for programs, by 1 to {MAX_IDENTITIES} identities of one person. {LOOK_UP}",
@@ -97,6 +104,7 @@ _CONTEXTS = (
         handler=contexts.look_up_by_query,
         compressed=True,
         id="lookUpByQuery",
+        audit=Audited("context"),
         tag=TAG,
         summary="Look up a customer's context by query string",
         text=LOOK_UP,
@@ -112,6 +120,7 @@ _CONTEXTS = (
         handler=contexts.of_customer,
         compressed=True,
         id="readCustomerContext",
+        audit=Audited("customer"),
         tag=TAG,
         summary="Read a customer's context",
         text="`customer.id` is the current id, `requested_id` the requested one.",
@@ -130,6 +139,7 @@ _HISTORY = (
         handler=contexts.timeline,
         compressed=True,
         id="readTimeline",
+        audit=Audited("customer"),
         tag=TAG,
         summary="Read a customer's timeline, page by page",
         text="In the order in which things happened. With a filter, `total` is null. If the filter found "
@@ -153,10 +163,28 @@ _HISTORY = (
     ),
     Operation(
         method="GET",
+        path="/v1/customers/{id}/consents",
+        handler=contexts.consents,
+        id="readConsents",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="Read what a customer has consented to",
+        text="For each purpose, the statement that counts, from the customer's whole timeline. The newest "
+        "counts, whatever its channel; but only a verified identity can give consent again after a "
+        "withdrawal.",
+        queues=True,
+        customers=True,
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(ResponseSpec(200, "The consents, by purpose.", ConsentsAnswer),),
+    ),
+    Operation(
+        method="GET",
         path="/v1/customers/{id}/export",
         handler=exports.customer,
         streamed=True,
         id="exportCustomer",
+        audit=Audited("customer"),
         tag=TAG,
         summary="Export everything about a customer",
         text="Identities, all evidence, all handoffs, and every touchpoint, oldest first. The server streams "
@@ -176,7 +204,8 @@ _HISTORY = (
             INTERNAL,
             MIN_ASSURANCE,
         ),
-        replies=(ResponseSpec(200, "The export.", ExportView | list[Vcon]),),
+        replies=(ResponseSpec(200, "The export.", ExportView | list[Vcon], (CONSENT_MISSING,)),),
+        conflicts="The configuration asks for a consent that the customer has not given (`consent_missing`)",
     ),
 )
 
@@ -187,6 +216,7 @@ _LINKS = (
         handler=links.list_,
         compressed=True,
         id="listLinks",
+        audit=Audited("customer"),
         tag=LINKS,
         summary="List all evidence about a customer",
         text="Oldest first, including withdrawn and refused evidence.",
@@ -199,6 +229,7 @@ _LINKS = (
         path="/v1/customers/{id}/links",
         handler=links.create,
         id="createLink",
+        audit=Audited("customer"),
         tag=LINKS,
         summary="Link an identity to a customer",
         text="Copies nothing and can be withdrawn.",
@@ -219,6 +250,7 @@ _LINKS = (
         path="/v1/customers/{id}/links/{link}/withdraw",
         handler=links.withdraw,
         id="withdrawLink",
+        audit=Audited("customer"),
         tag=LINKS,
         summary="Withdraw a piece of evidence",
         text="Each identity keeps its own touchpoints. The link stays withdrawn when the same senders repeat "
@@ -236,6 +268,7 @@ _LINKS = (
         path="/v1/customers/{id}/split",
         handler=links.split,
         id="splitCustomer",
+        audit=Audited("customer"),
         tag=LINKS,
         summary="Split identities off a customer",
         text="Works whatever evidence linked them.",
@@ -252,6 +285,7 @@ _LINKS = (
         path="/v1/identities/shared",
         handler=links.mark_shared,
         id="markShared",
+        audit=Audited("identity"),
         tag=LINKS,
         summary="Mark an identity as shared by several people",
         text="For a family's phone or a shop's terminal: the identity no longer links customers. "
@@ -271,6 +305,7 @@ _ASSIGNMENTS = (
         handler=links.candidates,
         compressed=True,
         id="listCandidates",
+        audit=Audited("customer"),
         tag=LINKS,
         summary="List the customers who may be the same person, and why",
         text="Each with its reasons in words: a claim and where it was made, the same number in another "
@@ -285,6 +320,7 @@ _ASSIGNMENTS = (
         path="/v1/touchpoints/{id}/assign",
         handler=links.assign,
         id="assignTouchpoint",
+        audit=Audited("touchpoint"),
         tag=LINKS,
         summary="Assign a touchpoint on a shared identity to one person",
         text="For a call from a family's phone or an email from an office's mailbox: the touchpoint, or with "
@@ -312,6 +348,7 @@ _CONVERSATIONS = (
         handler=contexts.conversation,
         compressed=True,
         id="readConversation",
+        audit=Audited("conversation"),
         tag=TAG,
         summary="Read a conversation",
         text="Its threads, state, owner, and handoffs.",
@@ -327,6 +364,7 @@ _CONVERSATIONS = (
         handler=exports.conversation,
         compressed=True,
         id="exportConversation",
+        audit=Audited("conversation"),
         tag=TAG,
         summary="Export a conversation as a vCon",
         text=f"In the unsigned form of draft-ietf-vcon-vcon-core-04 (syntax `{SYNTAX}`): messages, parties, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handoff.api.handlers import inbound as handlers
-from handoff.api.operations.operation import Operation
+from handoff.api.operations.operation import ADDS_ONLY, Operation
 
 _TEXT = "The source's adapter verifies the vendor's signature."
 
@@ -13,6 +13,7 @@ OPERATIONS = (
         path="/in/{source}",
         handler=handlers.deliver,
         id="deliver",
+        audit=ADDS_ONLY,
         tag="Sources",
         summary="Receive a vendor's webhook",
         text=_TEXT,
@@ -26,6 +27,7 @@ OPERATIONS = (
         pattern="/in/{source}/{rest:.*}",
         handler=handlers.deliver,
         id="deliverBelow",
+        audit=ADDS_ONLY,
         tag="Sources",
         summary="Receive a vendor's webhook on a path below the source",
         text=_TEXT,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from aiohttp.typedefs import Handler
 
 from handoff.api.handlers.live import customer_touchpoints, handoff_changes
-from handoff.api.operations.operation import CUSTOMER_ID, Operation, Parameter, ResponseSpec, path_parameter
+from handoff.api.operations.operation import (
+    CUSTOMER_ID,
+    Audited,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    path_parameter,
+)
 
 TAG = "Live"
 STREAM = "text/event-stream"
@@ -24,7 +31,7 @@ ENDS = (
 
 
 def _handoff_stream(
-    path: str, id_: str, handler: Handler, whose: str, parameter: str, text: str
+    path: str, id_: str, handler: Handler, whose: str, resource: str, parameter: str, text: str
 ) -> Operation:
     return Operation(
         method="GET",
@@ -32,6 +39,7 @@ def _handoff_stream(
         handler=handler,
         streamed=True,
         id=id_,
+        audit=Audited(resource),
         tag=TAG,
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
@@ -51,6 +59,7 @@ OPERATIONS = (
         handler=customer_touchpoints.of_customer,
         streamed=True,
         id="watchCustomer",
+        audit=Audited("customer"),
         tag=TAG,
         summary="Stream a customer's touchpoints",
         text="Starts with `ready`, then sends a `touchpoint` for each, in the order of recording. `reset` "
@@ -67,10 +76,17 @@ OPERATIONS = (
         "watchQueue",
         handoff_changes.of_queue,
         "a queue",
+        "queue",
         "name",
         "The queue's name.",
     ),
     _handoff_stream(
-        "/v1/agents/{id}/events", "watchAgent", handoff_changes.of_agent, "an agent", "id", "The agent's id."
+        "/v1/agents/{id}/events",
+        "watchAgent",
+        handoff_changes.of_agent,
+        "an agent",
+        "agent",
+        "id",
+        "The agent's id.",
     ),
 )

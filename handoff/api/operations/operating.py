@@ -7,7 +7,16 @@ from typing import TypedDict
 from handoff.adapter.contract import Outcome
 from handoff.api.handlers import operations as handlers
 from handoff.api.handlers.operations import QuarantineAnswer, StoreView
-from handoff.api.operations.operation import CURSOR, LIMIT, ORDER, Operation, ResponseSpec, path_parameter
+from handoff.api.operations.operation import (
+    CURSOR,
+    LIMIT,
+    NO_PERSONAL_DATA,
+    ORDER,
+    Audited,
+    Operation,
+    ResponseSpec,
+    path_parameter,
+)
 
 TAG = "Operations"
 ITEM = path_parameter("id", "The item's id.")
@@ -32,6 +41,7 @@ OPERATIONS = (
         path="/v1/store",
         handler=handlers.describe_store,
         id="describeStore",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Identify the store behind this token",
         text="A sender that tracks its own progress ties it to `id` and `tenant`: a recreated store, or "
@@ -47,6 +57,7 @@ OPERATIONS = (
         path="/v1/quarantine",
         handler=handlers.list_quarantine,
         id="listQuarantine",
+        audit=Audited("quarantine"),
         tag=TAG,
         summary="List quarantined deliveries",
         text="Without their content. `code` is the error of the source's adapter.",
@@ -59,6 +70,7 @@ OPERATIONS = (
         path="/v1/quarantine/{id}/replay",
         handler=handlers.replay,
         id="replayQuarantined",
+        audit=Audited("quarantine"),
         tag=TAG,
         summary="Process a quarantined delivery again",
         text="422 `still_malformed` keeps the delivery in quarantine.",
@@ -72,6 +84,7 @@ OPERATIONS = (
         path="/v1/quarantine/{id}",
         handler=handlers.dismiss,
         id="dismissQuarantined",
+        audit=Audited("quarantine"),
         tag=TAG,
         summary="Delete a quarantined delivery",
         scopes=("operate",),
@@ -83,6 +96,7 @@ OPERATIONS = (
         path="/healthz",
         handler=handlers.healthz,
         id="health",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Check that the process is running",
         public=True,
@@ -94,6 +108,7 @@ OPERATIONS = (
         path="/readyz",
         handler=handlers.readyz,
         id="readiness",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Check that the server can acknowledge touchpoints",
         text="Based on a durable write at most a few seconds ago. Otherwise 503 with the reason.",
@@ -106,6 +121,7 @@ OPERATIONS = (
         path="/metrics",
         handler=handlers.metrics,
         id="metrics",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Metrics in the Prometheus text format",
         public=True,

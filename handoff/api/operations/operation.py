@@ -55,12 +55,32 @@ class ResponseSpec(Struct, frozen=True):
     headers: tuple[Header, ...] = ()
 
 
+class Audited(Struct, frozen=True):
+    """The operation shows or changes personal data, or who may see it: each request makes an audit entry.
+
+    `resource` is the kind of what its path names.
+    """
+
+    resource: str
+
+
+class NotAudited(Struct, frozen=True):
+    """The operation makes no audit entry, and why."""
+
+    why: str
+
+
+ADDS_ONLY = NotAudited("It only adds touchpoints, and each is the record of its own arrival and source.")
+NO_PERSONAL_DATA = NotAudited("It shows and changes nothing about customers or about access to them.")
+
+
 class Operation(Struct, frozen=True, kw_only=True):
     """One method of one path. Routes, access checks, and `/openapi.json` all come from this entry.
 
     Access: the caller needs a valid token and every scope in `scopes`. A `public` operation needs neither.
     `queues` and `customers` open it to callers limited to queues, and to customer-facing ones: its handler
     then applies their limits to everything that it shows and changes.
+    `audit` declares whether requests make an audit entry. Without a declaration they do, and a test fails.
     Routing: `path` is the documented path; `pattern` is the router's, where they differ, and several
     operations may share one if they have the same handler and access. `streamed` operations have no HEAD.
     Idempotency: a `creating` operation accepts an Idempotency-Key; with `duplicates`,
@@ -85,6 +105,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     queues: bool = False
     customers: bool = False
     public: bool = False
+    audit: Audited | NotAudited | None = None
     creating: bool = False
     duplicates: bool = False
     parameters: tuple[Parameter, ...] = ()

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.api.operations.operation import NOT_MODIFIED, Header, Operation, ResponseSpec, path_parameter
+from handoff.api.operations.operation import (
+    NO_PERSONAL_DATA,
+    NOT_MODIFIED,
+    Header,
+    Operation,
+    ResponseSpec,
+    path_parameter,
+)
 from handoff.api.pages import docs, panel
 
 from .operating import TAG
@@ -21,6 +28,7 @@ OPERATIONS = (
         path="/openapi.json",
         handler=docs.describe,
         id="describe",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="This description",
         public=True,
@@ -31,6 +39,7 @@ OPERATIONS = (
         path="/asyncapi.json",
         handler=docs.describe_messages,
         id="describeMessages",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="The messages that webhooks carry",
         text="Headers, envelope, and the schema of each event type.",
@@ -42,6 +51,7 @@ OPERATIONS = (
         path="/docs",
         handler=docs.page,
         id="docs",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="This description as a page",
         public=True,
@@ -52,6 +62,7 @@ OPERATIONS = (
         path="/docs/{asset}",
         handler=docs.asset,
         id="docsAsset",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Scripts and styles of the page",
         public=True,
@@ -66,6 +77,7 @@ OPERATIONS = (
         path="/panel",
         handler=panel.redirect,
         id="panelEntry",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Redirect to the agents' panel",
         public=True,
@@ -78,6 +90,7 @@ OPERATIONS = (
         path="/panel/",
         handler=panel.page,
         id="panel",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="The agents' panel",
         text="The page asks for a session token and contains no data itself.",
@@ -90,6 +103,7 @@ OPERATIONS = (
         pattern="/panel/{asset:.+}",
         handler=panel.asset,
         id="panelAsset",
+        audit=NO_PERSONAL_DATA,
         tag=TAG,
         summary="Scripts, styles, and messages of the panel",
         public=True,

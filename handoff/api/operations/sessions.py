@@ -12,7 +12,14 @@ from handoff.api.handlers.sessions import (
     SessionsView,
     SessionView,
 )
-from handoff.api.operations.operation import Operation, Parameter, ResponseSpec, path_parameter
+from handoff.api.operations.operation import (
+    NO_PERSONAL_DATA,
+    Audited,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    path_parameter,
+)
 from handoff.services.access.sessions import DEFAULT_SCOPES, DEFAULT_TTL_S, MAX_TTL_S
 
 AGENT = Parameter(name="agent", text="Only sessions of this agent.", example="ville")
@@ -30,6 +37,7 @@ OPERATIONS = (
         path="/v1/sessions",
         handler=handlers.create,
         id="openSession",
+        audit=Audited("session"),
         tag="Sessions",
         summary="Create a short-lived token for an agent's browser",
         text="The session has a subset of the caller's scopes, by default "
@@ -50,6 +58,7 @@ OPERATIONS = (
         path="/v1/sessions/current",
         handler=handlers.current,
         id="readCurrentSession",
+        audit=NO_PERSONAL_DATA,
         tag="Sessions",
         summary="Show the agent and scopes of this token",
         text="Lets a desktop show only what its token allows.",
@@ -62,6 +71,7 @@ OPERATIONS = (
         path="/v1/sessions",
         handler=handlers.list_,
         id="listSessions",
+        audit=Audited("session"),
         tag="Sessions",
         summary="List open sessions",
         text=WHOSE,
@@ -75,6 +85,7 @@ OPERATIONS = (
         path="/v1/sessions/{id}",
         handler=handlers.end,
         id="endSession",
+        audit=Audited("session"),
         tag="Sessions",
         summary="End a session",
         text="Its token is refused at once, and its streams end within 5 s after a `session_ended` event. "
@@ -89,6 +100,7 @@ OPERATIONS = (
         path="/v1/sessions",
         handler=handlers.end_many,
         id="endSessions",
+        audit=Audited("session"),
         tag="Sessions",
         summary="End all sessions of an agent, of a token, or of the tenant",
         text=f"Name exactly one of the parameters. {WHOSE}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handoff.api.handlers import tokens as handlers
 from handoff.api.handlers.tokens import MAX_OVERLAP_S, RotateInput, TokenInput, TokensView, TokenView
 from handoff.api.http.app_keys import Reloaded
-from handoff.api.operations.operation import Operation, ResponseSpec, path_parameter
+from handoff.api.operations.operation import Audited, Operation, ResponseSpec, path_parameter
 from handoff.services.access.api_keys import DEFAULT_OVERLAP_S, LIVE
 
 TAG = "Access"
@@ -18,6 +18,7 @@ OPERATIONS = (
         path="/v1/tokens",
         handler=handlers.create,
         id="createToken",
+        audit=Audited("key"),
         tag=TAG,
         summary="Create an API key",
         text="The key looks like `hk_<environment>_<id>_<secret>` and is shown only once; the server keeps "
@@ -35,6 +36,7 @@ OPERATIONS = (
         path="/v1/tokens",
         handler=handlers.list_,
         id="listTokens",
+        audit=Audited("key"),
         tag=TAG,
         summary="List API keys",
         scopes=ADMIN,
@@ -45,6 +47,7 @@ OPERATIONS = (
         path="/v1/tokens/{id}/rotate",
         handler=handlers.rotate,
         id="rotateToken",
+        audit=Audited("key"),
         tag=TAG,
         summary="Replace an API key",
         text="Creates a key with the same name and rights. The old one stays valid for `overlap_s` seconds "
@@ -62,6 +65,7 @@ OPERATIONS = (
         path="/v1/tokens/{id}",
         handler=handlers.revoke,
         id="revokeToken",
+        audit=Audited("key"),
         tag=TAG,
         summary="Revoke an API key",
         text="Every worker refuses it from now on, and the sessions that it opened. Streams end within 5 s.",
@@ -74,6 +78,7 @@ OPERATIONS = (
         path="/v1/configuration/reload",
         handler=handlers.reload,
         id="reloadConfiguration",
+        audit=Audited("configuration"),
         tag=TAG,
         summary="Read the configuration file again",
         text="Adds, changes, and removes tenants, tokens, issuers, sources, channels, policies, webhooks, "

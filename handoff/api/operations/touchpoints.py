@@ -8,7 +8,15 @@ from handoff.api.handlers import touchpoints as handlers
 from handoff.api.handlers.ndjson import MAX_LINE
 from handoff.api.handlers.touchpoints import LinesView, RecordedView
 from handoff.api.http.exchange import MAX_BODY
-from handoff.api.operations.operation import JSON, Operation, Parameter, ResponseSpec, path_parameter
+from handoff.api.operations.operation import (
+    ADDS_ONLY,
+    JSON,
+    Audited,
+    Operation,
+    Parameter,
+    ResponseSpec,
+    path_parameter,
+)
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from handoff.services.sources.cloudevents import BATCHED, STRUCTURED
 from handoff.services.sources.native import TouchpointInput
@@ -72,6 +80,7 @@ OPERATIONS = (
         handler=handlers.create,
         fast_routes=handlers.fast_routes,
         id="recordTouchpoints",
+        audit=ADDS_ONLY,
         tag=TAG,
         summary="Record touchpoints",
         text="One touchpoint, an array, NDJSON (one touchpoint a line, answered line by line while the "
@@ -112,6 +121,7 @@ OPERATIONS = (
         path="/v1/touchpoints/{id}",
         handler=handlers.read,
         id="readTouchpoint",
+        audit=Audited("touchpoint"),
         tag=TAG,
         summary="Read a touchpoint",
         text="Includes its newest edit.",

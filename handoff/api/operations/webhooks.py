@@ -16,6 +16,7 @@ from handoff.api.operations.operation import (
     LIMIT,
     LOCATION,
     ORDER,
+    Audited,
     Operation,
     Parameter,
     ResponseSpec,
@@ -44,6 +45,7 @@ _SUBSCRIPTIONS = (
         path="/v1/webhooks",
         handler=handlers.create,
         id="subscribe",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Subscribe to webhooks",
         text="Messages are Standard Webhooks 1.0 with a CloudEvents 1.0 body. In `types`, `*` matches any "
@@ -72,6 +74,7 @@ _SUBSCRIPTIONS = (
         path="/v1/webhooks",
         handler=handlers.list_,
         id="listWebhooks",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="List subscriptions",
         scopes=SCOPES,
@@ -83,6 +86,7 @@ _SUBSCRIPTIONS = (
         path="/v1/webhooks/{id}",
         handler=handlers.read,
         id="readWebhook",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Read a subscription",
         text="`status` counts delivered and waiting messages and gives the time since which deliveries fail.",
@@ -95,6 +99,7 @@ _SUBSCRIPTIONS = (
         path="/v1/webhooks/{id}",
         handler=handlers.change,
         id="changeWebhook",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Change a subscription, or rotate its secret",
         text="Given members replace the current ones; null restores the default. With `rotate_secret` or "
@@ -112,6 +117,7 @@ _SUBSCRIPTIONS = (
         path="/v1/webhooks/{id}",
         handler=handlers.delete,
         id="unsubscribe",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Delete a subscription",
         text="Its waiting messages are deleted too.",
@@ -128,6 +134,7 @@ _DELIVERIES = (
         path="/v1/webhooks/{id}/test",
         handler=messages.test,
         id="testWebhook",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Send a test message",
         text="Sends a signed `webhook.test` and waits "
@@ -145,6 +152,7 @@ _DELIVERIES = (
         path="/v1/webhooks/{id}/deliveries",
         handler=messages.list_deliveries,
         id="listDeliveries",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="List a subscription's messages",
         text="Newest first, with every attempt: status, latency, and the first 1 KB of the response. "
@@ -164,6 +172,7 @@ _DELIVERIES = (
         path="/v1/webhooks/{id}/replay",
         handler=messages.replay,
         id="replayWebhook",
+        audit=Audited("webhook"),
         tag=TAG,
         summary="Send messages again",
         text="Names one message by `id`, or all messages from `since` to `until` (default: now). "

@@ -11,7 +11,7 @@ CODES = frozenset(
         *("call_unanswered", "not_delivered", "nobody_took_it", "declined", "withdrawn", "deleted"),
         *("answered", "noted", "spoke", "handoff_ended", "held"),
         *("callback", "promise", "promise_candidate"),
-        *("fact", "passed_on", "writes_in"),
+        *("fact", "passed_on", "writes_in", "consent_withdrawn"),
         *("survey", "complaint", "complaint_candidate"),
     }
 )

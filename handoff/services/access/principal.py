@@ -23,6 +23,7 @@ SCOPES = frozenset(
         "callbacks:write",
         "webhooks:write",
         "privacy:write",
+        "audit:read",
         "operate",
         "admin",
     }

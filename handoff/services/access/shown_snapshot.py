@@ -59,6 +59,8 @@ def _others(context: dict[str, Any], reader: Reader) -> dict[str, Any]:
     hidden = (
         {"shared_identities"} if reader.queues is None else {"shared_identities", "candidates", "conflicts"}
     )
+    if not reader.internal:
+        hidden = hidden | {"consents"}  # the touchpoint behind one may be internal
     changed: dict[str, Any] = {}
     customer = context.get("customer") or {}
     if shown := {name for name in hidden if customer.get(name)}:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
 from handoff.domain.clock import format_time
+from handoff.domain.consent import CONSENT_TYPES, current_consents
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
 from handoff.domain.identity import Assurance
 from handoff.services.access.reader import Reader
+from handoff.services.customers.consents import ConsentView, consent_view, statements
 from handoff.services.customers.customer import Customer, assurance_of, candidates_of
+from handoff.services.timeline.reading import Decoded
 from handoff.services.timeline.views import IdentityView, identity_fields
 from handoff.store.store import Store
 
@@ -46,7 +51,17 @@ def person_view(
         conflicts=_conflicts(history.hashes, customer) if others else [],
         shared=customer.group.shared,
         shared_identities=list(history.shared),
+        consents=_consents(history),
     )
+
+
+def _consents(history: History) -> list[ConsentView] | UnsetType:
+    """Current consents among the touchpoints that were read; unset if nobody has stated any."""
+    stated = [it for it in history.entries if it.stored.type in CONSENT_TYPES]
+    if not stated:
+        return UNSET
+    found = statements(Decoded(stated, history.rendering, history.ownership), stated)
+    return [consent_view(it) for it in current_consents(found)]
 
 
 def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from handoff.domain import brief as rules
 from handoff.domain.identity import Assurance
 from handoff.services.access.reader import EVERYTHING, Reader
+from handoff.services.customers.consents import ConsentView
 from handoff.services.customers.customer import Candidate
 from handoff.services.handoffs.records import HandoffView
 from handoff.services.timeline.views import IdentityView, TimelineView, TouchpointView
@@ -89,6 +90,8 @@ class CustomerView(Struct, frozen=True, kw_only=True):
     conflicts: list[ConflictView]
     shared: bool = False
     shared_identities: list[SharedIdentityView] = field(default_factory=list)
+    consents: list[ConsentView] | UnsetType = UNSET
+    """Current consents, by what the newest touchpoints state; `GET /v1/customers/{id}/consents` reads all."""
 
 
 class ConversationView(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ from handoff.services.access.authorize import authorize
 from handoff.services.access.customer_access import check_customer
 from handoff.services.access.principal import Principal
 from handoff.services.context.completeness import Monitor
+from handoff.services.customers.consents import ConsentPolicy, check_consent
 from handoff.services.customers.lookup import LookUp
 from handoff.services.metrics import Measures
 from handoff.store.repositories.control import Change, Changed, decode_record
@@ -84,6 +85,7 @@ class HandoffRequest(Struct, frozen=True, kw_only=True):
     """The caller; None for the server itself."""
     policies: Sequence[Policy] = ()
     """The tenant's policies that stop a conversation from being passed around."""
+    consent_missing: str | None = None
 
 
 class HandoffMove(Struct, frozen=True, kw_only=True):
@@ -129,6 +131,8 @@ class Handoffs:
         self._store = store
         self._monitor = monitor
         self._measures = measures
+        self.consent = ConsentPolicy()
+        """The consent that a handoff needs."""
 
     async def request(self, tenant: str, wanted: HandoffRequest) -> HandoffResult:
         """Request a handoff and pin the context as it is now.
@@ -138,6 +142,8 @@ class Handoffs:
         """
         store, hashes = self._store, self._store.hashes(tenant)
         target = await _permitted_target(store, tenant, wanted)
+        missing = await self._missing_consent(tenant, target, wanted)
+        wanted = msgspec.structs.replace(wanted, consent_missing=missing)
         customer_id = target.customer.id if target.customer else hashes.public(CUSTOMER, target.home)
         for _attempt in range(ATTEMPTS):
             try:
@@ -175,6 +181,16 @@ class Handoffs:
         await part.commit(change)
         changed = (("handoff.requested", handoff),)
         return HandoffResult(handoff=handoff, changed=changed, customer_id=customer_id)
+
+    async def _missing_consent(self, tenant: str, target: Target, wanted: HandoffRequest) -> str | None:
+        """The purpose to mark the handoff with. Raises Conflict (`consent_missing`) if the policy refuses.
+
+        A handoff that a vendor's platform has made already is marked, never refused.
+        """
+        policy = self.consent
+        if wanted.caller is None:
+            policy = msgspec.structs.replace(policy, on_missing="mark")
+        return await check_consent(self._store, tenant, target.customer, policy.rules.handoff, policy)
 
     async def _confirm(self, part: TenantStore, pending: Handoff) -> None:
         """Raise StoreUnavailable unless replicas have the handoff.
@@ -365,5 +381,6 @@ def _new_handoff(
         previous_handoff=latest.id if latest else None,
         hops=hops,
         history=(Step(state=State.REQUESTED, at=now, by=wanted.by, reason=wanted.reason),),
+        consent_missing=wanted.consent_missing,
     )
     return requested(handoff)

@@ -127,6 +127,8 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     candidates: list[HandoffCandidate] | UnsetType = UNSET
     """In the answer to a request by a shared identity: the people it may be."""
     question: str | UnsetType = UNSET
+    consent_missing: str | UnsetType = UNSET
+    """The purpose for which the customer has given no consent, where the configuration asks for it."""
 
 
 def _party(side: Party) -> PartyView:
@@ -186,6 +188,7 @@ def handoff_view(handoff: Handoff, hashes: KeyedHash, customer_id: str | None = 
         viewed_at=format_time(handoff.viewed_at) if handoff.viewed_at else None,
         viewed_by=handoff.viewed_by,
         snapshots=snapshots,
+        consent_missing=handoff.consent_missing or UNSET,
     )
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about, write_entry
 from handoff.domain.errors import NotFound
 from handoff.services.access.customer_access import check_customer
 from handoff.services.access.principal import Principal
@@ -36,7 +37,9 @@ async def of_customer(request: web.Request) -> web.StreamResponse:
     site = request.app[SITE]
     customer = await by_id(site.store, principal.tenant, request.match_info["id"])
     await check_customer(site.store, principal, customer.group.members)
-    watcher = _CustomerStream(site, principal, request.match_info["id"], Stream(request))
+    about(request, customer.id)
+    await write_entry(request)
+    watcher = _CustomerStream(site, principal, request)
     try:
         return await watcher.run(customer, last_id(request))
     except ConnectionError:
@@ -48,13 +51,14 @@ async def of_customer(request: web.Request) -> web.StreamResponse:
 class _CustomerStream:
     """A stream of one customer, whose identities may change meanwhile."""
 
-    def __init__(self, site: AppContext, principal: Principal, customer_id: str, stream: Stream) -> None:
+    def __init__(self, site: AppContext, principal: Principal, request: web.Request) -> None:
         self._site = site
         self._principal = principal
         self._tenant = principal.tenant
         self._reader = principal.reader
-        self._id = customer_id
-        self._stream = stream
+        self._id = request.match_info["id"]
+        self._request = request
+        self._stream = Stream(request)
         self.feed = Feed(self._handle_now, site.hub.limits)
         self._position = Position(state=b"", arrivals={})
         self._checked_at = time.monotonic()
@@ -150,6 +154,8 @@ class _CustomerStream:
         customer = await by_id(self._site.store, self._tenant, self._id)
         await check_customer(self._site.store, self._principal, customer.group.members)
         if position_of(customer.members).state != self._position.state:
+            about(self._request, customer.id)
+            await write_entry(self._request, "changed")
             await self._site.hub.watch_homes(self.feed, customer.group.members)
             await self._reset(await by_id(self._site.store, self._tenant, self._id), "changed")
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import about_homes, write_entry
 from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.authorize import authorize_queue
@@ -92,12 +93,13 @@ async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) 
     site, reader = request.app[SITE], principal.reader
     concerns, listing = _visible(concerns, reader), msgspec.structs.replace(listing, reader=reader)
     # The feed skips frames of others without waking this task: most handoffs concern few streams.
+    await write_entry(request)
     feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
     stream = Stream(request)
     await site.hub.watch_tenant(feed, principal.tenant)
 
     async def follow() -> None:
-        last = await _begin(site, principal.tenant, stream, listing, last_id(request), concerns)
+        last = await _begin(request, stream, listing, concerns)
         while not feed.cut:
             frame = await feed.next(site.hub.limits.heartbeat_s)
             if frame is None:
@@ -140,15 +142,12 @@ async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
     return ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
 
 
-async def _begin(
-    site: AppContext,
-    tenant: str,
-    stream: Stream,
-    listing: Listing,
-    known: str | None,
-    concerns: Concerns,
-) -> str:
-    """Send the frames missed since `known`, or the pending handoffs. Returns the last id sent."""
+async def _begin(request: web.Request, stream: Stream, listing: Listing, concerns: Concerns) -> str:
+    """Send the frames missed since the client's last id, or the pending handoffs. Returns the last id sent.
+
+    The customers of pending handoffs get an audit entry of their own, since the stream's has none.
+    """
+    site, tenant, known = request.app[SITE], request[PRINCIPAL].tenant, last_id(request)
     missed = await site.hub.missed(tenant, known) if known else None
     if missed is not None and known:
         for frame in filter(concerns, missed):
@@ -164,6 +163,9 @@ async def _begin(
         )
     )
     hashes = site.store.hashes(tenant)
+    if homes := [it.home for page in pages for it in page.handoffs]:
+        about_homes(request, homes)
+        await write_entry(request, "pending")
     views = [handoff_view(listing.reader.shown(it), hashes) for page in pages for it in page.handoffs]
     await stream.send("reset" if known else "ready", newest, QueueView(handoffs=views))
     return newest

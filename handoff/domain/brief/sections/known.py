@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from handoff.domain.consent import CONSENT_TYPES, GIVEN, Consent, current_consents, is_purpose, stated_time
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
@@ -82,9 +83,31 @@ class Fact(Struct, frozen=True):
 def known(story: Story) -> list[BriefLine]:
     """References first, then form fields, then traits; of each kind the newest first. Before them what
     the customer corrected and what earlier parties passed on, after them the customer's language."""
-    facts = [*_corrected(story), *_passed_on(story), *_stated(story.items)]
+    facts = [*_withdrawn(story), *_corrected(story), *_passed_on(story), *_stated(story.items)]
     facts[:0] = _unquoted(story, facts)
     return _who_first([*facts, *written_in(story, facts)])
+
+
+def _withdrawn(story: Story) -> list[BriefLine]:
+    """Purposes for which the customer withdrew consent: what the agent must not do now."""
+    items = {it.id: it for it in story.items if it.type in CONSENT_TYPES}
+    stated = [
+        Consent(
+            purpose=str(it.data.get("purpose")),
+            given=it.type == GIVEN,
+            at=stated_time(it.data.get("at")) or it.occurred_at,
+            assurance=Assurance(it.assurance),
+            channel=it.channel,
+            id=it.id,
+        )
+        for it in items.values()
+        if is_purpose(it.data.get("purpose"))
+    ]
+    return [
+        line("consent_withdrawn", {"purpose": it.purpose}, [items[it.id]], f"Consent withdrawn: {it.purpose}")
+        for it in current_consents(stated)
+        if not it.given
+    ]
 
 
 def _who_first(facts: list[BriefLine]) -> list[BriefLine]:

@@ -1,0 +1,140 @@
+"""The audit trail of requests: one entry for each, written before its data leaves.
+
+The routes call `audited` for every operation that shows or changes personal data. Handlers add whom the
+data is about with `about`. A handler that streams calls `write_entry` before its first byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
+from handoff.domain.errors import AuditUnavailable, HandoffError, RateLimited, Unprocessable
+from handoff.domain.identity import Identity
+from handoff.services.audit.entry import (
+    MAX_REASON,
+    AuditEntry,
+    AuditIdentity,
+    audit_identities,
+    credential_of,
+    customer_ids,
+)
+
+from .app_keys import PRINCIPAL, SITE
+from .request_ids import REQUEST_ID
+
+REASON_HEADER = "Handoff-Reason"
+_OUTCOMES = {304: "not_modified"}
+_ID = re.compile(r"[a-z]{2}_[A-Za-z0-9_-]{1,100}|current")
+_NAMED = frozenset({"agent", "queue", "quarantine", "key"})
+"""Kinds of resources with names that others choose. Other ids are the server's own."""
+MAX_NAMED = 200
+
+
+class AuditedAccess(Struct, eq=False):
+    """The access of one request, until its entry is written."""
+
+    action: str
+    resource: str
+    reason: str | None
+    customers: dict[str, None]
+    identities: tuple[AuditIdentity, ...] = ()
+    written: bool = False
+
+
+ACCESS = web.RequestKey("audit", AuditedAccess)
+
+
+def about(request: web.Request, *customers: str | None) -> None:
+    """Add the ids of customers whose data the request shows or changes."""
+    access = request.get(ACCESS)
+    if access is not None:
+        access.customers.update((it, None) for it in customers if it)
+
+
+def about_homes(request: web.Request, homes: Iterable[bytes]) -> None:
+    """The same by the hashes of identities."""
+    if ACCESS in request:
+        about(request, *customer_ids(request.app[SITE].store.hashes(request[PRINCIPAL].tenant), homes))
+
+
+def sought(request: web.Request, identities: Iterable[Identity]) -> None:
+    """Add the identities that the request looks up, in their masked form."""
+    access = request.get(ACCESS)
+    if access is not None:
+        hashes = request.app[SITE].store.hashes(request[PRINCIPAL].tenant)
+        access.identities = audit_identities(hashes, identities)
+
+
+async def audited(
+    request: web.Request,
+    action: str,
+    resource: str,
+    run: Handler,
+) -> web.StreamResponse:
+    """Run a handler, and write the entry of the request before the response leaves.
+
+    AuditUnavailable if the entry cannot be written, before the handler runs where that is known already.
+    """
+    trail = request.app[SITE].audit
+    if not trail.on:
+        return await run(request)
+    trail.require_writable()
+    access = request[ACCESS] = AuditedAccess(action, _resource(request, resource), _reason(request), {})
+    try:
+        response = await run(request)
+    except (RateLimited, AuditUnavailable):
+        raise
+    except HandoffError as error:
+        if not access.written:
+            await write_entry(request, error.problem_code)
+        raise
+    if not access.written:
+        await write_entry(request, _OUTCOMES.get(response.status, "ok"))
+    return response
+
+
+async def write_entry(request: web.Request, outcome: str = "ok") -> None:
+    """Write the request's entry now. AuditUnavailable if that fails. A second call writes a second entry."""
+    access = request.get(ACCESS)
+    if access is None:
+        return
+    principal, site = request[PRINCIPAL], request.app[SITE]
+    entry = AuditEntry(
+        tenant=principal.tenant,
+        action=access.action,
+        outcome=outcome,
+        token=principal.name,
+        via=credential_of(principal, site.store.hashes(principal.tenant)),
+        agent=principal.agent,
+        resource=access.resource,
+        customers=tuple(access.customers),
+        identities=access.identities,
+        request_id=REQUEST_ID.get(),
+        reason=access.reason,
+    )
+    await site.audit.record(entry)
+    access.written = True
+
+
+def _resource(request: web.Request, kind: str) -> str:
+    """The resource that the path names. An id that is not one of ours may be anything, so it is left out."""
+    named = request.match_info.get("id") or request.match_info.get("name")
+    if not named:
+        return kind
+    known = named[:MAX_NAMED].isprintable() if kind in _NAMED else _ID.fullmatch(named)
+    return f"{kind}:{named[:MAX_NAMED]}" if known else f"{kind}:?"
+
+
+def _reason(request: web.Request) -> str | None:
+    """The purpose that the caller states. It stays when the customer is erased: a ticket, not a story."""
+    reason = request.headers.get(REASON_HEADER)
+    if reason is not None and (len(reason) > MAX_REASON or not reason.isprintable()):
+        raise Unprocessable(
+            f"{REASON_HEADER} has at most {MAX_REASON} printable characters", code="invalid_parameter"
+        )
+    return reason or None

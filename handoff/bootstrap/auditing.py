@@ -1,0 +1,72 @@
+"""Opens the audit trail of a server process, and ships it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import structlog
+
+from handoff.delivery.audit_shipping import shipping_to
+from handoff.services.audit.shipping import Send, ship
+from handoff.services.audit.trail import AuditTrail
+from handoff.services.metrics import Measures
+
+from .settings import Settings
+
+SHIP_S = 5.0
+SHIP_AGAIN_S = 300.0  # the longest pause while the receiver is away
+
+log = structlog.get_logger(__name__)
+
+
+def open_trail(settings: Settings, measures: Measures) -> AuditTrail:
+    """The configured trail. ConfigurationError if its files cannot be opened.
+
+    Without `[audit]`, an embedded store brings its directory; with another store there is no trail, since the
+    process may have nowhere to write.
+    """
+    folder = settings.audit.folder(settings.store.data_dir, embedded=_is_embedded(settings))
+    trail = AuditTrail(settings.audit, folder)
+    trail.failed = lambda where: measures.audit_failures.labels(where).inc()
+    if folder is None and settings.audit.enabled is None:
+        log.info("audit_off", why="set audit.dir or audit.enabled")
+    return trail
+
+
+def _is_embedded(settings: Settings) -> bool:
+    """Whether the store is the embedded one, run by this process or, for workers, by their parent."""
+    socket = Path(settings.store.data_dir).resolve() / "valkey" / "valkey.sock"
+    return settings.store.url in (None, f"unix://{quote(str(socket))}")
+
+
+@asynccontextmanager
+async def shipping(trail: AuditTrail) -> AsyncIterator[None]:
+    """Ship the machine's trails while the server runs. A receiver that is away is tried again, less often."""
+    if not trail.settings.ships or trail.root is None:
+        yield
+        return
+    async with shipping_to(trail.settings) as send:
+        task = asyncio.create_task(_keep_shipping(trail.root, send), name="audit_shipping")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _keep_shipping(root: Path, send: Send) -> None:
+    pause_s = SHIP_S
+    while True:
+        try:
+            await ship(root, send)
+            pause_s = SHIP_S
+        except (ConnectionError, OSError) as error:
+            log.warning("audit_not_shipped", error=str(error))
+            pause_s = min(pause_s * 2, SHIP_AGAIN_S)
+        await asyncio.sleep(pause_s)

@@ -1,0 +1,141 @@
+"""A customer's consents, read from their timeline, and the policies that require one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from handoff.domain.clock import format_time
+from handoff.domain.consent import CONSENT_TYPES, GIVEN, Consent, current_consents, is_purpose, stated_time
+from handoff.domain.errors import Conflict
+from handoff.services.access.reader import EVERYTHING, Reader
+from handoff.services.timeline.reading import (
+    PAGE,
+    Decoded,
+    TimelineEntry,
+    decode,
+    homes_of,
+    onwards,
+    read_merged,
+)
+from handoff.services.timeline.seeing import seen
+from handoff.store.repositories.timelines import Window
+from handoff.store.store import Store
+
+from .customer import Customer
+from .portions import read_portions
+
+
+class ConsentRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The purposes that need consent: for a handoff, and for an export."""
+
+    handoff: str | None = None
+    export: str | None = None
+
+    def __post_init__(self) -> None:
+        for purpose in (self.handoff, self.export):
+            if purpose is not None and not is_purpose(purpose):
+                raise ValueError(f"privacy.require_consent: {purpose!r} is not a purpose such as service")
+
+
+class ConsentPolicy(Struct, frozen=True, kw_only=True):
+    """The requests that need consent. Without it, a request is refused or its result marked."""
+
+    rules: ConsentRules = ConsentRules()
+    on_missing: Literal["refuse", "mark"] = "refuse"
+
+
+class ConsentView(Struct, frozen=True, kw_only=True):
+    """The statement that counts for one purpose. `touchpoint` is its proof."""
+
+    purpose: str
+    state: Literal["given", "withdrawn"]
+    at: str
+    assurance: str
+    channel: str
+    touchpoint: str
+    source: str | None = None
+    text_version: str | None = None
+
+
+def consent_view(consent: Consent) -> ConsentView:
+    return ConsentView(
+        purpose=consent.purpose,
+        state="given" if consent.given else "withdrawn",
+        at=format_time(consent.at),
+        assurance=consent.assurance,
+        channel=consent.channel,
+        touchpoint=consent.id,
+        source=consent.source,
+        text_version=consent.text_version,
+    )
+
+
+async def read_consents(
+    store: Store, tenant: str, customer: Customer, reader: Reader = EVERYTHING
+) -> list[Consent]:
+    """The current consents, from the whole timeline: a round trip for each page of it."""
+    hashes, records = store.hashes(tenant), {it.key: it for it in customer.members}
+    given = (await read_portions(store, tenant, customer)).given
+    found: list[Consent] = []
+    window, more = Window(limit=PAGE, ascending=True), True
+    while more:
+        page = await read_merged(store, homes_of(records), given, window)
+        wanted = [it for it in page.members if it.type in CONSENT_TYPES]
+        if wanted:
+            decoded = await decode(store, hashes, {**records, **given.records}, wanted, given.ownership)
+            shown = await seen(store, decoded, reader)
+            found += statements(shown, shown.entries)
+        more = page.more and bool(page.members)
+        if more:
+            window = onwards(window, page.members[-1])
+    return current_consents(found)
+
+
+def statements(decoded: Decoded, entries: Iterable[TimelineEntry]) -> list[Consent]:
+    """The consent statements among some entries. One that was deleted states nothing."""
+    found = []
+    for entry in entries:
+        if entry.stored.type not in CONSENT_TYPES or entry.is_reference:
+            continue
+        view = decoded.view(entry)
+        purpose = view.data.get("purpose")
+        if not isinstance(purpose, str) or not is_purpose(purpose):
+            continue
+        source, version = view.data.get("source"), view.data.get("text_version")
+        found.append(
+            Consent(
+                purpose=purpose,
+                given=entry.stored.type == GIVEN,
+                at=stated_time(view.data.get("at")) or entry.stored.occurred_at,
+                assurance=entry.body.assurance,
+                channel=view.channel,
+                id=view.id,
+                source=source if isinstance(source, str) else None,
+                text_version=version if isinstance(version, str) else None,
+            )
+        )
+    return found
+
+
+async def check_consent(
+    store: Store, tenant: str, customer: Customer | None, purpose: str | None, policy: ConsentPolicy
+) -> str | None:
+    """The purpose whose consent is missing, to mark the result with; None if none is needed or it was given.
+
+    Raises Conflict (`consent_missing`) if the policy refuses.
+    """
+    if purpose is None:
+        return None
+    consents = await read_consents(store, tenant, customer) if customer is not None else []
+    current = next((it for it in consents if it.purpose == purpose), None)
+    if current is not None and current.proven:
+        return None
+    if policy.on_missing == "mark":
+        return purpose
+    state = "was never given" if current is None else "was withdrawn"
+    if current is not None and current.given:
+        state = "was given by somebody who may not be the customer"
+    raise Conflict(f"Consent for {purpose} {state}", code="consent_missing", purpose=purpose)

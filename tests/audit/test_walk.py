@@ -1,0 +1,90 @@
+"""Every operation that shows or changes personal data leaves an entry, and none is undeclared."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from handoff.api.operations import OPERATIONS
+from handoff.api.operations.operation import Audited, NotAudited
+from tests.access.test_walk import LIVE, body_of, path_of, planted
+from tests.api.conftest import secret
+
+from .conftest import Callers, entries
+
+SENT_ELSEWHERE = {"deliver", "deliverBelow"}
+"""Deliveries have their sources' own credentials."""
+
+
+def test_every_operation_declares_whether_it_is_audited() -> None:
+    undeclared = [it.id for it in OPERATIONS if it.audit is None]
+    assert not undeclared, "say Audited(kind of the resource) or NotAudited(why)"
+
+
+def test_only_these_operations_are_not_audited() -> None:
+    assert {it.id for it in OPERATIONS if isinstance(it.audit, NotAudited) and not it.public} == {
+        "recordTouchpoints",
+        "describeStore",
+        "readCurrentSession",
+    }
+
+
+async def test_every_audited_operation_leaves_an_entry(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    ids = await planted(callers)
+    missing = []
+    for operation in OPERATIONS:
+        if operation.public or operation.tag == LIVE:
+            continue
+        before = len(entries(root))
+        answer = await callers.call(
+            operation.method,
+            path_of(operation, ids),
+            body_of(operation, ids),
+            token="admin",
+            headers={"Handoff-Tenant": callers.tenant},
+        )
+        assert answer.status < 500, (operation.id, answer.raw)
+        made = entries(root)[before:]
+        expected = [operation.id] if isinstance(operation.audit, Audited) else []
+        if [it["action"] for it in made] != expected:
+            missing.append((operation.id, made))
+        if made and answer.status < 300:
+            assert made[0]["outcome"] == "ok"
+            assert made[0]["request_id"] == answer.headers["Handoff-Request-Id"]
+            assert made[0]["tenant"] == callers.tenant
+    assert not missing
+
+
+async def test_every_stream_leaves_an_entry_before_its_first_byte(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    ids = await planted(callers)
+    for operation in (it for it in OPERATIONS if it.tag == LIVE):
+        headers = {"Authorization": f"Bearer {secret('desk', callers.tenant)}"}
+        async with (
+            asyncio.timeout(30),
+            callers._session.get(callers.url + path_of(operation, ids), headers=headers) as response,
+        ):
+            assert response.status == 200
+            opened = [it for it in entries(root) if it["action"] == operation.id]
+            assert opened, operation.id
+            assert opened[0]["outcome"] == "ok"
+            assert opened[0]["token"] == "desk"
+
+
+async def test_a_refused_request_leaves_an_entry_with_the_reason(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    ids = await planted(callers)
+    answer = await callers.get(f"/v1/handoffs/{ids['handoffs']}", token="sales")
+    assert answer.status == 404
+    assert entries(root)[-1]["outcome"] == "not_found"
+    answer = await callers.get("/v1/tokens")
+    assert answer.status == 403
+    assert entries(root)[-1]["outcome"] == "missing_scope"
+
+
+async def test_an_unauthenticated_request_leaves_none(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    answer = await callers.get("/v1/handoffs", token="nobody")
+    assert answer.status == 401
+    assert not entries(root)
