@@ -15,7 +15,7 @@ import pytest
 
 from handoff.cli.arguments import parser
 from handoff.cli.main import main
-from handoff.cli.sealing.commands import rotate_keys
+from handoff.cli.sealing.operating import rotate_keys
 from handoff.domain.errors import ConfigurationError
 from handoff.store.sealing.key_file import KeySet, read_key_file
 from handoff.store.sealing.rotation import RETIRED_S
