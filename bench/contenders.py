@@ -131,16 +131,44 @@ def ours(
     `apart`: the server has a core and its store another; else the machine places both. `tree` is where its
     packages are.
     """
+    with (
+        valkey(directory / "store", durability=durability, core=LOAD_CORE if apart else None) as stored,
+        served(
+            directory,
+            *stored,
+            more,
+            patience_s,
+            durability=durability,
+            workers=workers,
+            apart=apart,
+            tree=tree,
+        ) as started,
+    ):
+        yield started
+
+
+@contextlib.contextmanager
+def served(
+    directory: Path,
+    store: Process,
+    socket: Path,
+    more: str = "",
+    patience_s: float = PATIENCE_S,
+    *,
+    durability: Durability = "always",
+    workers: int = 1,
+    apart: bool = True,
+    tree: Path = ROOT,
+) -> Iterator[Started]:
+    """As `ours`, on a store that runs already."""
     port = free_port()
-    cores = (SERVER_CORE, LOAD_CORE) if apart else (None, None)
-    with valkey(directory / "store", durability=durability, core=cores[1]) as (store, socket):
-        config = directory / "handoff.toml"
-        config.write_text(_config(port, workers, socket, directory / "data", durability) + more)
-        command = python("handoff.cli", "serve", "--config", str(config))
-        with running("handoff", command, directory, cores[0], tree) as process:
-            wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
-            target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
-            yield Started(target=target, process=process, store=store, socket=socket)
+    config = directory / "handoff.toml"
+    config.write_text(_config(port, workers, socket, directory / "data", durability) + more)
+    command = python("handoff.cli", "serve", "--config", str(config))
+    with running("handoff", command, directory, SERVER_CORE if apart else None, tree) as process:
+        wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
+        target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
+        yield Started(target=target, process=process, store=store, socket=socket)
 
 
 def _config(port: int, workers: int, socket: Path, data: Path, durability: Durability) -> str:

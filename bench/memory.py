@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct, structs
 from redis import Redis
 
-from bench.contenders import Started, ours
+from bench.contenders import UNCACHED, Started, ours
 from bench.processes import Failed, used_memory, valkey
+from bench.rounds import call
 from bench.table import Table
 from bench.touchpoints import journeys, native
 from handoff.delivery.outbox.consumers import CONSUMER
@@ -22,6 +23,7 @@ from handoff.store.settings import StoreSettings
 
 TOUCHPOINTS = 30_000  # enough that what a store costs empty, 0.1 MB for outboxes, does not decide
 EACH = 5
+LOOKED_AT = 50
 BATCH = 100  # touchpoints a request
 SETTLE_S = 2.0  # for buffers to go back to what they are at rest
 SEED = 23
@@ -47,6 +49,7 @@ def measure(directory: Path) -> Table:
         bodies = list(_bodies(each))
         found.extend(_ours(directory / f"ours-{each}", bodies, f"handoff, {what}"))
         found.append(_stream(directory / f"stream-{each}", bodies, f"one XADD per touchpoint, {what}"))
+    found.extend(_looked_at(directory / "looked-at", list(_bodies(LOOKED_AT))))
     return Table(
         title="Memory: bytes of the store per touchpoint",
         columns=("layout", "memory", "JSON", "ratio"),
@@ -89,6 +92,25 @@ def filled(directory: Path, name: str, more: str = "") -> Used:
         socket = started.socket
         young = _fill(lambda batch: _post(started, batch), socket, bodies, name)
         return structs.replace(young, memory=young.memory - _trim_outboxes(socket) / len(bodies))
+
+
+def _looked_at(directory: Path, bodies: Bodies) -> list[Used]:
+    """Customers of whom each is looked at once, which leaves a checkpoint."""
+    with ours(directory) as started:
+        assert started.socket
+        socket = started.socket
+        name = f"handoff, {LOOKED_AT} per identity"
+        young = _fill(lambda batch: _post(started, batch), socket, bodies, name)
+        rested = young.memory - _trim_outboxes(socket) / len(bodies)
+        before = used_memory(socket)
+        for who in dict.fromkeys(str(it["identities"][0]) for it in bodies):
+            call(started, "/v1/context", _json({"identities": [who], "limit": 1}), UNCACHED)
+        time.sleep(SETTLE_S)
+        looked = rested + (used_memory(socket) - before) / len(bodies)
+        return [
+            structs.replace(young, name=f"{name}, at rest", memory=rested),
+            structs.replace(young, name=f"{name}, each looked at", memory=looked),
+        ]
 
 
 def _trim_outboxes(socket: Path) -> int:

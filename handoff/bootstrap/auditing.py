@@ -45,8 +45,18 @@ def _is_embedded(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def shipping(trail: AuditTrail) -> AsyncIterator[None]:
-    """Ship the machine's trails while the server runs. A receiver that is away is tried again, less often."""
+async def keeping(trail: AuditTrail) -> AsyncIterator[None]:
+    """Ship the machine's trails while the server runs, and close this process's trail at the end."""
+    try:
+        async with _shipping(trail):
+            yield
+    finally:
+        await trail.close()
+
+
+@asynccontextmanager
+async def _shipping(trail: AuditTrail) -> AsyncIterator[None]:
+    """Ship if it is configured. A receiver that is away is tried again, less often."""
     if not trail.settings.ships or trail.root is None:
         yield
         return

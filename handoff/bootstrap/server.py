@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -33,6 +34,9 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
+from handoff.services.privacy.erasing import Eraser
+from handoff.services.privacy.erasure import repeat_all
+from handoff.services.privacy.journal import Journal
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -42,7 +46,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import open_trail, shipping
+from .auditing import keeping, open_trail
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -57,6 +61,7 @@ SAVE_S = 1.0
 KEYS_S = 1.0  # how soon a server uses another key epoch
 COUNT_S = 5.0
 TRIM_S = 15.0
+ERASE_S = 1.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -100,8 +105,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
-        site.handoffs.consent = settings.privacy.consent_policy
-        stack.push_async_callback(site.audit.close)
         monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -121,7 +124,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await stack.enter_async_context(_background(site, timers, delivery))
+        await _repeat_erasures(site)
+        await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -140,7 +144,9 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
 
 
 @asynccontextmanager
-async def _background(site: AppContext, timers: Timers, delivery: DeliveryService) -> AsyncIterator[None]:
+async def _background(
+    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
     async with (
@@ -150,7 +156,8 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _running("health", store.health.watch()),
         _repeating("credentials", CHECK_S, site.watch.check),
         _repeating("worker", BEAT_S, store.workers.beat),
-        shipping(site.audit),
+        _running("erasures", _erasing(site, tenants)),
+        keeping(site.audit),
         _repeating("audit_sync", SYNC_S, site.audit.sync),
         _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
         _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
@@ -158,6 +165,36 @@ async def _background(site: AppContext, timers: Timers, delivery: DeliveryServic
         _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
+
+
+async def _repeat_erasures(site: AppContext) -> None:
+    """Take out of sight again what a restored backup brought back, before anybody can read it."""
+    try:
+        repeated = await repeat_all(site.store, site.journal)
+    except HandoffError as error:  # a full store, say: the background tries again
+        log.error("erasures_not_repeated", code=error.problem_code)
+        return
+    if repeated:
+        log.warning("erasures_repeated", count=repeated)
+
+
+async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
+    """Do the jobs of erasures, first those that a restored backup undid."""
+    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
+    while True:
+        try:
+            checked = checked or await repeat_all(site.store, site.journal) >= 0
+            if await eraser.look():
+                site.store.forget_reads()
+                site.recent.clear()
+            await eraser.run_open()
+            await site.store.compaction.run_due()
+        except Exception:  # whatever it is must not stop erasing
+            log.exception("erasing_failed")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ERASE_S):
+                await site.erased.wait()
+        site.erased.clear()
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
@@ -206,9 +243,11 @@ def _site(
         identity_spaces=spaces(sources),
         regions=regions(sources),
         ready=lambda: next((why for check in health if (why := check())), None),
-        handoffs=Handoffs(store, monitor, measures),
+        handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
         rates=rates,
+        journal=Journal(Path(settings.store.data_dir)),
+        privacy=settings.privacy,
         policies=settings.policies,
         protect_metrics=settings.server.protect_metrics,
         allowed_origins=frozenset(settings.panel.allowed_origins),

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -27,8 +27,7 @@ from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.audit.settings import AuditSettings
-from handoff.services.customers.consents import ConsentPolicy, ConsentRules
-from handoff.store.sealing.settings import SealingSettings
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.store.settings import StoreSettings
 
 from .exposed import check_secret_file, check_secrets
@@ -137,19 +136,6 @@ class SecuritySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     allow_readable_secrets: bool = False
     allow_default_secrets: bool = False
-
-
-class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits from the law and from customers. `require_consent` names the purpose that a handoff or an export
-    needs consent for; `on_missing_consent` is what happens without it. `sealing` protects the store."""
-
-    require_consent: ConsentRules = field(default_factory=ConsentRules)
-    on_missing_consent: Literal["refuse", "mark"] = "refuse"
-    sealing: SealingSettings = field(default_factory=SealingSettings)
-
-    @property
-    def consent_policy(self) -> ConsentPolicy:
-        return ConsentPolicy(rules=self.require_consent, on_missing=self.on_missing_consent)
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_servers(commands)
     _add_reports(commands)
     _add_customer(commands)
+    _add_erasures(commands)
     _add_access(commands)
     _add_audit(commands)
     _add_import(commands)
@@ -137,6 +138,7 @@ def _add_customer(commands: Any) -> None:
         "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
     )
     _add_remote(export, "customers:export")
+    _add_erasing(actions)
     for name, summary, operand, about in (
         ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
         ("withdraw", "withdraw a piece of evidence", "link", "the id that `handoff customer links` shows"),
@@ -150,6 +152,28 @@ def _add_customer(commands: Any) -> None:
             "--dry-run", action="store_true", help="show the result without changing anything"
         )
         _add_reading(change, f"customers:{name}")
+
+
+def _add_erasing(actions: Any) -> None:
+    erase = _command(actions, "erase", "erase a customer for good", help_texts.ERASE_EXAMPLES)
+    erase.add_argument("customer", help="a customer id, or type:value")
+    erase.add_argument("--identity", help="erase only this identity of the customer, type:value")
+    erase.add_argument("--reason", help="kept with the erasure; do not name the person")
+    erase.add_argument("--wait", action="store_true", help="wait for the end, and print the receipt")
+    erase.add_argument(
+        "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
+    )
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    _add_reading(erase, "erasures:erase")
+
+
+def _add_erasures(commands: Any) -> None:
+    erasures = _command(commands, "erasures", "show erasures and their receipts")
+    actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_reading(_command(actions, "list", "list erasures"), "erasures:show_all")
+    show = _command(actions, "show", "show an erasure with its receipt")
+    show.add_argument("erasure", help="the erasure's id")
+    _add_reading(show, "erasures:show")
 
 
 def _add_access(commands: Any) -> None:

@@ -74,7 +74,8 @@ def _run(action: Action, options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print a server's response."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
@@ -86,7 +87,7 @@ async def _look_up(server: Remote, identities: list[str]) -> dict[str, Any]:
 async def _show_context(server: Remote, options: argparse.Namespace, console: Console) -> None:
     context = await _look_up(server, options.identity)
     if options.json:
-        _print_json(context)
+        print_json(context)
     else:
         print_context(console, context)
 
@@ -95,7 +96,7 @@ async def _show_handoffs(server: Remote, options: argparse.Namespace, console: C
     filters = {name: getattr(options, name) for name in ("state", "queue", "agent")}
     page = await server.get("/v1/handoffs", {name: value for name, value in filters.items() if value})
     if options.json:
-        _print_json(page)
+        print_json(page)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Requested (UTC)", "State", "From", "To", "Owner", "Reason", "Id"):
@@ -119,7 +120,8 @@ def _party(party: dict[str, Any]) -> str:
     return party.get("agent") or party.get("queue") or party.get("party") or party.get("channel") or ""
 
 
-async def _customer_id(server: Remote, *identities: str) -> str:
+async def customer_id(server: Remote, *identities: str) -> str:
+    """The id of the customer with these identities, or the given one. HandoffError for none or several."""
     if len(identities) == 1 and identities[0].startswith("cu_"):
         return identities[0]
     context = await _look_up(server, list(identities))
@@ -130,10 +132,10 @@ async def _customer_id(server: Remote, *identities: str) -> str:
 
 
 async def _show_links(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    customer_id = await _customer_id(server, *options.identity)
-    answer = await server.get(f"/v1/customers/{customer_id}/links")
+    id_ = await customer_id(server, *options.identity)
+    answer = await server.get(f"/v1/customers/{id_}/links")
     if options.json:
-        _print_json(answer)
+        print_json(answer)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", "Identities", "Statement", "By", "Why", "Id"):
@@ -148,8 +150,8 @@ async def _show_links(server: Remote, options: argparse.Namespace, console: Cons
 
 
 async def _export(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    customer_id = await _customer_id(server, options.identity)
-    path, params = f"/v1/customers/{customer_id}/export", {"format": options.format}
+    id_ = await customer_id(server, options.identity)
+    path, params = f"/v1/customers/{id_}/export", {"format": options.format}
     if options.output is None:
         await server.save(path, params, sys.stdout.buffer)
         return
@@ -175,7 +177,7 @@ async def _assign(server: Remote, options: argparse.Namespace, console: Console)
     }
     view = await server.post(f"/v1/touchpoints/{options.touchpoint}/assign", body)
     if options.json:
-        _print_json(view)
+        print_json(view)
         return
     what = "conversation" if view["conversation_id"] else "touchpoint"
     done = "Assigned" if view["created"] else "Already assigned"
@@ -189,10 +191,10 @@ async def _assign(server: Remote, options: argparse.Namespace, console: Console)
 
 
 async def _show_candidates(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    customer_id = await _customer_id(server, *options.identity)
-    answer = await server.get(f"/v1/customers/{customer_id}/candidates")
+    id_ = await customer_id(server, *options.identity)
+    answer = await server.get(f"/v1/customers/{id_}/candidates")
     if options.json:
-        _print_json(answer)
+        print_json(answer)
         return
     for candidate in answer["candidates"]:
         console.print(
@@ -219,11 +221,11 @@ async def _split(server: Remote, options: argparse.Namespace, console: Console) 
 async def _change(
     server: Remote, options: argparse.Namespace, console: Console, path: str, body: dict[str, Any]
 ) -> None:
-    customer_id = await _customer_id(server, options.identity)
+    id_ = await customer_id(server, options.identity)
     params = {"dry_run": "true"} if options.dry_run else None
-    forecast = await server.post(f"/v1/customers/{customer_id}/{path}", body, params)
+    forecast = await server.post(f"/v1/customers/{id_}/{path}", body, params)
     if options.json:
-        _print_json(forecast)
+        print_json(forecast)
         return
     console.print("The result would be" if forecast["dry_run"] else "Result", style="bold")
     for part in forecast["after"]:

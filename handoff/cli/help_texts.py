@@ -47,6 +47,15 @@ examples:
   handoff handoffs --state requested --queue refunds
   handoff handoffs --agent mia --json
 """
+ERASE_EXAMPLES = """\
+examples:
+  handoff customer erase email:anna@example.com --wait
+  handoff customer erase CUSTOMER_ID --reason "request 118" --yes --json
+  handoff customer erase user:anna --identity phone:+358401234567
+
+The customer is out of sight at once; the rest is deleted in the background.
+It cannot be undone. `handoff erasures list` shows what was erased.
+"""
 CUSTOMER_EXAMPLES = """\
 examples:
   handoff customer links user:anna
@@ -57,6 +66,7 @@ examples:
   handoff customer assign TOUCHPOINT_ID user:anna --reason "she called from the family's phone"
   handoff customer candidates user:anna
   handoff customer export user:anna --output anna.json
+  handoff customer erase user:anna --wait
 
 Try every change with --dry-run first: it shows the customers that the change
 would create.

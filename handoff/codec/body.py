@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import Any
 
@@ -257,3 +258,16 @@ def digest(touchpoint: Touchpoint) -> bytes:
     content = (touchpoint.type, touchpoint.subject, touchpoint.text, touchpoint.attachments, data)
     canonical = _CANONICAL.encode(content)
     return DIGEST_VERSION + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()
+
+
+def without_people(body: Body, gone: Collection[Identity]) -> tuple[int, bytes] | None:
+    """The codec and bytes of a body that no longer names these identities; None if it names none of them."""
+    handles = [row for row in body.stated_handles or () if Identity(*row[:3]) not in gone]
+    people = [row for row in body.stated_participants or () if Identity(*row[:3]) not in gone]
+    if len(handles) == len(body.stated_handles or ()) and len(people) == len(body.stated_participants or ()):
+        return None
+    left = msgspec.structs.replace(body, stated_handles=handles or None, stated_participants=people or None)
+    row = list(msgspec.structs.astuple(left))
+    while row[-1] is None:
+        row.pop()
+    return compress(_PACK(row))

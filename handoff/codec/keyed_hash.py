@@ -34,12 +34,16 @@ class KeyedHash:
         self._evidence = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"evidence")
         self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
+        self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the caches, which hold identities and threads in plain text."""
         # The same customers, threads and statements occur again and again.
         self.identity = lru_cache(CACHE_SIZE)(self._identity_hash)
         self.thread = cached_if_short(self._thread_hash)
         self.evidence = cached_if_short(self._evidence_hash)
         self.episode = cached_if_short(self._episode_hash)
-        self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
 
     def _identity_hash(self, identity: Identity) -> bytes:
         """16 bytes that stand for the identity in key names."""

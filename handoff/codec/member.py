@@ -152,6 +152,26 @@ def read_member(raw: bytes, home: bytes, lock: DataKey | None = None) -> Member:
     return Member(raw, home, at, id_, flags, name, recorded_at, codec, channel, body_at, unknown, lock)
 
 
+def flags_of(raw: bytes) -> int:
+    """The flags of a member that was not read."""
+    return raw[PLACE]
+
+
+def type_of(raw: bytes) -> str:
+    """The type of a member that was not read."""
+    return _TYPE_NAMES[raw[_TYPE_AT]]
+
+
+def is_reference(raw: bytes) -> bool:
+    """Whether a member that was not read is a participant's entry."""
+    return bool(raw[PLACE] & FLAG_REFERENCE)
+
+
+def occurred_at(raw: bytes) -> Micros:
+    """When a member that was not read happened."""
+    return int.from_bytes(raw[:8], "big") - BIAS
+
+
 def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:
     """How a member is shown that has something of a newer release in its header, and what that is."""
     if codec not in _CODECS and not flags & (FLAG_REFERENCE | FLAG_BLANKED):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from enum import Enum
 from functools import cache
+from hashlib import blake2b
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
@@ -32,6 +33,14 @@ def _refuse(_value: object) -> None:
 
 _DIRECT = msgspec.msgpack.Encoder(enc_hook=_refuse)
 _PLAIN = msgspec.msgpack.Encoder()
+
+
+_SORTED = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def digest_of(value: Any) -> bytes:
+    """16 bytes that differ between two values, the same in every process."""
+    return blake2b(_SORTED.encode(value), digest_size=16).digest()
 
 
 @cache

@@ -128,6 +128,20 @@ class ConversationFold:
                 _count(known, earlier)
         _take(known, item)
 
+    @classmethod
+    def of(
+        cls, found: Iterable[Conversation], before: Iterable[tuple[bytes, list[ConversationItem]]]
+    ) -> ConversationFold:
+        """The fold with this `content`."""
+        fold = cls()
+        fold._found = {it.id: it for it in found}
+        fold._before = dict(before)
+        return fold
+
+    def content(self) -> tuple[list[Conversation], list[tuple[bytes, list[ConversationItem]]]]:
+        """The conversations, and the entries that wait for theirs to open."""
+        return list(self._found.values()), list(self._before.items())
+
     def newest_first(self) -> list[Conversation]:
         """The conversations, the most recently active first."""
         return sorted(self._found.values(), key=lambda it: (it.last_at, it.id), reverse=True)

@@ -64,6 +64,18 @@ class NotFound(HandoffError):
     code = "not_found"
 
 
+class Gone(NotFound):
+    """The resource existed and was erased for good."""
+
+    code = "erased"
+
+
+class Restricted(Forbidden):
+    """The customer's data is restricted: it is kept, and neither shown nor exported."""
+
+    code = "restricted"
+
+
 class Conflict(HandoffError):
     """The current state does not allow this; `current` shows it."""
 

@@ -60,7 +60,7 @@ export interface paths {
          * Look up a customer's context by query string
          * @description `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
          *
-         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         *     The brief covers the open conversation and at most the newest 1000 to 1099 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *
@@ -72,7 +72,7 @@ export interface paths {
          * Look up a customer's context
          * @description The lookup for programs, by 1 to 20 identities of one person. `match` is `one`, `several` (`customer` is null; ranked `candidates` and a `question` to ask), or `none`. All three are 200. For an identity that several people share, the other members show what happened on the identity itself, and each candidate has a `summary`.
          *
-         *     The brief covers the open conversation and at most the newest 1000 touchpoints. `left_out` counts what the response omits.
+         *     The brief covers the open conversation and at most the newest 1000 to 1099 touchpoints. `left_out` counts what the response omits.
          *
          *     The server caches a context while its data is unchanged: values that depend on the clock alone (waiting minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass the cache.
          *

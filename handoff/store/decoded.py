@@ -38,6 +38,11 @@ class RecentBodies:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def clear(self) -> None:
+        """Forget all bodies."""
+        self._kept.clear()
+        self._size = 0
+
     def sweep(self) -> float:
         """Drop bodies not read for KEPT_S. Returns the time until which a body read now is kept."""
         now = time.monotonic()

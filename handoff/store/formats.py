@@ -6,7 +6,10 @@ from handoff import __version__
 from handoff.domain.errors import ConfigurationError
 
 FORMAT = 2
-"""The highest format that this release reads and writes. A store that names none has format 1."""
+"""The highest format that this release reads and writes. A store that names none has format 1.
+
+Format 2 keeps the times of erasures: a release that ignores them would record erased touchpoints again.
+"""
 SEALED_FORMAT = 2
 """The format from which values may be sealed: releases that do not know it cannot read them."""
 LAYOUT, SEALED_LAYOUT = 1, 2

@@ -41,6 +41,11 @@ class RecentHistories:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def clear(self) -> None:
+        """Forget all histories."""
+        self._kept.clear()
+        self._size = 0
+
     def take(self, key: Hashable) -> Any:
         """Remove and return the value under a key; None if there is none."""
         kept = self._kept.pop(key, None)
@@ -49,16 +54,17 @@ class RecentHistories:
         self._size -= kept.size
         return kept.value
 
-    def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep a value of `size` bytes, if there is room."""
+    def put(self, key: Hashable, value: Any, size: int) -> bool:
+        """Keep a value of `size` bytes, if there is room; whether there was."""
         self.take(key)
         self._sweep()
         if self._size + size > MAX_BYTES:
-            return
+            return False
         self._kept[key] = KeptHistory(value, size, time.monotonic() + KEPT_S)
         self._size += size
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._later)
+        return True
 
     def _sweep(self) -> None:
         """Drop what was not read for KEPT_S."""

@@ -11,6 +11,10 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
                             share a key of one more byte, for a key costs four times such an entry
+    {n}g  a grave: kind (t, i, a or n), job (16) and home; the same keys of an erased identity, to be deleted
+    {n}D  ids of erased touchpoints, for 30 days
+    {n}p  checkpoints       string by the first identity of a customer, and their list by age (sorted set,
+                            without a hash): see `handoff.codec.checkpoint`
     {n}o  outbox            stream of references
     {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
@@ -76,9 +80,23 @@ class Keys:
     def arrivals(self, identity: bytes) -> bytes:
         return self._key(b"a", identity)
 
+    def grave(self, kind: bytes, job: bytes, home: bytes) -> bytes:
+        """The key of this kind in an erased identity's grave."""
+        return self._tags[self.partition(home)] + b"g" + kind + job + home
+
+    def erased_ids(self, home: bytes) -> bytes:
+        return self._key(b"D", home)
+
     def conversations(self, conversation: bytes) -> bytes:
         """The hash that holds a conversation, together with others of its partition."""
         return self._tags[self.partition(conversation)] + b"c" + bytes((conversation[4] % SHELVES,))
+
+    def checkpoint(self, identity: bytes) -> bytes:
+        return self._key(b"p", identity)
+
+    def checkpoints(self, partition: int) -> bytes:
+        """The list of a partition's checkpoints."""
+        return self._tags[partition] + b"p"
 
     def outbox(self, partition: int) -> bytes:
         return self._tags[partition] + b"o"

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
@@ -17,19 +18,23 @@ from handoff.domain.redaction.redaction import Redaction
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.api_keys import ApiKeyRecords
+from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
-from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.erasures import Graves
+from handoff.store.repositories.identities import as_mapping, forget_identities
 from handoff.store.repositories.lanes import ClusterRecorder
-from handoff.store.repositories.recorder import IN_FLIGHT, Recorder
+from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.resp.address import parse_address
 from handoff.store.sealing.sealing import Sealing
 from handoff.store.sealing.settings import SealingSettings
 from handoff.store.sealing.store_keys import mark_sealed, open_sealing, open_tenant_keys
+from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
 from handoff.store.server.seen import SEEN, Floor, read_seen
 
+from .behind import WorkBehind
 from .decoded import RecentBodies
 from .formats import FORMAT, LAYOUT, SEALED_LAYOUT, require_understood
 from .histories import RecentHistories
@@ -61,11 +66,15 @@ class Store:
         self.redaction = redaction or Redaction()
         self.rules = rules
         self.brief_rules = brief_rules
+        self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
+        self.behind = WorkBehind()
         self.connection = connection
         self.functions = functions
         self.keys = Keys(settings.partitions, sealing)
+        self.graves = Graves(connection, functions, self.keys)
+        self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
         self.unknown = UnknownValues()
@@ -81,19 +90,28 @@ class Store:
             pepper,
             restore=self._restore,
             on_refusal=self._refuse,
+            on_scarce=lambda: self.behind.soon("checkpoints", self.checkpoints.drop_all),
             seen=seen,
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
+        self.compaction = Compaction(connection, embedded=seen is not None)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
         if self.connection.cluster:
-            return ClusterRecorder(functions, self.keys, self.connection)
-        # Where each call waits for replicas, one large call is better.
-        calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
-        return Recorder(functions, self.keys, in_flight=calls)
+            recorder: Recorder = ClusterRecorder(functions, self.keys, self.connection)
+        else:
+            # Where each call waits for replicas, one large call is better.
+            calls = 1 if self.settings.durability == "replicated" else IN_FLIGHT
+            recorder = Recorder(functions, self.keys, in_flight=calls)
+        recorder.on_refused = self._take_back
+        return recorder
+
+    async def _take_back(self, refused: list[Item]) -> None:
+        for item in refused:
+            await self.graves.take_back(item.home, item.pointers)
 
     async def prepare(self) -> None:
         """Create what is missing, and compare the store with the data that was last seen in it."""
@@ -108,6 +126,13 @@ class Store:
         if self.sealing is not None:
             await open_tenant_keys(self.connection, self.sealing, tenants)
 
+    def rules_digest(self) -> bytes:
+        """A hash of the rules' configuration: packs and declarations of sources."""
+        rules, digest = self._digested
+        if rules is not self.brief_rules:
+            rules, digest = self._digested = self.brief_rules, digest_of(self.brief_rules)
+        return digest
+
     def _refuse(self, reason: str | None) -> None:
         self.recorder.refuses = self.importer.refuses = reason
 
@@ -119,6 +144,14 @@ class Store:
         if self.sealing is not None:
             await mark_sealed(self.connection, self.sealing)
         return state[b"pepper"]
+
+    def forget_reads(self) -> None:
+        """Forget what was read before: it may have been erased."""
+        self.histories.clear()
+        self.decoded.clear()
+        forget_identities()
+        for tenant in self._tenants.values():
+            tenant.hashes.forget()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -190,6 +223,7 @@ async def open_store(
         async with store.recorder, store.importer:
             yield store
     finally:
+        await store.behind.aclose()
         await store.health.aclose()
 
 

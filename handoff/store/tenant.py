@@ -18,6 +18,8 @@ from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
 from .repositories.sources import SourceRecords
 from .repositories.tenant.callback_records import CallbackRecords
+from .repositories.tenant.control_sweep import ControlSweep
+from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords
 from .repositories.tenant.subscription_records import SubscriptionRecords
@@ -97,6 +99,15 @@ class TenantStore:
     @cached_property
     def quarantine(self) -> QuarantineRecords:
         return QuarantineRecords(self._functions, self.control)
+
+    @cached_property
+    def erasures(self) -> ErasureRecords:
+        return ErasureRecords(self.control)
+
+    @cached_property
+    def sweeping(self) -> ControlSweep:
+        """Everything in the control partition, for jobs that must look at all of it."""
+        return ControlSweep(self._connection, self.control.keys)
 
     @cached_property
     def sources(self) -> SourceRecords:

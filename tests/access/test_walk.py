@@ -210,9 +210,11 @@ def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
     assert limitless == {
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),
         *("assignTouchpoint", "listCandidates"),
+        *("eraseCustomer", "listErasures", "readErasure"),
         *("subscribe", "listWebhooks", "readWebhook", "changeWebhook", "unsubscribe", "testWebhook"),
         *("listDeliveries", "replayWebhook"),
         *("createToken", "listTokens", "rotateToken", "revokeToken", "reloadConfiguration"),
+        "searchAudit",
     }
     assert not [it.id for it in OPERATIONS if it.public and (it.queues or it.customers or it.scopes)]
 

@@ -106,6 +106,7 @@ def message(event: str, **changes: Any) -> dict[str, Any]:
 def settings_for(url: str | None, tenant: str, other: str, **store: Any) -> Settings:
     given: dict[str, tuple[str, ...]] = {"desk": tuple(WORK), "nothing": ()}
     given |= {f"only-{scope}": (scope,) for scope in WORK}
+    given["officer"] = ("privacy:write", "context:read")
     tokens = [serving.token(name, tenant, *scopes) for name, scopes in given.items()]
     tokens += [
         serving.token("bot", tenant, *WORK, audience="customer"),

@@ -11,7 +11,8 @@ from handoff.domain.identity import Assurance, Handle, parse_identity
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.context.assembly import assemble
 from handoff.services.context.completeness import Monitor
-from handoff.services.context.history import BRIEF_TOUCHPOINTS, Recollection
+from handoff.services.context.history import BRIEF_TOUCHPOINTS
+from handoff.services.context.remembered.recollection import Recollection
 from handoff.services.context.views import ContextSelection
 from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import read_links
@@ -118,7 +119,9 @@ async def test_later_touchpoints_extend_the_results_of_the_last_context(store: S
     after = await recollection(store, tenant)
     assert after.story is before.story
     assert after.conversations is before.conversations
-    assert after.entries[1:] == before.entries
+    assert after.entries is not None
+    assert before.entries is not None
+    assert after.entries[1:] == before.entries[:]
 
 
 @pytest.mark.no_cover

@@ -72,8 +72,8 @@ async def test_a_shortened_context_equals_one_that_is_assembled_shorter(
 
 async def test_a_large_context_is_read_as_often_as_a_small_one(store: Store) -> None:
     spent = []
-    for tenant, size in (("small", 10), ("large", 30_000)):
-        await record_history(store, tenant, texts=60, size=size)
+    for tenant, size in (("small", 10), ("large", 90_000)):
+        await record_history(store, tenant, texts=20, size=size)  # too few for a checkpoint
         before = store.connection.round_trips
         await hand_over(store, tenant)
         spent.append(store.connection.round_trips - before)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from handoff.domain.errors import AuditUnavailable, ConfigurationError
 from handoff.domain.identity import identity
-from handoff.services.audit.chain import Chain, claim_chain, files_of, open_chain
+from handoff.services.audit.chain import AuditChain, claim_chain, files_of, open_chain
 from handoff.services.audit.cursors import SHIPPING, ShipCursor, write_cursor
 from handoff.services.audit.entry import AuditEntry, masked
 from handoff.services.audit.retention import remove_old_files
@@ -31,11 +31,11 @@ from handoff.services.audit.verifying import Verification, verify
 MB = 1024 * 1024
 
 
-def chain_in(root: Path, *, max_bytes: int = MB) -> Chain:
+def chain_in(root: Path, *, max_bytes: int = MB) -> AuditChain:
     return claim_chain(root, "host", max_bytes=max_bytes)
 
 
-def fill(chain: Chain, count: int, **members: Any) -> None:
+def fill(chain: AuditChain, count: int, **members: Any) -> None:
     for number in range(count):
         body = {"tenant": "default", "action": "lookUp", "outcome": "ok", "number": number, **members}
         chain.append([msgspec.json.encode(body)[1:-1]])

@@ -17,6 +17,7 @@ from handoff.services.events.payloads import (
     CONTENT_TYPE,
     ClockJumped,
     ContextChanged,
+    CustomerErased,
     EventEnvelope,
     HandoffData,
     HandoffUndelivered,
@@ -85,6 +86,8 @@ _OTHERS = (
 
 
 def _touchpoint(type_: str) -> EventKind:
+    if type_ == "customer.erased":
+        return EventKind(type_, (CustomerErased,), "A customer was erased: delete what you keep of them.")
     if type_ == "context.changed":
         text = "The context of an owned handoff changed; or a touchpoint of this type was stored."
         return EventKind(type_, (ContextChanged, TouchpointData), text)

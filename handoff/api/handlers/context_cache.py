@@ -54,6 +54,11 @@ class ContextCache:
         kept = self._kept.get(lookup)
         return kept if kept is not None and time.monotonic() < kept.expires else None
 
+    def clear(self) -> None:
+        """Forget all contexts."""
+        self._kept.clear()
+        self._size = 0
+
     @contextmanager
     def building(self, lookup: Hashable) -> Iterator[None]:
         """Mark a lookup as being built, so that equal lookups can wait for it."""

@@ -300,7 +300,7 @@ async def _store(
     ]
     return RecordedView(
         accepted=sum(1 for it in results if it.status == "accepted"),
-        duplicates=sum(1 for it in results if it.status == "duplicate"),
+        duplicates=sum(1 for it in results if it.status in ("duplicate", "erased")),
         rejected=rejected[:MAX_REJECTED],
         ids=[it.id if isinstance(it, Result) and it.ok else None for it in entries],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.metrics import Measures
+from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.native import Caller
 from handoff.services.timeline.batching import Intake
@@ -69,6 +72,10 @@ class AppContext(Struct, kw_only=True, eq=False):
     on_reload: list[Callable[[], None]] = field(default_factory=list)
     protect_metrics: bool = False
     turns: Turns = field(default_factory=Turns)
+    journal: Journal
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    erased: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an erasure was requested here: its job begins at once."""
     rates: RateLimits = field(default_factory=lambda: RateLimits(LimitSettings()))
     audit: AuditTrail = field(default_factory=lambda: AuditTrail(AuditSettings(), None))
     policies: Sequence[Policy] = ()

@@ -35,7 +35,7 @@ from handoff.api.operations.operation import (
     choice,
     path_parameter,
 )
-from handoff.services.context.history import BRIEF_TOUCHPOINTS
+from handoff.services.context.history import BRIEF_TOUCHPOINTS, STEP
 from handoff.services.context.views import ContextView
 from handoff.services.conversations.detail import ConversationDetail
 from handoff.services.customers.assignments import AssignmentView
@@ -62,7 +62,8 @@ LOOK_UP = (
     "`none`. All three are 200. For an identity that several people share, the other members show what "
     "happened on the identity itself, and each candidate has a `summary`.\n\n"
     "The brief covers the open conversation and at most the newest "
-    f"{BRIEF_TOUCHPOINTS} touchpoints. `left_out` counts what the response omits.\n\n"
+    f"{BRIEF_TOUCHPOINTS} to {BRIEF_TOUCHPOINTS + STEP - 1} touchpoints. `left_out` counts what the response "
+    "omits.\n\n"
     "The server caches a context while its data is unchanged: values that depend on the clock alone (waiting "
     "minutes, when sources last reported) may be ten seconds old. Send `Cache-Control: no-store` to bypass "
     "the cache."

@@ -11,7 +11,7 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_name
 from handoff.domain.clock import parse_time
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff
 from handoff.domain.touchpoint import TYPES
 from handoff.services.events.publishing import (
@@ -161,7 +161,7 @@ class FanOut:
         public_id = self._store.hashes(stored.tenant).public(TOUCHPOINT, stored.home, stored.id)
         try:
             view = await read_touchpoint(self._store, stored.tenant, public_id)
-        except NotFound:  # removed by retention or erasure
+        except (NotFound, Restricted):  # removed by retention or erasure, or not to be shown
             return
         event = touchpoint_event(view, self._public_url)
         recorded_at = parse_time(view.recorded_at)

@@ -22,6 +22,7 @@ from .signals import MOVING, Signal, extract
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+_ENDINGS = frozenset({"conversation.resolved", "conversation.reopened"})
 MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
 
 
@@ -63,13 +64,7 @@ def _take(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -
     standing = [it for it in items if not it.deleted]
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
     signals = _signals(state, standing, rules)
-    for item in standing:
-        state.by_id[item.id] = item
-        state.by_type.setdefault(item.type, []).append(item)
-        if item.type == "conversation.resolved":
-            state.resolved.add(item.conversation)
-        elif item.type == "conversation.reopened":
-            state.resolved.discard(item.conversation)
+    filed(state, standing)
     if state.last_at is not None and any(it.at <= state.last_at for it in signals):
         return False
     seen = state.conversations
@@ -81,6 +76,26 @@ def _take(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -
         state.last_at = max(it.at for it in signals)
     take_all(state.folded, signals, lambda it: _about(state.by_id[it.id], rules, state.languages))
     return True
+
+
+def filed(state: StoryState, standing: Sequence[TimelineItem]) -> None:
+    """Add touchpoints that were not deleted to what finds them."""
+    by_type, last, group = state.by_type, "", list[TimelineItem]()
+    for item in standing:
+        state.by_id[item.id] = item
+        if item.type != last:
+            last = item.type
+            group = by_type.setdefault(last, [])
+        group.append(item)
+        if last in _ENDINGS:
+            _end(state, item)
+
+
+def _end(state: StoryState, item: TimelineItem) -> None:
+    if item.type == "conversation.resolved":
+        state.resolved.add(item.conversation)
+    else:
+        state.resolved.discard(item.conversation)
 
 
 def _signals(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> list[Signal]:

@@ -33,7 +33,7 @@ class Story(Struct, kw_only=True):
     """With those that were deleted."""
     by_id: Mapping[str, TimelineItem]
     by_type: Mapping[str, Sequence[TimelineItem]]
-    signals: Mapping[str, Signal]
+    signals: dict[str, Signal]
     folded: Folded
     languages: Mapping[str, str]
     """Conversation -> the language it is held in, where that is known."""

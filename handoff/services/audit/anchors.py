@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .chain import Chain, Head, try_lock
+from .chain import AuditChain, ChainHead, try_lock
 
 ANCHORS = "anchors"
 MAX_BYTES = 16 * 1024 * 1024
 
 
-def write_anchor(root: Path, machine: str, writer: str, head: Head) -> Head:
+def write_anchor(root: Path, machine: str, writer: str, head: ChainHead) -> ChainHead:
     """Anchor a chain's head. Waits for other processes, which take a moment each; run it in a thread."""
     folder = root / ANCHORS
     lock = try_lock(folder, wait=True)
     assert lock is not None
     try:
-        chain = Chain(folder, f"{machine}/{ANCHORS}", max_bytes=MAX_BYTES, lock=lock)
+        chain = AuditChain(folder, f"{machine}/{ANCHORS}", max_bytes=MAX_BYTES, lock=lock)
     except BaseException:
         os.close(lock)
         raise

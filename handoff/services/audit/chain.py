@@ -35,14 +35,14 @@ TAIL = 64 * 1024  # bytes: more than most entries have
 _encode = msgspec.json.Encoder().encode
 
 
-class Head(Struct, frozen=True):
+class ChainHead(Struct, frozen=True):
     """The newest line of a chain: its number and hash."""
 
     n: int
     hash: str
 
 
-START = Head(-1, NO_HASH)
+START = ChainHead(-1, NO_HASH)
 
 
 class AuditLine(Struct, frozen=True):
@@ -89,7 +89,7 @@ def file_number(path: Path) -> int:
     return int(path.stem.partition("-")[0])
 
 
-class Chain:
+class AuditChain:
     """A chain that this process appends to. It holds the lock of its folder.
 
     A failed write leaves the files and the chain as they were, and raises OSError.
@@ -146,14 +146,14 @@ class Chain:
             self._fd = -1
 
     @staticmethod
-    def _lines(head: Head, at: str, bodies: Sequence[bytes]) -> tuple[bytes, Head]:
+    def _lines(head: ChainHead, at: str, bodies: Sequence[bytes]) -> tuple[bytes, ChainHead]:
         n, previous, parts = head.n, head.hash, []
         for body in bodies:
             n += 1
             payload = b'{"n":%d,"at":"%b",%b' % (n, at.encode(), body)
             previous = chain_hash(previous, payload)
             parts.append(b'%b%b%b"}\n' % (payload, HASH_MARK, previous.encode()))
-        return b"".join(parts), Head(n, previous)
+        return b"".join(parts), ChainHead(n, previous)
 
     def _start_file(self, at: str) -> None:
         number = self._number + 1
@@ -207,7 +207,7 @@ class Chain:
         if last is None:  # damaged: leave it to be found, and begin a file after it
             lines = path.read_bytes().split(b"\n")
             known = [line for it in lines if (line := parse_line(it)) is not None]
-            self.head = Head(known[-1].n, known[-1].stated) if known else START
+            self.head = ChainHead(known[-1].n, known[-1].stated) if known else START
             return
         fd = os.open(path, os.O_WRONLY | os.O_APPEND)
         if shorten:
@@ -216,7 +216,7 @@ class Chain:
         self._fd, self._size, self._day = fd, size, last.at[:10]
         with contextlib.suppress(ValueError):
             self._last_at = parse_time(last.at)
-        self.head = Head(last.n, last.stated)
+        self.head = ChainHead(last.n, last.stated)
 
 
 def read_tail(path: Path) -> tuple[int, int, bytes]:
@@ -267,19 +267,19 @@ def try_lock(folder: Path, *, wait: bool = False) -> int | None:
     return fd
 
 
-def open_chain(folder: Path, name: str, *, max_bytes: int) -> Chain | None:
+def open_chain(folder: Path, name: str, *, max_bytes: int) -> AuditChain | None:
     """The chain in a folder, for appending; None if another process has it."""
     lock = try_lock(folder)
     if lock is None:
         return None
     try:
-        return Chain(folder, name, max_bytes=max_bytes, lock=lock)
+        return AuditChain(folder, name, max_bytes=max_bytes, lock=lock)
     except BaseException:
         os.close(lock)
         raise
 
 
-def claim_chain(root: Path, machine: str, *, max_bytes: int) -> Chain:
+def claim_chain(root: Path, machine: str, *, max_bytes: int) -> AuditChain:
     """The first chain below `root` that no other process has. ConfigurationError if it cannot be opened."""
     try:
         for number in range(MAX_WRITERS):

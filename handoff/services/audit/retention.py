@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .chain import LOCK, Chain, file_number, files_of, open_chain, parse_line, read_tail, sync_folder
+from .chain import LOCK, AuditChain, file_number, files_of, open_chain, parse_line, read_tail, sync_folder
 from .cursors import read_cursor
 
 MAX_BYTES = 16 * 1024 * 1024
 
 
-def remove_old_files(root: Path, own: Chain, before: float, *, shipped_only: bool) -> int:
+def remove_old_files(root: Path, own: AuditChain, before: float, *, shipped_only: bool) -> int:
     """Remove files whose last line is older than `before` (seconds since 1970); returns how many.
 
     `own` is the calling process's chain. Chains that other processes are writing are theirs to clean; those
@@ -39,7 +39,7 @@ def _is_due(folder: Path, before: float) -> bool:
     return bool(files) and files[0].stat().st_mtime < before
 
 
-def _clean(root: Path, chain: Chain, before: float, *, shipped_only: bool) -> int:
+def _clean(root: Path, chain: AuditChain, before: float, *, shipped_only: bool) -> int:
     """Removes the oldest files, oldest first. The file that is being written stays."""
     removed = 0
     for path in files_of(chain.folder)[:-1]:

@@ -16,7 +16,7 @@ import structlog
 from handoff.domain.errors import AuditUnavailable
 
 from .anchors import write_anchor
-from .chain import START, Chain, Head, claim_chain
+from .chain import START, AuditChain, ChainHead, claim_chain
 from .entry import AuditEntry
 from .retention import remove_old_files
 from .settings import AuditSettings
@@ -42,8 +42,8 @@ class AuditTrail:
         self.machine = machine or socket.gethostname()
         self.failed: Callable[[str], None] = lambda _where: None
         """Called for each entry that could not be written, with `refused` or `journal`."""
-        self._chain: Chain | None = None
-        self._journal: Chain | None = None
+        self._chain: AuditChain | None = None
+        self._journal: AuditChain | None = None
         self._failing = False
         self._lost = 0
         """Entries since the trail fails: refused, or in the journal."""
@@ -153,7 +153,7 @@ class AuditTrail:
         if self._dirty and self.settings.fsync == "everysec":
             await self._sync()
 
-    async def anchor(self) -> Head | None:
+    async def anchor(self) -> ChainHead | None:
         """Anchor the chain's head, if it has moved."""
         chain = self._chain
         if chain is None or self.root is None or chain.head == self._anchored:

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from .anchors import ANCHORS
-from .chain import NO_HASH, START, AuditLine, Head, chain_hash, file_number, files_of, parse_line
+from .chain import NO_HASH, START, AuditLine, ChainHead, chain_hash, file_number, files_of, parse_line
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class CheckedChain(Struct, kw_only=True):
     entries: int = 0
     files: int = 0
     first: str | None = None
-    head: Head = START
+    head: ChainHead = START
     hashes: dict[int, str] = field(default_factory=dict)
     """The hashes of lines that anchors or removals name, by line number."""
     removed: dict[int, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ def verify(root: Path, expected: Collection[str] = ()) -> Verification:
 def _check_chain(folder: Path, wanted: Collection[int], expected: Collection[str]) -> CheckedChain:
     chain = CheckedChain(folder=folder)
     opening: AuditLine | None = None
-    previous: Head | None = None
+    previous: ChainHead | None = None
     number: int | None = None
     files = files_of(folder)
     for path in files:
@@ -87,11 +87,11 @@ def _check_chain(folder: Path, wanted: Collection[int], expected: Collection[str
                 _find(chain, path, at, "not a line of an audit trail")
                 continue
             if previous is None:
-                opening, previous = line, Head(line.n - 1, str(line.members.get("previous", NO_HASH)))
+                opening, previous = line, ChainHead(line.n - 1, str(line.members.get("previous", NO_HASH)))
             if at == 1 and (line.kind != "file" or line.members.get("file") != number):
                 _find(chain, path, at, "the file does not begin with its own first line")
             _check_line(chain, path, at, line, previous)
-            previous = Head(line.n, line.stated)
+            previous = ChainHead(line.n, line.stated)
             _note(chain, line, wanted, expected)
         chain.files += 1
     chain.head = previous or START
@@ -104,7 +104,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from file
 
 
-def _check_line(chain: CheckedChain, path: Path, at: int, line: AuditLine, previous: Head) -> None:
+def _check_line(chain: CheckedChain, path: Path, at: int, line: AuditLine, previous: ChainHead) -> None:
     if line.n != previous.n + 1:
         gap = line.n - previous.n - 1
         what = f"{gap} lines before this one are missing" if gap > 0 else "a line is repeated or out of order"

@@ -22,6 +22,7 @@ from .extent import left_out, shortened, timeline_view
 from .history import History, read_history
 from .person import person_view
 from .position import position_of
+from .remembered.keeping import remember
 from .shared import shared_views, summarised
 from .story import conversation_views, story_of
 from .summary import Summariser
@@ -82,7 +83,7 @@ async def assemble(
         left_out=left_out(read, customer, wanted, handoff),
     )
     if read.recollection and not summariser:  # whose thread may still read it
-        store.histories.put(key, read.recollection, read.recollection.size)
+        remember(store, tenant, key, read.recollection)
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)

@@ -20,7 +20,7 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
     shown = history.entries[: wanted.limit]
     more = history.more or len(history.entries) > len(shown)
-    decoded = Decoded(history.entries, history.rendering, history.ownership)
+    decoded = Decoded(shown, history.rendering, history.ownership)
     views: list[TouchpointView] = [decoded.view(it) for it in shown]
     return TimelineView(
         touchpoints=views,
@@ -41,7 +41,7 @@ def left_out(
         touchpoints=rest or None,
         timeline_next=encode_cursor(last.place) if rest and last else None,
         below_min_assurance=history.hidden or None,
-        brief_older_than=format_time(history.entries[-1].stored.occurred_at)
+        brief_older_than=format_time(history.entries.occurred_at(len(history.entries) - 1))
         if history.more and history.entries
         else None,
         late=_late(history, handoff) or None,
@@ -56,10 +56,9 @@ def _late(history: History, handoff: Handoff | None) -> list[str]:
         return []
     pinned = handoff.snapshots[-1].taken_at
     return [
-        history.hashes.public(TOUCHPOINT, it.stored.home, it.stored.id)
-        for it in history.entries
-        if it.stored.occurred_at < pinned < it.stored.recorded_at
-        and not it.stored.type.startswith(("handoff.", "identity."))
+        history.hashes.public(TOUCHPOINT, it.home, it.id)
+        for it in history.entries.members()
+        if it.occurred_at < pinned < it.recorded_at and not it.type.startswith(("handoff.", "identity."))
     ]
 
 

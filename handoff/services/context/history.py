@@ -7,65 +7,38 @@ decodes only new touchpoints, provided that the earlier ones are unchanged, byte
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from handoff.codec.data_key import DataKey
 from handoff.codec.keyed_hash import KeyedHash
-from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_name
-from handoff.domain.brief import StoryState, TimelineItem
+from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_name, flags_of, read_member
+from handoff.domain.brief import TimelineItem
 from handoff.domain.clock import DAY, Micros
-from handoff.domain.conversation import Conversation, ConversationFold, ConversationItem
+from handoff.domain.conversation import Conversation, ConversationItem
 from handoff.domain.identities.sharing import Ownership
+from handoff.domain.identity import Assurance
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Customer, candidates_of
 from handoff.services.customers.portions import Portions, read_portions
-from handoff.services.timeline.reading import Filter, TimelineEntry, decode, merged
+from handoff.services.timeline.entries import Entries
+from handoff.services.timeline.reading import Filter, Given, TimelineEntry, decode, decode_plain, merged
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import Rendering
-from handoff.store.reads import Reads
+from handoff.store.reads import Command, Reads
 from handoff.store.repositories.identities import IdentityRecord, doubled
-from handoff.store.repositories.timelines import Window, read_page
+from handoff.store.repositories.timelines import Row, RowPage, Window, read_rows
 from handoff.store.store import Store
 
 from .items import actor_type, timeline_item
+from .remembered.keeping import restored
+from .remembered.recollection import Named, Recollection, Traits, overlap
 from .views import ContextSelection, SharedIdentityView
 
 BRIEF_TOUCHPOINTS = 1_000
+STEP = 100  # touchpoints by which the newest ones move on at once
 BRIEF_AGE: Micros = 90 * DAY
-TOUCHPOINT_BYTES = 2_800  # of memory that a touchpoint's objects take beside its text, as measured
 _ON_OTHERS = FLAG_AMENDED | FLAG_REFERENCE  # a touchpoint that is shown by more than its own entry
-
-Named = tuple[bytes, str]
-"""A conversation and its public id."""
-Episodes = dict[bytes, tuple[tuple[bytes, str], ...]]
-
-
-class Recollection(Struct, kw_only=True, eq=False):
-    """The results of an earlier read of a customer, newest first.
-
-    It has one owner at a time, because `conversations` and `story` are extended in place.
-    """
-
-    episodes: Episodes
-    locks: Mapping[bytes, DataKey | None] = {}
-    """The data keys of the homes: what another key opened is not reused."""
-    raws: list[bytes] = field(default_factory=list)
-    """Empty where touchpoints depend on other entries than their own: then only `story` is reused."""
-    members: dict[bytes, Member] = field(default_factory=dict)
-    entries: list[TimelineEntry] = field(default_factory=list)
-    named: list[Named] = field(default_factory=list)
-    conversations: ConversationFold = field(default_factory=ConversationFold)
-    items: list[TimelineItem] = field(default_factory=list)
-    """Of the first entries: those that a brief was made of."""
-    story: StoryState | None = None
-
-    @property
-    def size(self) -> int:
-        """An estimate of the bytes that it occupies."""
-        content = sum([len(it.stored.raw) + len(it.body.text or "") for it in self.entries])
-        return TOUCHPOINT_BYTES * len(self.entries) + content
 
 
 class History(Struct, kw_only=True, eq=False):
@@ -76,9 +49,13 @@ class History(Struct, kw_only=True, eq=False):
     more: bool
     """Whether there are older touchpoints."""
     total: int
-    entries: list[TimelineEntry]
+    entries: Entries
     named: list[Named]
     """The conversation of each entry."""
+    stated: list[Traits]
+    """The verified traits that each entry states."""
+    briefed: int
+    """How many entries a brief may be made of, at most."""
     hidden: int
     internal: int
     """Touchpoints that this reader may not see."""
@@ -109,13 +86,18 @@ class History(Struct, kw_only=True, eq=False):
         opened, since = self.open_since, now - BRIEF_AGE
         if opened is not None:
             since = min(since, opened)
-        count = bisect_right(self.entries, -since, hi=min(BRIEF_TOUCHPOINTS, len(self.entries)), key=_age)
+        count = self._within(since)
         fresh = min(self.fresh, count)
         kept = self.kept_items[: count - fresh]
         made = self._made(0, fresh) + kept + self._made(fresh + len(kept), count)
         if self.recollection:
             self.recollection.items = made
         return made[::-1]
+
+    def _within(self, since: Micros) -> int:
+        """How many of the first entries are that young."""
+        places, occurred_at = range(min(self.briefed, len(self.entries))), self.entries.occurred_at
+        return bisect_right(places, -since, key=lambda at: -occurred_at(at))
 
     def _made(self, first: int, end: int) -> list[TimelineItem]:
         # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
@@ -127,8 +109,10 @@ class History(Struct, kw_only=True, eq=False):
         ]
 
 
-def _age(entry: TimelineEntry) -> Micros:
-    return -entry.stored.occurred_at
+def briefed(total: int) -> int:
+    """How many of a customer's newest touchpoints a brief is made of. As a history grows, their oldest stays
+    the same for a while: what was derived from them stays true, and only the new ones are added."""
+    return BRIEF_TOUCHPOINTS + max(total - BRIEF_TOUCHPOINTS, 0) % STEP
 
 
 async def read_history(
@@ -142,63 +126,91 @@ async def read_history(
     """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
     hashes = store.hashes(tenant)
     records = {record.key: record for record in customer.members}
-    window = Window(limit=max(BRIEF_TOUCHPOINTS, wanted.limit))
+    homes = list(records)
     portions = await read_portions(store, tenant, customer, reads)
-    given = portions.given
-    own = await read_page(store.connection, store.keys, list(records), window, known.members if known else {})
-    page = merged(own, given, window)
-    shown, reader = Filter(min_assurance=wanted.min_assurance), wanted.reader
-    flags = 0
-    for member in page.members:
-        flags |= member.flags
-    read = _of_records(records)
-    if not shown.active and not reader.limited and not flags & _ON_OTHERS and not portions.parts:
-        read.raws = [it.raw for it in page.members]
-        read.members = dict(zip(read.raws, page.members, strict=True))
-    new, count = _overlap(known, read) if known and read.raws else (len(page.members), 0)
-    unknown = (*page.members[:new], *page.members[new + count :])
+    given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
+    plain = not shown.active and not reader.limited and not portions.parts
+    asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
+    page = await _newest(store, homes, wanted, given, asked)
+    read = Recollection(episodes={key: record.episodes for key, record in records.items()})
+    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home, _lock in page.rows}):
+        read.rows = page.rows
+        if page.answers and page.answers[0]:
+            known = restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
+    new, kept = overlap(known, read) if known and read.rows else (len(page.rows), 0)
+    unknown = _unknown(page, given, new, kept)
     every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
     decoded = await seen(store, every, reader)
-    entries = decoded.entries
-    if shown.active:
-        entries = [it for it in entries if shown.passes(it.stored, it.body)]
+    entries = [it for it in decoded.entries if not shown.active or shown.passes(it.stored, it.body)]
     history = History(
         hashes=hashes,
-        homes=list(records),
+        homes=homes,
         more=page.more,
         total=page.total - doubled(records),
-        entries=entries,
+        entries=Entries([*entries], _decoder(store, hashes, records)),
         named=[decoded.rendering.conversation(it.stored, it.body) for it in entries],
+        stated=[_stated(it) for it in entries],
+        briefed=briefed(page.total),
         hidden=len(decoded.entries) - len(entries),
         internal=len(every.entries) - len(decoded.entries),
         unnamed=0 if reader.queues is None else len(candidates_of(store, tenant, customer)),
         rendering=decoded.rendering,
         ownership=decoded.ownership,
         portions=portions,
-        has_references=bool(flags & FLAG_REFERENCE),
+        has_references=any(it.flags & FLAG_REFERENCE for it in unknown),
         fresh=new,
     )
-    _recall(history, read, known, new, count)
+    _recall(history, read, known, new, kept)
     history.recollection = None if shown.active or reader.limited else read
     return history
 
 
-def _of_records(records: Mapping[bytes, IdentityRecord]) -> Recollection:
-    return Recollection(
-        episodes={key: record.episodes for key, record in records.items()},
-        locks={key: record.lock for key, record in records.items()},
+async def _newest(
+    store: Store, homes: Sequence[bytes], wanted: ContextSelection, given: Given, asked: Sequence[Command]
+) -> RowPage:
+    """As many touchpoints as are shown, or a brief is made of. The total includes those that were given."""
+    window = Window(limit=max(BRIEF_TOUCHPOINTS + STEP - 1, wanted.limit))
+    page = await read_rows(store.connection, store.keys, homes, window, asked)
+    total = page.total + len(given.members)
+    count = max(briefed(total), wanted.limit)
+    more = page.more or len(page.rows) + len(given.members) > count
+    return RowPage(rows=page.rows[:count], total=total, more=more, answers=page.answers)
+
+
+def _unknown(page: RowPage, given: Given, new: int, kept: int) -> Sequence[Member]:
+    """The touchpoints that are decoded now: all but `kept` after the `new` ones."""
+    if given.members:
+        count = max(briefed(page.total), len(page.rows))
+        return merged(page.members(), given, Window(limit=count)).members
+    return [read_member(*it) for it in (*page.rows[:new], *page.rows[new + kept :])]
+
+
+def _decoder(
+    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+) -> Callable[[Row], TimelineEntry]:
+    """Decodes touchpoints that nobody has looked at yet, none of which was amended."""
+    rendering = Rendering(hashes=hashes, records=records, amendments={})
+    return lambda row: decode_plain(store, rendering, read_member(*row))
+
+
+def _stated(entry: TimelineEntry) -> Traits:
+    """The traits that a touchpoint states of the customer, where they are verified."""
+    stated = entry.body.stated_traits
+    return (
+        stated if stated and entry.body.assurance is Assurance.VERIFIED and not entry.is_reference else None
     )
 
 
 def _recall(history: History, read: Recollection, known: Recollection | None, new: int, count: int) -> None:
     """Put `count` touchpoints that are known after the `new` ones, and make the conversations."""
-    unfolded = len(history.entries)
+    unfolded = read.unkept = len(read.rows) if read.rows else len(history.entries)
     if known and count:
-        history.entries[new:new] = known.entries[:count]
+        history.entries = history.entries.spliced(new, known.entries.slots(count) if known.entries else [])
         history.named[new:new] = known.named[:count]
+        history.stated[new:new] = known.stated[:count]
         history.kept_items = known.items[:count]
-        if count == len(known.raws) == len(read.raws) - new:
-            read.conversations, unfolded = known.conversations, new
+        if count == len(known.rows) == len(read.rows) - new:
+            read.conversations, unfolded, read.unkept = known.conversations, new, known.unkept + new
         else:
             unfolded = len(history.entries)
     for at in range(unfolded - 1, -1, -1):  # from the oldest on
@@ -206,19 +218,8 @@ def _recall(history: History, read: Recollection, known: Recollection | None, ne
         if not (history.has_references and entry.is_reference):
             read.conversations.take(_line(entry, history.named[at][0]))
     history.conversations = read.conversations.newest_first()
-    read.entries, read.named = history.entries, history.named
+    read.entries, read.named, read.stated = history.entries, history.named, history.stated
     read.story = known.story if known else None
-
-
-def _overlap(known: Recollection, read: Recollection) -> tuple[int, int]:
-    """How many touchpoints are newer than those known, and how many of the known ones follow unchanged."""
-    same = known.episodes == read.episodes and known.locks == read.locks
-    if same and known.raws and known.raws[0] in read.members:
-        new = read.raws.index(known.raws[0])
-        count = min(len(read.raws) - new, len(known.raws))
-        if read.raws[new : new + count] == known.raws[:count]:
-            return new, count
-    return len(read.raws), 0
 
 
 def _line(entry: TimelineEntry, conversation: bytes) -> ConversationItem:

@@ -11,7 +11,6 @@ from handoff.codec.keyed_hash import EVIDENCE, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.consent import CONSENT_TYPES, current_consents
 from handoff.domain.evidence import Evidence, EvidenceClass, joins
-from handoff.domain.identity import Assurance
 from handoff.services.access.reader import Reader
 from handoff.services.customers.consents import ConsentView, consent_view, statements
 from handoff.services.customers.customer import Customer, assurance_of, candidates_of
@@ -57,7 +56,7 @@ def person_view(
 
 def _consents(history: History) -> list[ConsentView] | UnsetType:
     """Current consents among the touchpoints that were read; unset if nobody has stated any."""
-    stated = [it for it in history.entries if it.stored.type in CONSENT_TYPES]
+    stated = history.entries.of(CONSENT_TYPES)
     if not stated:
         return UNSET
     found = statements(Decoded(stated, history.rendering, history.ownership), stated)
@@ -76,9 +75,8 @@ def _via(key: bytes, customer: Customer, evidence: Sequence[Evidence]) -> str:
 def _traits(history: History) -> dict[str, Any]:
     """The newest verified value of each trait; claims stay with their touchpoints."""
     traits: dict[str, Any] = {}
-    for entry in reversed(history.entries):
-        stated = entry.body.stated_traits
-        if stated and entry.body.assurance is Assurance.VERIFIED and not entry.is_reference:
+    for stated in reversed(history.stated):
+        if stated:
             traits.update(stated)
     return traits
 

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from handoff.codec.member import channel_name
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.identity import Identity
 from handoff.domain.open_record import OpenRecord
 from handoff.services.context.history import BRIEF_TOUCHPOINTS
@@ -60,7 +60,7 @@ async def read_threads(store: Store, tenant: str, customer_id: str, conversation
     try:
         customer = await by_id(store, tenant, customer_id)
         conversation = read_conversation_id(hashes, conversation_id)
-    except NotFound:  # erased in the meantime
+    except (NotFound, Restricted):  # erased in the meantime, or not to be shown
         return Threads()
     chain = (await read_chains(store.of(tenant).handoffs, [conversation])).get(conversation)
     chained = {it for it, _previous in chain.members} if chain else set()

@@ -8,7 +8,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.clock import format_time
+from handoff.domain.errors import Conflict, Gone, NotFound, Restricted
 from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, resolve
 from handoff.domain.identity import ASSURANCE_RANK, Assurance, Identity
 from handoff.store.reads import Reads
@@ -75,20 +76,45 @@ def is_link(piece: Evidence) -> bool:
     return not piece.withdrawn and piece.statement is Statement.SAME and piece.one != piece.other
 
 
-async def by_key(store: Store, tenant: str, key: bytes, reads: Reads | None = None) -> Customer:
-    """The customer with this identity. Raises NotFound for an unknown identity.
+async def by_key(
+    store: Store, tenant: str, key: bytes, reads: Reads | None = None, *, restricted: bool = False
+) -> Customer:
+    """The customer with this identity. Raises NotFound for an unknown identity, Restricted for a restricted
+    customer unless such are wanted.
 
     Takes one round trip for an identity without links, two from the identity that holds the evidence
     (usually the user), three from another one, and one for each further step along the evidence. Claims take
     one to three more. `reads` is used instead of the store's connection.
     """
-    return await read_customer(store, tenant, store.of(tenant).people.reader(reads), key)
+    customer = await read_customer(store, tenant, store.of(tenant).people.reader(reads), key)
+    if not restricted:
+        refuse_restricted(customer)
+    return customer
 
 
-async def by_id(store: Store, tenant: str, customer_id: str, reads: Reads | None = None) -> Customer:
-    """The customer with this current or former id. Round trips and `reads` as for `by_key`."""
+def refuse_restricted(customer: Customer) -> None:
+    """Raise Restricted if the data of one of the customer's identities may only be kept."""
+    if any(it.restricted for it in customer.members):
+        raise Restricted()
+
+
+async def by_id(
+    store: Store, tenant: str, customer_id: str, reads: Reads | None = None, *, restricted: bool = False
+) -> Customer:
+    """The customer with this current or former id. Round trips and the rest as for `by_key`."""
     (key,) = store.hashes(tenant).private(CUSTOMER, customer_id)
-    return await by_key(store, tenant, key, reads)
+    try:
+        return await by_key(store, tenant, key, reads, restricted=restricted)
+    except NotFound:
+        await refuse_erased(store, key)
+        raise
+
+
+async def refuse_erased(store: Store, key: bytes) -> None:
+    """Raise Gone (`customer_erased`) if the unknown identity was erased. One round trip."""
+    (erased,) = await store.graves.tombstones([key])
+    if erased is not None:
+        raise Gone("the customer was erased", code="customer_erased", erased_at=format_time(erased.erased_at))
 
 
 async def read_customer(store: Store, tenant: str, reading: EvidenceReader, key: bytes) -> Customer:

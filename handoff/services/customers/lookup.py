@@ -24,6 +24,7 @@ from .customer import (
     is_link,
     rank,
     read_customer,
+    refuse_restricted,
     resolve_component,
 )
 from .spellings import respelt
@@ -77,6 +78,8 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
+    Raises Restricted for a restricted customer.
+
     Links below `min_assurance` count as unknown. Round trips as for `by_key`, up to four more if shared.
     """
     hashes = store.hashes(tenant)
@@ -106,6 +109,7 @@ async def find(
     alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
     if len(roots) == 1 and not (alone and choices[0].key not in roots):
         customer = await read_customer(store, tenant, reading, next(iter(roots)))
+        refuse_restricted(customer)
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
     given = [it for it in known if it in resolution.shared]

@@ -98,6 +98,15 @@ class ContextChanged(Struct, frozen=True, kw_only=True):
     change: ContextChange
 
 
+class CustomerErased(Struct, frozen=True, kw_only=True):
+    """An erased customer. Delete everything that you keep under these ids."""
+
+    customer_id: str
+    customer_ids: list[str]
+    erasure: str
+    erased_at: str
+
+
 class Unviewed(Struct, frozen=True, kw_only=True):
     """An accepted handoff whose owner has not opened the context."""
 

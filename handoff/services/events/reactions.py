@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import format_time
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
 from handoff.domain.identity import ANONYMOUS, Assurance
@@ -102,11 +102,11 @@ class Followers:
                 self._store, touchpoint.tenant, hashes.public(TOUCHPOINT, touchpoint.home, touchpoint.id)
             )
             customer = await by_key(self._store, touchpoint.tenant, touchpoint.home)
-        except NotFound:  # removed by retention or erasure in the meantime
+            await self._notify_owners(touchpoint.tenant, customer, view)
+            if detecting and view.direction == "inbound" and not view.late:
+                await self._detect(touchpoint.tenant, customer, view)
+        except (NotFound, Restricted):  # removed by retention or erasure in the meantime, or not to be shown
             return
-        await self._notify_owners(touchpoint.tenant, customer, view)
-        if detecting and view.direction == "inbound" and not view.late:
-            await self._detect(touchpoint.tenant, customer, view)
 
     async def _notify_owners(self, tenant: str, customer: Customer, view: TouchpointView) -> None:
         """Publish `context.changed` for each owned conversation of the customer."""

@@ -125,13 +125,18 @@ class Handoffs:
     """The handoff use-cases of one server."""
 
     def __init__(
-        self, store: Store, monitor: Monitor, measures: Measures, clock_guard: ClockGuard | None = None
+        self,
+        store: Store,
+        monitor: Monitor,
+        measures: Measures,
+        clock_guard: ClockGuard | None = None,
+        consent: ConsentPolicy | None = None,
     ) -> None:
         self.clock_guard = clock_guard or ClockGuard()
         self._store = store
         self._monitor = monitor
         self._measures = measures
-        self.consent = ConsentPolicy()
+        self.consent = consent or ConsentPolicy()
         """The consent that a handoff needs."""
 
     async def request(self, tenant: str, wanted: HandoffRequest) -> HandoffResult:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CUSTOMER
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.store.repositories.control import decode_record, mark
@@ -106,5 +106,5 @@ async def current_customer_id(store: Store, tenant: str, handoff: Handoff) -> st
     """The current id of a handoff's customer."""
     try:
         return (await customer_of(store, tenant, handoff.home, handoff.conversation)).id
-    except NotFound:
+    except (NotFound, Restricted):
         return store.hashes(tenant).public(CUSTOMER, handoff.home)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
 from handoff.domain.conversation import Conversation
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.handoff import Handoff
 from handoff.domain.identities.sharing import Ownership
 from handoff.domain.identity import STRONG_TYPES, Identity
@@ -192,7 +192,7 @@ async def target_of(store: Store, tenant: str, handoff: Handoff) -> Target:
     """The target of an existing handoff."""
     try:
         customer = await customer_of(store, tenant, handoff.home, handoff.conversation)
-    except NotFound:
+    except (NotFound, Restricted):  # the party that takes over gets no history
         customer = None
     identity = customer.members[0].identity if customer else Identity("reference", "", handoff.id)
     return Target(home=handoff.home, conversation=handoff.conversation, identity=identity, customer=customer)

@@ -276,7 +276,7 @@ def _outcome(results: Sequence[Result], *, quarantined: int = 0, ignored: int = 
     counted = [result.status for result in results]
     return Outcome(
         accepted=counted.count("accepted"),
-        duplicates=counted.count("duplicate"),
+        duplicates=counted.count("duplicate") + counted.count("erased"),
         quarantined=quarantined,
         ignored=ignored,
     )

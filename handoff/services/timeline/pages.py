@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
 from handoff.codec.member import Member
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Restricted
 from handoff.services.access.reader import EVERYTHING, Reader
-from handoff.store.repositories.components import read_records
 from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import Window, encode_cursor, read_places
 from handoff.store.store import Store
@@ -104,9 +103,13 @@ async def read_touchpoint(
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
     (stored,) = await read_places(store.connection, store.keys, [(home, id_)])
-    records = await read_records(store.connection, store.keys, [home])
+    reading = store.of(tenant).people.reader()
+    await reading.read([home])
+    records = reading.records
     if stored is None or home not in records:
         raise NotFound(GONE)
+    if records[home].restricted:
+        raise Restricted()
     _entry, decoded = await decode_one(store, hashes, stored, records[home])
     visible = await seen(store, decoded, reader)
     if not visible.entries:

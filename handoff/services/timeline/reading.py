@@ -122,20 +122,31 @@ async def decode(
     # An amendment that was itself deleted no longer applies.
     amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
-    kept, until = store.decoded, store.decoded.sweep()
-    decoded = []
-    for entry, original in zip(entries, originals, strict=True):
-        if original is None:
-            continue
-        if original.blanked:
-            each = TimelineEntry(original, _blanked(original, rendering), entry)
-        else:
-            recent = kept.of(original, until)
-            each = TimelineEntry(original, recent.body, entry, None if original.amended else recent.made)
-        if original.unknown or each.body is UNREADABLE:
-            store.unknown.met(original.unknown or "body", original.codes.hex())
-        decoded.append(each)
+    until = store.decoded.sweep()
+    decoded = [
+        _entry(store, original, entry, rendering, until)
+        for entry, original in zip(entries, originals, strict=True)
+        if original is not None
+    ]
     return Decoded(decoded, rendering, ownership)
+
+
+def decode_plain(store: Store, rendering: Rendering, stored: Member) -> TimelineEntry:
+    """A touchpoint that is its own entry and was not amended."""
+    return _entry(store, stored, stored, rendering, store.decoded.sweep())
+
+
+def _entry(
+    store: Store, original: Member, entry: Member, rendering: Rendering, until: float
+) -> TimelineEntry:
+    if original.blanked:
+        each = TimelineEntry(original, _blanked(original, rendering), entry)
+    else:
+        recent = store.decoded.of(original, until)
+        each = TimelineEntry(original, recent.body, entry, None if original.amended else recent.made)
+    if original.unknown or each.body is UNREADABLE:
+        store.unknown.met(original.unknown or "body", original.codes.hex())
+    return each
 
 
 def _blanked(stored: Member, rendering: Rendering) -> Body:

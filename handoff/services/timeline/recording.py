@@ -27,7 +27,7 @@ from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, REUSED, Item, Pointer
+from handoff.store.repositories.recorder import DUPLICATE, ERASED, REUSED, Item, Pointer
 from handoff.store.store import Store
 
 from .linking import links_of
@@ -37,10 +37,14 @@ _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
 
 
+_STATUSES = {DUPLICATE: "duplicate", ERASED: "erased"}
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """The result for one touchpoint: `accepted`, `duplicate`, or `rejected` with a code and a detail.
 
-    `pointers` locate the rejected values in the touchpoint (RFC 6901).
+    `erased` ones belong to an identity that was erased since they happened. They are not stored; to senders
+    they count as duplicates. `pointers` locate the rejected values in the touchpoint (RFC 6901).
     """
 
     status: str
@@ -131,7 +135,7 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
         return Result(
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
-    return Result(status="duplicate" if status == DUPLICATE else "accepted", id=public)
+    return Result(status=_STATUSES.get(status, "accepted"), id=public)
 
 
 async def ensure_identity(store: Store, tenant: str, identity: Identity) -> bytes:

@@ -20,6 +20,10 @@ from handoff.store.resp.transport import StoreRoute
 NAMES = (
     "timeline_record",
     "timeline_refer",
+    "timeline_bury",
+    "timeline_clear",
+    "timeline_forget",
+    "timeline_rewrite",
     "commit",
     "erase",
     "heartbeat",
@@ -50,7 +54,7 @@ redis.register_function{{function_name = '{name}', callback = run{flags}}}
 """
 FREEING = frozenset(
     {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
-    | {"quarantine_trim", "worker_beat", "rewrap"}
+    | {"quarantine_trim", "worker_beat", "rewrap", "timeline_bury", "timeline_clear", "timeline_forget"}
 )
 """Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them
 a full store could never be emptied, and a server could not start on it."""

@@ -2,15 +2,16 @@
 --
 -- ARGV: number of pointers, number of items, then the pointers, then the items.
 -- A pointer:  KEYS record of the far identity, or a conversation
---             ARGV count, then field and value `count` times ('' means the store's clock)
+--             ARGV occurred (8) of the event, or '' where no event is the reason, count, then field and value
+--             `count` times ('' means the store's clock)
 -- An item:    KEYS timeline `{tag}t` ‖ home; the other keys of the home are in the same slot
 --             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (6) ‖
 --                  'e' edit or 'd' deletion ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
 --                  the channel whose episode it resolves (or ''), number of evidence,
 --                  then evidence id (16) and blob each
--- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 sealed with a key
--- that is not the home's: nothing is stored, and the home's key, or '', is in the place.
+-- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 erased, 4 sealed with a
+-- key that is not the home's: nothing is stored, and the home's key, or '', is in the place.
 -- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
 -- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
@@ -24,15 +25,6 @@ local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
 local SEALED, KEY = 1, 64
 local FIXED = 36
-
--- Strings compare by the locale in Lua; places compare by their bytes.
-local function precedes(one, other)
-  for at = 1, #one do
-    local left, right = string.byte(one, at), string.byte(other, at)
-    if left ~= right then return left < right end
-  end
-  return false
-end
 
 -- Rewrite the flags of a stored touchpoint, and take its content out where it is erased.
 local function mark(timeline, index, id, erased)
@@ -106,8 +98,12 @@ local function count(counters, key)
 end
 
 local function point(keys, args, k, a, clock)
-  local key, pairs_ = keys[k], tonumber(args[a])
-  a = a + 1
+  local key, occurred, pairs_ = keys[k], args[a], tonumber(args[a + 1])
+  a = a + 2
+  if occurred ~= '' then
+    local mark = redis.call('HGET', key, 'd')
+    if mark and not precedes(string.sub(mark, 1, 8), occurred) then return a + 2 * pairs_ end
+  end
   for _ = 1, pairs_ do
     local value = args[a + 1]
     if value == '' then value = clock end
@@ -130,14 +126,16 @@ local function store(keys, args, k, a, now)
   local occurred, id, header = string.sub(fixed, 1, 8), string.sub(fixed, 9, 24), string.sub(fixed, 25, 28)
   local digest, kind, assurance = string.sub(fixed, 29, 34), string.sub(fixed, 35, 35), string.sub(fixed, 36, 36)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
-  local last, filed, latest, best, indexed, counters = read_head(record)
+  local kept = redis.call('HMGET', record, 'h', 'd')
+  if kept[2] and was_erased(tag, home, kept[2], occurred, id) then return {3, string.sub(fixed, 1, 16), 0} end
+  local last, filed, latest, best, indexed, counters = unpack_head(kept[1])
   local known, amended
   local plain, key = args[a + 2], nil -- the key: one that has to be set
   if string.byte(plain) == SEALED then
     local standing = redis.call('HGET', record, 'k') or ''
     local given = string.sub(plain, 3, 2 + KEY)
     if standing ~= given then
-      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {3, standing, 0} end
+      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {4, standing, 0} end
       key = given
     end
     plain = string.sub(plain, 3 + KEY)
@@ -201,7 +199,7 @@ local function run(keys, args)
   local pointers, items = tonumber(args[1]), tonumber(args[2])
   -- Validate every item before the first write of any.
   local check = 3
-  for _ = 1, pointers do check = check + 1 + 2 * tonumber(args[check]) end
+  for _ = 1, pointers do check = check + 2 + 2 * tonumber(args[check + 1]) end
   for _ = 1, items do
     local rest = #args[check] - FIXED
     if rest ~= 0 and rest ~= 8 and rest ~= 16 and rest ~= 24 then return redis.error_reply('INVALID item') end

@@ -7,7 +7,9 @@
 local function run(keys, args)
   local timeline, index, record, place = keys[1], keys[2], keys[3], args[1]
   local id = string.sub(place, 17)
-  local last, filed, _, assurance, indexed, counts = read_head(record)
+  local kept = redis.call('HMGET', record, 'h', 'd')
+  if kept[2] and not precedes(string.sub(kept[2], 1, 8), string.sub(place, 1, 8)) then return 0 end
+  local last, filed, _, assurance, indexed, counts = unpack_head(kept[1])
   if indexed then
     if redis.call('HEXISTS', index, id) == 1 then return 0 end
   elseif look_through(timeline, id) then

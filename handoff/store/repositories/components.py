@@ -201,10 +201,23 @@ class People:
         """A reader for one answer; `reads` replaces the connection where the reads are logged."""
         return EvidenceReader(reads or self._connection, self._keys)
 
+    async def records(self, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
+        """The records of the identities that exist, by key; one round trip."""
+        return await read_records(self._connection, self._keys, wanted)
+
     async def clock(self, identity: bytes) -> Micros:
         """The clock of the server that holds an identity, in µs."""
         seconds, micros = await self._connection.call(b"TIME", key=self._keys.record(identity))
         return int(seconds) * 1_000_000 + int(micros)
+
+    async def set_field(self, identity: bytes, field: bytes, attribution: bytes | None) -> None:
+        """Set a hold or a restriction, or lift it (None); durable. One round trip."""
+        key = self._keys.record(identity)
+        self._functions.gate.check()
+        if attribution is None:
+            await self._connection.call_durable(b"HDEL", key, field, key=key)
+        else:
+            await self._connection.call_durable(b"HSET", key, field, attribution, key=key)
 
     async def mark_shared(self, identity: bytes, attribution: bytes, *, shared: bool) -> None:
         """Mark an identity as shared by several people, or as not shared; durable. One round trip."""

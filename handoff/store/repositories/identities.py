@@ -9,6 +9,8 @@ e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdra
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 x ‖ home  references to that home's touchpoints
+d  erased at (8) ‖ job (16); without `v` nothing came since
+l  legal hold, q  restriction: msgpack [who, when, why]
 h  the head of its timeline, which changes with every entry: last arrival (8) ‖ entries ever filed (4) ‖
    latest occurred_at (8) ‖ best assurance of its touchpoints ('0' verified, '9' none) ‖ '1' where the
    timeline has an index, else '0' ‖ counts: (type, channel, 4 bytes) repeated
@@ -47,6 +49,11 @@ _CLASSES = frozenset(EvidenceClass)
 @lru_cache(maxsize=CACHE_SIZE)
 def pack_identity(identity: Identity) -> bytes:
     return _PACK((identity.type, identity.space, identity.value))
+
+
+def forget_identities() -> None:
+    """Empty the cache of packed identities, which holds what they are called."""
+    pack_identity.cache_clear()
 
 
 def pack_evidence(evidence: Evidence) -> bytes:
@@ -153,6 +160,10 @@ def _read_evidence(
     )
 
 
+HOLD, RESTRICTION = b"l", b"q"
+"""Fields of a record that an officer sets."""
+
+
 class EntryKind(StrEnum):
     """The effect of evidence, which decides how urgently it is read."""
 
@@ -225,6 +236,9 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     """Pieces of evidence that only a newer release can judge."""
     lock: DataKey | None = None
     """Its data key, if the store is sealed."""
+    held: bytes | None = None
+    """A legal hold, as it is stored; `restricted` likewise."""
+    restricted: bytes | None = None
 
     @property
     def touchpoints(self) -> int:
@@ -282,6 +296,8 @@ def read_record(
         crowded=is_crowded(evidence, pointers),
         passed_over=len(stated) - len(evidence),
         lock=lock,
+        held=fields.get(HOLD),
+        restricted=fields.get(RESTRICTION),
     )
 
 

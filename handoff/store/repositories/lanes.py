@@ -35,6 +35,7 @@ from .recorder import (
     Recorder,
     fail,
     merged,
+    times_of,
 )
 
 BRISK_S = 0.05  # several times the round of a healthy primary, with its fsync or its replicas
@@ -246,7 +247,7 @@ class ClusterRecorder(Recorder):
             else:
                 storing.setdefault(job.partition, []).append((job.work.item, job.work))
         try:
-            calls = [*map(self._point, pointing.values()), *(self._store(it, []) for it in storing.values())]
+            calls = [*map(self._point, pointing.values()), *(self._store(it, {}) for it in storing.values())]
             await asyncio.gather(*calls)
         except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
@@ -256,7 +257,8 @@ class ClusterRecorder(Recorder):
 
     async def _point(self, jobs: list[Job]) -> None:
         try:
-            await self.point(merged(it for job in jobs for it in job.pointers))
+            times = merged(times_of((it, job.work.item) for job in jobs for it in job.pointers))
+            await self.point(list(times), times)
         except StoreUnavailable as error:
             self._fail_all([(job.work.item, job.work) for job in jobs], error)
         else:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import Context
 from functools import lru_cache
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +30,7 @@ MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold i
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
 MAX_WAITING = 20_000  # items: half a second of work; more would only outlast their senders' timeouts
 MAX_WAITING_BYTES = 64 * 1024 * 1024
+IDENTITY = b"v"  # the first field of a pointer to an identity
 OVERLOADED = "too many touchpoints are waiting to be stored"
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,9 @@ class Pointer(Struct, frozen=True, cache_hash=True):
     key: bytes
     fields: tuple[tuple[bytes, bytes], ...]
     tenant: bytes = b""
+
+
+NO_TIMES: Mapping[Pointer, bytes] = MappingProxyType({})
 
 
 class Item(Struct, frozen=True, kw_only=True):
@@ -77,8 +82,8 @@ class Recorded(Struct, frozen=True):
     arrival: Micros
 
 
-STORED, DUPLICATE, REUSED = 0, 1, 2
-RESEAL = 3  # not stored: sealed with a key that is not the home's, whose key is in the place
+STORED, DUPLICATE, REUSED, ERASED = 0, 1, 2, 3
+RESEAL = 4  # not stored: sealed with a key that is not the home's, whose key is in the place
 RESEALS = 5  # tries: each fails because somebody else has just given the home a key, or taken it
 
 
@@ -110,6 +115,8 @@ class Recorder:
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
         self.sealing = keys.sealing
+        self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
+        """Called with items of erased identities before their senders get an answer."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -184,35 +191,45 @@ class Recorder:
     async def _call(self, batch: list[Entry]) -> None:
         try:
             # One person's touchpoints come together with the same pointers, which are written once.
-            await self._store(batch, list(dict.fromkeys([p for item, _ in batch for p in item.pointers])))
+            await self._store(batch, times_of((it, item) for item, _ in batch for it in item.pointers))
         except Exception as error:  # the outermost loop: later batches must continue
             log.exception("recorder_failed")
             fail(batch, StoreUnavailable("the store layer failed", reason=type(error).__name__))
 
-    async def point(self, pointers: list[Pointer]) -> None:
+    async def point(self, pointers: list[Pointer], times: Mapping[Pointer, bytes] = NO_TIMES) -> None:
         """Write pointers by themselves; a call per slot."""
         if self.sealing is not None:
-            pointers = list(map(BatchSeal(self.sealing).pointer, pointers))
+            seal = BatchSeal(self.sealing)
+            keyed = [(seal.pointer(it), times.get(it, b"")) for it in pointers]
+            pointers, times = [it for it, _occurred in keyed], dict(keyed)
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
-        calls = (self._functions.call("timeline_record", *program(part, [])) for part in by_slot.values())
+        calls = (
+            self._functions.call("timeline_record", *program(part, [], times)) for part in by_slot.values()
+        )
         await asyncio.gather(*calls)
 
-    async def _store(self, batch: list[Entry], pointers: list[Pointer]) -> None:
+    async def _store(self, batch: list[Entry], pointers: Mapping[Pointer, bytes]) -> None:
         if self.sealing is not None:
             await self._store_sealed(batch, pointers, BatchSeal(self.sealing))
             return
-        keys, args = program(pointers, [item for item, _ in batch])
+        keys, args = program(list(pointers), [item for item, _ in batch], pointers)
         answers = await self._answers(batch, pointers, keys, args)
         if answers is None:
             return
+        await self._tell_refused(batch, answers)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
+    async def _tell_refused(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
+        if refused and self.on_refused is not None:
+            await self.on_refused(refused)
+
     async def _answers(
-        self, batch: list[Entry], pointers: list[Pointer], keys: list[bytes], args: list[Any]
+        self, batch: list[Entry], pointers: Mapping[Pointer, bytes], keys: list[bytes], args: list[Any]
     ) -> list[Any] | None:
         """The store's answers for the items. None after an error, when each item has its outcome."""
         try:
@@ -224,28 +241,31 @@ class Recorder:
             await self._isolate(batch, pointers, error)
         return None
 
-    async def _store_sealed(self, batch: list[Entry], pointers: list[Pointer], seal: BatchSeal) -> None:
+    async def _store_sealed(
+        self, batch: list[Entry], pointers: Mapping[Pointer, bytes], seal: BatchSeal
+    ) -> None:
         """The same for a sealed store. Items sealed with another key than their home's are sealed again."""
         for _try in range(RESEALS):
             sealed: list[Item] = []
             entries: list[Entry] = []
             try:
-                keyed = list(map(seal.pointer, pointers))
+                keyed = {seal.pointer(it): occurred for it, occurred in pointers.items()}
                 for entry in batch:
                     sealed.append(seal.item(entry[0]))
                     entries.append(entry)
             except StoreUnavailable as error:  # the keys cannot be used: nothing is stored in clear instead
                 fail(batch, error)
                 return
-            answers = await self._answers(entries, pointers, *program(keyed, sealed))
+            answers = await self._answers(entries, pointers, *program(list(keyed), sealed, keyed))
             if answers is None:
                 return
-            batch, pointers = _refused(entries, answers, seal), []
+            await self._tell_refused(entries, answers)
+            batch, pointers = _refused(entries, answers, seal), {}
             if not batch:
                 return
         fail(batch, StoreUnavailable("the identity's key changes too fast", reason="busy"))
 
-    async def _isolate(self, batch: list[Entry], pointers: list[Pointer], error: Exception) -> None:
+    async def _isolate(self, batch: list[Entry], pointers: Mapping[Pointer, bytes], error: Exception) -> None:
         """Store the items one by one, so that a poisoned one fails alone."""
         if len(batch) == 1:
             log.error("touchpoint_refused_by_store", error=str(error))
@@ -253,7 +273,8 @@ class Recorder:
             return
         for item, future in batch:
             # On a Cluster pointers are in other slots and were written before the batch.
-            await self._store([(item, future)], list(item.pointers) if pointers else [])
+            own = times_of((it, item) for it in item.pointers) if pointers else {}
+            await self._store([(item, future)], own)
 
     def _fail_all(self, batch: list[Entry], error: StoreUnavailable) -> None:
         """Fail the waiting items too: behind a batch that timed out they would only wait as long again."""
@@ -279,7 +300,8 @@ def _refused(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) 
     for entry, (status, place, arrival) in zip(entries, answers, strict=True):
         item, future = entry
         if status != RESEAL:
-            seal.stored(item.home)
+            if status != ERASED:
+                seal.stored(item.home)
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
             continue
@@ -292,17 +314,32 @@ def _refused(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) 
     return again
 
 
-def merged(pointers: Iterable[Pointer]) -> list[Pointer]:
-    """One pointer a key, with the fields of all of them."""
+def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
+    """Each pointer once, with the packed time of the latest event that names its identity.
+
+    An identity that was erased since is left alone. The time is empty for conversations.
+    """
+    found: dict[Pointer, bytes] = {}
+    for pointer, item in named:
+        occurred = item.fixed[:8] if pointer.fields[0][0] == IDENTITY else b""
+        if found.get(pointer, b"") <= occurred:
+            found[pointer] = occurred
+    return found
+
+
+def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
+    """One pointer a key, with the fields of all of them and the latest of their times."""
     by_key: dict[bytes, tuple[Pointer, dict[bytes, bytes]]] = {}
-    for pointer in pointers:
+    latest: dict[bytes, bytes] = {}
+    for pointer, occurred in times.items():
+        latest[pointer.key] = max(latest.get(pointer.key, b""), occurred)
         _first, fields = by_key.setdefault(pointer.key, (pointer, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
-    return [
-        Pointer(first.hash, key, tuple(fields.items()), first.tenant)
+    return {
+        Pointer(first.hash, key, tuple(fields.items()), first.tenant): latest[key]
         for key, (first, fields) in by_key.items()
-    ]
+    }
 
 
 @lru_cache(256)
@@ -311,11 +348,14 @@ def _number(count: int) -> bytes:
     return b"%d" % count
 
 
-def program(pointers: Sequence[Pointer], items: Sequence[Item]) -> tuple[list[bytes], list[Any]]:
+def program(
+    pointers: Sequence[Pointer], items: Sequence[Item], times: Mapping[Pointer, bytes] = NO_TIMES
+) -> tuple[list[bytes], list[Any]]:
+    """The keys and arguments of `timeline_record`. `times` are those of `times_of`."""
     keys = [*[pointer.key for pointer in pointers], *[item.timeline for item in items]]
     args: list[Any] = [_number(len(pointers)), _number(len(items))]
     for pointer in pointers:
-        args.append(_number(len(pointer.fields)))
+        args += (times.get(pointer, b""), _number(len(pointer.fields)))
         args += chain.from_iterable(pointer.fields)
     for item in items:
         pieces = item.evidence

@@ -10,13 +10,12 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 
 from handoff.codec.data_key import DataKey
-from handoff.codec.member import ORDER, PLACE, Member, read_member
+from handoff.codec.member import ORDER, PLACE, Member, is_reference, read_member
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
 from handoff.store.connection import Connection
@@ -77,28 +76,51 @@ def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
     return (b"ZRANGE", key, high, low, b"BYLEX", b"REV", b"LIMIT", 0, window.limit + 1)
 
 
+Row = tuple[bytes, bytes, DataKey | None]
+"""A member as it is stored, its home, and the home's data key if the store is sealed."""
+
+
+class RowPage(Struct, frozen=True, kw_only=True):
+    """As a `MemberPage`, of members that were not looked into, with the answers to other questions."""
+
+    rows: list[Row]
+    total: int
+    more: bool
+    answers: list[Any]
+
+    def members(self) -> MemberPage:
+        members = tuple([read_member(*row) for row in self.rows])
+        return MemberPage(members=members, total=self.total, more=self.more)
+
+
 async def read_page(
+    connection: Connection, keys: Keys, identities: Sequence[bytes], window: Window
+) -> MemberPage:
+    """One page of the merged timelines of `identities`; one round trip."""
+    return (await read_rows(connection, keys, identities, window)).members()
+
+
+async def read_rows(
     connection: Connection,
     keys: Keys,
     identities: Sequence[bytes],
     window: Window,
-    known: Mapping[bytes, Member] = MappingProxyType({}),
-) -> MemberPage:
-    """One page of the merged timelines of `identities`; one round trip.
-
-    `known` are members read before, by their bytes.
-    """
-    commands: list[tuple[bytes | int, ...]] = []
+    questions: Sequence[Command] = (),
+) -> RowPage:
+    """As `read_page`, with answers to `questions` in the same round trip."""
+    commands: list[Command] = []
     for identity in identities:
         key = keys.timeline(identity)
         commands += (_range(key, window), (b"ZCARD", key))
-    replies, locks = await _read(connection, keys, commands, identities)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, known, locks)
-    return MemberPage(
-        members=tuple(merged[: window.limit]), total=sum(replies[1::2]), more=len(merged) > window.limit
+    replies, locks = await _read(connection, keys, [*commands, *questions], identities)
+    answers = replies[len(commands) :]
+    replies = replies[: len(commands)]
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, locks)
+    return RowPage(
+        rows=merged[: window.limit],
+        total=sum(replies[1::2]),
+        more=len(merged) > window.limit,
+        answers=answers,
     )
 
 
@@ -120,30 +142,25 @@ async def _read(
     return replies[: len(commands)], locks
 
 
-def _merge(
-    parts: Sequence[tuple[bytes, Sequence[bytes]]],
-    window: Window,
-    known: Mapping[bytes, Member],
-    locks: Locks,
-) -> list[Member]:
+def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window, locks: Locks) -> list[Row]:
     """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
     that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
+    if len(parts) == 1:
+        home, raws = parts[0]
+        lock = locks.get(home)
+        return [(raw, home, lock) for raw in raws]
     found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
-    if len(parts) > 1:
-        found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
-    taken: list[Member] = []
+    found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
+    taken: list[Row] = []
     last = b""
     for place, raw, home in found:
         if place == last:
-            if taken[-1].reference is not None:
-                taken[-1] = read_member(raw, home, locks.get(home))
+            if is_reference(taken[-1][0]):
+                taken[-1] = (raw, home, locks.get(home))
         elif len(taken) > window.limit:
             break
         else:
-            member, lock = known.get(raw), locks.get(home)
-            if not member or member.home != home or member.lock is not lock:
-                member = read_member(raw, home, lock)
-            taken.append(member)
+            taken.append((raw, home, locks.get(home)))
             last = place
     return taken
 

@@ -45,6 +45,7 @@ class StoreHealth:
         *,
         restore: Callable[[], Awaitable[bytes]],
         on_refusal: Callable[[str | None], None],
+        on_scarce: Callable[[], None] = lambda: None,
         seen: Path | None = None,
     ) -> None:
         self._connection = connection
@@ -54,6 +55,7 @@ class StoreHealth:
         self._pepper = pepper
         self._restore = restore
         self._on_refusal = on_refusal
+        self._on_scarce = on_scarce
         self._seen = seen
         known = heartbeats.floor()
         # The file can wait after a restart: another fsync would slow down the first requests.
@@ -170,6 +172,8 @@ class StoreHealth:
         self._log_partly(failures if len(failures) < len(outcomes) else [], len(outcomes))
         # On a Cluster the healthy primaries continue; taking every server out of service would stop them too.
         await self.memory.read(self._connection)
+        if self.memory.scarce:
+            self._on_scarce()
         if len(failures) < len(outcomes):
             full = self.memory.full and not self._connection.cluster
             return OUT_OF_MEMORY if full else None

@@ -13,6 +13,7 @@ from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 
+SCARCE = 0.75  # of maxmemory: checkpoints are deleted, and no more are kept
 PRESSED = 0.80  # of maxmemory: quarantine is emptied first
 FULL = 0.95  # of maxmemory: the rest is the reserve
 EMBEDDED_SHARE = (
@@ -30,6 +31,10 @@ class MemoryUse:
         self.share = 0.0
         self.limit = 0
         """`maxmemory` of the smallest primary in bytes; 0 without one, or where the server does not say."""
+
+    @property
+    def scarce(self) -> bool:
+        return self.share >= SCARCE
 
     @property
     def pressed(self) -> bool:

@@ -32,10 +32,13 @@ _PARTITION = {
     b"n": "identities",
     b"a": "last arrivals",
     b"c": "conversations",
+    b"p": "checkpoints",
     b"o": "outbox",
     b"k": "cursors and leases",
     b"l": "cursors and leases",
     b"b": "heartbeats",
+    b"g": "erased",
+    b"D": "erased",
     b"~": "markers",
 }
 _CONTROL = {
@@ -47,6 +50,7 @@ _CONTROL = {
     b"w": "subscriptions",
     b"d": "deliveries",
     b"e": "sessions",
+    b"j": "erasures",
     b"q": "quarantine",
     b"y": "kept answers",
     b"o": "outbox",

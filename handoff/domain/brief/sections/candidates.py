@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +15,7 @@ from handoff.domain.touchpoint import TYPES
 
 from ..lines import clock, line, quote, same
 from ..packs import tokens_of
-from ..packs.pack import Dates, Pack, mentions
+from ..packs.pack import Dates, Pack, Packs, mentions
 from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts, Speaker
 from ..story import Story
@@ -101,8 +102,9 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
         signal = story.signals.get(item.id)
         if signal is None or not signal.acts & Acts.ASK or not item.text or story.settled(item):
             continue
-        tokens = tokens_of(item.text[:1000])
-        if story.rules.packs.first_words["complaint"].isdisjoint(tokens):
+        packs = story.rules.packs
+        tokens = item.once("complaint", partial(_tokens_of_complaint, item.text, packs))
+        if tokens is None:
             continue
         if any(mentions(tokens, it.phrases.get("complaint", {})) for it in _packs(story, item, tokens)):
             words = quote(item.text, 140)
@@ -110,6 +112,12 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
             text = f"Perhaps a complaint: “{words}”"
             found.append(_candidate("complaint_candidate", params, item, "complaint", item.text, text))
     return found[-MAX_CANDIDATES:]
+
+
+def _tokens_of_complaint(text: str, packs: Packs) -> list[str] | None:
+    """The tokens of a text that may complain; None for any other."""
+    tokens = tokens_of(text[:1000])
+    return None if packs.first_words["complaint"].isdisjoint(tokens) else tokens
 
 
 def _candidate(

@@ -35,9 +35,9 @@ def effort(story: Story) -> Effort:
     items, waiting_since = story.everything, story.waiting_since()
     theirs = [it for it in items if it.direction == "inbound" and it.type not in _BOOKKEEPING]
     contacts = _contacts(theirs)
-    channels = tuple(dict.fromkeys(it.channel for it in theirs))
+    channels = tuple(dict.fromkeys([it.channel for it in theirs]))
     switches = sum(1 for one, other in pairwise(contacts) if one.channel != other.channel)
-    transfers = sum(1 for it in items if it.type == "handoff.transferred")
+    transfers = [it.type for it in items].count("handoff.transferred")
     repeated = _repeated(story, theirs)
     waited = max(story.now - waiting_since, 0) if waiting_since is not None else None
     talked = sum(_seconds(story, it) for it in story.folded.talks)

@@ -17,6 +17,7 @@ from handoff.domain.consent import CONSENT_TYPES, GIVEN, Consent, current_consen
 from handoff.domain.identity import Assurance
 
 from ..lines import first_word, line, same, word
+from ..matters import Matter
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
 from ..story import Story
 from .languages import written_in
@@ -123,20 +124,32 @@ def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     shown = {same(word(it.params.get("value"))) for it in facts}
     found: dict[str, BriefLine] = {}
     for matter in story.live():
-        quoted = [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
-        for reference in matter.references.values():
-            if reference.value in shown or any(reference.value in it for it in quoted):
-                continue
-            proof = [
-                story.by_id[ask.signal.id]
-                for ask in matter.asks
-                if any(it.value == reference.value for it in ask.signal.references)
-            ]
-            if proof:
+        named = [it for it in matter.references.values() if it.value not in shown]
+        if len(found) == MAX_UNQUOTED:
+            named = [it for it in named if it.value in found]  # a later matter may show it as its own
+        if not named:
+            continue
+        quoted = "\n".join(
+            [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+        )
+        named = [it for it in named if it.value not in quoted]
+        proofs = _proofs(story, matter) if named else {}
+        for reference in named:
+            proof = proofs.get(reference.value)
+            if proof and (len(found) < MAX_UNQUOTED or reference.value in found):
                 name = reference.label or "number"
                 params = {"name": name, "value": reference.shown}
                 found[reference.value] = line("fact", params, proof, f"{name}: {reference.shown}")
-    return list(found.values())[:MAX_UNQUOTED]
+    return list(found.values())
+
+
+def _proofs(story: Story, matter: Matter) -> dict[str, list[TimelineItem]]:
+    """The asks of a matter that name each value."""
+    found: dict[str, list[TimelineItem]] = {}
+    for ask in matter.asks:
+        for value in dict.fromkeys([it.value for it in ask.signal.references]):
+            found.setdefault(value, []).append(story.by_id[ask.signal.id])
+    return found
 
 
 def _stated(items: Sequence[TimelineItem]) -> list[BriefLine]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from handoff.domain.clock import format_time
+from handoff.domain.clock import Micros, format_time
 
 from ..excerpts import question
 from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
@@ -88,14 +89,18 @@ class _Quoted:
         """Whether somebody spoke with them since they asked for a call."""
 
 
+def _first_at(quoted: _Quoted) -> Micros:
+    return quoted.asks[0].signal.at
+
+
 def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[MadeLine]:
     messages = _quoted(story, matter)
     for answer in matter.answers:
-        before = [it for it in messages if it.asks[0].signal.at <= answer.at]
-        text = story.by_id[answer.id].text
-        if before and text and not only_asks(text):
-            before[-1].answer = story.by_id[answer.id]
-        for message in before if answer.acts & Acts.TALK else ():
+        count = bisect_right(messages, answer.at, key=_first_at)  # they are in the order of time
+        item = story.by_id[answer.id]
+        if count and item.text and not only_asks(item.text):
+            messages[count - 1].answer = item
+        for message in messages[:count] if answer.acts & Acts.TALK else ():
             message.called = True
     for nudge in matter.nudges:
         before = [it for it in messages if it.asks[-1].signal.at <= nudge.at]  # a greeting is before all

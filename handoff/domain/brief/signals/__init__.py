@@ -1,6 +1,6 @@
 """Signals: what the rules need to know of one touchpoint, and nothing more."""
 
-from .extract import MOVING, SENT, extract
+from .extract import MOVING, SENT, extract, signal_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 
-__all__ = ["MOVING", "NOTHING", "SENT", "Acts", "NamedReference", "Signal", "Speaker", "extract"]
+__all__ = ["MOVING", "NOTHING", "SENT", "Acts", "NamedReference", "Signal", "Speaker", "extract", "signal_of"]

@@ -10,7 +10,7 @@ from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
 from .references import references_of
-from .signal import NOTHING, Acts, Signal, Speaker
+from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 from .speaker import marked, speaker_of
 
 MAX_OURS = 400  # characters of our messages in which a machine may say that it is one
@@ -62,6 +62,13 @@ def extract(
     references = references_of(item, rules.packs) if acts & _ABOUT else ()
     if references and item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
         acts |= _correction(item.text, rules.packs, item.language or language)
+    return signal_of(item, speaker, acts, references)
+
+
+def signal_of(
+    item: TimelineItem, speaker: Speaker, acts: int, references: tuple[NamedReference, ...]
+) -> Signal:
+    """The signal of a touchpoint by what was found in it."""
     data = item.data
     return Signal(
         item.id,

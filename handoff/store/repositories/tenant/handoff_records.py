@@ -172,11 +172,25 @@ class HandoffRecords:
         key = self._keys.record("m", conversation)
         change.expect(key, 0).put(key, 1, root)
 
+    def drop_chain(self, change: Change, root: bytes, version: int, members: Iterable[bytes]) -> None:
+        """Delete a chain of this version. Its conversations get a new one."""
+        key = self._keys.record("r", root)
+        change.expect(key, version).drop(key)
+        for conversation in members:
+            change.drop(self._keys.record("m", conversation))
+
+    def unlist(self, change: Change, id_: bytes, home: bytes) -> None:
+        """Take a handoff out of the list of its home. It stays in all other lists."""
+        change.remove(self._keys.set("home:", home), id_)
+
     # Snapshots
 
     def keep_snapshot(self, change: Change, sha256: bytes, content: bytes) -> None:
         """Store a snapshot under its hash, unless it is there."""
         change.keep(self._keys.snapshot(sha256), content)
+
+    def drop_snapshot(self, change: Change, sha256: bytes) -> None:
+        change.drop(self._keys.snapshot(sha256))
 
     async def read_snapshot(self, sha256: bytes) -> bytes | None:
         """The snapshot with this hash; one round trip."""

@@ -1,0 +1,91 @@
+"""`handoff customer erase`, and `handoff erasures …`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from handoff.domain.errors import HandoffError
+
+from .client import Remote, remote
+from .customers import customer_id, print_json
+
+POLL_S = 0.2
+
+
+def erase(options: argparse.Namespace) -> int:
+    """Erase a customer, or one of the customer's identities."""
+    return asyncio.run(_run(_erase, options))
+
+
+def show_all(options: argparse.Namespace) -> int:
+    """List erasures."""
+    return asyncio.run(_run(_show_all, options))
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show an erasure, with its receipt."""
+    return asyncio.run(_run(_show, options))
+
+
+async def _run(action: Any, options: argparse.Namespace) -> int:
+    async with remote(options.url, options.token) as server:
+        await action(server, options, Console(highlight=False))
+    return 0
+
+
+async def _erase(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    id_ = await customer_id(server, options.customer)
+    what = f"{options.identity} of {id_}" if options.identity else id_
+    if not options.yes and not await asyncio.to_thread(_confirmed, what):
+        raise HandoffError("nothing was erased", code="cancelled")
+    params = {"identity": options.identity, "reason": options.reason, "now": "true" if options.now else None}
+    erasure = await server.delete(f"/v1/customers/{id_}", {name: it for name, it in params.items() if it})
+    while options.wait and erasure["state"] == "running":
+        await asyncio.sleep(POLL_S)
+        erasure = await server.get(f"/v1/erasures/{erasure['id']}")
+    _print(erasure, options, console)
+
+
+def _confirmed(what: str) -> bool:
+    """Whether the person at the terminal agrees. HandoffError without a terminal."""
+    if not sys.stdin.isatty():
+        raise HandoffError("an erasure cannot be undone: repeat the command with --yes", code="not_confirmed")
+    return input(f"Erase {what} for good? Type yes: ").strip().lower() == "yes"
+
+
+async def _show(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    _print(await server.get(f"/v1/erasures/{options.erasure}"), options, console)
+
+
+async def _show_all(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    page = await server.get("/v1/erasures")
+    if options.json:
+        print_json(page)
+        return
+    for erasure in page["erasures"]:
+        at = erasure["erased_at"][:16].replace("T", " ")
+        ids = f"{erasure['id']}  {erasure['customer_id']}"
+        line = f"{at}  {erasure['state']:9}  {ids}  {erasure['requested_by']}"
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"{page['returned']} of {page['total']} shown", style="dim")
+
+
+def _print(erasure: Any, options: argparse.Namespace, console: Console) -> None:
+    if options.json:
+        print_json(erasure)
+        return
+    state = f"{erasure['state']} ({erasure['progress']:.0%})"
+    console.print(f"{erasure['id']}  {state}  {erasure['customer_id']}", markup=False)
+    receipt = erasure["receipt"]
+    if receipt is None:
+        return
+    for name, count in receipt["counts"].items():
+        console.print(f"  {count:>8,} {name}", markup=False)
+    if receipt["backups_forget_at"]:
+        console.print(f"  backups forget it by {receipt['backups_forget_at']}", markup=False)
+    console.print(f"  sha256 {receipt['sha256']}", markup=False)

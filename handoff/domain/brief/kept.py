@@ -1,0 +1,372 @@
+"""A story's state in columns, as it is kept between looks at a customer.
+
+A column holds one field of all touchpoints. It takes less room than a row each, and a few calls in C make a
+thousand touchpoints of it. Values that follow from other columns are computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import add
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from handoff.domain.clock import Micros
+
+from .matters import Ask, Folded, Matter, MatterState
+from .shapes import TimelineItem
+from .signals import NamedReference, Signal, Speaker, signal_of
+from .state import StoryState, filed
+
+VERSION = 1
+"""Raised when columns, or the state they stand for, change without a new version of the rules."""
+
+_SPEAKERS = tuple(Speaker)
+_STATES = tuple(MatterState)
+_NONE: dict[Any, Any] = {}
+T = TypeVar("T")
+
+Sparse = dict[int, T]
+"""Values by the number of their touchpoint, for fields that few have."""
+Segment = tuple[str, bool]
+"""A conversation, and whether it is only claimed."""
+
+
+class KeptItems(Struct, frozen=True, array_like=True):
+    """Touchpoints. `words` are the different values of the fields that have few, by number."""
+
+    words: list[str | None]
+    ids: list[str]
+    types: list[int]
+    channels: list[int]
+    directions: list[int]
+    visibilities: list[int]
+    assurances: list[int]
+    occurred: list[Micros]
+    recorded: list[Micros]
+    """Less the time of the event."""
+    conversations: list[int]
+    subjects: list[int]
+    texts: list[str | None]
+    actors: list[int]
+    names: list[int]
+    data: Sparse[dict[str, Any]]
+    traits: Sparse[dict[str, Any]]
+    deleted: list[bool]
+    late: list[bool]
+    sources: list[int]
+    languages: list[int]
+    attachments: Sparse[tuple[dict[str, Any], ...]]
+    identities: list[int]
+    claims: Sparse[tuple[str, ...]]
+
+
+_CODED = (
+    *("type", "channel", "direction", "visibility", "assurance", "conversation", "subject", "by", "name"),
+    *("source", "language", "identity"),
+)
+
+
+class KeptReference(Struct, frozen=True, array_like=True):
+    """A `NamedReference`."""
+
+    kind: str
+    label: str
+    value: str
+    shown: str
+
+    def restored(self) -> NamedReference:
+        return NamedReference(self.kind, self.label, self.value, self.shown)
+
+
+def _reference(one: NamedReference) -> KeptReference:
+    return KeptReference(one.kind, one.label, one.value, one.shown)
+
+
+class KeptSignals(Struct, frozen=True, array_like=True):
+    """Signals in their order: the number of the touchpoint, and what was found in it."""
+
+    items: list[int]
+    speakers: list[int]
+    acts: list[int]
+    references: Sparse[list[KeptReference]]
+
+
+class KeptMatter(Struct, frozen=True, array_like=True):
+    """A `Matter`; signals by number."""
+
+    claimed: bool
+    whose: str
+    state: int
+    opened_at: Micros
+    touched_at: Micros
+    references: list[KeptReference]
+    before: dict[str, str]
+    conversations: list[str]
+    last_conversation: str
+    last_callback: str
+    asks: list[int]
+    unseen: list[int]
+    """Which of the asks."""
+    waits: list[tuple[Micros, Micros]]
+    answers: list[int]
+    steps: list[int]
+    nudges: list[int]
+    ends: tuple[int, int, int]
+    """Held, confirmed, settled; -1 for none."""
+    how: str
+    returned: int
+
+
+class KeptStory(Struct, frozen=True, array_like=True):
+    """A `StoryState`."""
+
+    items: KeptItems
+    signals: KeptSignals
+    languages: dict[str, str]
+    stated_names: list[str]
+    name_words: list[str]
+    last_at: Micros | None
+    matters: list[KeptMatter]
+    loose: list[list[int]]
+    """Of the fold: unclear, steps, transfers, talks, nudges."""
+    by_conversation: dict[str, list[int]]
+    segments: list[tuple[Segment, list[int]]]
+    last_in: list[tuple[Segment, Micros]]
+
+
+def kept_story(state: StoryState) -> KeptStory:
+    """The columns of a state."""
+    folded = state.folded
+    numbers = {id_: number for number, id_ in enumerate(state.signals)}
+    loose = (folded.unclear, folded.steps, folded.transfers, folded.talks, folded.loose_nudges)
+    return KeptStory(
+        _items(state.items),
+        _signals(state),
+        state.languages,
+        sorted(state.stated_names),
+        sorted(state.name_words),
+        state.last_at,
+        [_matter(it, numbers) for it in folded.matters],
+        [_numbers(it, numbers) for it in loose],
+        {name: _of(matters) for name, matters in folded.by_conversation.items()},
+        [(place, _of(matters)) for place, matters in folded.segments.items()],
+        list(folded.last_in.items()),
+    )
+
+
+def _items(items: Sequence[TimelineItem]) -> KeptItems:
+    words: dict[str | None, int] = {}
+    coded = {name: [words.setdefault(getattr(it, name), len(words)) for it in items] for name in _CODED}
+    return KeptItems(
+        [None if it is None else str(it) for it in words],
+        [it.id for it in items],
+        coded["type"],
+        coded["channel"],
+        coded["direction"],
+        coded["visibility"],
+        coded["assurance"],
+        [it.occurred_at for it in items],
+        [it.recorded_at - it.occurred_at for it in items],
+        coded["conversation"],
+        coded["subject"],
+        [it.text for it in items],
+        coded["by"],
+        coded["name"],
+        _sparse(items, lambda it: it.data),
+        _sparse(items, lambda it: it.traits),
+        [it.deleted for it in items],
+        [it.late for it in items],
+        coded["source"],
+        coded["language"],
+        _sparse(items, lambda it: it.attachments),
+        coded["identity"],
+        _sparse(items, lambda it: it.claims),
+    )
+
+
+def _sparse(items: Sequence[TimelineItem], read: Callable[[TimelineItem], T]) -> Sparse[T]:
+    return {number: value for number, it in enumerate(items) if (value := read(it))}
+
+
+def _signals(state: StoryState) -> KeptSignals:
+    places = {it.id: number for number, it in enumerate(state.items)}
+    found = list(state.signals.values())
+    return KeptSignals(
+        [places[it.id] for it in found],
+        [_SPEAKERS.index(it.speaker) for it in found],
+        [it.acts for it in found],
+        {
+            number: [_reference(one) for one in it.references]
+            for number, it in enumerate(found)
+            if it.references
+        },
+    )
+
+
+def _numbers(signals: Iterable[Signal], numbers: Mapping[str, int]) -> list[int]:
+    return [numbers[it.id] for it in signals]
+
+
+def _of(matters: Iterable[Matter]) -> list[int]:
+    return [it.number for it in matters]
+
+
+def _matter(matter: Matter, numbers: Mapping[str, int]) -> KeptMatter:
+    held, confirmed, settled = (
+        numbers[it.id] if it else -1 for it in (matter.held, matter.confirmed, matter.settled)
+    )
+    return KeptMatter(
+        matter.claimed,
+        matter.whose,
+        _STATES.index(matter.state),
+        matter.opened_at,
+        matter.touched_at,
+        [_reference(it) for it in matter.references.values()],
+        matter.before,
+        sorted(matter.conversations),
+        matter.last_conversation,
+        matter.last_callback,
+        [numbers[it.signal.id] for it in matter.asks],
+        [number for number, it in enumerate(matter.asks) if it.unseen],
+        matter.waits,
+        _numbers(matter.answers, numbers),
+        _numbers(matter.steps, numbers),
+        _numbers(matter.nudges, numbers),
+        (held, confirmed, settled),
+        matter.how,
+        matter.returned,
+    )
+
+
+# --- Back ---
+
+
+def restored_story(kept: KeptStory) -> StoryState:
+    """The state that the columns were made of. IndexError or KeyError where they contradict each other."""
+    items = restored_items(kept.items)
+    signals = _restored_signals(kept.signals, items)
+    state = StoryState(
+        items=items,
+        signals={it.id: it for it in signals},
+        languages=kept.languages,
+        stated_names=set(kept.stated_names),
+        name_words=frozenset(kept.name_words),
+        folded=_restored_folded(kept, signals),
+        last_at=kept.last_at,
+    )
+    state.standing = [it for it in items if not it.deleted]
+    state.conversations = {it.conversation for it in state.standing}
+    filed(state, state.standing)
+    return state
+
+
+def restored_items(kept: KeptItems) -> list[TimelineItem]:
+    words = kept.words
+
+    def coded(numbers: list[int]) -> list[Any]:
+        return [words[number] for number in numbers]
+
+    count = len(kept.ids)
+    return list(
+        map(
+            TimelineItem,
+            kept.ids,
+            coded(kept.types),
+            coded(kept.channels),
+            coded(kept.directions),
+            coded(kept.visibilities),
+            coded(kept.assurances),
+            kept.occurred,
+            coded(kept.conversations),
+            coded(kept.subjects),
+            kept.texts,
+            coded(kept.actors),
+            coded(kept.names),
+            _dense(kept.data, _NONE, count),
+            _dense(kept.traits, _NONE, count),
+            kept.deleted,
+            map(add, kept.recorded, kept.occurred),
+            kept.late,
+            coded(kept.sources),
+            coded(kept.languages),
+            _dense(kept.attachments, (), count),
+            coded(kept.identities),
+            _dense(kept.claims, (), count),
+            [{} for _ in range(count)],
+        )
+    )
+
+
+def _dense(values: Sparse[T], absent: T, count: int) -> Iterable[T]:
+    if not values:
+        return repeat(absent, count)
+    found = [absent] * count
+    for number, value in values.items():
+        found[number] = value
+    return found
+
+
+def _restored_signals(kept: KeptSignals, items: Sequence[TimelineItem]) -> list[Signal]:
+    named: list[tuple[NamedReference, ...]] = [()] * len(kept.items)
+    for number, references in kept.references.items():
+        named[number] = tuple([it.restored() for it in references])
+    return [
+        signal_of(items[at], _SPEAKERS[speaker], acts, references)
+        for at, speaker, acts, references in zip(kept.items, kept.speakers, kept.acts, named, strict=True)
+    ]
+
+
+def _restored_folded(kept: KeptStory, signals: Sequence[Signal]) -> Folded:
+    matters = [_restored_matter(it, number, signals) for number, it in enumerate(kept.matters, start=1)]
+    unclear, steps, transfers, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
+    folded = Folded(
+        matters=matters,
+        unclear=unclear,
+        steps=steps,
+        transfers=transfers,
+        talks=talks,
+        loose_nudges=nudges,
+        by_conversation={name: [matters[at - 1] for at in it] for name, it in kept.by_conversation.items()},
+        segments={place: [matters[at - 1] for at in it] for place, it in kept.segments},
+        last_in=dict(kept.last_in),
+    )
+    for matter in matters:
+        for value in matter.references:
+            folded.by_reference.setdefault(value, []).append(matter)
+        for key in dict.fromkeys([it.signal.key for it in matter.asks]):
+            folded.by_key.setdefault(key, []).append(matter)
+    return folded
+
+
+def _restored_matter(kept: KeptMatter, number: int, signals: Sequence[Signal]) -> Matter:
+    asks = [Ask(signals[at]) for at in kept.asks]
+    for at in kept.unseen:
+        asks[at] = Ask(asks[at].signal, True)
+    held, confirmed, settled = (signals[at] if at >= 0 else None for at in kept.ends)
+    return Matter(
+        number=number,
+        claimed=kept.claimed,
+        whose=kept.whose,
+        state=_STATES[kept.state],
+        opened_at=kept.opened_at,
+        touched_at=kept.touched_at,
+        references={it.value: it.restored() for it in kept.references},
+        before=kept.before,
+        conversations=set(kept.conversations),
+        last_conversation=kept.last_conversation,
+        last_callback=kept.last_callback,
+        asks=asks,
+        waits=kept.waits,
+        answers=[signals[at] for at in kept.answers],
+        steps=[signals[at] for at in kept.steps],
+        nudges=[signals[at] for at in kept.nudges],
+        held=held,
+        confirmed=confirmed,
+        settled=settled,
+        how=kept.how,
+        returned=kept.returned,
+        keys={it.signal.key for it in asks if it.signal.key},
+    )

@@ -1,0 +1,1 @@
+"""Rights of the people whose history is kept: erasure with its proof, holds, and restrictions."""

@@ -1,0 +1,360 @@
+"""The steps of an erasure. Each may be repeated, by any worker; the job's record has the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from handoff.codec.body import without_people
+from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
+from handoff.codec.member import FLAG_PARTICIPANTS, Member
+from handoff.domain.clock import Micros, format_time
+from handoff.domain.errors import Conflict, NotFound, StoreUnavailable
+from handoff.domain.handoff import Action, Handoff
+from handoff.domain.identity import Identity
+from handoff.services.callbacks.callback import OPEN, Callback, read_callback, writing
+from handoff.services.events.payloads import CustomerErased
+from handoff.services.events.publishing import Event, encode_event
+from handoff.services.handoffs.chains import read_chain
+from handoff.services.handoffs.lifecycle import HandoffMove, Handoffs
+from handoff.services.handoffs.records import read_handoff, read_of_homes
+from handoff.store.repositories.claim_lease import LeaseTimes, renewed
+from handoff.store.repositories.control import Change, Changed, decode_record
+from handoff.store.repositories.identities import IdentityRecord
+from handoff.store.repositories.timelines import Window, read_at, read_page
+from handoff.store.store import Store
+
+from .erasure import STEPS, Erasure, bury, people_of
+from .sweeping import ERASED, Sweep
+from .traces import Traces
+
+BY = "erasure"
+PAGE = 500  # touchpoints of another customer that are looked through at once
+SWEEPS = 20  # until one finds nothing; messages that were on their way may follow the first
+
+LEASE = LeaseTimes()
+
+log = structlog.get_logger(__name__)
+
+
+class Eraser:
+    """Does the open jobs of some tenants, one step after the other."""
+
+    def __init__(
+        self,
+        store: Store,
+        handoffs: Handoffs,
+        tenants: Iterable[str],
+        checkpoint: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`checkpoint` is called between writes of a job; what it raises ends the run, as a crash does."""
+        self._store = store
+        self._checkpoint = checkpoint or _go_on
+        self._handoffs = handoffs
+        self.tenants = tenants
+        self._newest: dict[str, list[tuple[bytes, int]]] = {}
+        self._steps: dict[str, Callable[[Erasure, bytes], Awaitable[Erasure]]] = {
+            "bury": self._bury,
+            "handoffs": self._end_handoffs,
+            "callbacks": self._end_callbacks,
+            "others": self._forget_elsewhere,
+            "clear": self._clear,
+            "sweep": self._sweep,
+            "verify": self._verify,
+        }
+
+    async def look(self) -> bool:
+        """Whether an erasure was requested since the last time, anywhere: caches are to be emptied then."""
+        newest = {it: await self._store.of(it).erasures.listed.entries(limit=1) for it in self.tenants}
+        changed = newest != self._newest
+        self._newest = newest
+        return changed
+
+    async def run_open(self) -> int:
+        """Do the open jobs of all tenants to their end; the number of those that were completed."""
+        completed = 0
+        for tenant in list(self.tenants):
+            for job in await self._store.of(tenant).erasures.unfinished.oldest_first():
+                completed += await self.run(tenant, job)
+        return completed
+
+    async def run(self, tenant: str, job: bytes) -> bool:
+        """Do the rest of a job, under its lease. False if another worker has it, or it is done."""
+        of_tenant = self._store.of(tenant)
+        leases, place, claim = of_tenant.idempotency, of_tenant.erasures.lease(job), secrets.token_bytes(16)
+        claimed_at = asyncio.get_running_loop().time()
+        if await leases.claim(place, claim, seconds=LEASE.lease_s) is not None:
+            return False
+        try:
+            async with renewed(leases, place, claim, claimed_at, LEASE):
+                return await self._run(tenant, job)
+        finally:
+            with suppress(StoreUnavailable):
+                await leases.release(place, claim)
+
+    async def _run(self, tenant: str, job: bytes) -> bool:
+        while True:
+            (raw,) = await self._store.of(tenant).erasures.read([job])
+            erasure = decode_record(raw, Erasure) if raw is not None else None
+            if erasure is None or erasure.done or erasure.step not in self._steps:
+                return False
+            await self._checkpoint(f"before {erasure.step}")
+            after = await self._steps[erasure.step](erasure, job)
+            await self._checkpoint(f"after {erasure.step}")
+            try:
+                await self._write(after, job)
+            except Changed:
+                return False
+            if after.done:
+                log.info("customer_erased", erasure=after.id, **after.counts)
+                return True
+
+    async def _write(self, erasure: Erasure, job: bytes) -> None:
+        of_tenant, change = self._store.of(erasure.tenant), Change()
+        after = msgspec.structs.replace(erasure, version=erasure.version + 1)
+        of_tenant.erasures.put(change, job, erasure.version, after.version, after)
+        if erasure.done:
+            of_tenant.erasures.finish(change, job)
+            of_tenant.outbox.post(change, encode_event(_event(erasure, of_tenant.hashes)))
+        await of_tenant.commit(change)
+
+    async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
+        touchpoints = await bury(self._store, erasure, job)
+        return _next(erasure, identities=len(erasure.homes), touchpoints=touchpoints)
+
+    async def _end_handoffs(self, erasure: Erasure, _job: bytes) -> Erasure:
+        """Redact the customer's handoffs, then withdraw those that are not over: their events say nothing."""
+        tenant = erasure.tenant
+        of_tenant = self._store.of(tenant)
+        found = await self._handoffs_of(erasure)
+        snapshots = {ref.sha256 for it in found for ref in it.snapshots}
+        for handoff in found:
+            await self._redact(tenant, handoff)
+            await self._checkpoint("within handoffs")
+            if handoff.pending or handoff.owning:
+                await self._withdraw(tenant, handoff.id)
+        for sha256 in snapshots:
+            change = Change()
+            of_tenant.handoffs.drop_snapshot(change, bytes.fromhex(sha256))
+            await of_tenant.commit(change)
+        return _next(erasure, handoffs=len(found), snapshots=len(snapshots))
+
+    async def _handoffs_of(self, erasure: Erasure) -> list[Handoff]:
+        """The handoffs from before the erasure: a later one belongs to a new history."""
+        records = self._store.of(erasure.tenant).handoffs
+        found = await read_of_homes(records, erasure.homes, None)
+        return [it for it in found if it.requested_at <= erasure.erased_at]
+
+    async def _redact(self, tenant: str, handoff: Handoff) -> None:
+        of_tenant = self._store.of(tenant)
+        while handoff != (bare := redacted(handoff)):
+            change, version = Change(), handoff.version + 1
+            (id_,) = of_tenant.hashes.private(HANDOFF, handoff.id)
+            bare = msgspec.structs.replace(bare, version=version)
+            of_tenant.handoffs.put(change, id_, handoff.version, version, bare)
+            try:
+                await of_tenant.commit(change)
+            except Changed:
+                handoff = await read_handoff(of_tenant, handoff.id)
+                continue
+            return
+
+    async def _unlist(self, erasure: Erasure, handoff: Handoff) -> None:
+        """Take a handoff from what a new history of the same person would show, with its chain."""
+        of_tenant = self._store.of(erasure.tenant)
+        records = of_tenant.handoffs
+        (id_,) = of_tenant.hashes.private(HANDOFF, handoff.id)
+        found = await read_chain(records, handoff.conversation, handoff.home)
+        change = Change()
+        if found.version and found.chain.home in erasure.homes:
+            members = [it for it, _previous in found.chain.members]
+            records.drop_chain(change, found.root, found.version, members)
+        records.unlist(change, id_, handoff.home)
+        await of_tenant.commit(change)
+
+    async def _withdraw(self, tenant: str, id_: str) -> None:
+        move = HandoffMove(action=Action.WITHDRAW, by=BY, reason=ERASED)
+        try:
+            await self._handoffs.move(tenant, id_, move)
+        except (Conflict, NotFound) as error:  # it ended meanwhile
+            log.info("handoff_not_withdrawn", handoff=id_, code=error.problem_code)
+
+    async def _end_callbacks(self, erasure: Erasure, _job: bytes) -> Erasure:
+        """Cancel and redact the customer's callbacks: the number to call is the customer's."""
+        callbacks = self._store.of(erasure.tenant).callbacks
+        ids, count = await callbacks.listed().oldest_first(), 0
+        for at in range(0, len(ids), PAGE):
+            raws = await callbacks.read(ids[at : at + PAGE])
+            for callback in (decode_record(raw, Callback) for raw in raws if raw):
+                if callback.home in erasure.homes and callback.requested_at <= erasure.erased_at:
+                    count += 1
+                    await self._end_callback(erasure.tenant, callback)
+        return _next(erasure, callbacks=count)
+
+    async def _end_callback(self, tenant: str, callback: Callback) -> None:
+        of_tenant = self._store.of(tenant)
+        while callback.phone != ERASED:
+            state = "cancelled" if callback.state in OPEN else callback.state
+            after = msgspec.structs.replace(
+                callback, state=state, version=callback.version + 1, phone=ERASED, reason=ERASED
+            )
+            try:
+                await of_tenant.commit(writing(of_tenant, callback, after))
+            except Changed:
+                callback = await read_callback(self._store, tenant, callback.id)
+                continue
+            return
+
+    async def _forget_elsewhere(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Remove the customer from the timelines and records of others."""
+        people = frozenset(people_of(self._store, erasure, job))
+        for home in erasure.homes:
+            record = await self._store.graves.record(home, job)
+            if record is not None:
+                await self._forget(erasure, job, record, people)
+        return _next(erasure)
+
+    async def _forget(
+        self, erasure: Erasure, job: bytes, record: IdentityRecord, people: frozenset[Identity]
+    ) -> None:
+        graves, hashes = self._store.graves, self._store.hashes(erasure.tenant)
+        gone = record.key
+        places: dict[bytes, list[bytes]] = {}
+        async for page in graves.members(gone, job):
+            conversations: list[bytes] = []
+            referred: list[Member] = []
+            for member in page:
+                if member.reference is not None:
+                    referred.append(member)
+                elif not member.blanked:
+                    body = member.body()
+                    if body.thread is not None and body.thread_space is not None:
+                        conversations.append(hashes.thread(body.thread_space, body.thread))
+                    if member.flags & FLAG_PARTICIPANTS:
+                        for who in body.participants:
+                            places.setdefault(hashes.identity(who.identity), []).append(member.place)
+            await graves.drop_conversations(gone, conversations)
+            wanted = [(it.reference, it.place) for it in referred if it.reference is not None]
+            for original in await read_at(self._store.connection, self._store.keys, wanted):
+                if original is not None:
+                    await self._rewrite(original, people)
+        for home, theirs in places.items():
+            if home not in erasure.homes:
+                await graves.forget(home, gone, theirs)
+        await self._forget_neighbours(erasure, record, people)
+
+    async def _forget_neighbours(
+        self, erasure: Erasure, record: IdentityRecord, people: frozenset[Identity]
+    ) -> None:
+        """Remove the evidence that tied others to the customer, and the customer's names in their words."""
+        fields: dict[bytes, list[bytes]] = {}
+        for piece in record.evidence:
+            for end in piece.ends:
+                fields.setdefault(end, []).append(b"p" + piece.id)
+        pointing = {it.home for it in record.pointers}
+        others = await self._store.of(erasure.tenant).people.records(sorted(pointing))
+        for pointer in record.pointers:
+            other = others.get(pointer.home)
+            stated = next((it for it in other.evidence if it.id == pointer.id), None) if other else None
+            if stated is not None and all(set(side) - set(erasure.homes) for side in stated.sides):
+                continue  # a split of several identities, which is about the others, too
+            fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
+        for home, names in fields.items():
+            if home in erasure.homes:
+                continue
+            await self._rewrite_all(home, people)
+            await self._checkpoint("within others")
+            await self._store.graves.forget(home, record.key, (), names)
+
+    async def _rewrite_all(self, home: bytes, people: frozenset[Identity]) -> None:
+        after = b""
+        while True:
+            window = Window(limit=PAGE, after=after, ascending=True)
+            page = await read_page(self._store.connection, self._store.keys, [home], window)
+            for member in page.members:
+                await self._rewrite(member, people)
+            if page.end is None:
+                return
+            after = page.end
+
+    async def _rewrite(self, member: Member, people: frozenset[Identity]) -> None:
+        found: Member | None = member
+        while found is not None and found.reference is None and not found.blanked:
+            left = without_people(found.body(), people)
+            if left is None or await self._store.graves.rewrite(found, *left):
+                return
+            found = await self._store.graves.read_again(found)
+
+    async def _clear(self, erasure: Erasure, job: bytes) -> Erasure:
+        for home in erasure.homes:
+            while await self._store.graves.clear(home, job):
+                await self._checkpoint("within clear")
+        return _next(erasure)
+
+    async def _sweep(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Look through everything else that is kept for the tenant, again until nothing is found."""
+        people = people_of(self._store, erasure, job)
+        hashes = self._store.hashes(erasure.tenant)
+        traces = Traces(hashes, erasure.homes, people)
+        handoffs = [it.id for it in await self._handoffs_of(erasure)]
+        sweep = Sweep(self._store, erasure.tenant, traces, erasure.homes, handoffs)
+        for _ in range(SWEEPS):
+            if not await sweep.run():
+                return _next(erasure)
+        raise Conflict("copies of the erased data keep coming", code="erasure_unfinished")
+
+    async def _verify(self, erasure: Erasure, job: bytes) -> Erasure:
+        """The last look: nothing of a grave is left. Without that, the job begins again."""
+        if await self._store.graves.left_of(erasure.homes, job):
+            return msgspec.structs.replace(erasure, step=STEPS[0])
+        for handoff in await self._handoffs_of(erasure):
+            await self._unlist(erasure, handoff)
+        await self._store.compaction.ask(at_once=erasure.at_once)
+        now = await self._store.of(erasure.tenant).clock()
+        return _completed(erasure, now)
+
+
+async def _go_on(_where: str) -> None:
+    return
+
+
+def _next(erasure: Erasure, **counts: int) -> Erasure:
+    step = STEPS[STEPS.index(erasure.step) + 1]
+    known = counts | erasure.counts  # the first count is final
+    return msgspec.structs.replace(erasure, step=step, counts=known)
+
+
+def _completed(erasure: Erasure, now: Micros) -> Erasure:
+    return msgspec.structs.replace(erasure, step=STEPS[-1], plan=b"", completed_at=now)
+
+
+def _event(erasure: Erasure, hashes: KeyedHash) -> Event:
+    return Event(
+        key=f"erasure/{erasure.id}",
+        type="customer.erased",
+        subject=erasure.customer_id,
+        at=erasure.erased_at,
+        data=CustomerErased(
+            customer_id=erasure.customer_id,
+            customer_ids=[hashes.public(CUSTOMER, home) for home in erasure.homes],
+            erasure=erasure.id,
+            erased_at=format_time(erasure.erased_at),
+        ),
+    )
+
+
+def redacted(handoff: Handoff) -> Handoff:
+    """The handoff without anything that someone wrote about the customer. Its bytes of snapshots go too."""
+    replace = msgspec.structs.replace
+    return replace(
+        handoff,
+        reason=ERASED,
+        context=None,
+        hops=tuple(replace(it, reason=ERASED) for it in handoff.hops),
+        history=tuple(replace(it, reason=ERASED if it.reason else None) for it in handoff.history),
+    )

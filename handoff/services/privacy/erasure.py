@@ -1,0 +1,267 @@
+"""Erasures: requests to erase a customer, as jobs with a state, progress, and a receipt.
+
+The request takes the customer out of sight before it is answered. Any worker then does the steps of the job,
+each of which may be repeated: a crash at any moment ends in the same receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct, field
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.codec.records import encode_record
+from handoff.domain.clock import DAY, Micros, format_time
+from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.identity import Identity
+from handoff.domain.open_record import OpenRecord
+from handoff.services.customers.customer import by_id, require_current
+from handoff.store.repositories.control import Change, decode_record, mark
+from handoff.store.store import Store
+
+from .journal import Journal, JournalEntry
+
+ERASURE = "er_"
+STEPS = ("bury", "handoffs", "callbacks", "others", "clear", "sweep", "verify", "done")
+"""The steps of a job, in order. Nothing is deleted before the step that needs it is over."""
+FORMAT = 2  # older releases would record again what was erased
+
+
+class Erasure(OpenRecord, frozen=True, kw_only=True):
+    """One job. `plan` are the erased identities, sealed, until the job is done."""
+
+    id: str
+    tenant: str
+    version: int
+    customer_id: str
+    homes: tuple[bytes, ...]
+    erased_at: Micros
+    requested_by: str
+    reason: str = ""
+    step: str = STEPS[0]
+    cursor: int = 0
+    plan: bytes = b""
+    counts: dict[str, int] = field(default_factory=dict)
+    backup_days: int = 0
+    at_once: bool = False
+    completed_at: Micros | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.step == STEPS[-1]
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """The proof of an erasure: what was erased, and when the last backup forgets it.
+
+    `sha256` covers the erasure's id, the customer's former id, the times, and the counts.
+    """
+
+    counts: dict[str, int]
+    completed_at: str
+    backups_forget_at: str | None
+    sha256: str
+
+
+class ErasureView(Struct, frozen=True, kw_only=True):
+    """An erasure as clients see it. The customer is out of sight since `erased_at`."""
+
+    id: str
+    state: str
+    step: str
+    progress: float
+    customer_id: str
+    identities: int
+    erased_at: str
+    requested_by: str
+    reason: str
+    receipt: Receipt | None
+
+
+class ErasurePage(Struct, frozen=True, kw_only=True):
+    """A page of erasures, newest first. `bound` is where the next page begins."""
+
+    erasures: list[Erasure]
+    total: int
+    bound: int | None
+
+
+class ErasureOrder(Struct, frozen=True, kw_only=True):
+    """A request to erase a customer, or only one of the customer's identities."""
+
+    customer_id: str
+    by: str
+    reason: str
+    identity: Identity | None = None
+    backup_days: int = 0
+    at_once: bool = False
+    """Compact the embedded store's log at the end, even if that was done less than an hour ago."""
+
+
+def job_of(hashes: KeyedHash, public_id: str) -> bytes:
+    """The 16 bytes behind an erasure's id. Raises NotFound for an id that is not this tenant's."""
+    return hashes.private(ERASURE, public_id)[0]
+
+
+def require_format(store: Store) -> None:
+    """Raise Conflict (`store_format`) while older releases may use the store: they do not know erasures."""
+    if not store.workers.writes(FORMAT):
+        raise Conflict(
+            "A worker of an older release uses this store: end it, then run `handoff store upgrade`",
+            code="store_format",
+            current=store.workers.current,
+        )
+
+
+async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journal: Journal) -> Erasure:
+    """Take a customer out of sight for good, and leave the rest to a job.
+
+    Raises NotFound for an unknown customer, Gone for an erased one, and Conflict for a former id
+    (`customer_merged`) or while older releases use the store (`store_format`).
+    """
+    require_format(store)
+    customer = await by_id(store, tenant, order.customer_id, restricted=True)
+    require_current(customer, order.customer_id)
+    hashes = store.hashes(tenant)
+    homes = tuple(customer.group.members)
+    if order.identity is not None:
+        homes = (hashes.identity(order.identity),)
+        if homes[0] not in customer.group.members:
+            raise NotFound("the customer has no such identity")
+    held = [str(it.identity) for it in customer.members if it.key in homes and it.held]
+    if held:
+        raise Conflict("A legal hold forbids the erasure", code="legal_hold", identities=held)
+    people = [it.identity for it in customer.members if it.key in homes]
+    job = secrets.token_bytes(16)
+    erasure = Erasure(
+        id=hashes.public(ERASURE, job),
+        tenant=tenant,
+        version=1,
+        customer_id=customer.id,
+        homes=homes,
+        erased_at=await store.of(tenant).clock(),
+        requested_by=order.by,
+        reason=order.reason,
+        plan=store.seal(tenant).seal(msgspec.msgpack.encode(people), job),
+        backup_days=order.backup_days,
+        at_once=order.at_once,
+    )
+    return await _begin(store, erasure, job, journal)
+
+
+async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
+    """Erase again what a restored backup brought back; whether there was anything."""
+    tombstones = await store.graves.tombstones(entry.homes)
+    if all(it is not None and it.erased_at >= entry.erased_at for it in tombstones):
+        return False
+    of_tenant = store.of(entry.tenant)
+    known = await of_tenant.erasures.versioned(entry.job)
+    records = await of_tenant.people.records(entry.homes)
+    people = [it.identity for it in records.values()]
+    erasure = Erasure(
+        id=store.hashes(entry.tenant).public(ERASURE, entry.job),
+        tenant=entry.tenant,
+        version=known.version + 1,
+        customer_id=entry.customer_id,
+        homes=entry.homes,
+        erased_at=entry.erased_at,
+        requested_by=entry.requested_by,
+        reason="restored from a backup",
+        plan=store.seal(entry.tenant).seal(msgspec.msgpack.encode(people), entry.job),
+    )
+    await _begin(store, erasure, entry.job, None)
+    return True
+
+
+async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | None) -> Erasure:
+    """Write the journal, then the job, then take everything out of sight."""
+    if journal is not None:
+        entry = JournalEntry(
+            store=store.hashes(erasure.tenant).store(),
+            tenant=erasure.tenant,
+            job=job,
+            homes=erasure.homes,
+            erased_at=erasure.erased_at,
+            customer_id=erasure.customer_id,
+            requested_by=erasure.requested_by,
+        )
+        await asyncio.to_thread(journal.append, entry)
+    of_tenant, change = store.of(erasure.tenant), Change()
+    of_tenant.erasures.put(change, job, erasure.version - 1, erasure.version, erasure)
+    of_tenant.erasures.enlist(change, job, erasure.erased_at)
+    await of_tenant.commit(change)
+    await bury(store, erasure, job)
+    return erasure
+
+
+async def bury(store: Store, erasure: Erasure, job: bytes) -> int:
+    """Take the homes out of sight; the number of their touchpoints."""
+    return sum([await store.graves.bury(home, job, erasure.erased_at) for home in erasure.homes])
+
+
+async def read_erasure(store: Store, tenant: str, public_id: str) -> Erasure:
+    """One erasure. Raises NotFound."""
+    job = job_of(store.hashes(tenant), public_id)
+    (raw,) = await store.of(tenant).erasures.read([job])
+    if raw is None:
+        raise NotFound("there is no such erasure")
+    return decode_record(raw, Erasure)
+
+
+async def list_erasures(store: Store, tenant: str, *, limit: int, below: int | None) -> ErasurePage:
+    """The tenant's erasures, newest first."""
+    erasures = store.of(tenant).erasures
+    found = await erasures.listed.entries(limit=limit + 1, below=below)
+    raws = await erasures.read([job for job, _ in found[:limit]])
+    return ErasurePage(
+        erasures=[decode_record(raw, Erasure) for raw in raws if raw],
+        total=await erasures.listed.count(),
+        bound=mark(found[limit - 1]) if len(found) > limit else None,
+    )
+
+
+def erasure_view(erasure: Erasure) -> ErasureView:
+    return ErasureView(
+        id=erasure.id,
+        state="completed" if erasure.done else "running",
+        step=erasure.step,
+        progress=round(STEPS.index(erasure.step) / (len(STEPS) - 1), 2) if erasure.step in STEPS else 0.0,
+        customer_id=erasure.customer_id,
+        identities=len(erasure.homes),
+        erased_at=format_time(erasure.erased_at),
+        requested_by=erasure.requested_by,
+        reason=erasure.reason,
+        receipt=_receipt(erasure) if erasure.done else None,
+    )
+
+
+def _receipt(erasure: Erasure) -> Receipt:
+    assert erasure.completed_at is not None
+    forget = erasure.erased_at + erasure.backup_days * DAY if erasure.backup_days else None
+    proved = (erasure.id, erasure.customer_id, erasure.erased_at, sorted(erasure.counts.items()))
+    return Receipt(
+        counts=erasure.counts,
+        completed_at=format_time(erasure.completed_at),
+        backups_forget_at=format_time(forget) if forget else None,
+        sha256=hashlib.sha256(encode_record(proved)).hexdigest(),
+    )
+
+
+def people_of(store: Store, erasure: Erasure, job: bytes) -> Sequence[Identity]:
+    """The erased identities of a job that is not done."""
+    raw = store.seal(erasure.tenant).open(erasure.plan, job)
+    return msgspec.msgpack.decode(raw, type=list[Identity])
+
+
+async def repeat_all(store: Store, journal: Journal) -> int:
+    """Erase again everything in the journal that a restored backup brought back; how many erasures."""
+    repeated = 0
+    for entry in journal.entries():
+        if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
+            repeated += await repeat_erasure(store, entry)
+    return repeated

@@ -1,0 +1,121 @@
+"""An erased customer is gone from everywhere, and nothing brings them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+
+from .conftest import erase, everything
+
+EMAIL = "canary.karlsson@example.org"
+PHONE = "+358401239876"
+CLAIMED = "+358408887766"
+WORDS = "my canary sings in the kitchen"
+
+
+async def customer_of(api: Api, identity: str) -> str:
+    found = await api.context(identity)
+    return str(found["customer"]["id"])
+
+
+async def live(api: Api) -> str:
+    """A customer with something of every kind; returns the id."""
+    who: list[Any] = [
+        {"type": "email", "value": EMAIL, "assurance": "verified"},
+        {"type": "phone", "value": PHONE, "assurance": "verified"},
+        {"type": "phone", "value": CLAIMED},
+    ]
+    await api.record("m1", identities=who, text=WORDS, thread="one", channel="chat")
+    mail = {"channel": "email", "type": "email.received", "text": f"call me at {PHONE}"}
+    await api.record("m2", identities=[who[0]], **mail)
+    guest = {"type": "email", "value": EMAIL, "role": "cc"}
+    await api.record("m3", identities=["user:otto"], text="hello", participants=[guest])
+    customer = await customer_of(api, f"email:{EMAIL}")
+    wanted = {
+        "customer_id": customer,
+        "from": {"channel": "chat", "party": "bot"},
+        "to": {"queue": "sales"},
+        "reason": WORDS,
+        "context": {"note": WORDS},
+    }
+    await api.ok("POST", "/v1/handoffs", wanted, headers={"Idempotency-Key": "k1"})
+    back = {"phone": PHONE, "identity": f"email:{EMAIL}", "reason": WORDS}
+    await api.ok("POST", "/v1/callbacks", back)
+    return customer
+
+
+async def test_nothing_of_an_erased_customer_is_left(api: Api) -> None:
+    customer = await live(api)
+    before = b"\0".join(await everything(api)).lower()
+    assert EMAIL.encode() in before
+    assert b"canary sings" in before
+    view = await erase(api, customer)
+    assert view["receipt"]["counts"] == {
+        "identities": 2,
+        "touchpoints": view["receipt"]["counts"]["touchpoints"],
+        "handoffs": 1,
+        "snapshots": 1,
+        "callbacks": 1,
+    }
+    assert view["receipt"]["counts"]["touchpoints"] >= 2
+    left = b"\0".join(await everything(api)).lower()
+    for trace in (EMAIL, PHONE, PHONE[1:], CLAIMED, "canary sings"):
+        assert trace.encode() not in left, trace
+
+
+async def test_an_erased_customer_answers_410(api: Api) -> None:
+    customer = await live(api)
+    await erase(api, customer)
+    for path in ("context", "timeline", "export", "links"):
+        answer = await api.call("GET", f"/v1/customers/{customer}/{path}", token="officer")
+        assert (answer.status, answer.code) == (410, "customer_erased"), path
+    assert (await api.context(f"email:{EMAIL}"))["match"] == "none"
+    assert (await api.call("DELETE", f"/v1/customers/{customer}", token="officer")).status == 410
+
+
+async def test_the_handoff_is_withdrawn_and_blank(api: Api) -> None:
+    customer = await live(api)
+    await erase(api, customer)
+    page = await api.ok("GET", "/v1/handoffs")
+    (handoff,) = page["handoffs"]
+    assert handoff["state"] == "withdrawn"
+    assert WORDS not in str(handoff)
+    answer = await api.call("GET", f"/v1/handoffs/{handoff['id']}/snapshot")
+    assert answer.status == 404
+    callbacks = await api.ok("GET", "/v1/callbacks")
+    assert [(it["state"], it["phone"]) for it in callbacks["callbacks"]] == [("cancelled", "[erased]")]
+
+
+async def test_late_events_bring_nothing_back_and_new_ones_begin_a_history(api: Api) -> None:
+    customer = await live(api)
+    await erase(api, customer)
+    late = await api.record("late", identities=[f"email:{EMAIL}"], occurred_at="2026-11-20T10:00:00Z")
+    assert (late["accepted"], late["duplicates"]) == (0, 1)
+    again = await api.record("m1", identities=[f"email:{EMAIL}"], occurred_at="2099-01-01T00:00:00Z")
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    assert (await api.context(f"email:{EMAIL}"))["match"] == "none"
+    await api.record("other", identities=["user:otto", f"email:{EMAIL}"], occurred_at="2026-11-20T10:00:00Z")
+    assert (await api.context(f"phone:{PHONE}"))["match"] == "none"
+    await api.record("new", identities=[f"email:{EMAIL}"], occurred_at="2099-01-01T00:00:00Z")
+    found = await api.context(f"email:{EMAIL}")
+    assert [it["text"] for it in found["timeline"]["touchpoints"]] == ["text of new"]
+
+
+async def test_one_identity_of_several_is_erased_alone(api: Api) -> None:
+    customer = await live(api)
+    view = await erase(api, customer, identity=f"phone:{PHONE}")
+    assert view["identities"] == 1
+    found = await api.context(f"email:{EMAIL}")
+    assert found["match"] == "one"
+    assert f"phone:{PHONE}" not in str(found["customer"])
+
+
+@pytest.mark.parametrize("token", ["desk", "bot", "nothing"])
+async def test_erasing_needs_its_own_scope(api: Api, token: str) -> None:
+    customer = await live(api)
+    answer = await api.call("DELETE", f"/v1/customers/{customer}", token=token)
+    assert answer.status == 403
+    assert (await api.context(f"email:{EMAIL}"))["match"] == "one"
