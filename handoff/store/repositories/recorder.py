@@ -218,12 +218,12 @@ class Recorder:
         answers = await self._answers(batch, pointers, keys, args)
         if answers is None:
             return
-        await self._tell_refused(batch, answers)
+        await self._report_erased(batch, answers)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _tell_refused(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
+    async def _report_erased(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
         refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
         if refused and self.on_refused is not None:
             await self.on_refused(refused)
@@ -259,7 +259,7 @@ class Recorder:
             answers = await self._answers(entries, pointers, *program(list(keyed), sealed, keyed))
             if answers is None:
                 return
-            await self._tell_refused(entries, answers)
+            await self._report_erased(entries, answers)
             batch, pointers = _refused(entries, answers, seal), {}
             if not batch:
                 return
