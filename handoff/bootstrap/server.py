@@ -105,7 +105,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
-        monitor, measures = site.monitor, site.measures
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
         parts = RunningParts(
@@ -114,8 +113,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         reloader = _reloader(settings, options, parts)
         delivery = DeliveryService(
             store,
-            monitor,
-            measures,
+            site.monitor,
+            site.measures,
             settings.webhooks,
             names,
             site.public_url,
@@ -124,7 +123,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             clock_guard=site.handoffs.clock_guard,
         )
         health.append(delivery.ready)
-        await _repeat_erasures(site)
         await stack.enter_async_context(_background(site, timers, delivery, names))
         await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
@@ -149,6 +147,7 @@ async def _background(
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
+    await _repeat_erasures(site)
     async with (
         _running("live", site.hub.run()),
         delivery.running(),

@@ -164,16 +164,16 @@ def _add_erasing(actions: Any) -> None:
         "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
     )
     erase.add_argument("--yes", action="store_true", help="do not ask")
-    _add_reading(erase, "erasures:erase")
+    _add_reading(erase, "privacy.erasures:erase")
 
 
 def _add_erasures(commands: Any) -> None:
     erasures = _command(commands, "erasures", "show erasures and their receipts")
     actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_reading(_command(actions, "list", "list erasures"), "erasures:show_all")
+    _add_reading(_command(actions, "list", "list erasures"), "privacy.erasures:show_all")
     show = _command(actions, "show", "show an erasure with its receipt")
     show.add_argument("erasure", help="the erasure's id")
-    _add_reading(show, "erasures:show")
+    _add_reading(show, "privacy.erasures:show")
 
 
 def _add_access(commands: Any) -> None:

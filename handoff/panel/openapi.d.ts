@@ -1075,6 +1075,122 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase a customer
+         * @description The customer is out of sight when this returns: their ids answer 410. A job then deletes touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before the erasure that arrive later are accepted and dropped; later events start a new history.
+         *
+         *     Needs the scope `privacy:write`.
+         */
+        delete: operations["eraseCustomer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a legal hold on a customer
+         * @description The customer cannot be erased until the hold is lifted.
+         *
+         *     Needs the scope `privacy:write`.
+         */
+        put: operations["holdCustomer"];
+        post?: never;
+        /**
+         * Lift a legal hold
+         * @description Needs the scope `privacy:write`.
+         */
+        delete: operations["liftHold"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/restriction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Restrict the processing of a customer's data
+         * @description The data is kept, and new events are recorded. Nobody reads or exports it: contexts, timelines, streams, links, and exports answer 403 `restricted`, and new touchpoints are not sent to subscribers. A party that takes over a conversation gets no history.
+         *
+         *     Needs the scope `privacy:write`.
+         */
+        put: operations["restrictCustomer"];
+        post?: never;
+        /**
+         * Lift a restriction
+         * @description Needs the scope `privacy:write`.
+         */
+        delete: operations["liftRestriction"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List erasures
+         * @description Newest first. A completed one has its receipt.
+         *
+         *     Needs the scope `privacy:write`.
+         */
+        get: operations["listErasures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an erasure
+         * @description Needs the scope `privacy:write`.
+         */
+        get: operations["readErasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -1874,6 +1990,33 @@ export interface components {
             ended: number | null;
         };
         /**
+         * Erasure
+         * @description An erasure as clients see it. The customer is out of sight since `erased_at`.
+         */
+        Erasure: {
+            id: string;
+            state: string;
+            step: string;
+            progress: number;
+            customer_id: string;
+            identities: number;
+            /** Format: date-time */
+            erased_at: string;
+            requested_by: string;
+            reason: string;
+            receipt: components["schemas"]["Receipt"] | null;
+        };
+        /**
+         * ErasuresAnswer
+         * @description A page of erasures, newest first.
+         */
+        ErasuresAnswer: {
+            erasures: components["schemas"]["Erasure"][];
+            total: number;
+            returned: number;
+            next: string | null;
+        };
+        /**
          * ExplainedCandidate
          * @description A customer who may be the same person. Link `identity` to confirm, first with `dry_run`.
          */
@@ -2228,6 +2371,23 @@ export interface components {
             agent?: string | null;
         };
         /**
+         * Protection
+         * @description A legal hold or a restriction: who set it, when, and why.
+         */
+        Protection: {
+            customer_id: string;
+            by: string;
+            at: string;
+            reason: string;
+        };
+        /**
+         * ProtectionInput
+         * @description The body of `PUT …/hold` and `PUT …/restriction`.
+         */
+        ProtectionInput: {
+            reason: string;
+        };
+        /**
          * QuarantineList
          * @description A page of quarantined items, newest first unless `order` is `asc`.
          */
@@ -2256,6 +2416,21 @@ export interface components {
          */
         Readiness: {
             status: string;
+        };
+        /**
+         * Receipt
+         * @description The proof of an erasure: what was erased, and when the last backup forgets it.
+         *
+         *         `sha256` covers the erasure's id, the customer's former id, the times, and the counts.
+         */
+        Receipt: {
+            counts: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            completed_at: string;
+            backups_forget_at: string | null;
+            sha256: string;
         };
         /**
          * Recorded
@@ -2964,7 +3139,7 @@ export interface components {
             /** Format: uri */
             type: string;
             /** @enum {string} */
-            title: "Authentication required" | "Conflict with the current state" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Too many requests" | "Unsupported media type";
+            title: "Authentication required" | "Conflict with the current state" | "Erased" | "Error" | "Internal server error" | "Invalid request" | "Malformed request" | "Method not allowed" | "Not allowed for this token" | "Not found" | "Outcome unknown: send the same request again" | "Request too large" | "Too many requests" | "Unsupported media type";
             status: number;
             /** @description For humans; may change. */
             detail: string;
@@ -2994,9 +3169,11 @@ export interface components {
          *     - `conflict`: The current state does not allow this; `current` shows it.
          *     - `consent_missing`: The customer has not consented to this; `purpose` names what for.
          *     - `context_too_large`: The handoff's `context` is larger than allowed.
+         *     - `customer_erased`: The customer was erased; `erased_at` is the time.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
+         *     - `erased`: The resource was erased.
          *     - `error`: The server failed; its log has details under the request id.
          *     - `forbidden`: The token does not allow this.
          *     - `forbidden_address`: Outgoing requests may not go to this address.
@@ -3025,6 +3202,7 @@ export interface components {
          *     - `invalid_url`: The URL cannot be used for a webhook.
          *     - `issuer_unavailable`: The identity provider's keys cannot be fetched: send the request again later.
          *     - `keys_unavailable`: The keys of the sealed data cannot be used: send the request again later.
+         *     - `legal_hold`: A legal hold forbids the erasure; `identities` names what it is on.
          *     - `limited_token`: The token is limited to queues or to what customers may see, and this is neither.
          *     - `method_not_allowed`: The path does not support this method; `Allow` lists those it does.
          *     - `missing_scope`: The token lacks a scope; `scope` names it.
@@ -3042,10 +3220,12 @@ export interface components {
          *     - `rate_limited`: The source, token, or tenant sends too fast: wait for `Retry-After`; see `limit`.
          *     - `reference_never_joins`: A reference identity finds customers but never links them.
          *     - `rejected`: The touchpoint was rejected; see `detail`.
+         *     - `restricted`: The customer's data is restricted: it is kept, and neither shown nor exported.
          *     - `session_not_allowed`: Session tokens cannot create sessions.
          *     - `signature_refused`: The sender's signature is missing or invalid.
          *     - `stale_version`: The version is not the current one; see `current`.
          *     - `still_malformed`: The delivery still cannot be read and stays in quarantine.
+         *     - `store_format`: An older release uses the store: end it, then run `handoff store upgrade`.
          *     - `store_lost_data`: The store lost acknowledged data: writes wait for an operator.
          *     - `store_unavailable`: The store did not confirm in time: send the same request again.
          *     - `too_large`: The request, or a line of it, is larger than allowed.
@@ -3065,7 +3245,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_merged" | "due_in_the_past" | "empty" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "keys_unavailable" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3746,6 +3926,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The customer was erased. */
+        Problem410: {
+            headers: {
+                "Handoff-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The request is larger than allowed. */
         Problem413: {
             headers: {
@@ -4102,6 +4292,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
@@ -4152,6 +4343,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
@@ -4185,6 +4377,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
@@ -4236,6 +4429,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            410: components["responses"]["Problem410"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
@@ -4269,6 +4463,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
@@ -4337,6 +4532,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            410: components["responses"]["Problem410"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
@@ -4397,6 +4593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            410: components["responses"]["Problem410"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
@@ -4458,6 +4655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            410: components["responses"]["Problem410"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
@@ -4536,6 +4734,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };
@@ -6001,6 +6200,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
@@ -6476,6 +6676,320 @@ export interface operations {
                 };
             };
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    eraseCustomer: {
+        parameters: {
+            query?: {
+                /** @description Erase only this identity of the customer. */
+                identity?: string;
+                /** @description Kept with the erasure. Do not name the person. */
+                reason?: string;
+                /** @description `true`: compact the embedded store's log at the end of the job. Otherwise that happens at most once an hour. */
+                now?: boolean;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The customer's current id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure. */
+            202: {
+                headers: {
+                    /** @description The path of the new resource. */
+                    Location?: string;
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description A legal hold forbids it (`legal_hold`). The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    holdCustomer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The customer's current id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "lawsuit 2026-118"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProtectionInput"];
+            };
+        };
+        responses: {
+            /** @description The hold. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Protection"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    liftHold: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The customer's current id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lifted. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restrictCustomer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The customer's current id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "accuracy contested"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProtectionInput"];
+            };
+        };
+        responses: {
+            /** @description The restriction. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Protection"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    liftRestriction: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The customer's current id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lifted. */
+            204: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listErasures: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasuresAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    readErasure: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The erasure's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];
         };

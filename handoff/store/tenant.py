@@ -16,12 +16,12 @@ from .repositories.control import Change, Control
 from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
-from .repositories.sources import SourceRecords
 from .repositories.tenant.callback_records import CallbackRecords
 from .repositories.tenant.control_sweep import ControlSweep
 from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords
+from .repositories.tenant.source_records import SourceRecords
 from .repositories.tenant.subscription_records import SubscriptionRecords
 from .sealing.sealing import Sealing
 

@@ -211,6 +211,7 @@ def test_every_operation_asks_for_access_and_none_is_open_by_mistake() -> None:
         *("listLinks", "listQuarantine", "replayQuarantined", "dismissQuarantined"),
         *("assignTouchpoint", "listCandidates"),
         *("eraseCustomer", "listErasures", "readErasure"),
+        *("holdCustomer", "liftHold", "restrictCustomer", "liftRestriction"),
         *("subscribe", "listWebhooks", "readWebhook", "changeWebhook", "unsubscribe", "testWebhook"),
         *("listDeliveries", "replayWebhook"),
         *("createToken", "listTokens", "rotateToken", "revokeToken", "reloadConfiguration"),

@@ -102,7 +102,7 @@ def test_operations_that_share_a_pattern_share_their_access() -> None:
 
 def test_a_public_operation_is_its_own_handler() -> None:
     (health,) = [it for it in OPERATIONS if it.id == "health"]
-    assert guarded(health) is health.handler
+    assert guarded(health, {}) is health.handler
 
 
 def test_only_documented_paths_are_compressed() -> None:

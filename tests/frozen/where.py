@@ -30,6 +30,7 @@ from handoff.services.callbacks.callback import STATES, Callback
 from handoff.services.conversations.vendor_threads import Desktop
 from handoff.services.events.publishing import Event, StoredEvent
 from handoff.services.handoffs.records import Chain
+from handoff.services.privacy.erasure import Erasure
 from handoff.services.sources.quarantine import Quarantined
 from handoff.services.webhooks.deliveries import DeliveryAttempt
 from handoff.services.webhooks.spec import SubscriptionSpec
@@ -55,6 +56,7 @@ STORED_RECORDS: dict[str, Any] = {
     "handoff.snapshot": SnapshotRef,
     "chain": Chain,
     "callback": Callback,
+    "erasure": Erasure,
     "subscription": Subscription,
     "subscription.wishes": SubscriptionSpec,
     "subscription.key": Key,

@@ -24,6 +24,7 @@ _PROBLEM_TEXTS = {
     403: "The token lacks the scope, or belongs to another tenant or agent.",
     404: "Not found, or it belongs to another tenant.",
     409: "The current state does not allow this.",
+    410: "The customer was erased.",
     413: "The request is larger than allowed.",
     415: "This resource does not support the content type or encoding.",
     422: "A value is invalid; `errors` points at it.",
@@ -178,6 +179,8 @@ def _problem_statuses(operation: Operation) -> set[int]:
         found.add(404)
     if any(parameter.place == "query" for parameter in operation.parameters):
         found.add(422)
+    if operation.path.startswith("/v1/customers/{id}"):
+        found.add(410)
     if operation.body is not None:
         found |= {400, 413, 415, 422}
     if operation.creating:

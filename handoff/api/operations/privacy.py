@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from handoff.api.handlers import erasures
-from handoff.api.handlers.erasures import ErasuresAnswer, ProtectionInput
+from handoff.api.handlers.privacy import erasures
+from handoff.api.handlers.privacy.erasures import ErasuresAnswer, ProtectionInput
 from handoff.api.operations.operation import (
     CURSOR,
     LIMIT,
@@ -47,7 +47,6 @@ OPERATIONS = (
         ),
         replies=(ResponseSpec(202, "The erasure.", ErasureView, (LOCATION,)),),
         conflicts=f"A legal hold forbids it (`legal_hold`). {CONFLICTS}",
-        problems=(410,),
     ),
     Operation(
         method="PUT",
@@ -63,7 +62,6 @@ OPERATIONS = (
         example={"reason": "lawsuit 2026-118"},
         replies=(ResponseSpec(200, "The hold.", ProtectionView),),
         conflicts=CONFLICTS,
-        problems=(410,),
     ),
     Operation(
         method="DELETE",
@@ -76,7 +74,6 @@ OPERATIONS = (
         parameters=(CURRENT_ID,),
         replies=(ResponseSpec(204, "Lifted."),),
         conflicts=CONFLICTS,
-        problems=(410,),
     ),
     Operation(
         method="PUT",
@@ -94,7 +91,6 @@ OPERATIONS = (
         example={"reason": "accuracy contested"},
         replies=(ResponseSpec(200, "The restriction.", ProtectionView),),
         conflicts=CONFLICTS,
-        problems=(410,),
     ),
     Operation(
         method="DELETE",
@@ -107,7 +103,6 @@ OPERATIONS = (
         parameters=(CURRENT_ID,),
         replies=(ResponseSpec(204, "Lifted."),),
         conflicts=CONFLICTS,
-        problems=(410,),
     ),
     Operation(
         method="GET",

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from handoff.domain.clock import SECOND, Micros, format_time
 from handoff.store.reads import Command
-from handoff.store.repositories.sources import SourceRecords
+from handoff.store.repositories.tenant.source_records import SourceRecords
 from handoff.store.store import Store
 
 MAX_BEHIND_S = 60.0  # a source whose newest receipt is older than this when recorded is behind

@@ -87,15 +87,14 @@ async def by_key(
     one to three more. `reads` is used instead of the store's connection.
     """
     customer = await read_customer(store, tenant, store.of(tenant).people.reader(reads), key)
-    if not restricted:
-        refuse_restricted(customer)
-    return customer
+    return customer if restricted else refuse_restricted(customer)
 
 
-def refuse_restricted(customer: Customer) -> None:
-    """Raise Restricted if the data of one of the customer's identities may only be kept."""
+def refuse_restricted(customer: Customer) -> Customer:
+    """The customer. Raises Restricted if the data of one of the identities may only be kept."""
     if any(it.restricted for it in customer.members):
         raise Restricted()
+    return customer
 
 
 async def by_id(

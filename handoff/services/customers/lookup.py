@@ -78,9 +78,8 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    Raises Restricted for a restricted customer.
-
-    Links below `min_assurance` count as unknown. Round trips as for `by_key`, up to four more if shared.
+    Links below `min_assurance` count as unknown. Raises Restricted for a restricted customer. Round trips as
+    for `by_key`, up to four more if shared.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
@@ -108,8 +107,7 @@ async def find(
     roots = _narrowed(component, resolution, choices)
     alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
     if len(roots) == 1 and not (alone and choices[0].key not in roots):
-        customer = await read_customer(store, tenant, reading, next(iter(roots)))
-        refuse_restricted(customer)
+        customer = refuse_restricted(await read_customer(store, tenant, reading, next(iter(roots))))
         return LookUp(match=Match.ONE, assurance=_assurance(choices, customer.group.root), customer=customer)
     candidates = _ranked(hashes, component, resolution, choices, roots)
     given = [it for it in known if it in resolution.shared]

@@ -14,6 +14,7 @@ local function run(keys, args)
         redis.call('RENAME', tag .. kind .. home, grave(tag, kind, job, home))
       end
     end
+    redis.call('DEL', tag .. 'p' .. home) -- a checkpoint, readable only with the touchpoints that it is made of
     if mark and precedes(erased_at, string.sub(mark, 1, 8)) then erased_at = string.sub(mark, 1, 8) end
     redis.call('HSET', record, 'd', erased_at .. job)
   end

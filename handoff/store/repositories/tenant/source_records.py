@@ -10,9 +10,8 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys
+from handoff.store.repositories.identities import as_mapping
 from handoff.store.resp.commands import Command
-
-from .identities import as_mapping
 
 
 class SourceActivity(Struct, frozen=True):

@@ -9,10 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from handoff.cli.client import Remote, remote
+from handoff.cli.customers import customer_id, print_json
 from handoff.domain.errors import HandoffError
-
-from .client import Remote, remote
-from .customers import customer_id, print_json
 
 POLL_S = 0.2
 

@@ -1,0 +1,1 @@
+"""Handlers of what people and officers may demand: erasures, holds, restrictions."""
