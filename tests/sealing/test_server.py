@@ -170,3 +170,24 @@ async def test_a_store_that_was_emptied_is_still_marked_as_sealed(
         assert store.sealing is not None
         id_ = store.sealing.epochs.content.id.encode()
         assert await store.connection.call("HGET", META, "sealing") == id_
+
+
+async def test_an_erasure_takes_the_key_with_it(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with served(fresh_valkey, tmp_path, tenant) as api:
+        await api.record("a", identities=["user:anna", "email:anna@x.example"])
+        await api.ok("POST", "/v1/touchpoints", {"id": "b", **stated("user:bob")})
+        store, headers = api.server.store, {"Handoff-Tenant": tenant}
+        home = home_of(store, tenant)
+        old = await store.connection.call("HGET", store.keys.record(home), "k")
+        customer = (await api.context())["customer"]["id"]
+        job = await api.ok("DELETE", f"/v1/customers/{customer}", token="admin", headers=headers)
+        async with asyncio.timeout(20):
+            while job["state"] != "completed":
+                await asyncio.sleep(0.05)
+                job = await api.ok("GET", f"/v1/erasures/{job['id']}", token="admin", headers=headers)
+        assert await store.connection.call("HGET", store.keys.record(home), "k") is None
+        await api.record("later", occurred_at="2031-01-01T10:00:00Z", text="a new beginning")
+        assert await store.connection.call("HGET", store.keys.record(home), "k") not in (None, old)
+        texts = [it["text"] for it in (await api.context())["timeline"]["touchpoints"]]
+        assert "a new beginning" in texts
+        assert "text of a" not in texts

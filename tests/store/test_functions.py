@@ -75,7 +75,7 @@ async def test_record_validates_all_items_before_it_writes_any(store: Store, ten
         fixed = b"\x80" * 8 + id_ + b"\x00" * 4 + b"\x01" + b"d" * 8 + b"e0"
         return [fixed, b"body", b"plain", b"tenant", b"", 0]
 
-    pointer: list[bytes | int | str] = [1, b"field", b"value"]
+    pointer: list[bytes | int | str] = [b"", 1, b"field", b"value"]
     before = await store.connection.call("XLEN", outbox)
     for wrong in (b"short", b""):
         arguments: list[bytes | int | str] = [1, 2, *pointer, *one(b"i" * 16), *one(wrong)]
