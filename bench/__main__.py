@@ -32,6 +32,7 @@ from bench import (
     memory,
     panel,
     reads,
+    retention,
     sealing,
     start,
     streams,
@@ -79,6 +80,7 @@ MEASUREMENTS = {
     "panel": Measurement(lambda _settings, directory: panel.measure(directory), full=True),
     "admission": Measurement(lambda _settings, directory: admission.measure(directory), full=True),
     "sealing": Measurement(sealing.measure, full=True),
+    "retention": Measurement(retention.measure, full=True),
     "against": Measurement(against.measure, full=True),
     "webhooks": Measurement(lambda _settings, directory: webhooks.measure(directory), full=True),
 }

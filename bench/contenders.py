@@ -8,6 +8,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from msgspec import Struct
 
@@ -115,34 +116,29 @@ def _module(module: str, port: int, socket: Path) -> list[str]:
     return python(module, str(port), str(socket))
 
 
+class OurOptions(TypedDict, total=False):
+    """How `handoff serve` runs.
+
+    `apart` (the default): the server has a core and its store another; else the machine places both. `tree`
+    is where its packages are.
+    """
+
+    durability: Durability
+    workers: int
+    apart: bool
+    tree: Path
+
+
 @contextlib.contextmanager
 def ours(
-    directory: Path,
-    more: str = "",
-    patience_s: float = PATIENCE_S,
-    *,
-    durability: Durability = "always",
-    workers: int = 1,
-    apart: bool = True,
-    tree: Path = ROOT,
+    directory: Path, more: str = "", patience_s: float = PATIENCE_S, **options: Unpack[OurOptions]
 ) -> Iterator[Started]:
-    """`handoff serve` with a configuration file, which `more` is added to.
-
-    `apart`: the server has a core and its store another; else the machine places both. `tree` is where its
-    packages are.
-    """
+    """`handoff serve` with a configuration file, which `more` is added to, and a store of its own."""
+    core = LOAD_CORE if options.get("apart", True) else None
+    durability = options.get("durability", "always")
     with (
-        valkey(directory / "store", durability=durability, core=LOAD_CORE if apart else None) as stored,
-        served(
-            directory,
-            *stored,
-            more,
-            patience_s,
-            durability=durability,
-            workers=workers,
-            apart=apart,
-            tree=tree,
-        ) as started,
+        valkey(directory / "store", durability=durability, core=core) as stored,
+        served(directory, *stored, more, patience_s, **options) as started,
     ):
         yield started
 
@@ -154,18 +150,16 @@ def served(
     socket: Path,
     more: str = "",
     patience_s: float = PATIENCE_S,
-    *,
-    durability: Durability = "always",
-    workers: int = 1,
-    apart: bool = True,
-    tree: Path = ROOT,
+    **options: Unpack[OurOptions],
 ) -> Iterator[Started]:
     """As `ours`, on a store that runs already."""
     port = free_port()
     config = directory / "handoff.toml"
+    durability, workers = options.get("durability", "always"), options.get("workers", 1)
     config.write_text(_config(port, workers, socket, directory / "data", durability) + more)
     command = python("handoff.cli", "serve", "--config", str(config))
-    with running("handoff", command, directory, SERVER_CORE if apart else None, tree) as process:
+    core = SERVER_CORE if options.get("apart", True) else None
+    with running("handoff", command, directory, core, options.get("tree", ROOT)) as process:
         wait_until(lambda: answers(port, "/readyz", ok=True), process, patience_s)
         target = Target(port=port, path="/v1/touchpoints", headers=AUTHORIZATION)
         yield Started(target=target, process=process, store=store, socket=socket)

@@ -109,7 +109,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     expired: int = 0
-    """Part of the public response of a replay; always 0."""
+    """Touchpoints that are older than the configuration keeps them: they are not stored."""
     quarantined: int = 0
     ignored: int = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from handoff.services.audit.shipping import Send, ship
 from handoff.services.audit.trail import AuditTrail
 from handoff.services.metrics import Measures
 
+from .background.tasks import in_background
 from .settings import Settings
 
 SHIP_S = 5.0
@@ -60,14 +60,11 @@ async def _shipping(trail: AuditTrail) -> AsyncIterator[None]:
     if not trail.settings.ships or trail.root is None:
         yield
         return
-    async with shipping_to(trail.settings) as send:
-        task = asyncio.create_task(_keep_shipping(trail.root, send), name="audit_shipping")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async with (
+        shipping_to(trail.settings) as send,
+        in_background("audit_shipping", _keep_shipping(trail.root, send)),
+    ):
+        yield
 
 
 async def _keep_shipping(root: Path, send: Send) -> None:

@@ -25,7 +25,7 @@ from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources.inbound import Inbound, Received, Source
 
 from .accepting import accepting
-from .memory import allow_connections, giving_back
+from .background.memory import allow_connections, giving_back
 
 
 @asynccontextmanager

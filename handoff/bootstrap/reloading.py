@@ -17,9 +17,11 @@ from handoff.api.http.app_keys import AppContext, Reloaded
 from handoff.delivery.settings import subscriptions_of
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
+from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
+from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
 from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
@@ -29,7 +31,7 @@ from .redaction import build_patterns
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel", "audit")
+_FIXED = ("server", "store", "identity", "panel", "audit", "limits")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,7 @@ class RunningParts(Struct, frozen=True, kw_only=True):
     tenants: list[str]
     facts: list[SourceFacts]
     followers: Followers
+    retention: RetentionPolicy
     admin: Token
 
 
@@ -87,6 +90,7 @@ class Reloader:
         tokens = [parts.admin, *(it.token() for it in new.tokens)]
         Access(tokens, names)  # checks them together
         patterns = build_patterns(new.redaction)
+        check_rules(new.retention, names, new.channel_names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -114,8 +118,10 @@ class Reloader:
         site.identity_spaces = spaces(sources)
         site.channels = new.channel_names
         site.policies = new.policies
+        site.privacy = new.privacy
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
+        parts.retention.replace(new.retention, names, new.channel_names)
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)
         parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)

@@ -7,10 +7,9 @@ import contextlib
 import gc
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -21,6 +20,7 @@ from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
@@ -34,9 +34,8 @@ from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
-from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.journal import Journal
+from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -47,6 +46,10 @@ from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
+from .background.erasure_jobs import NOTICE_S, Erasures
+from .background.key_epochs import keys_open
+from .background.sweeps import TURN_S, Retention
+from .background.tasks import in_background, repeating
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
@@ -58,10 +61,8 @@ from .sources import build_sources, facts, regions, source_rules, spaces, tenant
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
-KEYS_S = 1.0  # how soon a server uses another key epoch
 COUNT_S = 5.0
 TRIM_S = 15.0
-ERASE_S = 1.0  # so often a worker looks for erasures that another one was asked for
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
 START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
@@ -94,37 +95,38 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
+    check_rules(settings.retention, names, settings.channel_names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        health = await stack.enter_async_context(_keys_open(store, names))
+        health = await stack.enter_async_context(keys_open(store, names))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
+        retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
-            site=site, store=store, tenants=names, facts=known_facts, followers=followers, admin=admin
+            site=site,
+            store=store,
+            tenants=names,
+            facts=known_facts,
+            followers=followers,
+            admin=admin,
+            retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = DeliveryService(
-            store,
-            site.monitor,
-            site.measures,
-            settings.webhooks,
-            names,
-            site.public_url,
-            followers=followers,
-            connectors=settings.connectors,
-            clock_guard=site.handoffs.clock_guard,
-        )
+        delivery = _delivery(site, settings, names, followers)
         health.append(delivery.ready)
-        await stack.enter_async_context(_background(site, timers, delivery, names))
-        await stack.enter_async_context(_repeating("quarantine", TRIM_S, _trimming(settings, store, sources)))
+        erasures = Erasures(site, names)
+        health.append(erasures.ready)
+        await erasures.repeat()
+        await stack.enter_async_context(_background(site, timers, delivery, erasures))
+        await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -141,59 +143,59 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         )
 
 
+def _delivery(
+    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+) -> DeliveryService:
+    return DeliveryService(
+        site.store,
+        site.monitor,
+        site.measures,
+        settings.webhooks,
+        tenants,
+        site.public_url,
+        followers=followers,
+        connectors=settings.connectors,
+        clock_guard=site.handoffs.clock_guard,
+    )
+
+
 @asynccontextmanager
 async def _background(
-    site: AppContext, timers: Timers, delivery: DeliveryService, tenants: Sequence[str]
+    site: AppContext, timers: Timers, delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
     store = site.store
-    await _repeat_erasures(site)
     async with (
-        _running("live", site.hub.run()),
+        in_background("live", site.hub.run()),
         delivery.running(),
-        _repeating("timers", TICK_S, timers.fire_due),
-        _running("health", store.health.watch()),
-        _repeating("credentials", CHECK_S, site.watch.check),
-        _repeating("worker", BEAT_S, store.workers.beat),
-        _running("erasures", _erasing(site, tenants)),
+        repeating("timers", TICK_S, timers.fire_due),
+        in_background("health", store.health.watch()),
+        repeating("credentials", CHECK_S, site.watch.check),
+        repeating("worker", BEAT_S, store.workers.beat),
+        repeating("erased", NOTICE_S, erasures.notice),
+        in_background("erasures", erasures.run()),
         keeping(site.audit),
-        _repeating("audit_sync", SYNC_S, site.audit.sync),
-        _repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
-        _repeating("audit_retention", RETENTION_S, site.audit.remove_old),
-        _repeating("count", COUNT_S, _counting(store, timers, site.measures)),
-        _repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
+        repeating("audit_sync", SYNC_S, site.audit.sync),
+        repeating("audit_anchor", ANCHOR_S, site.audit.anchor),
+        repeating("audit_retention", RETENTION_S, site.audit.remove_old),
+        repeating("count", COUNT_S, _counting(store, timers, site.measures)),
+        repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
     ):
         yield
 
 
-async def _repeat_erasures(site: AppContext) -> None:
-    """Take out of sight again what a restored backup brought back, before anybody can read it."""
-    try:
-        repeated = await repeat_all(site.store, site.journal)
-    except HandoffError as error:  # a full store, say: the background tries again
-        log.error("erasures_not_repeated", code=error.problem_code)
-        return
-    if repeated:
-        log.warning("erasures_repeated", count=repeated)
-
-
-async def _erasing(site: AppContext, tenants: Sequence[str]) -> None:
-    """Do the jobs of erasures, first those that a restored backup undid."""
-    eraser, checked = Eraser(site.store, site.handoffs, tenants), False
-    while True:
-        try:
-            checked = checked or await repeat_all(site.store, site.journal) >= 0
-            if await eraser.look():
-                site.store.forget_reads()
-                site.recent.clear()
-            await eraser.run_open()
-            await site.store.compaction.run_due()
-        except Exception:  # whatever it is must not stop erasing
-            log.exception("erasing_failed")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ERASE_S):
-                await site.erased.wait()
-        site.erased.clear()
+@asynccontextmanager
+async def _deleting_old(
+    site: AppContext, policy: RetentionPolicy, settings: Settings, sources: Mapping[str, Source]
+) -> AsyncIterator[None]:
+    """Delete what was kept long enough."""
+    await site.store.horizons.refresh()
+    sweeps = Retention(site, policy)
+    async with (
+        repeating("retention", TURN_S, sweeps.turn),
+        repeating("quarantine", TRIM_S, _trimming(settings, site.store, sources)),
+    ):
+        yield
 
 
 def _credentials(settings: Settings, store: Store, admin: Token, tenants: Sequence[str]) -> Credentials:
@@ -319,75 +321,12 @@ async def _reachable(connection: Connection) -> None:
         raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
 
 
-@asynccontextmanager
-async def _keys_open(store: Store, tenants: Sequence[str]) -> AsyncIterator[list[Callable[[], str | None]]]:
-    """Open the tenants' keys of a sealed store, and follow changes of its key file.
-
-    Yields checks of the store: each returns why this server should get no requests, or None.
-    """
-    if store.sealing is None:
-        yield [store.workers.ready]
-        return
-    await store.prepare_tenants(tenants)
-    epochs = store.sealing.epochs
-
-    async def refresh() -> None:
-        epochs.refresh()
-
-    async with _repeating("keys", KEYS_S, refresh):
-        yield [store.workers.ready, store.sealing.ready]
-
-
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:
     async def count() -> None:
         measures.store_up.set(0 if store.health.reason else 1)
         measures.unviewed.set(await timers.count_unviewed())
 
     return count
-
-
-@asynccontextmanager
-async def _running(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` in a task, and cancel it on leaving."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def _repeating(
-    name: str, every_s: float, work: Callable[[], Awaitable[object]], *, at_the_end: bool = False
-) -> AsyncIterator[None]:
-    """Run `work` periodically. Failures are logged and do not stop it.
-
-    `at_the_end` runs it once more on leaving. This takes a whole timeout if the store hangs, so use it
-    only for work that no other process does.
-    """
-
-    async def loop() -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await work()
-            except HandoffError as error:
-                log.warning("background_failed", work=name, code=error.problem_code)
-            except Exception:  # the outermost loop
-                log.exception("background_crashed", work=name)
-
-    task = asyncio.create_task(loop(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        if at_the_end:
-            with contextlib.suppress(HandoffError):
-                await work()
 
 
 def _url(host: str, port: int) -> str:

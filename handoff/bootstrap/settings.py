@@ -18,7 +18,8 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
-from handoff.domain.redaction.scan import CARD_CODE, CARD_NUMBER, TRACK_DATA
+from handoff.domain.redaction.scan import ALL_DIGITS, CARD_CODE, CARD_NUMBER, TRACK_DATA
+from handoff.domain.retention.rules import RetentionRule
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -125,7 +126,7 @@ class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", self.name):
             raise ValueError(f"redaction pattern {self.name!r}: names match [a-z][a-z0-9_]*")
-        if self.name in (CARD_NUMBER, CARD_CODE, TRACK_DATA):
+        if self.name in (CARD_NUMBER, CARD_CODE, TRACK_DATA, ALL_DIGITS):
             raise ValueError(f"redaction pattern {self.name!r}: the name is built in")
         if not 0 <= self.keep_last <= 8:
             raise ValueError(f"redaction pattern {self.name!r}: keep_last must be 0 to 8")
@@ -157,6 +158,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    retention: list[RetentionRule] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

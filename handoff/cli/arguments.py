@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     listing.set_defaults(run="configured:list_adapters")
     _add_store(commands)
     _add_keys(commands)
+    _add_retention(commands)
     return top
 
 
@@ -218,7 +219,9 @@ def _add_audit(commands: Any) -> None:
     audit = _command(commands, "audit", "check and search the audit trail", help_texts.AUDIT_EXAMPLES)
     tools = audit.add_subparsers(dest="tool", required=True, metavar="TOOL")
     verify = _command(tools, "verify", "check that nothing in the trail's files was changed or removed")
-    _add_store_options(verify, "audit.commands:check")
+    verify.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration file")
+    verify.add_argument("--data", metavar="DIR", help="the server's data directory")
+    verify.set_defaults(run="audit.commands:check")
     verify.add_argument("--dir", metavar="DIR", help="the trail's directory, or a copy of it")
     verify.add_argument(
         "--expect", action="append", default=[], metavar="HASH", help="a hash of a line; can be repeated"
@@ -352,6 +355,18 @@ def _add_keys(commands: Any) -> None:
     destroying = _command(tools, "destroy", "destroy retired epochs", description=help_texts.DESTROY)
     destroying.add_argument("epoch", nargs="+", help="an epoch's id, from `handoff keys list`")
     _add_store_options(destroying, "sealing.operating:destroy_keys")
+
+
+def _add_retention(commands: Any) -> None:
+    retention = _command(commands, "retention", "show or run the deletion of what was kept long enough")
+    tools = retention.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    status = _command(tools, "status", "show the rules, the horizons, and the last sweep")
+    _add_store_options(status, "privacy.retention:show_status")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    sweep = _command(tools, "sweep", "delete now what is older than the rules allow")
+    _add_store_options(sweep, "privacy.retention:sweep")
+    sweep.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
+    sweep.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:

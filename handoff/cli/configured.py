@@ -32,13 +32,15 @@ def demo(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check a configuration file and summarise it."""
-    from handoff.bootstrap.sources import build_sources
+    from handoff.bootstrap.sources import build_sources, tenants
     from handoff.delivery.settings import subscriptions_of
+    from handoff.domain.retention.rules import check_rules
 
     settings = load_settings(options.file)
     ignored: list[tuple[str, str]] = []
     sources = build_sources(settings, lambda source, option: ignored.append((source, option)))
     subscriptions_of(settings.webhooks, settings.connectors)
+    check_rules(settings.retention, tenants(settings, sources), settings.channel_names)
     print(
         f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
         f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"

@@ -232,11 +232,14 @@ def _pack_participant(participant: Participant) -> list[str]:
     return [one.type, one.space, one.value, participant.role]
 
 
-DIGEST_VERSION, KEYED_DIGEST = b"\x01", b"\x02"
-"""First byte of a digest; raised when the digest's input changes. Another version counts as equal.
-
-A sealed touchpoint has the keyed hash of its digest, because an unkeyed one would confirm a guessed text.
-"""
+DIGEST_VERSION = b"\x01"
+"""First byte of a digest; raised when the digest's input changes. Another version counts as equal."""
+MASKED_VERSION = b"\x02"
+"""First byte of a masked touchpoint's digest. A retry may be masked differently: by another worker, which has
+not seen the messages before it, or after the tenant's patterns have changed. It counts as a duplicate all the
+same. A digest of the content before masking would be exact, but digits can be found by trying them all."""
+KEYED = 0x80
+"""Added to the version of a sealed digest, which is a keyed hash: others confirm a guessed text."""
 DIGEST_SIZE = 9  # bytes: the version and 64 bits of hash
 DIGEST_KEPT = 6  # of them are in the member: one in 10¹² reused ids is mistaken for a retry
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
@@ -244,20 +247,23 @@ _CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 def keyed_digest(content: bytes, key: DataKey) -> bytes:
     """The digest of a sealed touchpoint as stored, made of the one of a clear touchpoint as stored."""
-    return KEYED_DIGEST + key.hash(content[:DIGEST_KEPT], DIGEST_KEPT - 1)
+    version = bytes((content[0] | KEYED,))
+    return version + key.hash(content[:DIGEST_KEPT], DIGEST_KEPT - 1)
 
 
 def digest(touchpoint: Touchpoint) -> bytes:
     """9 bytes to compare the content of two events with one id.
 
-    Covers type, subject, text, attachments and data without the envelope keys: what a retry repeats.
+    Covers type, subject, text, attachments and data without the envelope keys: what a retry repeats. Masked
+    and unmasked content count as equal.
     """
     data, envelope = touchpoint.data, touchpoint.envelope
     if envelope:
         data = {key: value for key, value in data.items() if key not in envelope}
     content = (touchpoint.type, touchpoint.subject, touchpoint.text, touchpoint.attachments, data)
     canonical = _CANONICAL.encode(content)
-    return DIGEST_VERSION + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()
+    version = MASKED_VERSION if touchpoint.redacted else DIGEST_VERSION
+    return version + blake2b(canonical, digest_size=DIGEST_SIZE - 1).digest()
 
 
 def without_people(body: Body, gone: Collection[Identity]) -> tuple[int, bytes] | None:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
-from handoff.domain.text.memo import CACHE_SIZE, cached_if_short
+from handoff.domain.text.memo import CACHE_SIZE, cached_if_short, personal
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 §5
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
@@ -35,12 +35,8 @@ class KeyedHash:
         self._request = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"request")
         mask = blake2b(tenant.encode(), digest_size=SIZE, key=pepper, person=b"public-id").digest()
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
-        self.forget()
-
-    def forget(self) -> None:
-        """Empty the caches, which hold identities and threads in plain text."""
         # The same customers, threads and statements occur again and again.
-        self.identity = lru_cache(CACHE_SIZE)(self._identity_hash)
+        self.identity = personal(lru_cache(CACHE_SIZE)(self._identity_hash))
         self.thread = cached_if_short(self._thread_hash)
         self.evidence = cached_if_short(self._evidence_hash)
         self.episode = cached_if_short(self._episode_hash)
@@ -48,6 +44,10 @@ class KeyedHash:
     def _identity_hash(self, identity: Identity) -> bytes:
         """16 bytes that stand for the identity in key names."""
         return self._hash(self._identity, identity.type, identity.space, identity.value)
+
+    def owns(self, hash_: bytes, identity: Identity) -> bool:
+        """Whether a hash is this identity's at this tenant. For scans: it leaves the cache alone."""
+        return self._identity_hash(identity) == hash_
 
     def event(self, id_space: str, event_id: str) -> bytes:
         """16 bytes: the touchpoint id of an event, the same on every route."""

@@ -57,6 +57,11 @@ def pack_occurred(at: Micros) -> bytes:
     return (at + BIAS).to_bytes(8, "big")
 
 
+def unpack_occurred(packed: bytes) -> Micros:
+    """The time in the 8 bytes of `pack_occurred`."""
+    return int.from_bytes(packed, "big") - BIAS
+
+
 def type_code(name: str) -> int:
     return _TYPE_CODES[name]
 

@@ -108,6 +108,13 @@ class AuditUnavailable(HandoffError):
     retryable = True
 
 
+class JournalUnavailable(HandoffError):
+    """The journal of erasures cannot be written, so nothing was erased: retry later."""
+
+    code = "journal_unavailable"
+    retryable = True
+
+
 class IssuerUnavailable(HandoffError):
     """The identity provider's keys were never fetched and cannot be now: retry the same request later."""
 

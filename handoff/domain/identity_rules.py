@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from msgspec import Struct, field
 
-from handoff.domain.text.memo import CACHE_SIZE
+from handoff.domain.text.memo import CACHE_SIZE, personal
 
 from .identity import Handle, Identity
 
@@ -66,11 +66,11 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         def search(handles: tuple[Handle, ...]) -> bool:
             return any(self._matches(it.identity) for it in handles)
 
-        return lru_cache(maxsize=CACHE_SIZE)(search)
+        return personal(lru_cache(maxsize=CACHE_SIZE)(search))
 
     @cached_property
     def _cached_match(self) -> Callable[[Identity], bool]:
-        return lru_cache(maxsize=CACHE_SIZE)(self._matches)
+        return personal(lru_cache(maxsize=CACHE_SIZE)(self._matches))
 
     def _matches(self, identity: Identity) -> bool:
         plain = f"{identity.type}:{identity.value}".lower()

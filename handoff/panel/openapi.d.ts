@@ -1087,7 +1087,7 @@ export interface paths {
         post?: never;
         /**
          * Erase a customer
-         * @description The customer is out of sight when this returns: their ids answer 410. A job then deletes touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before the erasure that arrive later are accepted and dropped; later events start a new history.
+         * @description When this returns, reads of the customer answer 410. A job then deletes touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from before the erasure that arrive later are accepted and dropped; later events start a new history.
          *
          *     Needs the scope `privacy:write`.
          */
@@ -1107,7 +1107,7 @@ export interface paths {
         get?: never;
         /**
          * Put a legal hold on a customer
-         * @description The customer cannot be erased until the hold is lifted.
+         * @description Until the hold is lifted, an erasure is refused and retention deletes nothing of the customer.
          *
          *     Needs the scope `privacy:write`.
          */
@@ -1917,6 +1917,16 @@ export interface components {
             consents?: components["schemas"]["Consent"][];
         };
         /**
+         * Deleted
+         * @description A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
+         *         occurred `before` a time.
+         */
+        Deleted: {
+            before: string;
+            channels: string[];
+            types: string[];
+        };
+        /**
          * Delivery
          * @description One message of a subscription. `id` is its `webhook-id`, the same in all attempts.
          */
@@ -1991,7 +2001,7 @@ export interface components {
         };
         /**
          * Erasure
-         * @description An erasure as clients see it. The customer is out of sight since `erased_at`.
+         * @description An erasure as clients see it. The data cannot be read from `erased_at` on.
          */
         Erasure: {
             id: string;
@@ -2254,6 +2264,8 @@ export interface components {
             unattributed?: number | null;
             /** @default null */
             fields?: string[] | null;
+            /** @default null */
+            deleted?: components["schemas"]["Deleted"][] | null;
             /** @default null */
             limited?: boolean | null;
         };
@@ -3174,6 +3186,7 @@ export interface components {
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `empty`: The request is empty.
          *     - `erased`: The resource was erased.
+         *     - `erasure_unfinished`: Copies of the erased data keep arriving: the erasure continues by itself.
          *     - `error`: The server failed; its log has details under the request id.
          *     - `forbidden`: The token does not allow this.
          *     - `forbidden_address`: Outgoing requests may not go to this address.
@@ -3201,6 +3214,7 @@ export interface components {
          *     - `invalid_time`: The time must be RFC 3339 with a zone.
          *     - `invalid_url`: The URL cannot be used for a webhook.
          *     - `issuer_unavailable`: The identity provider's keys cannot be fetched: send the request again later.
+         *     - `journal_unavailable`: The journal of erasures cannot be written, so nothing was erased: try later.
          *     - `keys_unavailable`: The keys of the sealed data cannot be used: send the request again later.
          *     - `legal_hold`: A legal hold forbids the erasure; `identities` names what it is on.
          *     - `limited_token`: The token is limited to queues or to what customers may see, and this is neither.
@@ -3225,7 +3239,7 @@ export interface components {
          *     - `signature_refused`: The sender's signature is missing or invalid.
          *     - `stale_version`: The version is not the current one; see `current`.
          *     - `still_malformed`: The delivery still cannot be read and stays in quarantine.
-         *     - `store_format`: An older release uses the store: end it, then run `handoff store upgrade`.
+         *     - `store_format`: The store has an older format: end older workers, then run `handoff store upgrade`.
          *     - `store_lost_data`: The store lost acknowledged data: writes wait for an operator.
          *     - `store_unavailable`: The store did not confirm in time: send the same request again.
          *     - `too_large`: The request, or a line of it, is larger than allowed.
@@ -3245,7 +3259,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -6815,7 +6829,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            /** @description The id is a former one (`customer_merged`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
@@ -6912,7 +6926,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The id is a former one (`customer_merged`), or an older release uses the store (`store_format`). */
+            /** @description The id is a former one (`customer_merged`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];

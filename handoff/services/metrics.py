@@ -109,8 +109,38 @@ class Measures:
             ["what"],
             registry=registry,
         )
-        self.unreadable, self.redacted, self.audit_failures = _privacy(registry)
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+        self._add_privacy()
+
+    def _add_privacy(self) -> None:
+        """Metrics of masking, sealing, retention, and the audit trail."""
+        registry = self.registry
+        self.unreadable = Counter(
+            "handoff_sealed_unreadable",
+            "Sealed values that their key does not open: changed, moved, or without a key",
+            ["what"],
+            registry=registry,
+        )
+        self.retention_deleted = Counter(
+            "handoff_retention_deleted",
+            "Touchpoints that were deleted when their time was over",
+            ["channel", "class"],
+            registry=registry,
+        )
+        self.retention_oldest = Gauge(
+            "handoff_retention_oldest_kept_seconds",
+            "Age of the oldest touchpoint that the last sweep saw and kept",
+            registry=registry,
+        )
+        self.audit_failures = Counter(
+            "handoff_audit_failures", "Audit entries that were not written", ["kept"], registry=registry
+        )
+        self.redacted = Counter(
+            "handoff_redacted",
+            "Card numbers and the like that were masked, by kind and way in (channel, request, quarantine)",
+            ["kind", "way"],
+            registry=registry,
+        )
 
     def line_wrong(self, rule: str | None, result: Result) -> None:
         """An agent called a line of this rule wrong, for the first time."""
@@ -121,26 +151,3 @@ class Measures:
         """Count a source's touchpoints by their results."""
         for result in results:
             self._tally.touchpoint(source, result.status)
-
-
-def _privacy(registry: CollectorRegistry) -> tuple[Counter, Counter, Counter]:
-    """Counters of sealed values that do not open, masked places, and audit entries that were not written."""
-    unreadable = Counter(
-        "handoff_sealed_unreadable",
-        "Sealed values that their key does not open: changed, moved, or without a key",
-        ["what"],
-        registry=registry,
-    )
-    redacted = Counter(
-        "handoff_redacted",
-        "Card numbers and the like that were masked, by kind and way in (channel, request, quarantine)",
-        ["kind", "way"],
-        registry=registry,
-    )
-    audit_failures = Counter(
-        "handoff_audit_failures",
-        "Audit entries that could not be written: refused, or kept in the journal",
-        ["kept"],
-        registry=registry,
-    )
-    return unreadable, redacted, audit_failures

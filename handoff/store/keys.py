@@ -15,6 +15,7 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}D  ids of erased touchpoints, for 30 days
     {n}p  checkpoints       string by the first identity of a customer, and their list by age (sorted set,
                             without a hash): see `handoff.codec.checkpoint`
+    {n}H  horizons          hash: see `handoff.store.repositories.retention.horizons`
     {n}o  outbox            stream of references
     {n}b  heartbeat         hash: see `handoff.store.server.heartbeat`
     {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
@@ -86,6 +87,13 @@ class Keys:
 
     def erased_ids(self, home: bytes) -> bytes:
         return self._key(b"D", home)
+
+    def horizons(self, partition: int) -> bytes:
+        return self._tags[partition] + b"H"
+
+    def records(self, partition: int | None) -> bytes:
+        """The start of all records of a partition, up to the hash; a pattern for those of all partitions."""
+        return (b"{*}" if partition is None else self._tags[partition]) + b"n"
 
     def conversations(self, conversation: bytes) -> bytes:
         """The hash that holds a conversation, together with others of its partition."""

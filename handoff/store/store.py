@@ -15,16 +15,21 @@ from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import Redaction
+from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
-from handoff.store.repositories.api_keys import ApiKeyRecords
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
 from handoff.store.repositories.deliveries import Deliveries
 from handoff.store.repositories.erasures import Graves
-from handoff.store.repositories.identities import as_mapping, forget_identities
+from handoff.store.repositories.identities import as_mapping
 from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
+from handoff.store.repositories.retention.expiry import Expiry
+from handoff.store.repositories.retention.horizons import Horizons
+from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.scan import IdentityScan
+from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
 from handoff.store.sealing.sealing import Sealing
 from handoff.store.sealing.settings import SealingSettings
@@ -64,8 +69,7 @@ class Store:
         self.settings = settings
         self.sealing = sealing
         self.redaction = redaction or Redaction()
-        self.rules = rules
-        self.brief_rules = brief_rules
+        self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded = RecentBodies()
         self.histories = RecentHistories()
@@ -97,6 +101,10 @@ class Store:
         self._tenants: dict[str, TenantStore] = {}
         self.api_keys = ApiKeyRecords(connection)
         self.compaction = Compaction(connection, embedded=seen is not None)
+        self.horizons = Horizons(connection, functions, self.keys)
+        self.expiry = Expiry(connection, functions, self.keys)
+        self.identities = IdentityScan(connection, self.keys)
+        self.sweeps = SweepLease(connection, functions, self.keys)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()
@@ -149,9 +157,8 @@ class Store:
         """Forget what was read before: it may have been erased."""
         self.histories.clear()
         self.decoded.clear()
-        forget_identities()
-        for tenant in self._tenants.values():
-            tenant.hashes.forget()
+        self.redaction.forget()
+        forget_people()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -172,6 +179,13 @@ class Store:
         """HMAC-SHA256 of a token with each secret of this store: the first is the one to keep."""
         raw = b"token\0" + token.encode(errors="surrogateescape")
         return [hmac.digest(secret, raw, "sha256") for secret in self._secrets]
+
+    def request_digests(self, digest: bytes) -> list[bytes]:
+        """A request's digest under each secret of this store: the first is the one to keep.
+
+        By a digest without a secret, a card number that the request contained could be found by trial.
+        """
+        return [hmac.digest(secret, b"request\0" + digest, "sha256") for secret in self._secrets]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""

@@ -147,8 +147,17 @@ async def test_sections_that_need_a_restart_are_named(valkey: str) -> None:
             "listen": "127.0.0.1:0",
             "recipients": ["@x.example"],
         }
-        file.change(server=server, sources=[*file.chosen.sources, mail])
-        assert (await reload(callers))["needs_restart"] == ["server", "sources"]
+        file.change(server=server, sources=[*file.chosen.sources, mail], limits={"tenant_per_s": 7})
+        assert (await reload(callers))["needs_restart"] == ["server", "limits", "sources"]
+
+
+async def test_privacy_settings_take_effect(valkey: str) -> None:
+    async with reloadable(valkey) as (callers, file):
+        site = callers.server.site
+        privacy = {"backup_days": 30, "sweep_every_s": 60, "require_consent": {"export": "portability"}}
+        file.change(privacy=privacy)
+        assert (await reload(callers))["needs_restart"] == []
+        assert (site.privacy.backup_days, site.privacy.sweep_every_s) == (30, 60)
 
 
 async def test_without_a_file_there_is_nothing_to_read(callers: Callers) -> None:

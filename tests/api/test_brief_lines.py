@@ -185,7 +185,7 @@ STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
     "held": ([WANTED, sent(3, "One moment please")], {}),
     "noted": ([WANTED, item("note.added", 3, text="Paid twice", by="agent", name="Mia")], {}),
     "consent_withdrawn": (
-        [{"type": "consent.withdrawn", "channel": "web", "data": {"purpose": "marketing"}}],
+        [item("consent.withdrawn", 3, channel="web", data={"purpose": "marketing"})],
         {},
     ),
     "passed_on": ([WANTED], {"handoffs": [EARLIER]}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from handoff.domain.consent import Consent, current_consents
 from handoff.domain.identity import Assurance
 from tests.access.conftest import Callers, callers, opened
+from tests.reads import WatchedReads
 
 __all__ = ["callers"]
 
@@ -31,6 +32,14 @@ async def state(
 ) -> None:
     data = {"purpose": purpose, "source": "form", "text_version": "1"} | ({"at": at} if at else {})
     await callers.record(event, type=f"consent.{what}", text=None, data=data, **more)
+
+
+async def chat_much(callers: Callers) -> None:
+    """More touchpoints than two pages have."""
+    common = {"channel": "chat", "type": "message.received", "identities": ["user:anna"], "text": "x"}
+    at = "2026-01-01T00:00:00Z"
+    messages = [{"id": f"m{it}", "occurred_at": at, **common} for it in range(1_100)]
+    await callers.ok("POST", "/v1/touchpoints", messages)
 
 
 async def customer_of(callers: Callers, identity: str = "user:anna") -> str:
@@ -112,19 +121,26 @@ async def test_a_claimed_identity_can_withdraw_but_not_give_again(callers: Calle
 
 async def test_a_long_timeline_is_read_to_its_beginning(callers: Callers) -> None:
     await state(callers, "first", "given", occurred_at="2020-01-01T00:00:00Z")
-    later = [
-        {
-            "id": f"m{it}",
-            "channel": "chat",
-            "type": "message.received",
-            "occurred_at": "2026-01-01T00:00:00Z",
-            "identities": ["user:anna"],
-            "text": "x",
-        }
-        for it in range(1_100)
-    ]
-    await callers.ok("POST", "/v1/touchpoints", later)
-    assert await states(callers, await customer_of(callers)) == {"service": "given"}
+    await chat_much(callers)
+    customer = await customer_of(callers)
+    assert await states(callers, customer) == {"service": "given"}
+    await state(callers, "last", "withdrawn", occurred_at="2026-02-01T00:00:00Z")
+    assert await states(callers, customer) == {"service": "withdrawn"}
+
+
+@pytest.mark.parametrize(("statements", "pages"), [((), 0), (("given",), 1), (("given", "withdrawn"), 1)])
+async def test_no_more_of_a_timeline_is_read_than_has_statements(
+    callers: Callers, statements: tuple[str, ...], pages: int
+) -> None:
+    await chat_much(callers)
+    for day, what in enumerate(statements, 1):
+        await state(callers, what, what, occurred_at=f"2026-02-0{day}T00:00:00Z")
+    customer = await customer_of(callers)
+    store = callers.server.site.store
+    reads = WatchedReads(store.connection, lambda commands: any(b"REV" in it for it in commands))
+    store.connection = reads  # type: ignore[assignment]
+    assert list((await states(callers, customer)).values()) == list(statements[-1:])
+    assert reads.asked == pages
 
 
 @pytest.mark.parametrize(

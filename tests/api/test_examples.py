@@ -26,7 +26,7 @@ STATE = {404, 409}
 """Statuses that depend on what exists, not on the form of a request."""
 FIRST = ("recordTouchpoints", "lookUp", "requestHandoff", "requestCallback", "subscribe", "createLink")
 """Called first, in this order: they create what the others name."""
-LAST = ("splitCustomer", "withdrawLink", "cancelCallback", "unsubscribe")
+LAST = ("splitCustomer", "withdrawLink", "cancelCallback", "unsubscribe", "eraseCustomer")
 STREAMS = {"watchCustomer", "watchQueue", "watchAgent"}
 Ids = dict[str, str]
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -50,6 +51,22 @@ async def test_a_key_used_for_another_request_is_422(api: Api) -> None:
         answer = await api.post(path, body, headers=key("k"))
         assert (answer.status, answer.code) == (422, "idempotency_key_reused")
     assert (await api.context())["timeline"]["total"] == 1
+
+
+async def test_a_kept_answer_has_no_digest_that_can_be_tried_out(api: Api) -> None:
+    """An answer with the plain digest of an older release is repeated too."""
+    body = CREATING["/v1/callbacks"]
+    first = await api.post("/v1/callbacks", body, headers=key("k"))
+    connection = api.server.store.connection
+    start = b"{c." + api.tenant.encode() + b"}y"
+    (place,) = [it for it in await connection.call(b"KEYS", start + b"*") if len(it) == len(start) + 16]
+    kept = msgspec.msgpack.decode(await connection.call(b"GET", place))
+    plain = sha256(b"/v1/callbacks\0" + msgspec.json.encode(body)).digest()
+    assert kept["request"] not in (plain, b"")
+    older = msgspec.msgpack.encode({**kept, "request": plain})
+    await connection.call(b"SET", place, older, b"KEEPTTL")
+    again = await api.post("/v1/callbacks", body, headers=key("k"))
+    assert (again.status, again.raw, again.headers["Idempotent-Replayed"]) == (201, first.raw, "true")
 
 
 async def test_concurrent_requests_with_one_key_create_one_resource(api: Api) -> None:

@@ -103,6 +103,15 @@ async def test_lists_name_every_customer_that_they_show(audited: tuple[Callers, 
     assert set(entries(root)[-1]["customers"]) == {it["customer_id"] for it in page["handoffs"]}
 
 
+async def test_a_repeated_response_names_its_customer(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    body = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"}
+    for _ in range(2):
+        made = await callers.ok("POST", "/v1/handoffs", body, headers={"Idempotency-Key": "once"})
+    first, again = entries(root)[-2:]
+    assert first["customers"] == again["customers"] == [made["customer_id"]]
+
+
 async def test_no_words_of_customers_are_in_the_trail(audited: tuple[Callers, Path]) -> None:
     callers, root = audited
     canary = "canaryword"
@@ -158,6 +167,15 @@ async def test_an_invalid_reason_is_refused_before_anything_is_read(
     assert not entries(root)
 
 
+async def test_a_card_number_in_the_reason_is_masked(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    headers = {"Handoff-Reason": "ticket 7, 4111 1111 1111 1111"}
+    await callers.get("/v1/context?identity=user:anna", headers=headers)
+    (entry,) = entries(root)
+    assert entry["reason"].startswith("ticket 7, ")
+    assert "4111" not in entry["reason"].removesuffix("1111")
+
+
 async def test_pages_follow_each_other(audited: tuple[Callers, Path]) -> None:
     callers, _root = audited
     for number in range(7):
@@ -193,6 +211,51 @@ async def test_a_full_disk_refuses_reads_and_changes_but_not_touchpoints(
     metrics = (await callers.get("/metrics")).raw
     assert b'handoff_audit_failures_total{kept="refused"}' in metrics
     assert verify(root).ok
+
+
+async def test_the_problem_of_a_change_whose_entry_fails_states_that_it_was_made(
+    audited: tuple[Callers, Path],
+) -> None:
+    callers, root = audited
+    await callers.record("one")
+    size = await fill(callers, root)
+    body = {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"}
+    headers = {"Idempotency-Key": "once"}
+    with largest_file(size + 20):
+        refused = await callers.post("/v1/handoffs", body, headers=headers)
+        assert (refused.status, refused.code) == (503, "audit_unavailable")
+        assert "changes were made" in refused.json["detail"]
+        again = await callers.post("/v1/handoffs", body, headers=headers)
+        assert "changes were made" not in again.json["detail"], "this one was refused before it began"
+    made = await callers.ok("POST", "/v1/handoffs", body, headers=headers)
+    (listed,) = (await callers.ok("GET", "/v1/handoffs"))["handoffs"]
+    assert listed["id"] == made["id"]
+
+
+class CrashingReads:
+    """The connection of a store whose answers make a handler crash."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def answers(self, commands: Any) -> list[Any]:
+        raise ZeroDivisionError
+
+
+async def test_a_request_that_crashes_has_an_entry(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    await callers.record("one")
+    customer = (await callers.ok("GET", "/v1/context?identity=user:anna"))["customer"]["id"]
+    store = callers.server.site.store
+    whole, store.connection = store.connection, CrashingReads(store.connection)  # type: ignore[assignment]
+    answer = await callers.get(f"/v1/customers/{customer}/timeline")
+    store.connection = whole
+    assert (answer.status, answer.code) == (500, "internal")
+    last = entries(root)[-1]
+    assert (last["action"], last["outcome"], last["customers"]) == ("readTimeline", "internal", [customer])
 
 
 async def test_a_stream_or_an_export_that_cannot_be_audited_sends_nothing(

@@ -349,8 +349,9 @@ async def test_an_address_outside_the_policy_is_not_called(store: Store) -> None
 def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
     shipped = (ROOT / "config" / "handoff.toml").read_text(encoding="utf-8")
-    commented = shipped[shipped.index("# [[connectors]]") :].replace("# ", "")
+    commented = shipped[shipped.index("# [[connectors]]") :].split("\n\n")[0].replace("# ", "")
     (tmp_path / "zendesk-token").write_text("zt\n", encoding="utf-8")
+    (tmp_path / "zendesk-token").chmod(0o600)
     for text in (page.split("```toml\n")[1].split("```")[0], commented):
         file = tmp_path / "handoff.toml"
         file.write_text(text, encoding="utf-8")

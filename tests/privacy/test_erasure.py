@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handoff.domain.identity import parse_identity
 from tests.api.conftest import Api
 
 from .conftest import erase, everything
@@ -113,9 +114,28 @@ async def test_one_identity_of_several_is_erased_alone(api: Api) -> None:
     assert f"phone:{PHONE}" not in str(found["customer"])
 
 
+async def test_a_card_number_in_the_reason_is_masked(api: Api) -> None:
+    view = await erase(api, await live(api), reason="wrote 4111 1111 1111 1111")
+    assert view["reason"].startswith("wrote ")
+    assert "4111" not in view["reason"].removesuffix("1111")
+
+
 @pytest.mark.parametrize("token", ["desk", "bot", "nothing"])
 async def test_erasing_needs_its_own_scope(api: Api, token: str) -> None:
     customer = await live(api)
     answer = await api.call("DELETE", f"/v1/customers/{customer}", token=token)
     assert answer.status == 403
     assert (await api.context(f"email:{EMAIL}"))["match"] == "one"
+
+
+async def test_checkpoints_of_the_customer_are_gone(api: Api) -> None:
+    """A checkpoint has what a look derived; it is at one of the identities, erased alone or not."""
+    customer = await live(api)
+    store = api.server.store
+    names = (f"email:{EMAIL}", f"phone:{PHONE}")
+    homes = [store.hashes(api.tenant).identity(parse_identity(it)) for it in names]
+    for home in homes:
+        await store.checkpoints.put(home, b"a derived history", 1_800_000_000)
+    await erase(api, customer, identity=f"phone:{PHONE}")
+    for home in homes:
+        assert await store.connection.call(b"EXISTS", store.keys.checkpoint(home)) == 0

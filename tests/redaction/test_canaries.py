@@ -310,6 +310,8 @@ async def test_no_way_in_stores_logs_or_sends_a_card_number(
     assert 'handoff_redacted_total{kind="card_number",way="quarantine"}' in metrics
 
 
+@pytest.mark.no_cover
+@pytest.mark.timeout(400)
 async def test_ten_thousand_disguised_card_numbers_leave_none_in_the_store(running_store: Server) -> None:
     random, tenant = Random(9), fresh_tenant()
     sent = [disguised(random) for _ in range(10_000)]

@@ -18,7 +18,8 @@ from handoff.bootstrap.redaction import build_redaction
 from handoff.bootstrap.settings import PatternSettings
 from handoff.domain.clock import SECOND
 from handoff.domain.errors import ConfigurationError
-from handoff.domain.redaction.documents import masked_document
+from handoff.domain.redaction.documents import LONG, masked_document
+from handoff.domain.redaction.quick import SHORT_RUN, needs_look
 from handoff.domain.redaction.redaction import Redaction, safe_detail
 from handoff.domain.redaction.scan import TenantPattern
 from handoff.domain.redaction.values import masked_texts, masked_value
@@ -259,3 +260,34 @@ def test_patterns_that_are_no_re2_or_match_nothing_are_refused(pattern: str) -> 
 def test_every_generated_card_number_is_one(seed: int) -> None:
     digits = card(Random(seed))
     assert masked(digits) == "*" * (len(digits) - 4) + digits[-4:]
+
+
+@pytest.mark.parametrize(
+    "piece", [b"0,", b"4111 1111 1111 1111\n", b"%34%31", b"&#52;&#49;", b'"4":1,'], ids=repr
+)
+def test_all_digits_of_a_long_document_of_digits_are_masked(piece: bytes) -> None:
+    """A stranger who sends one must not keep the worker busy."""
+    raw = piece * (LONG // len(piece) + 1)
+    masked, counts = masked_document(raw)
+    assert (len(masked), counts) == (len(raw), {"digits": 1})
+    assert not set(masked) & set(b"0123456789")
+
+
+def test_numbers_in_long_documents_of_words_and_base64_are_looked_for() -> None:
+    words = b"Where is my order of last week? " * (LONG // 16)
+    card = b"4111 1111 1111 1111"
+    for raw in (words + card, b"--x\r\n\r\n" + base64.b64encode(words + card)):
+        masked, counts = masked_document(raw)
+        assert counts == {"card_number": 1}
+        assert len(masked) == len(raw)
+
+
+@pytest.mark.parametrize("length", [SHORT_RUN - 20, SHORT_RUN, SHORT_RUN + 1, 400])
+def test_a_number_is_noticed_in_short_and_long_runs_of_groups(length: int) -> None:
+    """Two ways to test the same: digits one by one, and by sums."""
+    random = Random(length)
+    for _ in range(20):
+        groups = ["0" * random.randint(1, 3) for _ in range(length // 2)]
+        assert not needs_look(msgspec.json.encode(" ".join(groups)))
+        groups.insert(random.randrange(len(groups)), card(random))
+        assert needs_look(msgspec.json.encode(" ".join(groups)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.codec.body import DIGEST_KEPT, KEYED_DIGEST, keyed_digest
+from handoff.codec.body import DIGEST_KEPT, DIGEST_VERSION, KEYED, MASKED_VERSION, keyed_digest
 from handoff.codec.data_key import NONCE, OVERHEAD, DataKey, WrappingKey, derived, new_secret
 
 OWNER = b"o" * 16
@@ -66,8 +66,14 @@ def test_a_wrapped_key_unwraps_for_its_owner(secret: bytes, owner: bytes, other:
 
 
 def test_the_digest_of_a_sealed_touchpoint_needs_its_key() -> None:
-    content = b"\x0112345678"
+    content = DIGEST_VERSION + b"12345678"
     digest = keyed_digest(content, key())
-    assert (len(digest), digest[:1]) == (DIGEST_KEPT, KEYED_DIGEST)
+    assert (len(digest), digest[0]) == (DIGEST_KEPT, DIGEST_VERSION[0] | KEYED)
     assert digest == keyed_digest(content[:DIGEST_KEPT], key())
     assert digest != keyed_digest(content, key(new_secret()))
+
+
+def test_sealed_digests_of_masked_and_unmasked_content_count_as_equal() -> None:
+    """Digests of two versions are not compared."""
+    versions = [keyed_digest(it + b"12345678", key())[:1] for it in (DIGEST_VERSION, MASKED_VERSION)]
+    assert len({*versions, DIGEST_VERSION, MASKED_VERSION}) == 4

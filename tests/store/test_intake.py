@@ -10,7 +10,7 @@ import pytest
 
 from handoff.domain.errors import InvalidPayload, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.timeline.batching import MAX_BYTES, MAX_REQUESTS, Intake
+from handoff.services.timeline.batching import MAX_BYTES, MAX_REQUESTS, SHARED_REQUESTS, Intake
 from handoff.services.timeline.recording import Result
 from handoff.store.store import Store
 from tests.conftest import opened
@@ -83,6 +83,90 @@ async def test_a_caller_that_leaves_withdraws_nothing(store: Store, tenant: str)
     leaving.cancel()
     assert (await staying).status == "accepted"
     assert len(await timeline(store, tenant)) == 2
+
+
+def _raise_stop() -> Sequence[Touchpoint]:
+    raise StopIteration
+
+
+OUTCOMES: dict[str, Callable[[], Sequence[Touchpoint]]] = {
+    "stored": stating(touchpoint("stored")),
+    "nothing in it": stating(),
+    "unreadable": refusing(InvalidPayload("no JSON", code="invalid_json")),
+    "crashed": refusing(ZeroDivisionError("hostile")),
+    "stopped": _raise_stop,
+    "rejected": stating(touchpoint("for a placeholder", "user:0")),
+    "partly rejected": stating(touchpoint("placeholder", "user:0"), touchpoint("beside it", at=NOON + 1)),
+    "cannot be packed": stating(touchpoint("cannot be packed", data={"n": 2**70})),
+}
+
+
+async def repeat(intake: Intake, tenant: str, read: Callable[[], Sequence[Touchpoint]]) -> None:
+    """One request more than a tenant may have in progress beside others."""
+    asked = (intake.record(tenant, read) for _ in range(SHARED_REQUESTS + 1))
+    await asyncio.gather(*asked, intake.record("neighbour", stating()), return_exceptions=True)
+
+
+async def is_served(intake: Intake, tenant: str) -> bool:
+    """Whether the tenant still gets its turn while another one sends."""
+    async with asyncio.timeout(5):
+        await intake.record("neighbour", stating())
+        return (await record_one(intake, tenant, stating(touchpoint("next", at=NOON + 2)))).ok
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+async def test_no_outcome_keeps_a_place(own_store: Store, tenant: str, outcome: str) -> None:
+    intake = Intake(own_store)
+    async with asyncio.timeout(5):
+        await repeat(intake, tenant, OUTCOMES[outcome])
+    assert await is_served(intake, tenant)
+
+
+async def test_a_store_that_refuses_keeps_no_place(own_store: Store, tenant: str) -> None:
+    intake = Intake(own_store)
+    own_store.recorder.refuses = "the disk is full"
+    async with asyncio.timeout(5):
+        await repeat(intake, tenant, stating(touchpoint("1"), touchpoint("2", at=NOON + 1)))
+    own_store.recorder.refuses = None
+    assert await is_served(intake, tenant)
+
+
+class BrokenRecorder:
+    """A recorder that fails in a way that nobody has thought of."""
+
+    def submit(self, entries: Sequence[object], *, gathered: bool = False) -> None:
+        raise AttributeError("writelines")
+
+
+async def test_a_recorder_that_breaks_answers_everybody_and_keeps_no_place(
+    own_store: Store, tenant: str
+) -> None:
+    intake, whole = Intake(own_store), own_store.recorder
+    own_store.recorder = BrokenRecorder()  # type: ignore[assignment]
+    async with asyncio.timeout(5):
+        await repeat(intake, tenant, stating(touchpoint("1"), touchpoint("2", at=NOON + 1)))
+        with pytest.raises(StoreUnavailable):
+            await record_one(intake, tenant, stating(touchpoint("3")))
+    own_store.recorder = whole
+    assert await is_served(intake, tenant)
+
+
+async def test_callers_that_leave_or_fail_keep_no_place(own_store: Store, tenant: str) -> None:
+    intake = Intake(own_store)
+    reported = asyncio.Event()
+
+    def fail(_outcome: object) -> None:
+        reported.set()
+        raise ZeroDivisionError
+
+    for number in range(SHARED_REQUESTS + 1):
+        intake.submit(tenant, stating(touchpoint(f"failed {number}")), 1, fail)
+        leaving = asyncio.create_task(record_one(intake, tenant, stating(touchpoint(f"left {number}"))))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    async with asyncio.timeout(5):
+        await reported.wait()
+    assert await is_served(intake, tenant)
 
 
 async def test_more_than_a_turn_takes_are_all_stored_in_their_order(store: Store, tenant: str) -> None:

@@ -12,16 +12,18 @@ from handoff.bootstrap.server import Server, running
 from handoff.bootstrap.settings import ServerSettings, Settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
+from handoff.store.formats import FORMAT
 from handoff.store.functions.library import Functions
 from handoff.store.keys import META, WORKERS
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
 from handoff.store.workers import Upgrade, raise_format
+from tests.conftest import opened
 from tests.serving import options_of
 from tests.store.servers import cluster_of_three, valkey_server
 
 NEWER = 2
-"""The format of a newer release: handed to the composition, as that release's own constant would be."""
+"""A format that no release has yet: handed to the composition, as a newer release's own constant would be."""
 
 
 @pytest.fixture
@@ -51,8 +53,9 @@ async def upgrade(url: str, wanted: int = NEWER, **options: bool) -> Upgrade:
 
 
 async def test_a_store_that_names_no_format_has_the_first(url: str) -> None:
-    async with release(url, 1) as store:
-        assert b"format" not in await store.connection.call(b"HKEYS", META, key=META)
+    async with opened(url) as store:
+        await store.connection.call(b"HDEL", META, b"format", key=META)
+        await store.workers.beat()
         assert store.workers.current == 1
 
 
@@ -142,12 +145,11 @@ async def test_a_worker_that_fell_silent_counts_no_more(url: str) -> None:
 
 
 async def test_a_worker_that_describes_itself_otherwise_counts_all_the_same(url: str) -> None:
-    async with release(url, 1) as store:
-        await store.workers.leave(store.connection)
+    async with opened(url) as store:
         stranger = b"%d 1 \xff whatever" % (2**42)
         await store.connection.call(b"HSET", WORKERS, b"x", stranger, key=WORKERS)
         refused = await upgrade(url)
-        assert (refused.format, refused.old[0].host) == (1, "unknown")
+        assert (refused.format, refused.old[0].host) == (FORMAT, "unknown")
 
 
 async def test_a_store_made_by_a_newer_release_has_its_format(url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identity import Assurance, Handle, identity
+from handoff.domain.text.memo import forget_people
 from handoff.domain.touchpoint import Direction, Touchpoint
 from handoff.services.timeline.linking import MAX_PREPARED, links_of
 from handoff.services.timeline.recording import prepare
@@ -115,3 +116,10 @@ def test_a_long_list_of_identities_is_not_kept() -> None:
     again = links_of(touchpoint(identities=(ANNA, *many)), HASHES, KEYS)
     assert one == again
     assert one is not again
+
+
+def test_links_of_an_erased_customer_are_forgotten() -> None:
+    first = links_of(touchpoint(), HASHES, KEYS)
+    assert links_of(touchpoint("2"), HASHES, KEYS) is first
+    forget_people()
+    assert links_of(touchpoint("3"), HASHES, KEYS) is not first

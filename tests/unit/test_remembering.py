@@ -8,7 +8,7 @@ import pytest
 
 from handoff.domain.brief.lines import same
 from handoff.domain.identity import identity, parse_identity
-from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, cached_if_short
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, cached_if_short, forget_people
 
 
 def test_short_words_are_made_once_and_long_ones_each_time() -> None:
@@ -22,6 +22,20 @@ def test_short_words_are_made_once_and_long_ones_each_time() -> None:
     long = "a" * (MAX_CACHED + 1)
     assert [upper("a"), upper("a"), upper(long), upper(long)] == ["A", "A", long.upper(), long.upper()]
     assert made == ["a", long, long]
+
+
+def test_everything_is_forgotten_at_once() -> None:
+    made: list[str] = []
+
+    @cached_if_short
+    def upper(word: str) -> str:
+        made.append(word)
+        return word.upper()
+
+    for _ in range(2):
+        assert [upper("a"), upper("a")] == ["A", "A"]
+        forget_people()
+    assert made == ["a", "a"]
 
 
 def test_many_short_words_together_are_long() -> None:

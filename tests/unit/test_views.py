@@ -48,6 +48,9 @@ sequences = st.none() | st.integers(0, 2**63 - 1)
 threads = st.none() | st.sampled_from(["t1", "t2"])
 
 
+NEEDS_DATA = {"brief.line_wrong", "consent.given", "consent.withdrawn"}
+
+
 class Came(Struct, frozen=True):
     """A touchpoint as it was sent, and what the store added."""
 
@@ -81,7 +84,7 @@ def arrived(draw: st.DrawFn) -> Came:
         "e",
         handle(str(ANNA), draw(st.sampled_from(Assurance))),
         at=draw(times),
-        type=draw(st.sampled_from([it for it in TYPES if it != "brief.line_wrong"])),  # which needs its data
+        type=draw(st.sampled_from([it for it in TYPES if it not in NEEDS_DATA])),
         seq=draw(sequences),
         redacted=draw(st.dictionaries(st.sampled_from(["card_number", "card_code"]), st.integers(1, 9))),
         thread=draw(threads),

@@ -81,13 +81,12 @@ _OTHERS = (
     ),
     EventKind("webhook.disabled", (WebhookDisabled,), "A subscription was disabled."),
     EventKind("webhook.test", (WebhookTest,), "A requested test message."),
+    EventKind("customer.erased", (CustomerErased,), "A customer was erased: delete what you keep of them."),
     EventKind("operator.clock_jumped", (ClockJumped,), "The store's clock jumped."),
 )
 
 
 def _touchpoint(type_: str) -> EventKind:
-    if type_ == "customer.erased":
-        return EventKind(type_, (CustomerErased,), "A customer was erased: delete what you keep of them.")
     if type_ == "context.changed":
         text = "The context of an owned handoff changed; or a touchpoint of this type was stored."
         return EventKind(type_, (ContextChanged, TouchpointData), text)

@@ -130,7 +130,7 @@ async def _customers(request: web.Request, site: AppContext) -> frozenset[str]:
     found = set(named)
     for id_ in named:
         try:
-            customer = await by_id(site.store, tenant, id_)
+            customer = await by_id(site.store, tenant, id_, restricted=True)
         except NotFound as error:
             if id_ == given and not id_.startswith(CUSTOMER):
                 raise bad_parameter("customer", "customer must be a customer id") from error

@@ -6,6 +6,7 @@ data is about with `about`. A handler that streams calls `write_entry` before it
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 
@@ -28,6 +29,12 @@ from .app_keys import PRINCIPAL, SITE
 from .request_ids import REQUEST_ID
 
 REASON_HEADER = "Handoff-Reason"
+FAULT = "internal"  # the problem's code
+MADE = (
+    "The audit trail cannot be written, so the answer is withheld. The requested changes were made: "
+    "repeat the request with its Idempotency-Key, or look it up"
+)
+_READING = frozenset({"GET", "HEAD"})
 _OUTCOMES = {304: "not_modified"}
 _ID = re.compile(r"[a-z]{2}_[A-Za-z0-9_-]{1,100}|current")
 _NAMED = frozenset({"agent", "queue", "quarantine", "key"})
@@ -79,6 +86,7 @@ async def audited(
     """Run a handler, and write the entry of the request before the response leaves.
 
     AuditUnavailable if the entry cannot be written, before the handler runs where that is known already.
+    If it only turns out afterwards, the answer is withheld, and the problem states that changes were made.
     """
     trail = request.app[SITE].audit
     if not trail.on:
@@ -93,8 +101,18 @@ async def audited(
         if not access.written:
             await write_entry(request, error.problem_code)
         raise
+    except Exception:  # a fault of ours, perhaps after the change
+        if not access.written:
+            with contextlib.suppress(AuditUnavailable):
+                await write_entry(request, FAULT)
+        raise
     if not access.written:
-        await write_entry(request, _OUTCOMES.get(response.status, "ok"))
+        try:
+            await write_entry(request, _OUTCOMES.get(response.status, "ok"))
+        except AuditUnavailable as error:
+            if request.method in _READING:
+                raise
+            raise AuditUnavailable(MADE) from error
     return response
 
 
@@ -137,4 +155,6 @@ def _reason(request: web.Request) -> str | None:
         raise Unprocessable(
             f"{REASON_HEADER} has at most {MAX_REASON} printable characters", code="invalid_parameter"
         )
-    return reason or None
+    if not reason:
+        return None
+    return request.app[SITE].store.redaction.text(reason, "request", request[PRINCIPAL].tenant)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -24,13 +24,16 @@ from handoff.services.access.customer_access import check_resource
 from handoff.services.access.principal import Principal
 from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.expiring import IdempotencyRecords
+from handoff.store.store import Store
 
 from .app_keys import PRINCIPAL, SITE, AppContext
+from .auditing import about
 from .exchange import BODY, IDEMPOTENCY_KEY, read_body
 
 KEEP_S = 7 * 24 * 3600  # longer than clients retry
 RELEASING_S = 60  # a store that hangs may run the claim of a failed request this much later
 RELEASE_WAIT_S = 0.25  # a failed request waits this long for its key to be released
+KEYED_FORMAT = 2  # of the store: older releases compare digests without a secret
 MAX_KEY = 255
 LEASE = LeaseTimes()
 
@@ -66,14 +69,14 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         )
     site = request.app[SITE]
     body = request[BODY] = await read_body(request)
-    digest = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
+    digests = _digests(site.store, request, body)
     records = site.store.of(principal.tenant).idempotency
     hashes = site.store.hashes(principal.tenant)
     place = records.place_of(hashes.request("credential", principal.credential.hex(), key))
     seal = site.store.seal(principal.tenant)
     scopes = tuple(sorted(principal.scopes))
     limits = principal.reader.digest
-    claim = KeptAnswer(digest, run=secrets.token_bytes(8), scopes=scopes, limits=limits)
+    claim = KeptAnswer(digests[0], run=secrets.token_bytes(8), scopes=scopes, limits=limits)
     running = msgspec.msgpack.encode(claim)
     claimed_at = asyncio.get_running_loop().time()
     try:
@@ -92,16 +95,23 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         raise
     if first is not None:
         await _check_repetition(site, principal, first)
-        return _repeat(first, digest, lambda: seal.open(first.body, place))
+        return _noted(request, _repeat(first, digests, lambda: seal.open(first.body, place)))
     assert response is not None
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         sealed = seal.seal(response.body, place)
         location = response.headers.get("Location")
         status, type_ = response.status, response.content_type
-        kept = KeptAnswer(digest, status, sealed, type_, location, scopes=scopes, limits=limits)
+        kept = KeptAnswer(digests[0], status, sealed, type_, location, scopes=scopes, limits=limits)
         with contextlib.suppress(StoreUnavailable):  # the request succeeded all the same
             await records.keep(place, msgspec.msgpack.encode(kept), seconds=KEEP_S)
     return response
+
+
+def _digests(store: Store, request: web.Request, body: bytes) -> list[bytes]:
+    """The digest to keep for a request, then those that its first answer may have been kept with."""
+    plain = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
+    keyed = store.request_digests(plain)
+    return [*keyed, plain] if store.workers.writes(KEYED_FORMAT) else [plain, *keyed]
 
 
 async def _check_repetition(site: AppContext, principal: Principal, first: KeptAnswer) -> None:
@@ -114,6 +124,18 @@ async def _check_repetition(site: AppContext, principal: Principal, first: KeptA
         )
     if first.status and principal.queues is not None:
         await check_resource(site.store, principal, first.location)
+
+
+class _ShownCustomer(Struct, frozen=True):
+    customer_id: str | None = None
+
+
+def _noted(request: web.Request, repeated: web.Response) -> web.Response:
+    """The repeated response, with the customer that it shows in the audit entry: no handler adds it."""
+    if isinstance(repeated.body, bytes):
+        with contextlib.suppress(msgspec.MsgspecError):
+            about(request, msgspec.json.decode(repeated.body, type=_ShownCustomer).customer_id)
+    return repeated
 
 
 def _older_key_parts(principal: Principal) -> tuple[str, ...]:
@@ -150,8 +172,8 @@ async def _release(records: IdempotencyRecords, place: bytes, running: bytes) ->
                     await asyncio.sleep(RELEASE_WAIT_S)
 
 
-def _repeat(kept: KeptAnswer, digest: bytes, body: Callable[[], bytes]) -> web.Response:
-    if kept.request != digest:
+def _repeat(kept: KeptAnswer, digests: Sequence[bytes], body: Callable[[], bytes]) -> web.Response:
+    if kept.request not in digests:
         raise Unprocessable(
             "This Idempotency-Key was already used for a different request", code="idempotency_key_reused"
         )

@@ -28,6 +28,7 @@ STATUS: dict[type[errors.HandoffError], int] = {
     errors.RateLimited: 429,
     errors.AuditUnavailable: 503,
     errors.IssuerUnavailable: 503,
+    errors.JournalUnavailable: 503,
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,
     errors.WrittenByNewer: 503,

@@ -1,4 +1,4 @@
-"""Erasure of customers."""
+"""Erasure of customers, legal holds, and restrictions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from handoff.api.operations.operation import (
     CURSOR,
     LIMIT,
     LOCATION,
+    Audited,
     Operation,
     Parameter,
     ResponseSpec,
@@ -19,7 +20,51 @@ from handoff.services.privacy.protection import Protection, ProtectionView
 TAG = "Privacy"
 SCOPES = ("privacy:write",)
 CURRENT_ID = path_parameter("id", "The customer's current id.")
-CONFLICTS = "The id is a former one (`customer_merged`), or an older release uses the store (`store_format`)"
+FORMER_ID = "The id is a former one (`customer_merged`)"
+CONFLICTS = f"{FORMER_ID}, or an older release uses the store (`store_format`)"
+
+
+def _protection(
+    kind: Protection,
+    *,
+    ids: tuple[str, str],
+    summaries: tuple[str, str],
+    text: str,
+    reason: str,
+) -> tuple[Operation, Operation]:
+    """The operations that set and lift a protection of a customer."""
+    path = f"/v1/customers/{{id}}/{kind}"
+    put = Operation(
+        method="PUT",
+        path=path,
+        handler=erasures.setting(kind),
+        id=ids[0],
+        audit=Audited("customer"),
+        tag=TAG,
+        summary=summaries[0],
+        text=text,
+        scopes=SCOPES,
+        parameters=(CURRENT_ID,),
+        body=ProtectionInput,
+        example={"reason": reason},
+        replies=(ResponseSpec(200, f"The {kind}.", ProtectionView),),
+        conflicts=CONFLICTS,
+    )
+    delete = Operation(
+        method="DELETE",
+        path=path,
+        handler=erasures.lifting(kind),
+        id=ids[1],
+        audit=Audited("customer"),
+        tag=TAG,
+        summary=summaries[1],
+        scopes=SCOPES,
+        parameters=(CURRENT_ID,),
+        replies=(ResponseSpec(204, "Lifted."),),
+        conflicts=FORMER_ID,
+    )
+    return put, delete
+
 
 OPERATIONS = (
     Operation(
@@ -27,9 +72,10 @@ OPERATIONS = (
         path="/v1/customers/{id}",
         handler=erasures.erase,
         id="eraseCustomer",
+        audit=Audited("customer"),
         tag=TAG,
         summary="Erase a customer",
-        text="The customer is out of sight when this returns: their ids answer 410. A job then deletes "
+        text="When this returns, reads of the customer answer 410. A job then deletes "
         "touchpoints, evidence, snapshots, and messages, cancels callbacks, withdraws handoffs, and removes "
         "the customer from the timelines of others. Follow it with `GET /v1/erasures/{id}`. Events from "
         "before the erasure that arrive later are accepted and dropped; later events start a new history.",
@@ -48,67 +94,28 @@ OPERATIONS = (
         replies=(ResponseSpec(202, "The erasure.", ErasureView, (LOCATION,)),),
         conflicts=f"A legal hold forbids it (`legal_hold`). {CONFLICTS}",
     ),
-    Operation(
-        method="PUT",
-        path="/v1/customers/{id}/hold",
-        handler=erasures.setting(Protection.HOLD),
-        id="holdCustomer",
-        tag=TAG,
-        summary="Put a legal hold on a customer",
-        text="The customer cannot be erased until the hold is lifted.",
-        scopes=SCOPES,
-        parameters=(CURRENT_ID,),
-        body=ProtectionInput,
-        example={"reason": "lawsuit 2026-118"},
-        replies=(ResponseSpec(200, "The hold.", ProtectionView),),
-        conflicts=CONFLICTS,
+    *_protection(
+        Protection.HOLD,
+        ids=("holdCustomer", "liftHold"),
+        summaries=("Put a legal hold on a customer", "Lift a legal hold"),
+        text="Until the hold is lifted, an erasure is refused and retention deletes nothing of the customer.",
+        reason="lawsuit 2026-118",
     ),
-    Operation(
-        method="DELETE",
-        path="/v1/customers/{id}/hold",
-        handler=erasures.lifting(Protection.HOLD),
-        id="liftHold",
-        tag=TAG,
-        summary="Lift a legal hold",
-        scopes=SCOPES,
-        parameters=(CURRENT_ID,),
-        replies=(ResponseSpec(204, "Lifted."),),
-        conflicts=CONFLICTS,
-    ),
-    Operation(
-        method="PUT",
-        path="/v1/customers/{id}/restriction",
-        handler=erasures.setting(Protection.RESTRICTION),
-        id="restrictCustomer",
-        tag=TAG,
-        summary="Restrict the processing of a customer's data",
+    *_protection(
+        Protection.RESTRICTION,
+        ids=("restrictCustomer", "liftRestriction"),
+        summaries=("Restrict the processing of a customer's data", "Lift a restriction"),
         text="The data is kept, and new events are recorded. Nobody reads or exports it: contexts, "
         "timelines, streams, links, and exports answer 403 `restricted`, and new touchpoints are not sent to "
         "subscribers. A party that takes over a conversation gets no history.",
-        scopes=SCOPES,
-        parameters=(CURRENT_ID,),
-        body=ProtectionInput,
-        example={"reason": "accuracy contested"},
-        replies=(ResponseSpec(200, "The restriction.", ProtectionView),),
-        conflicts=CONFLICTS,
-    ),
-    Operation(
-        method="DELETE",
-        path="/v1/customers/{id}/restriction",
-        handler=erasures.lifting(Protection.RESTRICTION),
-        id="liftRestriction",
-        tag=TAG,
-        summary="Lift a restriction",
-        scopes=SCOPES,
-        parameters=(CURRENT_ID,),
-        replies=(ResponseSpec(204, "Lifted."),),
-        conflicts=CONFLICTS,
+        reason="accuracy contested",
     ),
     Operation(
         method="GET",
         path="/v1/erasures",
         handler=erasures.list_,
         id="listErasures",
+        audit=Audited("erasure"),
         tag=TAG,
         summary="List erasures",
         text="Newest first. A completed one has its receipt.",
@@ -121,6 +128,7 @@ OPERATIONS = (
         path="/v1/erasures/{id}",
         handler=erasures.read,
         id="readErasure",
+        audit=Audited("erasure"),
         tag=TAG,
         summary="Read an erasure",
         scopes=SCOPES,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
-from handoff.api.handlers import touchpoints as handlers
-from handoff.api.handlers.ndjson import MAX_LINE
-from handoff.api.handlers.touchpoints import LinesView, RecordedView
+from handoff.api.handlers.touchpoints import requests as handlers
+from handoff.api.handlers.touchpoints.answers import LinesView, RecordedView
+from handoff.api.handlers.touchpoints.fast_path import PATH, fast_routes
+from handoff.api.handlers.touchpoints.ndjson import MAX_LINE
 from handoff.api.http.exchange import MAX_BODY
 from handoff.api.operations.operation import (
     ADDS_ONLY,
@@ -76,9 +77,9 @@ _NDJSON_LINES = (
 OPERATIONS = (
     Operation(
         method="POST",
-        path=handlers.PATH,
+        path=PATH,
         handler=handlers.create,
-        fast_routes=handlers.fast_routes,
+        fast_routes=fast_routes,
         id="recordTouchpoints",
         audit=ADDS_ONLY,
         tag=TAG,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -18,10 +19,11 @@ MAX_IRREGULAR = 26
 """Digits of a run in which any grouping counts: a card number, its expiry date and its code. In longer runs,
 such as a column of prices, only the groupings that cards have do."""
 _RUN = re.compile(rf"(?<![0-9])[0-9](?:\s{{0,{SPACES}}}+[\W_]{{0,{GAP}}}[0-9]){{{FEWEST - 1},}}")
+_BREAK = re.compile(f"[{re.escape(LEAF + NUMBER)}]")
 _DIGIT = re.compile("[0-9]")
 _NEW_NUMBER = re.compile(r"[\s,;/(|]\+|\A\+\Z")
 """A gap after which another telephone number begins."""
-_SHAPES = frozenset(
+SHAPES = frozenset(
     {
         (4, 4, 4, 4),
         (4, 4, 4, 4, 3),
@@ -80,9 +82,10 @@ class Number(Struct, frozen=True):
 def card_numbers(text: str) -> Iterator[Number]:
     """Every card number in a text with ASCII digits. Readings that overlap are all given."""
     exempt: list[tuple[int, int]] | None = None
+    breaks = [match.start() for match in _BREAK.finditer(text)]
     for match in _RUN.finditer(text):
         for run in _parts(match.group(), match.start()):
-            for number in _in_run(text, run):
+            for number in _in_run(text, run, breaks):
                 if exempt is None:
                     exempt = [*_ibans(text), *(it.span() for it in _AMAZON.finditer(text))]
                 if not _exempt(text, number, exempt):
@@ -106,7 +109,7 @@ def _parts(found: str, offset: int) -> Iterator[list[int]]:
         yield run
 
 
-def _in_run(text: str, run: list[int]) -> Iterator[Number]:
+def _in_run(text: str, run: list[int], breaks: list[int]) -> Iterator[Number]:
     plain = "".join([text[place] for place in run])
     starts = [0, *(at for at in range(1, len(run)) if run[at] != run[at - 1] + 1)]
     bounds = [*starts, len(run)]
@@ -125,23 +128,29 @@ def _in_run(text: str, run: list[int]) -> Iterator[Number]:
             last = ends.get(start + length)
             if last is not None and passes(sums, start, start + length):
                 shape = tuple([bounds[at + 1] - bounds[at] for at in range(first, last)])
-                if _plausible(text, run, start, start + length, shape):
+                if _plausible(text, run, start, start + length, shape, breaks):
                     yield Number(tuple(run[start : start + length]))
 
 
-def _plausible(text: str, run: list[int], start: int, end: int, shape: tuple[int, ...]) -> bool:
-    """Whether the grouping is one of a card number, and not of several numbers side by side."""
-    if len(shape) == 1 or shape in _SHAPES or (len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]):
+def _plausible(
+    text: str, run: list[int], start: int, end: int, shape: tuple[int, ...], breaks: list[int]
+) -> bool:
+    """Whether the grouping is one of a card number, and not of several numbers side by side.
+
+    `breaks` are the places in the text where one value ends and the next begins.
+    """
+    if len(shape) == 1 or shape in SHAPES or (len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]):
         return True
     between = text[run[start] : run[end - 1]]
     if NUMBER in between:
         return False
     if LEAF in between:
         return start == 0 and end == len(run)
-    first, last = run[start], run[end - 1]
-    left = max(text.rfind(LEAF, 0, first), text.rfind(NUMBER, 0, first))
-    right = min((it for it in (text.find(LEAF, last), text.find(NUMBER, last)) if it >= 0), default=len(text))
-    return sum(left < place < right for place in run) <= MAX_IRREGULAR
+    following = bisect_right(breaks, run[end - 1])
+    before = bisect_left(breaks, run[start]) - 1
+    left = bisect_right(run, breaks[before]) if before >= 0 else 0
+    right = bisect_left(run, breaks[following]) if following < len(breaks) else len(run)
+    return right - left <= MAX_IRREGULAR
 
 
 def _exempt(text: str, number: Number, others: list[tuple[int, int]]) -> bool:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from handoff.domain.clock import SECOND, Micros
 
+from .cards import SHAPES
 from .digits import in_ascii
+from .issuers import is_card_number
 
 MAX_CONVERSATIONS = 10_000  # a few hundred bytes each; the one that waited longest is forgotten
 MAX_EVENTS = 16  # messages per conversation whose retries get the same result
 WINDOW = 600 * SECOND  # a longer pause ends a number that somebody types piece by piece
-MAX_DIGITS = 19
+MAX_DIGITS = 18  # that a message can contribute: the last one has at least one of 19
+LONG = 11
+"""Digits of a piece that any rest may follow. After a shorter one, such as an order number, a postcode or a
+telephone number is likelier than the end of a card number."""
+PHONE, SUBSCRIBER = 9, 7
+"""Digits of a national telephone number, which begins with 0, and of its longest group."""
 _HEAD = re.compile(r"[\W_]{0,6}\d")
 _HEAD_RUN = re.compile(r"(?:[\W_]{0,6}[0-9])+")
 _TAIL = re.compile(r"[0-9](?:[\W_]{0,6}[0-9])*[\W_]{0,6}\Z")
+_GROUP = re.compile(r"[0-9]+")
 _ENDS_IN_DIGIT = re.compile(r"\d[\W_]{0,6}\Z")
 
 
@@ -72,6 +80,39 @@ class Fragments:
             self._conversations.popitem(last=False)
 
 
+def completes(before: str, text: str) -> bool:
+    """Whether the digits at the text's beginning are the end of a card number that begins in `before`.
+
+    The pieces have to be grouped as cards are. Any two numbers that follow one another, such as an order
+    number and a postcode, would look like a card number too often.
+    """
+    head = _HEAD_RUN.match(in_ascii(text))
+    if head is None or "+" in head.group():
+        return False
+    earlier, later = before.split(), _GROUP.findall(head.group())
+    if _is_phone(later):
+        return False
+    groups = [*earlier, *later]
+    return any(
+        _is_card(groups[start:end])
+        for start in range(len(earlier))
+        for end in range(len(earlier) + 1, len(groups) + 1)
+    )
+
+
+def _is_phone(groups: Sequence[str]) -> bool:
+    sizes = list(map(len, groups))
+    return groups[0].startswith("0") and sum(sizes) >= PHONE and max(sizes) >= SUBSCRIBER
+
+
+def _is_card(groups: Sequence[str]) -> bool:
+    shape = tuple(map(len, groups))
+    regular = len(shape) > 2 and set(shape[:-1]) == {4} and shape[-1] <= 4
+    if shape not in SHAPES and not regular and not (len(shape) == 2 and shape[0] >= LONG):
+        return False
+    return is_card_number("".join(groups))
+
+
 def masked_head(text: str) -> str:
     """The text without the digits at its beginning: the rest of a number, of which nothing is kept."""
     head = _HEAD_RUN.match(in_ascii(text))
@@ -80,15 +121,21 @@ def masked_head(text: str) -> str:
 
 
 def _tail(before: str, text: str) -> str:
-    """The digits at the end of the message, with those it continues if it has nothing else."""
+    """The groups of digits at the end of the message, after those it continues if it has nothing else."""
     if not text:
         return ""
     text = in_ascii(text[-80:])
     found = _TAIL.search(text)
-    if found is None:
+    if found is None or text[: found.start()].endswith("+"):  # a telephone number
         return ""
-    tail = f"{before} {text}" if before and found.start() == _leading(text) else found.group()
-    return tail if sum(it.isdigit() for it in tail) <= MAX_DIGITS - 1 else found.group()
+    groups = _GROUP.findall(found.group())
+    if before and found.start() == _leading(text):
+        groups = [*before.split(), *groups]
+    elif groups[0].startswith("0"):  # likewise; no network issues such card numbers
+        return ""
+    while sum(map(len, groups)) > MAX_DIGITS:
+        del groups[0]
+    return " ".join(groups)
 
 
 def _leading(text: str) -> int:

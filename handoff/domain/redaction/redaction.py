@@ -13,9 +13,9 @@ from handoff.domain.touchpoint import Participant, Touchpoint
 from .codes import may_name_code
 from .digits import FEWEST, has_enough, has_enough_utf8
 from .documents import masked_document, masked_encoded
-from .fragments import Fragments, masked_head
+from .fragments import Fragments, completes, masked_head
 from .quick import is_suspicious, needs_look
-from .scan import Counts, TenantPattern, add
+from .scan import CARD_NUMBER, Counts, TenantPattern, add
 from .values import masked_texts, masked_value
 
 Counted = Callable[[str, str, int], None]
@@ -40,6 +40,10 @@ class Redaction:
     def replace(self, patterns: Mapping[str, Sequence[TenantPattern]]) -> None:
         """Use other patterns from now on."""
         self._patterns = {tenant: tuple(them) for tenant, them in patterns.items()}
+
+    def forget(self) -> None:
+        """Forget the ends of conversations' last messages."""
+        self._fragments = Fragments()
 
     def touchpoint(self, tenant: str, touchpoint: Touchpoint, pseudonym: Pseudonym) -> Touchpoint:
         """The touchpoint with everything masked, and with the counts in `redacted`.
@@ -147,10 +151,9 @@ def _masked_touchpoint(
         touchpoint.traits,
     ]
     subject, text, *fields = masked_encoded(given, patterns, counts)
-    if before and text:
-        _masked, found = masked_texts([before, text])
-        text = masked_head(text) if found else text
-        add(counts, found)
+    if before and text and completes(before, text):
+        text = masked_head(text)
+        add(counts, {CARD_NUMBER: 1})
     masked, found = masked_value([subject, text, *fields], patterns)
     add(counts, found)
     names: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from .digits import has_enough
 from .view import View, views
 
 CARD_NUMBER, CARD_CODE, TRACK_DATA = "card_number", "card_code", "track_data"
+ALL_DIGITS = "digits"
 MASK = "*"
 DROPPED = "[track data]"
 

@@ -18,7 +18,7 @@ from handoff.store.store import Store
 
 from .candidates import candidate_words
 from .completeness import Completeness, Monitor
-from .extent import left_out, shortened, timeline_view
+from .extent import deleted_by_policy, left_out, shortened, timeline_view
 from .history import History, read_history
 from .person import person_view
 from .position import position_of
@@ -64,6 +64,7 @@ async def assemble(
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
     handoff = wanted.reader.shown(handoff) if handoff else None
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
+    read.deleted = deleted_by_policy(store.horizons.of(tenant))
     read.shared = await shared_views(store, records, read.portions, wanted, now)
     story = story_of(store, read, now, handoff, handoffs, wanted)
     briefed = _shows(wanted, "brief")
@@ -82,8 +83,7 @@ async def assemble(
         completeness=completeness,
         left_out=left_out(read, customer, wanted, handoff),
     )
-    if read.recollection and not summariser:  # whose thread may still read it
-        remember(store, tenant, key, read.recollection)
+    remember(store, tenant, key, None if summariser else read.recollection)  # its thread may still read it
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)

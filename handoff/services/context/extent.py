@@ -5,15 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.domain.clock import format_time
+from handoff.domain.clock import Micros, format_time
 from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
 from handoff.services.timeline.reading import Decoded
 from handoff.services.timeline.views import TimelineView, TouchpointView
+from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.repositories.timelines import encode_cursor
 
 from .history import History
-from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, LeftOut
+from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, DeletedView, LeftOut
 
 
 def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
@@ -48,7 +49,22 @@ def left_out(
         candidates=customer.claims_left_out + history.unnamed or None,
         unattributed=sum(it.unattributed for it in history.shared) or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
+        deleted=history.deleted or None,
     )
+
+
+def deleted_by_policy(horizons: TenantHorizons | None) -> list[DeletedView]:
+    """The horizons of a tenant by time, channels with the same classes together."""
+    grouped: dict[tuple[Micros, str], list[str]] = {}
+    for (channel, class_), before in (horizons.classes() if horizons else {}).items():
+        grouped.setdefault((before, channel), []).append(class_)
+    merged: dict[tuple[Micros, tuple[str, ...]], list[str]] = {}
+    for (before, channel), classes in grouped.items():
+        merged.setdefault((before, tuple(sorted(classes))), []).append(channel)
+    return [
+        DeletedView(before=format_time(before), channels=sorted(channels), types=list(classes))
+        for (before, classes), channels in sorted(merged.items())
+    ]
 
 
 def _late(history: History, handoff: Handoff | None) -> list[str]:

@@ -33,7 +33,7 @@ from handoff.store.store import Store
 from .items import actor_type, timeline_item
 from .remembered.keeping import restored
 from .remembered.recollection import Named, Recollection, Traits, overlap
-from .views import ContextSelection, SharedIdentityView
+from .views import ContextSelection, DeletedView, SharedIdentityView
 
 BRIEF_TOUCHPOINTS = 1_000
 STEP = 100  # touchpoints by which the newest ones move on at once
@@ -64,6 +64,8 @@ class History(Struct, kw_only=True, eq=False):
     rendering: Rendering
     ownership: Mapping[bytes, Ownership]
     portions: Portions
+    deleted: list[DeletedView] = field(default_factory=list)
+    """The horizons: older history is deleted by policy."""
     shared: Sequence[SharedIdentityView] = ()
     """The shared identities near the customer, as the context shows them."""
     conversations: list[Conversation] = field(default_factory=list)

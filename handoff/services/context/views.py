@@ -108,6 +108,15 @@ class ConversationView(Struct, frozen=True, kw_only=True):
     waiting_since: str | None = None
 
 
+class DeletedView(Struct, frozen=True, kw_only=True):
+    """A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
+    occurred `before` a time."""
+
+    before: str
+    channels: list[str]
+    types: list[str]
+
+
 class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The omissions of this answer and where to read them: nothing is cut silently."""
 
@@ -125,6 +134,8 @@ class LeftOut(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unattributed: int | None = None
     """Unassigned touchpoints on identities that the customer shares with others."""
     fields: list[str] | None = None
+    deleted: list[DeletedView] | None = None
+    """Deleted by policy: the history is cut there, it is not missing."""
     limited: bool | None = None
     """True if this reader may not see everything that the context contains."""
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from handoff.codec.member import Member
 from handoff.domain.clock import format_time
 from handoff.domain.consent import CONSENT_TYPES, GIVEN, Consent, current_consents, is_purpose, stated_time
 from handoff.domain.errors import Conflict
@@ -14,6 +15,7 @@ from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.timeline.reading import (
     PAGE,
     Decoded,
+    Given,
     TimelineEntry,
     decode,
     homes_of,
@@ -21,6 +23,7 @@ from handoff.services.timeline.reading import (
     read_merged,
 )
 from handoff.services.timeline.seeing import seen
+from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 
@@ -76,22 +79,37 @@ def consent_view(consent: Consent) -> ConsentView:
 async def read_consents(
     store: Store, tenant: str, customer: Customer, reader: Reader = EVERYTHING
 ) -> list[Consent]:
-    """The current consents, from the whole timeline: a round trip for each page of it."""
+    """The current consents, from the whole timeline.
+
+    It is read backwards, to the first statement about consent: a round trip for each page, none for a
+    customer who never stated anything, and those of `read_portions`.
+    """
     hashes, records = store.hashes(tenant), {it.key: it for it in customer.members}
     given = (await read_portions(store, tenant, customer)).given
-    found: list[Consent] = []
-    window, more = Window(limit=PAGE, ascending=True), True
-    while more:
+    left = _recorded(records.values(), given)
+    entries: list[Member] = []
+    window, more = Window(limit=PAGE), True
+    while more and left > 0:
         page = await read_merged(store, homes_of(records), given, window)
         wanted = [it for it in page.members if it.type in CONSENT_TYPES]
-        if wanted:
-            decoded = await decode(store, hashes, {**records, **given.records}, wanted, given.ownership)
-            shown = await seen(store, decoded, reader)
-            found += statements(shown, shown.entries)
+        entries += wanted
+        left -= len([it for it in wanted if it.reference is None])
         more = page.more and bool(page.members)
         if more:
             window = onwards(window, page.members[-1])
-    return current_consents(found)
+    if not entries:
+        return []
+    entries.reverse()  # of two statements with one time, the later in the timeline counts
+    decoded = await decode(store, hashes, {**records, **given.records}, entries, given.ownership)
+    shown = await seen(store, decoded, reader)
+    return current_consents(statements(shown, shown.entries))
+
+
+def _recorded(records: Iterable[IdentityRecord], given: Given) -> int:
+    """How many statements were ever recorded on the customer's identities, or given to them."""
+    counted = (it.counts.items() for it in records)
+    own = sum(count for counts in counted for (type_, _channel), count in counts if type_ in CONSENT_TYPES)
+    return own + sum(it.type in CONSENT_TYPES for it in given.members)
 
 
 def statements(decoded: Decoded, entries: Iterable[TimelineEntry]) -> list[Consent]:

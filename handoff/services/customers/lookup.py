@@ -78,13 +78,11 @@ async def find(
 ) -> LookUp:
     """Find the customer with these identities. Several identities narrow down an ambiguous one.
 
-    Links below `min_assurance` count as unknown. Raises Restricted for a restricted customer. Round trips as
-    for `by_key`, up to four more if shared.
+    Links below `min_assurance` count as unknown. Errors and round trips as for `by_key`, four more if shared.
     """
     hashes = store.hashes(tenant)
     keys = [hashes.identity(it) for it in identities if not store.rules.is_placeholder(it)]
-    reading = store.of(tenant).people.reader(reads)
-    spellings = respelt(hashes, identities)
+    reading, spellings = store.of(tenant).people.reader(reads), respelt(hashes, identities)
     component = await walk(reading, dict.fromkeys((*keys, *spellings)))
     resolution = resolve_component(store, component)
     guessed = [it for it, key in spellings.items() if key not in component.reached]

@@ -235,6 +235,12 @@ class Hub:
             for feed in feeds:
                 feed.break_off()
 
+    def break_off_homes(self, homes: Iterable[bytes]) -> None:
+        """Cut off the subscribers of these homes."""
+        for home in homes:
+            for feed in self._homes.get(home, ()):
+                feed.break_off()
+
     async def _turn(self, reader: Connection) -> None:
         self._changed.clear()
         if not self._cursors:

@@ -14,9 +14,12 @@ from handoff.codec.body import without_people
 from handoff.codec.keyed_hash import CUSTOMER, HANDOFF, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, Member
 from handoff.domain.clock import Micros, format_time
-from handoff.domain.errors import Conflict, NotFound, StoreUnavailable
+from handoff.domain.errors import Conflict, HandoffError, NotFound, StoreUnavailable
 from handoff.domain.handoff import Action, Handoff
 from handoff.domain.identity import Identity
+from handoff.services.audit.entry import AuditEntry, customer_ids
+from handoff.services.audit.settings import AuditSettings
+from handoff.services.audit.trail import AuditTrail
 from handoff.services.callbacks.callback import OPEN, Callback, read_callback, writing
 from handoff.services.events.payloads import CustomerErased
 from handoff.services.events.publishing import Event, encode_event
@@ -26,10 +29,11 @@ from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.control import Change, Changed, decode_record
 from handoff.store.repositories.identities import IdentityRecord
+from handoff.store.repositories.tenant.listed import read_each
 from handoff.store.repositories.timelines import Window, read_at, read_page
 from handoff.store.store import Store
 
-from .erasure import STEPS, Erasure, bury, people_of
+from .erasure import STEPS, Erasure, bury, drop_checkpoints, people_of
 from .sweeping import ERASED, Sweep
 from .traces import Traces
 
@@ -51,13 +55,15 @@ class Eraser:
         handoffs: Handoffs,
         tenants: Iterable[str],
         checkpoint: Callable[[str], Awaitable[None]] | None = None,
+        trail: AuditTrail | None = None,
     ) -> None:
-        """`checkpoint` is called between writes of a job; what it raises ends the run, as a crash does."""
+        """`checkpoint` is called between writes of a job; what it raises ends the job's run, as a crash does.
+        `trail` gets an entry of each job that is completed."""
         self._store = store
         self._checkpoint = checkpoint or _go_on
         self._handoffs = handoffs
-        self.tenants = tenants
-        self._newest: dict[str, list[tuple[bytes, int]]] = {}
+        self._trail = trail or AuditTrail(AuditSettings(), None)
+        self._tenants = tenants
         self._steps: dict[str, Callable[[Erasure, bytes], Awaitable[Erasure]]] = {
             "bury": self._bury,
             "handoffs": self._end_handoffs,
@@ -68,19 +74,21 @@ class Eraser:
             "verify": self._verify,
         }
 
-    async def look(self) -> bool:
-        """Whether an erasure was requested since the last time, anywhere: caches are to be emptied then."""
-        newest = {it: await self._store.of(it).erasures.listed.entries(limit=1) for it in self.tenants}
-        changed = newest != self._newest
-        self._newest = newest
-        return changed
-
     async def run_open(self) -> int:
-        """Do the open jobs of all tenants to their end; the number of those that were completed."""
-        completed = 0
-        for tenant in list(self.tenants):
-            for job in await self._store.of(tenant).erasures.unfinished.oldest_first():
-                completed += await self.run(tenant, job)
+        """Do the open jobs of all tenants to their end; the number of those that were completed.
+
+        A job that fails is tried again the next time, and the others do not wait for it.
+        """
+        completed, tenants = 0, list(self._tenants)
+        unfinished = [self._store.of(it).erasures.unfinished for it in tenants]
+        for tenant, jobs in zip(tenants, await read_each(self._store.connection, unfinished), strict=True):
+            for job in jobs:
+                try:
+                    completed += await self.run(tenant, job)
+                except HandoffError as error:
+                    log.warning("background_failed", work="erasure", code=error.problem_code)
+                except Exception:  # whatever it is must not stop other erasures
+                    log.exception("erasing_failed")
         return completed
 
     async def run(self, tenant: str, job: bytes) -> bool:
@@ -106,6 +114,8 @@ class Eraser:
             await self._checkpoint(f"before {erasure.step}")
             after = await self._steps[erasure.step](erasure, job)
             await self._checkpoint(f"after {erasure.step}")
+            if after.done:  # first: an erasure without an entry is not over
+                await self._trail.record(_audit_entry(after, self._store.hashes(tenant)))
             try:
                 await self._write(after, job)
             except Changed:
@@ -264,6 +274,8 @@ class Eraser:
             if stated is not None and all(set(side) - set(erasure.homes) for side in stated.sides):
                 continue  # a split of several identities, which is about the others, too
             fields.setdefault(pointer.home, []).extend((b"e" + pointer.id, b"w" + pointer.id))
+        # A checkpoint is kept at one identity of the customer, perhaps one that is not erased.
+        await self._store.checkpoints.drop([record.key, *fields])
         for home, names in fields.items():
             if home in erasure.homes:
                 continue
@@ -312,6 +324,7 @@ class Eraser:
         """The last look: nothing of a grave is left. Without that, the job begins again."""
         if await self._store.graves.left_of(erasure.homes, job):
             return msgspec.structs.replace(erasure, step=STEPS[0])
+        await drop_checkpoints(self._store, erasure)  # a look from before may have kept one since
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
         await self._store.compaction.ask(at_once=erasure.at_once)
@@ -345,6 +358,17 @@ def _event(erasure: Erasure, hashes: KeyedHash) -> Event:
             erasure=erasure.id,
             erased_at=format_time(erasure.erased_at),
         ),
+    )
+
+
+def _audit_entry(erasure: Erasure, hashes: KeyedHash) -> AuditEntry:
+    return AuditEntry(
+        tenant=erasure.tenant,
+        action="completeErasure",
+        outcome="ok",
+        token=erasure.requested_by,
+        resource=f"erasure:{erasure.id}",
+        customers=customer_ids(hashes, erasure.homes),
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
@@ -21,7 +22,7 @@ from handoff.domain.errors import Conflict, NotFound
 from handoff.domain.identity import Identity
 from handoff.domain.open_record import OpenRecord
 from handoff.services.customers.customer import by_id, require_current
-from handoff.store.repositories.control import Change, decode_record, mark
+from handoff.store.repositories.control import Change, Changed, decode_record, mark, read_versioned
 from handoff.store.store import Store
 
 from .journal import Journal, JournalEntry
@@ -33,13 +34,15 @@ FORMAT = 2  # older releases would record again what was erased
 
 
 class Erasure(OpenRecord, frozen=True, kw_only=True):
-    """One job. `plan` are the erased identities, sealed, until the job is done."""
+    """One job. `plan` are the erased identities, sealed, until the job is done. `others` are the customer's
+    other identities, at which checkpoints may be kept."""
 
     id: str
     tenant: str
     version: int
     customer_id: str
     homes: tuple[bytes, ...]
+    others: tuple[bytes, ...] = ()
     erased_at: Micros
     requested_by: str
     reason: str = ""
@@ -69,7 +72,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class ErasureView(Struct, frozen=True, kw_only=True):
-    """An erasure as clients see it. The customer is out of sight since `erased_at`."""
+    """An erasure as clients see it. The data cannot be read from `erased_at` on."""
 
     id: str
     state: str
@@ -112,7 +115,7 @@ def require_format(store: Store) -> None:
     """Raise Conflict (`store_format`) while older releases may use the store: they do not know erasures."""
     if not store.workers.writes(FORMAT):
         raise Conflict(
-            "A worker of an older release uses this store: end it, then run `handoff store upgrade`",
+            "The store has the format of an older release: end its workers, then run `handoff store upgrade`",
             code="store_format",
             current=store.workers.current,
         )
@@ -122,7 +125,9 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
     """Take a customer out of sight for good, and leave the rest to a job.
 
     Raises NotFound for an unknown customer, Gone for an erased one, and Conflict for a former id
-    (`customer_merged`) or while older releases use the store (`store_format`).
+    (`customer_merged`), under a legal hold, or while older releases may use the store (`store_format`).
+    JournalUnavailable if the journal cannot be written: nothing happened then. After StoreUnavailable the
+    erasure may have started; if not, it is repeated from the journal.
     """
     require_format(store)
     customer = await by_id(store, tenant, order.customer_id, restricted=True)
@@ -133,7 +138,8 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
         homes = (hashes.identity(order.identity),)
         if homes[0] not in customer.group.members:
             raise NotFound("the customer has no such identity")
-    held = [str(it.identity) for it in customer.members if it.key in homes and it.held]
+    # A hold is on the customer: also on an identity that was linked later.
+    held = [str(it.identity) for it in customer.members if it.held]
     if held:
         raise Conflict("A legal hold forbids the erasure", code="legal_hold", identities=held)
     people = [it.identity for it in customer.members if it.key in homes]
@@ -144,6 +150,7 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
         version=1,
         customer_id=customer.id,
         homes=homes,
+        others=tuple(it for it in customer.group.members if it not in homes),
         erased_at=await store.of(tenant).clock(),
         requested_by=order.by,
         reason=order.reason,
@@ -155,23 +162,27 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
 
 
 async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
-    """Erase again what a restored backup brought back; whether there was anything."""
+    """Erase again what a restored backup brought back, or what an interrupted request left; whether there was
+    anything."""
     tombstones = await store.graves.tombstones(entry.homes)
     if all(it is not None and it.erased_at >= entry.erased_at for it in tombstones):
         return False
     of_tenant = store.of(entry.tenant)
-    known = await of_tenant.erasures.versioned(entry.job)
+    (known,) = await of_tenant.erasures.read([entry.job])
+    if known is not None and not (started := decode_record(known, Erasure)).done:
+        await bury(store, started, entry.job)
+        return True
     records = await of_tenant.people.records(entry.homes)
     people = [it.identity for it in records.values()]
     erasure = Erasure(
         id=store.hashes(entry.tenant).public(ERASURE, entry.job),
         tenant=entry.tenant,
-        version=known.version + 1,
+        version=read_versioned(known).version + 1,
         customer_id=entry.customer_id,
         homes=entry.homes,
         erased_at=entry.erased_at,
         requested_by=entry.requested_by,
-        reason="restored from a backup",
+        reason="repeated from the journal",
         plan=store.seal(entry.tenant).seal(msgspec.msgpack.encode(people), entry.job),
     )
     await _begin(store, erasure, entry.job, None)
@@ -191,17 +202,33 @@ async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | 
             requested_by=erasure.requested_by,
         )
         await asyncio.to_thread(journal.append, entry)
+    try:
+        await _take_out_of_sight(store, erasure, job)
+    except BaseException:
+        if journal is not None:
+            journal.unsettled = True
+        raise
+    return erasure
+
+
+async def _take_out_of_sight(store: Store, erasure: Erasure, job: bytes) -> None:
     of_tenant, change = store.of(erasure.tenant), Change()
     of_tenant.erasures.put(change, job, erasure.version - 1, erasure.version, erasure)
     of_tenant.erasures.enlist(change, job, erasure.erased_at)
-    await of_tenant.commit(change)
+    with suppress(Changed):  # another worker took it from the journal
+        await of_tenant.commit(change)
     await bury(store, erasure, job)
-    return erasure
 
 
 async def bury(store: Store, erasure: Erasure, job: bytes) -> int:
     """Take the homes out of sight; the number of their touchpoints."""
+    await drop_checkpoints(store, erasure)
     return sum([await store.graves.bury(home, job, erasure.erased_at) for home in erasure.homes])
+
+
+async def drop_checkpoints(store: Store, erasure: Erasure) -> None:
+    """Delete the customer's checkpoints, at whichever identity they are."""
+    await store.checkpoints.drop((*erasure.homes, *erasure.others))
 
 
 async def read_erasure(store: Store, tenant: str, public_id: str) -> Erasure:
@@ -259,9 +286,13 @@ def people_of(store: Store, erasure: Erasure, job: bytes) -> Sequence[Identity]:
 
 
 async def repeat_all(store: Store, journal: Journal) -> int:
-    """Erase again everything in the journal that a restored backup brought back; how many erasures."""
-    repeated = 0
-    for entry in journal.entries():
-        if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
-            repeated += await repeat_erasure(store, entry)
+    """Erase again everything in the journal that is not erased in the store; how many erasures."""
+    repeated, journal.unsettled = 0, False
+    try:
+        for entry in journal.entries():
+            if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
+                repeated += await repeat_erasure(store, entry)
+    except BaseException:
+        journal.unsettled = True
+        raise
     return repeated

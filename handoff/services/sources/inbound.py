@@ -277,6 +277,7 @@ def _outcome(results: Sequence[Result], *, quarantined: int = 0, ignored: int = 
     return Outcome(
         accepted=counted.count("accepted"),
         duplicates=counted.count("duplicate") + counted.count("erased"),
+        expired=counted.count("expired"),
         quarantined=quarantined,
         ignored=ignored,
     )

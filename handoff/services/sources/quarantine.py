@@ -101,7 +101,7 @@ class Quarantine:
             raise unavailable(OUT_OF_MEMORY)
         records: list[QuarantineItem] = []
         for place, rejected in enumerate(items):
-            masked = await _masked(self._store.redaction, tenant, rejected.item)
+            masked = await _masked(self._store.redaction, tenant, rejected.item[:MAX_ITEM])
             records.append(_record(source, request, place, rejected, masked))
             # The compressor belongs to the loop's thread: large items are compressed there, one in each turn.
             if len(rejected.item) > LARGE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
@@ -132,7 +132,7 @@ def _record(
     source: str, request: InboundRequest, place: int, rejected: Rejected, masked: bytes
 ) -> QuarantineItem:
     """A `masked` item as it is stored, with the parts of its request that a replay needs, masked too."""
-    codec, packed = compress(masked[:MAX_ITEM])
+    codec, packed = compress(masked)
     id_ = secrets.token_hex(16)
     query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
     record = Quarantined(

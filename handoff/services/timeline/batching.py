@@ -21,10 +21,10 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.admission.turns import Neighbours
-from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded
+from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded, fail
 from handoff.store.store import Store
 
 from .recording import Result, prepare_or_reject, redacted, result_of
@@ -94,9 +94,10 @@ class Intake:
         try:
             self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
-            for _item, pending in entries:
-                if not pending.done():
-                    pending.set_exception(error)
+            fail(entries, error)
+        except Exception as error:  # no request may wait forever, or keep its tenant's place
+            log.exception("recorder_failed")
+            fail(entries, StoreUnavailable("the store layer failed", reason=type(error).__name__))
         if batch and self._waiting:  # only now: the store already works on this turn's items
             self._schedule()
 

@@ -15,6 +15,7 @@ from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Handle, weaker
 from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.text.memo import personal
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
@@ -27,7 +28,7 @@ from handoff.store.repositories.identities import (
 )
 from handoff.store.repositories.recorder import Pointer
 
-PREPARED = 4096  # lists of identities whose links are kept: a few megabytes at most
+PREPARED = 4096  # lists of identities whose links are kept: some 2 KB each, 10 KB with the longest values
 MAX_PREPARED = 5  # identities: longer lists are rare, and senders choose them
 
 
@@ -77,7 +78,7 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
     return Links(home, keys.timeline(home), plain, tuple(pieces), tuple(pointers))
 
 
-_prepared = lru_cache(PREPARED)(_prepare)
+_prepared = personal(lru_cache(PREPARED)(_prepare))
 
 
 def _automatic_evidence(

@@ -27,7 +27,7 @@ from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, ERASED, REUSED, Item, Pointer
+from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer
 from handoff.store.store import Store
 
 from .linking import links_of
@@ -37,14 +37,15 @@ _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
 
 
-_STATUSES = {DUPLICATE: "duplicate", ERASED: "erased"}
+_STATUSES = {DUPLICATE: "duplicate", ERASED: "erased", EXPIRED: "expired"}
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """The result for one touchpoint: `accepted`, `duplicate`, or `rejected` with a code and a detail.
 
     `erased` ones belong to an identity that was erased since they happened. They are not stored; to senders
-    they count as duplicates. `pointers` locate the rejected values in the touchpoint (RFC 6901).
+    they count as duplicates. `expired` ones are older than the configuration keeps touchpoints: they are not
+    stored either. `pointers` locate the rejected values in the touchpoint (RFC 6901).
     """
 
     status: str
@@ -108,12 +109,20 @@ def prepare_or_reject(
 ) -> list[Item | Result]:
     """The item to store for each touchpoint, or its rejection."""
     hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
+    horizons = store.horizons.of(tenant)
     prepared: list[Item | Result] = []
     for touchpoint in touchpoints:
         try:
-            prepared.append(prepare(without_placeholders(touchpoint, rules), hashes, keys, quiet=quiet))
+            item = prepare(without_placeholders(touchpoint, rules), hashes, keys, quiet=quiet)
         except Unprocessable as error:
             prepared.append(rejected(error))
+            continue
+        if horizons is not None and horizons.excludes(
+            touchpoint.channel, touchpoint.type, touchpoint.occurred_at
+        ):
+            prepared.append(result_of(hashes, item, EXPIRED))
+        else:
+            prepared.append(item)
     return prepared
 
 

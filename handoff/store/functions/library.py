@@ -24,6 +24,9 @@ NAMES = (
     "timeline_clear",
     "timeline_forget",
     "timeline_rewrite",
+    "timeline_horizon",
+    "timeline_expire",
+    "timeline_dissolve",
     "commit",
     "erase",
     "heartbeat",
@@ -55,6 +58,7 @@ redis.register_function{{function_name = '{name}', callback = run{flags}}}
 FREEING = frozenset(
     {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
     | {"quarantine_trim", "worker_beat", "rewrap", "timeline_bury", "timeline_clear", "timeline_forget"}
+    | {"timeline_horizon", "timeline_expire", "timeline_dissolve"}
 )
 """Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them
 a full store could never be emptied, and a server could not start on it."""

@@ -10,8 +10,10 @@
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
 --                  the channel whose episode it resolves (or ''), number of evidence,
 --                  then evidence id (16) and blob each
--- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 erased, 4 sealed with a
--- key that is not the home's: nothing is stored, and the home's key, or '', is in the place.
+-- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 erased,
+-- 4 expired: it occurred before the horizon of its type and channel. A horizon is at least a day old, so that
+-- younger items are not compared with any. 5 sealed with a key that is not the home's: nothing is stored, and
+-- the home's key, or '', is in the place.
 -- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
 -- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
@@ -24,6 +26,7 @@
 local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
 local SEALED, KEY = 1, 64
+local DAY = 86400000000
 local FIXED = 36
 
 -- Rewrite the flags of a stored touchpoint, and take its content out where it is erased.
@@ -119,6 +122,16 @@ local function matches(member, digest)
   return string.byte(member, at) ~= string.byte(digest) or string.sub(member, at, at + DIGEST - 1) == digest
 end
 
+-- Whether an item occurred before the horizon of its type and channel.
+local function is_expired(tag, occurred, codes, tenant, now)
+  if not precedes(occurred, '\128' .. string.sub(struct.pack('>I8', now - DAY), 2)) then return false end
+  local horizons = redis.call('HGET', tag .. 'H', string.sub(codes, 2) .. tenant)
+  if not horizons then return false end
+  local at = 8 * string.byte(codes)
+  local horizon = string.sub(horizons, at + 1, at + 8)
+  return horizon ~= '' and precedes(occurred, horizon)
+end
+
 local function store(keys, args, k, a, now)
   local timeline, fixed, body = keys[k], args[a], args[a + 1]
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
@@ -128,6 +141,9 @@ local function store(keys, args, k, a, now)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
   local kept = redis.call('HMGET', record, 'h', 'd')
   if kept[2] and was_erased(tag, home, kept[2], occurred, id) then return {3, string.sub(fixed, 1, 16), 0} end
+  if is_expired(tag, occurred, string.sub(header, 2, 3), args[a + 3], now) then
+    return {4, string.sub(fixed, 1, 16), 0}
+  end
   local last, filed, latest, best, indexed, counters = unpack_head(kept[1])
   local known, amended
   local plain, key = args[a + 2], nil -- the key: one that has to be set
@@ -135,7 +151,7 @@ local function store(keys, args, k, a, now)
     local standing = redis.call('HGET', record, 'k') or ''
     local given = string.sub(plain, 3, 2 + KEY)
     if standing ~= given then
-      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {4, standing, 0} end
+      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {5, standing, 0} end
       key = given
     end
     plain = string.sub(plain, 3 + KEY)

@@ -33,7 +33,7 @@ from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node, Statement
 from handoff.domain.identity import Assurance, Identity
-from handoff.domain.text.memo import CACHE_SIZE
+from handoff.domain.text.memo import CACHE_SIZE, personal
 from handoff.domain.touchpoint import TYPES
 from handoff.store.sealing.sealing import Sealing, open_text
 
@@ -46,14 +46,10 @@ _STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED)
 _CLASSES = frozenset(EvidenceClass)
 
 
+@personal
 @lru_cache(maxsize=CACHE_SIZE)
 def pack_identity(identity: Identity) -> bytes:
     return _PACK((identity.type, identity.space, identity.value))
-
-
-def forget_identities() -> None:
-    """Empty the cache of packed identities, which holds what they are called."""
-    pack_identity.cache_clear()
 
 
 def pack_evidence(evidence: Evidence) -> bytes:

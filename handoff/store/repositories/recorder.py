@@ -82,8 +82,9 @@ class Recorded(Struct, frozen=True):
     arrival: Micros
 
 
-STORED, DUPLICATE, REUSED, ERASED = 0, 1, 2, 3
-RESEAL = 4  # not stored: sealed with a key that is not the home's, whose key is in the place
+STORED, DUPLICATE, REUSED, ERASED, EXPIRED = 0, 1, 2, 3, 4
+REFUSED = frozenset({ERASED, EXPIRED})
+RESEAL = 5  # not stored: sealed with a key that is not the home's, whose key is in the place
 RESEALS = 5  # tries: each fails because somebody else has just given the home a key, or taken it
 
 
@@ -116,7 +117,7 @@ class Recorder:
         """The reason (`unavailable`) for which nothing is taken now."""
         self.sealing = keys.sealing
         self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
-        """Called with items of erased identities before their senders get an answer."""
+        """Called with items that were erased or have expired, before their senders get an answer."""
 
     async def __aenter__(self) -> Recorder:
         return self
@@ -218,13 +219,13 @@ class Recorder:
         answers = await self._answers(batch, pointers, keys, args)
         if answers is None:
             return
-        await self._report_erased(batch, answers)
+        await self._report_refused(batch, answers)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
 
-    async def _report_erased(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
-        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status == ERASED]
+    async def _report_refused(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status in REFUSED]
         if refused and self.on_refused is not None:
             await self.on_refused(refused)
 
@@ -259,8 +260,8 @@ class Recorder:
             answers = await self._answers(entries, pointers, *program(list(keyed), sealed, keyed))
             if answers is None:
                 return
-            await self._report_erased(entries, answers)
-            batch, pointers = _refused(entries, answers, seal), {}
+            await self._report_refused(entries, answers)
+            batch, pointers = _to_reseal(entries, answers, seal), {}
             if not batch:
                 return
         fail(batch, StoreUnavailable("the identity's key changes too fast", reason="busy"))
@@ -294,13 +295,13 @@ async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorde
     return answers
 
 
-def _refused(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) -> list[Entry]:
+def _to_reseal(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) -> list[Entry]:
     """Report the items that were taken; those that must be sealed again."""
     again: list[Entry] = []
     for entry, (status, place, arrival) in zip(entries, answers, strict=True):
         item, future = entry
         if status != RESEAL:
-            if status != ERASED:
+            if status not in REFUSED:
                 seal.stored(item.home)
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
@@ -328,17 +329,15 @@ def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
 
 
 def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
-    """One pointer a key, with the fields of all of them and the latest of their times."""
-    by_key: dict[bytes, tuple[Pointer, dict[bytes, bytes]]] = {}
-    latest: dict[bytes, bytes] = {}
+    """One pointer a key and time, with the fields of all of them: an erasure refuses earlier ones only."""
+    by_key: dict[tuple[bytes, bytes], tuple[Pointer, dict[bytes, bytes]]] = {}
     for pointer, occurred in times.items():
-        latest[pointer.key] = max(latest.get(pointer.key, b""), occurred)
-        _first, fields = by_key.setdefault(pointer.key, (pointer, {}))
+        _first, fields = by_key.setdefault((pointer.key, occurred), (pointer, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
     return {
-        Pointer(first.hash, key, tuple(fields.items()), first.tenant): latest[key]
-        for key, (first, fields) in by_key.items()
+        Pointer(first.hash, key, tuple(fields.items()), first.tenant): occurred
+        for (key, occurred), (first, fields) in by_key.items()
     }
 
 

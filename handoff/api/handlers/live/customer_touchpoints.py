@@ -23,6 +23,8 @@ from handoff.store.repositories.timelines import read_arrivals_after
 
 from .stream import Stream, event_bytes, last_id
 
+EARLY_S = 0.01  # a timer may fire a little before its time
+
 
 class ResetView(Struct, frozen=True, kw_only=True):
     """Read the context again. `reason` is why the server cannot send the missed frames."""
@@ -61,7 +63,7 @@ class _CustomerStream:
         self._stream = Stream(request)
         self.feed = Feed(self._handle_now, site.hub.limits)
         self._position = Position(state=b"", arrivals={})
-        self._checked_at = time.monotonic()
+        self._check_at = time.monotonic() + site.hub.limits.check_identities_s
 
     async def run(self, customer: Customer, last_id: str | None) -> web.StreamResponse:
         await self._site.hub.watch_homes(self.feed, customer.group.members)
@@ -73,12 +75,13 @@ class _CustomerStream:
     async def _follow(self, customer: Customer, last_id: str | None) -> None:
         await self._begin(customer, last_id)
         while not self.feed.cut:
-            frame = await self.feed.next(self._site.hub.limits.heartbeat_s)
+            until_check = max(self._check_at - time.monotonic(), 0.0)
+            frame = await self.feed.next(min(self._site.hub.limits.heartbeat_s, until_check))
             if isinstance(frame, TouchpointFrame):
                 await self._touchpoint(frame)
             elif frame is None and not self.feed.cut:
                 await self._stream.beat()
-            if time.monotonic() - self._checked_at > self._site.hub.limits.check_identities_s:
+            if time.monotonic() + EARLY_S >= self._check_at:
                 await self._check_identities()
 
     async def _begin(self, customer: Customer, last_id: str | None) -> None:
@@ -150,7 +153,7 @@ class _CustomerStream:
 
     async def _check_identities(self) -> None:
         """Check that the customer has the same identities; otherwise the client must read again."""
-        self._checked_at = time.monotonic()
+        self._check_at = time.monotonic() + self._site.hub.limits.check_identities_s
         customer = await by_id(self._site.store, self._tenant, self._id)
         await check_customer(self._site.store, self._principal, customer.group.members)
         if position_of(customer.members).state != self._position.state:

@@ -63,7 +63,7 @@ async def erase(request: web.Request) -> web.Response:
         customer_id=request.match_info["id"],
         identity=read_identity(named, regions=site.regions_of(principal.tenant)) if named else None,
         by=principal.name,
-        reason=reason,
+        reason=site.store.redaction.text(reason, "request", principal.tenant),
         backup_days=site.privacy.backup_days,
         at_once=_at_once(request),
     )

@@ -49,8 +49,10 @@ class KeptLook(Struct, frozen=True, array_like=True):
     story: KeptStory
 
 
-def remember(store: Store, tenant: str, name: Hashable, look: Recollection) -> None:
+def remember(store: Store, tenant: str, name: Hashable, look: Recollection | None) -> None:
     """Leave a look to the next one in this worker, and, where it saves other workers enough, a checkpoint."""
+    if look is None:
+        return
     shared = store.histories.put(name, look, look.size)
     # If it is shared now, it belongs to the request that takes it.
     count = len(look.rows)

@@ -30,6 +30,12 @@ class CallbackRecords:
         key = self._keys.record("b", id_)
         change.expect(key, before).put(key, version, callback)
 
+    def forget(self, change: Change, id_: bytes, version: int, state: str) -> None:
+        """Delete a callback of this version, from its lists too."""
+        key = self._keys.record("b", id_)
+        change.expect(key, version).drop(key)
+        change.remove(self.listed().key, id_).remove(self.listed(state).key, id_)
+
     def relist(self, change: Change, id_: bytes, at: int, before: str | None, after: str) -> None:
         """List a callback, requested `at`, under its state `after`, and no longer under `before`."""
         change.add(self.listed().key, at, id_).add(self.listed(after).key, at, id_)

@@ -61,6 +61,15 @@ class HandoffRecords:
         key = self._keys.record("h", id_)
         change.expect(key, before).put(key, version, handoff)
 
+    def forget(self, change: Change, id_: bytes, version: int, place: HandoffPlace) -> None:
+        """Delete a handoff of this version, with its timers, from all its lists."""
+        key = self._keys.record("h", id_)
+        change.expect(key, version).drop(key)
+        for listed in self._lists(place):
+            change.remove(listed, id_)
+        self.clear_deadline(change, id_)
+        self.end_viewing(change, id_)
+
     # Lists
 
     @property
@@ -166,6 +175,13 @@ class HandoffRecords:
 
     def put_chain(self, change: Change, root: bytes, version: int, chain: Any) -> None:
         change.put(self._keys.record("r", root), version, chain)
+
+    def forget_chain(self, change: Change, root: bytes, version: int, conversations: Iterable[bytes]) -> None:
+        """Delete a chain of this version: its conversations have none then."""
+        key = self._keys.record("r", root)
+        change.expect(key, version).drop(key)
+        for conversation in conversations:
+            change.drop(self._keys.record("m", conversation))
 
     def join(self, change: Change, conversation: bytes, root: bytes) -> None:
         """Add a conversation to the chain of `root`. It must not have joined one before."""

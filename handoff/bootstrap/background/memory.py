@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 
 from handoff.adapter.admission import ByteBudget
 
+from .tasks import in_background
+
 CHECK_S = 2.0
 PAUSE_S = 10.0  # a collection stops the event loop for some milliseconds
 LARGE = 16 * 1024 * 1024  # bytes in flight after which it is worthwhile
@@ -21,13 +23,8 @@ SPARE_FILES = 512  # for the store, webhooks, and files
 @asynccontextmanager
 async def giving_back(budget: ByteBudget) -> AsyncIterator[None]:
     """The C library keeps freed memory. Return it once the requests that took much of it are answered."""
-    task = asyncio.create_task(_give_back(budget), name="memory")
-    try:
+    async with in_background("memory", _give_back(budget)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _give_back(budget: ByteBudget) -> None:

@@ -1,0 +1,1 @@
+"""`/v1/touchpoints`: recording in the native format, and reading one touchpoint."""

@@ -1,0 +1,1 @@
+"""Tasks of a server process beside its requests."""

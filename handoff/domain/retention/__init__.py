@@ -1,0 +1,1 @@
+"""Retention: which touchpoints a tenant keeps, and for how long."""

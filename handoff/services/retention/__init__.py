@@ -1,0 +1,1 @@
+"""Retention: the periods of the configuration, and the sweeps that delete what is older."""

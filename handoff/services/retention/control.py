@@ -1,0 +1,97 @@
+"""Handoffs and callbacks that ended long ago are deleted, with their lists, snapshots, and chains."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from handoff.codec.keyed_hash import CALLBACK, HANDOFF
+from handoff.codec.records import decode_as
+from handoff.domain.clock import Micros
+from handoff.domain.handoff import Handoff
+from handoff.services.callbacks.callback import OPEN, Callback
+from handoff.services.handoffs.records import Chain
+from handoff.store.repositories.control import Change, Changed, decode_record
+from handoff.store.repositories.tenant.handoff_records import HandoffPlace
+from handoff.store.repositories.tenant.listed import RecordList
+from handoff.store.store import Store
+from handoff.store.tenant import TenantStore
+
+from .deleting import Deleted
+
+AT_ONCE = 100  # records
+
+log = structlog.get_logger(__name__)
+
+
+async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
+    """Delete what ended before a time."""
+    part = store.of(tenant)
+    handoffs = await _each(
+        part.handoffs.everything, part.handoffs.read, before, lambda raw: _handoff(store, part, raw, before)
+    )
+    callbacks = await _each(
+        part.callbacks.listed(), part.callbacks.read, before, lambda raw: _callback(store, part, raw, before)
+    )
+    counts = {"handoffs": handoffs, "callbacks": callbacks}
+    return Deleted(records={name: count for name, count in counts.items() if count})
+
+
+async def _each(
+    listed: RecordList,
+    read: Callable[[list[bytes]], Awaitable[list[bytes | None]]],
+    before: Micros,
+    delete: Callable[[bytes], Awaitable[bool]],
+) -> int:
+    """Go through what was requested before a time, oldest first; how many were deleted."""
+    deleted = kept = 0
+    while ids := await listed.up_to(before, start=kept, limit=AT_ONCE):
+        for raw in await read(ids):
+            if raw is not None and await delete(raw):
+                deleted += 1
+            else:
+                kept += 1
+    return deleted
+
+
+async def _handoff(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
+    handoff = decode_record(raw, Handoff)
+    changed = max([handoff.requested_at, *(it.at for it in handoff.history)])
+    if handoff.pending or handoff.owning or changed >= before or await store.expiry.is_held(handoff.home):
+        return False
+    (id_,) = part.hashes.private(HANDOFF, handoff.id)
+    stored = await part.handoffs.chain_of(handoff.conversation)
+    chain = decode_as(stored.blob, Chain) if stored.version else None
+    last = chain is not None and chain.latest == id_
+    if last and chain is not None and (chain.owner or chain.pending or chain.owning):
+        return False  # the conversation is still somebody's
+    change = Change()
+    place = HandoffPlace(handoff.home, handoff.state, handoff.to.queue, handoff.to.agent)
+    part.handoffs.forget(change, id_, handoff.version, place)
+    for snapshot in handoff.snapshots:
+        part.handoffs.drop_snapshot(change, bytes.fromhex(snapshot.sha256))
+    if last and chain is not None:
+        others = [member for member, _previous in chain.members if member != stored.root]
+        part.handoffs.forget_chain(change, stored.root, stored.version, others)
+    return await _commit(part, change)
+
+
+async def _callback(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
+    callback = decode_record(raw, Callback)
+    if callback.state in OPEN or max(callback.requested_at, callback.due or 0) >= before:
+        return False
+    if await store.expiry.is_held(callback.home):
+        return False
+    (id_,) = part.hashes.private(CALLBACK, callback.id)
+    change = Change()
+    part.callbacks.forget(change, id_, callback.version, callback.state)
+    return await _commit(part, change)
+
+
+async def _commit(part: TenantStore, change: Change) -> bool:
+    try:
+        await part.commit(change)
+    except Changed:  # somebody uses it: the next sweep looks again
+        return False
+    return True
