@@ -53,6 +53,12 @@ def is_record(key: bytes) -> bool:
     return tag[1:].isdigit() and rest[:1] == b"n" and len(rest) == 17
 
 
+def is_buried_record(key: bytes) -> bool:
+    """Whether a key is that of a record in a grave."""
+    tag, _, rest = key.partition(b"}")
+    return tag[1:].isdigit() and rest[:2] == b"gn" and len(rest) == 34
+
+
 class Keys:
     """Keys of a store with `partitions` partitions. With `sealing`, what they name may be sealed."""
 

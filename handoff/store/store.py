@@ -159,6 +159,8 @@ class Store:
         self.decoded.clear()
         self.redaction.forget()
         forget_people()
+        if self.sealing is not None:
+            self.sealing.forget_all()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -180,12 +182,16 @@ class Store:
         raw = b"token\0" + token.encode(errors="surrogateescape")
         return [hmac.digest(secret, raw, "sha256") for secret in self._secrets]
 
-    def request_digests(self, digest: bytes) -> list[bytes]:
-        """A request's digest under each secret of this store: the first is the one to keep.
+    def request_digests(self, tenant: str, digest: bytes) -> list[bytes]:
+        """A request's digest under the tenant's key, if the store is sealed, and under each secret of this
+        store: the first is the one to keep.
 
         By a digest without a secret, a card number that the request contained could be found by trial.
         """
-        return [hmac.digest(secret, b"request\0" + digest, "sha256") for secret in self._secrets]
+        keyed = [hmac.digest(secret, b"request\0" + digest, "sha256") for secret in self._secrets]
+        if self.sealing is None:
+            return keyed
+        return [self.sealing.tenant_key(tenant).hash(b"request\0" + digest, 32), *keyed]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""

@@ -107,7 +107,7 @@ class TenantStore:
     @cached_property
     def sweeping(self) -> ControlSweep:
         """Everything in the control partition, for jobs that must look at all of it."""
-        return ControlSweep(self._connection, self.control.keys)
+        return ControlSweep(self._connection, self.control.keys, self.control.seal)
 
     @cached_property
     def sources(self) -> SourceRecords:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from handoff.store.connection import Connection
+from handoff.store.sealing.sealing import FIELD
 from handoff.store.sealing.settings import SealingSettings
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
@@ -31,6 +32,11 @@ async def opened_sealed(
     async with Connection(chosen) as connection, open_store(chosen, connection, sealed=sealed) as store:
         await store.prepare_tenants(tenants)
         yield store
+
+
+async def destroy_key(store: Store, home: bytes) -> None:
+    """Destroy an identity's key and value, as another server does with an erasure."""
+    await store.connection.call("HDEL", store.keys.record(home), FIELD, "v")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from handoff.store.keys import Keys
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.control import Change
 from handoff.store.repositories.recorder import Pointer
-from handoff.store.sealing.destroying import destroy_key
 from handoff.store.sealing.rewriting import Rewriting, SealProgress
 from handoff.store.sealing.rotation import RETIRED_S, RewrapProgress, Rotation
 from handoff.store.server.sizes import kind_of
@@ -32,7 +31,7 @@ from tests.conftest import fresh_tenant, opened
 from tests.samples import NOON, record_all, timeline, touchpoint
 from tests.store.servers import cluster_of_three
 
-from .conftest import opened_sealed, sealing
+from .conftest import destroy_key, opened_sealed, sealing
 from .test_timelines import CANARY, field, home_of, stored
 
 PEOPLE = 30
@@ -299,7 +298,7 @@ async def test_an_erased_identity_gets_no_key(fresh_valkey: str, tmp_path: Path,
     async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
         await record_all(store, tenant, [touchpoint("a")])
         home = home_of(store, tenant)
-        await destroy_key(store.connection, store.keys, home)
+        await destroy_key(store, home)
         progress = await rewritten(rewriting(store, tenant).run())
         assert progress.sealed == 0
         assert await field(store, home, "k") is None

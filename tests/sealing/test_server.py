@@ -17,7 +17,6 @@ from handoff.bootstrap.settings import PrivacySettings, Settings
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
 from handoff.store.keys import META, WORKERS
-from handoff.store.sealing.destroying import destroy_key
 from handoff.store.sealing.key_file import read_key_file
 from handoff.store.sealing.store_keys import mark_sealed
 from handoff.store.settings import StoreSettings
@@ -25,7 +24,7 @@ from tests import serving
 from tests.api.conftest import Api, settings_for
 from tests.conftest import fresh_tenant
 
-from .conftest import MASTER, sealing
+from .conftest import MASTER, destroy_key, sealing
 from .test_timelines import home_of
 
 
@@ -56,7 +55,7 @@ async def test_no_cache_shows_what_a_destroyed_key_sealed(
         for _ in range(2):
             assert "words of the first" in json.dumps(await api.context())
         store = api.server.store
-        await destroy_key(store.connection, store.keys, home_of(store, tenant))
+        await destroy_key(store, home_of(store, tenant))
         gone = await api.post("/v1/context", {"identities": ["user:anna"]})
         assert b"words of the" not in gone.raw
         await api.record("third", text="something new", occurred_at="2026-11-21T10:00:09Z")

@@ -14,12 +14,11 @@ from handoff.domain.errors import ConfigurationError, NotFound
 from handoff.services.customers.customer import by_key
 from handoff.services.timeline.recording import prepare, record
 from handoff.store.repositories.recorder import DUPLICATE, REUSED, STORED, Recorded
-from handoff.store.sealing.destroying import destroy_key
 from handoff.store.store import Store
 from tests.conftest import opened
 from tests.samples import NOON, record_all, timeline, touchpoint
 
-from .conftest import opened_sealed, sealing
+from .conftest import destroy_key, opened_sealed, sealing
 
 CANARY = "canary-4711"
 
@@ -204,8 +203,7 @@ async def test_a_destroyed_key_takes_everything_with_it(
     home = home_of(sealed_store, tenant)
     old = await field(sealed_store, home, "k")
     async with opened_sealed(valkey, sealing(keys_folder)) as other:
-        assert await destroy_key(other.connection, other.keys, home)
-        assert not await destroy_key(other.connection, other.keys, home)
+        await destroy_key(other, home)
     with pytest.raises(NotFound):
         await by_key(sealed_store, tenant, home)
     await record_all(sealed_store, tenant, [touchpoint("b", "user:bob", "user:anna", at=NOON + 1)])
@@ -225,16 +223,10 @@ async def test_a_known_key_is_never_set_again(
     home = home_of(sealed_store, tenant)
     old = await field(sealed_store, home, "k")
     async with opened_sealed(valkey, sealing(keys_folder)) as other:
-        await destroy_key(other.connection, other.keys, home)
+        await destroy_key(other, home)
     await record_all(sealed_store, tenant, [touchpoint("b", text="later", at=NOON + 1)])
     assert await field(sealed_store, home, "k") not in (None, old)
     assert [it.text for it in await timeline(sealed_store, tenant)] == [None, "later"]
-
-
-async def test_without_sealing_nothing_is_destroyed(own_clear: Store, tenant: str) -> None:
-    await record_all(own_clear, tenant, [touchpoint("a")])
-    assert not await destroy_key(own_clear.connection, own_clear.keys, home_of(own_clear, tenant))
-    assert len(await timeline(own_clear, tenant)) == 1
 
 
 async def test_what_was_stored_before_stays_readable(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:

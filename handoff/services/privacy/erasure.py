@@ -28,7 +28,7 @@ from handoff.store.store import Store
 from .journal import Journal, JournalEntry
 
 ERASURE = "er_"
-STEPS = ("bury", "handoffs", "callbacks", "others", "clear", "sweep", "verify", "done")
+STEPS = ("bury", "handoffs", "callbacks", "others", "keys", "clear", "sweep", "verify", "done")
 """The steps of a job, in order. Nothing is deleted before the step that needs it is over."""
 FORMAT = 2  # older releases would record again what was erased
 

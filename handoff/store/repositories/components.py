@@ -211,13 +211,14 @@ class People:
         return int(seconds) * 1_000_000 + int(micros)
 
     async def set_field(self, identity: bytes, field: bytes, attribution: bytes | None) -> None:
-        """Set a hold or a restriction, or lift it (None); durable. One round trip."""
+        """Set a hold or a restriction, or lift it (None); durable. One round trip, more if it is sealed."""
         key = self._keys.record(identity)
         self._functions.gate.check()
         if attribution is None:
             await self._connection.call_durable(b"HDEL", key, field, key=key)
         else:
-            await self._connection.call_durable(b"HSET", key, field, attribution, key=key)
+            value = await self.sealed(identity, field, attribution)
+            await self._connection.call_durable(b"HSET", key, field, value, key=key)
 
     async def mark_shared(self, identity: bytes, attribution: bytes, *, shared: bool) -> None:
         """Mark an identity as shared by several people, or as not shared; durable. One round trip."""

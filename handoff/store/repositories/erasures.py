@@ -91,6 +91,17 @@ class Graves:
             yield [read_member(raw, home, lock) for raw in raws]
             after = b"(" + raws[-1]
 
+    async def count_keys(self, homes: Sequence[bytes], job: bytes) -> int:
+        """How many of the graves have a data key. One round trip."""
+        keys = [self._keys.grave(b"n", job, home) for home in homes]
+        return sum(map(int, await self._connection.answers([(b"HEXISTS", key, FIELD) for key in keys])))
+
+    async def destroy_keys(self, homes: Sequence[bytes], job: bytes) -> None:
+        """Destroy the data keys in graves: what is not deleted yet is noise from then on. Durable."""
+        for home in homes:
+            key = self._keys.grave(b"n", job, home)
+            await self._connection.call_durable(b"HDEL", key, FIELD, key=key)
+
     async def forget(
         self, home: bytes, gone: bytes, places: Sequence[bytes], fields: Sequence[bytes] = ()
     ) -> int:

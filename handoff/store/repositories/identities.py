@@ -35,7 +35,7 @@ from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.text.memo import CACHE_SIZE, personal
 from handoff.domain.touchpoint import TYPES
-from handoff.store.sealing.sealing import Sealing, open_text
+from handoff.store.sealing.sealing import FIELD, Sealing, open_text
 
 _PACK = msgspec.msgpack.Encoder().encode
 SHARED, NOT_SHARED = b"1", b"0"
@@ -295,6 +295,25 @@ def read_record(
         held=fields.get(HOLD),
         restricted=fields.get(RESTRICTION),
     )
+
+
+def open_texts(
+    key: bytes, fields: Mapping[bytes, bytes], sealing: Sealing | None
+) -> Mapping[bytes, bytes] | None:
+    """The fields of a record with the evidence and withdrawals that are sealed in clear; None if one does not
+    open. Nothing is kept of the keys."""
+    if sealing is None:
+        return fields
+    lock, opened = sealing.passing_key(key, fields.get(FIELD)), dict(fields)
+    for name, raw in fields.items():
+        if name[:1] not in (b"e", b"w"):
+            continue
+        clear = 8 if name[:1] == b"e" else 0  # the time of the evidence
+        content = open_text(lock, name, raw[clear:])
+        if content is None:
+            return None
+        opened[name] = raw[:clear] + content
+    return opened
 
 
 def _read_withdrawal(name: bytes, raw: bytes, lock: DataKey | None) -> Withdrawal:

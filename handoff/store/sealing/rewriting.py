@@ -22,7 +22,7 @@ from handoff.domain.identity import Identity
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
 from handoff.store.keys import META, Keys, is_record, tenant_of
-from handoff.store.repositories.identities import as_mapping
+from handoff.store.repositories.identities import HOLD, RESTRICTION, as_mapping
 
 from .control_seal import VERSION, ControlSeal
 from .scanning import scan_names
@@ -33,6 +33,7 @@ MEMBERS = 100  # touchpoints of one call: some milliseconds of the server's time
 _FLAGS_AT, _CODEC_AT, _DIGEST_AT = 32, 35, 36
 _RECORDS = (b"h", b"r", b"m", b"b", b"w", b"q")
 """Kinds of versioned records in a control partition."""
+_PROTECTIONS = (HOLD, RESTRICTION)
 _KEPT = (b"s", b"de")
 """Kinds of compressed values in a control partition: snapshots, and events kept for replays."""
 
@@ -172,7 +173,7 @@ def _sealed_fields(key: DataKey, fields: Mapping[bytes, bytes]) -> Iterable[tupl
     for name, raw in fields.items():
         if name == b"v" and raw[:1] != SEALED_VALUE:
             yield name, raw, seal_value(key, raw)
-        elif name[:1] == b"w" and raw[:1] != SEALED_VALUE:
+        elif (name[:1] == b"w" or name in _PROTECTIONS) and raw[:1] != SEALED_VALUE:
             yield name, raw, seal_text(key, name, raw)
         elif name == b"s" and raw[1:2] not in (b"", SEALED_VALUE):
             yield name, raw, raw[:1] + seal_text(key, name, raw[1:])

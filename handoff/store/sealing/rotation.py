@@ -15,7 +15,7 @@ from msgspec import Struct
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.keys import ControlKeys, is_record, tenant_of
+from handoff.store.keys import ControlKeys, is_buried_record, is_record, tenant_of
 
 from .epochs import ID, Epochs
 from .scanning import scan_names
@@ -103,7 +103,7 @@ class Rotation:
         self._epochs.destroy(id_)
 
     async def _stored(self) -> AsyncIterator[list[StoredKey]]:
-        async for names in scan_names(self._connection, self._url, b"{*}[nx]*"):
+        async for names in scan_names(self._connection, self._url, b"{*}[gnx]*"):
             places = [(name, owner) for name in names if (owner := _owner(name)) is not None]
             commands = [(b"HGET", name, FIELD) for name, _owner in places]
             replies = await self._connection.answers(commands)
@@ -112,7 +112,7 @@ class Rotation:
 
 def _owner(name: bytes) -> bytes | None:
     """The owner of the data key that a hash of this name has; None for any other name."""
-    if is_record(name):
+    if is_record(name) or is_buried_record(name):
         return name[-16:]
     tenant = tenant_of(name)
     if tenant is not None and name == ControlKeys(tenant).named("sealing"):

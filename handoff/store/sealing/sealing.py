@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from handoff.codec.data_key import DataKey, new_secret
+from handoff.domain.errors import StoreUnavailable
 from handoff.store.errors import KEYS_UNAVAILABLE, unavailable
 
 from .epochs import WRAPPED, Epochs
@@ -53,16 +54,40 @@ class Sealing:
             return None
         known = self._opened.get(wrapped)
         if known is None:
-            secret = self.epochs.unwrap(owner, wrapped) if len(wrapped) == WRAPPED else None
-            if secret is None:
-                self.met("key")
-                return None
-            known = DataKey(secret, owner, wrapped, self.met)
-            _keep(self._opened, wrapped, known)
-        elif known.owner != owner:
+            known = self._unwrapped(owner, wrapped)
+            if known is not None:
+                _keep(self._opened, wrapped, known)
+            return known
+        return self._owned(known, owner)
+
+    def passing_key(self, owner: bytes, wrapped: bytes | None) -> DataKey | None:
+        """The same for work that goes through all identities: it keeps no key that others would need again.
+
+        None also if this server does not have the key's epoch.
+        """
+        if not wrapped:
+            return None
+        known = self._opened.get(wrapped)
+        if known is not None:
+            return self._owned(known, owner)
+        try:
+            return self._unwrapped(owner, wrapped)
+        except StoreUnavailable:
             self.met("key")
             return None
-        return known
+
+    def _unwrapped(self, owner: bytes, wrapped: bytes) -> DataKey | None:
+        secret = self.epochs.unwrap(owner, wrapped) if len(wrapped) == WRAPPED else None
+        if secret is None:
+            self.met("key")
+            return None
+        return DataKey(secret, owner, wrapped, self.met)
+
+    def _owned(self, known: DataKey, owner: bytes) -> DataKey | None:
+        if known.owner == owner:
+            return known
+        self.met("key")
+        return None
 
     def standing(self, home: bytes, wrapped: bytes) -> DataKey:
         """The key that a home has in the store, to write with.
@@ -95,12 +120,15 @@ class Sealing:
         """The store has no key for this home, or another one."""
         self._of_home.pop(home, None)
 
+    def forget_all(self) -> None:
+        """Drop the opened keys of all identities: some of them may be destroyed in the store."""
+        self._opened.clear()
+        self._of_home.clear()
+
     def value_of(self, home: bytes, fields: Mapping[bytes, bytes]) -> tuple[bytes | None, DataKey | None]:
         """The plain value of an identity's record, None if it does not open, and its key."""
-        key, plain = self.key(home, fields.get(FIELD)), fields.get(b"v")
-        if plain is None or plain[:1] != SEALED_VALUE:
-            return plain, key
-        return (key.open(plain[1:], value_at(home), "identity") if key else None), key
+        key = self.key(home, fields.get(FIELD))
+        return open_value(key, home, fields.get(b"v")), key
 
     def tenant_key(self, tenant: str) -> DataKey:
         """The key of a tenant's control partition.
@@ -134,6 +162,13 @@ def value_at(home: bytes) -> bytes:
 def seal_value(key: DataKey, plain: bytes) -> bytes:
     """The plain value of an identity's record, sealed."""
     return SEALED_VALUE + key.seal(plain, value_at(key.owner))
+
+
+def open_value(key: DataKey | None, home: bytes, stored: bytes | None) -> bytes | None:
+    """The plain value of an identity's record; None if there is none, or if it does not open."""
+    if stored is None or stored[:1] != SEALED_VALUE:
+        return stored
+    return key.open(stored[1:], value_at(home), "identity") if key else None
 
 
 def seal_text(key: DataKey | None, field: bytes, content: bytes) -> bytes:
