@@ -167,6 +167,7 @@ async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
     tombstones = await store.graves.tombstones(entry.homes)
     if all(it is not None and it.erased_at >= entry.erased_at for it in tombstones):
         return False
+    await store.prepare_tenants([entry.tenant])  # the configuration may no longer have it
     of_tenant = store.of(entry.tenant)
     (known,) = await of_tenant.erasures.read([entry.job])
     if known is not None and not (started := decode_record(known, Erasure)).done:
